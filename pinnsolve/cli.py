@@ -1,0 +1,294 @@
+"""The command line: `pinnsolve` and `python -m pinnsolve`.
+
+Input: arguments. Output: tables on standard output, messages on standard error, run folders, and an exit code: 0 done
+(for `run`: reached its tolerance), 1 did not reach it, 2 the file or the command is wrong, 130 interrupted. Whatever
+takes long to import is imported by the command that needs it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pinnsolve.errors import Diagnostic, PinnsolveError, ProblemError
+from pinnsolve.wording import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from pinnsolve.problem import Problem
+    from pinnsolve.solution import Solution
+
+CONVERGED, NOT_CONVERGED, WRONG, INTERRUPTED = 0, 1, 2, 130
+PIPED_WIDTH = 200  # where no terminal says how wide lines may be
+
+app = typer.Typer(
+    help="Solve differential equations stated in a problem file, with the error stated.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+File = Annotated[str, typer.Argument(metavar="FILE", help="A problem file, or the name of a problem of `list`.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the file: `--set solve.tolerance=1e-8`."),
+]
+Operators = Annotated[
+    list[str] | None,
+    typer.Option("--operators", metavar="FILE.py", help="Run a Python file that registers operators or bases."),
+]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The entry point: run a command and exit."""
+    with _mistakes_as_messages():
+        app(arguments, prog_name="pinnsolve")
+
+
+@contextmanager
+def _mistakes_as_messages() -> Iterator[None]:
+    """A user's mistake ends in its message and exit code 2, never in a traceback."""
+    try:
+        yield
+    except ProblemError as error:
+        for diagnostic in error.diagnostics:
+            say(diagnostic)
+    except PinnsolveError as error:
+        say(f"error: {error}")
+    except OSError as error:
+        say(f"error: {error.filename or 'the system'}: {error.strerror or error}")
+    except MemoryError:
+        say("error: the machine has too little memory for this")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    else:
+        return
+    sys.exit(WRONG)
+
+
+def say(message: object) -> None:
+    """A message for the person, on standard error."""
+    typer.echo(printable(message), err=True)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from pinnsolve.version import version
+
+        typer.echo(f"pinnsolve {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+# -- commands -------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def run(
+    file: File,
+    overrides: Set = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The run folder; `runs/NAME` without it, numbered if taken.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the solution in the run folder.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print result.json and nothing else.")] = False,
+    operators: Operators = None,
+) -> None:
+    """Solve a problem and write its run folder. Exits with 0 if it reached its tolerance, else with 1."""
+    from pinnsolve.run_folders import choose_folder
+
+    problem = _load(file, overrides, operators)
+    folder = choose_folder(problem.name, out, resume)
+    solution = _solve(problem, folder if resume else None, quiet=json)
+    if out is None and not resume:
+        folder = choose_folder(problem.name, out, resume)  # another run may have taken the name meanwhile
+    _write(solution, problem, folder)
+    if json:
+        from pinnsolve.storage import to_json
+
+        typer.echo(to_json(solution.result, indent=2))
+    else:
+        from pinnsolve.report import report
+
+        _show(report(solution.result, folder))
+    raise typer.Exit(CONVERGED if solution.result.get("status") == "converged" else NOT_CONVERGED)
+
+
+@app.command()
+def check(
+    file: File,
+    overrides: Set = None,
+    operators: Operators = None,
+    json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+) -> None:
+    """Validate a problem file and print the compiled problem, without solving it."""
+    from pinnsolve import checking
+
+    try:
+        problem = _load(file, overrides, operators)
+    except ProblemError as error:
+        if json:
+            typer.echo(checking.found_as_json(error.diagnostics))
+        raise
+    if json:
+        typer.echo(checking.found_as_json(problem.warnings, problem))
+    else:
+        _show(checking.summary(problem))
+
+
+@app.command("list")
+def list_problems() -> None:
+    """The problems that come with pinnsolve."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from pinnsolve import catalog
+
+    table = Table.grid(padding=(0, 2))
+    for name, title in catalog.titles().items():
+        table.add_row(Text(printable(name), style="bold"), Text(printable(title)))
+    _show(table)
+
+
+@app.command()
+def new(name: Annotated[str, typer.Argument(metavar="NAME", help="Of the problem; the file is NAME.yaml.")]) -> None:
+    """Write a commented problem file to start from."""
+    from pinnsolve.starting_file import write_starting_file
+
+    path = write_starting_file(name)
+    typer.echo(f"wrote {printable(path)}; `pinnsolve run {printable(path)}` solves it as it stands")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    at: Annotated[Path, typer.Option(metavar="POINTS.csv", help="Points: a CSV file with a column per coordinate.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="VALUES.csv", help="Where to write; standard output without it.")
+    ] = None,
+    derivative: Annotated[
+        list[str] | None,
+        typer.Option(metavar="EXPR", help='Another column: `--derivative "D(u, x)"`, or any expression.'),
+    ] = None,
+) -> None:
+    """Evaluate a solution at the points of a CSV file."""
+    from pinnsolve.evaluation import evaluate_csv
+    from pinnsolve.solution import load_solution
+    from pinnsolve.storage import replace_file
+
+    text = evaluate_csv(load_solution(run), at, derivative or ())
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        replace_file(out, lambda stream: stream.write(text.encode()))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of problem files, for editors."""
+    import json
+
+    from pinnsolve.spec import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
+# -- parts of them --------------------------------------------------------------------------------------------
+
+
+def _load(file: str, overrides: list[str] | None, operators: list[str] | None) -> Problem:
+    from pinnsolve import catalog
+
+    for text in operators or ():
+        _run_operators(catalog.find_operators(text))
+    from pinnsolve.problem import build_problem  # not through `pipeline`, which needs torch for what comes next
+    from pinnsolve.spec import load_spec
+
+    problem = build_problem(load_spec(file, overrides or ()))
+    for warning in problem.warnings:
+        say(warning)
+    return problem
+
+
+def _run_operators(path: Path) -> None:
+    """Execute the Python file that the person named; the one way code gets in."""
+    import importlib.util
+
+    name = f"pinnsolve_operators_{path.stem}"
+    try:
+        module_spec = importlib.util.spec_from_file_location(name, path)
+        module = importlib.util.module_from_spec(module_spec)
+        sys.modules[name] = module
+        module_spec.loader.exec_module(module)
+    except PinnsolveError:
+        raise
+    except Exception as error:  # whatever that file does wrong is for its author to see, in one line
+        line = _last_line_in(path, error)
+        raise ProblemError([Diagnostic(f"{type(error).__name__}: {error}", file=str(path), line=line)]) from None
+
+
+def _last_line_in(path: Path, error: BaseException) -> int | None:
+    if isinstance(error, SyntaxError):
+        return error.lineno
+    line, trace = None, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def _solve(problem: Problem, resumed: Path | None, quiet: bool) -> Solution:
+    from pinnsolve import pipeline
+    from pinnsolve.progress import Progress
+
+    start = None
+    if resumed is not None:
+        from pinnsolve.solution import load_solution
+
+        start = load_solution(resumed)
+        if (start.coordinates, start.unknowns) != (problem.coordinates, problem.unknowns):
+            raise PinnsolveError(f"{resumed} holds a solution of another problem: {start!r}")
+    with Progress(_console(error=True), quiet) as progress:
+        return pipeline.solve(problem, progress=progress, start=start)
+
+
+def _write(solution: Solution, problem: Problem, folder: Path) -> None:
+    from pinnsolve import pipeline
+    from pinnsolve.report import write_run
+
+    write_run(solution, folder, pipeline.truth(problem))
+
+
+def _console(error: bool = False) -> Console:
+    from rich.console import Console
+
+    stream = sys.stderr if error else sys.stdout
+    return Console(file=stream, width=None if stream.isatty() else PIPED_WIDTH, highlight=False, soft_wrap=False)
+
+
+def _show(renderable: RenderableType) -> None:
+    """Print on standard output; into a pipe without colours and without blanks at the ends of lines."""
+    console = _console()
+    if console.is_terminal:
+        console.print(renderable)
+        return
+    with console.capture() as captured:
+        console.print(renderable)
+    lines: list[Any] = [line.rstrip() for line in captured.get().splitlines()]
+    typer.echo("\n".join(lines))

@@ -1,0 +1,153 @@
+"""How wrong a solution may be: its error, estimated by solving for it (defect correction).
+
+The error e of a solution u solves the linearized equations L e = -r with r the residual of u. That problem is solved by
+least squares on a basis and on points of their own, independent of those that gave u; the relative L2 norm of e is the
+estimate (defect correction: Stetter, Numer. Math. 29 (1978) 425-443). Among several scales of the independent basis the
+one with the smallest residual on further unseen points is taken. It is honest as far as that basis can see: an error
+that neither basis resolves leaves its trace only in `residual_left`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pinnsolve.assembly import Assembly, State, losses
+from pinnsolve.bases.base import Basis
+from pinnsolve.least_squares import StreamingQR, solve_dense
+
+DENSE_BYTES = 2e9
+
+
+@dataclass(frozen=True)
+class Approximation:
+    """A basis and a state: what a solve gives."""
+
+    basis: Basis
+    state: State
+
+    def values(self, x: Tensor) -> Tensor:
+        """(unknowns, N) at points (N, d)."""
+        zero = (0,) * x.shape[1]
+        pieces = [self.basis.derivatives(block, [zero])[zero] @ self.state.coefficients.T for block in x.split(8192)]
+        return torch.cat(pieces).T
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """`relative`: estimated relative L2 error per unknown; `parameters`: estimated error per unknown parameter.
+
+    `residual_left` is the part of the residual norm that the correction could not remove, relative to all of it: near 1
+    means that the independent basis did not see the error either.
+    """
+
+    relative: Mapping[str, float]
+    parameters: Mapping[str, float]
+    residual_left: float
+
+    @property
+    def worst(self) -> float:
+        return max(self.relative.values())
+
+
+def estimate_error(
+    solution: Approximation,
+    corrections: Sequence[Basis],
+    solve: Assembly,
+    check: Assembly,
+    x: Tensor,
+    floating: Sequence[str] = (),
+) -> Estimate:
+    """Estimate the error of `solution` from its defect.
+
+    `corrections`: independent bases to try; `solve`, `check`: assemblies on points of their own, with the same term weights;
+    `x`: (N, d) where norms are taken. `floating` unknowns are determined up to a constant, which is left out.
+    """
+    best: tuple[float, Tensor, Tensor] | None = None
+    with torch.no_grad():
+        before = check.residual_vector(solution.basis, solution.state)
+        for basis in corrections:
+            delta = _defect_correction(solution, basis, solve)
+            left = float((before + _linear_part(check, solution, basis, delta)).norm())
+            if best is None or left < best[0]:
+                error = Approximation(basis, _as_state(solution, basis, delta))
+                best = (left, error.values(x), error.state.parameters)
+        left, e, parameters = best
+        u = solution.values(x)
+    unknowns = solve.problem.unknowns
+    for i, name in enumerate(unknowns):
+        if name in floating:
+            e[i], u[i] = e[i] - e[i].mean(), u[i] - u[i].mean()
+    names = [p.name for p in solve.problem.unknown_parameters]
+    return Estimate(
+        relative_norms(unknowns, e, u),
+        {name: abs(float(parameters[i])) for i, name in enumerate(names)},
+        left / max(float(before.norm()), 1e-300),
+    )
+
+
+def relative_norms(unknowns: Sequence[str], errors: Tensor, values: Tensor) -> dict[str, float]:
+    """||error|| / ||value|| per row; an unknown that vanishes is compared with the largest of the others."""
+    norms = values.norm(dim=1)
+    largest = float(norms.max())
+    result = {}
+    for i, name in enumerate(unknowns):
+        norm = float(norms[i])
+        if norm < 1e-12 * largest:
+            norm = largest
+        error = float(errors[i].norm())
+        result[name] = error / norm if norm > 0 else (0.0 if error == 0.0 else math.inf)
+    return result
+
+
+def _as_state(solution: Approximation, basis: Basis, delta: Tensor) -> State:
+    unknowns = solution.state.coefficients.shape[0]
+    zero = solution.state.coefficients.new_zeros(unknowns, basis.width)
+    return State(zero, torch.zeros_like(solution.state.parameters)).moved(delta)
+
+
+def _defect_rows(assembly: Assembly, solution: Approximation, basis: Basis):
+    """Blocks of rows of the linearization at the solution, taken on another basis, with the solution's residuals."""
+    for term in assembly.terms:
+        size = max(256, int(2e7 // basis.width))
+        for start in range(0, term.points.count, size):
+            index = slice(start, start + size)
+            at = term.values(term.matrices(solution.basis, None, index), solution.state)
+            yield term.rows_at(at, term.matrices(basis, None, index), solution.state, index)
+
+
+def _defect_correction(solution: Approximation, basis: Basis, assembly: Assembly) -> Tensor:
+    columns = len(assembly.problem.unknowns) * basis.width + len(assembly.problem.unknown_parameters)
+    if assembly.row_count * columns * 8 <= DENSE_BYTES:
+        blocks = list(_defect_rows(assembly, solution, basis))
+        return solve_dense(torch.cat([b.A for b in blocks]), -torch.cat([b.r for b in blocks])).x
+    stream = StreamingQR(columns)
+    for block in _defect_rows(assembly, solution, basis):
+        stream.add(block.A, -block.r)
+    return stream.solve().x
+
+
+def _linear_part(assembly: Assembly, solution: Approximation, basis: Basis, delta: Tensor) -> Tensor:
+    """A delta on the points of an assembly, in the order of `residual_vector`."""
+    parts = []
+    for term in assembly.terms:
+        pieces = []
+        for start in range(0, term.points.count, 4096):
+            index = slice(start, start + 4096)
+            at = term.values(term.matrices(solution.basis, None, index), solution.state)
+            block = term.rows_at(at, term.matrices(basis, None, index), solution.state, index)
+            pieces.append((block.A @ delta).reshape(len(term.term.residuals), -1))
+        parts.append(torch.cat(pieces, dim=1).reshape(-1))
+    return torch.cat(parts)
+
+
+def residual_norm(assembly: Assembly, approximation: Approximation) -> float:
+    """Root of the loss at the points of an assembly."""
+    with torch.no_grad():
+        return math.sqrt(math.fsum(losses(assembly.residual_parts(approximation.basis, approximation.state)).values()))
+
+

@@ -1,0 +1,1 @@
+"""Where terms hold: parts of the domain (`regions`, no array library) and points on them (`sampling`)."""

@@ -1,0 +1,77 @@
+"""Rank-revealing dense least squares: min ||A x - b||, the solution of least norm after column scaling.
+
+An unpivoted QR factorization reduces the rows to a triangle; the triangle's columns are scaled to unit norm and
+factorized with column pivoting (Businger & Golub 1965), truncated where the diagonal falls below `tolerance`, and
+completed to the minimum-norm solution (complete orthogonal decomposition, Golub & Van Loan, section 5.5). All of the
+rank work is on a W x W triangle, so it costs the same however many rows there were.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+import torch
+from torch import Tensor
+
+# Columns whose new direction is smaller than this, relative to the largest, are dependent in float64.
+RANK_TOLERANCE = 1e-14
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A least-squares solution and what is known of its quality.
+
+    `x`: (n,) or (n, k) for several right-hand sides; `rank` of n; `condition`: ratio of the largest to the smallest
+    kept pivot after column scaling (an estimate from below of the condition number); `residual_norm`: ||A x - b||.
+    """
+
+    x: Tensor
+    rank: int
+    condition: float
+    residual_norm: float
+
+
+def solve_dense(A: Tensor, b: Tensor, tolerance: float | None = None) -> Solved:
+    """min ||A x - b|| for A: (m, n), b: (m,). float32 input is solved in float32 with a matching tolerance."""
+    m, n = A.shape
+    augmented = torch.cat([A, b[:, None]], dim=1)
+    triangle = torch.linalg.qr(augmented, mode="r")[1] if m > n else augmented
+    return solve_triangle(triangle, tolerance)
+
+
+def solve_triangle(triangle: Tensor, tolerance: float | None = None) -> Solved:
+    """The same from the triangle [R, Q'b] of a QR factorization of [A, b], (k, n + 1)."""
+    if tolerance is None:
+        tolerance = RANK_TOLERANCE if triangle.dtype == torch.float64 else 1e-6
+    data = triangle.detach().cpu().numpy()
+    R, rhs = data[:, :-1], data[:, -1]
+    if not np.isfinite(data).all():
+        n = R.shape[1]
+        return Solved(triangle.new_full((n,), float("nan")), 0, float("inf"), float("nan"))
+    norms = np.sqrt(np.einsum("ij,ij->j", R, R))
+    norms[norms == 0.0] = 1.0
+    x, rank, condition, residual = _minimum_norm(R / norms, rhs, tolerance)
+    solution = torch.as_tensor(x / norms, dtype=triangle.dtype, device=triangle.device)
+    return Solved(solution, rank, condition, residual)
+
+
+def _minimum_norm(R: np.ndarray, rhs: np.ndarray, tolerance: float) -> tuple[np.ndarray, int, float, float]:
+    Qb, T, pivots = scipy.linalg.qr_multiply(R, rhs, mode="right", pivoting=True, conjugate=False)
+    n = R.shape[1]
+    diagonal = np.abs(np.diag(T))
+    largest = diagonal[0] if diagonal.size else 0.0
+    rank = int((diagonal > tolerance * largest).sum()) if largest > 0 else 0
+    x = np.zeros(n, dtype=R.dtype)
+    if rank == 0:
+        return x, 0, float("inf"), float(np.linalg.norm(rhs))
+    y = Qb[:rank]
+    if rank == n:
+        z = scipy.linalg.solve_triangular(T[:n, :n], y)
+    else:  # [T11 T12] z = y of least norm, by QR of the transpose
+        Q2, L = scipy.linalg.qr(T[:rank].T, mode="economic")
+        z = Q2 @ scipy.linalg.solve_triangular(L, y, trans="T")
+    x[pivots] = z
+    residual = np.sqrt(max(float(rhs @ rhs) - float(y @ y), 0.0))
+    return x, rank, float(largest / diagonal[rank - 1]), residual

@@ -1,0 +1,352 @@
+"""Spec -> Problem: the boundary value problem as mathematics, well formed or refused with every reason.
+
+Input: a `Spec` (the file's shape is right, its names are known). Output: a frozen `Problem` whose statements
+hold sympy residuals on regions. Mathematical checks that only warn live in `checks`. No array library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sympy as sp
+
+from pinnsolve import registry
+from pinnsolve.errors import Diagnostic, ExpressionError, ProblemError
+from pinnsolve.expressions import Scope, boolean, equation, expression
+from pinnsolve.geometry import regions
+from pinnsolve.geometry.regions import Intervals, Region
+from pinnsolve.spec import Spec
+from pinnsolve.terms import FeatureSymbol, UnknownParameter, coordinate_symbol
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A named equation, condition or data term: residuals (left minus right side) that vanish on a region."""
+
+    name: str
+    kind: str  # "equation", "condition" or "data"
+    residuals: tuple[sp.Expr, ...]
+    region: Region
+    data_file: Path | None = None
+    noise: float | None = None
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A boundary value problem. Built by `build_problem` from a spec, whichever way the spec came about.
+
+    `exact` maps unknowns to expressions in the coordinates; `warnings` are what the checks found.
+    """
+
+    name: str
+    coordinates: tuple[str, ...]
+    intervals: Intervals
+    time: str | None
+    unknowns: tuple[str, ...]
+    parameters: Mapping[str, float]
+    unknown_parameters: tuple[UnknownParameter, ...]
+    statements: tuple[Statement, ...]
+    exact: Mapping[str, sp.Expr]
+    reference: Path | None
+    spec: Spec
+    warnings: tuple[Diagnostic, ...] = field(default=(), compare=False)
+
+    @property
+    def space_axes(self) -> tuple[int, ...]:
+        return tuple(i for i, c in enumerate(self.coordinates) if c != self.time)
+
+    def of_kind(self, kind: str) -> tuple[Statement, ...]:
+        return tuple(s for s in self.statements if s.kind == kind)
+
+
+def build_problem(spec: Spec) -> Problem:
+    """Parse every expression of the spec and check the mathematics.
+
+    Raises `ProblemError` with all errors found; warnings are kept on the problem.
+    """
+    builder = _Builder(spec)
+    problem = builder.build()
+    from pinnsolve.checks import check_problem  # checks read problems, so they come after this module
+
+    found = check_problem(problem)
+    errors = [d for d in found if d.severity == "error"]
+    if errors:
+        raise ProblemError([*errors, *(d for d in found if d.severity != "error")])
+    return _with_warnings(problem, tuple(found))
+
+
+def _with_warnings(problem: Problem, warnings: tuple[Diagnostic, ...]) -> Problem:
+    values = {name: getattr(problem, name) for name in Problem.__dataclass_fields__}
+    return Problem(**{**values, "warnings": warnings})
+
+
+class _Builder:
+    """Collects the errors of all parts before raising, so that a file is corrected in one go."""
+
+    def __init__(self, spec: Spec):
+        self.spec = spec
+        self.errors: list[Diagnostic] = []
+        self.coordinates = tuple(spec.coordinates)
+        self.constants: dict[sp.Symbol, Any] = {}
+
+    def build(self) -> Problem:
+        spec = self.spec
+        parameters = self._parameters()
+        self.intervals = self._intervals()
+        self._stop_on_errors()  # without numbers for the box nothing else means anything
+        axes = range(len(self.coordinates))
+        self.space = tuple(i for i in axes if self.coordinates[i] != spec.time)
+        statements = [*self._equations(), *self._conditions(), *self._data()]
+        exact = self._exact()
+        unknown_parameters = self._unknown_parameters()
+        self._stop_on_errors()
+        return Problem(
+            name=spec.name,
+            coordinates=self.coordinates,
+            intervals=self.intervals,
+            time=spec.time,
+            unknowns=tuple(spec.unknowns),
+            parameters=parameters,
+            unknown_parameters=unknown_parameters,
+            statements=tuple(statements),
+            exact=exact,
+            reference=spec.folder / spec.reference.file if spec.reference else None,
+            spec=spec,
+        )
+
+    # -- numbers ---------------------------------------------------------------------------------------
+
+    def _parameters(self) -> dict[str, float]:
+        values: dict[str, float] = {}
+        for name, text in self.spec.parameters.items():
+            scope = Scope(coordinates=(), parameters=tuple(values))
+            value = self._parse(lambda t=text, s=scope: expression(str(t), s), f"parameters.{name}", text)
+            if value is None:
+                continue
+            value = value.xreplace(self.constants)
+            self.constants[coordinate_symbol(name)] = value
+            values[name] = self._float(value, f"parameters.{name}", text)
+        return values
+
+    def _intervals(self) -> Intervals:
+        result = []
+        for name, ends in self.spec.coordinates.items():
+            low, high = (self.number(end, f"coordinates.{name}") for end in ends)
+            if low is not None and high is not None and not low < high:
+                self._error(f"the interval of `{name}` is empty: {ends[0]} is not below {ends[1]}", f"coordinates.{name}")
+            result.append((low, high))
+        return tuple(result)
+
+    def number(self, text: str | float, key: str) -> float | None:
+        """A number of the file: an expression of parameters, as a float."""
+        scope = Scope(coordinates=(), parameters=tuple(self.spec.parameters))
+        value = self._parse(lambda: expression(str(text), scope), key, text)
+        return None if value is None else self._float(value.xreplace(self.constants), key, text)
+
+    def _float(self, value: sp.Expr, key: str, text) -> float | None:
+        try:
+            number = float(value)
+        except (TypeError, OverflowError, ValueError):
+            number = float("nan")
+        if number - number != 0:
+            self._error("is not a finite real number", key, str(text))
+            return None
+        return number
+
+    # -- statements ------------------------------------------------------------------------------------
+
+    def scope(self, columns: Sequence[str] = (), normals: bool = False) -> Scope:
+        spec = self.spec
+        return Scope(
+            coordinates=self.coordinates,
+            time=spec.time,
+            unknowns=tuple(spec.unknowns),
+            parameters=(*spec.parameters, *spec.unknown_parameters),
+            definitions=dict(spec.definitions),
+            columns=tuple(columns),
+            normals=normals,
+            operators=tuple(registry.OPERATORS),
+        )
+
+    def _equations(self):
+        for name, item in self.spec.equations.items():
+            key = f"equations.{name}"
+            residuals = self._residuals(item.equations, key, self.scope())
+            region = self._narrow(regions.domain(), item.where, key)
+            yield Statement(name, "equation", residuals, region, key=key)
+
+    def _conditions(self):
+        for name, item in self.spec.conditions.items():
+            key = f"conditions.{name}"
+            if item.periodic:
+                yield from self._periodic(name, item, key)
+                continue
+            residuals = self._residuals(item.equations, key, self.scope(normals=True))
+            places = [self._on(place, key) for place in item.on] + [self._at(place, key) for place in item.at]
+            if any(place is None for place in places):
+                continue
+            dimensions = {len(piece.fixed) for place in places for piece in place.pieces}
+            if len(dimensions) > 1:
+                self._error("places of different dimension need conditions of their own", key)
+                continue
+            region = self._narrow(regions.union(places), item.where, key)
+            self._need_normals(residuals, region, key)
+            yield Statement(name, "condition", residuals, region, key=key)
+
+    def _need_normals(self, residuals, region: Region, key: str) -> None:
+        normals = {coordinate_symbol(f"n_{c}") for c in self.coordinates}
+        uses = any(normals & r.free_symbols for r in residuals)
+        if uses and any(piece.outward is None for piece in region.pieces):
+            self._error(f"normals and Dn(..) need a boundary, and `{region.label}` is none", key)
+
+    def _periodic(self, name: str, item, key: str):
+        """Every unknown and as many derivatives as the equations need agree on a pair of faces."""
+        for coordinate in item.periodic:
+            if coordinate not in self.coordinates:
+                self._error(f"`{coordinate}` is not a coordinate", key, hint=self._coordinates_hint())
+                continue
+            axis = self.coordinates.index(coordinate)
+            region = regions.periodic_pair(axis, self.intervals, f"periodic in {coordinate}")
+            many = len(item.periodic) > 1
+            yield Statement(
+                f"{name}_{coordinate}" if many else name,
+                "condition",
+                self._periodic_residuals(axis),
+                self._narrow(region, item.where, key),
+                key=key,
+            )
+
+    def _periodic_residuals(self, axis: int) -> tuple[sp.Expr, ...]:
+        from pinnsolve.terms import feature_symbol
+
+        orders = dict.fromkeys(self.spec.unknowns, 1)
+        for name, item in self.spec.equations.items():
+            for residual in self._residuals(item.equations, f"equations.{name}", self.scope(), quiet=True):
+                for symbol in residual.free_symbols:
+                    if isinstance(symbol, FeatureSymbol):
+                        f = symbol.feature
+                        orders[f.unknown] = max(orders[f.unknown], f.alpha[axis])
+        residuals = []
+        for unknown, order in orders.items():
+            for k in range(order):
+                alpha = tuple(k * (i == axis) for i in range(len(self.coordinates)))
+                residuals.append(feature_symbol(unknown, alpha) - feature_symbol(unknown, alpha, side=1))
+        return tuple(residuals)
+
+    def _data(self):
+        for name, item in self.spec.data.items():
+            key = f"data.{name}"
+            columns = [c for c in item.columns if c not in self.coordinates]
+            residuals = self._residuals(item.equations, key, self.scope(columns=columns))
+            region = Region(f"{item.file}", ())
+            yield Statement(name, "data", residuals, region, self.spec.folder / item.file, item.noise, key=key)
+
+    def _exact(self) -> dict[str, sp.Expr]:
+        result = {}
+        scope = self.scope()
+        for unknown, text in self.spec.exact.items():
+            value = self._parse(lambda t=text: expression(str(t), scope), f"exact.{unknown}", text)
+            if value is not None:
+                if any(isinstance(s, FeatureSymbol) for s in value.free_symbols):
+                    self._error("the exact solution may not hold unknowns", f"exact.{unknown}", str(text))
+                result[unknown] = value.xreplace(self.constants)
+        return result
+
+    def _unknown_parameters(self) -> tuple[UnknownParameter, ...]:
+        result = []
+        for name, item in self.spec.unknown_parameters.items():
+            key = f"unknown_parameters.{name}"
+            guess = self.number(item.guess, key)
+            low, high = (self.number(b, key) for b in item.bounds) if item.bounds else (float("-inf"), float("inf"))
+            if None in (guess, low, high):
+                continue
+            if not low <= guess <= high:
+                self._error(f"the guess {guess:g} lies outside the bounds [{low:g}, {high:g}]", key)
+            result.append(UnknownParameter(name, guess, (low, high)))
+        return tuple(result)
+
+    # -- places ----------------------------------------------------------------------------------------
+
+    def _on(self, text: str, key: str) -> Region | None:
+        if text == "domain":
+            return regions.domain()
+        if text == "boundary":
+            return regions.whole_boundary(self.intervals, self.space)
+        left, _, right = text.partition("=")
+        name = left.strip()
+        if not right or name not in self.coordinates:
+            self._error(
+                f"`{text}` is not a place of this problem",
+                key,
+                hint=f"a place is `domain`, `boundary` or a face such as {self._faces_hint()}",
+            )
+            return None
+        value = self.number(right.strip(), key)
+        if value is None:
+            return None
+        region = regions.plane(self.coordinates.index(name), value, self.intervals, text)
+        if region is None:
+            self._error(f"`{text}` lies outside the box", key, hint=f"its faces are {self._faces_hint()}")
+        return region
+
+    def _at(self, place: Mapping[str, Any], key: str) -> Region | None:
+        fixed = {}
+        for name, text in place.items():
+            if name not in self.coordinates:
+                self._error(f"`{name}` is not a coordinate", key, hint=self._coordinates_hint())
+                return None
+            value = self.number(text, f"{key}.at.{name}")
+            if value is None:
+                return None
+            axis = self.coordinates.index(name)
+            low, high = self.intervals[axis]
+            if not low - 1e-12 <= value <= high + 1e-12:
+                self._error(f"the point `{name} = {text}` lies outside [{low:g}, {high:g}]", key)
+                return None
+            fixed[axis] = value
+        return regions.point(fixed, ", ".join(f"{c} = {v}" for c, v in place.items()))
+
+    def _narrow(self, region: Region, where: str | None, key: str) -> Region:
+        if where is None:
+            return region
+        scope = Scope(
+            coordinates=self.coordinates,
+            time=self.spec.time,
+            parameters=tuple(self.spec.parameters),
+            definitions=dict(self.spec.definitions),
+        )
+        condition = self._parse(lambda: boolean(where, scope), f"{key}.where", where)
+        return region if condition is None else region.narrowed(condition.xreplace(self.constants), where)
+
+    # -- errors ----------------------------------------------------------------------------------------
+
+    def _residuals(self, texts: Sequence[str], key: str, scope: Scope, quiet: bool = False) -> tuple[sp.Expr, ...]:
+        parsed = [self._parse(lambda t=text: equation(t, scope), key, text, quiet) for text in texts]
+        return tuple(r for r in parsed if r is not None)
+
+    def _parse(self, parse, key: str, text, quiet: bool = False):
+        try:
+            return parse()
+        except ExpressionError as error:
+            if not quiet:
+                self._error(error.message, key, str(text), error.offset, error.hint)
+            return None
+
+    def _error(self, message: str, key: str, text=None, offset=None, hint=None) -> None:
+        spec = self.spec
+        file = str(spec.file) if spec.file else None
+        self.errors.append(Diagnostic(message, "error", file, spec.place(key), key, text, offset, hint))
+
+    def _stop_on_errors(self) -> None:
+        if self.errors:
+            raise ProblemError(self.errors)
+
+    def _faces_hint(self) -> str:
+        return ", ".join(f"`{c} = {end}`" for c, ends in self.spec.coordinates.items() for end in ends)
+
+    def _coordinates_hint(self) -> str:
+        return f"the coordinates are {', '.join(self.coordinates)}"

@@ -1,0 +1,230 @@
+"""The shape of a problem file, as pydantic models: which keys there are, what each holds, and what it means.
+
+Input: the plain values of a file. Output: validated models, or every error at once. The descriptions here are the
+reference of the language: `pinnsolve schema` publishes them for editors, and `docs/problem-file.md` is made from
+them. What expressions say is checked elsewhere (`spec_checks`). No sympy.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BeforeValidator, ConfigDict, ValidationInfo, WrapValidator, model_validator
+from pydantic import WithJsonSchema as Json
+
+from pinnsolve.schema_solve import SolveSpec
+from pinnsolve.schema_types import (
+    INTERVAL_SCHEMA,
+    MAX_ITEMS,
+    Equation,
+    Equations,
+    Expression,
+    Interval,
+    Number,
+    Points,
+    PositiveNumber,
+    ProblemName,
+    Strict,
+    Text,
+    Texts,
+    about,
+    evaluated,
+    refuse,
+    shown,
+)
+
+SHAPES = ("disk", "ball", "ellipse", "polygon", "cylinder", "implicit", "mesh", "union", "intersection", "difference")
+_STRING = {"type": "string"}
+_NUMBER_OR_STRING = {"anyOf": [_STRING, {"type": "number"}]}
+
+
+# -- terms ------------------------------------------------------------------------------------------------
+
+
+def _one_equation(value: Any, needed: bool = True) -> None:
+    """`equation` or `equations`, one of the two."""
+    if value.equation is not None and value.equations is not None:
+        raise refuse(
+            "both `equation` and `equations` are given", "one text is an `equation`, a list of them `equations`"
+        )
+    if needed and value.equation is None and value.equations is None:
+        raise refuse("the equation is missing", 'give `equation: "u = 0"`, or several in a list under `equations`')
+
+
+class EquationInput(Strict):
+    """An equation that holds in the domain, or where a condition on the coordinates says."""
+
+    equation: Equation | None = about("Left side `=` right side.")
+    equations: Equations | None = about("Several, sharing the name.")
+    where: Expression | None = about('Restricts the term: `"x < 0.5"`.')
+
+    @model_validator(mode="after")
+    def _check(self) -> EquationInput:
+        _one_equation(self)
+        return self
+
+
+class ConditionInput(Strict):
+    """A boundary, initial or other condition."""
+
+    on: Texts | None = about(
+        'A face of the box (`"x = 0"`), `boundary` (all of it in space), `domain` (the interior), or a list of these.'
+    )
+    at: Points | None = about("A point such as `{x: 0, y: 0}`, or a list of them; coordinates left out stay free.")
+    periodic: Texts | None = about(
+        "A coordinate, or several, whose two faces are tied: every unknown and the derivatives that the equations need."
+    )
+    equation: Equation | None = about(
+        "What holds there; `n_x`, `n_y`, ... are the outward normal and `Dn(u)` its derivative."
+    )
+    equations: Equations | None = about("Several, sharing the name.")
+    where: Expression | None = about('Narrows the place: `"y < 0.5"`.')
+
+    @model_validator(mode="after")
+    def _check(self) -> ConditionInput:
+        places = [key for key in ("on", "at", "periodic") if getattr(self, key) is not None]
+        if len(places) > 1:
+            raise refuse(f"both `{places[0]}` and `{places[1]}` are given", "a condition has one kind of place")
+        if not places:
+            raise refuse("the place is missing", 'give `on: "x = 0"`, `on: boundary`, `at: {x: 0}` or `periodic: x`')
+        _one_equation(self, needed=places[0] != "periodic")
+        if places[0] == "periodic" and (self.equation or self.equations):
+            raise refuse("a periodic condition has no equation", "it ties every unknown and its derivatives by itself")
+        return self
+
+
+class DataInput(Strict):
+    """Measured values that the solution should meet."""
+
+    file: Text = about("A CSV or NPZ file beside the problem file, with a column for each coordinate.", ...)
+    equation: Equation | None = about("How unknowns and the other columns belong together: `u = measured`.")
+    equations: Equations | None = about("Several, sharing the file.")
+    noise: PositiveNumber | None = about("The standard deviation of the measurements.")
+
+    @model_validator(mode="after")
+    def _check(self) -> DataInput:
+        _one_equation(self)
+        return self
+
+
+class UnknownParameterInput(Strict):
+    """A constant to find."""
+
+    guess: Number = about("Where the search starts.", ...)
+    bounds: Interval | None = about("Least and greatest value.")
+
+    @model_validator(mode="after")
+    def _check(self, info: ValidationInfo) -> UnknownParameterInput:
+        if self.bounds is not None:
+            low, guess, high = (evaluated(value, info) for value in (self.bounds[0], self.guess, self.bounds[1]))
+            if not low <= guess <= high:
+                raise refuse(f"the guess {guess:g} lies outside the bounds [{low:g}, {high:g}]")
+        return self
+
+
+class ReferenceInput(Strict):
+    """A solution of known accuracy, when no exact one is known."""
+
+    file: Text = about("An NPZ or CSV file with a column for each coordinate and unknown, and its accuracy.", ...)
+
+
+# -- the file ---------------------------------------------------------------------------------------------
+
+
+def _equation_form(value: Any) -> Any:
+    return {"equation": value} if isinstance(value, str) else value
+
+
+def _domain(value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise refuse(f"a shape is expected, not {shown(value)}", "write `domain: {box: {x: [0, 1], y: [0, 1]}}`")
+    if later := [key for key in value if key in SHAPES or key == "boundary"]:
+        raise refuse(f"the shape `{later[0]}` is not supported yet", "there are boxes: `{box: {x: [0, 1], y: [0, 1]}}`")
+    return value
+
+
+def _coordinates(value: Any, handler: Any) -> Any:
+    if isinstance(value, list | tuple):
+        for name in value:
+            if not isinstance(name, str):
+                raise refuse(f"a list of coordinates holds names, not {shown(name)}")
+        return tuple(value)
+    if not isinstance(value, dict):
+        raise refuse(f"a map is expected, not {shown(value)}", "write `coordinates: {t: [0, 1], x: [0, 1]}`")
+    return handler(value)
+
+
+def _time(value: Any, handler: Any) -> Any:
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, dict) or len(value) != 1:
+        raise refuse(f"the name of a coordinate is expected, not {shown(value)}", "`time: t`, or `time: {t: [0, 3]}`")
+    return handler(value)
+
+
+class BoxInput(Strict):
+    """A shape; so far a box."""
+
+    box: dict[str, Interval] = about("Coordinate to interval.", ...)
+
+
+def _named(value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise refuse(f"a map from names is expected, not {shown(value)}")
+    if len(value) > MAX_ITEMS:
+        raise refuse(f"too many entries: at most {MAX_ITEMS}")
+    return value
+
+
+Item = TypeVar("Item")
+Named = Annotated[dict[str, Item], BeforeValidator(_named)]
+Exact = Annotated[
+    dict[str, Expression],
+    BeforeValidator(lambda value: value if isinstance(value, dict) else {"": value}),
+    Json({"anyOf": [{"type": "object", "additionalProperties": _NUMBER_OR_STRING}, *_NUMBER_OR_STRING["anyOf"]]}),
+]
+_INTERVALS = Json({"type": "object", "additionalProperties": INTERVAL_SCHEMA, "minProperties": 1, "maxProperties": 6})
+Intervals = Annotated[dict[str, Interval], _INTERVALS]
+Coordinates = Annotated[
+    dict[str, Interval],
+    WrapValidator(_coordinates),
+    Json({"anyOf": [_INTERVALS.json_schema, {"type": "array", "items": _STRING, "minItems": 1, "maxItems": 6}]}),
+]
+Time = Annotated[
+    dict[str, Interval],
+    WrapValidator(_time),
+    Json({"anyOf": [_STRING, {"type": "object", "additionalProperties": INTERVAL_SCHEMA, "maxProperties": 1}]}),
+]
+EquationItem = Annotated[EquationInput, WrapValidator(lambda value, handler: handler(_equation_form(value)))]
+
+
+class ProblemFile(Strict):
+    """A boundary value problem, and how to solve it."""
+
+    model_config = ConfigDict(title="pinnsolve problem file")
+
+    name: ProblemName = about("A short name; it names the run folder.", ...)
+    title: Text | None = about("One line for people.")
+    description: Text | None = about("More words.")
+    cite: Texts | None = about("Where the problem comes from: a text or a list.")
+    coordinates: Coordinates | None = about(
+        "Ordered map, coordinate to its interval: a box of one to six coordinates. With `domain`, names alone will do."
+    )
+    domain: Annotated[BoxInput, BeforeValidator(_domain)] | None = about(
+        "The domain as a shape, instead of the intervals of `coordinates`; so far `{box: {x: [0, 1]}}`."
+    )
+    time: Time | None = about(
+        "Which coordinate is time: `t` when there is one. With `domain`, also its interval: `{t: [0, 3]}`."
+    )
+    unknowns: Texts = about("The unknown functions: a name or a list.", ...)
+    parameters: Named[Number] | None = about("Named constants; numbers, or expressions of those before them.")
+    definitions: Named[Expression] | None = about("Named sub-expressions: `name: expr` or `name(a, b): expr`.")
+    equations: Named[EquationItem] | None = about(
+        "By term name, what holds in the domain: a text, or a map with `where`."
+    )
+    conditions: Named[ConditionInput] | None = about("By term name, what holds in other places.")
+    data: Named[DataInput] | None = about("By term name, measured values.")
+    unknown_parameters: Named[UnknownParameterInput] | None = about("Constants to find.")
+    exact: Exact | None = about("The exact solution where it is known: by unknown an expression in the coordinates.")
+    reference: ReferenceInput | None = about("A file to compare with, when no exact solution is known.")
+    solve: SolveSpec = about("How to solve. Everything has a default.", SolveSpec())

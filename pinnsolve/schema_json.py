@@ -1,0 +1,39 @@
+"""JSON Schema of problem files, as editors want it.
+
+Input: the pydantic models. Output: a JSON Schema without pydantic's traces: empty keys and generated titles.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+
+def published(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON Schema of a model, draft 2020-12."""
+    schema = _clean(model.model_json_schema(mode="validation"))
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return {**head, **schema, "title": model.model_config.get("title", model.__name__)}
+
+
+def _clean(node: Any, names: bool = False) -> Any:
+    """The schema without `null` forms and titles; `names` is true inside a map from property names."""
+    if isinstance(node, list):
+        return [_clean(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {}
+    for key, value in node.items():
+        if not names and (key == "title" or (key == "default" and value is None)):
+            continue
+        kept[key] = _clean(value, names=not names and key in ("properties", "$defs"))
+    forms = kept.get("anyOf")
+    if isinstance(forms, list) and not names:
+        forms = [form for form in forms if form != {"type": "null"}]
+        kept.pop("anyOf")
+        kept = {
+            **kept,
+            **({"anyOf": forms} if len(forms) > 1 else {k: v for k, v in forms[0].items() if k not in kept}),
+        }
+    return kept

@@ -1,0 +1,163 @@
+"""The shape of `solve:`, as pydantic models: how a problem is solved, with the default of everything.
+
+Input: the plain values below the key `solve` of a problem file. Output: `SolveSpec`, or every error at once. No sympy.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, PlainValidator, TypeAdapter, ValidationInfo, WrapValidator
+from pydantic import WithJsonSchema as Json
+
+from pinnsolve import registry
+from pinnsolve.schema_types import Count, CountOrZero, PositiveNumber, Strict, about, choice, evaluated, refuse, shown
+from pinnsolve.vocabulary import close_match
+
+LATER_BASES = ("pou_rbf", "pou_resnet", "pou_grid")
+_POSITIVE = {"type": "number", "exclusiveMinimum": 0}
+_STRING = {"type": "string"}
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, str) and value in registry.BASES:
+        return value
+    known = ", ".join(registry.BASES)
+    if isinstance(value, str) and value in LATER_BASES:
+        raise refuse(f"bases of kind `{value}` are not supported yet", f"there are {known}")
+    close = close_match(value, registry.BASES) if isinstance(value, str) else None
+    hint = f"did you mean `{close}`? There are {known}" if close else f"there are {known}"
+    raise refuse(f"unknown kind of basis {shown(value)}", hint)
+
+
+def _scale(value: Any, info: ValidationInfo) -> float | str:
+    if value == "auto":
+        return value
+    number = evaluated(value, info)
+    if number <= 0:
+        raise refuse(f"a positive number or `auto` is expected, not {shown(value)}")
+    return number
+
+
+Kind = Annotated[str, PlainValidator(_kind), Json({"anyOf": [{"enum": list(registry.BUILT_IN_BASES)}, _STRING]})]
+Scale = Annotated[float | str, PlainValidator(_scale), Json({"anyOf": [_POSITIVE, {"const": "auto"}]})]
+Activation = choice("relu", "tanh", "sin", "gaussian", "softplus")
+Initialization = choice("box", "he", "glorot")
+Method = choice("auto", "least_squares", "lsgd", "varpro", "gd")
+Sampling = choice("grid", "sobol", "uniform", "chebyshev")
+Optimizer = choice("adam", "sgd", "lbfgs")
+Device = choice("cpu", "cuda")
+Precision = choice("float64", "float32")
+
+
+class BasisSpec(Strict):
+    """The functions that the solution is a combination of."""
+
+    kind: Kind | None = about(
+        "`mlp` (a network), `resnet` (one with residual layers), or the name of a basis registered through Python."
+    )
+    width: Count | None = about("How many functions, W.")
+    depth: Count | None = about("How many hidden layers.")
+    activation: Activation | None = about(
+        "What each hidden unit applies; `relu` only where no derivatives of second order are needed."
+    )
+    initialization: Initialization | None = about("How the hidden parameters start.")
+    scale: Scale | None = about("How fast the initial functions vary over the box: a factor, or `auto`.")
+    partitions: Count | None = about("How many partitions a partition of unity has (kinds to come).")
+    degree: CountOrZero | None = about("The degree of the polynomials on each partition (kinds to come).")
+
+    def settings(self) -> dict[str, Any]:
+        """What was said about the basis, as `make_basis` takes it."""
+        return {key: value for key, value in self.model_dump().items() if value is not None}
+
+
+class CustomBasisSpec(BasisSpec):
+    """A basis registered through Python: its own settings are passed on as they are."""
+
+    model_config = ConfigDict(extra="allow")
+    depth: Any = None
+    activation: Any = None
+    initialization: Any = None
+    scale: Any = None
+    partitions: Any = None
+    degree: Any = None
+
+
+def _basis(value: Any, handler: Any, info: ValidationInfo) -> BasisSpec:
+    """A built-in basis by its own keys, any other with whatever it is given."""
+    kind = value.get("kind") if isinstance(value, dict) else None
+    if isinstance(kind, str) and kind in registry.BASES and kind not in registry.BUILT_IN_BASES:
+        return CustomBasisSpec.model_validate(value, context=info.context)
+    if kind in (None, *registry.BUILT_IN_BASES) and isinstance(value, dict) and {"partitions", "degree"} & set(value):
+        raise refuse(
+            "`partitions` and `degree` belong to partitions of unity", "they are the kinds `pou_...`, yet to come"
+        )
+    return handler(value)
+
+
+def _weight(value: Any) -> str | float:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise refuse(f"a positive number or an expression in `W` is expected, not {shown(value)}")
+    return value
+
+
+Weight = Annotated[str | float, PlainValidator(_weight), Json({"anyOf": [_POSITIVE, _STRING]})]
+_WEIGHTS = TypeAdapter(dict[str, Weight])
+
+
+def _term_weights(value: Any) -> Any:
+    if value == "auto":
+        return value
+    if not isinstance(value, dict):
+        raise refuse(f"a map or `auto` is expected, not {shown(value)}", "for example `{walls: 10}`, by term name")
+    return _WEIGHTS.validate_python(value)
+
+
+Basis = Annotated[BasisSpec, WrapValidator(_basis)]
+TermWeights = Annotated[
+    dict[str, str | float] | str,
+    PlainValidator(_term_weights),
+    Json({"anyOf": [{"type": "object", "additionalProperties": {"anyOf": [_POSITIVE, _STRING]}}, {"const": "auto"}]}),
+]
+
+
+class CollocationSpec(Strict):
+    """Where residuals are sampled."""
+
+    interior: Count | None = about("How many points in the domain.")
+    boundary: Count | None = about("How many points on the boundary.")
+    sampling: Sampling | None = about("How the points are laid out.")
+
+
+class OptimizerSpec(Strict):
+    """How the hidden parameters move, in the methods that move them."""
+
+    name: Optimizer | None = about("The method of descent.")
+    learning_rate: PositiveNumber | None = about("Its step size.")
+    steps: Count | None = about("How many steps at most.")
+
+
+class LimitsSpec(Strict):
+    """Where to stop when the tolerance is out of reach."""
+
+    seconds: PositiveNumber | None = about("Wall-clock time; without it there is no limit.")
+    memory_gb: PositiveNumber | None = about("Memory; without it, most of what is free.")
+    refinements: CountOrZero | None = about("How often the basis may be made larger; without it, by the method.")
+
+
+class SolveSpec(Strict):
+    """How to solve. Everything has a default."""
+
+    tolerance: PositiveNumber = about("The relative L2 error to reach, as estimated.", 1e-6)
+    method: Method = about("The method; `auto` picks by the problem.", "auto")
+    basis: Basis | None = about("The functions that the solution is a combination of; without it, by the problem.")
+    collocation: CollocationSpec | None = about("Where residuals are sampled; without it, by the basis.")
+    term_weights: TermWeights = about(
+        "The epsilon_k of the loss: by term name a number or an expression in the width `W`, such as `W**(-0.5)`.",
+        "auto",
+    )
+    optimizer: OptimizerSpec | None = about("How hidden parameters move; without it, by the method.")
+    limits: LimitsSpec = about("Where to stop when the tolerance is out of reach.", LimitsSpec())
+    seed: CountOrZero = about("Of everything random.", 0)
+    device: Device = about("Where to compute.", "cpu")
+    precision: Precision = about("Of floating-point numbers.", "float64")

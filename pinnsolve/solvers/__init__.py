@@ -1,0 +1,11 @@
+"""Ways to minimize the loss. `SOLVERS` maps the name in a problem file to the solver."""
+
+from pinnsolve.solvers.base import Clock, Iterate, Outcome, Solver, drive
+from pinnsolve.solvers.gd import GD
+from pinnsolve.solvers.least_squares import LeastSquares
+from pinnsolve.solvers.lsgd import LSGD
+from pinnsolve.solvers.varpro import VarPro
+
+SOLVERS = {"least_squares": LeastSquares, "lsgd": LSGD, "varpro": VarPro, "gd": GD}
+
+__all__ = ["GD", "LSGD", "SOLVERS", "Clock", "Iterate", "LeastSquares", "Outcome", "Solver", "VarPro", "drive"]

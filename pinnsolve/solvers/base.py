@@ -1,0 +1,130 @@
+"""What a solver is, and the one loop that drives any of them.
+
+A solver is three small parts: `init` makes the first iterate, `step` the next, `finished` says when it is done. The
+loop keeps the best iterate so far, records history, and turns a lost iterate (NaN, divergence), a time limit or
+Ctrl-C into a status with a sentence; nothing that was computed is lost.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pinnsolve.assembly import Assembly, State
+from pinnsolve.bases.base import Basis
+
+Progress = Callable[[dict], None]
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """A basis with its hidden parameters, a state, and the loss they reach.
+
+    `terms`: weighted loss by term name; `info`: rank, condition and the like, for the history; `memory` belongs to
+    the solver (moments, damping) and means nothing to anyone else.
+    """
+
+    basis: Basis
+    state: State
+    loss: float
+    terms: Mapping[str, float]
+    step: int = 0
+    info: Mapping[str, Any] = field(default_factory=dict)
+    memory: Any = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`status`: `finished`, `time_limit`, `interrupted` or `diverged`; `message` says what happened and what to try."""
+
+    best: Iterate
+    status: str
+    message: str
+    history: tuple[dict, ...]
+
+
+class Solver(ABC):
+    """Minimizes the loss of an assembly over coefficients and, if it moves them, hidden parameters."""
+
+    name: str
+    steps: int
+
+    @abstractmethod
+    def init(self, assembly: Assembly, basis: Basis, state: State) -> Iterate:
+        """The first iterate."""
+
+    @abstractmethod
+    def step(self, assembly: Assembly, iterate: Iterate) -> Iterate:
+        """The next iterate; `loss` may be NaN, which ends the loop."""
+
+    def finished(self, iterate: Iterate) -> bool:
+        """Whether further steps would not help; the loop also ends after `steps`."""
+        return iterate.step >= self.steps
+
+
+class Clock:
+    """Seconds since the solve began, and whether its limit has passed."""
+
+    def __init__(self, limit: float | None = None):
+        self.start, self.limit = time.perf_counter(), limit
+
+    def seconds(self) -> float:
+        return time.perf_counter() - self.start
+
+    def expired(self) -> bool:
+        return self.limit is not None and self.seconds() >= self.limit
+
+
+def drive(
+    solver: Solver,
+    assembly: Assembly,
+    basis: Basis,
+    state: State,
+    clock: Clock,
+    progress: Progress | None = None,
+    phase: str | None = None,
+) -> Outcome:
+    """Runs a solver to its end. Never raises for a solve that goes wrong; see `Outcome`."""
+    history: list[dict] = []
+    best = Iterate(basis, state, math.inf, {})
+    phase = phase or solver.name
+
+    def record(iterate: Iterate) -> None:
+        entry = {"step": iterate.step, "steps": solver.steps, "seconds": clock.seconds(), "phase": phase,
+                 "loss": iterate.loss, "terms": dict(iterate.terms), **iterate.info}
+        history.append(entry)
+        if progress is not None:
+            progress(entry)
+
+    def outcome(status: str, message: str) -> Outcome:
+        return Outcome(best, status, message, tuple(history))
+
+    try:
+        iterate = solver.init(assembly, basis, state)
+        while True:
+            record(iterate)
+            if not math.isfinite(iterate.loss):
+                return outcome("diverged", lost_message(iterate))
+            if iterate.loss < best.loss:
+                best = replace(iterate, memory=None)
+            if solver.finished(iterate):
+                return outcome("finished", f"{solver.name} ended after {iterate.step} steps")
+            if clock.expired():
+                return outcome("time_limit", f"the time limit of {clock.limit:g} s was reached at step {iterate.step}")
+            iterate = solver.step(assembly, iterate)
+    except KeyboardInterrupt:
+        return outcome("interrupted", "interrupted by the user; the best answer so far was kept")
+
+
+def lost_message(iterate: Iterate) -> str:
+    """Which term is to blame for a loss that is not finite, and what to try."""
+    lost = [name for name, value in iterate.terms.items() if not math.isfinite(value)]
+    blame = f"term `{lost[0]}` is not finite" if lost else "the loss is not finite"
+    return (
+        f"{blame} at step {iterate.step}; try a smaller optimizer.learning_rate, another starting point, or check the "
+        "term's coefficients (a division by zero, a root or logarithm of a negative number)"
+    )

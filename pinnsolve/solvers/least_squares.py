@@ -1,0 +1,47 @@
+"""`least_squares`: coefficients only, hidden parameters as they were initialized.
+
+Linear problems take one solve and one refinement; nonlinear ones damped Gauss-Newton steps until the loss no longer
+falls.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pinnsolve.assembly import Assembly, State
+from pinnsolve.bases.base import Basis
+from pinnsolve.solvers.base import Iterate, Solver
+from pinnsolve.solvers.newton import evaluate, newton_step, rank_info
+
+
+@dataclass(frozen=True)
+class LeastSquares(Solver):
+    """`steps`: most Newton steps; `stagnation`: relative fall of the loss that still counts as progress."""
+
+    steps: int = 60
+    stagnation: float = 1e-3
+    memory_gb: float | None = None
+    name: str = "least_squares"
+
+    def init(self, assembly: Assembly, basis: Basis, state: State) -> Iterate:
+        loss, terms = evaluate(assembly, basis, state)
+        return Iterate(basis, state, loss, terms)
+
+    def step(self, assembly: Assembly, iterate: Iterate) -> Iterate:
+        result = newton_step(assembly, iterate.basis, iterate.state, iterate.loss, self.memory_gb)
+        columns = result.solved.x.numel()
+        progress = result.length > 0 and result.loss < (1 - self.stagnation) * iterate.loss
+        return Iterate(
+            iterate.basis,
+            result.state,
+            result.loss,
+            result.terms,
+            iterate.step + 1,
+            {**rank_info(result.solved, columns), "damping": result.length},
+            memory=progress,
+        )
+
+    def finished(self, iterate: Iterate) -> bool:
+        if iterate.step >= self.steps:
+            return True
+        return iterate.step > 0 and not iterate.memory

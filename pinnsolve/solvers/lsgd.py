@@ -1,0 +1,120 @@
+"""`lsgd`: Algorithm 1 of the talk, hybrid least squares / gradient descent.
+
+    xi^L = LS(xi^H); repeat { one gradient step on xi^H; xi^L = LS(xi^H) }
+
+Because xi^L is optimal, the gradient on xi^H at fixed xi^L is that of the reduced functional (envelope theorem), and
+one assembly of the rows serves both the solve and the gradient. For a nonlinear problem LS is one damped
+Gauss-Newton step from the coefficients before (Cyr, Gulian, Patel, Perego & Trask, MSML 2020).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from pinnsolve.assembly import Assembly, State, losses
+from pinnsolve.bases.base import Basis
+from pinnsolve.least_squares import Solved, solve_dense
+from pinnsolve.solvers.base import Iterate, Solver
+from pinnsolve.solvers.hidden_step import make_optimizer
+from pinnsolve.solvers.newton import as_leaf, newton_step, rank_info, within_bounds
+
+
+@dataclass
+class _Memory:
+    """Leaves that the optimizer moves, the optimizer with its moments, and the last solve."""
+
+    hidden: dict[str, torch.Tensor]
+    optimizer: torch.optim.Optimizer
+    solved: Solved | None = None
+
+
+@dataclass(frozen=True)
+class LSGD(Solver):
+    """`enough`: the loss below which the rows hold nothing but rounding; the loop ends there."""
+
+    steps: int = 500
+    optimizer: str = "adam"
+    learning_rate: float = 0.005
+    enough: float = 1e-30
+    newton_steps_at_start: int = 20
+    name: str = "lsgd"
+
+    def init(self, assembly: Assembly, basis: Basis, state: State) -> Iterate:
+        hidden = as_leaf(basis.hidden)
+        memory = _Memory(hidden, make_optimizer(self.optimizer, list(hidden.values()), self.learning_rate))
+        if not assembly.problem.linear:  # so that the first gradient is that of a reduced functional
+            state = _settle(assembly, basis, state, self.newton_steps_at_start)
+        return self._solved(assembly, basis, state, memory, 0)
+
+    def step(self, assembly: Assembly, iterate: Iterate) -> Iterate:
+        memory, state = iterate.memory, iterate.state
+
+        def closure():
+            nonlocal state
+            memory.optimizer.zero_grad(set_to_none=True)
+            state, loss, _ = reduced(assembly, iterate.basis, state, memory)
+            loss.backward()
+            return loss
+
+        memory.optimizer.step(closure)
+        basis = iterate.basis.with_hidden({name: value.detach().clone() for name, value in memory.hidden.items()})
+        return self._solved(assembly, basis, state, memory, iterate.step + 1)
+
+    def _solved(self, assembly: Assembly, basis: Basis, state: State, memory: _Memory, step: int) -> Iterate:
+        with torch.no_grad():
+            state, _, terms = reduced(assembly, basis, state, memory)
+        loss = math.fsum(terms.values())
+        return Iterate(basis, state, loss, terms, step, rank_info(memory.solved, memory.solved.x.numel()), memory)
+
+    def finished(self, iterate: Iterate) -> bool:
+        return iterate.step >= self.steps or iterate.loss <= self.enough
+
+
+def _settle(assembly: Assembly, basis: Basis, state: State, steps: int) -> State:
+    loss = math.inf
+    for _ in range(steps):
+        result = newton_step(assembly, basis, state, loss)
+        if not result.loss < 0.99 * loss:
+            return result.state if result.loss < loss else state
+        state, loss = result.state, result.loss
+    return state
+
+
+def reduced(assembly: Assembly, basis: Basis, state: State, memory: _Memory):
+    """Least squares at the hidden parameters, then the loss there with the coefficients held.
+
+    Returns the new state, the loss as a scalar tensor (differentiable in `memory.hidden`) and the loss per term.
+    """
+    linear = assembly.problem.linear
+    matrices = [t.matrices(basis, memory.hidden) for t in assembly.terms]
+    detached = [{f: m.detach() for f, m in term.items()} for term in matrices]
+    with torch.no_grad():
+        blocks = [t.rows(m, state) for t, m in zip(assembly.terms, detached, strict=True)]
+        memory.solved = solve_dense(torch.cat([b.A for b in blocks]), -torch.cat([b.r for b in blocks]))
+        state = _accepted(assembly, detached, state, memory.solved, linear)
+    parts = _parts(assembly, matrices, state)
+    return state, sum((r**2).sum() for r in parts.values()), losses(parts)
+
+
+def _parts(assembly: Assembly, matrices: list, state: State) -> dict[str, torch.Tensor]:
+    return {
+        t.term.name: t.residuals(t.values(m, state), state) * t.scale
+        for t, m in zip(assembly.terms, matrices, strict=True)
+    }
+
+
+def _accepted(assembly: Assembly, matrices: list, state: State, solved: Solved, linear: bool) -> State:
+    """The state after the correction, halved while a nonlinear loss would rise."""
+    if linear:
+        return state.moved(solved.x)
+    before = math.fsum(losses(_parts(assembly, matrices, state)).values())
+    length = 1.0
+    for _ in range(8):
+        trial = within_bounds(assembly, state.moved(solved.x, length))
+        if math.fsum(losses(_parts(assembly, matrices, trial)).values()) <= before:
+            return trial
+        length /= 2.0
+    return state

@@ -1,0 +1,112 @@
+"""Coefficients for a given basis: one least-squares solve, or damped Gauss-Newton steps where a term is nonlinear.
+
+Every solve is for the correction, with residuals from the rows: min ||A delta + r||. For a linear problem one step from
+any state gives the solution; a second one is iterative refinement.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pinnsolve.assembly import Assembly, State, losses
+from pinnsolve.bases.base import Basis
+from pinnsolve.errors import ResourceError
+from pinnsolve.least_squares import Solved, StreamingQR, solve_dense
+
+SMALLEST_STEP = 2.0**-12
+
+
+@dataclass(frozen=True)
+class Step:
+    """A state with its loss, the quality of the solve and the length of the damped step that led there."""
+
+    state: State
+    loss: float
+    terms: Mapping[str, float]
+    solved: Solved
+    length: float
+
+
+def correction(assembly: Assembly, basis: Basis, state: State, memory_gb: float | None = None) -> Solved:
+    """The least-squares correction at a state, from all rows at once if they fit, else from a stream of blocks.
+
+    Raises ResourceError when not even the triangle of the stream fits into `memory_gb`.
+    """
+    columns = state.coefficients.numel() + state.parameters.numel()
+    item = state.coefficients.element_size()
+    dense, streaming = 3 * item * assembly.row_count * columns, 5 * item * columns**2
+    available = memory_available() if memory_gb is None else memory_gb * 1e9
+    if dense <= min(available, 4e9):
+        blocks = list(assembly.blocks(basis, state))
+        return solve_dense(torch.cat([b.A for b in blocks]), -torch.cat([b.r for b in blocks]))
+    if streaming > available:
+        raise ResourceError(
+            f"{columns} coefficients need {streaming / 1e9:.1f} GB, and {available / 1e9:.1f} GB may be taken; "
+            "lower basis.width or raise limits.memory_gb"
+        )
+    stream = StreamingQR(columns)
+    for block in assembly.blocks(basis, state, rows=max(256, columns // 2)):
+        stream.add(block.A, -block.r)
+    return stream.solve()
+
+
+def memory_available() -> float:
+    """Bytes that may be taken: three quarters of what the machine has free, or 4 GB where it does not say."""
+    try:
+        with open("/proc/meminfo") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return 0.75 * 1024 * float(line.split()[1])
+    except OSError:
+        pass
+    return 4e9
+
+
+def within_bounds(assembly: Assembly, state: State) -> State:
+    """Unknown parameters are held to their bounds."""
+    if not assembly.problem.unknown_parameters:
+        return state
+    low = state.parameters.new_tensor([p.bounds[0] for p in assembly.problem.unknown_parameters])
+    high = state.parameters.new_tensor([p.bounds[1] for p in assembly.problem.unknown_parameters])
+    return State(state.coefficients, torch.minimum(torch.maximum(state.parameters, low), high))
+
+
+def evaluate(assembly: Assembly, basis: Basis, state: State) -> tuple[float, dict[str, float]]:
+    """Loss and weighted loss per term at a state."""
+    terms = losses(assembly.residual_parts(basis, state))
+    return math.fsum(terms.values()), terms
+
+
+def newton_step(
+    assembly: Assembly, basis: Basis, state: State, loss: float, memory_gb: float | None = None
+) -> Step:
+    """One damped Gauss-Newton step from a state of the given loss (inf to accept whatever the full step gives).
+
+    The step is halved until the loss falls (Armijo with a small constant); a linear problem takes the full step.
+    """
+    solved = correction(assembly, basis, state, memory_gb)
+    length = 1.0
+    while True:
+        trial = within_bounds(assembly, state.moved(solved.x, length))
+        trial_loss, terms = evaluate(assembly, basis, trial)
+        falls = trial_loss <= loss * (1.0 - 1e-4 * length)
+        if assembly.problem.linear or falls or not math.isfinite(loss):
+            return Step(trial, trial_loss, terms, solved, length)
+        length /= 2.0
+        if length < SMALLEST_STEP:
+            unchanged, terms = evaluate(assembly, basis, state)
+            return Step(state, unchanged, terms, solved, 0.0)
+
+
+def rank_info(solved: Solved, columns: int) -> dict:
+    return {"rank": solved.rank, "columns": columns, "condition": solved.condition}
+
+
+def as_leaf(hidden: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Hidden parameters as fresh leaves for autograd."""
+    return {name: value.detach().clone().requires_grad_(True) for name, value in hidden.items()}

@@ -1,0 +1,178 @@
+"""`varpro`: Levenberg-Marquardt on the reduced residual (variable projection).
+
+The residual with optimal coefficients is P(xi^H) r, where P projects away from the range of A. Its Jacobian in the
+hidden parameters is approximated by P J (Kaufman 1975, a simplification of Golub & Pereyra 1973), and J is the Jacobian
+of the residual at fixed coefficients, one gradient per row. A trial step is judged by the loss after a new solve for
+the coefficients, so only the hidden parameters are damped (Marquardt 1963; gain ratio as Nielsen 1999).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pinnsolve.assembly import Assembly, State, TermRows, apply_features, losses
+from pinnsolve.bases.base import Basis
+from pinnsolve.least_squares import solve_dense
+from pinnsolve.solvers.base import Iterate, Solver
+from pinnsolve.solvers.newton import newton_step, rank_info, within_bounds
+from pinnsolve.terms import Feature
+
+MOST_TRIALS = 12
+GIVE_UP = 1e-10  # relative fall of the loss below which a step counts as none
+
+
+@dataclass(frozen=True)
+class _Memory:
+    damping: float
+    growth: float
+    stalled: int = 0
+
+
+@dataclass(frozen=True)
+class VarPro(Solver):
+    steps: int = 300
+    damping: float = 1e-2
+    newton_steps_at_start: int = 30
+    newton_steps: int = 2
+    enough: float = 1e-30
+    name: str = "varpro"
+
+    def init(self, assembly: Assembly, basis: Basis, state: State) -> Iterate:
+        return self._solved(assembly, basis, state, self.newton_steps_at_start, 0, _Memory(self.damping, 2.0))
+
+    def step(self, assembly: Assembly, iterate: Iterate) -> Iterate:
+        memory = iterate.memory
+        gram, gradient, scales = _normal_equations(assembly, iterate.basis, iterate.state)
+        flat, rebuild = _flatten(iterate.basis.hidden)
+        damping, growth = memory.damping, memory.growth
+        for _ in range(MOST_TRIALS):
+            delta = _damped_step(gram, gradient, damping * scales)
+            if delta is not None:
+                basis = iterate.basis.with_hidden(rebuild(flat + delta))
+                predicted = float(-(delta @ (2 * gradient + gram @ delta)))
+                trial = self._solved(assembly, basis, iterate.state, self.newton_steps, iterate.step + 1, memory)
+                fall = iterate.loss - trial.loss
+                if fall > 0 and predicted > 0:
+                    gain = fall / predicted
+                    factor = max(1.0 / 3.0, 1.0 - (2.0 * gain - 1.0) ** 3)
+                    small = fall < GIVE_UP * iterate.loss
+                    kept = _Memory(max(damping * factor, 1e-15), 2.0, memory.stalled + 1 if small else 0)
+                    return self._with(trial, kept, damping)
+            damping, growth = damping * growth, growth * 2.0
+        return self._with(iterate, _Memory(damping, growth, 99), damping, iterate.step + 1)
+
+    @staticmethod
+    def _with(iterate: Iterate, memory: _Memory, damping: float, step: int | None = None) -> Iterate:
+        info = {**iterate.info, "damping": damping}
+        number = iterate.step if step is None else step
+        return Iterate(iterate.basis, iterate.state, iterate.loss, iterate.terms, number, info, memory)
+
+    def _solved(self, assembly: Assembly, basis: Basis, state: State, steps: int, number: int, memory) -> Iterate:
+        """Coefficients for the basis, from those before: one solve, or a few Newton steps."""
+        if assembly.problem.linear:
+            # one assembly, and the loss from its own rows: no second evaluation
+            blocks = list(assembly.blocks(basis, state))
+            A, r = torch.cat([b.A for b in blocks]), torch.cat([b.r for b in blocks])
+            solved = solve_dense(A, -r)
+            rest = r + A @ solved.x
+            terms = _by_term(blocks, rest)
+            return Iterate(basis, state.moved(solved.x), math.fsum(terms.values()), terms, number,
+                           rank_info(solved, A.shape[1]), memory)
+        loss = math.fsum(losses(assembly.residual_parts(basis, state)).values())
+        result = None
+        for _ in range(steps):
+            result = newton_step(assembly, basis, state, loss)
+            done = result.length == 0.0 or result.loss > 0.99 * loss
+            state, loss = result.state, result.loss
+            if done:
+                break
+        info = rank_info(result.solved, result.solved.x.numel())
+        return Iterate(basis, within_bounds(assembly, state), result.loss, result.terms, number, info, memory)
+
+    def finished(self, iterate: Iterate) -> bool:
+        return iterate.step >= self.steps or iterate.loss <= self.enough or iterate.memory.stalled >= 3
+
+
+def _by_term(blocks, rest: Tensor) -> dict[str, float]:
+    terms: dict[str, float] = {}
+    position = 0
+    for block in blocks:
+        rows = block.r.shape[0]
+        terms[block.name] = terms.get(block.name, 0.0) + float((rest[position : position + rows] ** 2).sum())
+        position += rows
+    return terms
+
+
+def _normal_equations(assembly: Assembly, basis: Basis, state: State) -> tuple[Tensor, Tensor, Tensor]:
+    """Gram matrix, gradient and diagonal scaling of the projected Jacobian in the hidden parameters."""
+    blocks = list(assembly.blocks(basis, state))
+    A = torch.cat([b.A for b in blocks])
+    r = torch.cat([b.r for b in blocks])
+    J = torch.cat([jacobian(term, basis, state) for term in assembly.terms])
+    norms = torch.linalg.vector_norm(A, dim=0)
+    Q, _ = torch.linalg.qr(A / torch.where(norms > 0, norms, 1.0))
+    J = J - Q @ (Q.T @ J)
+    gram = J.T @ J
+    diagonal = torch.diagonal(gram)
+    return gram, J.T @ r, diagonal.clamp_min(1e-12 * float(diagonal.max()) + 1e-300)
+
+
+def _damped_step(gram: Tensor, gradient: Tensor, damping: Tensor) -> Tensor | None:
+    factor, failed = torch.linalg.cholesky_ex(gram + torch.diag(damping))
+    if int(failed):
+        return None
+    return -torch.cholesky_solve(gradient[:, None], factor)[:, 0]
+
+
+def _flatten(hidden: Mapping[str, Tensor]):
+    names = sorted(hidden)
+    flat = torch.cat([hidden[n].reshape(-1) for n in names])
+
+    def rebuild(vector: Tensor) -> dict[str, Tensor]:
+        result, position = {}, 0
+        for n in names:
+            size = hidden[n].numel()
+            result[n] = vector[position : position + size].reshape(hidden[n].shape)
+            position += size
+        return result
+
+    return flat, rebuild
+
+
+def jacobian(term: TermRows, basis: Basis, state: State) -> Tensor:
+    """d(scaled residual)/d(hidden parameters) at fixed coefficients: (rows, hidden), hidden by sorted name.
+
+    One reverse sweep per point, vectorized: each residual depends on the hidden parameters only through the
+    features at its own point.
+    """
+    values = term.values(term.matrices(basis, None), state)
+    unknowns = term.problem.unknowns
+    x = term.points.x.transpose(0, 1)  # (N, sides, d)
+    names = sorted(basis.hidden)
+    results = []
+    for coefficients in term.coefficients_of(values, state):
+        features = [f for f in coefficients if isinstance(f, Feature)]
+        ones = torch.ones_like(x[:, 0, 0])
+        columns = torch.stack([coefficients[f] * ones for f in features], dim=1)  # (N, features)
+
+        def scalar(hidden, point, factors, features=features):
+            total = 0.0
+            for side, asked in term.asked.items():
+                here = {(f.alpha, f.operator): None for f in features if f.side == side}
+                if not here:
+                    continue
+                answers = apply_features(basis, point[side][None], [a for a in asked if a in here], hidden)
+                for i, f in enumerate(features):
+                    if f.side == side:
+                        c = state.coefficients[unknowns.index(f.unknown)]
+                        total = total + factors[i] * (answers[(f.alpha, f.operator)][0] @ c)
+            return total
+
+        gradients = torch.func.vmap(torch.func.grad(scalar), in_dims=(None, 0, 0))(dict(basis.hidden), x, columns)
+        results.append(torch.cat([gradients[n].reshape(x.shape[0], -1) for n in names], dim=1))
+    return torch.cat(results) * term.scale

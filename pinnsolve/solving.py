@@ -1,0 +1,221 @@
+"""CompiledProblem -> Solution: picks the method, runs it, measures what came out.
+
+`method: auto` takes refined least squares on default bases where the file leaves the basis open; adds LSGD on a small
+ReLU basis where the equations are of first order and the solution turns out not to be smooth; and moves the hidden
+parameters (varpro, or lsgd for ReLU) where the file asks for a small basis. The report says which and why.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+
+from pinnsolve import defaults
+from pinnsolve.bases.base import Basis
+from pinnsolve.checks import floating_unknowns
+from pinnsolve.estimate import Approximation, Estimate
+from pinnsolve.expressions import Scope, expression
+from pinnsolve.measuring import parameter_report, term_report, true_error
+from pinnsolve.problem import Problem
+from pinnsolve.solution import Solution
+from pinnsolve.solvers import GD, LSGD, Clock, LeastSquares, Solver, VarPro
+from pinnsolve.strategies import Result, Work, fixed, refined
+from pinnsolve.terms import CompiledProblem, coordinate_symbol
+from pinnsolve.threads import threads
+from pinnsolve.version import version
+
+SMALL_BASIS = 256  # width up to which `auto` moves the hidden parameters of a basis that the file asks for
+KINKED_WIDTHS = (32, 64)  # of ReLU bases that `auto` adapts where the solution of a first-order equation is not smooth
+
+
+def solve_compiled(
+    problem: Problem, compiled: CompiledProblem, progress: Callable[[dict], None] | None, start: Solution | None
+) -> Solution:
+    """See `pipeline.solve`."""
+    work = _work(problem, compiled, progress)
+    with threads(1 if _is_small(problem) else None):
+        result = _run(problem, work, start)
+        return _solution(problem, work, result)
+
+
+def _work(problem: Problem, compiled: CompiledProblem, progress) -> Work:
+    settings = problem.spec.solve
+    device = settings.device
+    if device == "cuda" and not torch.cuda.is_available():
+        from pinnsolve.errors import PinnsolveError
+
+        raise PinnsolveError("solve.device is `cuda`, and no CUDA device is available here; use `cpu`")
+    kind = {"dtype": getattr(torch, settings.precision), "device": device}
+    lower, upper = (torch.tensor([ends[i] for ends in compiled.intervals], **kind) for i in (0, 1))
+    return Work(
+        compiled,
+        lower,
+        upper,
+        settings.seed,
+        Clock(settings.limits.seconds),
+        progress,
+        settings.collocation,
+        None,
+        settings.limits.memory_gb,
+        floating_unknowns(problem.statements),
+    )
+
+
+def _is_small(problem: Problem) -> bool:
+    basis = problem.spec.solve.basis
+    if basis is None or basis.width is None:
+        return len(problem.coordinates) == 1
+    return basis.width * len(problem.unknowns) <= defaults.SMALL
+
+
+# -- which method ---------------------------------------------------------------------------------------
+
+
+def _run(problem: Problem, work: Work, start: Solution | None) -> Result:
+    settings = problem.spec.solve
+    asked = settings.basis.settings() if settings.basis else {}
+    method = settings.method
+    grows = method in ("auto", "least_squares") and "width" not in asked and not _is_custom(asked)
+    if start is None and grows:
+        work.asked_weights = _weights(problem, 1000)
+        return _refined(problem, work, asked)
+    basis, first = _basis(problem, work, asked, start)
+    work.asked_weights = _weights(problem, basis.width)
+    solver = _solver(problem, method if method != "auto" else _method_for(basis))
+    return fixed(work, basis, solver, first)
+
+
+def _refined(problem: Problem, work: Work, asked: dict) -> Result:
+    settings = problem.spec.solve
+    result = refined(work, settings.tolerance, asked, settings.limits.refinements)
+    reached = result.estimate is not None and result.estimate.worst <= settings.tolerance
+    if reached or settings.method != "auto" or result.status != "finished" or work.problem.order > 1 or asked:
+        return result
+    best = result
+    for width in KINKED_WIDTHS:  # a kink travels along characteristics: few ReLU functions may hold all of it
+        basis = work.basis({"kind": "mlp", "width": width, "activation": "relu"})
+        with threads(1):
+            other = fixed(work, basis, LSGD())
+        if other.estimate is not None and other.estimate.worst < best.estimate.worst:
+            best = other
+        if best.estimate.worst <= settings.tolerance or other.status != "finished":
+            break
+    return best
+
+
+def _is_custom(asked: dict) -> bool:
+    from pinnsolve import registry
+
+    return asked.get("kind", "mlp") not in registry.BUILT_IN_BASES
+
+
+def _basis(problem: Problem, work: Work, asked: dict, start: Solution | None) -> tuple[Basis, Approximation | None]:
+    if start is not None:
+        from pinnsolve.assembly import State
+
+        values = [start.parameters[p.name]["value"] for p in work.problem.unknown_parameters]
+        state = State(start.coefficients.to(work.lower), work.lower.new_tensor(values))
+        return start.basis, Approximation(start.basis, state)
+    settings = {"kind": "mlp", **asked}
+    if not _is_custom(asked):
+        smooth = work.problem.order > 1
+        settings.setdefault("activation", "tanh" if smooth else "relu")
+        settings.setdefault("width", defaults.FIXED_WIDTH.get(settings["activation"], defaults.DEFAULT_FIXED_WIDTH))
+        if settings.get("scale") in (None, "auto"):
+            settings["scale"] = 1.0
+    return work.basis(settings), None
+
+
+def _method_for(basis: Basis) -> str:
+    if basis.width > SMALL_BASIS or not basis.hidden:
+        return "least_squares"
+    return "varpro" if basis.smoothness > 1 else "lsgd"
+
+
+def _solver(problem: Problem, method: str) -> Solver:
+    settings = problem.spec.solve
+    asked = settings.optimizer
+    name = (asked and asked.name) or "adam"
+    rate = (asked and asked.learning_rate) or defaults.LEARNING_RATE[name]
+    steps = (asked and asked.steps) or defaults.STEPS[method]
+    if method == "lsgd":
+        return LSGD(steps=steps, optimizer=name, learning_rate=rate)
+    if method == "gd":
+        return GD(steps=steps, optimizer=name, learning_rate=rate, seed=settings.seed)
+    if method == "varpro":
+        return VarPro(steps=steps)
+    return LeastSquares(steps=steps, memory_gb=settings.limits.memory_gb)
+
+
+def _weights(problem: Problem, width: int) -> dict[str, float] | None:
+    """Term weights of the file as numbers at that width; None for `auto`."""
+    asked = problem.spec.solve.term_weights
+    if asked == "auto":
+        return None
+    scope = Scope(coordinates=(), parameters=tuple(problem.parameters), width=True)
+    values = {coordinate_symbol(name): value for name, value in problem.parameters.items()}
+    values[coordinate_symbol("W")] = width
+    return {name: float(expression(str(text), scope).xreplace(values).evalf()) for name, text in asked.items()}
+
+
+# -- what came out --------------------------------------------------------------------------------------
+
+
+def _solution(problem: Problem, work: Work, result: Result) -> Solution:
+    approximation = result.approximation
+    points = {t.term.name: t.points.count for t in result.assembly.terms}
+    with torch.no_grad():
+        terms, diagnostics = term_report(work.check_assembly(defaults.CHECK_POINTS, 2), approximation, points)
+        measured = true_error(problem, approximation, work.check_points(), work.floating)
+        parameters = parameter_report(result.assembly, approximation)
+    status, message = _status(problem, result, terms)
+    report = {
+        "problem": problem.name,
+        "status": status,
+        "message": message,
+        **({"relative_l2_error": measured[0], "reference": measured[1]} if measured else {}),
+        "estimated_error": dict(result.estimate.relative) if result.estimate else None,
+        "tolerance": problem.spec.solve.tolerance,
+        "wall_time_s": work.clock.seconds(),
+        "unknown_coefficients": approximation.state.coefficients.numel(),
+        "terms": terms,
+        "parameters": parameters,
+        "method": result.method,
+        "basis": approximation.basis.describe(),
+        "seed": problem.spec.solve.seed,
+        "version": version(),
+        "cite": list(problem.spec.cite),
+    }
+    return Solution(
+        name=problem.name,
+        coordinates=problem.coordinates,
+        intervals=problem.intervals,
+        time=problem.time,
+        unknowns=problem.unknowns,
+        basis=approximation.basis,
+        coefficients=approximation.state.coefficients,
+        parameters=parameters,
+        result=report,
+        history=tuple(work.history),
+        problem_text=problem.spec.to_yaml(),
+        diagnostics=diagnostics,
+    )
+
+
+def _status(problem: Problem, result: Result, terms: dict) -> tuple[str, str]:
+    """The status word and a sentence with the next step."""
+    if result.status != "finished":
+        return result.status, result.message
+    tolerance = problem.spec.solve.tolerance
+    estimate: Estimate | None = result.estimate
+    if estimate is None or not math.isfinite(estimate.worst):
+        return "diverged", "no usable solution was found; check the problem's conditions and coefficients"
+    if estimate.worst <= tolerance:
+        return "converged", f"the estimated error {estimate.worst:.1e} meets the tolerance {tolerance:g}"
+    largest = max(terms, key=lambda name: terms[name]["rms_residual"])
+    return "tolerance_not_reached", (
+        f"the estimated error {estimate.worst:.1e} is above the tolerance {tolerance:g}; the largest residual is that of "
+        f"`{largest}`. Try a wider basis (solve.basis.width), other collocation counts, or a looser solve.tolerance"
+    )

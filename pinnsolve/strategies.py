@@ -1,0 +1,232 @@
+"""From a problem and its settings to an approximation with its error estimated: what `method` means.
+
+`fixed`: the basis of the file and one solver. `refined` (what `auto` does without a basis in the file): least squares on
+default bases of growing width, at the scale whose residual on unseen points is smallest, until the estimated error meets
+the tolerance. Weights and check points are the same for all bases of a solve, so that their residuals compare.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from pinnsolve import defaults
+from pinnsolve.assembly import Assembly, State
+from pinnsolve.bases import make_basis
+from pinnsolve.bases.base import Basis
+from pinnsolve.discretization import sample_problem, term_weights, zero_state
+from pinnsolve.estimate import Approximation, Estimate, estimate_error, residual_norm
+from pinnsolve.geometry.regions import domain
+from pinnsolve.geometry.sampling import sample_region
+from pinnsolve.least_squares import solve_dense
+from pinnsolve.solvers import Clock, LeastSquares, Outcome, Solver, drive
+from pinnsolve.solvers.base import Progress
+from pinnsolve.terms import CompiledProblem
+
+SEARCH_POINTS = 1500  # unseen points on which scales are compared
+
+
+@dataclass
+class Work:
+    """What all parts of one solve share: the problem, its box, weights, check points and the clock."""
+
+    problem: CompiledProblem
+    lower: Tensor
+    upper: Tensor
+    seed: int
+    clock: Clock
+    progress: Progress | None
+    collocation: object  # what the file says of points, or None
+    asked_weights: dict[str, float] | None  # by term, or None for auto
+    memory_gb: float | None = None
+    floating: Sequence[str] = ()
+    term_weights: dict[str, float] = field(default_factory=dict)
+    history: list[dict] = field(default_factory=list)
+
+    @property
+    def dimension(self) -> int:
+        return len(self.problem.coordinates)
+
+    def basis(self, settings: dict, seed: int | None = None) -> Basis:
+        return make_basis(settings, self.lower, self.upper, self.seed if seed is None else seed, self.lower.dtype,
+                          self.lower.device)
+
+    def default_settings(self, width: int, scale: float) -> dict:
+        return {"kind": "mlp", "width": width, "depth": 1, "activation": defaults.ACTIVATION, "scale": scale}
+
+    def settle_weights(self, basis: Basis) -> None:
+        """Fix the term weights, once for all bases of the solve."""
+        if not self.term_weights:
+            points = sample_problem(self.problem, self.counts(basis.width, False), self.seed, self.lower)
+            self.term_weights = term_weights(self.problem, self.asked_weights, points, basis)
+
+    def counts(self, width: int, moving: bool) -> defaults.Collocation:
+        return defaults.collocation(self.collocation, self.dimension, width, moving)
+
+    def assembly(self, width: int, moving: bool = False, seed: int | None = None) -> Assembly:
+        """Points for a basis of that width, with the weights of this solve."""
+        seed = self.seed if seed is None else seed
+        points = sample_problem(self.problem, self.counts(width, moving), seed, self.lower)
+        return Assembly(self.problem, points, self.term_weights)
+
+    def check_assembly(self, count: int, seed: int = 0) -> Assembly:
+        """Random points that no solve sees."""
+        counts = defaults.Collocation(count, max(64, count // (2 * self.dimension)), "uniform")
+        points = sample_problem(self.problem, counts, defaults.CHECK_SEED + self.seed + seed, self.lower)
+        return Assembly(self.problem, points, self.term_weights)
+
+    def check_points(self) -> Tensor:
+        """(N, d) points of the domain at which norms are taken."""
+        points = sample_region(domain(), self.problem.intervals, defaults.CHECK_POINTS, "uniform",
+                               defaults.CHECK_SEED + self.seed)
+        return points.x[0].to(self.lower)
+
+    def drive(self, solver: Solver, assembly: Assembly, basis: Basis, state: State, phase: str) -> Outcome:
+        outcome = drive(solver, assembly, basis, state, self.clock, self.progress, phase)
+        self.history.extend(outcome.history)
+        return outcome
+
+    def estimate(self, solution: Approximation, width: int, scales: Sequence[float]) -> Estimate:
+        """The error of a solution, from corrections on independent default bases and points."""
+        bases = [self.basis(self.default_settings(width, s), self.seed + 1_000_003 + i) for i, s in enumerate(scales)]
+        solve = self.assembly(width, seed=self.seed + 500_009)
+        return estimate_error(solution, bases, solve, self.check_assembly(SEARCH_POINTS, 1), self.check_points(),
+                              self.floating)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a strategy ends with. `reason` says why the method was chosen and what became of it."""
+
+    approximation: Approximation
+    assembly: Assembly
+    estimate: Estimate | None
+    status: str  # as `Outcome`, or "finished"
+    message: str
+    method: str
+
+
+# -- one basis, one solver ------------------------------------------------------------------------------
+
+
+def fixed(work: Work, basis: Basis, solver: Solver, start: Approximation | None = None) -> Result:
+    """Runs one solver on one basis; the error is estimated on default bases of moderate width."""
+    work.settle_weights(basis)
+    assembly = work.assembly(basis.width, moving=not isinstance(solver, LeastSquares))
+    state = zero_state(work.problem, basis) if start is None else start.state
+    outcome = work.drive(solver, assembly, basis, state, solver.name)
+    approximation = Approximation(outcome.best.basis, outcome.best.state)
+    estimate = None
+    if outcome.status in ("finished", "time_limit") and math.isfinite(outcome.best.loss):
+        estimate = estimate_afresh(work, approximation)
+    return Result(approximation, assembly, estimate, outcome.status, outcome.message, solver.name)
+
+
+def estimate_afresh(work: Work, approximation: Approximation) -> Estimate:
+    """The estimate for a solution of any basis: the scale is sought at a small width, then used at a larger one."""
+    sizes = [w for w in defaults.widths(work.dimension) if w * len(work.problem.unknowns) <= defaults.MOST_COLUMNS / 4]
+    width = sizes[min(2, len(sizes) - 1)]
+    return work.estimate(approximation, width, defaults.scales(work.dimension)[1:-1])
+
+
+# -- growing bases --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Level:
+    approximation: Approximation
+    assembly: Assembly
+    residual: float  # on unseen points
+    width: int
+    scale: float
+    status: str
+    message: str
+
+
+def refined(work: Work, tolerance: float, asked: dict, refinements: int | None = None) -> Result:
+    """Least squares on bases of growing width until the estimated error meets `tolerance`.
+
+    `asked`: settings of the basis that the file fixes (its kind, activation, scale ...); `refinements`: how often the
+    basis may grow.
+    """
+    columns = len(work.problem.unknowns)
+    sizes = [w for w in defaults.widths(work.dimension) if w * columns <= defaults.MOST_COLUMNS] or [
+        defaults.MOST_COLUMNS // columns
+    ]
+    sizes = sizes[: None if refinements is None else refinements + 1]
+    scales = defaults.scales(work.dimension)
+    if isinstance(asked.get("scale"), float):
+        scales = (asked["scale"],)
+    elif asked.get("activation") == "relu":
+        scales = (1.0,)  # the columns are normalized, so the scale of a positively homogeneous function means nothing
+    work.settle_weights(work.basis(_settings(work, asked, sizes[0], scales[len(scales) // 2])))
+    check = work.check_assembly(SEARCH_POINTS)
+    best: Result | None = None
+    found: _Level | None = None
+    candidates: Sequence[float] = scales
+    for width in sizes:
+        level = _best_scale(work, asked, width, candidates, found, check)
+        if level is None:
+            break
+        if found is None or level.residual <= found.residual:
+            found = level
+        if level.status != "finished":
+            break
+        estimate = work.estimate(found.approximation, width, (found.scale, 2 * found.scale))
+        result = _result(found, estimate)
+        if best is None or estimate.worst <= best.estimate.worst:
+            best = result
+        if best.estimate.worst <= tolerance or work.clock.expired():
+            break
+        candidates = (found.scale, 2 * found.scale) if len(scales) > 1 else scales
+    if best is None:
+        return _result(found, None)
+    if found.status != "finished":
+        best = replace(best, status=found.status, message=found.message)
+    return best
+
+
+def _result(level: _Level, estimate: Estimate | None) -> Result:
+    return Result(level.approximation, level.assembly, estimate, level.status, level.message, "least_squares")
+
+
+def _settings(work: Work, asked: dict, width: int, scale: float) -> dict:
+    return {**work.default_settings(width, scale), **{k: v for k, v in asked.items() if k != "scale"}}
+
+
+def _best_scale(
+    work: Work, asked: dict, width: int, scales: Sequence[float], before: _Level | None, check: Assembly
+) -> _Level | None:
+    """The level of that width whose residual on unseen points is smallest; None if every scale failed."""
+    assembly = work.assembly(width)
+    best: _Level | None = None
+    for scale in scales:
+        basis = work.basis(_settings(work, asked, width, scale))
+        state = projected(before.approximation, basis, assembly) if before else zero_state(work.problem, basis)
+        outcome = work.drive(LeastSquares(memory_gb=work.memory_gb), assembly, basis, state, f"W = {width}, scale {scale:g}")
+        approximation = Approximation(basis, outcome.best.state)
+        residual = residual_norm(check, approximation)
+        if not math.isfinite(residual):
+            residual = math.inf
+        level = _Level(approximation, assembly, residual, width, scale, outcome.status, outcome.message)
+        if best is None or residual < best.residual:
+            best = level
+        if outcome.status in ("interrupted", "time_limit"):
+            return replace(best, status=outcome.status, message=outcome.message)
+    return best
+
+
+def projected(solution: Approximation, basis: Basis, assembly: Assembly) -> State:
+    """The state of a new basis closest to a solution's values: where Newton goes on. Linear problems start at zero."""
+    if assembly.problem.linear:
+        return zero_state(assembly.problem, basis)
+    x = max((t.points.x[0] for t in assembly.terms), key=len)
+    zero = (0,) * x.shape[1]
+    matrix = basis.derivatives(x, [zero])[zero]
+    values = solution.values(x)
+    coefficients = torch.stack([solve_dense(matrix, v, 1e-10).x for v in values])
+    return State(coefficients, solution.state.parameters)

@@ -1,0 +1,34 @@
+"""Numbers, times and texts as a person reads them on a terminal.
+
+Input: plain values. Output: short texts without control characters.
+"""
+
+from __future__ import annotations
+
+import math
+
+
+def scientific(value: float | None) -> str:
+    """`2.1e-07`; a dash where there is no number."""
+    return f"{value:.1e}" if value is not None and math.isfinite(value) else "\N{EN DASH}"
+
+
+def duration(seconds: float) -> str:
+    """`4.2 s`, `3 min 05 s`, `2 h 10 min`."""
+    if seconds < 99.95:
+        return f"{seconds:.2f} s" if seconds < 0.995 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def printable(text: object) -> str:
+    """Text that cannot move the cursor or change colours, whatever file it comes from; lines are kept."""
+    return "".join(_printable(c) for c in str(text))
+
+
+def _printable(c: str) -> str:
+    if c.isprintable() or c == "\n":
+        return c
+    return " " if c.isspace() else "\N{REPLACEMENT CHARACTER}"

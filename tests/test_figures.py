@@ -1,0 +1,328 @@
+"""Figures: what they show follows from the coordinates, colours from the values, and nothing overlaps or is cut off."""
+
+import itertools
+import time
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import LogNorm
+from sine_basis import LOWER, UPPER, closed_form, solution_of
+
+from pinnsolve import figures, panels, views
+from pinnsolve.solve_figures import history_figure, residual_figure
+
+RNG = np.random.default_rng(1)
+
+
+def make(coordinates, unknowns=("u",), time="t", **fields):
+    """A solution with errors in its result, history, and residuals inside and on the faces."""
+    count = len(coordinates)
+    low, high = np.array([LOWER[i % 2] for i in range(count)]), np.array([UPPER[i % 2] for i in range(count)])
+    inside = low + (high - low) * RNG.random((300, count))
+    faces = []
+    for axis in range(count):
+        face = low + (high - low) * RNG.random((60, count))
+        face[:, axis] = low[axis]
+        faces.append(face)
+    faces = np.concatenate(faces)
+    residuals = {"momentum": RNG.standard_normal(300) * 1e-7, "walls": RNG.standard_normal(len(faces)) * 1e-6}
+    history = tuple(
+        {
+            "step": i,
+            "phase": "lsgd" if i < 30 else "newton",
+            "loss": 2 * 0.8**i,
+            "terms": {"momentum": 0.8**i, "walls": 0.8**i},
+        }
+        for i in range(50)
+    )
+    defaults = {
+        "result": {"relative_l2_error": dict.fromkeys(unknowns, 2.1e-7), "reference": "exact"},
+        "history": history,
+        "diagnostics": {"points": {"momentum": inside, "walls": faces}, "residuals": residuals},
+    }
+    return solution_of(coordinates, unknowns, time if time in coordinates else None, **{**defaults, **fields})
+
+
+def truth_of(solution):
+    zero = (0,) * len(solution.coordinates)
+
+    def truth(points):
+        bump = 1e-7 * np.prod(np.sin(points + 0.5), axis=1)
+        return {u: closed_form(solution, i, points, zero) + bump for i, u in enumerate(solution.unknowns)}
+
+    return truth
+
+
+CASES = {
+    "one coordinate": (("x",), ("u",)),
+    "time alone, two unknowns": (("t",), ("u", "v")),
+    "time and space": (("t", "x"), ("u",)),
+    "space and time, two unknowns": (("x", "t"), ("u", "v")),
+    "plane": (("x", "y"), ("u",)),
+    "plane, four unknowns": (("x", "y"), ("u", "v", "p", "T")),
+    "time and plane": (("t", "x", "y"), ("u", "v")),
+    "space, two unknowns": (("x", "y", "z", "r"), ("u", "v")),
+    "time and space of three": (("t", "x", "y", "z"), ("u",)),
+    "five dimensions": (("x1", "x2", "x3", "x4", "x5"), ("u",)),
+}
+
+
+def extents(figure):
+    """Of every panel with its labels, and of every text of the figure itself, in pixels."""
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    boxes = [axes.get_tightbbox(renderer) for axes in figure.axes]
+    boxes += [text.get_window_extent(renderer) for text in figure.texts if text.get_text()]
+    return [box for box in boxes if box.width > 0 and box.height > 0]
+
+
+def assert_well_laid_out(figure):
+    boxes = extents(figure)
+    for a, b in itertools.combinations(boxes, 2):
+        wide, high = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert wide <= 1 or high <= 1, f"panels overlap: {a} {b}"
+
+
+@pytest.fixture
+def coarse(monkeypatch):
+    """Fewer pixels: the layout is the same."""
+    monkeypatch.setattr(figures, "PIXELS", 31)
+    monkeypatch.setattr(panels, "DOTS_PER_INCH", 50)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_kind_of_problem_gives_four_figures(case, tmp_path, coarse, monkeypatch):
+    drawn = []
+    write = panels.write
+    monkeypatch.setattr(panels, "write", lambda figure, path: drawn.append(figure) or write(figure, path))
+    solution = make(*CASES[case])
+    before = dict(mpl.rcParams)
+    paths = figures.save_figures(solution, tmp_path / "figures", truth_of(solution))
+    assert [p.name for p in paths] == ["solution.png", "error.png", "residual.png", "history.png"]
+    assert all(p.read_bytes()[:4] == b"\x89PNG" and p.stat().st_size > 2000 for p in paths)
+    assert dict(mpl.rcParams) == before
+    with panels.styled():
+        for figure in drawn:
+            assert_well_laid_out(figure)
+
+
+def test_a_figure_takes_less_than_two_seconds(tmp_path):
+    solution = make(("t", "x", "y"))
+    figures.solution_figure(solution)  # imports and fonts
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        panels.write(figures.solution_figure(solution, truth_of(solution)), tmp_path / "solution.png")
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 2
+
+
+def test_without_truth_there_is_no_error_figure(tmp_path, coarse):
+    paths = figures.save_figures(make(("x", "y")), tmp_path)
+    assert [p.name for p in paths] == ["solution.png", "residual.png", "history.png"]
+
+
+def test_with_nothing_but_a_solution(tmp_path, coarse):
+    solution = make(("x", "y"), diagnostics={}, history=(), result={})
+    assert [p.name for p in figures.save_figures(solution, tmp_path)] == ["solution.png"]
+
+
+@pytest.mark.parametrize("case", ["one coordinate", "time and space", "plane", "five dimensions"])
+def test_a_solution_that_diverged_can_be_drawn(case, tmp_path, coarse):
+    solution = make(*CASES[case])
+    solution.coefficients[0] = torch.nan
+    nothing = {name: np.full(300 if name == "momentum" else 60, np.nan) for name in ("momentum", "walls")}
+    solution.diagnostics["residuals"].update(nothing)
+    solution.diagnostics["points"]["walls"] = solution.diagnostics["points"]["walls"][:60]
+    history = tuple({"step": i, "loss": None, "terms": {"momentum": None}} for i in range(2))
+    object.__setattr__(solution, "history", history)
+    figures.save_figures(solution, tmp_path, truth_of(solution))
+
+
+# -- which slices -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("coordinates", "axes"),
+    [
+        (("x",), [(0,)]),
+        (("t", "x"), [(0, 1)]),
+        (("x", "t"), [(1, 0)]),  # time is horizontal
+        (("x", "y"), [(0, 1)]),
+        (("t", "x", "y"), [(1, 2)] * 4),
+        (("x", "t", "y", "z"), [(0, 2)] * 4),
+        (("x", "y", "z"), [(0, 1), (0, 2), (1, 2)]),
+        (("x1", "x2", "x3", "x4", "x5"), [(0, 1), (1, 2), (2, 3), (3, 4), (4, 0)]),
+    ],
+)
+def test_views(coordinates, axes):
+    solution = make(coordinates)
+    found = views.views_of(solution)
+    assert [view.axes for view in found] == axes
+    for view in found:
+        grid = view.grid(solution, 5)
+        assert len(grid) == 5 ** len(view.axes)
+        assert not solution.outside(grid).any()
+        assert {a for a, _ in view.held} | set(view.axes) == set(range(len(coordinates)))
+
+
+def test_snapshots_run_from_the_first_time_to_the_last():
+    found = views.views_of(make(("t", "x", "y")))
+    assert [dict(view.held)[0] for view in found] == pytest.approx([0, 1 / 3, 2 / 3, 1])
+
+
+def test_images_are_the_right_way_up():
+    solution = make(("x", "t"))
+    image = figures.solution_figure(solution).axes[0].images[0]
+    left, right, bottom, top = image.get_extent()
+    assert (left, right, bottom, top) == (-1, 2, 0, 1)  # t over -1..2 horizontally, x over 0..1 upwards
+    array = image.get_array()
+    t, x = -1 + 3 * (10 + 0.5) / figures.PIXELS, (170 + 0.5) / figures.PIXELS
+    assert array[170, 10] == pytest.approx(float(solution(x=x, t=t)), rel=1e-9)
+
+
+def test_equal_scales_in_space_only():
+    assert figures.solution_figure(make(("x", "y"))).axes[0].get_aspect() == 1
+    assert figures.solution_figure(make(("t", "x"))).axes[0].get_aspect() == "auto"
+
+
+# -- words and colours ------------------------------------------------------------------------------------------
+
+
+def words_of(figure):
+    found = [t.get_text() for t in figure.texts]
+    for axes in figure.axes:
+        found += [axes.get_title(), axes.get_xlabel(), axes.get_ylabel()]
+        found += [t.get_text() for t in (axes.get_legend().get_texts() if axes.get_legend() else ())]
+    return found
+
+
+def test_titles_state_what_is_shown_and_how_wrong_it_is():
+    solution = make(("t", "x"))
+    words = words_of(figures.solution_figure(solution, truth_of(solution)))
+    assert words[0] == r"waves: solution $u$, relative $L^2$ error $2.1\times10^{-7}$"
+    assert {"$t$", "$x$", "$u$", "exact"} <= set(words)
+    assert "$t$ = 0.25" in words
+    estimated = make(("t", "x"), ("u", "v"), result={"estimated_error": {"u": 0.012}})
+    words = words_of(figures.solution_figure(estimated))
+    assert words[0] == "waves: solution"
+    assert "$u$, estimated relative error 0.012" in words
+    assert "$v$" in words
+    assert "exact" not in words
+
+
+def test_a_reference_is_not_called_exact():
+    solution = make(("t", "x"), result={"reference": "burgers.npz, 1e-9"})
+    assert "reference" in words_of(figures.solution_figure(solution, truth_of(solution)))
+    assert "|$u$ \N{MINUS SIGN} reference|" in [
+        axes.get_ylabel()
+        for a in figures.error_figure(solution, truth_of(solution)).axes
+        for axes in [a, *a.child_axes]
+    ]
+
+
+def test_colours_follow_the_sign():
+    name, norm = panels.field_colours(np.array([-0.3, 0.9998]))
+    assert (name, norm.vmin, norm.vmax) == (panels.SIGNED, -1.0, 1.0)
+    name, norm = panels.field_colours(np.array([0.001, 0.5]))
+    assert (name, norm.vmin, norm.vmax) == (panels.POSITIVE, 0.0, 0.5)
+    name, norm = panels.field_colours(np.array([-1e-9, 2.0]))  # rounding is no sign
+    assert name == panels.POSITIVE
+    name, norm = panels.field_colours(np.full(9, 3.0))
+    assert norm.vmin < 3 < norm.vmax
+    name, norm = panels.field_colours(np.zeros(9))
+    assert norm.vmin < 0 < norm.vmax
+
+
+def test_errors_are_shown_on_a_logarithmic_scale():
+    name, norm = panels.magnitude_colours(np.array([0.0, *[1e-12] * 9, 1e-3, np.nan]))
+    assert name == panels.MAGNITUDE
+    assert isinstance(norm, LogNorm)
+    assert (norm.vmin, norm.vmax) == (pytest.approx(1e-8), 1e-3)
+    assert panels.magnitude_colours(np.zeros(3))[1].vmax == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("x", "$x$"),
+        ("x1", "$x_{1}$"),
+        ("x_12", "$x_{12}$"),
+        ("theta", r"$\theta$"),
+        ("theta2", r"$\theta_{2}$"),
+        ("u_x", "$u_{x}$"),
+        ("pressure", "pressure"),
+        ("a$b", r"a\$b"),
+    ],
+)
+def test_symbols(name, shown):
+    assert panels.symbol(name) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(2.13e-7, r"$2.1\times10^{-7}$"), (0.25, "0.25"), (0.0, "0"), (12345.0, r"$1.2\times10^{4}$"), (None, "unknown")],
+)
+def test_numbers(value, shown):
+    assert panels.number(value) == shown
+
+
+def test_hostile_names_are_only_text(tmp_path, coarse):
+    name = "$\\frac{$ ^_{} \x1b[31m" + "long " * 40
+    assert figures.save_figures(make(("x", "y"), name=name), tmp_path)
+
+
+# -- residuals and history --------------------------------------------------------------------------------------
+
+
+def panel_of(solution, points, residuals):
+    diagnostics = {"points": {"term": np.array(points)}, "residuals": {"term": np.array(residuals)}}
+    object.__setattr__(solution, "diagnostics", diagnostics)
+    return residual_figure(solution).axes[0]
+
+
+def test_residual_on_two_walls_is_two_lines():
+    t = np.linspace(0, 1, 5)
+    points = np.concatenate([np.stack([t, np.full(5, -1.0)], 1), np.stack([t, np.full(5, 2.0)], 1)])
+    axes = panel_of(make(("t", "x")), points, np.arange(1.0, 11))
+    assert [line.get_label() for line in axes.lines] == ["$x$ = \N{MINUS SIGN}1", "$x$ = 2"]
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), np.arange(1.0, 6))
+    assert axes.get_xlabel() == "$t$"
+    assert axes.get_title() == "term: root mean square 6.2"
+
+
+def test_residual_inside_the_plane_is_a_map():
+    axes = panel_of(make(("x", "y")), [[0.1, 0.1], [0.5, 1.5], [0.9, 0.0]], [1e-3, -1e-5, 1e-4])
+    (marks,) = axes.collections
+    np.testing.assert_array_equal(sorted(marks.get_array()), [1e-5, 1e-4, 1e-3])
+
+
+def test_residual_at_a_point_is_a_number():
+    axes = panel_of(make(("x", "y")), [[0.0, -1.0]], [-1e-3])
+    assert [t.get_text() for t in axes.texts] == ["one point\n|residual| = 0.001"]
+
+
+def test_residual_in_many_dimensions_is_binned():
+    points = np.random.default_rng(0).random((4000, 3)) * [1, 3, 1] - [0, 1, 0]
+    axes = panel_of(make(("x", "y", "z")), points, np.where(points[:, 0] > 0.5, 1e-2, 1e-6))
+    x_line, y_line, _ = (line.get_ydata() for line in axes.lines)
+    assert x_line[0] == pytest.approx(1e-6)
+    assert x_line[-1] == pytest.approx(1e-2)
+    assert y_line == pytest.approx(np.full(16, 1e-2 / 2**0.5), rel=0.3)
+
+
+def test_history_has_a_line_per_term_and_the_sum():
+    axes = history_figure(make(("x",))).axes[0]
+    lines = {line.get_label(): line for line in axes.lines}
+    assert {"momentum", "walls", "sum"} <= set(lines)
+    np.testing.assert_allclose(lines["momentum"].get_ydata(), 0.8 ** np.arange(50))
+    assert axes.get_yscale() == "log"
+    assert [t.get_text() for t in axes.texts] == ["lsgd", "newton"]
+
+
+def test_history_of_several_parts_runs_on():
+    history = tuple({"step": i % 3, "phase": "p", "loss": 1.0 / (i + 1), "terms": {"a": 1.0}} for i in range(6))
+    axes = history_figure(make(("x",), history=history)).axes[0]
+    np.testing.assert_array_equal(axes.lines[0].get_xdata(), np.arange(6))
