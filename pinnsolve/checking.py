@@ -15,23 +15,19 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pinnsolve import compiler
+from pinnsolve.compiler import compile_problem
 from pinnsolve.errors import Diagnostic
+from pinnsolve.plan import plan
 from pinnsolve.problem import Problem
 from pinnsolve.wording import printable
 
 COLUMNS = ("name", "kind", "operator", "region", "points", "weight", "linear")
 
 
-def plan(problem: Problem) -> list[dict]:
-    """A row per compiled term, with the keys of `COLUMNS`."""
-    return compiler.plan(compiler.compile_problem(problem))
-
-
 def found_as_json(diagnostics: Iterable[Diagnostic], problem: Problem | None = None) -> str:
     """`{"problem", "ok", "diagnostics", "terms"}`; without a problem there is none to speak of."""
     found = [{key: value for key, value in asdict(d).items() if value is not None} for d in diagnostics]
-    rows = plan(problem) if problem is not None else []
+    rows = plan(problem, compile_problem(problem)) if problem is not None else []
     name = problem.name if problem is not None else None
     content = {"problem": name, "ok": problem is not None, "diagnostics": found, "terms": rows}
     return json.dumps(content, indent=2, ensure_ascii=False)
@@ -73,7 +69,7 @@ def _terms(problem: Problem) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
     for name in ("term", *COLUMNS[1:]):
         table.add_column(name, justify="right" if name in ("points", "weight") else "left", overflow="fold")
-    for row in plan(problem):
+    for row in plan(problem, compile_problem(problem)):
         linear = row["linear"]
         words = ("yes" if linear else "no") if isinstance(linear, bool) else linear
         cells = [*(row[name] for name in COLUMNS[:-1]), words]

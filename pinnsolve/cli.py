@@ -216,10 +216,9 @@ def _load(file: str, overrides: list[str] | None, operators: list[str] | None) -
 
     for text in operators or ():
         _run_operators(catalog.find_operators(text))
-    from pinnsolve.problem import build_problem  # not through `pipeline`, which needs torch for what comes next
-    from pinnsolve.spec import load_spec
+    from pinnsolve import pipeline
 
-    problem = build_problem(load_spec(file, overrides or ()))
+    problem = pipeline.load(file, overrides or ())
     for warning in problem.warnings:
         say(warning)
     return problem
@@ -247,7 +246,7 @@ def _last_line_in(path: Path, error: BaseException) -> int | None:
         return error.lineno
     line, trace = None, error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
+        if Path(trace.tb_frame.f_code.co_filename) == path.absolute():
             line = trace.tb_lineno
         trace = trace.tb_next
     return line

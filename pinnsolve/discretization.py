@@ -22,15 +22,28 @@ from pinnsolve.numeric import Evaluator
 from pinnsolve.tables import read_columns
 from pinnsolve.terms import CompiledProblem, Term, coordinate_symbol
 
+HOLD_OUT_SEED = 8191
+NOISE_FACTOR = 1e-6  # on the automatic weight of data with noise: what holds exactly goes before what was measured
 WEIGHT_SAMPLE = 512  # points per term from which an automatic weight is taken
 
 
-def sample_problem(problem: CompiledProblem, counts: Collocation, seed: int, like: Tensor) -> dict[str, Points]:
-    """Points of every term, with the dtype and device of `like`; measured points are the same for every seed."""
-    return {
-        term.name: _converted(_sample_term(term, problem, counts, seed + 104_729 * i), like)
-        for i, term in enumerate(problem.terms)
-    }
+def sample_problem(
+    problem: CompiledProblem, counts: Collocation, seed: int, like: Tensor, part: str = "all"
+) -> dict[str, Points]:
+    """Points of every term, with the dtype and device of `like`; measured points are the same for every seed.
+
+    `part` of the measured points: "all", "kept" or "held_out" (a fifth, drawn once), where nothing but them can tell
+    how good a solution is.
+    """
+    result = {}
+    for i, term in enumerate(problem.terms):
+        points = _converted(_sample_term(term, problem, counts, seed + 104_729 * i), like)
+        if term.data_file is not None and part != "all":
+            order = torch.randperm(points.count, generator=torch.Generator().manual_seed(HOLD_OUT_SEED))
+            held = max(1, points.count // 5)
+            points = points.select(order[:held] if part == "held_out" else order[held:])
+        result[term.name] = points
+    return result
 
 
 def _sample_term(term: Term, problem: CompiledProblem, counts: Collocation, seed: int) -> Points:
@@ -93,13 +106,15 @@ def term_weights(
 
     `auto` makes the rows of every term equally large: epsilon_k = 1 / mean over points and basis functions of
     (L_k Phi_j)^2, with L_k linearized at zero, the largest scaled to 1. An error of the same size in u then costs the same
-    in every term. With any number given by the file, the others are 1, as in the talk.
+    in every term. Data with `noise` get `NOISE_FACTOR` of that, so that equations and conditions, which hold exactly,
+    average the noise out. With any number given by the file, the others are 1, as in the talk.
     """
     if asked:
         return {t.name: float(asked.get(t.name, 1.0)) for t in problem.terms}
     sizes = {t.name: _operator_size(t, points[t.name], problem, basis) for t in problem.terms}
-    smallest = min(sizes.values())
-    return {name: smallest / size for name, size in sizes.items()}
+    weights = {t.name: (NOISE_FACTOR if t.noise else 1.0) / sizes[t.name] for t in problem.terms}
+    largest = max(weights.values())
+    return {name: value / largest for name, value in weights.items()}
 
 
 def _operator_size(term: Term, points: Points, problem: CompiledProblem, basis: Basis) -> float:

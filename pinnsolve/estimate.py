@@ -53,6 +53,19 @@ class Estimate:
     def worst(self) -> float:
         return max(self.relative.values())
 
+    def with_noise(self, relative: Mapping[str, float], parameters: Mapping[str, float]) -> Estimate:
+        """Errors of independent origin, added in squares."""
+        return Estimate(
+            {name: math.hypot(value, relative[name]) for name, value in self.relative.items()},
+            {name: math.hypot(value, parameters[name]) for name, value in self.parameters.items()},
+            self.residual_left,
+        )
+
+    def at_least(self, relative: Mapping[str, float]) -> Estimate:
+        """The larger of two estimates, per unknown."""
+        larger = {name: max(value, relative.get(name, 0.0)) for name, value in self.relative.items()}
+        return Estimate(larger, self.parameters, self.residual_left)
+
 
 def estimate_error(
     solution: Approximation,
@@ -88,6 +101,34 @@ def estimate_error(
         {name: abs(float(parameters[i])) for i, name in enumerate(names)},
         left / max(float(before.norm()), 1e-300),
     )
+
+
+def noise_spread(
+    solution: Approximation, assembly: Assembly, x: Tensor, seed: int, draws: int = 4
+) -> tuple[dict[str, float], dict[str, float]]:
+    """How far noise of the data may have moved a solution: relative spread per unknown, and per unknown parameter.
+
+    The noise is what the file states, or the rms residual of the data term. Monte Carlo over the linearized least
+    squares, so correlations between points are those of the solve itself.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    rows, noises = [], []
+    for term in assembly.terms:
+        block = term.rows(term.matrices(solution.basis, None), solution.state)
+        rows.append(block.A)
+        sigma = 0.0
+        if term.term.data_file is not None:
+            sigma = (term.term.noise or 0.0) * term.scale or float(block.r.square().mean().sqrt())
+        random = torch.randn(block.r.shape[0], draws, generator=generator, dtype=torch.float64)
+        noises.append(sigma * random.to(block.r))
+    A, b = torch.cat(rows), torch.cat(noises)
+    moved = [_as_state(solution, solution.basis, solve_dense(A, b[:, i]).x) for i in range(draws)]
+    unknowns = assembly.problem.unknowns
+    u = solution.values(x)
+    e = torch.stack([Approximation(solution.basis, state).values(x) for state in moved]).square().mean(dim=0).sqrt()
+    parameters = torch.stack([state.parameters for state in moved]).square().mean(dim=0).sqrt()
+    names = [p.name for p in assembly.problem.unknown_parameters]
+    return relative_norms(unknowns, e, u), {name: float(parameters[i]) for i, name in enumerate(names)}
 
 
 def relative_norms(unknowns: Sequence[str], errors: Tensor, values: Tensor) -> dict[str, float]:

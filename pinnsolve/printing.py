@@ -103,6 +103,10 @@ class _Printer(StrPrinter):
     def _print_Not(self, f: sp.Not) -> str:
         return f"not ({self._print(f.args[0])})"
 
+    def _print_ITE(self, f: sp.ITE) -> str:
+        condition, a, b = (self._print(part) for part in f.args)
+        return f"(({condition}) and ({a})) or (not ({condition}) and ({b}))"
+
     def _print_BooleanTrue(self, f: sp.Basic) -> str:
         return "0 < 1"
 
@@ -123,6 +127,8 @@ class _Printer(StrPrinter):
 
     def emptyPrinter(self, f: sp.Basic) -> str:
         raise ExpressionError(f"the language has no `{type(f).__name__}`")
+
+    _print_Basic = emptyPrinter
 
     def _no_number(self, f: sp.Basic) -> str:
         raise ExpressionError(f"`{f}` is not a finite real number")

@@ -7,19 +7,21 @@ hold sympy residuals on regions. Mathematical checks that only warn live in `che
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import sympy as sp
 
 from pinnsolve import registry
+from pinnsolve.checks import check_problem
 from pinnsolve.errors import Diagnostic, ExpressionError, ProblemError
 from pinnsolve.expressions import Scope, boolean, equation, expression
 from pinnsolve.geometry import regions
 from pinnsolve.geometry.regions import Intervals, Region
+from pinnsolve.python_api import spec_from_sympy
 from pinnsolve.spec import Spec
-from pinnsolve.terms import FeatureSymbol, UnknownParameter, coordinate_symbol
+from pinnsolve.terms import FeatureSymbol, UnknownParameter, coordinate_symbol, feature_symbol
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,12 @@ class Statement:
     key: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Problem:
-    """A boundary value problem. Built by `build_problem` from a spec, whichever way the spec came about.
+    """A boundary value problem, the same whether it comes from a file or from Python.
 
+    From a file it is built by `build_problem`; in Python, `Problem(name=..., domain=..., unknowns=[u], ...)` states
+    one with the keywords of `python_api.spec_from_sympy`, and raises `ProblemError` with everything that is wrong.
     `exact` maps unknowns to expressions in the coordinates; `warnings` are what the checks found.
     """
 
@@ -55,6 +59,11 @@ class Problem:
     spec: Spec
     warnings: tuple[Diagnostic, ...] = field(default=(), compare=False)
 
+    def __init__(self, **statement: Any):
+        # with a `spec`, these are the fields themselves: so `build_problem` and `dataclasses.replace` make problems
+        fields = statement if "spec" in statement else vars(build_problem(spec_from_sympy(**statement)))
+        vars(self).update(fields)
+
     @property
     def space_axes(self) -> tuple[int, ...]:
         return tuple(i for i, c in enumerate(self.coordinates) if c != self.time)
@@ -68,20 +77,11 @@ def build_problem(spec: Spec) -> Problem:
 
     Raises `ProblemError` with all errors found; warnings are kept on the problem.
     """
-    builder = _Builder(spec)
-    problem = builder.build()
-    from pinnsolve.checks import check_problem  # checks read problems, so they come after this module
-
+    problem = _Builder(spec).build()
     found = check_problem(problem)
-    errors = [d for d in found if d.severity == "error"]
-    if errors:
-        raise ProblemError([*errors, *(d for d in found if d.severity != "error")])
-    return _with_warnings(problem, tuple(found))
-
-
-def _with_warnings(problem: Problem, warnings: tuple[Diagnostic, ...]) -> Problem:
-    values = {name: getattr(problem, name) for name in Problem.__dataclass_fields__}
-    return Problem(**{**values, "warnings": warnings})
+    if any(d.severity == "error" for d in found):
+        raise ProblemError(found)
+    return replace(problem, warnings=tuple(found))
 
 
 class _Builder:
@@ -137,7 +137,8 @@ class _Builder:
         for name, ends in self.spec.coordinates.items():
             low, high = (self.number(end, f"coordinates.{name}") for end in ends)
             if low is not None and high is not None and not low < high:
-                self._error(f"the interval of `{name}` is empty: {ends[0]} is not below {ends[1]}", f"coordinates.{name}")
+                message = f"the interval of `{name}` is empty: {ends[0]} is not below {ends[1]}"
+                self._error(message, f"coordinates.{name}")
             result.append((low, high))
         return tuple(result)
 
@@ -200,8 +201,8 @@ class _Builder:
     def _need_normals(self, residuals, region: Region, key: str) -> None:
         normals = {coordinate_symbol(f"n_{c}") for c in self.coordinates}
         uses = any(normals & r.free_symbols for r in residuals)
-        if uses and any(piece.outward is None for piece in region.pieces):
-            self._error(f"normals and Dn(..) need a boundary, and `{region.label}` is none", key)
+        if uses and any(piece.outward is None or piece.outward[0] not in self.space for piece in region.pieces):
+            self._error(f"normals and Dn(..) need a boundary in space, and `{region.label}` is none", key)
 
     def _periodic(self, name: str, item, key: str):
         """Every unknown and as many derivatives as the equations need agree on a pair of faces."""
@@ -221,8 +222,6 @@ class _Builder:
             )
 
     def _periodic_residuals(self, axis: int) -> tuple[sp.Expr, ...]:
-        from pinnsolve.terms import feature_symbol
-
         orders = dict.fromkeys(self.spec.unknowns, 1)
         for name, item in self.spec.equations.items():
             for residual in self._residuals(item.equations, f"equations.{name}", self.scope(), quiet=True):
@@ -304,11 +303,14 @@ class _Builder:
                 return None
             axis = self.coordinates.index(name)
             low, high = self.intervals[axis]
-            if not low - 1e-12 <= value <= high + 1e-12:
+            if regions.plane(axis, value, self.intervals, "") is None:
                 self._error(f"the point `{name} = {text}` lies outside [{low:g}, {high:g}]", key)
                 return None
-            fixed[axis] = value
-        return regions.point(fixed, ", ".join(f"{c} = {v}" for c, v in place.items()))
+            fixed[axis] = min(max(value, low), high)
+        label = ", ".join(f"{c} = {v}" for c, v in place.items())
+        if len(fixed) == 1:  # the same as `on` that plane: a face where there is one
+            return regions.plane(axis, value, self.intervals, label)
+        return regions.point(fixed, label)
 
     def _narrow(self, region: Region, where: str | None, key: str) -> Region:
         if where is None:

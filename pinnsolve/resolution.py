@@ -230,7 +230,7 @@ def derivative_work(node: Node) -> int:
     order = 1 if isinstance(node, Call) and node.name in _ORDER_ADDED else 0
     if isinstance(node, Call) and node.name == "D":
         order = sum(int(a.value) - 1 if hasattr(a, "value") else 1 for a in node.arguments[1:])
-    if not order:
+    if order < 1:
         return total
     order = _ORDER_ADDED.get(node.name, order)
     size, derived = _sizes(node.arguments[0])

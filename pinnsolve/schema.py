@@ -56,7 +56,7 @@ class EquationInput(Strict):
 
     equation: Equation | None = about("Left side `=` right side.")
     equations: Equations | None = about("Several, sharing the name.")
-    where: Expression | None = about('Restricts the term: `"x < 0.5"`.')
+    where: Text | None = about('Restricts the term: `"x < 0.5"`.')
 
     @model_validator(mode="after")
     def _check(self) -> EquationInput:
@@ -78,7 +78,7 @@ class ConditionInput(Strict):
         "What holds there; `n_x`, `n_y`, ... are the outward normal and `Dn(u)` its derivative."
     )
     equations: Equations | None = about("Several, sharing the name.")
-    where: Expression | None = about('Narrows the place: `"y < 0.5"`.')
+    where: Text | None = about('Narrows the place: `"y < 0.5"`.')
 
     @model_validator(mode="after")
     def _check(self) -> ConditionInput:
@@ -131,8 +131,10 @@ class ReferenceInput(Strict):
 # -- the file ---------------------------------------------------------------------------------------------
 
 
-def _equation_form(value: Any) -> Any:
-    return {"equation": value} if isinstance(value, str) else value
+def _equation_item(value: Any, handler: Any, info: ValidationInfo) -> EquationInput:
+    """A text stands for a map with one `equation`."""
+    whole = {"equation": value} if isinstance(value, str) else value
+    return EquationInput.model_validate(whole, context=info.context)
 
 
 def _domain(value: Any) -> Any:
@@ -195,7 +197,7 @@ Time = Annotated[
     WrapValidator(_time),
     Json({"anyOf": [_STRING, {"type": "object", "additionalProperties": INTERVAL_SCHEMA, "maxProperties": 1}]}),
 ]
-EquationItem = Annotated[EquationInput, WrapValidator(lambda value, handler: handler(_equation_form(value)))]
+EquationItem = Annotated[EquationInput | str, WrapValidator(_equation_item)]
 
 
 class ProblemFile(Strict):

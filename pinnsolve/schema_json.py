@@ -1,6 +1,7 @@
 """JSON Schema of problem files, as editors want it.
 
-Input: the pydantic models. Output: a JSON Schema without pydantic's traces: empty keys and generated titles.
+Input: the pydantic models. Output: a JSON Schema without pydantic's traces: empty keys, generated titles, nested
+defaults.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def _clean(node: Any, names: bool = False) -> Any:
         return node
     kept = {}
     for key, value in node.items():
-        if not names and (key == "title" or (key == "default" and value is None)):
+        if not names and (key == "title" or (key == "default" and (value is None or isinstance(value, dict)))):
             continue
         kept[key] = _clean(value, names=not names and key in ("properties", "$defs"))
     forms = kept.get("anyOf")

@@ -21,6 +21,9 @@ from pinnsolve.views import View, time_axis
 if TYPE_CHECKING:
     from pinnsolve.solution import Solution
 
+MOST_PHASES = 12
+PHASE_LETTER = 0.068  # inches that a letter of a phase's name takes
+
 # -- the residual of every term -------------------------------------------------------------------------------
 
 
@@ -153,8 +156,10 @@ def history_figure(solution: Solution) -> Figure | None:
     if not records:
         return None
     steps = np.array([r.get("step", i) for i, r in enumerate(records)], dtype=float)
-    if np.any(np.diff(steps) <= 0):  # a solve of several parts counts each from zero
+    afresh = np.flatnonzero(np.diff(steps) <= 0) + 1  # a solve of several parts counts each from zero
+    if afresh.size:
         steps = np.arange(len(records), dtype=float)
+    x = np.insert(steps, afresh, np.nan)  # no line joins the end of a part and the start of the next
     names = list(dict.fromkeys(name for r in records for name in r.get("terms") or {}))
     mark = "o" if len(records) < 40 else None
     with panels.styled():
@@ -164,9 +169,9 @@ def history_figure(solution: Solution) -> Figure | None:
         for i, name in enumerate(names):
             losses = [(r.get("terms") or {}).get(name) for r in records]
             style = {"color": panels.LINES[i % len(panels.LINES)], "ls": "-" if i < len(panels.LINES) else "--"}
-            axes.plot(steps, _column(losses), marker=mark, ms=3.5, lw=1.2, label=plain(name), **style)
-        total = _column([r["loss"] for r in records])
-        axes.plot(steps, total, color="black", marker=mark, ms=3, lw=1.0, ls=(0, (4, 2)), label="sum")
+            axes.plot(x, _column(losses, afresh), marker=mark, ms=3.5, lw=1.2, label=plain(name), **style)
+        total = _column([r["loss"] for r in records], afresh)
+        axes.plot(x, total, color="black", marker=mark, ms=3, lw=1.0, ls=(0, (4, 2)), label="sum")
         panels.lines(axes, "step", "loss", logarithmic=True)
         axes.xaxis.get_major_locator().set_params(integer=True)
         if len(steps) == 1:
@@ -176,15 +181,27 @@ def history_figure(solution: Solution) -> Figure | None:
     return figure
 
 
-def _column(values: Sequence[float | None]) -> np.ndarray:
-    return panels.positive(np.array([np.nan if v is None else v for v in values], dtype=float))
+def _column(values: Sequence[float | None], gaps: np.ndarray) -> np.ndarray:
+    column = panels.positive(np.array([np.nan if v is None else v for v in values], dtype=float))
+    return np.insert(column, gaps, np.nan)
 
 
 def _mark_phases(axes: Axes, steps: np.ndarray, phases: Sequence[str]) -> None:
+    """A dotted line where a phase begins, and its name above, in the lower of two rows that has room for it."""
     starts = [i for i, phase in enumerate(phases) if i == 0 or phase != phases[i - 1]]
-    if not 1 < len(starts) <= 6:
+    if not 1 < len(starts) <= MOST_PHASES:
         return
+    width = axes.get_position().width * axes.figure.get_figwidth()
+    low, high = axes.get_xlim()
+    ends = [-1.0, -1.0]  # of what each row holds, in inches
     for i in starts:
         if i:
             axes.axvline(steps[i], color="#999999", lw=0.8, ls=":")
-        axes.text(steps[i], 1.01, plain(phases[i]), transform=axes.get_xaxis_transform(), fontsize=8, color="#555555")
+        place = (steps[i] - low) / (high - low) * width
+        row = next((r for r, end in enumerate(ends) if place > end), None)
+        if row is None:
+            continue
+        ends[row] = place + PHASE_LETTER * (len(phases[i]) + 2)
+        height = 1.01 + 0.045 * row
+        transform = axes.get_xaxis_transform()
+        axes.text(steps[i], height, plain(phases[i]), transform=transform, fontsize=8, color="#555555")

@@ -23,7 +23,6 @@ from pinnsolve.solution import Solution
 from pinnsolve.solvers import GD, LSGD, Clock, LeastSquares, Solver, VarPro
 from pinnsolve.strategies import Result, Work, fixed, refined
 from pinnsolve.terms import CompiledProblem, coordinate_symbol
-from pinnsolve.threads import threads
 from pinnsolve.version import version
 
 SMALL_BASIS = 256  # width up to which `auto` moves the hidden parameters of a basis that the file asks for
@@ -35,9 +34,8 @@ def solve_compiled(
 ) -> Solution:
     """See `pipeline.solve`."""
     work = _work(problem, compiled, progress)
-    with threads(1 if _is_small(problem) else None):
-        result = _run(problem, work, start)
-        return _solution(problem, work, result)
+    result = _run(problem, work, start)
+    return _solution(problem, work, result)
 
 
 def _work(problem: Problem, compiled: CompiledProblem, progress) -> Work:
@@ -61,13 +59,6 @@ def _work(problem: Problem, compiled: CompiledProblem, progress) -> Work:
         settings.limits.memory_gb,
         floating_unknowns(problem.statements),
     )
-
-
-def _is_small(problem: Problem) -> bool:
-    basis = problem.spec.solve.basis
-    if basis is None or basis.width is None:
-        return len(problem.coordinates) == 1
-    return basis.width * len(problem.unknowns) <= defaults.SMALL
 
 
 # -- which method ---------------------------------------------------------------------------------------
@@ -96,8 +87,7 @@ def _refined(problem: Problem, work: Work, asked: dict) -> Result:
     best = result
     for width in KINKED_WIDTHS:  # a kink travels along characteristics: few ReLU functions may hold all of it
         basis = work.basis({"kind": "mlp", "width": width, "activation": "relu"})
-        with threads(1):
-            other = fixed(work, basis, LSGD())
+        other = fixed(work, basis, LSGD())
         if other.estimate is not None and other.estimate.worst < best.estimate.worst:
             best = other
         if best.estimate.worst <= settings.tolerance or other.status != "finished":

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from pinnsolve.data_columns import columns, data_path
 from pinnsolve.errors import Diagnostic, ProblemError
 from pinnsolve.schema import ProblemFile
@@ -168,8 +170,7 @@ def json_schema() -> dict[str, Any]:
 
 def _spec(source: Source) -> Spec:
     refuse_large(source.data, source.places)
-    data, found = mend_keys(source.data, source.places)
-    places = replace(source.places, data=data)
+    data, places, found = mend_keys(source.data, source.places)
     names = read_names(data, places)
     values, wrong_values = parameter_values(names, places)
     file, wrong_shape = validate(data, Context(values, reliable=not wrong_values), places)
@@ -291,5 +292,5 @@ def _settings(solve: SolveSpec) -> dict[str, Any]:
     """The settings of `solve`, without those left to the solver."""
     parts = {key: getattr(solve, key) for key in type(solve).model_fields}
     return _filled(
-        {key: _filled(dict(value)) if hasattr(value, "model_fields") else value for key, value in parts.items()}
+        {key: _filled(dict(value)) if isinstance(value, BaseModel) else value for key, value in parts.items()}
     )

@@ -121,7 +121,7 @@ class ExpressionChecks:
 
     def definitions(self) -> None:
         """Check each definition, and keep the right ones for the scope; a wrong one stands as 0 from there on."""
-        texts = {key: str(text) for key, text in self.names.definitions.items() if not isinstance(text, dict | list)}
+        texts = {key: str(text) for key, text in self.names.definitions.items() if isinstance(text, str | int | float)}
         sound: dict[str, str] = {}
         for key, text in texts.items():
             try:
@@ -257,7 +257,7 @@ class ExpressionChecks:
         except (ExpressionError, TypeError, ValueError):
             return  # the interval is wrong and reported
         slack = 1e-12 * (high - low)
-        if not low - slack <= value <= high + slack:
+        if low < high and not low - slack <= value <= high + slack:
             self.problem(path, f"{name} = {value:g} lies outside its interval [{low:g}, {high:g}]", text=text)
 
     def faces(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -25,12 +25,16 @@ MAX_ERRORS = 100
 
 @dataclass(frozen=True)
 class Places:
-    """Where the values of a file came from: lines of the file, or a `--set` of the command line."""
+    """Where the values of a file came from: lines of the file, or a `--set` of the command line.
+
+    `data` are the values as mended, and `renamed` maps key paths in them to those in the file.
+    """
 
     file: str | None = None
     lines: Mapping[KeyPath, int] = field(default_factory=dict)
     overrides: Mapping[KeyPath, str] = field(default_factory=dict)
     data: Any = None
+    renamed: Mapping[KeyPath, KeyPath] = field(default_factory=dict)
 
     def diagnostic(
         self, path: KeyPath, message: str, hint: str | None = None, text: str | None = None, offset: int | None = None
@@ -60,7 +64,11 @@ class Places:
             elif isinstance(node, dict):
                 node = node.get(part)
             elif node is not None:
-                return path[:depth]
+                path = path[:depth]
+                break
+        for length in range(len(path), 0, -1):
+            if original := self.renamed.get(path[:length]):
+                return (*original, *path[length:])
         return path
 
     def line(self, path: KeyPath) -> int | None:
@@ -92,17 +100,17 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
 }
 
 
-def mend_keys(data: dict[str, Any], places: Places) -> tuple[dict[str, Any], list[Diagnostic]]:
-    """The file with unknown keys renamed to what was meant or removed, and an error for each of them."""
-    mended, found = copy.deepcopy(data), []
+def mend_keys(data: dict[str, Any], places: Places) -> tuple[dict[str, Any], Places, list[Diagnostic]]:
+    """The file with unknown keys renamed to what was meant or removed, its places, and an error for each of them."""
+    mended, found, renamed = copy.deepcopy(data), [], {}
     for pattern, model in _MODELS.items():
         for path, node in _matching(mended, pattern, ()):
             if pattern == ("domain",):
                 continue  # other shapes have a message of their own
             if pattern == ("solve", "basis") and _is_custom(node):
                 continue
-            found += _mend(node, tuple(model.model_fields), path, places)
-    return mended, found
+            found += _mend(node, tuple(model.model_fields), path, replace(places, renamed=renamed), renamed)
+    return mended, replace(places, data=mended, renamed=renamed), found
 
 
 def _is_custom(node: dict) -> bool:
@@ -122,7 +130,9 @@ def _matching(node: Any, pattern: tuple[str, ...], path: KeyPath) -> Iterator[tu
             yield from _matching(node[key], pattern[1:], (*path, key))
 
 
-def _mend(node: dict, allowed: tuple[str, ...], path: KeyPath, places: Places) -> list[Diagnostic]:
+def _mend(
+    node: dict, allowed: tuple[str, ...], path: KeyPath, places: Places, renamed: dict[KeyPath, KeyPath]
+) -> list[Diagnostic]:
     found = []
     for key in [key for key in node if key not in allowed]:
         meant = close_match(key, allowed)
@@ -131,6 +141,7 @@ def _mend(node: dict, allowed: tuple[str, ...], path: KeyPath, places: Places) -
         value = node.pop(key)
         if meant and meant not in node:
             node[meant] = value
+            renamed[(*path, meant)] = places.written((*path, key))
     return found
 
 

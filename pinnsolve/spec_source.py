@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pinnsolve.errors import Diagnostic, ProblemError
-from pinnsolve.spec_errors import KeyPath, Places
+from pinnsolve.spec_errors import KeyPath, Places, printable
 from pinnsolve.vocabulary import close_match
 from pinnsolve.yaml_loader import MAX_DEPTH, load_yaml, parse_value
 
@@ -59,7 +59,7 @@ def find_problem(path_or_name: str | Path) -> Path:
     close = close_match(path.stem, bundled)
     hint = f"did you mean `{close}`?" if close else "`pinnsolve list` shows the problems that come with pinnsolve"
     what = "no file and no problem of that name" if plain_name else "there is no such file"
-    raise ProblemError([Diagnostic(what, file=name, hint=hint)])
+    raise ProblemError([Diagnostic(what, file=printable(name)[:200], hint=hint)])
 
 
 def file_source(path_or_name: str | Path) -> Source:

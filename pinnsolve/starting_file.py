@@ -75,13 +75,13 @@ def starting_file(name: str) -> str:
 def write_starting_file(target: str) -> Path:
     """Write NAME.yaml for `NAME`, `NAME.yaml` or a path like that. Never replaces a file; raises `PinnsolveError`."""
     path = Path(target)
-    if path.suffix not in (".yaml", ".yml"):
-        path = path.with_name(f"{path.name}.yaml")
-    if not _NAME.fullmatch(path.stem):
-        raise PinnsolveError(f"{path.stem!r} is no name: letters, digits and `_ - .`, beginning with a letter")
+    name = path.stem if path.suffix in (".yaml", ".yml") else path.name
+    if not _NAME.fullmatch(name):
+        raise PinnsolveError(f"{name!r} is no name: letters, digits and `_ - .`, beginning with a letter")
+    path = path.with_name(path.name if path.name != name else f"{name}.yaml")
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(starting_file(path.stem))
+            file.write(starting_file(name))
     except FileExistsError:
         raise PinnsolveError(f"{path} exists already, and is left as it is") from None
     return path

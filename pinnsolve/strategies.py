@@ -19,14 +19,16 @@ from pinnsolve.assembly import Assembly, State
 from pinnsolve.bases import make_basis
 from pinnsolve.bases.base import Basis
 from pinnsolve.discretization import sample_problem, term_weights, zero_state
-from pinnsolve.estimate import Approximation, Estimate, estimate_error, residual_norm
+from pinnsolve.estimate import Approximation, Estimate, estimate_error, noise_spread, relative_norms, residual_norm
 from pinnsolve.geometry.regions import domain
 from pinnsolve.geometry.sampling import sample_region
 from pinnsolve.least_squares import solve_dense
 from pinnsolve.solvers import Clock, LeastSquares, Outcome, Solver, drive
 from pinnsolve.solvers.base import Progress
 from pinnsolve.terms import CompiledProblem
+from pinnsolve.threads import threads_for
 
+UNSEEN = 0.5  # share of the residual that an error estimate's basis may leave before it is not believed alone
 SEARCH_POINTS = 1500  # unseen points on which scales are compared
 
 
@@ -51,6 +53,15 @@ class Work:
     def dimension(self) -> int:
         return len(self.problem.coordinates)
 
+    @property
+    def regression(self) -> bool:
+        """Nothing but data: no equation tells how good a solution is between the points."""
+        return all(term.data_file is not None for term in self.problem.terms)
+
+    @property
+    def measured(self) -> bool:
+        return any(term.data_file is not None for term in self.problem.terms)
+
     def basis(self, settings: dict, seed: int | None = None) -> Basis:
         return make_basis(settings, self.lower, self.upper, self.seed if seed is None else seed, self.lower.dtype,
                           self.lower.device)
@@ -67,16 +78,17 @@ class Work:
     def counts(self, width: int, moving: bool) -> defaults.Collocation:
         return defaults.collocation(self.collocation, self.dimension, width, moving)
 
-    def assembly(self, width: int, moving: bool = False, seed: int | None = None) -> Assembly:
-        """Points for a basis of that width, with the weights of this solve."""
+    def assembly(self, width: int, moving: bool = False, seed: int | None = None, part: str = "all") -> Assembly:
+        """Points for a basis of that width, with the weights of this solve; `part` as in `sample_problem`."""
         seed = self.seed if seed is None else seed
-        points = sample_problem(self.problem, self.counts(width, moving), seed, self.lower)
+        points = sample_problem(self.problem, self.counts(width, moving), seed, self.lower, part)
         return Assembly(self.problem, points, self.term_weights)
 
     def check_assembly(self, count: int, seed: int = 0) -> Assembly:
         """Random points that no solve sees."""
         counts = defaults.Collocation(count, max(64, count // (2 * self.dimension)), "uniform")
-        points = sample_problem(self.problem, counts, defaults.CHECK_SEED + self.seed + seed, self.lower)
+        part = "held_out" if self.regression else "all"
+        points = sample_problem(self.problem, counts, defaults.CHECK_SEED + self.seed + seed, self.lower, part)
         return Assembly(self.problem, points, self.term_weights)
 
     def check_points(self) -> Tensor:
@@ -86,16 +98,25 @@ class Work:
         return points.x[0].to(self.lower)
 
     def drive(self, solver: Solver, assembly: Assembly, basis: Basis, state: State, phase: str) -> Outcome:
-        outcome = drive(solver, assembly, basis, state, self.clock, self.progress, phase)
+        with threads_for(basis.width * len(self.problem.unknowns)):
+            outcome = drive(solver, assembly, basis, state, self.clock, self.progress, phase)
         self.history.extend(outcome.history)
         return outcome
 
-    def estimate(self, solution: Approximation, width: int, scales: Sequence[float]) -> Estimate:
-        """The error of a solution, from corrections on independent default bases and points."""
+    def estimate(self, solution: Approximation, width: int, scales: Sequence[float], solved: Assembly) -> Estimate:
+        """The error of a solution, from corrections on independent default bases and points, noise of data included.
+
+        `solved`: the assembly that gave the solution.
+        """
         bases = [self.basis(self.default_settings(width, s), self.seed + 1_000_003 + i) for i, s in enumerate(scales)]
         solve = self.assembly(width, seed=self.seed + 500_009)
-        return estimate_error(solution, bases, solve, self.check_assembly(SEARCH_POINTS, 1), self.check_points(),
-                              self.floating)
+        check = self.check_assembly(SEARCH_POINTS, 1)
+        with threads_for(width * len(self.problem.unknowns)):
+            x = self.check_points()
+            estimate = estimate_error(solution, bases, solve, check, x, self.floating)
+            if self.measured:
+                estimate = estimate.with_noise(*noise_spread(solution, solved, x, self.seed))
+        return estimate
 
 
 @dataclass(frozen=True)
@@ -122,15 +143,15 @@ def fixed(work: Work, basis: Basis, solver: Solver, start: Approximation | None 
     approximation = Approximation(outcome.best.basis, outcome.best.state)
     estimate = None
     if outcome.status in ("finished", "time_limit") and math.isfinite(outcome.best.loss):
-        estimate = estimate_afresh(work, approximation)
+        estimate = estimate_afresh(work, approximation, assembly)
     return Result(approximation, assembly, estimate, outcome.status, outcome.message, solver.name)
 
 
-def estimate_afresh(work: Work, approximation: Approximation) -> Estimate:
+def estimate_afresh(work: Work, approximation: Approximation, assembly: Assembly) -> Estimate:
     """The estimate for a solution of any basis: the scale is sought at a small width, then used at a larger one."""
     sizes = [w for w in defaults.widths(work.dimension) if w * len(work.problem.unknowns) <= defaults.MOST_COLUMNS / 4]
     width = sizes[min(2, len(sizes) - 1)]
-    return work.estimate(approximation, width, defaults.scales(work.dimension)[1:-1])
+    return work.estimate(approximation, width, defaults.scales(work.dimension)[1:-1], assembly)
 
 
 # -- growing bases --------------------------------------------------------------------------------------
@@ -167,20 +188,21 @@ def refined(work: Work, tolerance: float, asked: dict, refinements: int | None =
     check = work.check_assembly(SEARCH_POINTS)
     best: Result | None = None
     found: _Level | None = None
+    estimates: list[float] = []
     candidates: Sequence[float] = scales
     for width in sizes:
+        before = found
         level = _best_scale(work, asked, width, candidates, found, check)
-        if level is None:
-            break
         if found is None or level.residual <= found.residual:
             found = level
         if level.status != "finished":
             break
-        estimate = work.estimate(found.approximation, width, (found.scale, 2 * found.scale))
+        estimate = _level_estimate(work, found, width, before, check)
         result = _result(found, estimate)
         if best is None or estimate.worst <= best.estimate.worst:
             best = result
-        if best.estimate.worst <= tolerance or work.clock.expired():
+        estimates.append(best.estimate.worst)
+        if estimates[-1] <= tolerance or work.clock.expired() or _out_of_reach(estimates, tolerance, len(sizes)):
             break
         candidates = (found.scale, 2 * found.scale) if len(scales) > 1 else scales
     if best is None:
@@ -188,6 +210,37 @@ def refined(work: Work, tolerance: float, asked: dict, refinements: int | None =
     if found.status != "finished":
         best = replace(best, status=found.status, message=found.message)
     return best
+
+
+def _level_estimate(work: Work, found: _Level, width: int, before: _Level | None, check: Assembly) -> Estimate:
+    """The defect's estimate; where that basis did not see the residual, at least the change since the level before."""
+    estimate = work.estimate(found.approximation, width, (found.scale, 2 * found.scale), found.assembly)
+    x = work.check_points()
+    if work.regression:
+        return estimate.at_least(_held_out_errors(work, found.approximation, check))
+    if estimate.residual_left > UNSEEN:
+        u = found.approximation.values(x)
+        if before is None or before is found:
+            return estimate.at_least(dict.fromkeys(work.problem.unknowns, 1.0))
+        change = relative_norms(work.problem.unknowns, u - before.approximation.values(x), u)
+        return estimate.at_least(change)
+    return estimate
+
+
+def _held_out_errors(work: Work, approximation: Approximation, check: Assembly) -> dict[str, float]:
+    """For regression: rms residual at the points held out, relative to the solution there."""
+    residuals = check.unscaled_residuals(approximation.basis, approximation.state)
+    r = torch.cat([part.reshape(-1) for part in residuals.values()])
+    u = torch.cat([approximation.values(t.points.x[0]) for t in check.terms], dim=1)
+    return {name: float(r.norm() / u[i].norm()) for i, name in enumerate(work.problem.unknowns)}
+
+
+def _out_of_reach(estimates: Sequence[float], tolerance: float, levels: int) -> bool:
+    """Whether the estimates fall too slowly for the levels that are left to make up, even at ten times the rate."""
+    if len(estimates) < 3:
+        return False
+    rate = estimates[-1] / estimates[-2]
+    return estimates[-1] * (0.1 * rate) ** (levels - len(estimates)) > tolerance
 
 
 def _result(level: _Level, estimate: Estimate | None) -> Result:
@@ -200,24 +253,44 @@ def _settings(work: Work, asked: dict, width: int, scale: float) -> dict:
 
 def _best_scale(
     work: Work, asked: dict, width: int, scales: Sequence[float], before: _Level | None, check: Assembly
-) -> _Level | None:
-    """The level of that width whose residual on unseen points is smallest; None if every scale failed."""
-    assembly = work.assembly(width)
-    best: _Level | None = None
-    for scale in scales:
-        basis = work.basis(_settings(work, asked, width, scale))
-        state = projected(before.approximation, basis, assembly) if before else zero_state(work.problem, basis)
-        outcome = work.drive(LeastSquares(memory_gb=work.memory_gb), assembly, basis, state, f"W = {width}, scale {scale:g}")
-        approximation = Approximation(basis, outcome.best.state)
-        residual = residual_norm(check, approximation)
-        if not math.isfinite(residual):
-            residual = math.inf
-        level = _Level(approximation, assembly, residual, width, scale, outcome.status, outcome.message)
-        if best is None or residual < best.residual:
-            best = level
-        if outcome.status in ("interrupted", "time_limit"):
-            return replace(best, status=outcome.status, message=outcome.message)
-    return best
+) -> _Level:
+    """The level of that width whose residual on unseen points is smallest.
+
+    From the middle of `scales` outwards, on each side only as long as the residual falls: it has one valley, between
+    functions too smooth for the solution and functions too wild for the points.
+    """
+    assembly = work.assembly(width, part="kept" if work.regression else "all")
+    tried: dict[int, _Level] = {}
+
+    def attempt(i: int) -> float:
+        if 0 <= i < len(scales) and i not in tried and not _ended(tried):
+            start = min(tried.values(), key=lambda level: level.residual) if tried else before
+            tried[i] = _attempt(work, _settings(work, asked, width, scales[i]), scales[i], assembly, start, check)
+        return tried[i].residual if i in tried else math.inf
+
+    best = len(scales) // 2
+    attempt(best)
+    for direction in (1, -1):
+        while attempt(best + direction) < attempt(best):
+            best += direction
+    found = min(tried.values(), key=lambda level: level.residual)
+    last = list(tried.values())[-1]
+    return found if last.status == "finished" else replace(found, status=last.status, message=last.message)
+
+
+def _ended(tried: dict[int, _Level]) -> bool:
+    return bool(tried) and list(tried.values())[-1].status in ("interrupted", "time_limit")
+
+
+def _attempt(work: Work, settings: dict, scale: float, assembly: Assembly, start: _Level | None, check: Assembly):
+    basis = work.basis(settings)
+    state = projected(start.approximation, basis, assembly) if start else zero_state(work.problem, basis)
+    solver = LeastSquares(memory_gb=work.memory_gb)
+    outcome = work.drive(solver, assembly, basis, state, f"W = {basis.width}, scale {scale:g}")
+    approximation = Approximation(basis, outcome.best.state)
+    residual = residual_norm(check, approximation)
+    residual = residual if math.isfinite(residual) else math.inf
+    return _Level(approximation, assembly, residual, basis.width, scale, outcome.status, outcome.message)
 
 
 def projected(solution: Approximation, basis: Basis, assembly: Assembly) -> State:

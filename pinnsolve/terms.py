@@ -22,7 +22,7 @@ MultiIndex = tuple[int, ...]
 MAX_ORDER = 4  # of derivatives of an unknown: the jets are truncated there
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Feature:
     """A linear functional of an unknown at a point.
 
@@ -39,6 +39,9 @@ class Feature:
     @property
     def order(self) -> int:
         return sum(self.alpha)
+
+    def sort_key(self) -> tuple:
+        return self.unknown, self.alpha, self.operator or "", self.side
 
     def label(self, coordinates: tuple[str, ...]) -> str:
         """As a reader would write it: `u`, `u_x`, `u_tt`, `memory(u)`."""
@@ -74,7 +77,8 @@ def feature_symbol(unknown: str, alpha: MultiIndex, operator: str | None = None,
 
 def features_of(expression: sp.Basic) -> tuple[Feature, ...]:
     """The features an expression holds, sorted."""
-    return tuple(sorted(s.feature for s in expression.free_symbols if isinstance(s, FeatureSymbol)))
+    found = (s.feature for s in expression.free_symbols if isinstance(s, FeatureSymbol))
+    return tuple(sorted(found, key=Feature.sort_key))
 
 
 def drop_impulses(expression: sp.Expr) -> sp.Expr:
@@ -134,7 +138,7 @@ class Term:
 
     @property
     def features(self) -> tuple[Feature, ...]:
-        return tuple(sorted({f for r in self.residuals for f in features_of(r)}))
+        return tuple(sorted({f for r in self.residuals for f in features_of(r)}, key=Feature.sort_key))
 
     @property
     def order(self) -> int:

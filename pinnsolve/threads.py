@@ -10,12 +10,16 @@ import torch
 from threadpoolctl import threadpool_limits
 
 
+SMALL = 1000  # coefficients up to which one thread is as fast as two
+
+
 @contextmanager
-def threads(count: int | None) -> Iterator[None]:
-    """Runs a block with `count` threads in torch and in the libraries behind numpy and scipy; None changes nothing."""
-    if count is None:
+def threads_for(columns: int) -> Iterator[None]:
+    """Runs a block that solves for that many coefficients, in torch and in the libraries behind numpy and scipy."""
+    if columns > SMALL:
         yield
         return
+    count = 1
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

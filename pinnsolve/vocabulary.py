@@ -29,8 +29,8 @@ from pinnsolve.syntax import (
     parse,
 )
 
-MAX_COMPARED = 300  # names that a wrong one is compared with
-MAX_PROBLEMS = 20  # reported for one text
+MAX_COMPARED = 150  # names that a wrong one is compared with
+MAX_PROBLEMS = 10  # reported for one text
 MAX_ORDER = 4  # of derivatives, those inside one another added up
 
 # name -> fewest and most arguments

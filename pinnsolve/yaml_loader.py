@@ -133,7 +133,8 @@ class _Open:
     anchor: str | None
     start: int  # values counted before it
     key: str | None = None
-    known: bool = True  # False: the value of a key given twice, read and dropped
+    kept: bool = True  # False inside the value of a key given twice, which is read and dropped
+    known: bool = True  # False for such a key
     seen: set[str] = field(default_factory=set)
 
 
@@ -202,7 +203,8 @@ class _Reader:
             raise self.error(f"nested too deeply: more than {MAX_DEPTH} levels", event)
         path = self.place(event)
         value: dict | list = {} if isinstance(event, yaml.MappingStartEvent) else []
-        self.stack.append(_Open(value, path, event.start_mark.line + 1, event.anchor, self.count))
+        kept = all(top.kept and top.known for top in self.stack[-1:])
+        self.stack.append(_Open(value, path, event.start_mark.line + 1, event.anchor, self.count, kept=kept))
 
     def close(self) -> None:
         done = self.stack.pop()
@@ -226,7 +228,7 @@ class _Reader:
         path = (*top.path, event.value)
         if top.known:
             top.seen.add(event.value)
-            self.lines.setdefault(path, event.start_mark.line + 1)
+            self.note(path, event.start_mark.line + 1)
             return
         hint = f"it is first given in line {self.lines.get(path)}"
         line = event.start_mark.line + 1
@@ -247,13 +249,17 @@ class _Reader:
         top = self.stack[-1]
         if isinstance(top.value, list):
             top.value.append(value)
-            self.lines[path] = line
+            self.note(path, line)
         else:
             if top.known:
                 top.value[top.key] = value
                 if not isinstance(value, dict | list):
-                    self.lines[path] = line  # that of the value: a text may begin below its key
+                    self.note(path, line)  # that of the value: a text may begin below its key
             top.key = None
+
+    def note(self, path: Path_, line: int) -> None:
+        if self.stack[-1].kept:
+            self.lines[path] = line
 
     # -- errors --
 

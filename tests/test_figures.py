@@ -325,4 +325,15 @@ def test_history_has_a_line_per_term_and_the_sum():
 def test_history_of_several_parts_runs_on():
     history = tuple({"step": i % 3, "phase": "p", "loss": 1.0 / (i + 1), "terms": {"a": 1.0}} for i in range(6))
     axes = history_figure(make(("x",), history=history)).axes[0]
-    np.testing.assert_array_equal(axes.lines[0].get_xdata(), np.arange(6))
+    np.testing.assert_array_equal(axes.lines[0].get_xdata(), [0, 1, 2, np.nan, 3, 4, 5])
+
+
+def test_names_of_phases_do_not_overlap(coarse):
+    history = tuple({"step": i, "phase": f"W = 250, scale {i // 3}", "loss": 1.0, "terms": {}} for i in range(33))
+    with panels.styled():
+        figure = history_figure(make(("x",), history=history))
+        figure.canvas.draw()
+        texts = figure.axes[0].texts
+        boxes = [t.get_window_extent() for t in texts]
+    assert len(texts) > 3
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))

@@ -1,7 +1,6 @@
 """`least_squares`: coefficients only, hidden parameters as they were initialized.
 
-Linear problems take one solve and one refinement; nonlinear ones damped Gauss-Newton steps until the loss no longer
-falls.
+Linear problems take one solve; nonlinear ones damped Gauss-Newton steps until the loss no longer falls.
 """
 
 from __future__ import annotations
@@ -16,10 +15,13 @@ from pinnsolve.solvers.newton import evaluate, newton_step, rank_info
 
 @dataclass(frozen=True)
 class LeastSquares(Solver):
-    """`steps`: most Newton steps; `stagnation`: relative fall of the loss that still counts as progress."""
+    """`steps`: most Newton steps; `stagnation`: relative fall of the loss by a full step that still counts as progress.
+
+    Where the basis holds the solution, Newton converges quadratically; a slow fall means that it does not.
+    """
 
     steps: int = 60
-    stagnation: float = 1e-3
+    stagnation: float = 0.1
     memory_gb: float | None = None
     name: str = "least_squares"
 
@@ -30,7 +32,8 @@ class LeastSquares(Solver):
     def step(self, assembly: Assembly, iterate: Iterate) -> Iterate:
         result = newton_step(assembly, iterate.basis, iterate.state, iterate.loss, self.memory_gb)
         columns = result.solved.x.numel()
-        progress = result.length > 0 and result.loss < (1 - self.stagnation) * iterate.loss
+        falls = result.loss < (1 - self.stagnation * result.length) * iterate.loss
+        progress = result.length > 0 and falls and not assembly.problem.linear
         return Iterate(
             iterate.basis,
             result.state,

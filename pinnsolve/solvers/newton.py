@@ -32,18 +32,21 @@ class Step:
     length: float
 
 
-def correction(assembly: Assembly, basis: Basis, state: State, memory_gb: float | None = None) -> Solved:
+def correction(
+    assembly: Assembly, basis: Basis, state: State, memory_gb: float | None = None, parameters: bool = True
+) -> Solved:
     """The least-squares correction at a state, from all rows at once if they fit, else from a stream of blocks.
 
-    Raises ResourceError when not even the triangle of the stream fits into `memory_gb`.
+    Without `parameters`, the unknown parameters are held. Raises ResourceError when not even the triangle of the stream
+    fits into `memory_gb`.
     """
-    columns = state.coefficients.numel() + state.parameters.numel()
+    columns = state.coefficients.numel() + (state.parameters.numel() if parameters else 0)
     item = state.coefficients.element_size()
     dense, streaming = 3 * item * assembly.row_count * columns, 5 * item * columns**2
     available = memory_available() if memory_gb is None else memory_gb * 1e9
     if dense <= min(available, 4e9):
         blocks = list(assembly.blocks(basis, state))
-        return solve_dense(torch.cat([b.A for b in blocks]), -torch.cat([b.r for b in blocks]))
+        return solve_dense(torch.cat([b.A[:, :columns] for b in blocks]), -torch.cat([b.r for b in blocks]))
     if streaming > available:
         raise ResourceError(
             f"{columns} coefficients need {streaming / 1e9:.1f} GB, and {available / 1e9:.1f} GB may be taken; "
@@ -51,7 +54,7 @@ def correction(assembly: Assembly, basis: Basis, state: State, memory_gb: float 
         )
     stream = StreamingQR(columns)
     for block in assembly.blocks(basis, state, rows=max(256, columns // 2)):
-        stream.add(block.A, -block.r)
+        stream.add(block.A[:, :columns], -block.r)
     return stream.solve()
 
 
@@ -87,12 +90,17 @@ def newton_step(
 ) -> Step:
     """One damped Gauss-Newton step from a state of the given loss (inf to accept whatever the full step gives).
 
-    The step is halved until the loss falls (Armijo with a small constant); a linear problem takes the full step.
+    The step is halved until the loss falls (Armijo with a small constant); a linear problem takes the full step. Where
+    parameters are unknown, a trial is judged with coefficients solved anew for its parameters (variable projection), so
+    that the equations' large weight does not shorten steps along the curve on which they hold.
     """
     solved = correction(assembly, basis, state, memory_gb)
     length = 1.0
     while True:
         trial = within_bounds(assembly, state.moved(solved.x, length))
+        if assembly.problem.unknown_parameters:
+            held = correction(assembly, basis, trial, memory_gb, parameters=False)
+            trial = State(trial.moved(_padded(held.x, trial)).coefficients, trial.parameters)
         trial_loss, terms = evaluate(assembly, basis, trial)
         falls = trial_loss <= loss * (1.0 - 1e-4 * length)
         if assembly.problem.linear or falls or not math.isfinite(loss):
@@ -101,6 +109,10 @@ def newton_step(
         if length < SMALLEST_STEP:
             unchanged, terms = evaluate(assembly, basis, state)
             return Step(state, unchanged, terms, solved, 0.0)
+
+
+def _padded(x: Tensor, state: State) -> Tensor:
+    return torch.cat([x, torch.zeros_like(state.parameters)])
 
 
 def rank_info(solved: Solved, columns: int) -> dict:

@@ -1,0 +1,52 @@
+"""pinnsolve: differential equations stated in a text file, solved by least squares on adaptive bases, the error stated.
+
+import pinnsolve as ps
+
+problem = ps.load("burgers.yaml")
+solution = ps.solve(problem, tolerance=1e-6)
+solution(t=0.5, x=[0.1, 0.2])
+"""
+
+from __future__ import annotations
+
+import importlib
+
+# name -> module; imported when first used, so that the command line stays quick
+_PUBLIC = {
+    "Basis": "pinnsolve.bases.base",
+    "Box": "pinnsolve.python_api",
+    "Condition": "pinnsolve.python_api",
+    "Data": "pinnsolve.python_api",
+    "Diagnostic": "pinnsolve.errors",
+    "PinnsolveError": "pinnsolve.errors",
+    "Problem": "pinnsolve.problem",
+    "ProblemError": "pinnsolve.errors",
+    "ResourceError": "pinnsolve.errors",
+    "Solution": "pinnsolve.solution",
+    "SolutionError": "pinnsolve.errors",
+    "coordinates": "pinnsolve.python_api",
+    "load": "pinnsolve.pipeline",
+    "load_solution": "pinnsolve.solution",
+    "operator": "pinnsolve.registry",
+    "register_basis": "pinnsolve.registry",
+    "solve": "pinnsolve.pipeline",
+    "unknown": "pinnsolve.python_api",
+}
+
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str):
+    if name == "__version__":
+        from pinnsolve.version import version
+
+        return version()
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'pinnsolve' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,36 @@
+"""Problem -> what is wrong or doubtful about it, found by mathematics before any solving.
+
+Input: a `Problem` whose parts are well formed. Output: diagnostics; an error where no solve can make sense, a warning
+where one is likely not to. No array library, and well below a second.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pinnsolve.checks.corners import contradictions
+from pinnsolve.checks.counts import equation_count, incomplete_exact, not_smooth_enough, unheld_unknowns
+from pinnsolve.checks.faces import too_few_conditions
+from pinnsolve.checks.neumann import floating_unknowns, undetermined_constants
+from pinnsolve.errors import Diagnostic
+
+if TYPE_CHECKING:
+    from pinnsolve.problem import Problem
+
+__all__ = ["check_problem", "floating_unknowns"]
+
+
+def check_problem(problem: Problem) -> list[Diagnostic]:
+    """All errors and warnings of a problem. With errors, nothing else is looked at."""
+    errors = [*unheld_unknowns(problem), *not_smooth_enough(problem)]
+    if errors:
+        return errors
+    missing = too_few_conditions(problem)
+    return [
+        *equation_count(problem),
+        *(finding for findings in missing.values() for finding in findings),
+        # an unknown without conditions floats; once is enough
+        *undetermined_constants(problem, besides=tuple(missing)),
+        *contradictions(problem),
+        *incomplete_exact(problem),
+    ]

@@ -1,0 +1,110 @@
+"""CompiledProblem -> a row per term for people: its operator, region, points, weight, linear or not.
+
+Input: a problem and what it compiles to. Output: rows of plain values that `pinnsolve check` prints. No array library.
+"""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from pinnsolve import defaults, registry
+from pinnsolve.printing import to_text
+from pinnsolve.problem import Problem, Statement
+from pinnsolve.terms import CompiledProblem, FeatureSymbol, Term, features_of
+
+MAX_OPERATOR = 240  # characters of an operator that are shown
+MAX_DIGITS = 4  # of numerator and denominator of a fraction that is shown as it is
+MOVING_WIDTH = 256  # up to which `auto` moves the hidden parameters of a basis that the file asks for
+
+
+def plan(problem: Problem, compiled: CompiledProblem) -> list[dict]:
+    """Rows with the keys name, kind, operator, region, points, weight, linear.
+
+    `points` is about how many the first basis is solved on (wider ones take more), or the name of the data file;
+    `weight` is a number, an expression in `W`, or "auto".
+    """
+    counts = _collocation(problem)
+    return [
+        {
+            "name": term.name,
+            "kind": term.kind,
+            "operator": operator_text(statement, problem.coordinates),
+            "region": str(term.region),
+            "points": _points(term, problem, counts),
+            "weight": _weight(statement, problem),
+            "linear": term.linear,
+        }
+        for term, statement in zip(compiled.terms, problem.statements, strict=True)
+    ]
+
+
+# -- points and weights -----------------------------------------------------------------------------------------
+
+
+def _collocation(problem: Problem) -> defaults.Collocation:
+    """Point counts for the basis that the file asks for, or for the first of the default ones."""
+    solve, dimension = problem.spec.solve, len(problem.coordinates)
+    basis, moves = solve.basis, solve.method not in ("auto", "least_squares")
+    custom = basis is not None and basis.kind not in (None, *registry.BUILT_IN_BASES)
+    if not moves and not custom and (basis is None or basis.width is None):
+        return defaults.collocation(solve.collocation, dimension, defaults.widths(dimension)[0], moving=False)
+    activation = basis.activation if basis is not None else None
+    width = (basis and basis.width) or defaults.FIXED_WIDTH.get(activation, defaults.DEFAULT_FIXED_WIDTH)
+    moves = moves or (solve.method == "auto" and width <= MOVING_WIDTH)
+    return defaults.collocation(solve.collocation, dimension, width, moves)
+
+
+def _points(term: Term, problem: Problem, counts: defaults.Collocation) -> int | str:
+    if term.data_file is not None:
+        return term.data_file.name
+    dimension = len(problem.coordinates)
+    fills = any(not piece.fixed for piece in term.region.pieces)
+    wanted = counts.interior if fills else counts.boundary
+    return sum(_on_piece(len(p.free_axes(dimension)), wanted, counts.sampling) for p in term.region.pieces)
+
+
+def _on_piece(dimension: int, wanted: int, sampling: str) -> int:
+    """A point is one point, and a grid has as many points along each axis."""
+    if dimension == 0:
+        return 1
+    return max(2, round(wanted ** (1 / dimension))) ** dimension if sampling in ("grid", "chebyshev") else wanted
+
+
+def _weight(statement: Statement, problem: Problem) -> float | str:
+    asked = problem.spec.solve.term_weights
+    if isinstance(asked, str):
+        return asked
+    # a periodic condition on several coordinates is several terms; the file knows it by one name
+    return asked.get(statement.name, asked.get(statement.key.partition(".")[2], 1))
+
+
+# -- operators --------------------------------------------------------------------------------------------------
+
+
+def operator_text(statement: Statement, coordinates: tuple[str, ...]) -> str:
+    """The residuals as a reader would write them, left of `= 0`: `u_t + u*u_x - nu*u_xx`."""
+    texts = (_residual_text(residual, coordinates) for residual in statement.residuals)
+    return ", ".join(t if len(t) <= MAX_OPERATOR else t[: MAX_OPERATOR - 4] + " ..." for t in texts)
+
+
+def _residual_text(residual: sp.Expr, coordinates: tuple[str, ...]) -> str:
+    """What holds unknowns comes first; derivatives as indices, long numbers cut to six digits."""
+    text = ""
+    for summand in sorted(sp.Add.make_args(residual), key=_rank):
+        words = {s: sp.Symbol(s.feature.label(coordinates)) for s in summand.atoms(FeatureSymbol)}
+        words |= {n: sp.sign(n) * sp.Symbol(f"{abs(float(n)):.6g}") for n in summand.atoms(sp.Number) if _is_long(n)}
+        part = to_text(summand.xreplace(words), coordinates)
+        text += f" - {part[1:]}" if part.startswith("-") else f" + {part}"
+    return f"-{text[3:]}" if text.startswith(" -") else text[3:]
+
+
+def _rank(summand: sp.Expr) -> tuple:
+    """Unknowns before sources, low order before high, `u_xx` before `u_yy`."""
+    highest = max(features_of(summand), key=lambda f: f.order, default=None)
+    if highest is None:
+        return (1,)
+    return 0, highest.order, tuple(-a for a in highest.alpha), highest.side, highest.unknown
+
+
+def _is_long(number: sp.Number) -> bool:
+    return number.is_Float or max(abs(number.p), number.q) >= 10**MAX_DIGITS

@@ -1,0 +1,213 @@
+"""Writes docs/problem-file.md, the reference of problem files, from the JSON Schema that `pinnsolve schema` publishes.
+
+Input: the schema, whose descriptions are those of the pydantic models, and the functions that the grammar knows.
+Output: the page; with `--check` nothing is written, and the exit code is 1 where the page is not up to date.
+
+    python scripts/make_reference.py [--check]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from pinnsolve.spec import json_schema
+from pinnsolve.vocabulary import CALLABLE, CONSTANTS, MAX_ORDER
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "problem-file.md"
+
+HEAD = """\
+# The problem file
+
+A problem file is YAML, read by the core rules of YAML 1.2: `on`, `off`, `y`, `n` are words, `1e-6` is a number, a key
+given twice is an error. The text in it is parsed by a grammar of its own and never executed. Everything wrong with a
+file is said at once, each with its line, its key, the text with a caret under the spot, and what would be right.
+
+This page is made from the schema by `scripts/make_reference.py`. For completion and checks while typing, save the
+schema (`pinnsolve schema > problem.schema.json`) and begin a file with
+`# yaml-language-server: $schema=problem.schema.json`.
+
+```yaml
+name: burgers
+coordinates: {t: [0, 1], x: [-1, 1]}
+unknowns: u
+parameters: {nu: 0.01/pi}
+equations:
+  momentum: D(u, t) + u*D(u, x) = nu*D(u, x, x)
+conditions:
+  start: {on: "t = 0", equation: "u = -sin(pi*x)"}
+  walls: {on: ["x = -1", "x = 1"], equation: "u = 0"}
+solve: {tolerance: 1e-3}
+```
+
+Numbers may be expressions of constants wherever a number belongs: `2*pi`, `nu/4`. Every equation, condition and data
+term has a name of its own, by which reports, figures, weights and messages call it.
+"""
+
+# where each model of the schema is described: title, and what comes after its table
+SECTIONS: dict[str, tuple[str, str]] = {
+    "": ("Keys of the file", ""),
+    "EquationInput": (
+        "`equations`",
+        "Each is a text such as `D(u, t) = D(u, x, x)`, or a map with these keys. An equation has exactly one `=`.",
+    ),
+    "ConditionInput": (
+        "`conditions`",
+        "Each has one kind of place (`on`, `at` or `periodic`), and an equation unless it is periodic. A condition on "
+        "the whole `domain` is one too.",
+    ),
+    "DataInput": (
+        "`data`",
+        "Columns are found by name: the header line of a CSV, the arrays of an NPZ. Those that are no coordinates can "
+        "be used in the equation. Files lie in the folder of the problem file or below it.",
+    ),
+    "UnknownParameterInput": ("`unknown_parameters`", "They are found together with the unknowns."),
+    "ReferenceInput": ("`reference`", ""),
+    "BoxInput": ("`domain`", ""),
+    "SolveSpec": ("`solve`", ""),
+    "BasisSpec": ("`solve.basis`", "A basis registered through Python takes its own keys as well."),
+    "CollocationSpec": ("`solve.collocation`", ""),
+    "OptimizerSpec": ("`solve.optimizer`", ""),
+    "LimitsSpec": ("`solve.limits`", ""),
+}
+
+FUNCTIONS = {
+    ("sin", "cos", "tan", "asin", "acos", "atan"): "trigonometric functions and their inverses, of radians",
+    ("atan2",): "`atan2(y, x)`, the angle of the point (x, y)",
+    ("sinh", "cosh", "tanh"): "hyperbolic functions",
+    ("exp", "log", "sqrt"): "exponential, natural logarithm, square root",
+    ("abs", "sign", "floor"): "absolute value; -1, 0 or 1; the next whole number below",
+    ("max", "min"): "the largest, the smallest of any number of arguments",
+    ("erf",): "the error function",
+    ("bessel_j",): "`bessel_j(n, x)`, the Bessel function of the first kind of order n = 0, 1, 2, ...",
+    ("heaviside",): "0, 1/2 or 1: for negative, zero, positive arguments",
+    ("where",): "`where(condition, a, b)`: a where the condition holds, b elsewhere",
+    (
+        "D",
+    ): "`D(a, x)`, `D(a, x, y)`, `D(a, x, 2)`: derivatives of an unknown or of a whole expression, by the chain rule",
+    ("laplacian",): "`laplacian(a)`: the sum of second derivatives over space, not time",
+    ("grad_dot",): "`grad_dot(a, b)`: the product of two gradients, over space",
+    ("div",): "`div([a, b])`: the divergence of a vector with a component for each coordinate of space",
+    ("advect",): "`advect([u, v], w)`: u*D(w, x) + v*D(w, y)",
+    ("Dn",): "`Dn(a)`: the derivative along the outward normal, on a boundary",
+}
+
+TAIL = """\
+## Expressions
+
+`+ - * /`, `**` for powers, parentheses; numbers such as `2`, `0.5`, `1e-3`, which are exact; `pi` and `e`; the names
+that the file gives; and the functions below. Comparisons (`< <= > >= == !=`) and `and`, `or`, `not` stand in
+`where(...)` and under the key `where`. Definitions are put in where they are used, so a derivative inside one sees its
+arguments; they may use each other in any order, but not themselves. Derivatives go up to order {order}, those inside
+one another added up. Derivatives of `abs`, `sign`, `max`, `min`, `floor`, `heaviside` and `where` hold almost
+everywhere: not at the kinks.
+
+| function | meaning |
+| --- | --- |
+{functions}
+
+On a boundary `n_x`, `n_y`, ... are the components of the outward unit normal, one for each coordinate of space. `W`,
+the width of the basis, stands only in `term_weights`. Operators registered through Python are called by their name,
+with an unknown as argument.
+
+A larger example: a system, a definition with arguments, a condition at a point.
+
+```yaml
+name: lid-driven-cavity
+coordinates: {{x: [0, 1], y: [0, 1]}}
+unknowns: [u, v, p]
+parameters: {{Re: 100}}
+definitions:
+  bump(s): 4*s*(1 - s)
+equations:
+  momentum_x: advect([u, v], u) + D(p, x) = laplacian(u)/Re
+  momentum_y: advect([u, v], v) + D(p, y) = laplacian(v)/Re
+  mass:       D(u, x) + D(v, y) = 0
+conditions:
+  lid:      {{on: "y = 1", equations: ["u = bump(x)", "v = 0"]}}
+  no_slip:  {{on: ["x = 0", "x = 1", "y = 0"], equations: ["u = 0", "v = 0"]}}
+  pressure: {{at: {{x: 0, y: 0}}, equation: "p = 0"}}
+solve:
+  tolerance: 1e-3
+  term_weights: {{lid: 10, no_slip: W**(1/2)}}
+```
+"""
+
+
+def form(schema: dict[str, Any]) -> str:
+    """The forms a value takes, in a few words."""
+    if "$ref" in schema:
+        title = SECTIONS[schema["$ref"].rpartition("/")[2]][0]
+        return f"map, see {title}"
+    if "anyOf" in schema:
+        forms = list(dict.fromkeys(form(inner) for inner in schema["anyOf"]))
+        return ("; or " if any(" or " in one for one in forms) else " or ").join(forms)
+    if "enum" in schema:
+        return ", ".join(f"`{word}`" for word in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if schema.get("type") == "array":
+        return "interval `[low, high]`" if schema.get("maxItems") == 2 else f"list of {form(schema['items'])}"
+    if schema.get("type") == "object":
+        inner = schema.get("additionalProperties")
+        return f"map from names to {form(inner)}" if isinstance(inner, dict) else "map"
+    if schema.get("description") == "a constant expression":
+        return "expression"
+    return {"string": "text", "integer": "whole number"}.get(schema.get("type", ""), schema.get("type", ""))
+
+
+def default(name: str, field: dict[str, Any], required: list[str]) -> str:
+    if name in required:
+        return "needed"
+    value = field.get("default")
+    return "" if value is None or isinstance(value, dict) else f"`{value}`"
+
+
+def meaning(field: dict[str, Any], models: dict[str, Any]) -> str:
+    """The description of a field, or that of the map it holds."""
+    return field.get("description") or models[field["$ref"].rpartition("/")[2]]["description"]
+
+
+def table(model: dict[str, Any], models: dict[str, Any]) -> list[str]:
+    lines = ["| key | form | default | meaning |", "| --- | --- | --- | --- |"]
+    required = model.get("required", [])
+    for name, field in model["properties"].items():
+        cells = (f"`{name}`", form(field), default(name, field, required), meaning(field, models))
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return lines
+
+
+def page() -> str:
+    """The text of the page."""
+    schema = json_schema()
+    models = {"": schema, **schema["$defs"]}
+    missing = set(models) ^ set(SECTIONS) | set(CALLABLE) ^ {name for names in FUNCTIONS for name in names}
+    if missing:
+        raise SystemExit(
+            f"describe these in scripts/make_reference.py, or remove them there: {', '.join(sorted(missing))}"
+        )
+    lines = [HEAD]
+    for name, (title, words) in SECTIONS.items():
+        first = models[name]["description"]
+        lines += [f"## {title}", "", f"{first} {words}".strip(), "", *table(models[name], models), ""]
+    functions = "\n".join(f"| {', '.join(f'`{n}`' for n in names)} | {text} |" for names, text in FUNCTIONS.items())
+    lines.append(TAIL.format(order=MAX_ORDER, functions=functions))
+    assert all(f"`{constant}`" in TAIL for constant in CONSTANTS)
+    return "\n".join(lines)
+
+
+def main() -> int:
+    text = page()
+    if "--check" in sys.argv[1:]:
+        current = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+        if current != text:
+            print(f"{PAGE.name} is not up to date: run python scripts/make_reference.py")
+            return 1
+        return 0
+    PAGE.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
