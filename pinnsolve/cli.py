@@ -48,6 +48,9 @@ Operators = Annotated[
 
 def main(arguments: list[str] | None = None) -> None:
     """The entry point: run a command and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a letter that the terminal cannot show is no reason to stop
     with _mistakes_as_messages():
         app(arguments, prog_name="pinnsolve")
 
@@ -271,7 +274,9 @@ def _write(solution: Solution, problem: Problem, folder: Path) -> None:
     from pinnsolve import pipeline
     from pinnsolve.report import write_run
 
-    write_run(solution, folder, pipeline.truth(problem))
+    spec = problem.spec
+    names = [item.file for item in spec.data.values()] + ([spec.reference.file] if spec.reference else [])
+    write_run(solution, folder, pipeline.truth(problem), {name: spec.folder / name for name in names})
 
 
 def _console(error: bool = False) -> Console:

@@ -40,7 +40,7 @@ class Diagnostic:
 
 def _excerpt(text: str, offset: int | None, width: int = 100) -> list[str]:
     """The text on one line with a caret under `offset`, cut to about `width` characters around it."""
-    flat = "".join(" " if c in "\t\n\r" else c for c in text)
+    flat = "".join(c if c.isprintable() else " " for c in text)
     if offset is None:
         return ["    " + (flat if len(flat) <= width else flat[:width] + " ...")]
     start = max(0, offset - width // 2)

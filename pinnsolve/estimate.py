@@ -82,10 +82,11 @@ def estimate_error(
     """
     best: tuple[float, Tensor, Tensor] | None = None
     with torch.no_grad():
-        before = check.residual_vector(solution.basis, solution.state)
+        stated = _stated(check)
+        before = check.residual_vector(solution.basis, solution.state)[stated]
         for basis in corrections:
             delta = _defect_correction(solution, basis, solve)
-            left = float((before + _linear_part(check, solution, basis, delta)).norm())
+            left = float((before + _linear_part(check, solution, basis, delta)[stated]).norm())
             if best is None or left < best[0]:
                 error = Approximation(basis, _as_state(solution, basis, delta))
                 best = (left, error.values(x), error.state.parameters)
@@ -143,6 +144,16 @@ def relative_norms(unknowns: Sequence[str], errors: Tensor, values: Tensor) -> d
         error = float(errors[i].norm())
         result[name] = error / norm if norm > 0 else (0.0 if error == 0.0 else math.inf)
     return result
+
+
+def _stated(assembly: Assembly) -> Tensor:
+    """Which residuals are of equations and conditions, (rows,) bool: noise in data is no error of the solution."""
+    parts = [
+        torch.full((t.points.count * len(t.term.residuals),), t.term.data_file is None, device=t.points.x.device)
+        for t in assembly.terms
+    ]
+    stated = torch.cat(parts)
+    return stated if bool(stated.any()) else ~stated
 
 
 def _as_state(solution: Approximation, basis: Basis, delta: Tensor) -> State:

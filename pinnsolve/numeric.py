@@ -57,7 +57,12 @@ def _choose(condition, yes, no):
     return yes if condition else no
 
 
+def _cot(x):
+    return 1.0 / torch.tan(x)
+
+
 _HELPERS = {
+    "_cot": _cot,
     "_maximum": _maximum,
     "_minimum": _minimum,
     "_atan2": _atan2,
@@ -78,6 +83,7 @@ class _Printer(TorchPrinter):
         sp.atan2: "_atan2",
         sp.Heaviside: "_heaviside",
         sp.besselj: "_bessel_j",
+        sp.cot: "_cot",  # sympy turns tan(x + pi/2) into it
     }
 
     def __init__(self):
@@ -91,7 +97,7 @@ class _Printer(TorchPrinter):
     def _call(self, expr):
         return f"{self.mapping[type(expr)]}({', '.join(self._print(a) for a in expr.args)})"
 
-    _print_Max = _print_Min = _print_atan2 = _print_Heaviside = _print_besselj = _call
+    _print_Max = _print_Min = _print_atan2 = _print_Heaviside = _print_besselj = _print_cot = _call
 
     def _print_Integer(self, expr):
         return f"({int(expr)})"
@@ -110,6 +116,9 @@ class _Printer(TorchPrinter):
             else:
                 text = f"_choose({self._print(condition)}, {self._print(value)}, {text})"
         return text
+
+    def _print_ITE(self, expr):
+        return f"_choose({', '.join(self._print(a) for a in expr.args)})"
 
     def _print_BooleanTrue(self, expr):
         return "True"

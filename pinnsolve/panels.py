@@ -275,8 +275,9 @@ def scatter(axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, extent
     colour_map, norm = magnitude_colours(values)
     order = np.argsort(values)  # the largest on top
     size = np.clip(4e4 / len(values), 2.0, 60.0)  # in square points; a panel has about 40 000
+    marker = "s" if len(values) > 1000 else "o"  # many squares fill the panel, few points are seen one by one
     shown = axes.scatter(
-        x[order], y[order], c=values[order], s=size, marker="s", lw=0, cmap=colour_map, norm=norm, rasterized=True
+        x[order], y[order], c=values[order], s=size, marker=marker, lw=0, cmap=colour_map, norm=norm, rasterized=True
     )
     frame(axes, extent, equal)
     return shown

@@ -6,6 +6,7 @@ where known). Output: a table on a terminal that redraws itself in place; nothin
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -18,7 +19,7 @@ from rich.text import Text
 
 from pinnsolve.wording import duration, scientific
 
-REDRAW_SECONDS = 0.2
+REDRAW_SECONDS, NEW_PHASE_SECONDS = 0.2, 0.05
 BAR_WIDTH = 40
 
 
@@ -33,8 +34,7 @@ class Progress:
         self._live = None
         if console.is_terminal and not quiet:
             self._live = Live(console=console, auto_refresh=False, transient=True)
-        self._next = 0.0
-        self._last: Mapping[str, Any] = {}
+        self._drawn, self._phase = -math.inf, None
 
     def __enter__(self) -> Progress:
         if self._live:
@@ -48,10 +48,10 @@ class Progress:
     def __call__(self, record: Mapping[str, Any]) -> None:
         if self._live is None:
             return
-        now = time.monotonic()
-        if now < self._next and record.get("phase") == self._last.get("phase"):
+        now, phase = time.monotonic(), record.get("phase")
+        if now < self._drawn + (REDRAW_SECONDS if phase == self._phase else NEW_PHASE_SECONDS):
             return
-        self._next, self._last = now + REDRAW_SECONDS, record
+        self._drawn, self._phase = now, phase
         self._live.update(display(record), refresh=True)
 
 

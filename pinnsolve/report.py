@@ -5,12 +5,13 @@ Input: a `Solution`. Output: rich renderables, files. The numbers are those of `
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -31,19 +32,29 @@ STATUS = {
 FIGURES = "figures"
 
 
-def write_run(solution: Solution, folder: Path, truth: Callable | None = None) -> list[Path]:
-    """Write the run folder: the solution's files, then the figures. Returns the figures' paths."""
+def write_run(
+    solution: Solution, folder: Path, truth: Callable | None = None, files: Mapping[str, Path] | None = None
+) -> list[Path]:
+    """Write the run folder: the solution's files, then the figures. Returns the figures' paths.
+
+    `files` are those the problem file names (as it names them, and where they lie); copies beside the resolved problem
+    file make the folder complete by itself.
+    """
     from pinnsolve import figures  # matplotlib is only needed here
 
     for name in figures.FILES:  # of an earlier run in this folder
         (folder / FIGURES / name).unlink(missing_ok=True)
+    for name, source in (files or {}).items():
+        _copy(source, folder / name)
     solution.save(folder)
     return figures.save_figures(solution, folder / FIGURES, truth)
 
 
-def print_report(solution: Solution, console: Console, folder: Path | None = None) -> None:
-    """The result as tables on the console."""
-    console.print(report(solution.result, folder))
+def _copy(source: Path, target: Path) -> None:
+    if target.exists() and target.samefile(source):  # the problem file of a run folder, solved again into it
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
 
 
 def report(result: Mapping[str, Any], folder: Path | None = None) -> Group:

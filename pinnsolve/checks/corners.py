@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import sympy as sp
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pinnsolve.problem import Problem, Statement
 
 RELATIVE = 1e-9  # to the larger of the two values
+MAX_PLACES, MAX_POINTS = 300, 20_000  # looked at in one problem, so that none takes long
 ROUNDING = 1e-12  # to the size of the values elsewhere on their places: sin(pi) is not quite 0
 HINT = "near such a spot no method is accurate; let the two agree there, if they should"
 
@@ -44,19 +46,20 @@ class _Fixed:
 
 def contradictions(problem: Problem) -> Iterator[Diagnostic]:
     """Warnings, one per pair of terms, with the place and the two values."""
-    fixed = list(_fixed_values(problem))
-    told = set()
+    fixed = list(islice(_fixed_values(problem), MAX_PLACES))
+    told, budget = set(), iter(range(MAX_POINTS))
     for i, a in enumerate(fixed):
         for b in fixed[:i]:
             pair = (b.statement.name, a.statement.name)
             different = (a.statement.name, a.residual) != (b.statement.name, b.residual)
-            if a.unknown == b.unknown and different and pair not in told and (found := _contradiction(problem, b, a)):
+            if a.unknown != b.unknown or not different or pair in told:
+                continue
+            if found := _contradiction(problem, b, a, budget):
                 told.add(pair)
                 spot, first, second = found
                 who = f"`{pair[0]}` contradicts itself" if pair[0] == pair[1] else f"contradicts `{pair[0]}`"
-                place = f"{who} at {point_text(problem, spot)}" if spot else who
                 values = f"there {a.unknown} = {first:.6g}, here {a.unknown} = {second:.6g}"
-                yield warning(problem, a.statement.key, f"{place}: {values}", HINT)
+                yield warning(problem, a.statement.key, f"{who} at {point_text(problem, spot)}: {values}", HINT)
     yield from _periodic_contradictions(problem, fixed)
 
 
@@ -90,12 +93,14 @@ def value_fixed_by(residual: sp.Expr) -> tuple[str, sp.Expr] | None:
     return symbols[0].feature.unknown, -rest / factor
 
 
-def _contradiction(problem: Problem, a: _Fixed, b: _Fixed) -> tuple[Mapping[int, float], float, float] | None:
-    """The first point (axis to value) at which two values differ, and the values."""
+def _contradiction(
+    problem: Problem, a: _Fixed, b: _Fixed, budget: Iterator
+) -> tuple[Mapping[int, float], float, float] | None:
+    """The first point (axis to value) at which two values differ, and the values; each point is a step of `budget`."""
     common = _intersection(problem, a.piece, b.piece)
     if common is None:
         return None
-    for at in _points(problem, common):
+    for at, _ in zip(_points(problem, common), budget, strict=False):
         if holds_at(a.where, at) and holds_at(b.where, at):
             values = value_at(a.value, at), value_at(b.value, at)
             if None not in values and _differ(*values, max(a.size, b.size)):
@@ -121,10 +126,11 @@ def _intersection(problem: Problem, a: Piece, b: Piece) -> dict[int, float] | No
 def _points(problem: Problem, fixed: Mapping[int, float]) -> Iterator[dict[sp.Symbol, float]]:
     """Values of coordinates and parameters at landmarks of the slice in which the axes `fixed` are held."""
     free = [i for i in range(len(problem.coordinates)) if i not in fixed]
-    known = constants(problem)
+    symbols = [coordinate_symbol(c) for c in problem.coordinates]
+    held = {**constants(problem), **{symbols[i]: value for i, value in fixed.items()}}
+    moving = [symbols[i] for i in free]
     for point in landmarks([problem.intervals[i] for i in free]):
-        place = {**fixed, **dict(zip(free, point, strict=True))}
-        yield {**known, **{coordinate_symbol(c): place[i] for i, c in enumerate(problem.coordinates)}}
+        yield {**held, **dict(zip(moving, point, strict=True))}
 
 
 def _periodic_contradictions(problem: Problem, fixed: list[_Fixed]) -> Iterator[Diagnostic]:

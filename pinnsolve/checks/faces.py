@@ -68,6 +68,7 @@ class _Counter:
         points = scattered(SAMPLES, problem.intervals)
         self.points: list[Point] = [{**known, **dict(zip(self.symbols, p, strict=True))} for p in points]
         self.held = list(self._residuals())
+        self.faces = {(axis, side): self._on(axis, side) for axis in range(len(self.symbols)) for side in (0, 1)}
         self.periodic = {p.partner[0] for s in problem.statements for p in s.region.pieces if p.partner is not None}
 
     def _residuals(self) -> Iterator[_Held]:
@@ -81,6 +82,10 @@ class _Counter:
                     features = features_of(residual)
                     key = features[0] if len(features) == 1 else residual
                     yield _Held(piece, frozenset(f.unknown for f in features), key, where)
+
+    def _on(self, axis: int, side: int) -> list[_Held]:
+        """What is held on a face, whether it was given by `on` or by `at`; planes are at the very end or inside."""
+        return [h for h in self.held if h.piece.fixed == ((axis, self.problem.intervals[axis][side]),)]
 
     def warnings(self, unknown: str, axis: int) -> Iterator[Diagnostic]:
         order = max((f.alpha[axis] for f in self._features(unknown)), default=0)
@@ -104,14 +109,8 @@ class _Counter:
 
     def count(self, unknown: str, axis: int, side: int, point: Point) -> int:
         """Conditions of an unknown on a face at the point moved there."""
-        low, high = interval = self.problem.intervals[axis]
-        at = {**point, self.symbols[axis]: interval[side]}
-        near = 1e-12 * (high - low)
-
-        def lies_there(fixed: tuple[tuple[int, float], ...]) -> bool:
-            return len(fixed) == 1 and fixed[0][0] == axis and abs(fixed[0][1] - interval[side]) <= near
-
-        held = (h for h in self.held if unknown in h.unknowns and lies_there(h.piece.fixed))
+        at = {**point, self.symbols[axis]: self.problem.intervals[axis][side]}
+        held = (h for h in self.faces[axis, side] if unknown in h.unknowns)
         return len({h.key for h in held if holds_at(h.where, at)})
 
     def counts(self, unknown: str, axis: int) -> list[tuple[int, int]]:

@@ -27,6 +27,8 @@ def error(problem: Problem, key: str, message: str, hint: str | None = None) -> 
 
 def _diagnostic(problem: Problem, key: str, message: str, hint: str | None, severity: str) -> Diagnostic:
     spec = problem.spec
+    if key == "conditions" and not spec.conditions:
+        key = "equations"  # what is missing has no line of its own
     file = str(spec.file) if spec.file else None
     return Diagnostic(message, severity, file, spec.place(key), key, hint=hint)
 

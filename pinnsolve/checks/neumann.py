@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pinnsolve.problem import Problem, Statement
 
 NODES = 16  # of one panel of quadrature along an axis, fewer where there are many axes
-BUDGET = 4096  # points of one integral
+BUDGET = 2400  # points of one integral
 ROUNDING = 1e-9
 SMOOTH = 1e-6  # relative doubt up to which quadrature is taken at its word
 

@@ -16,19 +16,20 @@ import torch
 
 from pinnsolve.assembly import Assembly, State, losses
 from pinnsolve.bases.base import Basis
-from pinnsolve.least_squares import Solved, solve_dense
+from pinnsolve.least_squares import Solved
 from pinnsolve.solvers.base import Iterate, Solver
 from pinnsolve.solvers.hidden_step import make_optimizer
-from pinnsolve.solvers.newton import as_leaf, newton_step, rank_info, within_bounds
+from pinnsolve.solvers.newton import as_leaf, gauss_newton, newton_step, rank_info, within_bounds
 
 
 @dataclass
 class _Memory:
-    """Leaves that the optimizer moves, the optimizer with its moments, and the last solve."""
+    """Leaves that the optimizer moves, with gradients at the iterate; the optimizer with its moments; the last solve."""
 
     hidden: dict[str, torch.Tensor]
     optimizer: torch.optim.Optimizer
     solved: Solved | None = None
+    loss: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -51,21 +52,22 @@ class LSGD(Solver):
 
     def step(self, assembly: Assembly, iterate: Iterate) -> Iterate:
         memory, state = iterate.memory, iterate.state
+        fresh = True
 
         def closure():
-            nonlocal state
-            memory.optimizer.zero_grad(set_to_none=True)
-            state, loss, _ = reduced(assembly, iterate.basis, state, memory)
-            loss.backward()
-            return loss
+            nonlocal fresh
+            if fresh:  # the iterate's own gradient is there already
+                fresh = False
+                return memory.loss
+            _reduced_gradient(assembly, iterate.basis, state, memory)
+            return memory.loss
 
         memory.optimizer.step(closure)
         basis = iterate.basis.with_hidden({name: value.detach().clone() for name, value in memory.hidden.items()})
         return self._solved(assembly, basis, state, memory, iterate.step + 1)
 
     def _solved(self, assembly: Assembly, basis: Basis, state: State, memory: _Memory, step: int) -> Iterate:
-        with torch.no_grad():
-            state, _, terms = reduced(assembly, basis, state, memory)
+        state, terms = _reduced_gradient(assembly, basis, state, memory)
         loss = math.fsum(terms.values())
         return Iterate(basis, state, loss, terms, step, rank_info(memory.solved, memory.solved.x.numel()), memory)
 
@@ -83,20 +85,25 @@ def _settle(assembly: Assembly, basis: Basis, state: State, steps: int) -> State
     return state
 
 
-def reduced(assembly: Assembly, basis: Basis, state: State, memory: _Memory):
-    """Least squares at the hidden parameters, then the loss there with the coefficients held.
+def _reduced_gradient(assembly: Assembly, basis: Basis, state: State, memory: _Memory) -> tuple[State, dict[str, float]]:
+    """Least squares at the hidden parameters, then loss and gradient there with the coefficients held.
 
-    Returns the new state, the loss as a scalar tensor (differentiable in `memory.hidden`) and the loss per term.
+    Returns the new state and the loss per term; loss, gradients and solve stay in `memory`.
     """
-    linear = assembly.problem.linear
+    memory.optimizer.zero_grad(set_to_none=True)
     matrices = [t.matrices(basis, memory.hidden) for t in assembly.terms]
-    detached = [{f: m.detach() for f, m in term.items()} for term in matrices]
     with torch.no_grad():
+        detached = [{f: m.detach() for f, m in term.items()} for term in matrices]
         blocks = [t.rows(m, state) for t, m in zip(assembly.terms, detached, strict=True)]
-        memory.solved = solve_dense(torch.cat([b.A for b in blocks]), -torch.cat([b.r for b in blocks]))
-        state = _accepted(assembly, detached, state, memory.solved, linear)
+        A, r = torch.cat([b.A for b in blocks]), torch.cat([b.r for b in blocks])
+        memory.solved = gauss_newton(A, r, state.vector())
+        state = _accepted(assembly, detached, state, memory.solved)
     parts = _parts(assembly, matrices, state)
-    return state, sum((r**2).sum() for r in parts.values()), losses(parts)
+    loss = sum((r**2).sum() for r in parts.values())
+    if loss.requires_grad:
+        loss.backward()
+    memory.loss = loss.detach()
+    return state, losses(parts)
 
 
 def _parts(assembly: Assembly, matrices: list, state: State) -> dict[str, torch.Tensor]:
@@ -106,9 +113,9 @@ def _parts(assembly: Assembly, matrices: list, state: State) -> dict[str, torch.
     }
 
 
-def _accepted(assembly: Assembly, matrices: list, state: State, solved: Solved, linear: bool) -> State:
+def _accepted(assembly: Assembly, matrices: list, state: State, solved: Solved) -> State:
     """The state after the correction, halved while a nonlinear loss would rise."""
-    if linear:
+    if assembly.problem.linear:
         return state.moved(solved.x)
     before = math.fsum(losses(_parts(assembly, matrices, state)).values())
     length = 1.0

@@ -1,14 +1,15 @@
 """Coefficients for a given basis: one least-squares solve, or damped Gauss-Newton steps where a term is nonlinear.
 
-Every solve is for the correction, with residuals from the rows: min ||A delta + r||. For a linear problem one step from
-any state gives the solution; a second one is iterative refinement.
+A step solves min ||A c - (A c_0 - r)|| for the state c itself, and moves along c - c_0. Where A has dependent columns the
+solution is the one of least norm, so whatever a starting state holds in directions that A does not see is left behind;
+a correction of least norm would keep it, and its rounding with it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -35,18 +36,20 @@ class Step:
 def correction(
     assembly: Assembly, basis: Basis, state: State, memory_gb: float | None = None, parameters: bool = True
 ) -> Solved:
-    """The least-squares correction at a state, from all rows at once if they fit, else from a stream of blocks.
+    """The full Gauss-Newton step at a state: `x` is c - c_0, from all rows at once if they fit, else from a stream.
 
     Without `parameters`, the unknown parameters are held. Raises ResourceError when not even the triangle of the stream
     fits into `memory_gb`.
     """
     columns = state.coefficients.numel() + (state.parameters.numel() if parameters else 0)
+    here = state.vector()[:columns]
     item = state.coefficients.element_size()
     dense, streaming = 3 * item * assembly.row_count * columns, 5 * item * columns**2
     available = memory_available() if memory_gb is None else memory_gb * 1e9
     if dense <= min(available, 4e9):
         blocks = list(assembly.blocks(basis, state))
-        return solve_dense(torch.cat([b.A[:, :columns] for b in blocks]), -torch.cat([b.r for b in blocks]))
+        A, r = torch.cat([b.A[:, :columns] for b in blocks]), torch.cat([b.r for b in blocks])
+        return gauss_newton(A, r, here)
     if streaming > available:
         raise ResourceError(
             f"{columns} coefficients need {streaming / 1e9:.1f} GB, and {available / 1e9:.1f} GB may be taken; "
@@ -54,8 +57,16 @@ def correction(
         )
     stream = StreamingQR(columns)
     for block in assembly.blocks(basis, state, rows=max(256, columns // 2)):
-        stream.add(block.A[:, :columns], -block.r)
-    return stream.solve()
+        A = block.A[:, :columns]
+        stream.add(A, A @ here - block.r)
+    solved = stream.solve()
+    return replace(solved, x=solved.x - here)
+
+
+def gauss_newton(A: Tensor, r: Tensor, here: Tensor) -> Solved:
+    """The step c - c_0 from c_0 = `here` (n,) with rows A (m, n) and residuals r (m,)."""
+    solved = solve_dense(A, A @ here - r)
+    return replace(solved, x=solved.x - here)
 
 
 def memory_available() -> float:

@@ -17,9 +17,8 @@ from torch import Tensor
 
 from pinnsolve.assembly import Assembly, State, TermRows, apply_features, losses
 from pinnsolve.bases.base import Basis
-from pinnsolve.least_squares import solve_dense
 from pinnsolve.solvers.base import Iterate, Solver
-from pinnsolve.solvers.newton import newton_step, rank_info, within_bounds
+from pinnsolve.solvers.newton import gauss_newton, newton_step, rank_info, within_bounds
 from pinnsolve.terms import Feature
 
 MOST_TRIALS = 12
@@ -78,7 +77,7 @@ class VarPro(Solver):
             # one assembly, and the loss from its own rows: no second evaluation
             blocks = list(assembly.blocks(basis, state))
             A, r = torch.cat([b.A for b in blocks]), torch.cat([b.r for b in blocks])
-            solved = solve_dense(A, -r)
+            solved = gauss_newton(A, r, state.vector())
             rest = r + A @ solved.x
             terms = _by_term(blocks, rest)
             return Iterate(basis, state.moved(solved.x), math.fsum(terms.values()), terms, number,

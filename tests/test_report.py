@@ -1,0 +1,63 @@
+"""What is said on the terminal: reports, progress, numbers and times."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from pinnsolve.progress import Progress, display
+from pinnsolve.report import report
+from pinnsolve.wording import duration, printable, scientific
+
+# -- words ------------------------------------------------------------------------------------------------------
+
+
+def test_report_says_everything():
+    result = {
+        "problem": "[red]name[/red]",
+        "status": "time_limit",
+        "message": "stopped after 5 s\x1b[2J",
+        "estimated_error": {"u": 3e-7},
+        "parameters": {"kappa": {"value": 0.7312345678, "standard_error": 0.002}},
+        "terms": {"walls[x]": {"weight": 0.5, "points": None, "rms_residual": None}},
+        "cite": ["Someone [1999]"],
+        "wall_time_s": 185.4,
+    }
+    console = Console(width=100, file=io.StringIO())
+    console.print(report(result, Path("runs/x")))
+    text = console.file.getvalue()
+    for words in ("[red]name[/red] ran into its time limit", "0.7312346", "2.0e-03", "walls[x]", "Someone [1999]"):
+        assert words in text
+    assert "3 min 05 s" in text
+    assert "\x1b" not in text
+
+
+def test_progress_is_shown_on_a_terminal_only(monkeypatch):
+    record = {"step": 1, "steps": 4, "seconds": 2.0, "phase": "lsgd", "loss": 1e-3, "terms": {"wave": 1e-3}}
+    for terminal, quiet, shown in ((True, False, True), (True, True, False), (False, False, False)):
+        console = Console(file=io.StringIO(), force_terminal=terminal, width=80)
+        with Progress(console, quiet) as progress:
+            progress(record)
+        assert ("lsgd" in console.file.getvalue()) == shown
+    console = Console(file=io.StringIO(), width=100)
+    console.print(display(record))
+    assert "lsgd  step 1 of 4  loss 1.0e-03  2.0 s  about 6.0 s left" in console.file.getvalue()
+    console.print(display({"loss": None, "terms": None}))
+
+
+def test_progress_does_not_redraw_at_every_step():
+    console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    with Progress(console) as progress:
+        for step in range(2000):
+            progress({"step": step, "phase": "lsgd", "loss": 1.0, "terms": {}})
+    assert console.file.getvalue().count("lsgd") < 20
+
+
+def test_wording():
+    assert [scientific(x) for x in (2.13e-7, None, float("nan"))] == ["2.1e-07", "–", "–"]
+    assert [duration(x) for x in (0.021, 4.24, 99.96, 3599, 7800)] == [
+        "0.02 s", "4.2 s", "1 min 40 s", "59 min 59 s", "2 h 10 min",
+    ]  # fmt: skip
+    assert printable("a\x1b[31m\tb\nc\u00a0é") == "a\N{REPLACEMENT CHARACTER}[31m b\nc é"
