@@ -94,8 +94,9 @@ class TermRows:
         results = self._evaluate({**known, **arguments})
         like = next(iter(known.values()))
         count = len(self.term.residuals)
-        stacked = torch.stack([r if isinstance(r, Tensor) and r.ndim else torch.full_like(like, 1.0) * r
-                               for r in results[:count]])
+        stacked = torch.stack(
+            [r if isinstance(r, Tensor) and r.ndim else torch.full_like(like, 1.0) * r for r in results[:count]]
+        )
         return stacked, results[count:]
 
     def values(self, matrices: FeatureMatrices, state: State) -> dict[Feature, Tensor]:
@@ -118,7 +119,9 @@ class TermRows:
         """The scaled rows and residuals at the state; residuals of one point side stand one after another."""
         return self.rows_at(self.values(matrices, state), matrices, state, index)
 
-    def rows_at(self, values: Mapping[Feature, Tensor], matrices: FeatureMatrices, state: State, index=None) -> RowBlock:
+    def rows_at(
+        self, values: Mapping[Feature, Tensor], matrices: FeatureMatrices, state: State, index=None
+    ) -> RowBlock:
         """Rows on the basis of `matrices`, linearized where the features take `values` (n,) each."""
         residuals, flat = self._evaluated(values, state, index)
         n, width = residuals.shape[1], next(iter(matrices.values())).shape[1]
@@ -126,8 +129,11 @@ class TermRows:
         for coefficients in self._split(flat):
             columns = []
             for unknown in self.problem.unknowns:
-                parts = [_times(c, matrices[f]) for f, c in coefficients.items()
-                         if isinstance(f, Feature) and f.unknown == unknown]
+                parts = [
+                    _times(c, matrices[f])
+                    for f, c in coefficients.items()
+                    if isinstance(f, Feature) and f.unknown == unknown
+                ]
                 columns.append(sum(parts[1:], parts[0]) if parts else residuals.new_zeros(n, width))
             for name in self.parameter_names:
                 c = coefficients.get(name, 0.0)
@@ -159,7 +165,8 @@ def _apply_operator(name: str, basis: Basis, x: Tensor) -> Tensor:
     if not isinstance(applied, Tensor) or applied.shape != (x.shape[0], basis.width):
         shape = tuple(applied.shape) if isinstance(applied, Tensor) else type(applied).__name__
         raise PinnsolveError(
-            f"the operator `{name}` must return a tensor of shape (points, width) = ({x.shape[0]}, {basis.width}), got {shape}"
+            f"the operator `{name}` must return a tensor of shape (points, width) = ({x.shape[0]}, {basis.width}), "
+            f"got {shape}"
         )
     return applied
 
@@ -210,5 +217,3 @@ class Assembly:
 def losses(parts: Mapping[str, Tensor]) -> dict[str, float]:
     """The weighted loss per named term, from scaled residuals."""
     return {name: float((r.detach() ** 2).sum()) for name, r in parts.items()}
-
-

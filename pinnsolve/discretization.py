@@ -1,7 +1,7 @@
 """CompiledProblem -> points and term weights: everything a solve needs besides its basis.
 
-Input: the compiled terms, counts from the table of defaults, a seed. Output: `Points` per term (sampled or measured) and
-numbers for the term weights epsilon_k.
+Input: the compiled terms, counts from the table of defaults, a seed. Output: `Points` per term (sampled or measured)
+and numbers for the term weights epsilon_k.
 """
 
 from __future__ import annotations
@@ -105,7 +105,8 @@ def term_weights(
     """The numbers epsilon_k: those asked for (functions of W already evaluated), and `auto` for the rest.
 
     `auto` makes the rows of every term equally large: epsilon_k = 1 / mean over points and basis functions of
-    (L_k Phi_j)^2, with L_k linearized at zero, the largest scaled to 1. An error of the same size in u then costs the same
+    (L_k Phi_j)^2, with L_k linearized at zero, the largest scaled to 1. An error of the same size in u then costs the
+    same
     in every term. Data with `noise` get `NOISE_FACTOR` of that, so that equations and conditions, which hold exactly,
     average the noise out. With any number given by the file, the others are 1, as in the talk.
     """

@@ -77,7 +77,8 @@ def estimate_error(
 ) -> Estimate:
     """Estimate the error of `solution` from its defect.
 
-    `corrections`: independent bases to try; `solve`, `check`: assemblies on points of their own, with the same term weights;
+    `corrections`: independent bases to try; `solve`, `check`: assemblies on points of their own, with the same term
+    weights;
     `x`: (N, d) where norms are taken. `floating` unknowns are determined up to a constant, which is left out.
     """
     best: tuple[float, Tensor, Tensor] | None = None
@@ -201,5 +202,3 @@ def residual_norm(assembly: Assembly, approximation: Approximation) -> float:
     """Root of the loss at the points of an assembly."""
     with torch.no_grad():
         return math.sqrt(math.fsum(losses(assembly.residual_parts(approximation.basis, approximation.state)).values()))
-
-

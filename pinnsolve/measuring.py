@@ -33,7 +33,7 @@ def exact_values(problem: Problem, points: np.ndarray | Tensor) -> dict[str, np.
 def true_error(
     problem: Problem, approximation: Approximation, x: Tensor, floating: Sequence[str]
 ) -> tuple[dict[str, float], str] | None:
-    """Relative L2 error per unknown and what it was measured against ("exact", or the reference's file); None if unknown.
+    """Relative L2 error per unknown and what it was measured against (a reference by file); None if unknown.
 
     `x`: (N, d) unseen points for an exact solution; a reference brings its own. Raises ProblemError for a reference
     without the columns it needs.
@@ -105,6 +105,4 @@ def parameter_report(assembly: Assembly, approximation: Approximation) -> dict[s
     covariance = sigma2 * torch.linalg.pinv(P.T @ P, hermitian=True)
     errors = torch.diagonal(covariance).clamp_min(0).sqrt()
     values = approximation.state.parameters
-    return {
-        p.name: {"value": float(values[i]), "standard_error": float(errors[i])} for i, p in enumerate(parameters)
-    }
+    return {p.name: {"value": float(values[i]), "standard_error": float(errors[i])} for i, p in enumerate(parameters)}

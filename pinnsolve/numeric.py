@@ -8,6 +8,7 @@ the numerical half meet.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 import scipy.special
 import sympy as sp
@@ -76,7 +77,7 @@ _HELPERS = {
 class _Printer(TorchPrinter):
     """The torch printer, with numbers folded to float64 and the functions it lacks."""
 
-    mapping = {
+    mapping: ClassVar[dict] = {
         **TorchPrinter.mapping,
         sp.Max: "_maximum",
         sp.Min: "_minimum",

@@ -206,6 +206,6 @@ def _status(problem: Problem, result: Result, terms: dict) -> tuple[str, str]:
         return "converged", f"the estimated error {estimate.worst:.1e} meets the tolerance {tolerance:g}"
     largest = max(terms, key=lambda name: terms[name]["rms_residual"])
     return "tolerance_not_reached", (
-        f"the estimated error {estimate.worst:.1e} is above the tolerance {tolerance:g}; the largest residual is that of "
-        f"`{largest}`. Try a wider basis (solve.basis.width), other collocation counts, or a looser solve.tolerance"
+        f"the estimated error {estimate.worst:.1e} is above the tolerance {tolerance:g}; the largest residual is that "
+        f"of `{largest}`. Try a wider basis (solve.basis.width), other collocation counts, or a looser solve.tolerance"
     )

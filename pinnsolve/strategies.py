@@ -1,8 +1,8 @@
 """From a problem and its settings to an approximation with its error estimated: what `method` means.
 
-`fixed`: the basis of the file and one solver. `refined` (what `auto` does without a basis in the file): least squares on
-default bases of growing width, at the scale whose residual on unseen points is smallest, until the estimated error meets
-the tolerance. Weights and check points are the same for all bases of a solve, so that their residuals compare.
+`fixed`: the basis of the file and one solver. `refined` (what `auto` does without a basis in the file): least squares
+on default bases of growing width, at the scale whose residual on unseen points is smallest, until the estimated error
+meets the tolerance. Weights and check points are the same for all bases of a solve, so that their residuals compare.
 """
 
 from __future__ import annotations
@@ -63,8 +63,9 @@ class Work:
         return any(term.data_file is not None for term in self.problem.terms)
 
     def basis(self, settings: dict, seed: int | None = None) -> Basis:
-        return make_basis(settings, self.lower, self.upper, self.seed if seed is None else seed, self.lower.dtype,
-                          self.lower.device)
+        return make_basis(
+            settings, self.lower, self.upper, self.seed if seed is None else seed, self.lower.dtype, self.lower.device
+        )
 
     def default_settings(self, width: int, scale: float) -> dict:
         return {"kind": "mlp", "width": width, "depth": 1, "activation": defaults.ACTIVATION, "scale": scale}
@@ -93,8 +94,9 @@ class Work:
 
     def check_points(self) -> Tensor:
         """(N, d) points of the domain at which norms are taken."""
-        points = sample_region(domain(), self.problem.intervals, defaults.CHECK_POINTS, "uniform",
-                               defaults.CHECK_SEED + self.seed)
+        points = sample_region(
+            domain(), self.problem.intervals, defaults.CHECK_POINTS, "uniform", defaults.CHECK_SEED + self.seed
+        )
         return points.x[0].to(self.lower)
 
     def drive(self, solver: Solver, assembly: Assembly, basis: Basis, state: State, phase: str) -> Outcome:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 import torch
 from threadpoolctl import threadpool_limits
 
-
 SMALL = 1000  # coefficients up to which one thread is as fast as two
 
 

@@ -15,14 +15,14 @@ PACKAGE = Path(__file__).resolve().parents[1] / "pinnsolve"
 # In the order in which a problem passes through. A room stands for the modules of its folder, and for those whose names
 # begin with its own and an underscore, unless they are listed by themselves.
 SYMBOLIC = (
-    "errors", "version", "wording", "registry",
-    "syntax", "vocabulary", "constants", "resolution",
+    "errors", "version", "wording",
+    "syntax", "vocabulary", "registry", "constants", "resolution",
     "yaml_loader", "yaml_writer", "data_columns", "schema", "spec", "catalog", "starting_file",
     "derivatives", "geometry.regions", "terms", "printing", "expressions",
-    "checks", "problem", "compiler", "checking",
+    "python_api", "checks", "problem", "compiler", "defaults", "plan", "checking",
 )  # fmt: skip
 NUMERICAL = (
-    "threads", "defaults", "numeric", "tables", "geometry", "jets", "bases", "assembly", "discretization",
+    "threads", "numeric", "tables", "geometry", "jets", "bases", "assembly", "discretization",
     "least_squares", "solvers", "estimate", "strategies", "measuring",
     "storage", "panels", "views", "solve_figures", "figures", "solution", "evaluation", "report",
     "solving", "pipeline",

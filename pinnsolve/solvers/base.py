@@ -94,8 +94,15 @@ def drive(
     phase = phase or solver.name
 
     def record(iterate: Iterate) -> None:
-        entry = {"step": iterate.step, "steps": solver.steps, "seconds": clock.seconds(), "phase": phase,
-                 "loss": iterate.loss, "terms": dict(iterate.terms), **iterate.info}
+        entry = {
+            "step": iterate.step,
+            "steps": solver.steps,
+            "seconds": clock.seconds(),
+            "phase": phase,
+            "loss": iterate.loss,
+            "terms": dict(iterate.terms),
+            **iterate.info,
+        }
         history.append(entry)
         if progress is not None:
             progress(entry)

@@ -24,7 +24,7 @@ from pinnsolve.solvers.newton import as_leaf, gauss_newton, newton_step, rank_in
 
 @dataclass
 class _Memory:
-    """Leaves that the optimizer moves, with gradients at the iterate; the optimizer with its moments; the last solve."""
+    """Leaves that the optimizer moves, with gradients at the iterate; the optimizer and its moments; the last solve."""
 
     hidden: dict[str, torch.Tensor]
     optimizer: torch.optim.Optimizer
@@ -85,7 +85,9 @@ def _settle(assembly: Assembly, basis: Basis, state: State, steps: int) -> State
     return state
 
 
-def _reduced_gradient(assembly: Assembly, basis: Basis, state: State, memory: _Memory) -> tuple[State, dict[str, float]]:
+def _reduced_gradient(
+    assembly: Assembly, basis: Basis, state: State, memory: _Memory
+) -> tuple[State, dict[str, float]]:
     """Least squares at the hidden parameters, then loss and gradient there with the coefficients held.
 
     Returns the new state and the loss per term; loss, gradients and solve stay in `memory`.

@@ -1,6 +1,7 @@
 """Coefficients for a given basis: one least-squares solve, or damped Gauss-Newton steps where a term is nonlinear.
 
-A step solves min ||A c - (A c_0 - r)|| for the state c itself, and moves along c - c_0. Where A has dependent columns the
+A step solves min ||A c - (A c_0 - r)|| for the state c itself, and moves along c - c_0. Where A has dependent columns
+the
 solution is the one of least norm, so whatever a starting state holds in directions that A does not see is left behind;
 a correction of least norm would keep it, and its rounding with it.
 """
@@ -96,9 +97,7 @@ def evaluate(assembly: Assembly, basis: Basis, state: State) -> tuple[float, dic
     return math.fsum(terms.values()), terms
 
 
-def newton_step(
-    assembly: Assembly, basis: Basis, state: State, loss: float, memory_gb: float | None = None
-) -> Step:
+def newton_step(assembly: Assembly, basis: Basis, state: State, loss: float, memory_gb: float | None = None) -> Step:
     """One damped Gauss-Newton step from a state of the given loss (inf to accept whatever the full step gives).
 
     The step is halved until the loss falls (Armijo with a small constant); a linear problem takes the full step. Where

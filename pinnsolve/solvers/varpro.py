@@ -80,8 +80,15 @@ class VarPro(Solver):
             solved = gauss_newton(A, r, state.vector())
             rest = r + A @ solved.x
             terms = _by_term(blocks, rest)
-            return Iterate(basis, state.moved(solved.x), math.fsum(terms.values()), terms, number,
-                           rank_info(solved, A.shape[1]), memory)
+            return Iterate(
+                basis,
+                state.moved(solved.x),
+                math.fsum(terms.values()),
+                terms,
+                number,
+                rank_info(solved, A.shape[1]),
+                memory,
+            )
         loss = math.fsum(losses(assembly.residual_parts(basis, state)).values())
         result = None
         for _ in range(steps):
