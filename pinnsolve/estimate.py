@@ -61,6 +61,12 @@ class Estimate:
             self.residual_left,
         )
 
+    def enlarged(self, factor: float) -> Estimate:
+        """Every error of the solution times a factor."""
+        return Estimate(
+            {name: factor * value for name, value in self.relative.items()}, self.parameters, self.residual_left
+        )
+
     def at_least(self, relative: Mapping[str, float]) -> Estimate:
         """The larger of two estimates, per unknown."""
         larger = {name: max(value, relative.get(name, 0.0)) for name, value in self.relative.items()}

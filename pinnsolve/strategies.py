@@ -28,7 +28,8 @@ from pinnsolve.solvers.base import Progress
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
 
-UNSEEN = 0.5  # share of the residual that an error estimate's basis may leave before it is not believed alone
+BELIEVED_AT_ONCE = 1e-3  # an estimate below this is believed without a second level
+SLOWEST = 0.95  # rate of the residual from level to level that still counts as convergence, for an error's upper bound
 SEARCH_POINTS = 1500  # unseen points on which scales are compared
 
 
@@ -190,43 +191,54 @@ def refined(work: Work, tolerance: float, asked: dict, refinements: int | None =
     check = work.check_assembly(SEARCH_POINTS)
     best: Result | None = None
     found: _Level | None = None
+    previous: Estimate | None = None
+    stopped: _Level | None = None
     estimates: list[float] = []
     candidates: Sequence[float] = scales
     for width in sizes:
-        before = found
         level = _best_scale(work, asked, width, candidates, found, check)
-        if found is None or level.residual <= found.residual:
+        if level.status != "finished" and found is None:
             found = level
         if level.status != "finished":
+            stopped = level
             break
-        estimate = _level_estimate(work, found, width, before, check)
-        result = _result(found, estimate)
-        if best is None or estimate.worst <= best.estimate.worst:
-            best = result
+        if found is None or level.residual < found.residual:
+            estimate, previous = _level_estimate(work, level, found, previous, check)
+            found = level
+            if best is None or estimate.worst <= best.estimate.worst:
+                best = _result(found, estimate)
         estimates.append(best.estimate.worst)
         if estimates[-1] <= tolerance or work.clock.expired() or _out_of_reach(estimates, tolerance, len(sizes)):
             break
         candidates = (found.scale, 2 * found.scale) if len(scales) > 1 else scales
     if best is None:
         return _result(found, None)
-    if found.status != "finished":
-        best = replace(best, status=found.status, message=found.message)
+    if stopped is not None:
+        best = replace(best, status=stopped.status, message=stopped.message)
     return best
 
 
-def _level_estimate(work: Work, found: _Level, width: int, before: _Level | None, check: Assembly) -> Estimate:
-    """The defect's estimate; where that basis did not see the residual, at least the change since the level before."""
-    estimate = work.estimate(found.approximation, width, (found.scale, 2 * found.scale), found.assembly)
-    x = work.check_points()
+def _level_estimate(
+    work: Work, found: _Level, before: _Level | None, previous: Estimate | None, check: Assembly
+) -> tuple[Estimate, Estimate]:
+    """The defect's estimate, enlarged where the levels so far do not bear it out.
+
+    A level's defect should foretell how far the next level moves: if that moved farther, by that factor. And a residual
+    that falls only by q from level to level has the sum of a geometric series to go. On the first level nothing bears
+    an estimate out, so only a small one is believed. Returns the estimate, and the defect's own.
+    """
+    unknowns = work.problem.unknowns
+    estimate = work.estimate(found.approximation, found.width, (found.scale, 2 * found.scale), found.assembly)
     if work.regression:
-        return estimate.at_least(_held_out_errors(work, found.approximation, check))
-    if estimate.residual_left > UNSEEN:
-        u = found.approximation.values(x)
-        if before is None or before is found:
-            return estimate.at_least(dict.fromkeys(work.problem.unknowns, 1.0))
-        change = relative_norms(work.problem.unknowns, u - before.approximation.values(x), u)
-        return estimate.at_least(change)
-    return estimate
+        return estimate.at_least(_held_out_errors(work, found.approximation, check)), estimate
+    if before is None or previous is None:
+        believed = estimate.worst < BELIEVED_AT_ONCE
+        return estimate if believed else estimate.at_least(dict.fromkeys(unknowns, 1.0)), estimate
+    u = found.approximation.values(work.check_points())
+    moved = relative_norms(unknowns, u - before.approximation.values(work.check_points()), u)
+    foretold = max(1.0, max(moved[name] / max(previous.relative[name], 1e-15) for name in unknowns))
+    rate = min(found.residual / before.residual, SLOWEST) if not work.measured else 0.0
+    return estimate.enlarged(foretold / (1.0 - rate)), estimate
 
 
 def _held_out_errors(work: Work, approximation: Approximation, check: Assembly) -> dict[str, float]:

@@ -5,6 +5,7 @@ Linear problems take one solve; nonlinear ones damped Gauss-Newton steps until t
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from pinnsolve.assembly import Assembly, State
@@ -30,8 +31,8 @@ class LeastSquares(Solver):
         return Iterate(basis, state, loss, terms)
 
     def step(self, assembly: Assembly, iterate: Iterate) -> Iterate:
-        # a starting state is a guess, often zero, where the loss may be small for the wrong reason: leave it by a
-        # full step loss = iterate.loss if iterate.step else math.inf
+        # a starting state is a guess, often zero, where the loss may be small for the wrong reason: leave it in full
+        loss = iterate.loss if iterate.step else math.inf
         result = newton_step(assembly, iterate.basis, iterate.state, loss, self.memory_gb)
         columns = result.solved.x.numel()
         falls = result.loss < (1 - self.stagnation * result.length) * iterate.loss
