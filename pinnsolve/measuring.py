@@ -89,7 +89,8 @@ def term_report(check: Assembly, approximation: Approximation, points: Mapping[s
 def parameter_report(assembly: Assembly, approximation: Approximation) -> dict[str, dict]:
     """Unknown parameters with standard errors, from the covariance of the least squares at the solution.
 
-    The coefficients are projected out (Golub & Pereyra 1973), sigma^2 is the loss per degree of freedom.
+    The coefficients are projected out (Golub & Pereyra 1973); sigma^2 is the loss of the data per degree of freedom,
+    or of everything where there are no data: equations hold exactly and carry no noise.
     """
     parameters = assembly.problem.unknown_parameters
     if not parameters:
@@ -101,7 +102,9 @@ def parameter_report(assembly: Assembly, approximation: Approximation) -> dict[s
     norms = C.norm(dim=0)
     Q, _ = torch.linalg.qr(C / torch.where(norms > 0, norms, 1.0))
     P = P - Q @ (Q.T @ P)
-    sigma2 = float(r @ r) / max(A.shape[0] - A.shape[1], 1)
+    measured = {t.term.name for t in assembly.terms if t.term.data_file is not None}
+    noisy = torch.cat([b.r for b in blocks if b.name in measured or not measured])
+    sigma2 = float(noisy @ noisy) / max(noisy.numel() - len(parameters), 1)
     covariance = sigma2 * torch.linalg.pinv(P.T @ P, hermitian=True)
     errors = torch.diagonal(covariance).clamp_min(0).sqrt()
     values = approximation.state.parameters

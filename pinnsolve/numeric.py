@@ -51,11 +51,13 @@ def _bessel_j(order, x):
     return torch.as_tensor(values, dtype=x.dtype, device=x.device)
 
 
-def _choose(condition, yes, no):
-    """torch.where that takes numbers and constant conditions."""
-    if isinstance(condition, Tensor):
-        return torch.where(condition, yes, no)
-    return yes if condition else no
+def _choose(condition, yes, no, like=None):
+    """torch.where that takes numbers and constant conditions; of two numbers, `like` gives the type."""
+    if not isinstance(condition, Tensor):
+        return yes if condition else no
+    if like is not None and not isinstance(yes, Tensor):
+        yes = torch.as_tensor(yes, dtype=like.dtype, device=like.device)
+    return torch.where(condition, yes, no)
 
 
 def _cot(x):
@@ -101,7 +103,8 @@ class _Printer(TorchPrinter):
     _print_Max = _print_Min = _print_atan2 = _print_Heaviside = _print_besselj = _print_cot = _call
 
     def _print_Integer(self, expr):
-        return f"({int(expr)})"
+        value = int(expr)
+        return f"({value})" if abs(value) < 2**53 else f"({float(value)!r})"  # torch has no longer integers
 
     def _print_Pow(self, expr):
         base, exponent = expr.args
@@ -111,11 +114,12 @@ class _Printer(TorchPrinter):
 
     def _print_Piecewise(self, expr):
         text = "float('nan')"
+        like = min(expr.free_symbols, key=lambda s: s.name)
         for value, condition in reversed(expr.args):
             if condition == sp.true:
                 text = self._print(value)
             else:
-                text = f"_choose({self._print(condition)}, {self._print(value)}, {text})"
+                text = f"_choose({self._print(condition)}, {self._print(value)}, {text}, {like.name})"
         return text
 
     def _print_ITE(self, expr):
@@ -131,9 +135,17 @@ class _Printer(TorchPrinter):
 def tensor_function(expressions: Sequence[sp.Basic], symbols: Sequence[sp.Symbol]) -> Callable:
     """A function of one tensor per symbol that returns a list: a tensor, or a number, per expression."""
     names = [sp.Symbol(f"s{i}", real=True) for i in range(len(symbols))]
-    renamed = [e.xreplace(dict(zip(symbols, names, strict=True))) for e in expressions]
+    renamed = [_folded(e.xreplace(dict(zip(symbols, names, strict=True)))) for e in expressions]
     shared = not any(e.has(sp.Piecewise) or e.is_Boolean for e in renamed)  # cse would take conditions apart
     return sp.lambdify(names, renamed, modules=[_HELPERS], printer=_Printer(), cse=shared)
+
+
+def _folded(e: sp.Basic) -> sp.Basic:
+    """Numbers such as sin(sqrt(2)) as floats: torch's functions take none, and cse would take them apart."""
+    if isinstance(e, sp.Expr) and e.is_number:
+        return e if e.is_Rational else sp.Float(float(e))
+    arguments = [_folded(a) for a in e.args]
+    return e if all(a is b for a, b in zip(arguments, e.args, strict=True)) else e.func(*arguments)
 
 
 class Evaluator:
@@ -147,4 +159,6 @@ class Evaluator:
         self._function = tensor_function(expressions, self.symbols)
 
     def __call__(self, values: Mapping[sp.Symbol, Tensor | float]) -> list:
-        return list(self._function(*(values[s] for s in self.symbols)))
+        given = [values[s] for s in self.symbols]
+        like = next((v for v in given if isinstance(v, Tensor)), torch.zeros((), dtype=torch.float64))
+        return list(self._function(*(torch.as_tensor(v, dtype=like.dtype, device=like.device) for v in given)))

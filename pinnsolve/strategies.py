@@ -106,20 +106,20 @@ class Work:
         self.history.extend(outcome.history)
         return outcome
 
-    def estimate(self, solution: Approximation, width: int, scales: Sequence[float], solved: Assembly) -> Estimate:
-        """The error of a solution, from corrections on independent default bases and points, noise of data included.
-
-        `solved`: the assembly that gave the solution.
-        """
+    def estimate(self, solution: Approximation, width: int, scales: Sequence[float]) -> Estimate:
+        """The error of a solution, from corrections on independent default bases and points, noise of data left out."""
         bases = [self.basis(self.default_settings(width, s), self.seed + 1_000_003 + i) for i, s in enumerate(scales)]
         solve = self.assembly(width, seed=self.seed + 500_009)
         check = self.check_assembly(SEARCH_POINTS, 1)
         with threads_for(width * len(self.problem.unknowns)):
-            x = self.check_points()
-            estimate = estimate_error(solution, bases, solve, check, x, self.floating)
-            if self.measured:
-                estimate = estimate.with_noise(*noise_spread(solution, solved, x, self.seed))
-        return estimate
+            return estimate_error(solution, bases, solve, check, self.check_points(), self.floating)
+
+    def with_noise(self, estimate: Estimate, solution: Approximation, solved: Assembly) -> Estimate:
+        """The estimate with what noise of the data adds; `solved` is the assembly that gave the solution."""
+        if not self.measured:
+            return estimate
+        with threads_for(solution.state.coefficients.numel()):
+            return estimate.with_noise(*noise_spread(solution, solved, self.check_points(), self.seed))
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,8 @@ def estimate_afresh(work: Work, approximation: Approximation, assembly: Assembly
     """The estimate for a solution of any basis: the scale is sought at a small width, then used at a larger one."""
     sizes = [w for w in defaults.widths(work.dimension) if w * len(work.problem.unknowns) <= defaults.MOST_COLUMNS / 4]
     width = sizes[min(2, len(sizes) - 1)]
-    return work.estimate(approximation, width, defaults.scales(work.dimension)[1:-1], assembly)
+    estimate = work.estimate(approximation, width, defaults.scales(work.dimension)[1:-1])
+    return work.with_noise(estimate, approximation, assembly)
 
 
 # -- growing bases --------------------------------------------------------------------------------------
@@ -205,6 +206,7 @@ def refined(work: Work, tolerance: float, asked: dict, refinements: int | None =
         if found is None or level.residual < found.residual:
             estimate, previous = _level_estimate(work, level, found, previous, check)
             found = level
+            estimate = work.with_noise(estimate, found.approximation, found.assembly)
             if best is None or estimate.worst <= best.estimate.worst:
                 best = _result(found, estimate)
         estimates.append(best.estimate.worst)
@@ -228,7 +230,7 @@ def _level_estimate(
     an estimate out, so only a small one is believed. Returns the estimate, and the defect's own.
     """
     unknowns = work.problem.unknowns
-    estimate = work.estimate(found.approximation, found.width, (found.scale, 2 * found.scale), found.assembly)
+    estimate = work.estimate(found.approximation, found.width, (found.scale, 2 * found.scale))
     if work.regression:
         return estimate.at_least(_held_out_errors(work, found.approximation, check)), estimate
     if before is None or previous is None:
