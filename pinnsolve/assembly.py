@@ -22,6 +22,7 @@ from pinnsolve.geometry.sampling import Points
 from pinnsolve.numeric import Evaluator
 from pinnsolve.terms import CompiledProblem, Feature, Term, coordinate_symbol, feature_symbol
 
+BLOCK_NUMBERS = 8e6  # of a (points, width) table at a time, where nothing needs all points at once
 FeatureMatrices = dict[Feature, Tensor]  # (N, W) each
 
 
@@ -201,9 +202,9 @@ class Assembly:
             parts[term.term.name] = term.residuals(values, state) * term.scale
         return parts
 
-    def unscaled_residuals(self, basis: Basis, state: State, rows: int = 8192) -> dict[str, Tensor]:
+    def unscaled_residuals(self, basis: Basis, state: State) -> dict[str, Tensor]:
         """Residuals (residual count, N) by term, without term weights, in blocks so that memory stays bounded."""
-        parts = {}
+        parts, rows = {}, max(64, min(8192, int(BLOCK_NUMBERS // basis.width)))
         for term in self.terms:
             pieces = []
             for start in range(0, term.points.count, rows):

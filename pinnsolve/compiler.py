@@ -13,6 +13,7 @@ from pinnsolve.derivatives import SizeError, partial_derivative
 from pinnsolve.errors import Diagnostic, ProblemError
 from pinnsolve.problem import Problem, Statement
 from pinnsolve.terms import CompiledProblem, FeatureSymbol, Linearization, Term, coordinate_symbol
+from pinnsolve.terms_folding import substituted
 
 _STEPS = (sp.sign, sp.floor, sp.ceiling, sp.Heaviside)  # their derivative is 0, and they are not constant
 
@@ -47,7 +48,7 @@ def _number(value: float) -> sp.Number:
 
 
 def _compile(statement: Statement, parameters: dict, unknown_parameters: tuple[sp.Symbol, ...]) -> Term:
-    residuals = tuple(residual.xreplace(parameters) for residual in statement.residuals)
+    residuals = tuple(substituted(residual, parameters) for residual in statement.residuals)
     linearizations = tuple(_linearize(residual, unknown_parameters) for residual in residuals)
     return Term(
         name=statement.name,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly import Assembly, State, losses
+from pinnsolve.assembly import BLOCK_NUMBERS, Assembly, State, losses
 from pinnsolve.bases.base import Basis
 from pinnsolve.least_squares import StreamingQR, solve_dense
 
@@ -33,7 +33,8 @@ class Approximation:
     def values(self, x: Tensor) -> Tensor:
         """(unknowns, N) at points (N, d)."""
         zero = (0,) * x.shape[1]
-        pieces = [self.basis.derivatives(block, [zero])[zero] @ self.state.coefficients.T for block in x.split(8192)]
+        blocks = x.split(max(64, min(8192, int(BLOCK_NUMBERS // self.basis.width))))
+        pieces = [self.basis.derivatives(block, [zero])[zero] @ self.state.coefficients.T for block in blocks]
         return torch.cat(pieces).T
 
 

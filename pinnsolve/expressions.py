@@ -221,7 +221,7 @@ _FUNCTIONS: dict[str, Callable[..., sp.Expr]] = {
     "exp": sp.exp,
     "log": sp.log,
     "sqrt": sp.sqrt,
-    "abs": sp.Abs,
+    "abs": lambda a: sp.Abs(a, evaluate=bool(a.is_number)),  # sympy simplifies signs of nested max for seconds
     "sign": sp.sign,
     "max": _extremum(sp.Max),
     "min": _extremum(sp.Min),

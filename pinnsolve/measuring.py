@@ -96,7 +96,7 @@ def parameter_report(assembly: Assembly, approximation: Approximation) -> dict[s
     if not parameters:
         return {}
     blocks = list(assembly.blocks(approximation.basis, approximation.state))
-    A, r = torch.cat([b.A for b in blocks]), torch.cat([b.r for b in blocks])
+    A = torch.cat([b.A for b in blocks])
     split = A.shape[1] - len(parameters)
     C, P = A[:, :split], A[:, split:]
     norms = C.norm(dim=0)

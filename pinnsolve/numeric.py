@@ -7,7 +7,7 @@ the numerical half meet.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import scipy.special
@@ -15,6 +15,8 @@ import sympy as sp
 import torch
 from sympy.printing.pytorch import TorchPrinter
 from torch import Tensor
+
+from pinnsolve.terms_folding import substituted
 
 
 def _maximum(*args):
@@ -46,9 +48,23 @@ def _heaviside(x, at_zero=0.5):
     return torch.where(x > 0, 1.0, torch.where(x < 0, 0.0, float(at_zero))).to(x.dtype)
 
 
+class _Bessel(torch.autograd.Function):
+    """J_n by scipy; its derivative is (J_{n-1} - J_{n+1})/2 (Abramowitz & Stegun, 9.1.27)."""
+
+    @staticmethod
+    def forward(ctx, order, x):
+        ctx.order = order
+        ctx.save_for_backward(x)
+        return torch.as_tensor(scipy.special.jv(order, x.detach().cpu().numpy()), dtype=x.dtype, device=x.device)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (x,) = ctx.saved_tensors
+        return None, gradient * (_Bessel.apply(ctx.order - 1, x) - _Bessel.apply(ctx.order + 1, x)) / 2
+
+
 def _bessel_j(order, x):
-    values = scipy.special.jv(float(order), x.detach().cpu().numpy())
-    return torch.as_tensor(values, dtype=x.dtype, device=x.device)
+    return _Bessel.apply(float(order), x)
 
 
 def _choose(condition, yes, no, like=None):
@@ -122,6 +138,9 @@ class _Printer(TorchPrinter):
                 text = f"_choose({self._print(condition)}, {self._print(value)}, {text}, {like.name})"
         return text
 
+    def _print_Relational(self, expr):  # torch's own functions take no number on the left
+        return f"(({self._print(expr.lhs)}) {expr.rel_op} ({self._print(expr.rhs)}))"
+
     def _print_ITE(self, expr):
         return f"_choose({', '.join(self._print(a) for a in expr.args)})"
 
@@ -135,17 +154,22 @@ class _Printer(TorchPrinter):
 def tensor_function(expressions: Sequence[sp.Basic], symbols: Sequence[sp.Symbol]) -> Callable:
     """A function of one tensor per symbol that returns a list: a tensor, or a number, per expression."""
     names = [sp.Symbol(f"s{i}", real=True) for i in range(len(symbols))]
-    renamed = [_folded(e.xreplace(dict(zip(symbols, names, strict=True)))) for e in expressions]
+    # torch's functions take no numbers, and cse would take sin(sqrt(2)) apart
+    numbers = {n: sp.Float(float(n)) for e in expressions for n in _numbers(e)}
+    known = dict(zip(symbols, names, strict=True)) | numbers
+    renamed = [substituted(e, known) for e in expressions]
     shared = not any(e.has(sp.Piecewise) or e.is_Boolean for e in renamed)  # cse would take conditions apart
     return sp.lambdify(names, renamed, modules=[_HELPERS], printer=_Printer(), cse=shared)
 
 
-def _folded(e: sp.Basic) -> sp.Basic:
-    """Numbers such as sin(sqrt(2)) as floats: torch's functions take none, and cse would take them apart."""
+def _numbers(e: sp.Basic) -> Iterator[sp.Expr]:
+    """The largest parts that are numbers and not rational."""
     if isinstance(e, sp.Expr) and e.is_number:
-        return e if e.is_Rational else sp.Float(float(e))
-    arguments = [_folded(a) for a in e.args]
-    return e if all(a is b for a, b in zip(arguments, e.args, strict=True)) else e.func(*arguments)
+        if not e.is_Rational:
+            yield e
+    else:
+        for a in e.args:
+            yield from _numbers(a)
 
 
 class Evaluator:

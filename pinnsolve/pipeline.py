@@ -9,7 +9,6 @@ the numerical ones are imported when a solve begins.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +42,7 @@ def solve(
     `ResourceError` where the memory would not do.
     """
     if settings:
-        problem = replace(problem, spec=spec_with_settings(problem.spec, settings))
+        problem = build_problem(spec_with_settings(problem.spec, settings))
     from pinnsolve.solving import solve_compiled
 
     return solve_compiled(problem, compile_problem(problem), progress, start)

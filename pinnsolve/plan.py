@@ -11,6 +11,7 @@ from pinnsolve import defaults, registry
 from pinnsolve.printing import to_text
 from pinnsolve.problem import Problem, Statement
 from pinnsolve.terms import CompiledProblem, FeatureSymbol, Term, features_of
+from pinnsolve.terms_folding import substituted
 
 MAX_OPERATOR = 240  # characters of an operator that are shown
 MAX_DIGITS = 4  # of numerator and denominator of a fraction that is shown as it is
@@ -23,7 +24,7 @@ def plan(problem: Problem, compiled: CompiledProblem) -> list[dict]:
     `points` is about how many the first basis is solved on (wider ones take more), or the name of the data file;
     `weight` is a number, an expression in `W`, or "auto".
     """
-    counts = _collocation(problem)
+    counts = _collocation(problem, compiled.order)
     return [
         {
             "name": term.name,
@@ -41,14 +42,14 @@ def plan(problem: Problem, compiled: CompiledProblem) -> list[dict]:
 # -- points and weights -----------------------------------------------------------------------------------------
 
 
-def _collocation(problem: Problem) -> defaults.Collocation:
+def _collocation(problem: Problem, order: int) -> defaults.Collocation:
     """Point counts for the basis that the file asks for, or for the first of the default ones."""
     solve, dimension = problem.spec.solve, len(problem.coordinates)
     basis, moves = solve.basis, solve.method not in ("auto", "least_squares")
     custom = basis is not None and basis.kind not in (None, *registry.BUILT_IN_BASES)
     if not moves and not custom and (basis is None or basis.width is None):
         return defaults.collocation(solve.collocation, dimension, defaults.widths(dimension)[0], moving=False)
-    activation = basis.activation if basis is not None else None
+    activation = (basis and basis.activation) or ("tanh" if order > 1 else "relu")
     width = (basis and basis.width) or defaults.FIXED_WIDTH.get(activation, defaults.DEFAULT_FIXED_WIDTH)
     moves = moves or (solve.method == "auto" and width <= MOVING_WIDTH)
     return defaults.collocation(solve.collocation, dimension, width, moves)
@@ -93,7 +94,7 @@ def _residual_text(residual: sp.Expr, coordinates: tuple[str, ...]) -> str:
     for summand in sorted(sp.Add.make_args(residual), key=_rank):
         words = {s: sp.Symbol(s.feature.label(coordinates)) for s in summand.atoms(FeatureSymbol)}
         words |= {n: sp.sign(n) * sp.Symbol(f"{abs(float(n)):.6g}") for n in summand.atoms(sp.Number) if _is_long(n)}
-        part = to_text(summand.xreplace(words), coordinates)
+        part = to_text(substituted(summand, words), coordinates)
         text += f" - {part[1:]}" if part.startswith("-") else f" + {part}"
     return f"-{text[3:]}" if text.startswith(" -") else text[3:]
 

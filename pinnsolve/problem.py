@@ -22,6 +22,7 @@ from pinnsolve.geometry.regions import Intervals, Region
 from pinnsolve.python_api import spec_from_sympy
 from pinnsolve.spec import Spec
 from pinnsolve.terms import FeatureSymbol, UnknownParameter, coordinate_symbol, feature_symbol
+from pinnsolve.terms_folding import substituted
 
 
 @dataclass(frozen=True)
@@ -252,7 +253,7 @@ class _Builder:
             if value is not None:
                 if any(isinstance(s, FeatureSymbol) for s in value.free_symbols):
                     self._error("the exact solution may not hold unknowns", f"exact.{unknown}", str(text))
-                result[unknown] = value.xreplace(self.constants)
+                result[unknown] = substituted(value, self.constants)
         return result
 
     def _unknown_parameters(self) -> tuple[UnknownParameter, ...]:
@@ -322,7 +323,7 @@ class _Builder:
             definitions=dict(self.spec.definitions),
         )
         condition = self._parse(lambda: boolean(where, scope), f"{key}.where", where)
-        return region if condition is None else region.narrowed(condition.xreplace(self.constants), where)
+        return region if condition is None else region.narrowed(substituted(condition, self.constants), where)
 
     # -- errors ----------------------------------------------------------------------------------------
 

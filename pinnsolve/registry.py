@@ -45,6 +45,7 @@ BASES: dict[str, Any] = {
     "resnet": "pinnsolve.bases.resnet:ResNet",
 }
 BUILT_IN_BASES = tuple(BASES)
+MADE_BY_SOLVERS = {"slabs": "pinnsolve.bases.slabs:TimeSlabs"}  # a solution may have them, a problem file may not
 
 
 def operator(name: str, order: int = 0) -> Callable[[Callable], Operator]:
@@ -71,10 +72,10 @@ def register_basis(kind: str, basis_class: type) -> None:
 
 def basis_class(kind: str) -> type:
     """The class of a basis kind. Raises `PinnsolveError` for an unknown one."""
-    found = BASES.get(kind)
+    found = BASES.get(kind) or MADE_BY_SOLVERS.get(kind)
     if found is None:
         raise PinnsolveError(f"unknown basis kind {kind!r}; there are {', '.join(BASES)}")
     if isinstance(found, str):
         module, name = found.split(":")
-        found = BASES[kind] = getattr(importlib.import_module(module), name)
+        found = getattr(importlib.import_module(module), name)
     return found

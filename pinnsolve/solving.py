@@ -1,8 +1,9 @@
 """CompiledProblem -> Solution: picks the method, runs it, measures what came out.
 
-`method: auto` takes refined least squares on default bases where the file leaves the basis open; adds LSGD on a small
-ReLU basis where the equations are of first order and the solution turns out not to be smooth; and moves the hidden
-parameters (varpro, or lsgd for ReLU) where the file asks for a small basis. The report says which and why.
+`method: auto` takes refined least squares on default bases where the file leaves the basis open. Where that does not
+reach the tolerance, it tries LSGD on a small ReLU basis for linear equations of first order (kinks), and marches in
+time for nonlinear problems that evolve (layers). Where the file asks for a small basis, the hidden parameters move
+(varpro, or lsgd for ReLU). The report says which it was.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pinnsolve.bases.base import Basis
 from pinnsolve.checks import floating_unknowns
 from pinnsolve.estimate import Approximation, Estimate
 from pinnsolve.expressions import Scope, expression
+from pinnsolve.marching import can_march, marched
 from pinnsolve.measuring import parameter_report, term_report, true_error
 from pinnsolve.problem import Problem
 from pinnsolve.solution import Solution
@@ -26,7 +28,7 @@ from pinnsolve.terms import CompiledProblem, coordinate_symbol
 from pinnsolve.version import version
 
 SMALL_BASIS = 256  # width up to which `auto` moves the hidden parameters of a basis that the file asks for
-KINKED_WIDTHS = (32, 64)  # of ReLU bases that `auto` adapts where the solution of a first-order equation is not smooth
+KINKED_WIDTHS = (32, 64)  # of ReLU bases that `auto` adapts where a first-order equation has no smooth solution
 
 
 def solve_compiled(
@@ -79,18 +81,31 @@ def _run(problem: Problem, work: Work, start: Solution | None) -> Result:
 
 
 def _refined(problem: Problem, work: Work, asked: dict) -> Result:
+    """Growing bases; where they do not reach the tolerance and `auto` leaves the choice, kinks and layers are tried."""
     settings = problem.spec.solve
     result = refined(work, settings.tolerance, asked, settings.limits.refinements)
-    reached = result.estimate is not None and result.estimate.worst <= settings.tolerance
-    if reached or settings.method != "auto" or result.status != "finished" or work.problem.order > 1 or asked:
+    if _reached(result, settings.tolerance) or settings.method != "auto" or result.status != "finished" or asked:
         return result
-    best = result
-    for width in KINKED_WIDTHS:  # a kink travels along characteristics: few ReLU functions may hold all of it
-        basis = work.basis({"kind": "mlp", "width": width, "activation": "relu"})
-        other = fixed(work, basis, LSGD())
+    if work.problem.order <= 1 and work.problem.linear:
+        result = _kinked(work, result, settings.tolerance)
+    if not work.problem.linear and can_march(work.problem) and not _reached(result, settings.tolerance):
+        other = marched(work, settings.tolerance)
+        if other is not None and (result.estimate is None or other.estimate.worst < result.estimate.worst):
+            return other
+    return result
+
+
+def _reached(result: Result, tolerance: float) -> bool:
+    return result.estimate is not None and result.estimate.worst <= tolerance
+
+
+def _kinked(work: Work, best: Result, tolerance: float) -> Result:
+    """LSGD on a few ReLU functions: a kink travels along characteristics, and they may hold all of it."""
+    for width in KINKED_WIDTHS:
+        other = fixed(work, work.basis({"kind": "mlp", "width": width, "activation": "relu"}), LSGD())
         if other.estimate is not None and other.estimate.worst < best.estimate.worst:
             best = other
-        if best.estimate.worst <= settings.tolerance or other.status != "finished":
+        if _reached(best, tolerance) or other.status != "finished":
             break
     return best
 
@@ -155,11 +170,10 @@ def _weights(problem: Problem, width: int) -> dict[str, float] | None:
 
 def _solution(problem: Problem, work: Work, result: Result) -> Solution:
     approximation = result.approximation
-    points = {t.term.name: t.points.count for t in result.assembly.terms}
     with torch.no_grad():
-        terms, diagnostics = term_report(work.check_assembly(defaults.CHECK_POINTS, 2), approximation, points)
+        terms, diagnostics = term_report(work.check_assembly(defaults.CHECK_POINTS, 2), approximation, result.points)
         measured = true_error(problem, approximation, work.check_points(), work.floating)
-        parameters = parameter_report(result.assembly, approximation)
+        parameters = parameter_report(result.assembly, approximation) if result.assembly else {}
     status, message = _status(problem, result, terms)
     report = {
         "problem": problem.name,

@@ -8,7 +8,7 @@ meets the tolerance. Weights and check points are the same for all bases of a so
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -124,14 +124,24 @@ class Work:
 
 @dataclass(frozen=True)
 class Result:
-    """What a strategy ends with. `reason` says why the method was chosen and what became of it."""
+    """What a strategy ends with.
+
+    `status` is as in `Outcome`; `points`: how many each term had; `assembly`: the rows behind the solution, None where
+    there is no single one.
+    """
 
     approximation: Approximation
-    assembly: Assembly
+    assembly: Assembly | None
     estimate: Estimate | None
-    status: str  # as `Outcome`, or "finished"
+    status: str
     message: str
     method: str
+    points: Mapping[str, int]
+
+
+def point_counts(assembly: Assembly) -> dict[str, int]:
+    """The number of points of each term."""
+    return {t.term.name: t.points.count for t in assembly.terms}
 
 
 # -- one basis, one solver ------------------------------------------------------------------------------
@@ -147,7 +157,9 @@ def fixed(work: Work, basis: Basis, solver: Solver, start: Approximation | None 
     estimate = None
     if outcome.status in ("finished", "time_limit") and math.isfinite(outcome.best.loss):
         estimate = estimate_afresh(work, approximation, assembly)
-    return Result(approximation, assembly, estimate, outcome.status, outcome.message, solver.name)
+    return Result(
+        approximation, assembly, estimate, outcome.status, outcome.message, solver.name, point_counts(assembly)
+    )
 
 
 def estimate_afresh(work: Work, approximation: Approximation, assembly: Assembly) -> Estimate:
@@ -260,7 +272,8 @@ def _out_of_reach(estimates: Sequence[float], tolerance: float, levels: int) -> 
 
 
 def _result(level: _Level, estimate: Estimate | None) -> Result:
-    return Result(level.approximation, level.assembly, estimate, level.status, level.message, "least_squares")
+    points = point_counts(level.assembly)
+    return Result(level.approximation, level.assembly, estimate, level.status, level.message, "least_squares", points)
 
 
 def _settings(work: Work, asked: dict, width: int, scale: float) -> dict:

@@ -18,7 +18,7 @@ MOST_ROWS_NAMED = 8
 
 
 def read_columns(path: Path, key: str) -> dict[str, np.ndarray]:
-    """All columns (N,) by name; scalars of an NPZ (such as `accuracy`) come as arrays of one element.
+    """All columns (N,) by name; single values of an NPZ (such as `accuracy`) are repeated.
 
     Raises ProblemError naming the file, and the rows for values that are no finite numbers.
     """
@@ -26,20 +26,35 @@ def read_columns(path: Path, key: str) -> dict[str, np.ndarray]:
         columns = _read_npz(path) if path.suffix.lower() == ".npz" else _read_csv(path)
     except (OSError, ValueError, zipfile.BadZipFile, KeyError, csv.Error, UnicodeDecodeError) as error:
         raise _wrong(path, key, f"cannot be read: {error}") from error
-    lengths = {name: len(c) for name, c in columns.items() if len(c) != 1}
+    lengths = {name: c.size for name, c in columns.items() if c.ndim}
     if len(set(lengths.values())) > 1:
         raise _wrong(path, key, f"columns differ in length: {lengths}")
+    rows = next(iter(lengths.values()), 1 if columns else 0)
+    if rows == 0:
+        raise _wrong(path, key, "has no rows of data")
+    columns = {name: c.ravel() if c.ndim else np.full(rows, c) for name, c in columns.items()}
     for name, column in columns.items():
         bad = np.flatnonzero(~np.isfinite(column))
         if bad.size:
-            rows = ", ".join(str(i + 1) for i in bad[:MOST_ROWS_NAMED]) + (" ..." if bad.size > MOST_ROWS_NAMED else "")
-            raise _wrong(path, key, f"column `{name}` holds no finite number in data rows {rows}")
+            named = ", ".join(str(i + 1) for i in bad[:MOST_ROWS_NAMED]) + (
+                " ..." if bad.size > MOST_ROWS_NAMED else ""
+            )
+            raise _wrong(path, key, f"column `{name}` holds no finite number in data rows {named}")
     return columns
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    """Arrays as they are, single values with no axis."""
+    if not zipfile.is_zipfile(path):
+        raise ValueError("not an NPZ file")
     with np.load(path, allow_pickle=False) as data:
-        return {name: np.atleast_1d(np.asarray(data[name], dtype=np.float64)).ravel() for name in data.files}
+        return {name: _real(name, data[name]) for name in data.files}
+
+
+def _real(name: str, array) -> np.ndarray:
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+        raise ValueError(f"`{name}` holds no real numbers")
+    return array.astype(np.float64)
 
 
 def _read_csv(path: Path) -> dict[str, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 import sympy as sp
@@ -23,6 +24,7 @@ from pinnsolve.terms import (
     feature_symbol,
     features_of,
 )
+from pinnsolve.terms_folding import substituted
 
 x, y, t = (coordinate_symbol(c) for c in "xyt")
 STRIP = {"t": [0, 1], "x": [0, 1]}
@@ -227,6 +229,36 @@ def test_a_linearization_too_large_is_an_error_with_its_place(monkeypatch):
     with pytest.raises(ProblemError) as caught:
         compile_problem(stated)
     assert [d.key for d in caught.value.diagnostics] == ["equations.e"]
+
+
+def test_parameters_are_folded_into_nested_extrema_in_no_time():
+    """sympy would ask of every `max` of symbols which is the larger, again and again."""
+    s, b, a = feature_symbol("u", (0, 0)), coordinate_symbol("b"), coordinate_symbol("a")
+    for _ in range(4):
+        least = sp.Min(s, b, a * s + 1, evaluate=False)
+        s = sp.Max(a * s, 1 - sp.Abs(s - b, evaluate=False), least, evaluate=False)
+    started = time.process_time()
+    folded = substituted(s, {a: sp.Float(0.3), b: sp.Integer(2)})
+    assert time.process_time() - started < 1
+    at = {feature_symbol("u", (0, 0)): 0.7}
+    assert function_of(folded)(at) == function_of(s)({**at, a: 0.3, b: 2.0})
+
+
+@pytest.mark.parametrize(
+    "expression, value",
+    [
+        (sp.Max(x, y), x),  # of two that become the same
+        (sp.Max(y, 3), sp.Max(x, 3)),
+        (sp.Min(y, 2 * y), sp.Min(x, 2 * x)),
+        (sp.Piecewise((1, t < 3), (y, True)), 1),  # t becomes 2
+        (sp.Piecewise((1, t > 3), (y, True)), x),
+        (sp.Piecewise((1, t > y), (y, True)), sp.Piecewise((1, x < 2), (x, True))),
+        (sp.Abs(y - t) + sp.sin(t), sp.Abs(x - 2) + sp.sin(2)),
+    ],
+)
+def test_values_in_the_place_of_symbols(expression, value):
+    found = substituted(expression, {y: x, t: sp.Integer(2)})
+    assert sp.simplify(found.doit() - value) == 0
 
 
 # -- the plan -----------------------------------------------------------------------------------------------

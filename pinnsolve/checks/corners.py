@@ -21,6 +21,7 @@ from pinnsolve.derivatives import SizeError, partial_derivative
 from pinnsolve.errors import Diagnostic
 from pinnsolve.geometry.regions import Piece
 from pinnsolve.terms import FeatureSymbol, coordinate_symbol
+from pinnsolve.terms_folding import substituted
 
 if TYPE_CHECKING:
     from pinnsolve.problem import Problem, Statement
@@ -89,7 +90,7 @@ def value_fixed_by(residual: sp.Expr) -> tuple[str, sp.Expr] | None:
         return None
     if factor == 0 or factor.atoms(FeatureSymbol):
         return None
-    rest = residual.xreplace({symbols[0]: sp.S.Zero})
+    rest = substituted(residual, {symbols[0]: sp.S.Zero})
     return symbols[0].feature.unknown, -rest / factor
 
 

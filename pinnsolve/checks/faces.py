@@ -21,6 +21,7 @@ from pinnsolve.derivatives import SizeError, partial_derivative
 from pinnsolve.errors import Diagnostic
 from pinnsolve.geometry.regions import Piece
 from pinnsolve.terms import FeatureSymbol, coordinate_symbol, feature_symbol, features_of
+from pinnsolve.terms_folding import substituted
 
 if TYPE_CHECKING:
     from pinnsolve.problem import Problem
@@ -45,7 +46,7 @@ def on_face(piece: Piece, residual: sp.Expr, problem: Problem) -> sp.Expr:
         return residual
     axis, sign = piece.outward
     normal = {coordinate_symbol(f"n_{c}"): sp.Integer(sign * (i == axis)) for i, c in enumerate(problem.coordinates)}
-    return residual.xreplace(normal)
+    return substituted(residual, normal)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from pinnsolve.derivatives import SizeError, partial_derivative
 from pinnsolve.errors import Diagnostic
 from pinnsolve.geometry.regions import Region, face
 from pinnsolve.terms import FeatureSymbol, coordinate_symbol, features_of
+from pinnsolve.terms_folding import substituted
 
 if TYPE_CHECKING:
     from pinnsolve.problem import Problem, Statement
@@ -131,7 +132,7 @@ def _split(residual: sp.Expr) -> tuple[dict[sp.Symbol, sp.Expr], sp.Expr] | None
         return None
     if any(s.feature.operator for s in symbols) or any(c.atoms(FeatureSymbol) for c in factors.values()):
         return None
-    return factors, residual.xreplace(dict.fromkeys(symbols, sp.S.Zero))
+    return factors, substituted(residual, dict.fromkeys(symbols, sp.S.Zero))
 
 
 Branches = list[tuple[sp.Basic | None, sp.Expr]]  # what holds where; the first that does counts

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
+import mpmath
 import sympy as sp
 
 Values = Mapping[sp.Symbol, float]
@@ -20,6 +21,7 @@ UNDEFINED = (ArithmeticError, ValueError, TypeError, KeyError)  # what a functio
 _FUNCTIONS: dict[type, Callable[..., float]] = {
     **{getattr(sp, name): getattr(math, name) for name in ("sin", "cos", "tan", "asin", "acos", "atan", "atan2")},
     **{getattr(sp, name): getattr(math, name) for name in ("sinh", "cosh", "tanh", "exp", "log", "erf", "floor")},
+    sp.besselj: lambda order, a: float(mpmath.besselj(order, a)),
     sp.Abs: abs,
     sp.Max: max,
     sp.Min: min,

@@ -16,6 +16,7 @@ from torch import Tensor
 from pinnsolve.geometry.regions import Intervals, Piece, Region
 
 SAMPLINGS = ("grid", "sobol", "uniform", "chebyshev")
+MOST_DRAWN = 400  # points drawn per point asked for, where a condition leaves few
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,10 @@ def sample_region(
         if inside is None:
             return points
         kept = points.select(inside(points.x[0]))
-        if kept.count >= 0.7 * count * len(region.pieces) or wanted > 200 * count:
+        if kept.count >= 0.7 * count * len(region.pieces) or wanted == MOST_DRAWN * count:
             break
-        share = max(kept.count / max(points.count, 1), 0.05)
-        wanted = math.ceil(wanted / share)
+        share = max(kept.count / points.count, 0.05 * count / wanted)
+        wanted = min(math.ceil(count / share), MOST_DRAWN * count)
     if kept.count == 0:
         raise ValueError(f"no point of `{region.label}` found")
     return kept
@@ -84,7 +85,8 @@ def _sample_piece(piece: Piece, intervals: Intervals, count: int, sampling: str,
     x = torch.empty(unit.shape[0], d, dtype=torch.float64)
     for column, axis in enumerate(free):
         low, high = intervals[axis]
-        x[:, axis] = low + (high - low) * unit[:, column]
+        share = unit[:, column]
+        x[:, axis] = (low * (1.0 - share) + high * share).clamp(low, high)  # ends exactly on the faces
     for axis, value in piece.fixed:
         x[:, axis] = value
     sides = [x]

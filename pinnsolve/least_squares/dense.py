@@ -73,5 +73,4 @@ def _minimum_norm(R: np.ndarray, rhs: np.ndarray, tolerance: float) -> tuple[np.
         Q2, L = scipy.linalg.qr(T[:rank].T, mode="economic")
         z = Q2 @ scipy.linalg.solve_triangular(L, y, trans="T")
     x[pivots] = z
-    residual = np.sqrt(max(float(rhs @ rhs) - float(y @ y), 0.0))
-    return x, rank, float(largest / diagonal[rank - 1]), residual
+    return x, rank, float(largest / diagonal[rank - 1]), float(np.linalg.norm(R @ x - rhs))

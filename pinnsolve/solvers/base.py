@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
+
 from pinnsolve.assembly import Assembly, State
 from pinnsolve.bases.base import Basis
 
@@ -111,25 +113,33 @@ def drive(
         return Outcome(best, status, message, tuple(history))
 
     try:
-        iterate = solver.init(assembly, basis, state)
+        iterate = before = solver.init(assembly, basis, state)
         while True:
+            if iterate.loss < best.loss:  # before anyone is told, who may interrupt
+                best = replace(iterate, memory=None)
             record(iterate)
             if not math.isfinite(iterate.loss):
-                return outcome("diverged", lost_message(iterate))
-            if iterate.loss < best.loss:
-                best = replace(iterate, memory=None)
+                begun = before if math.isfinite(before.loss) else best  # which is the start, where it was lost at once
+                return outcome("diverged", lost_message(assembly, iterate, begun))
             if solver.finished(iterate):
                 return outcome("finished", f"{solver.name} ended after {iterate.step} steps")
             if clock.expired():
                 return outcome("time_limit", f"the time limit of {clock.limit:g} s was reached at step {iterate.step}")
-            iterate = solver.step(assembly, iterate)
+            iterate, before = solver.step(assembly, iterate), iterate
     except KeyboardInterrupt:
         return outcome("interrupted", "interrupted by the user; the best answer so far was kept")
 
 
-def lost_message(iterate: Iterate) -> str:
-    """Which term is to blame for a loss that is not finite, and what to try."""
-    lost = [name for name, value in iterate.terms.items() if not math.isfinite(value)]
+def lost_message(assembly: Assembly, iterate: Iterate, begun: Iterate) -> str:
+    """Which term is to blame for a loss that is not finite, and what to try.
+
+    `begun` is where the lost step began. A term with rows that are not finite there comes first: one such term spoils
+    the coefficients, and with them all others.
+    """
+    with torch.no_grad():
+        rows = assembly.blocks(begun.basis, begun.state)
+        lost = [b.name for b in rows if not bool(b.A.isfinite().all() and b.r.isfinite().all())]
+    lost += [name for name, value in iterate.terms.items() if not math.isfinite(value)]
     blame = f"term `{lost[0]}` is not finite" if lost else "the loss is not finite"
     return (
         f"{blame} at step {iterate.step}; try a smaller optimizer.learning_rate, another starting point, or check the "

@@ -15,7 +15,7 @@ from pinnsolve.assembly import Assembly, State, losses
 from pinnsolve.bases.base import Basis
 from pinnsolve.solvers.base import Iterate, Solver
 from pinnsolve.solvers.hidden_step import make_optimizer
-from pinnsolve.solvers.newton import as_leaf, evaluate
+from pinnsolve.solvers.newton import as_leaf, evaluate, within_bounds
 
 
 @dataclass
@@ -65,6 +65,8 @@ class GD(Solver):
             return loss
 
         memory.optimizer.step(closure)
+        with torch.no_grad():
+            memory.state.parameters.copy_(within_bounds(assembly, memory.state).parameters)
         hidden, state, terms = seen[0]
         loss = math.fsum(terms.values())
         return Iterate(iterate.basis.with_hidden(hidden), state, loss, terms, iterate.step + 1, memory=memory)

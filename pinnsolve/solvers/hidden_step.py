@@ -5,11 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pinnsolve.errors import PinnsolveError
+
 OPTIMIZERS = ("adam", "sgd", "lbfgs")
 
 
 def make_optimizer(name: str, parameters: list[Tensor], learning_rate: float) -> torch.optim.Optimizer:
-    """`name` is one of OPTIMIZERS; L-BFGS searches along its direction, so its rate is only a first guess."""
+    """`name` is one of OPTIMIZERS; L-BFGS searches along its direction, so its rate is only a first guess.
+
+    Raises `PinnsolveError` where there is nothing to move.
+    """
+    if not parameters:
+        raise PinnsolveError("the functions of this basis have no hidden parameters to move; use method: least_squares")
     if name == "adam":
         return torch.optim.Adam(parameters, lr=learning_rate)
     if name == "sgd":

@@ -3,8 +3,9 @@
     xi^L = LS(xi^H); repeat { one gradient step on xi^H; xi^L = LS(xi^H) }
 
 Because xi^L is optimal, the gradient on xi^H at fixed xi^L is that of the reduced functional (envelope theorem), and
-one assembly of the rows serves both the solve and the gradient. For a nonlinear problem LS is one damped
-Gauss-Newton step from the coefficients before (Cyr, Gulian, Patel, Perego & Trask, MSML 2020).
+one assembly of the rows serves both the solve and the gradient. For a nonlinear problem LS is a few damped
+Gauss-Newton steps from the coefficients before (Cyr, Gulian, Patel, Perego & Trask, MSML 2020, take one): were the
+coefficients not settled, their share of the gradient would drive the hidden parameters.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from pinnsolve.bases.base import Basis
 from pinnsolve.least_squares import Solved
 from pinnsolve.solvers.base import Iterate, Solver
 from pinnsolve.solvers.hidden_step import make_optimizer
-from pinnsolve.solvers.newton import as_leaf, gauss_newton, newton_step, rank_info, within_bounds
+from pinnsolve.solvers.newton import as_leaf, bounded_step, gauss_newton, newton_step, rank_info, within_bounds
+
+NEWTON_STEPS = 6  # most per step, on the functions at hand, of which none is evaluated again
+SETTLED = 0.99  # ratio of losses before and after a Newton step at which the coefficients are settled
 
 
 @dataclass
@@ -79,7 +83,7 @@ def _settle(assembly: Assembly, basis: Basis, state: State, steps: int) -> State
     loss = math.inf
     for _ in range(steps):
         result = newton_step(assembly, basis, state, loss)
-        if not result.loss < 0.99 * loss:
+        if not result.loss < SETTLED * loss:
             return result.state if result.loss < loss else state
         state, loss = result.state, result.loss
     return state
@@ -96,10 +100,7 @@ def _reduced_gradient(
     matrices = [t.matrices(basis, memory.hidden) for t in assembly.terms]
     with torch.no_grad():
         detached = [{f: m.detach() for f, m in term.items()} for term in matrices]
-        blocks = [t.rows(m, state) for t, m in zip(assembly.terms, detached, strict=True)]
-        A, r = torch.cat([b.A for b in blocks]), torch.cat([b.r for b in blocks])
-        memory.solved = gauss_newton(A, r, state.vector())
-        state = _accepted(assembly, detached, state, memory.solved)
+        state, memory.solved = _solved_for(assembly, detached, state)
     parts = _parts(assembly, matrices, state)
     loss = sum((r**2).sum() for r in parts.values())
     if loss.requires_grad:
@@ -115,15 +116,30 @@ def _parts(assembly: Assembly, matrices: list, state: State) -> dict[str, torch.
     }
 
 
-def _accepted(assembly: Assembly, matrices: list, state: State, solved: Solved) -> State:
-    """The state after the correction, halved while a nonlinear loss would rise."""
-    if assembly.problem.linear:
-        return state.moved(solved.x)
-    before = math.fsum(losses(_parts(assembly, matrices, state)).values())
+def _solved_for(assembly: Assembly, matrices: list, state: State) -> tuple[State, Solved]:
+    """Least squares with the basis functions of `matrices`: one solve, or Gauss-Newton steps until the loss settles."""
+    for _ in range(NEWTON_STEPS):
+        blocks = [t.rows(m, state) for t, m in zip(assembly.terms, matrices, strict=True)]
+        A, r = torch.cat([b.A for b in blocks]), torch.cat([b.r for b in blocks])
+        if assembly.problem.linear:
+            return bounded_step(assembly, A, r, state)
+        solved = gauss_newton(A, r, state.vector())
+        before = float(r.square().sum())
+        state, loss = _accepted(assembly, matrices, state, solved, before)
+        if not loss < SETTLED * before:
+            break
+    return state, solved
+
+
+def _accepted(
+    assembly: Assembly, matrices: list, state: State, solved: Solved, before: float
+) -> tuple[State, float]:
+    """The state after the correction, halved while the loss would rise, and its loss."""
     length = 1.0
     for _ in range(8):
         trial = within_bounds(assembly, state.moved(solved.x, length))
-        if math.fsum(losses(_parts(assembly, matrices, trial)).values()) <= before:
-            return trial
+        loss = math.fsum(losses(_parts(assembly, matrices, trial)).values())
+        if loss <= before:
+            return trial, loss
         length /= 2.0
-    return state
+    return state, before

@@ -70,6 +70,22 @@ def gauss_newton(A: Tensor, r: Tensor, here: Tensor) -> Solved:
     return replace(solved, x=solved.x - here)
 
 
+def bounded_step(assembly: Assembly, A: Tensor, r: Tensor, state: State) -> tuple[State, Solved]:
+    """The solution of a linear problem from its rows at `state`, with unknown parameters held to their bounds.
+
+    Where a bound holds a parameter, the coefficients are solved anew for it.
+    """
+    solved = gauss_newton(A, r, state.vector())
+    free = state.moved(solved.x)
+    held = within_bounds(assembly, free).parameters
+    if torch.equal(held, free.parameters):
+        return free, solved
+    n = state.coefficients.numel()
+    change = held - state.parameters
+    x = gauss_newton(A[:, :n], r + A[:, n:] @ change, state.vector()[:n]).x
+    return State(state.moved(torch.cat([x, change])).coefficients, held), solved
+
+
 def memory_available() -> float:
     """Bytes that may be taken: three quarters of what the machine has free, or 4 GB where it does not say."""
     try:
