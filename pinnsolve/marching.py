@@ -299,23 +299,29 @@ class _Steepness:
 # -- all of it --------------------------------------------------------------------------------------------------
 
 
-def marched(work: Work, tolerance: float) -> Result | None:
-    """Marches of growing resolution until two agree to `tolerance`; None if not even one came to its end."""
+def marched(work: Work, tolerance: float, fallback: Result) -> Result:
+    """Marches of growing resolution until two agree to `tolerance`, and the best of them and of `fallback`.
+
+    A march that is stopped leaves what there was before it, with the status that says so.
+    """
     before: Approximation | None = None
-    best: Result | None = None
+    best = fallback
     x = work.check_points()
     for level, (width, share) in enumerate(zip(WIDTHS[work.dimension], BUDGETS, strict=True)):
         march = _March(work, width, share * tolerance, work.seed + 977 * level)
         slabs, points, status, message = march.run()
         if status != "finished":
-            return replace(best, status=status, message=message) if best else None
+            return replace(best, status=status, message=message)
         solution = joined(work, slabs)
-        u = solution.values(x)
-        difference = u - before.values(x) if before is not None else u
-        estimate = Estimate(relative_norms(work.problem.unknowns, difference, u), {}, 1.0)
-        best = Result(solution, None, estimate, "finished", message, "time slabs, least_squares", points)
-        if estimate.worst <= tolerance:
-            break
+        if before is not None:
+            u = solution.values(x)
+            estimate = Estimate(relative_norms(work.problem.unknowns, u - before.values(x), u), {}, 1.0)
+            if best.estimate is None or estimate.worst < best.estimate.worst:
+                best = work.best = Result(
+                    solution, None, estimate, "finished", message, "time slabs, least_squares", points
+                )
+            if estimate.worst <= tolerance:
+                break
         before = solution
     return best
 

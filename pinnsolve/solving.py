@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
@@ -23,6 +24,7 @@ from pinnsolve.measuring import parameter_report, term_report, true_error
 from pinnsolve.problem import Problem
 from pinnsolve.solution import Solution
 from pinnsolve.solvers import GD, LSGD, Clock, LeastSquares, Solver, VarPro
+from pinnsolve.solvers.base import INTERRUPTED
 from pinnsolve.strategies import Result, Work, fixed, refined
 from pinnsolve.terms import CompiledProblem, coordinate_symbol
 from pinnsolve.version import version
@@ -36,7 +38,12 @@ def solve_compiled(
 ) -> Solution:
     """See `pipeline.solve`."""
     work = _work(problem, compiled, progress)
-    result = _run(problem, work, start)
+    try:
+        result = _run(problem, work, start)
+    except KeyboardInterrupt:  # between two solves; inside one, the solver's loop keeps its best iterate
+        if work.best is None:
+            raise
+        result = replace(work.best, status="interrupted", message=INTERRUPTED)
     return _solution(problem, work, result)
 
 
@@ -89,9 +96,7 @@ def _refined(problem: Problem, work: Work, asked: dict) -> Result:
     if work.problem.order <= 1 and work.problem.linear:
         result = _kinked(work, result, settings.tolerance)
     if not work.problem.linear and can_march(work.problem) and not _reached(result, settings.tolerance):
-        other = marched(work, settings.tolerance)
-        if other is not None and (result.estimate is None or other.estimate.worst < result.estimate.worst):
-            return other
+        result = marched(work, settings.tolerance, result)
     return result
 
 
@@ -104,8 +109,10 @@ def _kinked(work: Work, best: Result, tolerance: float) -> Result:
     for width in KINKED_WIDTHS:
         other = fixed(work, work.basis({"kind": "mlp", "width": width, "activation": "relu"}), LSGD())
         if other.estimate is not None and other.estimate.worst < best.estimate.worst:
-            best = other
-        if _reached(best, tolerance) or other.status != "finished":
+            best = work.best = other
+        if other.status != "finished":
+            return replace(best, status=other.status, message=other.message)
+        if _reached(best, tolerance):
             break
     return best
 

@@ -49,6 +49,7 @@ class Work:
     floating: Sequence[str] = ()
     term_weights: dict[str, float] = field(default_factory=dict)
     history: list[dict] = field(default_factory=list)
+    best: Result | None = None  # so far, for when the user stops the solve
 
     @property
     def dimension(self) -> int:
@@ -220,7 +221,7 @@ def refined(work: Work, tolerance: float, asked: dict, refinements: int | None =
             found = level
             estimate = work.with_noise(estimate, found.approximation, found.assembly)
             if best is None or estimate.worst <= best.estimate.worst:
-                best = _result(found, estimate)
+                best = work.best = _result(found, estimate)
         estimates.append(best.estimate.worst)
         if estimates[-1] <= tolerance or work.clock.expired() or _out_of_reach(estimates, tolerance, len(sizes)):
             break
@@ -228,7 +229,9 @@ def refined(work: Work, tolerance: float, asked: dict, refinements: int | None =
     if best is None:
         return _result(found, None)
     if stopped is not None:
-        best = replace(best, status=stopped.status, message=stopped.message)
+        return replace(best, status=stopped.status, message=stopped.message)
+    if work.clock.expired() and best.estimate.worst > tolerance:
+        return replace(best, status="time_limit", message=work.clock.message())
     return best
 
 

@@ -19,6 +19,7 @@ import torch
 from pinnsolve.assembly import Assembly, State
 from pinnsolve.bases.base import Basis
 
+INTERRUPTED = "interrupted by the user; the best answer so far was kept"
 Progress = Callable[[dict], None]
 
 
@@ -80,6 +81,10 @@ class Clock:
     def expired(self) -> bool:
         return self.limit is not None and self.seconds() >= self.limit
 
+    def message(self) -> str:
+        """For a solve that ended because the limit passed."""
+        return f"the time limit of {self.limit:g} s was reached; the best answer so far was kept"
+
 
 def drive(
     solver: Solver,
@@ -123,11 +128,11 @@ def drive(
                 return outcome("diverged", lost_message(assembly, iterate, begun))
             if solver.finished(iterate):
                 return outcome("finished", f"{solver.name} ended after {iterate.step} steps")
-            if clock.expired():
-                return outcome("time_limit", f"the time limit of {clock.limit:g} s was reached at step {iterate.step}")
+            if iterate.step and clock.expired():  # a limit too short for anything still gets one step
+                return outcome("time_limit", clock.message())
             iterate, before = solver.step(assembly, iterate), iterate
     except KeyboardInterrupt:
-        return outcome("interrupted", "interrupted by the user; the best answer so far was kept")
+        return outcome("interrupted", INTERRUPTED)
 
 
 def lost_message(assembly: Assembly, iterate: Iterate, begun: Iterate) -> str:
