@@ -169,7 +169,10 @@ def _weights(problem: Problem, width: int) -> dict[str, float] | None:
     scope = Scope(coordinates=(), parameters=tuple(problem.parameters), width=True)
     values = {coordinate_symbol(name): value for name, value in problem.parameters.items()}
     values[coordinate_symbol("W")] = width
-    return {name: float(expression(str(text), scope).xreplace(values).evalf()) for name, text in asked.items()}
+    numbers = {name: float(expression(str(text), scope).xreplace(values).evalf()) for name, text in asked.items()}
+    # a condition periodic in several coordinates is a term for each; the file knows it by its own name
+    written = {s.name: s.key.partition(".")[2] or s.name for s in problem.statements}
+    return {name: numbers[key] for name, key in written.items() if key in numbers}
 
 
 # -- what came out --------------------------------------------------------------------------------------
@@ -228,5 +231,6 @@ def _status(problem: Problem, result: Result, terms: dict) -> tuple[str, str]:
     largest = max(terms, key=lambda name: terms[name]["rms_residual"])
     return "tolerance_not_reached", (
         f"the estimated error {estimate.worst:.1e} is above the tolerance {tolerance:g}; the largest residual is that "
-        f"of `{largest}`. Try a wider basis (solve.basis.width), other collocation counts, or a looser solve.tolerance"
+        f"of `{largest}`. See whether a warning names a cause (a corner, a missing condition); else loosen "
+        "solve.tolerance, or try another solve.basis and more solve.collocation points"
     )

@@ -28,7 +28,8 @@ from pinnsolve.solvers.base import Progress
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
 
-BELIEVED_AT_ONCE = 1e-3  # an estimate below this is believed without a second level
+BELIEVED_AT_ONCE = 0.1  # an estimate below this share of the tolerance is believed without a second level
+CHEAP = 1000  # coefficients up to which a level is tried without asking whether it will do
 SLOWEST = 0.95  # rate of the residual from level to level that still counts as convergence, for an error's upper bound
 SEARCH_POINTS = 1500  # unseen points on which scales are compared
 
@@ -165,8 +166,10 @@ def fixed(work: Work, basis: Basis, solver: Solver, start: Approximation | None 
 
 def estimate_afresh(work: Work, approximation: Approximation, assembly: Assembly) -> Estimate:
     """The estimate for a solution of any basis: the scale is sought at a small width, then used at a larger one."""
-    sizes = [w for w in defaults.widths(work.dimension) if w * len(work.problem.unknowns) <= defaults.MOST_COLUMNS / 4]
-    width = sizes[min(2, len(sizes) - 1)]
+    unknowns = len(work.problem.unknowns)
+    usual = [w for w in defaults.widths(work.dimension) if w * unknowns <= defaults.MOST_COLUMNS / 4]
+    # no narrower than the solution's own basis: a correction that sees less than the solution did sees no error
+    width = max(usual[min(2, len(usual) - 1)], min(approximation.basis.width, defaults.MOST_COLUMNS // unknowns))
     estimate = work.estimate(approximation, width, defaults.scales(work.dimension)[1:-1])
     return work.with_noise(estimate, approximation, assembly)
 
@@ -217,13 +220,14 @@ def refined(work: Work, tolerance: float, asked: dict, refinements: int | None =
             stopped = level
             break
         if found is None or level.residual < found.residual:
-            estimate, previous = _level_estimate(work, level, found, previous, check)
+            borne_out = tolerance if len(sizes) > 1 else math.inf
+            estimate, previous = _level_estimate(work, level, found, previous, check, borne_out)
             found = level
             estimate = work.with_noise(estimate, found.approximation, found.assembly)
             if best is None or estimate.worst <= best.estimate.worst:
                 best = work.best = _result(found, estimate)
         estimates.append(best.estimate.worst)
-        if estimates[-1] <= tolerance or work.clock.expired() or _out_of_reach(estimates, tolerance, len(sizes)):
+        if estimates[-1] <= tolerance or work.clock.expired() or _out_of_reach(estimates, tolerance, sizes, columns):
             break
         candidates = (found.scale, 2 * found.scale) if len(scales) > 1 else scales
     if best is None:
@@ -236,7 +240,7 @@ def refined(work: Work, tolerance: float, asked: dict, refinements: int | None =
 
 
 def _level_estimate(
-    work: Work, found: _Level, before: _Level | None, previous: Estimate | None, check: Assembly
+    work: Work, found: _Level, before: _Level | None, previous: Estimate | None, check: Assembly, tolerance: float
 ) -> tuple[Estimate, Estimate]:
     """The defect's estimate, enlarged where the levels so far do not bear it out.
 
@@ -249,7 +253,7 @@ def _level_estimate(
     if work.regression:
         return estimate.at_least(_held_out_errors(work, found.approximation, check)), estimate
     if before is None or previous is None:
-        believed = estimate.worst < BELIEVED_AT_ONCE
+        believed = estimate.worst < BELIEVED_AT_ONCE * tolerance
         return estimate if believed else estimate.at_least(dict.fromkeys(unknowns, 1.0)), estimate
     u = found.approximation.values(work.check_points())
     moved = relative_norms(unknowns, u - before.approximation.values(work.check_points()), u)
@@ -266,9 +270,13 @@ def _held_out_errors(work: Work, approximation: Approximation, check: Assembly) 
     return {name: float(r.norm() / u[i].norm()) for i, name in enumerate(work.problem.unknowns)}
 
 
-def _out_of_reach(estimates: Sequence[float], tolerance: float, levels: int) -> bool:
-    """Whether the estimates fall too slowly for the levels that are left to make up, even at ten times the rate."""
-    if len(estimates) < 3:
+def _out_of_reach(estimates: Sequence[float], tolerance: float, sizes: Sequence[int], unknowns: int) -> bool:
+    """Whether the estimates fall too slowly for the levels that are left to make up, even at ten times the rate.
+
+    Levels that cost next to nothing are always tried.
+    """
+    levels = len(sizes)
+    if len(estimates) < 3 or len(estimates) == levels or sizes[len(estimates)] * unknowns <= CHEAP:
         return False
     rate = estimates[-1] / estimates[-2]
     return estimates[-1] * (0.1 * rate) ** (levels - len(estimates)) > tolerance

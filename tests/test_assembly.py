@@ -48,7 +48,7 @@ def differences(assembly: Assembly, basis, state: State, h: float = 1e-6) -> tor
 
 @names
 def test_rows_are_the_derivatives_of_the_residuals(arranged):
-    problem, basis, assembly, state = arranged
+    _, basis, assembly, state = arranged
     A, r = whole(assembly, basis, state)
     assert A.shape == (assembly.row_count, state.vector().numel())
     assert torch.equal(r, assembly.residual_vector(basis, state))
@@ -70,7 +70,7 @@ def test_rows_of_a_linear_problem_give_its_residuals_everywhere(arranged, name):
 @names
 @pytest.mark.parametrize("rows", [1, 7, 8, 10_000])
 def test_blocks_of_any_size_give_the_same_rows(arranged, rows):
-    problem, basis, assembly, state = arranged
+    _, basis, assembly, state = arranged
     blocks = list(assembly.blocks(basis, state, rows=rows))
     for term, expected in zip(assembly.terms, assembly.blocks(basis, state), strict=True):
         count = len(term.term.residuals)
@@ -85,7 +85,7 @@ def test_blocks_of_any_size_give_the_same_rows(arranged, rows):
 
 @names
 def test_hidden_parameters_given_are_those_taken(arranged):
-    problem, basis, assembly, state = arranged
+    _, basis, assembly, state = arranged
     other = {name: 1.1 * value for name, value in basis.hidden.items()}
     expected, r = whole(assembly, basis.with_hidden(other), state)
     A, s = whole(assembly, basis, state, hidden=other)
@@ -96,7 +96,7 @@ def test_hidden_parameters_given_are_those_taken(arranged):
 
 @names
 def test_residuals_are_differentiable_in_the_hidden_parameters(arranged):
-    problem, basis, assembly, state = arranged
+    _, basis, assembly, state = arranged
     hidden = {name: value.clone().requires_grad_(True) for name, value in basis.hidden.items()}
     loss = assembly.residual_vector(basis, state, hidden).square().sum()
     loss.backward()
@@ -182,7 +182,7 @@ def test_the_loss_is_the_sum_of_weighted_means(arranged):
 
 @names
 def test_states_keep_coefficients_and_parameters_apart(arranged):
-    problem, basis, assembly, state = arranged
+    problem, basis, _, state = arranged
     n = len(problem.unknowns) * basis.width
     delta = torch.arange(1.0, n + len(problem.unknown_parameters) + 1, dtype=torch.float64)
     moved = state.moved(delta, 0.5)

@@ -1,4 +1,4 @@
-"""Points on regions: inside, on their faces, with normals and partners, as many as asked, the same for the same seed."""
+"""Points on regions: inside, on their faces, with normals and partners, as many as asked, decided by the seed."""
 
 from __future__ import annotations
 

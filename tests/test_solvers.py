@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -263,9 +265,9 @@ def test_newton_converges_quadratically():
             break
     error = phi @ state.coefficients[0] - torch.tan(x[:, 0])
     assert float(error.abs().max()) < 1e-7
-    middle = [c for c in changes if 1e-8 < c]
+    middle = [c for c in changes if c > 1e-8]
     assert len(middle) >= 4 and middle[-1] < 1e-5
-    for before, after in zip(middle, middle[1:], strict=False):
+    for before, after in pairwise(middle):
         assert after < 2 * before**2
 
 
@@ -346,7 +348,7 @@ def test_unknown_parameters_keep_to_their_bounds(kind, slope):
         values.append(float(iterate.state.parameters))
         iterate = solver.step(assembly, iterate)
     values.append(float(iterate.state.parameters))
-    assert 0 <= min(values) and max(values) <= 0.2
+    assert min(values) >= 0 and max(values) <= 0.2
     if kind != "gd":
         assert values[-1] > 0.19
     if kind == "least_squares":  # the coefficients are those for the parameter at its bound
@@ -451,15 +453,9 @@ def test_lsgd_finds_the_kinks_of_the_hat_and_gd_does_not():
     assert hat_error(drive(GD(steps=100, learning_rate=0.005), assembly, basis, state, Clock())) > 0.1
 
 
-class Plain:
-    """Nothing to move."""
-
-    hidden = {}
-
-
 def test_a_basis_without_hidden_parameters_is_refused_in_words():
     with pytest.raises(PinnsolveError, match="no hidden parameters to move; use method: least_squares"):
-        LSGD().init(None, Plain(), None)
+        LSGD().init(None, SimpleNamespace(hidden={}), None)
 
 
 # -- variable projection ------------------------------------------------------------------------------------
