@@ -1,4 +1,4 @@
-"""Marching in time: the basis of slabs, the problem of one slab, and a front that no basis drawn beforehand resolves."""
+"""Marching in time: the basis of slabs, the problem of one slab, and a layer that a march resolves."""
 
 from __future__ import annotations
 
@@ -53,7 +53,6 @@ def test_slabs_need_an_edge_more_than_parts(slabs):
 
 
 def burgers(nu: float = 0.02, **conditions) -> ps.Problem:
-    t, x = ps.coordinates("t x")
     return ps.Problem(
         name="layer",
         domain=ps.Box(t=(0, 0.5), x=(-1, 1)),
