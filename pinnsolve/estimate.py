@@ -85,9 +85,16 @@ def estimate_error(
     """Estimate the error of `solution` from its defect.
 
     `corrections`: independent bases to try; `solve`, `check`: assemblies on points of their own, with the same term
-    weights;
-    `x`: (N, d) where norms are taken. `floating` unknowns are determined up to a constant, which is left out.
+    weights; `x`: (N, d) where norms are taken. `floating` unknowns are determined up to a constant, which is left out.
+    A basis with more functions than `solve` has rows would make any residual vanish at them: it says nothing, and if all
+    are such, the error is taken to be everything (unless there is nothing but data, which are judged by others held out).
     """
+    unknowns = solve.problem.unknowns
+    names = [p.name for p in solve.problem.unknown_parameters]
+    fitting = [b for b in corrections if len(unknowns) * b.width + len(names) <= solve.row_count]
+    corrections = fitting if any(t.term.data_file is None for t in solve.terms) else corrections
+    if not corrections:
+        return Estimate(dict.fromkeys(unknowns, 1.0), dict.fromkeys(names, math.inf), 1.0)
     best: tuple[float, Tensor, Tensor] | None = None
     with torch.no_grad():
         stated = _stated(check)
@@ -100,11 +107,9 @@ def estimate_error(
                 best = (left, error.values(x), error.state.parameters)
         left, e, parameters = best
         u = solution.values(x)
-    unknowns = solve.problem.unknowns
     for i, name in enumerate(unknowns):
         if name in floating:
             e[i], u[i] = e[i] - e[i].mean(), u[i] - u[i].mean()
-    names = [p.name for p in solve.problem.unknown_parameters]
     return Estimate(
         relative_norms(unknowns, e, u),
         {name: abs(float(parameters[i])) for i, name in enumerate(names)},

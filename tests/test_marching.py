@@ -99,11 +99,13 @@ def test_a_march_resolves_a_layer(monkeypatch):
     from pinnsolve.solving import _work
     from pinnsolve.strategies import Result
 
-    problem = burgers(nu=0.05)
-    reference = ps.solve(problem, tolerance=1e-5)
+    problem = burgers(nu=0.1)
+    reference = ps.solve(problem, tolerance=1e-4, method="least_squares")
     assert reference.result["status"] == "converged"
-    monkeypatch.setattr(marching, "WIDTHS", {2: (200, 260)})
-    monkeypatch.setattr(marching, "BUDGETS", (0.1, 0.03))
+    monkeypatch.setattr(marching, "WIDTHS", {2: (150, 200)})
+    monkeypatch.setattr(marching, "BUDGETS", (0.1, 0.05))
+    monkeypatch.setattr(marching, "SHORTEST", 1 / 40)
+    monkeypatch.setattr(marching, "CHECK", 1000)
     work = _work(problem, compile_problem(problem), None)
     work.clock = Clock()
     nothing = Result(None, None, None, "finished", "", "none", {})

@@ -53,7 +53,7 @@ def correction(
         return gauss_newton(A, r, here)
     if streaming > available:
         raise ResourceError(
-            f"{columns} coefficients need {streaming / 1e9:.1f} GB, and {available / 1e9:.1f} GB may be taken; "
+            f"{columns} coefficients need {streaming / 1e9:.2g} GB, and {available / 1e9:.2g} GB may be taken; "
             "lower basis.width or raise limits.memory_gb"
         )
     stream = StreamingQR(columns)
