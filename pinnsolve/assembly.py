@@ -169,7 +169,7 @@ def _apply_operator(name: str, basis: Basis, x: Tensor) -> Tensor:
             f"the operator `{name}` must return a tensor of shape (points, width) = ({x.shape[0]}, {basis.width}), "
             f"got {shape}"
         )
-    return applied
+    return applied.to(x)  # nodes of a quadrature, say, come in double precision
 
 
 class Assembly:

@@ -86,8 +86,8 @@ def estimate_error(
 
     `corrections`: independent bases to try; `solve`, `check`: assemblies on points of their own, with the same term
     weights; `x`: (N, d) where norms are taken. `floating` unknowns are determined up to a constant, which is left out.
-    A basis with more functions than `solve` has rows would make any residual vanish at them: it says nothing, and if all
-    are such, the error is taken to be everything (unless there is nothing but data, which are judged by others held out).
+    A basis with more functions than `solve` has rows would make any residual vanish at them: it says nothing, and if
+    all are such, the error is taken to be everything (unless there is nothing but data, judged by others held out).
     """
     unknowns = solve.problem.unknowns
     names = [p.name for p in solve.problem.unknown_parameters]
