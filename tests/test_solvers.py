@@ -496,3 +496,15 @@ def test_varpro_solves_for_the_best_coefficients(arranged):
     assembly, basis, state = arranged
     best = drive(VarPro(steps=5), assembly, basis, state, Clock()).best
     assert best.loss == pytest.approx(reduced(assembly, best.basis), rel=1e-8)
+
+
+def test_varpro_finds_functions_of_its_own_kind():
+    """With the right projection the residual vanishes at a rate that grows; without it, in thousands of steps."""
+    target = "u = 1.5*tanh(2*x - 1) - tanh(7*x - 3)"
+    problem = compiled("poisson", domain={"x": (0, 1)}, equations={"e": target}, conditions={})
+    near = {"layer0.slopes": [[2.5], [6.0]], "layer0.offsets": [-1.2, -2.4]}
+    basis = basis_for(problem, 2).with_hidden({n: torch.tensor(v, dtype=torch.float64) for n, v in near.items()})
+    outcome = drive(VarPro(steps=20), assembled(problem, 60), basis, zero_state(problem, basis), Clock())
+    assert outcome.best.loss < 1e-20
+    slopes = sorted(outcome.best.basis.hidden["layer0.slopes"].flatten().tolist())
+    assert slopes == pytest.approx([2, 7], rel=1e-6)
