@@ -108,3 +108,11 @@ def random_state(problem: CompiledProblem, basis: Basis, seed: int = 0, size: fl
     generator = torch.Generator().manual_seed(seed)
     coefficients = size * torch.randn(zero.coefficients.shape, generator=generator, dtype=torch.float64)
     return State(coefficients.to(zero.coefficients), zero.parameters + 0.1 * (1 + seed))
+
+
+def reduced(assembly: Assembly, basis, hidden=None) -> float:
+    """The loss with the best coefficients, by numpy: of linear problems without unknown parameters."""
+    zero = zero_state(assembly.problem, basis)
+    blocks = list(assembly.blocks(basis, zero, hidden))
+    A, r = torch.cat([b.A for b in blocks]).detach().numpy(), torch.cat([b.r for b in blocks]).detach().numpy()
+    return float(np.square(A @ np.linalg.lstsq(A, -r)[0] + r).sum())

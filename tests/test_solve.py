@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -353,67 +352,6 @@ def test_a_term_that_is_not_finite_is_named(method, tmp_path):
     assert "term `growth` is not finite" in solution.result["message"]
     solution.save(tmp_path)
     json.loads((tmp_path / "result.json").read_text(), parse_constant=pytest.fail)
-
-
-# -- inverse problems and data ------------------------------------------------------------------------------
-
-
-def test_the_diffusivity_is_found():
-    solution = ps.solve(ps.load("find-the-diffusivity"))
-    kappa = solution.result["parameters"]["kappa"]
-    assert solution.parameters["kappa"] == kappa
-    assert 1e-4 < kappa["standard_error"] < 1e-2
-    assert abs(kappa["value"] - 0.3) < 3 * kappa["standard_error"]
-    assert solution.result["status"] == "converged"
-    assert solution.result["relative_l2_error"]["u"] < solution.result["estimated_error"]["u"]
-
-
-def written(folder: Path, **columns) -> Path:
-    table = np.column_stack(list(columns.values()))
-    np.savetxt(folder / "data.csv", table, delimiter=",", header=",".join(columns), comments="", fmt="%.17g")
-    return folder
-
-
-def test_regression_is_a_problem_without_equations(tmp_path):
-    x = np.random.default_rng(0).random(200)
-    settings = {"equations": None, "conditions": None, "exact": {"u": "sin(5*x)"}, "domain": ps.Box(x=(0, 1))}
-    data = {"points": ps.Data(file="data.csv", equation="u = measured")}
-    folder = written(tmp_path, x=x, measured=np.sin(5 * x))
-    solution = ps.solve(problem("logistic", **settings, data=data, folder=folder))
-    assert solution.result["status"] == "converged"
-    assert solution.result["relative_l2_error"]["u"] < 1e-6
-    noisy = written(tmp_path, x=x, measured=np.sin(5 * x) + 0.1 * np.random.default_rng(1).standard_normal(200))
-    solution = ps.solve(problem("logistic", **settings, data=data, folder=noisy))
-    assert solution.result["status"] == "tolerance_not_reached"
-    assert 0.02 < solution.result["estimated_error"]["u"] < 1
-
-
-@pytest.mark.parametrize(
-    ("columns", "words"),
-    [
-        ({"t": [0.1, 7.0], "m": [1, 2]}, "`t` lies outside [0, 5] in data rows 2"),
-        ({"t": [0.1, np.nan], "m": [1, 2]}, "column `t` holds no finite number in data rows 2"),
-        ({"t": [0.1, 0.2], "m": [np.nan, 2]}, "column `m` holds no finite number in data rows 1"),
-    ],
-)
-def test_data_that_cannot_be_used_are_refused_with_their_rows(tmp_path, columns, words):
-    data = {"probes": ps.Data(file="data.csv", equation="u = m")}
-    with pytest.raises(ProblemError) as caught:
-        ps.solve(problem("logistic", data=data, folder=written(tmp_path, **columns)))
-    assert words in str(caught.value) and "data.probes" in str(caught.value)
-
-
-def test_a_reference_states_the_error_when_nothing_is_known_exactly(tmp_path):
-    t = np.linspace(0, 5, 77)
-    true = 1 / (1 + 9 * np.exp(-t))
-    np.savez(tmp_path / "reference.npz", t=t, u=1.01 * true, accuracy=1e-12)
-    changes = {"exact": None, "reference": "reference.npz", "folder": tmp_path}
-    solution = ps.solve(problem("logistic", **changes))
-    assert solution.result["relative_l2_error"]["u"] == pytest.approx(0.01 / 1.01, rel=1e-4)
-    assert solution.result["reference"] == "reference reference.npz"
-    np.savez(tmp_path / "reference.npz", t=t, v=true)
-    with pytest.raises(ProblemError, match="reference"):
-        ps.solve(problem("logistic", **changes))
 
 
 def test_a_condition_narrowed_to_nothing_is_refused():
