@@ -64,6 +64,10 @@ class Solver(ABC):
     def step(self, assembly: Assembly, iterate: Iterate) -> Iterate:
         """The next iterate; `loss` may be NaN, which ends the loop."""
 
+    def most_steps(self, assembly: Assembly) -> int:
+        """How many steps the loop takes at most on this problem, for those who wait."""
+        return self.steps
+
     def finished(self, iterate: Iterate) -> bool:
         """Whether further steps would not help; the loop also ends after `steps`."""
         return iterate.step >= self.steps
@@ -98,12 +102,12 @@ def drive(
     """Runs a solver to its end. Never raises for a solve that goes wrong; see `Outcome`."""
     history: list[dict] = []
     best = Iterate(basis, state, math.inf, {})
-    phase = phase or solver.name
+    phase, steps = phase or solver.name, solver.most_steps(assembly)
 
     def record(iterate: Iterate) -> None:
         entry = {
             "step": iterate.step,
-            "steps": solver.steps,
+            "steps": steps,
             "seconds": clock.seconds(),
             "phase": phase,
             "loss": iterate.loss,

@@ -15,14 +15,17 @@ from pinnsolve.assembly import Assembly, State, losses
 from pinnsolve.bases.base import Basis
 from pinnsolve.solvers.base import Iterate, Solver
 from pinnsolve.solvers.hidden_step import make_optimizer
-from pinnsolve.solvers.newton import as_leaf, evaluate, within_bounds
+from pinnsolve.solvers.newton import as_leaf, within_bounds
 
 
 @dataclass
 class _Memory:
+    """Leaves that the optimizer moves, with gradients at the iterate; the optimizer and its moments; the loss."""
+
     hidden: dict[str, torch.Tensor]
     state: State
     optimizer: torch.optim.Optimizer
+    loss: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -46,30 +49,39 @@ class GD(Solver):
         hidden = as_leaf(basis.hidden)
         moved = [*hidden.values(), state.coefficients, *([state.parameters] if state.parameters.numel() else [])]
         memory = _Memory(hidden, state, make_optimizer(self.optimizer, moved, self.learning_rate))
-        with torch.no_grad():
-            loss, terms = evaluate(assembly, basis, state)
-        return Iterate(basis, _plain(state), loss, terms, memory=memory)
+        return self._evaluated(assembly, basis, memory, 0)
 
     def step(self, assembly: Assembly, iterate: Iterate) -> Iterate:
         memory = iterate.memory
-        seen: list[tuple[dict, State, dict]] = []  # the point at which the loss was evaluated first
+        fresh = True
 
         def closure():
-            memory.optimizer.zero_grad(set_to_none=True)
-            parts = assembly.residual_parts(iterate.basis, memory.state, memory.hidden)
-            loss = sum((r**2).sum() for r in parts.values())
-            if not seen:
-                hidden = {name: value.detach().clone() for name, value in memory.hidden.items()}
-                seen.append((hidden, _plain(memory.state), losses(parts)))
-            loss.backward()
-            return loss
+            nonlocal fresh
+            if not fresh:  # the iterate's own gradient is there already
+                _gradient(assembly, iterate.basis, memory)
+            fresh = False
+            return memory.loss
 
         memory.optimizer.step(closure)
         with torch.no_grad():
             memory.state.parameters.copy_(within_bounds(assembly, memory.state).parameters)
-        hidden, state, terms = seen[0]
-        loss = math.fsum(terms.values())
-        return Iterate(iterate.basis.with_hidden(hidden), state, loss, terms, iterate.step + 1, memory=memory)
+        return self._evaluated(assembly, iterate.basis, memory, iterate.step + 1)
+
+    @staticmethod
+    def _evaluated(assembly: Assembly, basis: Basis, memory: _Memory, step: int) -> Iterate:
+        """Where the leaves are now, with the gradient there for the next step."""
+        terms = _gradient(assembly, basis, memory)
+        moved = basis.with_hidden({name: value.detach().clone() for name, value in memory.hidden.items()})
+        return Iterate(moved, _plain(memory.state), math.fsum(terms.values()), terms, step, memory=memory)
+
+
+def _gradient(assembly: Assembly, basis: Basis, memory: _Memory) -> dict[str, float]:
+    """The loss and its gradient at the leaves, both left in `memory`; returns the loss per term."""
+    memory.optimizer.zero_grad(set_to_none=True)
+    parts = assembly.residual_parts(basis, memory.state, memory.hidden)
+    memory.loss = sum((r**2).sum() for r in parts.values())
+    memory.loss.backward()
+    return losses(parts)
 
 
 def _plain(state: State) -> State:

@@ -47,6 +47,9 @@ class LeastSquares(Solver):
             memory=progress,
         )
 
+    def most_steps(self, assembly: Assembly) -> int:
+        return 1 if assembly.problem.linear else self.steps
+
     def finished(self, iterate: Iterate) -> bool:
         if iterate.step >= self.steps:
             return True

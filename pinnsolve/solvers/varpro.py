@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,11 +18,12 @@ from torch import Tensor
 from pinnsolve.assembly import Assembly, State, TermRows, apply_features, losses
 from pinnsolve.bases.base import Basis
 from pinnsolve.solvers.base import Iterate, Solver
-from pinnsolve.solvers.newton import gauss_newton, newton_step, rank_info, within_bounds
+from pinnsolve.solvers.newton import bounded_step, newton_step, rank_info, within_bounds
 from pinnsolve.terms import Feature
 
 MOST_TRIALS = 12
 GIVE_UP = 1e-10  # relative fall of the loss below which a step counts as none
+STALLED = 3  # such steps one after another, at which it ends
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class VarPro(Solver):
 
     def step(self, assembly: Assembly, iterate: Iterate) -> Iterate:
         memory = iterate.memory
+        if not iterate.basis.hidden:
+            return self._settled(assembly, iterate)
         gram, gradient, scales = _normal_equations(assembly, iterate.basis, iterate.state)
         flat, rebuild = _flatten(iterate.basis.hidden)
         damping, growth = memory.damping, memory.growth
@@ -63,7 +66,14 @@ class VarPro(Solver):
                     kept = _Memory(max(damping * factor, 1e-15), 2.0, memory.stalled + 1 if small else 0)
                     return self._with(trial, kept, damping)
             damping, growth = damping * growth, growth * 2.0
-        return self._with(iterate, _Memory(damping, growth, 99), damping, iterate.step + 1)
+        return self._with(iterate, _Memory(damping, growth, STALLED), damping, iterate.step + 1)
+
+    def _settled(self, assembly: Assembly, iterate: Iterate) -> Iterate:
+        """The step on a basis whose functions do not move: only the coefficients do, until they no longer help."""
+        number = iterate.step + 1
+        found = self._solved(assembly, iterate.basis, iterate.state, self.newton_steps, number, iterate.memory)
+        helps = iterate.loss - found.loss >= GIVE_UP * iterate.loss
+        return found if helps and not assembly.problem.linear else replace(found, memory=_Memory(0.0, 0.0, STALLED))
 
     @staticmethod
     def _with(iterate: Iterate, memory: _Memory, damping: float, step: int | None = None) -> Iterate:
@@ -77,12 +87,12 @@ class VarPro(Solver):
             # one assembly, and the loss from its own rows: no second evaluation
             blocks = list(assembly.blocks(basis, state))
             A, r = torch.cat([b.A for b in blocks]), torch.cat([b.r for b in blocks])
-            solved = gauss_newton(A, r, state.vector())
-            rest = r + A @ solved.x
+            moved, solved = bounded_step(assembly, A, r, state)
+            rest = r + A @ (moved.vector() - state.vector())
             terms = _by_term(blocks, rest)
             return Iterate(
                 basis,
-                state.moved(solved.x),
+                moved,
                 math.fsum(terms.values()),
                 terms,
                 number,
@@ -101,7 +111,7 @@ class VarPro(Solver):
         return Iterate(basis, within_bounds(assembly, state), result.loss, result.terms, number, info, memory)
 
     def finished(self, iterate: Iterate) -> bool:
-        return iterate.step >= self.steps or iterate.loss <= self.enough or iterate.memory.stalled >= 3
+        return iterate.step >= self.steps or iterate.loss <= self.enough or iterate.memory.stalled >= STALLED
 
 
 def _by_term(blocks, rest: Tensor) -> dict[str, float]:
