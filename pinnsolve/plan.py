@@ -15,7 +15,6 @@ from pinnsolve.terms_folding import substituted
 
 MAX_OPERATOR = 240  # characters of an operator that are shown
 MAX_DIGITS = 4  # of numerator and denominator of a fraction that is shown as it is
-MOVING_WIDTH = 256  # up to which `auto` moves the hidden parameters of a basis that the file asks for
 
 
 def plan(problem: Problem, compiled: CompiledProblem) -> list[dict]:
@@ -51,7 +50,7 @@ def _collocation(problem: Problem, order: int) -> defaults.Collocation:
         return defaults.collocation(solve.collocation, dimension, defaults.widths(dimension)[0], moving=False)
     activation = (basis and basis.activation) or ("tanh" if order > 1 else "relu")
     width = (basis and basis.width) or defaults.FIXED_WIDTH.get(activation, defaults.DEFAULT_FIXED_WIDTH)
-    moves = moves or (solve.method == "auto" and width <= MOVING_WIDTH)
+    moves = moves or (solve.method == "auto" and width <= defaults.MOVING_WIDTH)
     return defaults.collocation(solve.collocation, dimension, width, moves)
 
 

@@ -38,7 +38,7 @@ class Statement:
     key: str = ""
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, repr=False)
 class Problem:
     """A boundary value problem, the same whether it comes from a file or from Python.
 
@@ -64,6 +64,11 @@ class Problem:
         # with a `spec`, these are the fields themselves: so `build_problem` and `dataclasses.replace` make problems
         fields = statement if "spec" in statement else vars(build_problem(spec_from_sympy(**statement)))
         vars(self).update(fields)
+
+    def __repr__(self) -> str:
+        functions = ", ".join(f"{unknown}({', '.join(self.coordinates)})" for unknown in self.unknowns)
+        terms = ", ".join(statement.name for statement in self.statements)
+        return f"<Problem {self.name!r}: {functions}; {terms}>"
 
     @property
     def space_axes(self) -> tuple[int, ...]:

@@ -29,7 +29,6 @@ from pinnsolve.strategies import Result, Work, fixed, refined
 from pinnsolve.terms import CompiledProblem, coordinate_symbol
 from pinnsolve.version import version
 
-SMALL_BASIS = 256  # width up to which `auto` moves the hidden parameters of a basis that the file asks for
 KINKED_WIDTHS = (32, 64)  # of ReLU bases that `auto` adapts where a first-order equation has no smooth solution
 
 
@@ -141,7 +140,7 @@ def _basis(problem: Problem, work: Work, asked: dict, start: Solution | None) ->
 
 
 def _method_for(basis: Basis) -> str:
-    if basis.width > SMALL_BASIS or not basis.hidden:
+    if basis.width > defaults.MOVING_WIDTH or not basis.hidden:
         return "least_squares"
     return "varpro" if basis.smoothness > 1 else "lsgd"
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import sympy as sp
 
+from pinnsolve import registry
 from pinnsolve.derivatives import partial_derivative
 from pinnsolve.geometry.regions import Intervals, Region
 
@@ -48,6 +49,12 @@ class Feature:
         name = f"{self.operator}({self.unknown})" if self.operator else self.unknown
         letters = "".join(c * a for c, a in zip(coordinates, self.alpha, strict=True))
         return name + (f"_{letters}" if letters else "") + ("'" if self.side else "")
+
+
+def order_of(feature: Feature) -> int:
+    """The order of a feature's derivative; for a custom operator, the one it was registered with."""
+    operator = registry.OPERATORS.get(feature.operator)
+    return max(feature.order, operator.order if operator else 0)
 
 
 class FeatureSymbol(sp.Symbol):
@@ -142,8 +149,8 @@ class Term:
 
     @property
     def order(self) -> int:
-        """The highest order of derivative in the term."""
-        return max((feature.order for feature in self.features), default=0)
+        """The highest order of derivative in the term, as registered for custom operators."""
+        return max(map(order_of, self.features), default=0)
 
 
 @dataclass(frozen=True)

@@ -187,6 +187,14 @@ def test_relu_is_refused_where_an_operator_takes_second_derivatives():
         ps.solve(problem, basis={"activation": "relu"})
 
 
+@pytest.mark.parametrize("method", ["auto", "lsgd", "varpro"])
+def test_a_smooth_activation_is_chosen_where_an_operator_takes_second_derivatives(method):
+    ps.operator("bend", order=2)(lambda basis, x: basis.derivatives(x, [(2,)])[(2,)])
+    problem = fredholm(equations={"e": "u + bend(u) = x"}, exact=None)
+    solution = ps.solve(problem, method=method, basis={"kind": "mlp", "width": 10}, optimizer={"steps": 2})
+    assert "tanh" in solution.result["basis"]
+
+
 # -- on the command line ------------------------------------------------------------------------------------
 
 

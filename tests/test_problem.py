@@ -41,6 +41,11 @@ def statement(problem: Problem, name: str):
     return next(s for s in problem.statements if s.name == name)
 
 
+def test_a_problem_is_shown_in_one_line(tmp_path):
+    problem = built(tmp_path, 'equations: {heat: "D(u, t) = x"}\nconditions: {c: {on: "t = 0", equation: "u = 0"}}\n')
+    assert repr(problem) == "<Problem 'test': u(t, x, y); heat, c>"
+
+
 # -- what the forms mean ------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from pinnsolve import registry
 from pinnsolve.checks.findings import constants, error, point_text, quoted, warning
 from pinnsolve.checks.pointwise import function_of, holds_at, scattered
 from pinnsolve.errors import Diagnostic
-from pinnsolve.terms import coordinate_symbol, features_of
+from pinnsolve.terms import coordinate_symbol, features_of, order_of
 
 if TYPE_CHECKING:
     from pinnsolve.problem import Problem, Statement
@@ -60,12 +60,6 @@ def not_smooth_enough(problem: Problem) -> Iterator[Diagnostic]:
             hint = "choose `tanh`, `sin`, `gaussian` or `softplus`"
             yield error(problem, "solve.basis.activation", message, hint)
             return
-
-
-def order_of(feature) -> int:
-    """The order of a feature's derivative; for a custom operator, the one it was registered with."""
-    operator = registry.OPERATORS.get(feature.operator)
-    return max(feature.order, operator.order if operator else 0)
 
 
 def equation_count(problem: Problem) -> Iterator[Diagnostic]:
