@@ -191,7 +191,7 @@ def test_a_file_says_what_it_is(name):
 
 
 def test_there_are_enough():
-    assert len(NAMES) >= 16
+    assert len(NAMES) >= 33
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n not in WITH_EXACT])
@@ -200,7 +200,7 @@ def test_a_reference_covers_the_box(name):
     with np.load(problem.reference, allow_pickle=False) as file:
         columns = {key: file[key] for key in file.files}
     assert problem.reference.stat().st_size < 300_000
-    assert 0 < columns.pop("accuracy") <= 1e-8
+    assert 0 < columns.pop("accuracy") <= max(1e-8, problem.spec.solve.tolerance / 100)
     assert set(columns) == {*problem.coordinates, *problem.unknowns}
     assert len({column.shape for column in columns.values()}) == 1
     assert all(np.isfinite(column).all() for column in columns.values())

@@ -1,0 +1,84 @@
+"""The scripts that made the reference files agree with the files, and with the equations of the problems."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pinnsolve as ps
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def references(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts" / "references"))
+
+
+def columns_of(name: str) -> dict[str, np.ndarray]:
+    with np.load(ps.load(name).reference) as file:
+        return {key: file[key] for key in file.files}
+
+
+@pytest.mark.parametrize(("name", "until"), [("kuramoto-sivashinsky", 1.0), ("kuramoto-sivashinsky-half", 0.5)])
+def test_the_kuramoto_sivashinsky_references_solve_the_equation_of_the_file(name, until):
+    """A march with few modes, until errors have grown; the files say the same wherever they overlap."""
+    import kuramoto_sivashinsky as ks
+
+    problem = ps.load(name)
+    assert problem.parameters == pytest.approx({"alpha": ks.ALPHA, "beta": ks.BETA, "gamma": ks.GAMMA})
+    assert problem.intervals[0] == (0, until)
+    table = columns_of(name)
+    early = table["t"] <= 0.25
+    levels = np.round(table["t"][early] * ks.LEVELS).astype(int)
+    np.testing.assert_allclose(levels / ks.LEVELS, table["t"][early], atol=1e-14)
+    u = ks.solve(levels, table["x"][early], 256, 1 / 10_000)
+    np.testing.assert_allclose(u, table["u"][early], atol=1e-5)
+    at_start = table["t"] == 0
+    assert at_start.any()
+    np.testing.assert_allclose(table["u"][at_start], ks.start_values(table["x"][at_start]), atol=1e-12)
+
+
+def test_the_flow_taken_out_of_the_cavity_is_a_stokes_flow():
+    import cavity
+
+    x, y, h = np.array([0.3, 0.7, 0.05]), np.array([0.6, 0.2, 0.9]), 1e-4
+
+    def field(name: str, i: int = 0, j: int = 0) -> np.ndarray:
+        return cavity.both_corners(x + i * h, y + j * h)[name]
+
+    def slope(name: str, i: int, j: int) -> np.ndarray:
+        return (field(name, i, j) - field(name, -i, -j)) / (2 * h)
+
+    def laplacian(name: str) -> np.ndarray:
+        return sum(field(name, i, j) - field(name) for i, j in ((1, 0), (-1, 0), (0, 1), (0, -1))) / h**2
+
+    for name, (i, j) in {"x": (1, 0), "y": (0, 1)}.items():
+        for unknown in ("u", "v"):
+            np.testing.assert_allclose(slope(unknown, i, j), field(f"{unknown}_{name}"), atol=1e-5)
+    np.testing.assert_allclose(field("u_x") + field("v_y"), 0, atol=1e-13)
+    np.testing.assert_allclose(slope("p", 1, 0), laplacian("u") / cavity.RE, atol=1e-5)
+    np.testing.assert_allclose(slope("p", 0, 1), laplacian("v") / cavity.RE, atol=1e-5)
+
+
+def test_the_cavity_reference_is_the_flow_of_the_file():
+    import cavity
+
+    problem = ps.load("cavity")
+    assert problem.parameters["Re"] == cavity.RE
+    table = columns_of("cavity")
+    flow = cavity.solve(24)
+    values = flow.at(table["x"], table["y"])
+    for name, bound in {"u": 1e-4, "v": 1e-4, "p": 1e-3}.items():
+        error = np.linalg.norm(values[name] - table[name]) / np.linalg.norm(table[name])
+        assert error < bound
+    along = np.array([0.1, 0.35, 0.8])
+    for x, y, u in ((along, 1, 4 * along * (1 - along)), (along, 0, 0), (0, along, 0), (1, along, 0)):
+        near = [np.broadcast_to(np.clip(c, 1e-9, 1 - 1e-9), 3) for c in (x, y)]
+        wall = flow.at(*near)
+        np.testing.assert_allclose(wall["u"], u, atol=1e-6)
+        np.testing.assert_allclose(wall["v"], 0, atol=1e-6)
+    corner = flow.at(np.full(1, cavity.NEAR_CORNER), np.full(1, cavity.NEAR_CORNER))
+    assert abs(corner["p"]) < 1e-14
