@@ -1,25 +1,26 @@
 """Measures speed and accuracy: solves a list of cases, prints a table, writes JSON.
 
-    python scripts/benchmark.py [--only NAME ...] [--json FILE] [--seed 0]
+    python scripts/benchmark.py [--only fast | adaptive | NAME ...] [--sweep] [--seconds 120] [--json FILE] [--seed 0]
 
-Each case names a problem file that comes with pinnsolve, settings put over it, the error and the time asked for. Times
-are those of `solve` after import; errors are against exact solutions or references at points the solver never used. The
-rank table of initial bases and the order of convergence in width are printed below. Exits with 1 when a figure is
-missed.
+Each case names a problem file that comes with pinnsolve, settings put over it, the error and the time asked for: the
+group `adaptive` (networks as bases, the rank of initial bases, the order of convergence in width) and the group `fast`
+(a tolerance as the only setting; time against the number of slabs). Times are those of `solve` after import; errors
+are against exact solutions or references at points the solver never used. `--sweep` instead solves every problem with a
+known truth at three tolerances, each for at most `--seconds`. Exits with 1 when a figure is missed.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import statistics
 import sys
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from measured import effectivity, import_all, measure, say, shown, write_json
 
 GRID = {"interior": 1089, "boundary": 33, "sampling": "grid"}  # the talk's 33 x 33 points
 VARIABLE_SPEED_WEIGHTS = {"transport": "W**(-0.5)"}
@@ -34,6 +35,12 @@ class Case:
     error: float
     seconds: float
     settings: dict = field(default_factory=dict)
+    group: str = "adaptive"
+
+
+def fast(name: str, problem: str, error: float, seconds: float) -> Case:
+    """A case whose tolerance is the error asked for, and the only setting."""
+    return Case(name, problem, error, seconds, {"tolerance": error}, "fast")
 
 
 def network(width: int, activation: str) -> dict:
@@ -41,7 +48,7 @@ def network(width: int, activation: str) -> dict:
     return {"kind": "mlp", "width": width, "depth": 1, "activation": activation, "initialization": "box"}
 
 
-CASES = (
+ADAPTIVE = (
     Case(
         "advection, hat, relu lsgd",
         "advection",
@@ -72,48 +79,66 @@ CASES = (
     Case("Helmholtz (1,4), defaults", "helmholtz-2d", 1e-6, 30),
     Case("wave 1-d, defaults", "wave-1d", 1e-6, 30),
     Case("Poisson 5-d, defaults", "poisson-5d", 1e-6, 60),
-    Case("Burgers, as in its file", "burgers", 1e-3, 120),
+    Case("Burgers, tolerance 1e-3", "burgers", 1e-3, 120, {"tolerance": 1e-3}),
 )
 
+FAST = (
+    fast("Poisson 2-d, one mode", "poisson-2d", 1e-10, 1),
+    fast("Helmholtz (1,4)", "helmholtz-2d", 1e-10, 1),
+    fast("Helmholtz, k = 4 pi", "helmholtz-4pi", 1e-9, 2),
+    fast("wave 1-d", "wave-1d", 1e-9, 2),
+    fast("advection, speed 40", "advection-speed-40", 1e-9, 2),
+    fast("heat 2-d, multiscale", "heat-2d-multiscale", 1e-8, 20),
+    fast("Burgers to 1e-4", "burgers", 1e-4, 1),
+    fast("Burgers to 1e-7", "burgers", 1e-7, 3),
+    fast("Burgers to 5e-9", "burgers", 5e-9, 8),
+    fast("Allen-Cahn", "allen-cahn", 1e-6, 20),
+    fast("KdV, two solitons", "kdv-two-solitons", 1e-6, 20),
+    fast("Kuramoto-Sivashinsky, t to 0.5", "kuramoto-sivashinsky-half", 1e-5, 60),
+    fast("Kuramoto-Sivashinsky, t to 1", "kuramoto-sivashinsky", 1e-3, 120),
+    fast("cavity, Re = 100", "cavity", 1e-4, 60),
+    fast("Kovasznay", "kovasznay", 1e-9, 10),
+    fast("Poisson 3-d", "poisson-3d", 1e-8, 20),
+    fast("sine-Gordon kink", "sine-gordon", 1e-8, 20),
+    fast("Klein-Gordon", "klein-gordon", 1e-8, 20),
+    fast("Schroedinger soliton", "schroedinger-soliton", 1e-8, 20),
+)
+CASES = ADAPTIVE + FAST
 
-def run_case(case: Case, seed: int) -> dict:
+
+def run_case(case: Case, seed: int, limit: float | None = None) -> dict:
     """Solves one case; the row of the table."""
-    import pinnsolve as ps
-
-    problem = ps.load(case.problem)
-    began = time.perf_counter()
-    solution = ps.solve(problem, seed=seed, **case.settings)
-    seconds = time.perf_counter() - began
-    result = solution.result
-    error = max(result["relative_l2_error"].values())
-    estimate = result["estimated_error"]
-    return {
-        "case": case.name,
-        "error": error,
-        "error_asked": case.error,
-        "seconds": seconds,
-        "seconds_asked": case.seconds,
-        "estimated_error": max(estimate.values()) if estimate else None,
-        "status": result["status"],
-        "method": result["method"],
-        "basis": result["basis"],
-        "coefficients": result["unknown_coefficients"],
-        "met": error <= case.error and seconds <= case.seconds,
-    }
+    row = measure(case.problem, limit=limit, seed=seed, **case.settings)
+    met = row["error"] is not None and row["error"] <= case.error and row["seconds"] <= case.seconds
+    asked = {"error_asked": case.error, "seconds_asked": case.seconds, "met": met}
+    return {"case": case.name, "group": case.group, **row, "effectivity": effectivity(row), **asked}
 
 
 def gradient_descent_row(lsgd: dict, seed: int) -> dict:
     """The baseline on the hat: 5000 joint steps must be at least 1e4 times worse than LSGD's 500."""
-    from dataclasses import replace
-
     settings = {
         **CASES[0].settings,
         "method": "gd",
         "optimizer": {"name": "adam", "learning_rate": 0.005, "steps": 5000},
     }
     row = run_case(replace(CASES[0], name="advection, hat, relu gd 5000", settings=settings), seed)
-    ratio = row["error"] / lsgd["error"]
+    ratio = row["error"] / lsgd["error"] if row["error"] and lsgd["error"] else math.nan
     return {**row, "error_asked": None, "seconds_asked": None, "worse_by": ratio, "met": ratio >= 1e4}
+
+
+def slab_growth(seed: int, limit: float | None) -> list[dict]:
+    """Time of a solve until T, 2 T and 4 T: it may grow in proportion to the number of slabs, and 25 % beyond."""
+    rows = []
+    for problem, start, tolerance in (("advection-speed-40", 1.0, 1e-7), ("sine-gordon", 2.0, 1e-6)):
+        first = None
+        for times in (1, 2, 4):
+            override = f"coordinates.t=[0, {times * start:g}]"
+            row = measure(problem, (override,), limit, seed=seed, tolerance=tolerance)
+            first = first or row["seconds"]
+            growth = row["seconds"] / first
+            known = {"case": f"{problem}, t to {times * start:g}", "times": times, "growth": growth}
+            rows.append({**row, **known, "met": row["error"] is not None and growth <= 1.25 * times})
+    return rows
 
 
 def relu_order(seeds: int = 8) -> dict:
@@ -145,57 +170,88 @@ def relu_order(seeds: int = 8) -> dict:
 
 def print_table(rows: list[dict]) -> None:
     """Rows under a header, aligned."""
-    print(f"{'case':34s} {'error':>9s} {'asked':>7s} {'estimate':>9s} {'seconds':>8s} {'asked':>6s}  met  how")
+    print(
+        f"{'case':34s} {'error':>9s} {'asked':>7s} {'estimate':>9s} {'ratio':>7s} {'seconds':>8s} {'asked':>6s}  "
+        "met  how"
+    )
     for row in rows:
-        estimate = "-" if row["estimated_error"] is None else f"{row['estimated_error']:.1e}"
         asked = f"{row['error_asked']:.0e}" if row["error_asked"] else f"x{row['worse_by']:.0e}"
         limit = f"{row['seconds_asked']:.0f}" if row["seconds_asked"] else "-"
         met = "yes" if row["met"] else "NO"
+        how = row["message"] if row["status"] == "failed" else f"{row['method']}: {row['basis']}"
         print(
-            f"{row['case']:34s} {row['error']:9.1e} {asked:>7s} {estimate:>9s} {row['seconds']:8.2f} {limit:>6s}  "
-            f"{met:3s}  {row['method']}: {row['basis']}",
+            f"{row['case']:34s} {shown(row['error']):>9s} {asked:>7s} {shown(row['estimated_error']):>9s} "
+            f"{shown(row['effectivity'], '.2g'):>7s} {row['seconds']:8.2f} {limit:>6s}  {met:3s}  {how}",
             flush=True,
         )
 
 
-def main() -> int:
-    """Runs what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="*", default=[], help="cases whose name holds one of these words")
-    parser.add_argument("--json", type=Path, help="where to write the figures")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
+def print_order(order: dict) -> None:
+    print(f"\nadvection, speed x, relu: median error over 8 seeds, order {order['order']:.2f} (asked: 0.5)")
+    for width, row in order["widths"].items():
+        print(f"  W = {width:4d}: {row['median']:.1e}  ({row['least']:.1e} to {row['most']:.1e})")
 
-    def chosen(name: str) -> bool:
-        return not arguments.only or any(word.lower() in name.lower() for word in arguments.only)
 
-    rows = []
+def print_growth(rows: list[dict]) -> None:
+    print("\ntime against the length of time solved for (asked: at most in proportion, and 25 %)")
+    for row in rows:
+        print(
+            f"  {row['case']:32s} {row['seconds']:7.2f} s, x{row['growth']:.2f}, error {shown(row['error'])}  "
+            f"{'yes' if row['met'] else 'NO'}"
+        )
+
+
+def run_cases(arguments: argparse.Namespace, figures: dict) -> bool:
+    """Runs and prints the cases and tables that `--only` chooses; true if all figures are what is asked."""
+    words = [word.lower() for word in arguments.only]
+
+    def chosen(name: str, group: str) -> bool:
+        return not words or group in words or any(word in name.lower() for word in words)
+
+    rows = figures["cases"] = []
     for case in CASES:
-        if chosen(case.name):
-            rows.append(run_case(case, arguments.seed))
-            print(f"  {rows[-1]['case']}: {rows[-1]['error']:.1e} in {rows[-1]['seconds']:.1f} s", file=sys.stderr)
+        if chosen(case.name, case.group):
+            rows.append(run_case(case, arguments.seed, arguments.seconds))
+            say(f"  {case.name}: {shown(rows[-1]['error'])} in {rows[-1]['seconds']:.1f} s")
             if case is CASES[0]:
                 rows.append(gradient_descent_row(rows[-1], arguments.seed))
+            write_json(arguments.json, figures)
     print_table(rows)
-    figures: dict = {"seed": arguments.seed, "cases": rows}
-    if chosen("order"):
+    if chosen("slabs", "fast"):
+        figures["slabs"] = slab_growth(arguments.seed, arguments.seconds)
+        print_growth(figures["slabs"])
+    if chosen("order", "adaptive"):
         figures["relu_order"] = relu_order()
-        print(
-            f"\nadvection, speed x, relu: median error over 8 seeds, order {figures['relu_order']['order']:.2f} "
-            "(asked: 0.5)"
-        )
-        for width, row in figures["relu_order"]["widths"].items():
-            print(f"  W = {width:4d}: {row['median']:.1e}  ({row['least']:.1e} to {row['most']:.1e})")
-    if chosen("rank"):
+        print_order(figures["relu_order"])
+    if chosen("rank", "adaptive"):
         from rank_of_initial_basis import print_table as print_ranks
         from rank_of_initial_basis import rank_table
 
         print("\nnumerical rank of the initial basis, W = 32, sin(2 pi x) at 256 points")
         figures["rank"] = rank_table()
         print_ranks(figures["rank"])
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2), encoding="utf-8")
-    ok = all(row["met"] for row in rows) and figures.get("relu_order", {"met": True})["met"]
+    tables = [*rows, *figures.get("slabs", []), figures.get("relu_order", {"met": True})]
+    return all(row["met"] for row in tables)
+
+
+def main() -> int:
+    """Runs what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="*", default=[], help="groups, or words in the names of cases or problems")
+    parser.add_argument("--sweep", action="store_true", help="every problem with a known truth at three tolerances")
+    parser.add_argument("--seconds", type=float, help="a limit for each solve")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    import_all()
+    figures: dict = {"seed": arguments.seed}
+    if arguments.sweep:
+        from sweep import run_sweep
+
+        ok = run_sweep(arguments.only, arguments.seed, arguments.seconds, arguments.json, figures)
+    else:
+        ok = run_cases(arguments, figures)
+    write_json(arguments.json, figures)
     return 0 if ok else 1
 
 

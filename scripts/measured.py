@@ -1,0 +1,133 @@
+"""One solve, measured: what the scripts that print tables have in common.
+
+Input: a problem's name, settings put over its file. Output: a row (a dict) with seconds, error and estimate; a solve
+that fails is a row, too, with the reason. Seconds are those of `solve` after import; errors are against the exact
+solution or the reference, at points the solver never used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import runpy
+import signal
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PROBLEMS = Path(__file__).resolve().parents[1] / "problems"
+FACTOR = 5  # an estimate within this factor of the true error is a good one
+
+
+class OverTime(BaseException):  # no `except Exception` on the way swallows it
+    """A solve went on long after its limit."""
+
+
+def import_all() -> None:
+    """Everything a solve may import, so that no table measures that."""
+    import torch
+
+    import pinnsolve
+
+    torch.zeros(1, dtype=torch.float64)
+    folder = Path(pinnsolve.__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        parts = path.relative_to(folder).with_suffix("").parts
+        if parts[-1] not in ("__init__", "__main__") and "problems" not in parts:
+            importlib.import_module(".".join(("pinnsolve", *parts)))
+
+
+@contextmanager
+def at_most(seconds: float | None):
+    """Raises OverTime in the block after `seconds`; does nothing without a limit or where there are no alarms."""
+    usable = seconds and hasattr(signal, "SIGALRM") and threading.current_thread() is threading.main_thread()
+    if not usable:
+        yield
+        return
+
+    def ring(*_):
+        raise OverTime(f"stopped after {seconds:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def register_operators(problem: str) -> None:
+    """The custom operators that a problem file comes with, if any."""
+    file = PROBLEMS / "operators" / f"{problem}.py"
+    if file.exists():
+        runpy.run_path(str(file))
+
+
+def solved(problem: str, overrides: tuple[str, ...] = (), limit: float | None = None, **settings: Any):
+    """(Solution, seconds) of one solve. `limit` goes to `limits.seconds`; twice that and 10 s is the end in any case."""
+    import pinnsolve as ps
+
+    register_operators(problem)
+    if limit:
+        settings["limits"] = {**settings.get("limits", {}), "seconds": limit}
+    stated = ps.load(problem, overrides)
+    with at_most(2 * limit + 10 if limit else None):
+        began = time.perf_counter()
+        solution = ps.solve(stated, **settings)
+        return solution, time.perf_counter() - began
+
+
+def measure(problem: str, overrides: tuple[str, ...] = (), limit: float | None = None, **settings: Any) -> dict:
+    """The row of one solve: error and estimate are the largest over the unknowns, None where there is none."""
+    began = time.perf_counter()
+    try:
+        solution, seconds = solved(problem, overrides, limit, **settings)
+    except (Exception, OverTime) as failure:  # whatever it is, the table goes on
+        reason = f"{type(failure).__name__}: {failure}".splitlines()[0]
+        row = {"error": None, "estimated_error": None, "seconds": time.perf_counter() - began, "status": "failed"}
+        return {"problem": problem, **row, "message": reason, "method": "-", "basis": "-", "coefficients": None}
+    result = solution.result
+    return {
+        "problem": problem,
+        "error": largest(result.get("relative_l2_error")),
+        "estimated_error": largest(result.get("estimated_error")),
+        "errors": result.get("relative_l2_error"),
+        "estimates": result.get("estimated_error"),
+        "seconds": seconds,
+        "status": result["status"],
+        "message": result["message"],
+        "method": result["method"],
+        "basis": result["basis"],
+        "coefficients": result["unknown_coefficients"],
+    }
+
+
+def largest(values: dict[str, float] | None) -> float | None:
+    """The largest value, None for none or where one is not finite."""
+    values = list((values or {}).values())
+    return max(values) if values and all(math.isfinite(v) for v in values) else None
+
+
+def effectivity(row: dict) -> float | None:
+    """Estimate over true error of a row."""
+    known = row["error"] and row["estimated_error"] is not None
+    return row["estimated_error"] / row["error"] if known else None
+
+
+def shown(value: float | None, form: str = ".1e") -> str:
+    return "-" if value is None else format(value, form)
+
+
+def write_json(path: Path | None, figures: dict) -> None:
+    if path:
+        path.write_text(json.dumps(figures, indent=2), encoding="utf-8")
+
+
+def say(text: str) -> None:
+    """Progress, beside the table."""
+    print(text, file=sys.stderr, flush=True)
