@@ -39,6 +39,9 @@ def sample_problem(
     for i, term in enumerate(problem.terms):
         points = _converted(_sample_term(term, problem, counts, seed + 104_729 * i), like)
         if term.data_file is not None and part != "all":
+            if points.count < 2:
+                message = f"`{term.data_file.name}` has {points.count} row, and a fit needs one more to be judged by"
+                raise ProblemError([Diagnostic(message, key=f"data.{term.name}", hint="give at least two rows")])
             order = torch.randperm(points.count, generator=torch.Generator().manual_seed(HOLD_OUT_SEED))
             held = max(1, points.count // 5)
             points = points.select(order[:held] if part == "held_out" else order[held:])

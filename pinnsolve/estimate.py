@@ -4,7 +4,7 @@ The error e of a solution u solves the linearized equations L e = -r with r the 
 least squares on a basis and on points of their own, independent of those that gave u; the relative L2 norm of e is the
 estimate (defect correction: Stetter, Numer. Math. 29 (1978) 425-443). Among several scales of the independent basis the
 one with the smallest residual on further unseen points is taken. It is honest as far as that basis can see: an error
-that neither basis resolves leaves its trace only in `residual_left`.
+that neither basis resolves leaves its trace only in `residual_left`, by which `doubted` enlarges it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly import BLOCK_NUMBERS, Assembly, State, losses
+from pinnsolve.assembly import BLOCK_NUMBERS, Assembly, State
 from pinnsolve.bases.base import Basis
 from pinnsolve.least_squares import StreamingQR, solve_dense
 
 DENSE_BYTES = 2e9
+DOUBTED, UNSEEN = 0.5, 0.9  # of the residual left: from where an estimate is enlarged, and hardly believed
+MOST_ENLARGED = 10.0
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def estimate_error(
     best: tuple[float, Tensor, Tensor] | None = None
     with torch.no_grad():
         stated = _stated(check)
-        before = check.residual_vector(solution.basis, solution.state)[stated]
+        before = _residuals(check, solution)[stated]
         for basis in corrections:
             delta = _defect_correction(solution, basis, solve)
             left = float((before + _linear_part(check, solution, basis, delta)[stated]).norm())
@@ -115,6 +117,45 @@ def estimate_error(
         {name: abs(float(parameters[i])) for i, name in enumerate(names)},
         left / max(float(before.norm()), 1e-300),
     )
+
+
+def doubted(estimate: Estimate, solution: Approximation, check: Assembly) -> Estimate:
+    """The estimate, enlarged where the independent basis left much of the residual.
+
+    Of the error it is taken to have seen the part that it removed of the residual. Where that is next to nothing, the
+    error is at least as large, relative to the solution, as the residual is to that of zero.
+    """
+    left = estimate.residual_left
+    if left <= DOUBTED:
+        return estimate
+    larger = estimate.enlarged(min(1 / max(1 - left, 1e-9), MOST_ENLARGED))
+    if left <= UNSEEN:
+        return larger
+    nothing = State(torch.zeros_like(solution.state.coefficients), solution.state.parameters)
+    whole = residual_norm(check, Approximation(solution.basis, nothing))
+    share = min(1.0, residual_norm(check, solution) / max(whole, 1e-300))
+    return larger.at_least(dict.fromkeys(estimate.relative, share))
+
+
+def held_out_errors(
+    solution: Approximation, check: Assembly, others: Sequence[Approximation], x: Tensor
+) -> dict[str, float]:
+    """For regression: rms residual at the points held out, relative to the solution there.
+
+    A few points may be met by chance: with `others`, fits to the same data, it is also how far the best of them lies
+    from the solution at x (N, d).
+    """
+    unknowns = check.problem.unknowns
+    residuals = check.unscaled_residuals(solution.basis, solution.state)
+    r = torch.cat([part.reshape(-1) for part in residuals.values()])
+    u = torch.cat([solution.values(t.points.x[0]) for t in check.terms], dim=1)
+    errors = {name: float(r.norm() / u[i].norm()) for i, name in enumerate(unknowns)}
+    if not others:
+        return errors
+    best = min(others, key=lambda fit: residual_norm(check, fit))
+    u = solution.values(x)
+    apart = relative_norms(unknowns, u - best.values(x), u)
+    return {name: max(apart[name], error) for name, error in errors.items()}
 
 
 def noise_spread(
@@ -213,4 +254,10 @@ def _linear_part(assembly: Assembly, solution: Approximation, basis: Basis, delt
 def residual_norm(assembly: Assembly, approximation: Approximation) -> float:
     """Root of the loss at the points of an assembly."""
     with torch.no_grad():
-        return math.sqrt(math.fsum(losses(assembly.residual_parts(approximation.basis, approximation.state)).values()))
+        return float(_residuals(assembly, approximation).norm())
+
+
+def _residuals(assembly: Assembly, approximation: Approximation) -> Tensor:
+    """All scaled residuals, as `residual_vector`, but in blocks: check points may be many."""
+    parts = assembly.unscaled_residuals(approximation.basis, approximation.state)
+    return torch.cat([(parts[t.term.name] * t.scale).reshape(-1) for t in assembly.terms])

@@ -158,7 +158,7 @@ class _March:
         basis = drawn if steep is None else steep.place(drawn, int(PLACED * self.width), local.seed)
         points = self._points(local, steep, before, 1.0)
         # by the functions as drawn: steep ones would make the equation count for next to nothing
-        numbers = term_weights(problem, local.asked_weights, points, drawn)
+        numbers = term_weights(problem, local.weights_at(self.width), points, drawn)
         assembly = Assembly(problem, points, numbers)
         state = zero_state(problem, basis) if before is None else _carried(before, basis, points, self.axis)
         phase = f"{problem.time} = {begin:.4g} to {end:.4g}"

@@ -11,12 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import torch
 
 from pinnsolve import defaults
+from pinnsolve.assembly import State
 from pinnsolve.bases.base import Basis
 from pinnsolve.checks import floating_unknowns
+from pinnsolve.errors import PinnsolveError
 from pinnsolve.estimate import Approximation, Estimate
 from pinnsolve.expressions import Scope, expression
 from pinnsolve.marching import can_march, marched
@@ -25,6 +28,7 @@ from pinnsolve.problem import Problem
 from pinnsolve.solution import Solution
 from pinnsolve.solvers import GD, LSGD, Clock, LeastSquares, Solver, VarPro
 from pinnsolve.solvers.base import INTERRUPTED
+from pinnsolve.storage import plain
 from pinnsolve.strategies import Result, Work, fixed, refined
 from pinnsolve.terms import CompiledProblem, coordinate_symbol
 from pinnsolve.version import version
@@ -50,8 +54,6 @@ def _work(problem: Problem, compiled: CompiledProblem, progress) -> Work:
     settings = problem.spec.solve
     device = settings.device
     if device == "cuda" and not torch.cuda.is_available():
-        from pinnsolve.errors import PinnsolveError
-
         raise PinnsolveError("solve.device is `cuda`, and no CUDA device is available here; use `cpu`")
     kind = {"dtype": getattr(torch, settings.precision), "device": device}
     lower, upper = (torch.tensor([ends[i] for ends in compiled.intervals], **kind) for i in (0, 1))
@@ -63,7 +65,7 @@ def _work(problem: Problem, compiled: CompiledProblem, progress) -> Work:
         Clock(settings.limits.seconds),
         progress,
         settings.collocation,
-        None,
+        partial(_weights, problem),
         settings.limits.memory_gb,
         floating_unknowns(problem.statements),
     )
@@ -124,11 +126,8 @@ def _is_custom(asked: dict) -> bool:
 
 def _basis(problem: Problem, work: Work, asked: dict, start: Solution | None) -> tuple[Basis, Approximation | None]:
     if start is not None:
-        from pinnsolve.assembly import State
-
-        values = [start.parameters[p.name]["value"] for p in work.problem.unknown_parameters]
-        state = State(start.coefficients.to(work.lower), work.lower.new_tensor(values))
-        return start.basis, Approximation(start.basis, state)
+        first = _going_on(work, start)
+        return first.basis, first
     settings = {"kind": "mlp", **asked}
     if not _is_custom(asked):
         smooth = work.problem.order > 1
@@ -137,6 +136,21 @@ def _basis(problem: Problem, work: Work, asked: dict, start: Solution | None) ->
         if settings.get("scale") in (None, "auto"):
             settings["scale"] = 1.0
     return work.basis(settings), None
+
+
+def _going_on(work: Work, start: Solution) -> Approximation:
+    """A solution to start from, in the precision and on the device of this solve."""
+    problem, basis, like = work.problem, start.basis, work.lower
+    if (start.unknowns, start.coordinates) != (problem.unknowns, problem.coordinates):
+        theirs, ours = (f"{', '.join(p.unknowns)} of {', '.join(p.coordinates)}" for p in (start, problem))
+        raise PinnsolveError(
+            f"a solve of {ours} cannot start from a solution for {theirs}: give one of the same problem"
+        )
+    if basis.lower.dtype != like.dtype or basis.lower.device != like.device:
+        hidden = {name: value.to(like) for name, value in basis.hidden.items()}
+        basis = basis.restore(basis.settings(), hidden, basis.lower.to(like), basis.upper.to(like))
+    values = [start.parameters.get(p.name, {}).get("value", p.guess) for p in problem.unknown_parameters]
+    return Approximation(basis, State(start.coefficients.to(like), like.new_tensor(values)))
 
 
 def _method_for(basis: Basis) -> str:
@@ -201,6 +215,7 @@ def _solution(problem: Problem, work: Work, result: Result) -> Solution:
         "version": version(),
         "cite": list(problem.spec.cite),
     }
+    report = plain(report)  # numbers that JSON cannot say are None here, too
     return Solution(
         name=problem.name,
         coordinates=problem.coordinates,
@@ -209,7 +224,7 @@ def _solution(problem: Problem, work: Work, result: Result) -> Solution:
         unknowns=problem.unknowns,
         basis=approximation.basis,
         coefficients=approximation.state.coefficients,
-        parameters=parameters,
+        parameters=report["parameters"],
         result=report,
         history=tuple(work.history),
         problem_text=problem.spec.to_yaml(),

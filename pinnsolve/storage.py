@@ -24,19 +24,20 @@ RESULT_FILE, SOLUTION_FILE, PROBLEM_FILE, HISTORY_FILE = "result.json", "solutio
 
 def to_json(value: Any, indent: int | None = None) -> str:
     """Strict JSON: NaN and infinities, which JSON cannot say, become null; arrays and tuples become lists."""
-    return json.dumps(_plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    return json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON says it, and as `to_json` writes it."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if value is None or isinstance(value, (bool, int, str)):
         return value
-    return _plain(value.tolist()) if hasattr(value, "tolist") else str(value)
+    return plain(value.tolist()) if hasattr(value, "tolist") else str(value)
 
 
 def write_run(folder: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping, texts: Mapping[str, Any]) -> None:

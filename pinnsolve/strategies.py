@@ -8,7 +8,7 @@ meets the tolerance. Weights and check points are the same for all bases of a so
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -19,12 +19,22 @@ from pinnsolve.assembly import Assembly, State
 from pinnsolve.bases import make_basis
 from pinnsolve.bases.base import Basis
 from pinnsolve.discretization import sample_problem, term_weights, zero_state
-from pinnsolve.estimate import Approximation, Estimate, estimate_error, noise_spread, relative_norms, residual_norm
+from pinnsolve.estimate import (
+    Approximation,
+    Estimate,
+    doubted,
+    estimate_error,
+    held_out_errors,
+    noise_spread,
+    relative_norms,
+    residual_norm,
+)
 from pinnsolve.geometry.regions import domain
 from pinnsolve.geometry.sampling import sample_region
 from pinnsolve.least_squares import solve_dense
 from pinnsolve.solvers import Clock, LeastSquares, Outcome, Solver, drive
 from pinnsolve.solvers.base import Progress
+from pinnsolve.solvers.newton import newton_step
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
 
@@ -32,6 +42,9 @@ BELIEVED_AT_ONCE = 0.1  # an estimate below this share of the tolerance is belie
 CHEAP = 1000  # coefficients up to which a level is tried without asking whether it will do
 SLOWEST = 0.95  # rate of the residual from level to level that still counts as convergence, for an error's upper bound
 SEARCH_POINTS = 1500  # unseen points on which scales are compared
+LINE_POINTS = 20_000  # of a line, where kinks of moved functions may hide a jump between two points of the solve
+ENOUGH_HELD_OUT = 20  # rows of data that are hardly all met by chance
+NARROW = 32  # width up to which the error of a basis on a line is sought among twice as many functions
 
 
 @dataclass
@@ -45,7 +58,7 @@ class Work:
     clock: Clock
     progress: Progress | None
     collocation: object  # what the file says of points, or None
-    asked_weights: dict[str, float] | None  # by term, or None for auto
+    weights_at: Callable[[int], dict[str, float] | None]  # what the file asks for at a width, by term; None for auto
     memory_gb: float | None = None
     floating: Sequence[str] = ()
     term_weights: dict[str, float] = field(default_factory=dict)
@@ -74,10 +87,13 @@ class Work:
         return {"kind": "mlp", "width": width, "depth": 1, "activation": defaults.ACTIVATION, "scale": scale}
 
     def settle_weights(self, basis: Basis) -> None:
-        """Fix the term weights, once for all bases of the solve."""
+        """Fix the term weights, once for all bases of the solve, so that their residuals compare.
+
+        Where the file's depend on `W`, they are those of this basis: of growing ones, the first.
+        """
         if not self.term_weights:
             points = sample_problem(self.problem, self.counts(basis.width, False), self.seed, self.lower)
-            self.term_weights = term_weights(self.problem, self.asked_weights, points, basis)
+            self.term_weights = term_weights(self.problem, self.weights_at(basis.width), points, basis)
 
     def counts(self, width: int, moving: bool) -> defaults.Collocation:
         return defaults.collocation(self.collocation, self.dimension, width, moving)
@@ -102,17 +118,33 @@ class Work:
         )
         return points.x[0].to(self.lower)
 
+    def keep(self, approximation: Approximation, assembly: Assembly, outcome: Outcome, method: str) -> None:
+        """The first answer is what a solve leaves that is stopped before any error is estimated."""
+        if self.best is None and math.isfinite(outcome.best.loss):
+            points = point_counts(assembly)
+            self.best = Result(approximation, assembly, None, outcome.status, outcome.message, method, points)
+
     def drive(self, solver: Solver, assembly: Assembly, basis: Basis, state: State, phase: str) -> Outcome:
         with threads_for(basis.width * len(self.problem.unknowns)):
             outcome = drive(solver, assembly, basis, state, self.clock, self.progress, phase)
         self.history.extend(outcome.history)
         return outcome
 
-    def estimate(self, solution: Approximation, width: int, scales: Sequence[float]) -> Estimate:
+    def estimate(
+        self, solution: Approximation, width: int, scales: Sequence[float], check: Assembly | None = None
+    ) -> Estimate:
         """The error of a solution, from corrections on independent default bases and points, noise of data left out."""
+        if self.dimension == 1 and width <= NARROW:  # few functions see little of what as few others lack
+            width *= 2
         bases = [self.basis(self.default_settings(width, s), self.seed + 1_000_003 + i) for i, s in enumerate(scales)]
-        solve = self.assembly(width, seed=self.seed + 500_009)
-        check = self.check_assembly(SEARCH_POINTS, 1)
+        # the points that are usual for the width at least: those of the file may be too few to tell
+        usual, asked = defaults.collocation(None, self.dimension, width, False), self.counts(width, False)
+        counts = replace(
+            usual, interior=max(usual.interior, asked.interior), boundary=max(usual.boundary, asked.boundary)
+        )
+        points = sample_problem(self.problem, counts, self.seed + 500_009, self.lower)
+        solve = Assembly(self.problem, points, self.term_weights)
+        check = check or self.check_assembly(SEARCH_POINTS, 1)
         with threads_for(width * len(self.problem.unknowns)):
             return estimate_error(solution, bases, solve, check, self.check_points(), self.floating)
 
@@ -152,10 +184,12 @@ def point_counts(assembly: Assembly) -> dict[str, int]:
 def fixed(work: Work, basis: Basis, solver: Solver, start: Approximation | None = None) -> Result:
     """Runs one solver on one basis; the error is estimated on default bases of moderate width."""
     work.settle_weights(basis)
-    assembly = work.assembly(basis.width, moving=not isinstance(solver, LeastSquares))
+    part = "kept" if work.regression else "all"
+    assembly = work.assembly(basis.width, moving=not isinstance(solver, LeastSquares), part=part)
     state = zero_state(work.problem, basis) if start is None else start.state
     outcome = work.drive(solver, assembly, basis, state, solver.name)
     approximation = Approximation(outcome.best.basis, outcome.best.state)
+    work.keep(approximation, assembly, outcome, solver.name)
     estimate = None
     if outcome.status in ("finished", "time_limit") and math.isfinite(outcome.best.loss):
         estimate = estimate_afresh(work, approximation, assembly)
@@ -170,7 +204,13 @@ def estimate_afresh(work: Work, approximation: Approximation, assembly: Assembly
     usual = [w for w in defaults.widths(work.dimension) if w * unknowns <= defaults.MOST_COLUMNS / 4]
     # no narrower than the solution's own basis: a correction that sees less than the solution did sees no error
     width = max(usual[min(2, len(usual) - 1)], min(approximation.basis.width, defaults.MOST_COLUMNS // unknowns))
-    estimate = work.estimate(approximation, width, defaults.scales(work.dimension)[1:-1])
+    check = work.check_assembly(LINE_POINTS if work.dimension == 1 else SEARCH_POINTS, 1)
+    estimate = work.estimate(approximation, width, defaults.scales(work.dimension)[1:-1], check)
+    if work.regression:
+        scales = defaults.scales(work.dimension)
+        estimate = estimate.at_least(_regression_errors(work, approximation, check, width, scales))
+    else:
+        estimate = doubted(estimate, approximation, check)
     return work.with_noise(estimate, approximation, assembly)
 
 
@@ -251,7 +291,8 @@ def _level_estimate(
     unknowns = work.problem.unknowns
     estimate = work.estimate(found.approximation, found.width, (found.scale, 2 * found.scale))
     if work.regression:
-        return estimate.at_least(_held_out_errors(work, found.approximation, check)), estimate
+        scales = (found.scale, 2 * found.scale)
+        return estimate.at_least(_regression_errors(work, found.approximation, check, found.width, scales)), estimate
     if before is None or previous is None:
         believed = estimate.worst < BELIEVED_AT_ONCE * tolerance
         return estimate if believed else estimate.at_least(dict.fromkeys(unknowns, 1.0)), estimate
@@ -262,12 +303,16 @@ def _level_estimate(
     return estimate.enlarged(foretold / (1.0 - rate)), estimate
 
 
-def _held_out_errors(work: Work, approximation: Approximation, check: Assembly) -> dict[str, float]:
-    """For regression: rms residual at the points held out, relative to the solution there."""
-    residuals = check.unscaled_residuals(approximation.basis, approximation.state)
-    r = torch.cat([part.reshape(-1) for part in residuals.values()])
-    u = torch.cat([approximation.values(t.points.x[0]) for t in check.terms], dim=1)
-    return {name: float(r.norm() / u[i].norm()) for i, name in enumerate(work.problem.unknowns)}
+def _regression_errors(
+    work: Work, approximation: Approximation, check: Assembly, width: int, scales: Sequence[float]
+) -> dict[str, float]:
+    """For regression: errors where points were held out; where these are few, fits on other functions bear them out."""
+    others = []
+    kept = work.assembly(width, part="kept")
+    for i, scale in enumerate(scales if check.row_count < ENOUGH_HELD_OUT else ()):
+        basis = work.basis(work.default_settings(width, scale), work.seed + 2_000_003 + i)
+        others.append(Approximation(basis, newton_step(kept, basis, zero_state(work.problem, basis), math.inf).state))
+    return held_out_errors(approximation, check, others, work.check_points())
 
 
 def _out_of_reach(estimates: Sequence[float], tolerance: float, sizes: Sequence[int], unknowns: int) -> bool:
@@ -328,6 +373,7 @@ def _attempt(work: Work, settings: dict, scale: float, assembly: Assembly, start
     solver = LeastSquares(memory_gb=work.memory_gb)
     outcome = work.drive(solver, assembly, basis, state, f"W = {basis.width}, scale {scale:g}")
     approximation = Approximation(basis, outcome.best.state)
+    work.keep(approximation, assembly, outcome, solver.name)
     residual = residual_norm(check, approximation)
     residual = residual if math.isfinite(residual) else math.inf
     return _Level(approximation, assembly, residual, basis.width, scale, outcome.status, outcome.message)

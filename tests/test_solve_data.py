@@ -53,6 +53,34 @@ def test_regression_is_a_problem_without_equations(tmp_path):
     assert 0.02 < solution.result["estimated_error"]["u"] < 1
 
 
+FITS = {
+    "auto": {},
+    "lsgd": {"method": "lsgd", "basis": {"width": 16, "activation": "relu"}, "optimizer": {"steps": 50}},
+    "least_squares": {"method": "least_squares", "basis": {"width": 40, "activation": "tanh"}},
+}
+
+
+@pytest.mark.parametrize("rows", [2, 5, 8])
+@pytest.mark.parametrize("method", FITS)
+def test_a_few_rows_are_met_by_any_fit_and_prove_nothing(rows, method, tmp_path):
+    x = np.random.default_rng(rows).random(rows)
+    settings = {"equations": None, "conditions": None, "exact": {"u": "1"}, "domain": ps.Box(x=(0, 1))}
+    folder = written(tmp_path, x=x, measured=np.ones(rows))
+    data = {"points": ps.Data(file="data.csv", equation="u = measured")}
+    result = ps.solve(logistic(**settings, data=data, folder=folder), **FITS[method]).result
+    assert result["status"] == "tolerance_not_reached"
+    assert result["estimated_error"]["u"] > result["relative_l2_error"]["u"] / 5
+
+
+def test_one_row_is_refused_for_a_fit(tmp_path):
+    settings = {"equations": None, "conditions": None, "exact": None}
+    data = {"points": ps.Data(file="data.csv", equation="u = m")}
+    with pytest.raises(ProblemError, match=r"data.points.*`data.csv` has 1 row"):
+        ps.solve(logistic(**settings, data=data, folder=written(tmp_path, t=[0.3], m=[2.0])))
+    alone = logistic(data=data, folder=written(tmp_path, t=[0.0], m=[0.1]), conditions=None)
+    assert ps.solve(alone).result["status"] == "converged"  # with an equation it may be all that is needed
+
+
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
