@@ -69,7 +69,7 @@ def register_operators(problem: str) -> None:
 
 
 def solved(problem: str, overrides: tuple[str, ...] = (), limit: float | None = None, **settings: Any):
-    """(Solution, seconds) of one solve. `limit` goes to `limits.seconds`; twice that and 10 s is the end in any case."""
+    """(Solution, seconds) of one solve. `limit` is that of the file; twice that and 10 s ends it in any case."""
     import pinnsolve as ps
 
     register_operators(problem)
