@@ -143,9 +143,14 @@ def spec_from_sympy(
         "reference": {"file": reference} if isinstance(reference, str | Path) else reference,
         "solve": writer.expressions(solve, "solve"),
     }
-    if writer.problems:
-        raise ProblemError(writer.problems)
-    return spec_from_dict({key: value for key, value in stated.items() if value is not None}, folder)
+    found = list(writer.problems)
+    try:
+        spec = spec_from_dict({key: value for key, value in stated.items() if value is not None}, folder)
+    except ProblemError as error:
+        found += [d for d in error.diagnostics if not writer.is_stood_in(d.key)]
+    if found:
+        raise ProblemError(found)
+    return spec
 
 
 class _Writer:
@@ -163,6 +168,12 @@ class _Writer:
     def problem(self, message: str, key: str, text: Any = None, hint: str | None = None) -> None:
         shown = None if text is None else str(text)
         self.problems.append(Diagnostic(message, key=key, text=shown, hint=hint))
+
+    def is_stood_in(self, key: str | None) -> bool:
+        """Whether what is at a key of the file took the place of something that is told of already."""
+        told = [(p.key or "").replace("domain", "coordinates", 1).split(".") for p in self.problems]
+        path = (key or "").split(".")
+        return any(path[: len(place)] == place for place in told)
 
     # -- names --
 

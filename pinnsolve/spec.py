@@ -20,6 +20,7 @@ from pinnsolve.schema import ProblemFile
 from pinnsolve.schema_solve import BasisSpec, CollocationSpec, LimitsSpec, OptimizerSpec, SolveSpec
 from pinnsolve.schema_types import Context
 from pinnsolve.spec_checks import ExpressionChecks, item_equations, parameter_values
+from pinnsolve.spec_commas import mend_commas
 from pinnsolve.spec_errors import MAX_ERRORS, Places, mend_keys, refuse_large, validate
 from pinnsolve.spec_names import Names, read_names
 from pinnsolve.spec_source import Source, file_source, plain, with_overrides
@@ -170,11 +171,12 @@ def json_schema() -> dict[str, Any]:
 
 def _spec(source: Source) -> Spec:
     refuse_large(source.data, source.places)
-    data, places, found = mend_keys(source.data, source.places)
+    whole, problems = mend_commas(source.data, source.places, source.problems)
+    data, places, found = mend_keys(whole, source.places)
     names = read_names(data, places)
     values, wrong_values = parameter_values(names, places)
     file, wrong_shape = validate(data, Context(values, reliable=not wrong_values), places)
-    found = [*source.problems, *found, *names.problems, *wrong_values, *wrong_shape]
+    found = [*problems, *found, *names.problems, *wrong_values, *wrong_shape]
     if file is not None:
         checks = ExpressionChecks(names, values, places, source.folder)
         checks.check(file)

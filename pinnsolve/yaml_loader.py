@@ -21,6 +21,7 @@ from pinnsolve.errors import Diagnostic, ProblemError
 MAX_BYTES = 256_000
 MAX_VALUES = 20_000  # scalars, lists and maps, those behind aliases counted each time
 MAX_DEPTH = 20
+GIVEN_TWICE = "the key is given twice"
 
 Path_ = tuple[str | int, ...]
 _Parser = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -233,7 +234,7 @@ class _Reader:
         hint = f"it is first given in line {self.lines.get(path)}"
         line = event.start_mark.line + 1
         key = ".".join(map(str, path))
-        self.problems.append(Diagnostic("the key is given twice", file=self.file, line=line, key=key, hint=hint))
+        self.problems.append(Diagnostic(GIVEN_TWICE, file=self.file, line=line, key=key, hint=hint))
 
     def alias(self, event: yaml.AliasEvent) -> None:
         if event.anchor not in self.anchors:

@@ -250,6 +250,19 @@ def test_everything_wrong_is_said_at_once():
     assert found["conditions.c.equation"].hint == "write `sp.Eq(expression, 0)`"
 
 
+def test_what_a_file_could_not_say_hides_nothing_that_is_wrong_besides():
+    found = refused(
+        equations={"a": sp.Eq(sp.gamma(u), 1), "b": sp.Eq(u * sp.Symbol("nu"), 1), "c": "D(u, z) = 0"},
+        conditions={"c": ps.Condition(equation=sp.Eq(u, 0)), "d": ps.Condition(on="x = 0", equation=u)},
+        parameters={"a": "b"},
+        solve={"tolerance": -1},
+    )
+    assert set(found) == {
+        "equations.a", "equations.b", "equations.c", "conditions.c", "conditions.d.equation", "parameters.a",
+        "solve.tolerance",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "keys, key",
     [

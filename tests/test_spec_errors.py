@@ -22,6 +22,50 @@ def folder(tmp_path):
     return data_folder(tmp_path)
 
 
+# -- commas ---------------------------------------------------------------------------------------------------
+
+CUT = [
+    (
+        "equations:\n  e: {equation: D(u, x) = 0}",
+        "equations.e.equation",
+        'the equation in quotes: `equation: "D(u, x) = 0"`',
+    ),
+    ("equations: {e: D(u, t) + D(u, x) = 0, f: u = 0}", "equations.e", '`e: "D(u, t) + D(u, x) = 0"`'),
+    ("equations:\n  e: {equation: D(u, x, x, x) = D(u, t), where: x < 0.5}", "equations.e.equation", '"D(u, ..."`'),
+    ("equations: {e: D(u, x) = 0, f: D(v, x) = 0}", ["equations.e", "equations.f"], '"D(v, ..."`'),
+    ("equations: {e: {equations: [D(u, x) = 0, u = 1]}}", "equations.e.equations.0", 'quotes: `"D(u, x) = 0"`'),
+    ("equations: {e: u = 0}\nparameters: {a: max(1, 2)}", "parameters.a", 'the expression in quotes: `a: "max(1, 2)"`'),
+    ("equations: {e: u = 0}\ndefinitions: {g(s): max(s, 2)}", "definitions.g(s)", '`g(s): "max(s, 2)"`'),
+    ("equations: {e: u = 0}\ndefinitions: {g(a, b): a + b}", "definitions", 'quotes: `"g(a, b)"`'),
+]
+
+
+@pytest.mark.parametrize(("text", "keys", "words"), CUT)
+def test_a_text_without_quotes_is_cut_at_a_comma_and_that_is_all_that_is_said(text, keys, words, tmp_path):
+    file = tmp_path / "cut.yaml"
+    file.write_text("name: cut\ncoordinates: {t: [0, 1], x: [0, 1]}\nunknowns: [u, v]\n" + text + "\n")
+    with pytest.raises(ProblemError) as caught:
+        load_spec(file)
+    found = caught.value.diagnostics
+    assert [d.key for d in found] == ([keys] if isinstance(keys, str) else keys)
+    assert all(d.message == "the text is cut at a comma" and d.line >= 4 for d in found)
+    assert words in found[-1].hint
+
+
+def test_parentheses_in_words_may_stay_open():
+    cite = ["A (first", "B) second"]
+    assert spec_from_dict({**HEAT, "cite": cite}).cite == tuple(cite)
+
+
+def test_what_is_wrong_inside_a_text_that_was_cut_is_said_too(tmp_path):
+    file = tmp_path / "cut.yaml"
+    file.write_text("name: cut\ncoordinates: {x: [0, 1]}\nunknowns: u\nequations: {e: D(u, z) = 0}\n")
+    with pytest.raises(ProblemError) as caught:
+        load_spec(file)
+    assert [d.key for d in caught.value.diagnostics] == ["equations.e"] * 2
+    assert "cut at a comma" in str(caught.value) and "the coordinates are x" in str(caught.value)
+
+
 # -- errors ---------------------------------------------------------------------------------------------------
 
 WRONG = [
