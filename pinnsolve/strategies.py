@@ -42,7 +42,7 @@ BELIEVED_AT_ONCE = 0.1  # an estimate below this share of the tolerance is belie
 CHEAP = 1000  # coefficients up to which a level is tried without asking whether it will do
 SLOWEST = 0.95  # rate of the residual from level to level that still counts as convergence, for an error's upper bound
 SEARCH_POINTS = 1500  # unseen points on which scales are compared
-LINE_POINTS = 20_000  # of a line, where kinks of moved functions may hide a jump between two points of the solve
+LINE_POINTS = 20_000  # of a line on which functions have kinks, which may hide a jump between two points of a solve
 ENOUGH_HELD_OUT = 20  # rows of data that are hardly all met by chance
 NARROW = 32  # width up to which the error of a basis on a line is sought among twice as many functions
 
@@ -204,7 +204,8 @@ def estimate_afresh(work: Work, approximation: Approximation, assembly: Assembly
     usual = [w for w in defaults.widths(work.dimension) if w * unknowns <= defaults.MOST_COLUMNS / 4]
     # no narrower than the solution's own basis: a correction that sees less than the solution did sees no error
     width = max(usual[min(2, len(usual) - 1)], min(approximation.basis.width, defaults.MOST_COLUMNS // unknowns))
-    check = work.check_assembly(LINE_POINTS if work.dimension == 1 else SEARCH_POINTS, 1)
+    kinked = work.dimension == 1 and approximation.basis.smoothness <= 1
+    check = work.check_assembly(LINE_POINTS if kinked else SEARCH_POINTS, 1)
     estimate = work.estimate(approximation, width, defaults.scales(work.dimension)[1:-1], check)
     if work.regression:
         scales = defaults.scales(work.dimension)
