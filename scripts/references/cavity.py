@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from polynomials import chebyshev_nodes, differentiation, interpolation
 from scatter import even_points, relative_difference, write_reference
 
 RE = 100.0
@@ -56,27 +57,7 @@ def both_corners(x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
     return {name: left[name] + sign[name] * right[name] for name in left}
 
 
-# -- polynomials on Chebyshev points --------------------------------------------------------------------------
-
-
-def barycentric_weights(nodes: np.ndarray) -> np.ndarray:
-    gaps = 4 * (nodes[:, None] - nodes) + np.eye(len(nodes))  # the capacity of [0, 1] is 1/4: no underflow
-    return 1 / gaps.prod(axis=1)
-
-
-def differentiation(nodes: np.ndarray) -> np.ndarray:
-    """Values at the nodes -> values of the derivative there."""
-    w = barycentric_weights(nodes)
-    gaps = nodes[:, None] - nodes + np.eye(len(nodes))
-    d = w / w[:, None] / gaps
-    np.fill_diagonal(d, 0)
-    return d - np.diag(d.sum(axis=1))
-
-
-def interpolation(nodes: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Values at the nodes -> values at x (N,), none of which is a node."""
-    parts = barycentric_weights(nodes) / (x[:, None] - nodes)
-    return parts / parts.sum(axis=1, keepdims=True)
+# -- the rest of the flow -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -107,7 +88,7 @@ def _tensor(nodes: np.ndarray, values: np.ndarray, x: np.ndarray, y: np.ndarray)
 
 def solve(degree: int, guess: Flow | None = None) -> Flow:
     """Newton's method for velocity and pressure together, from rest or from a guess; the matrix is dense."""
-    nodes = (1 - np.cos(np.pi * np.arange(degree + 1) / degree)) / 2
+    nodes = chebyshev_nodes(degree)
     inner = slice(1, degree)
     n = degree - 1
     x, y = np.meshgrid(nodes, nodes, indexing="ij")
@@ -125,7 +106,7 @@ def solve(degree: int, guess: Flow | None = None) -> Flow:
     u[inner, inner] = v[inner, inner] = 0
     p = np.zeros((n, n))
     if guess is not None:
-        near = np.clip(nodes[inner] + 1e-13, 0, 1)  # no node of the guess
+        near = nodes[inner]
         w, w_p = interpolation(guess.nodes, near), interpolation(guess.nodes[1:-1], near)
         u[inner, inner], v[inner, inner], p = w @ guess.u @ w.T, w @ guess.v @ w.T, w_p @ guess.p @ w_p.T
     s = {name: values[inner, inner].ravel() for name, values in s.items()}
