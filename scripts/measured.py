@@ -10,6 +10,8 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import multiprocessing
+import os
 import runpy
 import signal
 import sys
@@ -83,14 +85,46 @@ def solved(problem: str, overrides: tuple[str, ...] = (), limit: float | None = 
 
 
 def measure(problem: str, overrides: tuple[str, ...] = (), limit: float | None = None, **settings: Any) -> dict:
-    """The row of one solve: error and estimate are the largest over the unknowns, None where there is none."""
+    """The row of one solve: error and estimate are the largest over the unknowns, None where there is none.
+
+    It runs in a process of its own where the system can fork one, so that the table survives whatever happens there,
+    and with no more memory than is free.
+    """
+    if "fork" not in multiprocessing.get_all_start_methods():
+        return _row(problem, overrides, limit, settings)
+    context = multiprocessing.get_context("fork")  # what has been imported is there
+    ours, theirs = context.Pipe(duplex=False)
+    began = time.perf_counter()
+    worker = context.Process(target=_send_row, args=(theirs, problem, overrides, limit, settings))
+    worker.start()
+    theirs.close()
+    try:
+        return ours.recv()
+    except EOFError:
+        worker.join()
+        return _failed(problem, f"the process ended with status {worker.exitcode}", time.perf_counter() - began)
+    finally:
+        worker.join()
+
+
+def _send_row(pipe, problem: str, overrides: tuple[str, ...], limit: float | None, settings: dict) -> None:
+    try:
+        import resource
+
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        resource.setrlimit(resource.RLIMIT_DATA, (free, resource.RLIM_INFINITY))
+        Path("/proc/self/oom_score_adj").write_text("1000")  # if memory runs out all the same, this process goes first
+    except (ImportError, OSError, ValueError):
+        pass
+    pipe.send(_row(problem, overrides, limit, settings))
+
+
+def _row(problem: str, overrides: tuple[str, ...], limit: float | None, settings: dict) -> dict:
     began = time.perf_counter()
     try:
         solution, seconds = solved(problem, overrides, limit, **settings)
     except (Exception, OverTime) as failure:  # whatever it is, the table goes on
-        reason = f"{type(failure).__name__}: {failure}".splitlines()[0]
-        row = {"error": None, "estimated_error": None, "seconds": time.perf_counter() - began, "status": "failed"}
-        return {"problem": problem, **row, "message": reason, "method": "-", "basis": "-", "coefficients": None}
+        return _failed(problem, f"{type(failure).__name__}: {failure}".splitlines()[0], time.perf_counter() - began)
     result = solution.result
     return {
         "problem": problem,
@@ -105,6 +139,11 @@ def measure(problem: str, overrides: tuple[str, ...] = (), limit: float | None =
         "basis": result["basis"],
         "coefficients": result["unknown_coefficients"],
     }
+
+
+def _failed(problem: str, reason: str, seconds: float) -> dict:
+    row = {"error": None, "estimated_error": None, "seconds": seconds, "status": "failed", "message": reason}
+    return {"problem": problem, **row, "method": "-", "basis": "-", "coefficients": None}
 
 
 def largest(values: dict[str, float] | None) -> float | None:
