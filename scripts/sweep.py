@@ -64,6 +64,7 @@ def shares(rows: list[dict]) -> dict:
         "reached_asked": REACHED_ASKED,
         "estimate_within_factor": sum(row["estimate_within_factor"] for row in rows) / count,
         "estimate_within_factor_asked": WITHIN_ASKED,
+        "estimate_within_factor_if_converged": sum(row["estimate_within_factor"] for row in said) / (len(said) or 1),
         "estimates_too_low": sum(ratio < 1 / FACTOR for ratio in ratios),
         "estimates_too_high": sum(ratio > FACTOR for ratio in ratios),
         "said_converged_but_are_not": sum(not row["reached"] for row in said),
@@ -110,7 +111,8 @@ def print_sweep(rows: list[dict], left_out: dict[str, str]) -> None:
     print(f"true error within the tolerance: {found['reached']:.0%} (asked: {REACHED_ASKED:.0%})")
     print(
         f"estimate within a factor {FACTOR} of the true error: {found['estimate_within_factor']:.0%} "
-        f"(asked: {WITHIN_ASKED:.0%}); too low {found['estimates_too_low']}, too high {found['estimates_too_high']}"
+        f"(asked: {WITHIN_ASKED:.0%}; of those that converged: {found['estimate_within_factor_if_converged']:.0%}); "
+        f"too low {found['estimates_too_low']}, too high {found['estimates_too_high']}"
     )
     print(f"converged by their own account, but not in truth: {found['said_converged_but_are_not']}")
     for name, reason in left_out.items():
