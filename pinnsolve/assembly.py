@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
+import sympy as sp
 import torch
 from torch import Tensor
 
@@ -20,7 +22,7 @@ from pinnsolve.bases.base import Basis
 from pinnsolve.errors import PinnsolveError
 from pinnsolve.geometry.sampling import Points
 from pinnsolve.numeric import Evaluator
-from pinnsolve.terms import CompiledProblem, Feature, Term, coordinate_symbol, feature_symbol
+from pinnsolve.terms import CompiledProblem, Feature, Linearization, Term, coordinate_symbol, feature_symbol
 
 BLOCK_NUMBERS = 8e6  # of a (points, width) table at a time, where nothing needs all points at once
 FeatureMatrices = dict[Feature, Tensor]  # (N, W) each
@@ -52,6 +54,15 @@ class RowBlock:
     r: Tensor
 
 
+@lru_cache(maxsize=256)
+def _evaluator(residuals: tuple[sp.Expr, ...], linearizations: tuple[Linearization, ...]) -> Evaluator:
+    """Residuals, then the coefficients of every linearization; made once per term, however often points change."""
+    expressions = [*residuals]
+    for linearization in linearizations:
+        expressions += [c for _, c in linearization.features] + [c for _, c in linearization.parameters]
+    return Evaluator(expressions)
+
+
 class TermRows:
     """One term at its points: evaluates its functions there once, and gives rows and residuals."""
 
@@ -60,10 +71,7 @@ class TermRows:
         self.features = term.features
         self.scale = (term_weight / max(points.count, 1)) ** 0.5
         self.parameter_names = tuple(p.name for p in problem.unknown_parameters)
-        expressions = [*term.residuals]
-        for linearization in term.linearizations:
-            expressions += [c for _, c in linearization.features] + [c for _, c in linearization.parameters]
-        self._evaluate = Evaluator(expressions)
+        self._evaluate = _evaluator(term.residuals, term.linearizations)
         self._known = {coordinate_symbol(c): points.x[0][:, i] for i, c in enumerate(problem.coordinates)}
         if points.normals is not None:
             for i, c in enumerate(problem.coordinates):
@@ -88,7 +96,7 @@ class TermRows:
         """Unscaled residuals (residual count, n) where the features take `values` (n,) each."""
         return self._evaluated(values, state, index)[0]
 
-    def _evaluated(self, values, state: State, index) -> tuple[Tensor, list]:
+    def _evaluated(self, values, state: State, index=None) -> tuple[Tensor, list]:
         known = self._known if index is None else {s: v[index] for s, v in self._known.items()}
         arguments = {feature_symbol(f.unknown, f.alpha, f.operator, f.side): v for f, v in values.items()}
         arguments |= {coordinate_symbol(n): state.parameters[i] for i, n in enumerate(self.parameter_names)}
@@ -103,6 +111,24 @@ class TermRows:
     def values(self, matrices: FeatureMatrices, state: State) -> dict[Feature, Tensor]:
         unknowns = self.problem.unknowns
         return {f: m @ state.coefficients[unknowns.index(f.unknown)] for f, m in matrices.items()}
+
+    def linearized(self, values: Mapping[Feature, Tensor], state: State) -> tuple[Tensor, list[dict]]:
+        """Unscaled residuals (residual count, N), and per residual what `coefficients_of` gives."""
+        residuals, flat = self._evaluated(values, state)
+        return residuals, self._split(flat)
+
+    def combined(self, basis: Basis, state: State, index: slice | None = None) -> dict[Feature, Tensor]:
+        """The features (n,) of the functions that the state is, without the table of the basis where that is spared."""
+        if any(f.operator is not None for f in self.features):
+            return self.values(self.matrices(basis, None, index), state)
+        values = {}
+        for side, asked in self.asked.items():
+            x = self.points.x[side] if index is None else self.points.x[side, index]
+            answers = basis.combined(x, [alpha for alpha, _ in asked], state.coefficients)
+            for f in self.features:
+                if f.side == side:
+                    values[f] = answers[f.alpha][self.problem.unknowns.index(f.unknown)]
+        return values
 
     def coefficients_of(self, values: Mapping[Feature, Tensor], state: State) -> list[dict]:
         """Per residual: the linearization's coefficient per feature (and, keyed by name, per unknown parameter)."""
@@ -204,13 +230,12 @@ class Assembly:
 
     def unscaled_residuals(self, basis: Basis, state: State) -> dict[str, Tensor]:
         """Residuals (residual count, N) by term, without term weights, in blocks so that memory stays bounded."""
-        parts, rows = {}, max(64, min(8192, int(BLOCK_NUMBERS // basis.width)))
+        parts, rows = {}, max(64, min(8192, int(BLOCK_NUMBERS // basis.active)))
         for term in self.terms:
             pieces = []
             for start in range(0, term.points.count, rows):
                 index = slice(start, start + rows)
-                values = term.values(term.matrices(basis, None, index), state)
-                pieces.append(term.residuals(values, state, index))
+                pieces.append(term.residuals(term.combined(basis, state, index), state, index))
             parts[term.term.name] = torch.cat(pieces, dim=1)
         return parts
 

@@ -35,9 +35,9 @@ class Approximation:
     def values(self, x: Tensor) -> Tensor:
         """(unknowns, N) at points (N, d)."""
         zero = (0,) * x.shape[1]
-        blocks = x.split(max(64, min(8192, int(BLOCK_NUMBERS // self.basis.width))))
-        pieces = [self.basis.derivatives(block, [zero])[zero] @ self.state.coefficients.T for block in blocks]
-        return torch.cat(pieces).T
+        blocks = x.split(max(64, min(8192, int(BLOCK_NUMBERS // self.basis.active))))
+        pieces = [self.basis.combined(block, [zero], self.state.coefficients)[zero] for block in blocks]
+        return torch.cat(pieces, dim=1)
 
 
 @dataclass(frozen=True)

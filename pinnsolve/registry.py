@@ -45,7 +45,9 @@ BASES: dict[str, Any] = {
     "resnet": "pinnsolve.bases.resnet:ResNet",
 }
 BUILT_IN_BASES = tuple(BASES)
-MADE_BY_SOLVERS = {"slabs": "pinnsolve.bases.slabs:TimeSlabs"}  # a solution may have them, a problem file may not
+MADE_BY_SOLVERS = {
+    "pou_cells": "pinnsolve.bases.pou_cells:PouCells"
+}  # a solution may have them, a problem file may not
 
 
 def operator(name: str, order: int = 0) -> Callable[[Callable], Operator]:

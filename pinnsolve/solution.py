@@ -177,14 +177,14 @@ class Solution:
         """sum_i c_i D^alpha Phi_i at points (N, d), for the unknowns in `rows`: (N, rows)."""
         # a jet of order alpha holds prod(alpha + 1) arrays of the size of the block, and works with copies
         jets = math.prod(a + 1 for a in alpha)
-        coefficients = self.coefficients[list(rows)].T  # (W, rows)
-        block = max(16, int(BLOCK_BYTES / (4 * jets * self.basis.width * coefficients.element_size())))
-        result = np.empty((len(points), coefficients.shape[1]))
+        coefficients = self.coefficients[list(rows)]  # (rows, W)
+        block = max(16, int(BLOCK_BYTES / (4 * jets * self.basis.active * coefficients.element_size())))
+        result = np.empty((len(points), coefficients.shape[0]))
         with torch.no_grad():
             for start in range(0, len(points), block):
                 part = torch.as_tensor(points[start : start + block]).to(coefficients)
-                table = self.basis.derivatives(part, [alpha])[alpha]  # (block, W)
-                result[start : start + block] = (table @ coefficients).cpu().numpy()
+                values = self.basis.combined(part, [alpha], coefficients)[alpha]  # (rows, block)
+                result[start : start + block] = values.T.cpu().numpy()
         return result
 
     # -- files and figures -----------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from pinnsolve.checks import floating_unknowns
 from pinnsolve.errors import PinnsolveError
 from pinnsolve.estimate import Approximation, Estimate
 from pinnsolve.expressions import Scope, expression
-from pinnsolve.marching import can_march, marched
+from pinnsolve.grid.strategy import on_cells, why_not
 from pinnsolve.measuring import parameter_report, term_report, true_error
 from pinnsolve.problem import Problem
 from pinnsolve.solution import Solution
@@ -79,11 +79,13 @@ def _run(problem: Problem, work: Work, start: Solution | None) -> Result:
     asked = settings.basis.settings() if settings.basis else {}
     method = settings.method
     grows = method in ("auto", "least_squares") and "width" not in asked and not _is_custom(asked)
+    if start is None and method == "auto" and not asked and settings.collocation is None:
+        result = _on_cells(problem, work)
+        if result is not None:
+            return result
     if start is None and grows:
-        work.asked_weights = _weights(problem, 1000)
         return _refined(problem, work, asked)
     basis, first = _basis(problem, work, asked, start)
-    work.asked_weights = _weights(problem, basis.width)
     solver = _solver(problem, method if method != "auto" else _method_for(basis))
     return fixed(work, basis, solver, first)
 
@@ -96,9 +98,27 @@ def _refined(problem: Problem, work: Work, asked: dict) -> Result:
         return result
     if work.problem.order <= 1 and work.problem.linear:
         result = _kinked(work, result, settings.tolerance)
-    if not work.problem.linear and can_march(work.problem) and not _reached(result, settings.tolerance):
-        result = marched(work, settings.tolerance, result)
     return result
+
+
+def _on_cells(problem: Problem, work: Work) -> Result | None:
+    """The path on cells, where the problem lets it and it reaches the tolerance or is not beaten by other bases."""
+    settings = problem.spec.solve
+    reason = why_not(work.problem)
+    if settings.precision != "float64" or settings.device != "cpu":
+        reason = "cells are solved on the processor in double precision"
+    if reason is not None:
+        work.why = f"a network, because {reason}"
+        return None
+    result = on_cells(work, settings.tolerance, settings.limits.refinements)
+    work.why = "polynomials on cells, because the domain is a box with equations in it"
+    if result is None or _reached(result, settings.tolerance) or result.status != "finished":
+        return result
+    other = _refined(problem, work, {})
+    if other.estimate is None or other.estimate.worst >= result.estimate.worst:
+        return result
+    work.why = "a network, because polynomials on cells did not come as far"
+    return other
 
 
 def _reached(result: Result, tolerance: float) -> bool:
@@ -194,6 +214,7 @@ def _weights(problem: Problem, width: int) -> dict[str, float] | None:
 def _solution(problem: Problem, work: Work, result: Result) -> Solution:
     approximation = result.approximation
     with torch.no_grad():
+        work.term_weights = dict(result.term_weights or work.term_weights)
         terms, diagnostics = term_report(work.check_assembly(defaults.CHECK_POINTS, 2), approximation, result.points)
         measured = true_error(problem, approximation, work.check_points(), work.floating)
         parameters = parameter_report(result.assembly, approximation) if result.assembly else {}
@@ -211,6 +232,7 @@ def _solution(problem: Problem, work: Work, result: Result) -> Solution:
         "parameters": parameters,
         "method": result.method,
         "basis": approximation.basis.describe(),
+        **({"why": work.why} if work.why else {}),
         "seed": problem.spec.solve.seed,
         "version": version(),
         "cite": list(problem.spec.cite),

@@ -63,6 +63,7 @@ class Work:
     floating: Sequence[str] = ()
     term_weights: dict[str, float] = field(default_factory=dict)
     history: list[dict] = field(default_factory=list)
+    why: str = ""  # which way `auto` went, in words
     best: Result | None = None  # so far, for when the user stops the solve
 
     @property
@@ -171,6 +172,7 @@ class Result:
     message: str
     method: str
     points: Mapping[str, int]
+    term_weights: Mapping[str, float] | None = None  # where they are not those of the whole solve
 
 
 def point_counts(assembly: Assembly) -> dict[str, int]:

@@ -23,7 +23,7 @@ SYMBOLIC = (
 )  # fmt: skip
 NUMERICAL = (
     "threads", "numeric", "tables", "geometry", "jets", "bases", "assembly", "discretization",
-    "least_squares", "solvers", "estimate", "strategies", "marching", "measuring",
+    "least_squares", "solvers", "estimate", "strategies", "grid", "measuring",
     "storage", "panels", "views", "solve_figures", "figures", "solution", "evaluation", "report",
     "solving", "pipeline",
 )  # fmt: skip

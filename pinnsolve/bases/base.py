@@ -40,6 +40,11 @@ class Basis(ABC):
         """The number of coordinates, d."""
         return self.lower.shape[0]
 
+    @property
+    def active(self) -> int:
+        """How many functions are nonzero at a point, at most: what `combined` costs there."""
+        return self.width
+
     @abstractmethod
     def derivatives(
         self, points: Tensor, alphas: Sequence[MultiIndex], hidden: Mapping[str, Tensor] | None = None
@@ -52,6 +57,13 @@ class Basis(ABC):
         share memory: do not write to them. Raises `PinnsolveError` for a multi-index of the wrong length, or of an
         order above `smoothness`.
         """
+
+    def combined(self, points: Tensor, alphas: Sequence[MultiIndex], coefficients: Tensor) -> dict[MultiIndex, Tensor]:
+        """D^alpha of the functions with coefficients (U, W) at the points: {alpha: (U, N)}.
+
+        A basis of functions that vanish on most of the box answers this without the whole table.
+        """
+        return {alpha: coefficients @ table.T for alpha, table in self.derivatives(points, alphas).items()}
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:

@@ -1,0 +1,158 @@
+"""A partition of a box into smaller boxes: the cells, who touches whom, splitting and merging.
+
+All cells are boxes with edges along the axes; a cell may have several smaller neighbours across one face. Values are
+immutable. No equations here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+NEAR = 1e-9  # relative to the box: coordinates closer than this are the same
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """`lower`, `upper`: (C, d) float64 corners of the cells."""
+
+    lower: Tensor
+    upper: Tensor
+
+    @property
+    def count(self) -> int:
+        return self.lower.shape[0]
+
+    @property
+    def dimension(self) -> int:
+        return self.lower.shape[1]
+
+    @property
+    def size(self) -> Tensor:
+        """(C, d) edge lengths."""
+        return self.upper - self.lower
+
+    @property
+    def volume(self) -> Tensor:
+        """(C,)"""
+        return self.size.prod(dim=1)
+
+    @property
+    def box(self) -> tuple[Tensor, Tensor]:
+        """(d,) corners of the whole."""
+        return self.lower.min(dim=0).values, self.upper.max(dim=0).values
+
+    def physical(self, reference: Tensor, cells: Tensor | slice = slice(None)) -> Tensor:
+        """(G, m, d) coordinates of reference points (G or 1, m, d) in the cells chosen."""
+        lower, upper = self.lower[cells][:, None], self.upper[cells][:, None]
+        return 0.5 * ((1 - reference) * lower + (1 + reference) * upper)
+
+    def reference(self, x: Tensor, cells: Tensor) -> Tensor:
+        """(G, m, d) reference coordinates of points x (G, m, d) in the cells (G,)."""
+        lower, upper = self.lower[cells][:, None], self.upper[cells][:, None]
+        return (2 * x - lower - upper) / (upper - lower)
+
+    def locate(self, x: Tensor) -> Tensor:
+        """(N,) the cell that holds each point (N, d); points just outside count to the nearest cell."""
+        found = []
+        for block in x.split(max(1, int(2e7 // (self.count * self.dimension)))):
+            centre, half = 0.5 * (self.lower + self.upper), 0.5 * self.size
+            away = ((block[:, None] - centre).abs() / half).amax(dim=2)  # (N, C), at most 1 inside
+            found.append(away.argmin(dim=1))
+        return torch.cat(found) if found else torch.zeros(0, dtype=torch.long)
+
+    def touching(self, axis: int, value: float) -> Tensor:
+        """The cells whose closed interval holds `axis = value`; of two that share the face, the upper one."""
+        low, high = self.box
+        near = NEAR * float(high[axis] - low[axis])
+        inside = (self.lower[:, axis] <= value + near) & (self.upper[:, axis] > value + near)
+        if value >= float(high[axis]) - near:
+            inside = (self.upper[:, axis] - value).abs() <= near
+        return inside.nonzero()[:, 0]
+
+    def contacts(self, axis: int, below: Tensor, above: Tensor, shift: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Pairs (i, j) of `below` x `above` whose faces upper_i + shift = lower_j overlap, as cell numbers."""
+        low, high = self.box
+        near = NEAR * (high - low)
+        lower, upper = self.lower, self.upper
+        meets = (upper[below][:, None, axis] + shift - lower[above][None, :, axis]).abs() <= near[axis]
+        for other in range(self.dimension):
+            if other != axis:
+                overlap = torch.minimum(upper[below][:, None, other], upper[above][None, :, other]) - torch.maximum(
+                    lower[below][:, None, other], lower[above][None, :, other]
+                )
+                meets &= overlap > near[other]
+        i, j = meets.nonzero(as_tuple=True)
+        return below[i], above[j]
+
+    def split(self, marked: Tensor, axes: Tensor) -> Cells:
+        """Halves the cells `marked` (C,) bool along the axes (C, d) bool."""
+        result = self
+        for axis in range(self.dimension):
+            lower, upper = result.lower, result.upper
+            now = marked & axes[:, axis]
+            middle = 0.5 * (lower[now, axis] + upper[now, axis])
+            first_upper, second_lower = upper[now].clone(), lower[now].clone()
+            first_upper[:, axis] = second_lower[:, axis] = middle
+            result = Cells(
+                torch.cat([lower[~now], lower[now], second_lower]), torch.cat([upper[~now], first_upper, upper[now]])
+            )
+            marked = torch.cat([marked[~now], marked[now], marked[now]])
+            axes = torch.cat([axes[~now], axes[now], axes[now]])
+        return result.sorted()
+
+    def sorted(self) -> Cells:
+        """The cells in order of their lower corners: a stable numbering for whatever is printed or saved."""
+        keys = self.lower.round(decimals=12)
+        order = torch.arange(self.count)
+        for axis in reversed(range(self.dimension)):
+            order = order[torch.sort(keys[order, axis], stable=True).indices]
+        return Cells(self.lower[order], self.upper[order])
+
+    def siblings(self, axis: int, root: tuple[float, float]) -> list[tuple[int, int]]:
+        """Pairs of equal cells that fill one cell of twice their size along the axis, counted from `root`'s start."""
+        start = root[0]
+        keys = {}
+        for i, (low, high) in enumerate(zip(self.lower.tolist(), self.upper.tolist(), strict=True)):
+            size = high[axis] - low[axis]
+            index = round((low[axis] - start) / size)
+            others = tuple(round(v, 9) for a in range(self.dimension) if a != axis for v in (low[a], high[a]))
+            keys[(round(size / (root[1] - root[0]), 12), index, others)] = i
+        return [
+            (i, keys[(size, index + 1, others)])
+            for (size, index, others), i in keys.items()
+            if index % 2 == 0 and (size, index + 1, others) in keys
+        ]
+
+    def merged(self, pairs: Sequence[tuple[int, int]]) -> Cells:
+        """The cells with each pair replaced by the box of both."""
+        gone = torch.zeros(self.count, dtype=torch.bool)
+        lower, upper = [], []
+        for i, j in pairs:
+            gone[i] = gone[j] = True
+            lower.append(torch.minimum(self.lower[i], self.lower[j]))
+            upper.append(torch.maximum(self.upper[i], self.upper[j]))
+        if not pairs:
+            return self
+        return Cells(
+            torch.cat([self.lower[~gone], torch.stack(lower)]), torch.cat([self.upper[~gone], torch.stack(upper)])
+        ).sorted()
+
+
+def tensor_cells(edges: Sequence[Tensor]) -> Cells:
+    """The cells of a tensor grid from its edges per axis (increasing, (k + 1,) each)."""
+    from pinnsolve.bases.legendre import tensor_points
+
+    return Cells(tensor_points([e[:-1] for e in edges]), tensor_points([e[1:] for e in edges]))
+
+
+def uniform_cells(lower: Tensor, upper: Tensor, counts: Sequence[int]) -> Cells:
+    """Equal cells, so many per axis, of the box."""
+    edges = [
+        float(a) + (float(b) - float(a)) * torch.linspace(0, 1, n + 1, dtype=torch.float64)
+        for a, b, n in zip(lower, upper, counts, strict=True)
+    ]
+    return tensor_cells(edges)

@@ -1,0 +1,115 @@
+"""Legendre polynomials on the reference interval [-1, 1], orthonormal in the mean, with derivatives; reference points.
+
+P~_k = sqrt(2k + 1) P_k has mean square 1 over the interval, so the sum of squared coefficients is the mean square of a
+function over its cell, and the size of the last coefficients tells what the degree does not hold.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from pinnsolve.terms import MultiIndex
+
+
+def legendre(s: Tensor, degree: int, orders: int) -> Tensor:
+    """(orders + 1, ..., degree + 1): the k-th derivatives of P~_0 .. P~_degree at s, for k = 0 .. orders.
+
+    Recurrences of Abramowitz & Stegun 8.5.3 and, for derivatives, P'_{n+1} = P'_{n-1} + (2n + 1) P_n.
+    """
+    tables = [[torch.ones_like(s), s]]
+    for n in range(1, degree):
+        low, high = tables[0][n - 1 :]
+        tables[0].append(((2 * n + 1) * s * high - n * low) / (n + 1))
+    for _ in range(orders):
+        below, here = tables[-1], [torch.zeros_like(s), tables[-1][0]]
+        for n in range(1, degree):
+            here.append(here[n - 1] + (2 * n + 1) * below[n])
+        tables.append(here)
+    norms = torch.sqrt(2 * torch.arange(degree + 1, dtype=s.dtype, device=s.device) + 1)
+    return torch.stack([torch.stack(t[: degree + 1], dim=-1) for t in tables]) * norms
+
+
+@lru_cache(maxsize=256)
+def chebyshev_points(count: int) -> Tensor:
+    """(count,) zeros of the Chebyshev polynomial of that degree: dense towards the ends, never on them."""
+    k = torch.arange(count, dtype=torch.float64)
+    return -torch.cos(math.pi * (k + 0.5) / count)
+
+
+def tensor_points(axes: Sequence[Tensor]) -> Tensor:
+    """(N, d): the tensor grid of the coordinates given per axis, the last running fastest; one point of no axes."""
+    if not axes:
+        return torch.zeros(1, 0, dtype=torch.float64)
+    return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, len(axes))
+
+
+BALL = 3  # variables from which on degrees fill a ball
+
+
+@lru_cache(maxsize=64)
+def exponents(degrees: tuple[int, ...]) -> Tensor:
+    """(n, d): products of Legendre polynomials: all up to the degrees in one or two variables, the last fastest.
+
+    In three and four variables those with sum_a (k_a / p_a)^2 <= 1.
+    Of a smooth function in several variables the coefficients fall equally fast in all directions, so a ball of degrees
+    holds as much as the whole tensor product, with half its functions in three dimensions (Trefethen, Multivariate
+    polynomial approximation in the hypercube, Proc. AMS 145 (2017) 4837-4844).
+    """
+    grid = tensor_points([torch.arange(p + 1) for p in degrees])
+    if len(degrees) < BALL:
+        return grid
+    radius = ((grid / torch.tensor([max(p, 1) for p in degrees])) ** 2).sum(dim=1)
+    return grid[radius <= 1 + 1e-12]
+
+
+@lru_cache(maxsize=64)
+def tensor_index(degrees: tuple[int, ...]) -> Tensor:
+    """(n,): where the functions of `exponents` stand in the whole tensor product."""
+    strides = [1]
+    for p in reversed(degrees[1:]):
+        strides.append(strides[-1] * (p + 1))
+    return exponents(degrees) @ torch.tensor(strides[::-1])
+
+
+class ReferenceTables:
+    """Derivatives of the basis of a cell at reference points: `table(alpha)` is (G, m, n), in the order of `exponents`.
+
+    `points`: (G, m, d) in [-1, 1]^d, with G = 1 where all cells share them. Derivatives are with respect to the
+    reference coordinates.
+    """
+
+    def __init__(self, points: Tensor, degrees: Sequence[int], orders: Sequence[int]):
+        self._axes = [
+            legendre(points[..., a], p, k) for a, (p, k) in enumerate(zip(degrees, orders, strict=True))
+        ]  # each (orders + 1, G, m, p + 1)
+        self.shared = points.shape[0] == 1
+        self.points = points.shape[1]
+        self._index = tensor_index(tuple(degrees))
+        self._tables: dict[MultiIndex, Tensor] = {}
+
+    def table(self, alpha: MultiIndex) -> Tensor:
+        if alpha not in self._tables:
+            result = self._axes[0][alpha[0]]
+            for axis, k in zip(self._axes[1:], alpha[1:], strict=True):
+                result = (result[..., :, None] * axis[k][..., None, :]).flatten(-2)
+            whole = result.shape[-1] == len(self._index)
+            self._tables[alpha] = result if whole else result[..., self._index]
+        return self._tables[alpha]
+
+
+@lru_cache(maxsize=64)
+def shared_tables(axes: tuple[int | float, ...], degrees: tuple[int, ...], orders: tuple[int, ...]) -> ReferenceTables:
+    """Tables at a tensor grid that all cells share; per axis the number of Chebyshev points, or -1.0, 1.0 at an end."""
+    return ReferenceTables(shared_points(axes)[None], degrees, orders)
+
+
+@lru_cache(maxsize=64)
+def shared_points(axes: tuple[int | float, ...]) -> Tensor:
+    """(m, d): see `shared_tables`."""
+    values = [chebyshev_points(a) if isinstance(a, int) else torch.tensor([a], dtype=torch.float64) for a in axes]
+    return tensor_points(values)

@@ -1,0 +1,101 @@
+"""Polynomials on cells: the space of functions that a partition into cells and degrees span.
+
+On every cell stand products of Legendre polynomials up to the degrees, nothing outside it: the sharp limit of a
+partition of unity. Continuity is a matter of the least squares.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pinnsolve.bases.cells import Cells
+from pinnsolve.bases.legendre import ReferenceTables, exponents, shared_points, shared_tables, tensor_index
+from pinnsolve.terms import MultiIndex
+
+OVERSAMPLING = {1: 1.5, 2: 1.4, 3: 1.1}  # points per degree and axis, by the number of axes
+BLOCK_NUMBERS = 4e6  # of a table of values at points of their own
+
+
+@dataclass(frozen=True)
+class Space:
+    """Cells and what stands on each: polynomials of the `degrees` per axis (see `exponents`), one set per unknown.
+
+    A function is a tensor of coefficients (C, unknowns, n).
+    """
+
+    cells: Cells
+    degrees: tuple[int, ...]
+    orders: tuple[int, ...]  # the highest derivative asked for, per axis
+
+    @property
+    def functions(self) -> int:
+        return len(exponents(self.degrees))
+
+    def points_per_axis(self, axis: int) -> int:
+        p = self.degrees[axis]
+        return max(p + 2, round(OVERSAMPLING[min(len(self.degrees), 3)] * (p + 1)))
+
+    def tables(self, points: Tensor) -> ReferenceTables:
+        return ReferenceTables(points, self.degrees, self.orders)
+
+    def shared(self, axes: Sequence[int | float]) -> tuple[Tensor, ReferenceTables]:
+        """Points (1, m, d) and tables shared by all cells; see `shared_tables`."""
+        return shared_points(tuple(axes))[None], shared_tables(tuple(axes), self.degrees, self.orders)
+
+    def values(self, c: Tensor, x: Tensor, alpha: MultiIndex) -> Tensor:
+        """(unknowns, N): a derivative of the function c (C, unknowns, n) at points (N, d)."""
+        return self.combined(c, x, [alpha])[alpha]
+
+    def combined(self, c: Tensor, x: Tensor, alphas: Sequence[MultiIndex]) -> dict[MultiIndex, Tensor]:
+        """(unknowns, N) per derivative of the function c (C, unknowns, n) at points (N, d)."""
+        orders = tuple(max(a[axis] for a in alphas) for axis in range(x.shape[1]))
+        results: dict[MultiIndex, list[Tensor]] = {alpha: [] for alpha in alphas}
+        for part in x.split(max(1, int(BLOCK_NUMBERS // self.functions))):
+            cell = self.cells.locate(part)
+            tables = ReferenceTables(self.cells.reference(part[:, None], cell), self.degrees, orders)
+            for alpha in alphas:
+                table = tables.table(alpha)[:, 0]
+                values = torch.stack([(table * c[cell, u]).sum(dim=1) for u in range(c.shape[1])])
+                results[alpha].append(values * chain_factors(self.cells, cell, alpha))
+        return {alpha: torch.cat(pieces, dim=1) for alpha, pieces in results.items()}
+
+    def spread(self, c: Tensor) -> Tensor:
+        """(C, U, p_1 + 1, ..., p_d + 1): the coefficients in the whole tensor product, zeros where there are none."""
+        shape = [p + 1 for p in self.degrees]
+        result = c.new_zeros(*c.shape[:2], math.prod(shape))
+        result[..., tensor_index(self.degrees)] = c
+        return result.reshape(*c.shape[:2], *shape)
+
+    def gather(self, tensor: Tensor) -> Tensor:
+        """The inverse of `spread`; what the space does not hold is dropped."""
+        return tensor.flatten(2)[..., tensor_index(self.degrees)]
+
+    def widened(self, c: Tensor, other: Space) -> Tensor:
+        """The same function in a space of the same cells and other degrees: padded with zeros, or cut off."""
+        result = c.new_zeros(*c.shape[:2], *(p + 1 for p in other.degrees))
+        common = (..., *(slice(0, min(p, q) + 1) for p, q in zip(self.degrees, other.degrees, strict=True)))
+        result[common] = self.spread(c)[common]
+        return other.gather(result)
+
+    def project(self, function: Callable[[Tensor], Tensor], unknowns: int) -> Tensor:
+        """(C, unknowns, n): discrete least squares of a function (N, d) -> (unknowns, N) cell by cell."""
+        points, tables = self.shared([self.points_per_axis(a) for a in range(self.cells.dimension)])
+        x = self.cells.physical(points)
+        values = function(x.flatten(0, 1)).reshape(unknowns, self.cells.count, -1)
+        table = tables.table((0,) * self.cells.dimension)[0]
+        return (values @ torch.linalg.pinv(table).T).permute(1, 0, 2).contiguous()
+
+
+def chain_factors(cells: Cells, index: Tensor | slice, alpha: MultiIndex) -> Tensor:
+    """(G,): what turns reference derivatives into those of the cells chosen."""
+    size = cells.size[index]
+    factor = torch.ones_like(size[:, 0])
+    for axis, k in enumerate(alpha):
+        if k:
+            factor = factor * (2.0 / size[:, axis]) ** k
+    return factor

@@ -1,0 +1,153 @@
+"""Refinement of a whole problem: from one cell on, degrees are raised or cells split until the correction is small.
+
+Where the coefficients along an axis fall fast, its degree is raised; where they do not, or where only few cells are to
+blame, those are split along that axis (hp-refinement by the decay of Legendre coefficients: Mavriplis, Comput. Methods
+Appl. Mech. Engrg. 116 (1994) 77-86).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from pinnsolve.bases.cells import uniform_cells
+from pinnsolve.bases.space import Space
+from pinnsolve.grid.correction import Correction, blame, correct, decay_rates, enriched_space
+from pinnsolve.grid.groups import jump_groups, table_orders, term_groups
+from pinnsolve.grid.system import BLOCK_THREADS, System, norms, solve
+from pinnsolve.terms import CompiledProblem
+from pinnsolve.threads import threads_for
+
+START = {1: 12, 2: 8, 3: 6, 4: 4}  # degree of the first level, by the number of coordinates
+HIGHEST = {1: 24, 2: 20, 3: 12, 4: 8}
+SPLIT = {1: 16, 2: 10, 3: 8, 4: 5}  # highest degree of cells that are split: small cells gain less from high ones
+FAST_DECAY = 0.7  # per degree: coefficients that fall faster call for a higher degree
+MOST_RAISED = 6  # degrees at a time
+
+
+@dataclass(frozen=True)
+class Level:
+    """A solution (C, U, n) on its space, its correction, and what they cost."""
+
+    space: Space
+    c: Tensor
+    correction: Correction
+    error: Tensor  # (U,) rms
+    size: Tensor  # (U,) rms of the solution
+    converged: bool
+    steps: int
+    loss: float
+    terms: dict[str, float]
+    system: System
+
+    @property
+    def relative(self) -> Tensor:
+        """(U,) estimated errors relative to the unknowns; those of an unknown that vanishes as they are."""
+        return self.error / torch.where(self.size > 0, self.size, 1.0)
+
+    @property
+    def worst(self) -> float:
+        """The largest relative error of an unknown."""
+        return float(self.relative.max())
+
+
+def make_system(problem: CompiledProblem, space: Space, weights: Mapping[str, float]) -> System:
+    groups = [*term_groups(problem, space, weights), *jump_groups(problem, space)]
+    return System(space, groups, len(problem.unknowns), torch.zeros(0, dtype=torch.float64))
+
+
+def first_space(problem: CompiledProblem) -> Space:
+    """One cell of moderate degree."""
+    lower, upper = (torch.tensor([ends[i] for ends in problem.intervals], dtype=torch.float64) for i in (0, 1))
+    d = len(problem.intervals)
+    return Space(uniform_cells(lower, upper, [1] * d), (START[d],) * d, table_orders(problem))
+
+
+def solve_level(
+    problem: CompiledProblem,
+    space: Space,
+    start: Tensor,
+    weights: Mapping[str, float],
+    tolerance: float,
+    floating: Sequence[str] = (),
+) -> Level:
+    """Newton's method on one space, and the correction of what it gives.
+
+    `floating` unknowns are determined up to a constant, which errors leave out.
+    """
+    system = make_system(problem, space, weights)
+    with threads_for(BLOCK_THREADS * system.columns):
+        solved = solve(system, start, problem.linear, 0.03 * tolerance, damped=True)
+    fine = enriched_space(space)
+    fine_system = make_system(problem, fine, weights)
+    with threads_for(BLOCK_THREADS * fine_system.columns):
+        correction = correct(fine_system, space.widened(solved.c, fine))
+    volume = space.cells.volume
+    constants = [u in floating for u in problem.unknowns]
+    size = norms(without_constants(solved.c, volume, constants), volume)
+    delta = without_constants(correction.delta, volume, constants)
+    # an iteration that ended early adds what it would still have moved
+    error = correction.enlargement * norms(delta, volume) + solved.last * size
+    return Level(
+        space, solved.c, replace(correction, delta=delta), error, size, solved.converged, solved.steps,
+        solved.residual**2, solved.terms, system,
+    )  # fmt: skip
+
+
+def without_constants(c: Tensor, volume: Tensor, chosen: Sequence[bool]) -> Tensor:
+    """The function (C, U, n) less its mean, for the unknowns chosen."""
+    if not any(chosen):
+        return c
+    c = c.clone()
+    mean = (c[:, :, 0] * volume[:, None]).sum(dim=0) / volume.sum()
+    c[:, :, 0] -= torch.where(torch.tensor(list(chosen)), mean, 0.0)
+    return c
+
+
+def next_space(level: Level, tolerance: float) -> Space:
+    """Where to go from a level whose error is too large."""
+    space, d = level.space, len(level.space.degrees)
+    parts = level_parts(level)  # (C, d)
+    C = space.cells.count
+    totals = parts.norm(dim=0)
+    blamed = totals >= max(0.1 * float(totals.max()), min(0.3 * tolerance, float(totals.max())))
+    rates = decay_rates(level.correction.c, level.correction.space)
+    degrees, bad = list(space.degrees), torch.zeros(C, d, dtype=torch.bool)
+    for axis in blamed.nonzero()[:, 0].tolist():
+        e = parts[:, axis]
+        rate = float(rates[e.argmax(), axis])
+        ordered = torch.sort(e**2, descending=True).values.cumsum(0)
+        few = int((ordered < 0.9 * float(ordered[-1])).sum()) + 1
+        wanted = math.log(0.3 * tolerance / max(float(totals[axis]), 1e-300)) / math.log(rate) if rate < 1 else math.inf
+        room = HIGHEST[d] - degrees[axis]
+        local = C >= 4 and few <= C / 4
+        if rate < FAST_DECAY and not local and room >= min(2, wanted):
+            degrees[axis] += min(MOST_RAISED, room, max(2, math.ceil(wanted)))
+        else:
+            bad[:, axis] = e >= max(0.1 * float(e.max()), min(0.3 * tolerance / math.sqrt(C), float(e.max())))
+            degrees[axis] = min(degrees[axis], SPLIT[d])
+    cells = space.cells.split(bad.any(dim=1), bad) if bool(bad.any()) else space.cells
+    return Space(cells, tuple(degrees), space.orders)
+
+
+def level_parts(level: Level) -> Tensor:
+    """(C, d): what every cell and axis contributes to the relative error; their squares add up to its square."""
+    unit = torch.where(level.size > 0, level.size, 1.0)[None, :, None]
+    volume = level.space.cells.volume
+    parts = torch.sqrt(
+        blame(level.correction.delta / unit, level.correction.space, level.space.degrees)
+        * (volume / volume.sum())[:, None]
+    )
+    return parts * (level.worst / max(float(parts.norm()), 1e-300))
+
+
+def carried_over(level: Level, space: Space) -> Tensor:
+    """The corrected solution of a level in the next space, where Newton's method starts."""
+    if space.cells is level.space.cells:
+        return level.correction.space.widened(level.correction.c, space)
+    zero = (0,) * len(space.degrees)
+    return space.project(lambda x: level.correction.space.values(level.correction.c, x, zero), level.c.shape[1])

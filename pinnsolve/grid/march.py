@@ -1,0 +1,163 @@
+"""Slabs in time: one least squares after another, each starting from the slab before, with the error carried along.
+
+Here is the march: which slabs are accepted, where cells are split and merged, how long the next slab is. How one slab
+is solved is in `slab`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+
+from pinnsolve.bases.cells import Cells, uniform_cells
+from pinnsolve.grid.groups import highest_orders
+from pinnsolve.grid.slab import Local, Slab, SlabSolver
+from pinnsolve.terms import CompiledProblem
+
+SAFETY = 0.3  # of the tolerance is what the next slab aims at
+SHORTEST, LONGEST = 0.2, 2.0  # factors between the lengths of slabs that follow each other
+KEEP, KEEP_STEADY = 1.25, 2.0  # a slab that could be longer by no more keeps its length, and with it a factorization
+MOST_CELLS = 4096
+SPLITS = 12  # of one slab before its length is halved
+ALIKE = 0.4  # of the error of the worst axis of a cell: what an axis must have to be halved with it
+TINY = 1e-7  # of the time: a march whose slabs become shorter has stalled
+
+
+@dataclass
+class March:
+    """What a march gives: the slabs, and how it went.
+
+    `status`: `finished`, `stopped` by its watch, `stalled` where slabs became tiny, or what `interrupt` said.
+    """
+
+    slabs: list[Slab] = field(default_factory=list)
+    rejected: int = 0
+    status: str = "finished"
+
+
+def march(
+    problem: CompiledProblem,
+    axis: int,
+    cells: Cells,
+    degrees: tuple[int, ...],
+    tolerance: float,
+    weights: Mapping[str, float],
+    length: float,
+    watch: Callable[[March, float], bool] = lambda march, time: True,
+    interrupt: Callable[[March], str | None] = lambda march: None,
+) -> March:
+    """Marches along `axis` with local errors below `tolerance`; `cells`: (C, d - 1) boxes in space to begin with.
+
+    `interrupt(march)` is asked before every slab, and ends the march with the status it answers; `watch(march, time)`
+    after every slab, and stops the march by answering False.
+    """
+    low, high = problem.intervals[axis]
+    time, result, splits = low, March(), 0
+    solver = SlabSolver(problem, axis, degrees, weights)
+    cells = solver.resolving_start(cells, tolerance)
+    while time < high - 1e-12 * (high - low):
+        status = interrupt(result)
+        if status is None and length < TINY * (high - low):
+            status = "stalled"
+        if status is not None:
+            result.status = status
+            return result
+        remaining = high - time
+        dt = remaining / math.ceil(remaining / length * (1 - 1e-9))
+        before = result.slabs[-1] if result.slabs else None
+        slab, local = solver.attempt(cells, time, dt, before, tolerance)
+        if slab is None:  # Newton's method did not converge
+            result.rejected += 1
+            length = 0.5 * dt
+            continue
+        plan = _Plan(local, tolerance, degrees, axis, dt)
+        if local.total > tolerance:
+            result.rejected += 1
+            splits += 1
+            split = bool(plan.marked.any()) and cells.count < MOST_CELLS and splits <= SPLITS
+            length = dt if split and not plan.too_long else dt * min(plan.factor, 0.7)
+            cells = cells.split(plan.marked, plan.bad) if split else cells
+            continue
+        splits = 0
+        result.slabs.append(slab)
+        time += dt
+        if not watch(result, time):
+            result.status = "stopped"
+            return result
+        wish = dt * plan.factor
+        length = dt if dt <= wish <= (KEEP_STEADY if solver.steady else KEEP) * dt else wish
+        cells = _adapted(cells, plan, solver.steady)
+    return result
+
+
+class _Plan:
+    """What the local error of a slab says: which cells to split along which axes, and how the length should change."""
+
+    def __init__(self, local: Local, tolerance: float, degrees: tuple[int, ...], axis: int, dt: float):
+        self.space_degrees = [p for a, p in enumerate(degrees) if a != axis]
+        self.parts = local.in_space
+        self.share = tolerance / math.sqrt(max(len(local.in_space), 1))  # of a cell
+        factor = (SAFETY * tolerance / max(local.in_time, 1e-300)) ** (1.0 / (degrees[axis] + 1))
+        self.factor = min(max(factor, SHORTEST), LONGEST)
+        # while space is far too coarse, what the correction says of time means little
+        self.too_long = local.in_time > max(0.5 * tolerance, 0.1 * float(local.in_space.norm()))
+        if not self.space_degrees:
+            self.bad = torch.zeros(1, 0, dtype=torch.bool)
+            self.marked = torch.zeros(1, dtype=torch.bool)
+            return
+        bad = self.parts > (0.3 if local.total > tolerance else 0.7) * self.share
+        self.bad = bad & (self.parts > ALIKE * self.parts.amax(dim=1, keepdim=True))  # axes that are not to blame stay
+        self.marked = self.bad.any(dim=1)
+
+
+def _adapted(cells: Cells, plan: _Plan, steady: bool) -> Cells:
+    """The cells of the next slab: some split, or pairs merged whose error would stay far below their share.
+
+    Where the operator does not change in time, merging a few cells does not pay for a new factorization.
+    """
+    if bool(plan.marked.any()):
+        return cells.split(plan.marked, plan.bad)
+    low, high = cells.box
+    pairs, taken = [], set()
+    for a, p in enumerate(plan.space_degrees):
+        growth = 2.0 ** (p + 1)
+        for i, j in cells.siblings(a, (float(low[a]), float(high[a]))):
+            small = float(torch.maximum(plan.parts[i, a], plan.parts[j, a])) * growth < 0.1 * plan.share
+            if small and i not in taken and j not in taken:
+                pairs.append((i, j))
+                taken |= {i, j}
+    return cells if steady and len(pairs) < 0.25 * cells.count else cells.merged(pairs)
+
+
+def can_march(problem: CompiledProblem) -> int | None:
+    """The axis of time along which slabs follow each other, or None.
+
+    They do where every unknown that evolves is given at the start, and nothing is held at later times alone.
+    """
+    if problem.time is None:
+        return None
+    axis = problem.coordinates.index(problem.time)
+    evolving = [order[axis] for order in highest_orders(problem)]
+    low = problem.intervals[axis][0]
+    starts = False
+    if not any(evolving):
+        return None
+    for term in problem.terms:
+        for piece in term.region.pieces:
+            held = dict(piece.fixed).get(axis)
+            if held is not None:
+                if piece.partner is not None or abs(held - low) > 1e-12 * max(1.0, abs(low)):
+                    return None
+                starts = True
+    return axis if starts else None
+
+
+def space_cells(problem: CompiledProblem, axis: int, count: int) -> Cells:
+    """Equal cells in space, `count` per axis."""
+    others = [interval for a, interval in enumerate(problem.intervals) if a != axis]
+    lower = torch.tensor([low for low, _ in others], dtype=torch.float64)
+    upper = torch.tensor([high for _, high in others], dtype=torch.float64)
+    return uniform_cells(lower, upper, [count] * len(others))

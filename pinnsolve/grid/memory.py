@@ -1,0 +1,32 @@
+"""What a least squares on cells will take, before it is taken."""
+
+from __future__ import annotations
+
+from pinnsolve.grid.system import System
+
+NUMBER = 8  # bytes
+COPIES = 3  # of the blocks: as they are summed, scaled, and while fronts are put together
+
+
+def bytes_needed(system: System) -> float:
+    """Rows, blocks and factors of a system, as if no two cells were alike."""
+    n = system.columns
+    rows = sum(_rows(group) for group in system.groups)
+    blocks = COPIES * (system.space.cells.count + len(system.pairs)) * n**2
+    factors = sum(len(f.own) * (len(f.own) + len(f.border)) for f in system.tree) * n**2
+    largest = max((len(f.own) + len(f.border)) ** 2 for f in system.tree) * n**2
+    return NUMBER * (rows * n + blocks + factors + 2 * largest)
+
+
+def operations(system: System) -> float:
+    """Multiplications of one factorization."""
+    n = system.columns
+    products = sum(_rows(group) for group in system.groups) * n**2 / 2
+    eliminations = sum(
+        len(f.own) ** 3 / 6 + len(f.own) ** 2 * len(f.border) / 2 + len(f.own) * len(f.border) ** 2 for f in system.tree
+    )
+    return products + eliminations * n**3
+
+
+def _rows(group) -> int:
+    return group.row_count * len(group.cells_of_sides)

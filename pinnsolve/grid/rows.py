@@ -1,0 +1,257 @@
+"""Terms, cells, degrees -> groups of rows: the K-term loss on a partition, every group over few cells at a time.
+
+A group is one term (or the continuity of one unknown, or what a slab hands to the next) on the cells where it holds,
+with equally many points per cell, so that all its rows are one batched product. On every row stands the unit of the
+unknown: a residual is multiplied by 1/max_f |c_f| (2/h)^alpha over the features f of its linearization, which is the
+mesh-dependent weighting of least-squares methods (Aziz, Kellogg & Stephens, Numer. Math. 46 (1985) 275-310; Bochev &
+Gunzburger, SIAM Review 40 (1998) 789-837), and by the root of the cell's share of the volume over its points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from pinnsolve.assembly import State, TermRows
+from pinnsolve.bases.legendre import ReferenceTables
+from pinnsolve.bases.space import Space, chain_factors
+from pinnsolve.geometry.sampling import Points
+from pinnsolve.terms import CompiledProblem, Feature, MultiIndex, Term
+
+
+@dataclass
+class Side:
+    """One cell of every member of a group: which (G,), and the reference tables at its points."""
+
+    cells: Tensor
+    tables: ReferenceTables
+
+    def feature(self, space: Space, alpha: MultiIndex) -> Tensor:
+        """(G, m, n), or (1, m, n) where all cells are alike up to `chain_factors`."""
+        return self.tables.table(alpha)
+
+    def values(self, space: Space, c: Tensor, alpha: MultiIndex, unknown: int) -> Tensor:
+        """(G, m) of a derivative of one unknown."""
+        table = self.tables.table(alpha)
+        mine = c[self.cells, unknown]  # (G, n)
+        values = mine @ table[0].T if table.shape[0] == 1 else torch.einsum("gmn,gn->gm", table, mine)
+        return values * chain_factors(space.cells, self.cells, alpha)[:, None]
+
+
+@dataclass
+class Rows:
+    """The rows of a group at a state: residuals `r` (G, M) and, per side, the cells (G,) and `A` (G, M, U n).
+
+    `A` is (1, M, U n) where it is the same for all members.
+    """
+
+    name: str
+    r: Tensor
+    sides: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+
+
+class TermGroup:
+    """One term on the cells where it holds; `weight` is the file's epsilon_k."""
+
+    def __init__(self, term: Term, problem: CompiledProblem, space: Space, sides: Sequence[Side], points: Points,
+                 share: Tensor, keep: Tensor | None, weight: float):  # fmt: skip
+        self.name, self.problem, self.space, self.sides = term.name, problem, space, sides
+        self.share, self.keep, self.weight = share, keep, weight
+        self.members = sides[0].cells.shape[0]
+        self._rows = TermRows(term, points, problem, 1.0)
+        self.cells_of_sides = [side.cells for side in sides]
+        self.row_count = points.count * len(term.residuals)
+        self.points = points.count if keep is None else int(keep.sum())
+        self.scales: list[Tensor] | None = None  # per residual (G, 1); see `rescale`
+
+    def rows(self, c: Tensor, parameters: Tensor, with_matrix: bool = True) -> Rows:
+        values = {
+            f: self.sides[f.side].values(self.space, c, f.alpha, self.problem.unknowns.index(f.unknown)).reshape(-1)
+            for f in self._rows.features
+        }
+        residuals, linearizations = self._rows.linearized(values, State(c[0, :, :1], parameters))
+        G = self.members
+        # per residual, a coefficient (G, m) or number per feature
+        coefficients = [
+            {f: v.reshape(G, -1) if isinstance(v, Tensor) and v.ndim else float(v) for f, v in item.items()}
+            for item in linearizations
+        ]
+        if self.scales is None:
+            self.rescale(coefficients)
+        scales = [scale * self._share(residuals.shape[1] // G) for scale in self.scales]
+        r = [self._kept(residual.reshape(G, -1)) * scale for residual, scale in zip(residuals, scales, strict=True)]
+        rows = Rows(self.name, torch.cat(r, dim=1))
+        if with_matrix:
+            rows.sides = [
+                (side.cells, self._matrix(i, side, coefficients, scales)) for i, side in enumerate(self.sides)
+            ]
+        return rows
+
+    def rescale(self, coefficients: list[Mapping[Feature, Tensor | float]]) -> None:
+        """Fix the scale of every residual from its linearization; see the head of this module."""
+        self.scales = []
+        for item in coefficients:
+            largest = self.share.new_zeros(self.members)
+            for f, value in item.items():
+                if not isinstance(f, Feature):
+                    continue
+                size = value.abs().nan_to_num().amax(dim=1) if isinstance(value, Tensor) else abs(value)
+                cells = self.sides[f.side].cells
+                largest = torch.maximum(largest, size * chain_factors(self.space.cells, cells, f.alpha))
+            self.scales.append(torch.where(largest > 0, 1.0 / largest, 1.0)[:, None])
+
+    def _share(self, points: int) -> Tensor:
+        return torch.sqrt(self.weight * self.share / points)[:, None]
+
+    def _kept(self, values: Tensor) -> Tensor:
+        return values if self.keep is None else torch.where(self.keep, values, 0.0)
+
+    def _matrix(self, number: int, side: Side, coefficients, scales) -> Tensor:
+        """(G or 1, M, U n): the rows of all residuals, one after another, on one side's cells."""
+        n, m = self.space.functions, self._rows.points.count // self.members
+        factors = [
+            {
+                f: self._factor(value, chain_factors(self.space.cells, side.cells, f.alpha)[:, None] * scale)
+                for f, value in item.items()
+                if isinstance(f, Feature) and f.side == number
+            }
+            for item, scale in zip(coefficients, scales, strict=True)
+        ]
+        tables = {f: side.feature(self.space, f.alpha) for item in factors for f in item}
+        if all(alike(v) for item in factors for v in item.values()) and all(t.shape[0] == 1 for t in tables.values()):
+            factors = [{f: v[:1] for f, v in item.items()} for item in factors]
+            G = 1
+        else:
+            G = self.members
+        parts = []
+        for item in factors:
+            columns = []
+            for unknown in self.problem.unknowns:
+                block = None
+                for f, value in item.items():
+                    if f.unknown != unknown:
+                        continue
+                    table = tables[f]
+                    block = value[:, :, None] * table if block is None else block.addcmul_(value[:, :, None], table)
+                if block is None:
+                    block = self.share.new_zeros(G, m, n)
+                elif block.shape[0] != G:
+                    block = block.expand(G, m, n)
+                columns.append(block)
+            parts.append(torch.cat(columns, dim=2) if len(columns) > 1 else columns[0])
+        return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
+
+    def _factor(self, value: Tensor | float, factor: Tensor) -> Tensor:
+        """(G, m) or (G, 1): a feature's coefficient times what its table is multiplied by, where the term holds."""
+        product = value * factor
+        if self.keep is None:
+            return product
+        return self._kept(product.expand(self.keep.shape))
+
+
+def alike(factor: Tensor) -> bool:
+    """Whether the rows (G, m) are equal up to rounding."""
+    return bool(((factor - factor[:1]).abs() <= 1e-12 * factor[:1].abs()).all())
+
+
+class JumpGroup:
+    """Continuity of the unknowns across faces normal to one axis: derivatives below the order of the equations.
+
+    The k-th derivative is scaled by (h/2)^k, as the prototype's (h/p)^k up to a constant.
+    """
+
+    def __init__(self, name: str, space: Space, axis: int, below: Side, above: Side, orders: Sequence[int],
+                 share: Tensor, start: Callable | None = None):  # fmt: skip
+        self.name, self.space, self.axis, self.sides, self.orders = name, space, axis, (below, above), orders
+        self.members, self.share = below.cells.shape[0], share
+        h = space.cells.size[:, axis]
+        self.h = torch.minimum(h[below.cells], h[above.cells])
+        self.cells_of_sides = [below.cells, above.cells]
+        self.row_count = self.members * sum(orders) * below.tables.points
+        self._A: list[tuple[Tensor, Tensor]] | None = None
+
+    def _alpha(self, k: int) -> MultiIndex:
+        return tuple(k if a == self.axis else 0 for a in range(self.space.cells.dimension))
+
+    def rows(self, c: Tensor, parameters: Tensor, with_matrix: bool = True) -> Rows:
+        parts = []
+        for unknown, order in enumerate(self.orders):
+            for k in range(order):
+                one, two = (side.values(self.space, c, self._alpha(k), unknown) for side in self.sides)
+                parts.append((one - two) * self._scale(k, one.shape[1]))
+        rows = Rows(self.name, torch.cat(parts, dim=1))
+        if with_matrix:
+            rows.sides = self._matrices()
+        return rows
+
+    def _scale(self, k: int, points: int) -> Tensor:
+        return ((0.5 * self.h) ** k * torch.sqrt(self.share / points))[:, None]
+
+    def _matrices(self) -> list[tuple[Tensor, Tensor]]:
+        if self._A is None:
+            self._A = []
+            n, U = self.space.functions, len(self.orders)
+            shared = alike(torch.stack([self.h, self.share], dim=1))
+            for side in self.sides:
+                shared &= alike(self.space.cells.size[side.cells]) and side.tables.shared
+            chosen = slice(0, 1) if shared else slice(None)
+            for side, sign in zip(self.sides, (1.0, -1.0), strict=True):
+                parts = []
+                for unknown, order in enumerate(self.orders):
+                    for k in range(order):
+                        table = side.feature(self.space, self._alpha(k))
+                        factor = chain_factors(self.space.cells, side.cells, self._alpha(k))[:, None]
+                        factor = (sign * factor * self._scale(k, table.shape[1]))[chosen]
+                        block = table.new_zeros(len(factor), table.shape[1], U * n)
+                        block[:, :, unknown * n : (unknown + 1) * n] = factor[:, :, None] * table
+                        parts.append(block)
+                self._A.append((side.cells, torch.cat(parts, dim=1)))
+        return self._A
+
+
+class StartGroup:
+    """What a slab takes over from the one before: values, and time derivatives below the order in time, at its start.
+
+    `before(x (N, d), alpha) -> (unknowns, N)` is the solution so far, asked for at the start of this slab.
+    """
+
+    def __init__(self, space: Space, axis: int, side: Side, points: Tensor, orders: Sequence[int], share: Tensor):
+        self.name, self.space, self.axis, self.side, self.orders = "start of slab", space, axis, side, orders
+        self.members, self.share = side.cells.shape[0], share
+        self.x = space.cells.physical(points, side.cells)  # (G, m, d)
+        self.h = space.cells.size[side.cells, axis]
+        self.target: dict[int, Tensor] = {}
+        self.cells_of_sides = [side.cells]
+        self.row_count = self.members * sum(orders) * side.tables.points
+        self._A: list[tuple[Tensor, Tensor]] | None = None
+
+    def _alpha(self, k: int) -> MultiIndex:
+        return tuple(k if a == self.axis else 0 for a in range(self.space.cells.dimension))
+
+    def aim(self, before: Callable[[Tensor, MultiIndex], Tensor]) -> None:
+        flat = self.x.flatten(0, 1)
+        for k in range(max(self.orders)):
+            self.target[k] = before(flat, self._alpha(k)).reshape(-1, *self.x.shape[:2])
+
+    def rows(self, c: Tensor, parameters: Tensor, with_matrix: bool = True) -> Rows:
+        r, A = [], []
+        n, U = self.space.functions, len(self.orders)
+        for unknown, order in enumerate(self.orders):
+            for k in range(order):
+                values = self.side.values(self.space, c, self._alpha(k), unknown)
+                scale = ((0.5 * self.h) ** k * torch.sqrt(self.share / values.shape[1]))[:, None]
+                r.append((values - self.target[k][unknown]) * scale)
+                if with_matrix and self._A is None:
+                    table = self.side.feature(self.space, self._alpha(k))
+                    factor = chain_factors(self.space.cells, self.side.cells, self._alpha(k))[:, None]
+                    block = table.new_zeros(self.members, table.shape[1], U * n)
+                    block[:, :, unknown * n : (unknown + 1) * n] = (factor * scale)[:, :, None] * table
+                    A.append(block)
+        rows = Rows(self.name, torch.cat(r, dim=1))
+        if with_matrix:
+            self._A = self._A or [(self.side.cells, torch.cat(A, dim=1))]
+            rows.sides = self._A
+        return rows

@@ -1,0 +1,230 @@
+"""One slab in time: its least squares, its correction, and what the error of the slab alone is.
+
+The correction (see `correction`) is solved with one factorization for two starts: from the corrected solution before,
+which carries the error through time and gives the estimate; and from the solution before, which leaves the error of
+this slab alone. Where the operator does not change in time, slabs of equal length and cells share factorizations.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from pinnsolve.bases.cells import Cells
+from pinnsolve.bases.legendre import exponents
+from pinnsolve.bases.space import Space
+from pinnsolve.grid.correction import EXTRA_DEGREES, Correction, blame, correct, enriched_space
+from pinnsolve.grid.groups import highest_orders, jump_groups, start_group, table_orders, term_groups
+from pinnsolve.grid.rows import StartGroup
+from pinnsolve.grid.system import BLOCK_THREADS, System, norms, points_of, solve, weights_of
+from pinnsolve.terms import CompiledProblem
+from pinnsolve.threads import threads_for
+
+START_SPLITS = 12  # how often cells are halved so that they hold the conditions at the start
+MOST_START_CELLS = 1024
+
+
+@dataclass(frozen=True)
+class Slab:
+    """One slab: the solution c (C, U, n) on its space, and the corrected one, w on `fine`."""
+
+    space: Space
+    c: Tensor
+    fine: Space
+    w: Tensor
+    error: Tensor  # (U,) rms of the carried correction
+    size: Tensor  # (U,) rms of the solution
+    left: float
+    loss: float
+    terms: dict[str, float]
+    points: dict[str, int]
+    weights: dict[str, float]
+
+    def length(self, axis: int) -> float:
+        return float(self.space.cells.size[0, axis])
+
+
+@dataclass(frozen=True)
+class Local:
+    """The error of a slab alone, relative to the solution so far: all of it, what time is to blame for, and (C, d - 1)
+    what every cell and axis of space is."""
+
+    total: float
+    in_time: float
+    in_space: Tensor
+
+
+class SlabSolver:
+    """Builds and solves slabs; keeps systems whose operator does not change."""
+
+    def __init__(self, problem: CompiledProblem, axis: int, degrees: tuple[int, ...], weights):
+        self.problem, self.axis, self.degrees, self.weights = problem, axis, degrees, weights
+        self.orders = table_orders(problem)
+        self.unknowns = len(problem.unknowns)
+        self.evolving = [order[axis] for order in highest_orders(problem)]
+        self.steady = problem.linear and not _depends_on(problem, axis)
+        self.size: Tensor | None = None  # (U,) largest rms so far
+        self._known: dict = {}
+
+    def attempt(
+        self, cells: Cells, time: float, dt: float, before: Slab | None, tolerance: float
+    ) -> tuple[Slab, Local] | tuple[None, None]:
+        """The slab from `time` on, `dt` long, on cells in space; (None, None) where Newton's method fails."""
+        space = Space(_extruded(cells, self.axis, time, time + dt), self.degrees, self.orders)
+        system, start = self._system(space, before)
+        zero = torch.zeros(space.cells.count, self.unknowns, space.functions, dtype=torch.float64)
+        guess = zero if before is None else self._guess(space, start, before)
+        key = self._key(space, before is None)
+        with threads_for(BLOCK_THREADS * system.columns):
+            solved = solve(system, guess, self.problem.linear, 0.03 * tolerance, self._known.get((key, "coarse")))
+        if not solved.converged:
+            return None, None
+        fine = enriched_space(space, self.axis)
+        fine_system, fine_start = self._system(fine, before)
+        with threads_for(BLOCK_THREADS * fine_system.columns):
+            known = self._known.get((key, "fine"))
+            corrected = correct(fine_system, space.widened(solved.c, fine), known)
+            own = corrected.delta
+            if before is not None:
+                own = own - self._carried(fine_system, fine_start, corrected, before)
+        if self.steady:
+            self._known = {
+                (key, "coarse"): (solved.factor, solved.matrices),
+                (key, "fine"): (corrected.factor, corrected.matrices),
+            }
+        size = norms(solved.c, space.cells.volume)
+        self.size = size if self.size is None else torch.maximum(self.size, size)
+        slab = Slab(
+            space, solved.c, fine, corrected.c, corrected.error(), size, corrected.left, solved.residual**2,
+            solved.terms, points_of(system), weights_of(system),
+        )  # fmt: skip
+        return slab, self._local(own, corrected, space)
+
+    def _local(self, own: Tensor, corrected: Correction, space: Space) -> Local:
+        volume = space.cells.volume
+        scaled = corrected.enlargement * own / torch.where(self.size > 0, self.size, 1.0)[:, None]
+        total = float(norms(scaled, volume).max())
+        parts = torch.sqrt(blame(scaled, corrected.space, self.degrees) * (volume / volume.sum())[:, None])  # (C, d)
+        # what the correction does in the old degrees follows from what it lacks in the new ones
+        parts *= total / max(float(parts.norm()), 1e-300)
+        others = [a for a in range(space.cells.dimension) if a != self.axis]
+        return Local(total, float(parts[:, self.axis].norm()), parts[:, others])
+
+    def resolving_start(self, cells: Cells, tolerance: float) -> Cells:
+        """Cells on which polynomials in space hold the conditions at the start alone."""
+        low, high = self.problem.intervals[self.axis]
+        if cells.dimension == 0:
+            return cells
+        held = [t for t in self.problem.terms if any(dict(p.fixed).get(self.axis) == low for p in t.region.pieces)]
+        in_time = max(t_alpha[self.axis] for term in held for t_alpha in [f.alpha for f in term.features])
+        degrees = tuple(in_time if a == self.axis else p for a, p in enumerate(self.degrees))
+        start = replace(self.problem, terms=tuple(held))
+        U = self.unknowns
+        for _ in range(START_SPLITS):
+            space = Space(_extruded(cells, self.axis, low, low + (high - low)), degrees, self.orders)
+            fine = Space(
+                space.cells, tuple(p + EXTRA_DEGREES * (a != self.axis) for a, p in enumerate(degrees)), self.orders
+            )
+            zero = torch.zeros(space.cells.count, U, space.functions, dtype=torch.float64)
+            none = torch.zeros(0, dtype=torch.float64)
+            c = solve(System(space, term_groups(start, space, self.weights), U, none), zero, start.linear, 1e-12).c
+            correction = correct(System(fine, term_groups(start, fine, self.weights), U, none), space.widened(c, fine))
+            volume = space.cells.volume
+            unit = norms(correction.c, volume).clamp_min(1e-300)[None, :, None]
+            parts = torch.sqrt(blame(correction.delta / unit, fine, degrees) * (volume / volume.sum())[:, None])
+            in_space = parts[:, [a for a in range(len(degrees)) if a != self.axis]]
+            bad = in_space > 0.3 * tolerance / math.sqrt(cells.count)
+            bad &= in_space > 0.4 * in_space.amax(dim=1, keepdim=True)
+            if not bool(bad.any()) or cells.count >= MOST_START_CELLS:
+                break
+            cells = cells.split(bad.any(dim=1), bad)
+        return cells
+
+    def _system(self, space: Space, before: Slab | None) -> tuple[System, StartGroup | None]:
+        """The least squares on a space, which starts from the corrected slab before on enriched ones."""
+        groups = [*term_groups(self.problem, space, self.weights), *jump_groups(self.problem, space)]
+        start = None
+        if before is not None:
+            start = start_group(self.problem, space, self.axis)
+            enriched = space.degrees != self.degrees
+            there, function = (before.fine, before.w) if enriched else (before.space, before.c)
+            start.aim(lambda x, alpha: there.values(function, x, alpha))
+            groups.append(start)
+        return System(space, groups, self.unknowns, torch.zeros(0, dtype=torch.float64)), start
+
+    def _key(self, space: Space, first: bool):
+        if not self.steady:
+            return object()
+        size = space.cells.size
+        others = [a for a in range(size.shape[1]) if a != self.axis]
+        return (
+            first,
+            round(float(size[0, self.axis]), 12),
+            tuple(space.cells.lower[:, others].reshape(-1).round(decimals=12).tolist()),
+        )
+
+    def _guess(self, space: Space, start: StartGroup, before: Slab) -> Tensor:
+        """u(t0) + (t - t0) u_t(t0), cell by cell."""
+        axis, d = self.axis, space.cells.dimension
+        k = exponents(space.degrees)
+        constant, linear = k[:, axis] == 0, k[:, axis] == 1
+        table = start.side.tables.table((0,) * d)[0]  # (m, n) at the start, where P~_k in time are (-1)^k sqrt(2k + 1)
+        inverse = torch.linalg.pinv(table[:, constant])
+        x = start.x.flatten(0, 1)
+        C, U, half = space.cells.count, self.unknowns, 0.5 * float(space.cells.size[0, axis])
+        c = table.new_zeros(C, U, len(k))
+
+        def projected(alpha) -> Tensor:
+            values = before.fine.values(before.w, x, alpha).reshape(U, C, -1)
+            return (values @ inverse.T).permute(1, 0, 2)
+
+        c[..., constant] = projected((0,) * d)
+        if space.orders[axis] and bool(linear.any()):
+            rate = half * projected(tuple(int(a == axis) for a in range(d)))
+            c[..., constant] += rate
+            # the functions linear in time are fewer: those of the constant ones that they share
+            held = _positions(k[constant], k[linear], axis)
+            c[..., linear] = rate[..., held] / math.sqrt(3.0)
+        return c
+
+    def _carried(self, system: System, start: StartGroup, corrected, before: Slab) -> Tensor:
+        """The part of the correction that comes from the error of the slab before: what its start alone moves."""
+        rows = start.rows(corrected.c, system.parameters, with_matrix=True)
+        target = dict(start.target)
+        start.aim(lambda x, alpha: before.space.values(before.c, x, alpha))
+        other = start.rows(corrected.c, system.parameters, with_matrix=False)
+        start.target = target
+        difference = type(rows)(rows.name, other.r - rows.r, rows.sides)
+        g = system.gradient([difference], [rows])
+        return corrected.factor.solve(g).reshape(corrected.delta.shape)
+
+
+def _positions(all_exponents: Tensor, wanted: Tensor, axis: int) -> Tensor:
+    """Where the exponents `wanted` (k, d) stand among all (n, d), whatever the power of the axis."""
+    others = [a for a in range(wanted.shape[1]) if a != axis]
+    index = {tuple(row): i for i, row in enumerate(all_exponents[:, others].tolist())}
+    return torch.tensor([index[tuple(row)] for row in wanted[:, others].tolist()])
+
+
+def _extruded(cells: Cells, axis: int, low: float, high: float) -> Cells:
+    """Cells in space times an interval of time, the time being coordinate `axis`."""
+
+    def with_time(corner: Tensor, value: float) -> Tensor:
+        column = torch.full((corner.shape[0], 1), value, dtype=corner.dtype)
+        return torch.cat([corner[:, :axis], column, corner[:, axis:]], dim=1)
+
+    return Cells(with_time(cells.lower, low), with_time(cells.upper, high))
+
+
+def _depends_on(problem: CompiledProblem, axis: int) -> bool:
+    """Whether any linearization holds the coordinate."""
+    name = problem.coordinates[axis]
+    return any(
+        name in {s.name for s in expression.free_symbols}
+        for term in problem.terms
+        for linearization in term.linearizations
+        for _, expression in linearization.features
+    )

@@ -1,0 +1,285 @@
+"""The path of `auto` where it can go: polynomials on cells, refined until the estimated error meets the tolerance.
+
+Problems that evolve march in slabs (`march`), the others are refined as a whole (`levels`). Either way what comes back
+is the solution whose error was estimated, not the correction that estimated it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from pinnsolve import defaults
+from pinnsolve.assembly import State
+from pinnsolve.bases.cells import Cells
+from pinnsolve.bases.pou_cells import PouCells
+from pinnsolve.bases.space import Space
+from pinnsolve.estimate import Approximation, Estimate
+from pinnsolve.grid.correction import enriched_space
+from pinnsolve.grid.levels import Level, carried_over, first_space, make_system, next_space, solve_level
+from pinnsolve.grid.march import March, can_march, march, space_cells
+from pinnsolve.grid.memory import bytes_needed, operations
+from pinnsolve.grid.system import points_of, weights_of
+from pinnsolve.solvers.base import INTERRUPTED
+from pinnsolve.solvers.newton import memory_available
+from pinnsolve.strategies import Result, Work
+from pinnsolve.terms import CompiledProblem
+from pinnsolve.threads import threads_for
+
+MOST_LEVELS, MOST_MARCHES = 30, 6
+MOST_OPERATIONS = 2e12  # of a factorization that is worth it without a time limit (minutes)
+LOCAL = 0.3  # of the tolerance is what a slab's own error may reach at first
+FIRST_SLAB = 0.2  # of the time
+FIRST_CELLS = {2: 2, 3: 1, 4: 1}  # per axis of space; more where the conditions at the start need them
+
+
+def why_not(problem: CompiledProblem) -> str | None:
+    """What keeps a problem from this path, in words, or None."""
+    if len(problem.coordinates) > 4:
+        return f"{len(problem.coordinates)} coordinates are too many for a grid of cells"
+    if any(f.operator is not None for term in problem.terms for f in term.features):
+        return "a custom operator takes functions of the whole domain"
+    if any(term.data_file is not None for term in problem.terms):
+        return "measurements are met by functions of the whole domain"
+    if problem.unknown_parameters:
+        return "parameters are unknown"
+    if not any(term.kind == "equation" for term in problem.terms):
+        return "there is no equation"
+    return None
+
+
+def on_cells(work: Work, tolerance: float, refinements: int | None) -> Result | None:
+    """The result of the path on cells; None where nothing was computed (no memory for the first level)."""
+    weights = work.weights_at(defaults.widths(work.dimension)[0]) or {}
+    axis = can_march(work.problem)
+    with torch.no_grad(), threads_for(1):
+        if axis is not None:
+            result = _marches(work, axis, tolerance, weights, refinements)
+            if result is not None and (result.status != "stalled"):
+                return result
+        return _levels(work, tolerance, weights, refinements)
+
+
+# -- whole problems -----------------------------------------------------------------------------------------------
+
+
+def _levels(work: Work, tolerance: float, weights: Mapping[str, float], refinements: int | None) -> Result | None:
+    problem = work.problem
+    space = first_space(problem)
+    c = torch.zeros(1, len(problem.unknowns), space.functions, dtype=torch.float64)
+    best: Result | None = None
+    estimates: list[float] = []
+    most = MOST_LEVELS if refinements is None else refinements + 1
+    for number in range(most):
+        refusal = _refusal(work, problem, enriched_space(space), weights)
+        if refusal is not None:
+            return best and replace(best, message=refusal)
+        try:
+            level = solve_level(problem, space, c, weights, tolerance, work.floating)
+        except ArithmeticError as error:
+            return best and replace(best, message=f"{error}; the best answer before is kept")
+        result = _level_result(work, level, weights)
+        if best is None or result.estimate.worst <= best.estimate.worst:
+            best = work.best = result
+        _record(work, f"level {number}: {space.cells.count} cells", number, level.loss, level.terms)
+        estimates.append(level.worst)
+        if best.estimate.worst <= tolerance:
+            break
+        if work.clock.expired():
+            return replace(best, status="time_limit", message=work.clock.message())
+        if _slow(estimates, level, tolerance):
+            return replace(best, message="the error falls too slowly from level to level to meet the tolerance")
+        space = next_space(level, tolerance)
+        c = carried_over(level, space)
+    return best
+
+
+def _slow(estimates: list[float], level: Level, tolerance: float) -> bool:
+    """Whether the estimates would need very many levels more, once levels have become large."""
+    if len(estimates) < 6 or level.correction.delta.numel() < 20_000:
+        return False
+    rate = (estimates[-1] / estimates[-5]) ** 0.25
+    return rate >= 1 or math.log(tolerance / estimates[-1]) / math.log(rate) > 12
+
+
+def _refusal(work: Work, problem: CompiledProblem, space: Space, weights) -> str | None:
+    """A sentence where the next least squares would take more memory than there is, or unreasonably long."""
+    system = make_system(problem, space, weights)
+    available = memory_available() if work.memory_gb is None else work.memory_gb * 1e9
+    needed = bytes_needed(system)
+    if needed > available:
+        return (
+            f"the next refinement, {system.coefficients} coefficients, needs {needed / 1e9:.2g} GB, and "
+            f"{available / 1e9:.2g} GB may be taken; raise limits.memory_gb or the tolerance"
+        )
+    if operations(system) > MOST_OPERATIONS and work.clock.limit is None:
+        return (
+            f"the next refinement, {system.coefficients} coefficients, would take very long; "
+            "set limits.seconds to let it go on, or raise the tolerance"
+        )
+    return None
+
+
+def _level_result(work: Work, level: Level, weights) -> Result:
+    basis = PouCells(level.space.cells, level.space.degrees, work.lower, work.upper)
+    c = level.c.transpose(0, 1).reshape(len(work.problem.unknowns), -1)
+    relative = dict(zip(work.problem.unknowns, level.relative.tolist(), strict=True))
+    message = "" if level.converged else "Newton's method did not converge on the last cells"
+    return Result(
+        Approximation(basis, State(c, torch.zeros(0, dtype=c.dtype))),
+        None,
+        Estimate(relative, {}, level.correction.left),
+        "finished",
+        message,
+        "least_squares",
+        points_of(level.system),
+        weights_of(level.system),
+    )
+
+
+def _record(work: Work, phase: str, step: int, loss: float, terms: Mapping[str, float], **more) -> None:
+    entry = {"step": step, "seconds": work.clock.seconds(), "phase": phase, "loss": loss, "terms": dict(terms), **more}
+    work.history.append(entry)
+    if work.progress is not None:
+        work.progress(entry)
+
+
+# -- slabs --------------------------------------------------------------------------------------------------------
+
+
+def degrees_for(local: float, dimension: int, axis: int) -> tuple[int, ...]:
+    """Degrees of slabs with local errors of that size: more digits, more degrees; fewer in more dimensions."""
+    digits = -math.log10(local)
+    if dimension == 1:
+        return (min(max(round(4 + digits), 8), 20),)
+    space = {2: 4.5 + digits, 3: 3.0 + 0.9 * digits, 4: 2.0 + 0.7 * digits}[dimension]
+    in_space = min(max(round(space), 6), {2: 16, 3: 12, 4: 8}[dimension])
+    in_time = max(3, round({2: 0.6, 3: 0.55, 4: 0.5}[dimension] * in_space))
+    return tuple(in_time if a == axis else in_space for a in range(dimension))
+
+
+def _marches(work: Work, axis: int, tolerance: float, weights, refinements: int | None) -> Result | None:
+    problem = work.problem
+    low, high = problem.intervals[axis]
+    length = FIRST_SLAB * (high - low)
+    cells = space_cells(problem, axis, FIRST_CELLS.get(work.dimension, 1))
+    local, best = LOCAL * tolerance, None
+    most = MOST_MARCHES if refinements is None else refinements + 1
+    for number in range(most):
+        degrees = degrees_for(local, work.dimension, axis)
+        watch = _Watch(work, axis, tolerance, number, last=number == most - 1)
+        try:
+            found = march(problem, axis, cells, degrees, local, weights, length, watch, watch.before)
+        except KeyboardInterrupt:
+            found = watch.march
+            if found is None or not found.slabs:
+                if best is None:
+                    raise
+                return replace(best, status="interrupted", message=INTERRUPTED)
+            found.status = "interrupted"
+        except ArithmeticError:
+            return best
+        if found.slabs:
+            result = _march_result(work, axis, degrees, found)
+            if best is None or (result.estimate is not None and result.estimate.worst <= best.estimate.worst):
+                best = work.best = result
+        if found.status in ("interrupted", "time_limit") and best is not None:
+            message = INTERRUPTED if found.status == "interrupted" else work.clock.message()
+            return replace(best, status=found.status, message=f"{message}{_until(found, axis, high)}")
+        if found.status == "stalled":
+            return best and replace(best, status="stalled")
+        if found.status == "finished" and best.estimate.worst <= tolerance:
+            return best
+        error = watch.error(found)
+        local *= min(max(0.3 * tolerance / error, 1e-4), 0.3)
+        length = found.slabs[0].length(axis) if found.slabs else length
+    return best
+
+
+def _until(found: March, axis: int, high: float) -> str:
+    """What a march that did not reach the end holds there."""
+    reached = float(found.slabs[-1].space.cells.box[1][axis]) if found.slabs else high
+    return "" if reached >= high else f"; beyond {reached:.4g} the last values are repeated"
+
+
+class _Watch:
+    """Follows a march: records, the clock, and whether the carried error has left the tolerance for good."""
+
+    def __init__(self, work: Work, axis: int, tolerance: float, number: int, last: bool):
+        self.work, self.axis, self.tolerance, self.number, self.last = work, axis, tolerance, number, last
+        self.march: March | None = None
+
+    def before(self, march: March) -> str | None:
+        """Before a slab is solved: the status that ends the march, or None."""
+        self.march = march
+        return "time_limit" if self.work.clock.expired() else None
+
+    def __call__(self, march: March, time: float) -> bool:
+        low, high = self.work.problem.intervals[self.axis]
+        done = (time - low) / (high - low)
+        seconds = self.work.clock.seconds()
+        slab = march.slabs[-1]
+        _record(
+            self.work, f"march {self.number + 1}: slab to {time:.4g}", len(march.slabs), slab.loss, slab.terms,
+            time_left=seconds * (1 - done) / done if self.number == 0 else None,
+        )  # fmt: skip
+        return self.last or self.error(march) < 3 * self.tolerance
+
+    def error(self, march: March) -> float:
+        """The estimated relative error over the whole time, from the slabs so far."""
+        volume = torch.stack([slab.space.cells.volume.sum() for slab in march.slabs])
+        error = torch.sqrt((torch.stack([s.error for s in march.slabs]) ** 2 * volume[:, None]).sum(dim=0))
+        size = torch.sqrt((torch.stack([s.size for s in march.slabs]) ** 2 * volume[:, None]).sum(dim=0))
+        return float((error / torch.where(size > 0, size, 1.0)).max())
+
+
+def _march_result(work: Work, axis: int, degrees, found: March) -> Result:
+    problem, slabs = work.problem, found.slabs
+    lower = torch.cat([s.space.cells.lower for s in slabs])
+    upper = torch.cat([s.space.cells.upper for s in slabs])
+    c = torch.cat([s.c for s in slabs])
+    high = problem.intervals[axis][1]
+    reached = float(upper[:, axis].max())
+    complete = reached >= high - 1e-9 * (high - problem.intervals[axis][0])
+    if not complete:
+        last = slabs[-1]
+        lower, upper, c = _prolonged(lower, upper, c, last, degrees, axis, high)
+    basis = PouCells(Cells(lower, upper), degrees, work.lower, work.upper, len(slabs))
+    state = State(c.transpose(0, 1).reshape(len(problem.unknowns), -1), torch.zeros(0, dtype=c.dtype))
+    volume = torch.stack([s.space.cells.volume.sum() for s in slabs])[:, None]
+    error = torch.sqrt((torch.stack([s.error for s in slabs]) ** 2 * volume).sum(dim=0))
+    size = torch.sqrt((torch.stack([s.size for s in slabs]) ** 2 * volume).sum(dim=0))
+    relative = error / torch.where(size > 0, size, 1.0)
+    if not complete:
+        relative = torch.ones_like(relative)  # what lies beyond is not known at all
+    points: dict[str, int] = {}
+    for slab in slabs:
+        for name, count in slab.points.items():
+            points[name] = points.get(name, 0) + count
+    estimate = Estimate(dict(zip(problem.unknowns, relative.tolist(), strict=True)), {}, max(s.left for s in slabs))
+    return Result(
+        Approximation(basis, state), None, estimate, "finished", "",
+        "time slabs, least_squares", points, slabs[0].weights,
+    )  # fmt: skip
+
+
+def _prolonged(lower, upper, c, last, degrees, axis: int, high: float) -> tuple[Tensor, Tensor, Tensor]:
+    """One slab more to the end of time, with the values at the end of the last."""
+    cells = last.space.cells
+    begin = cells.upper[:, axis].clone()
+    low_corner, high_corner = cells.lower.clone(), cells.upper.clone()
+    low_corner[:, axis], high_corner[:, axis] = begin, high
+    longer = Space(Cells(low_corner, high_corner), degrees, last.space.orders)
+    at_end = last.space.cells.box[1][axis]
+
+    def values(x: Tensor) -> Tensor:
+        x = x.clone()
+        x[:, axis] = at_end
+        return last.space.values(last.c, x, (0,) * len(degrees))
+
+    more = longer.project(values, c.shape[1])
+    return torch.cat([lower, low_corner]), torch.cat([upper, high_corner]), torch.cat([c, more])

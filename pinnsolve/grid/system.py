@@ -1,0 +1,211 @@
+"""Groups of rows -> normal equations in blocks, their factorization, and corrections by it.
+
+Corrections solve A^T A delta = -A^T r with the residuals r taken row by row at the current state, and are repeated with
+the same factorization while they shrink: so the squared condition number costs steps, not accuracy (iterative
+refinement of the normal equations; Bjorck, Numerical Methods for Least Squares Problems, section 2.9).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pinnsolve.bases.space import Space
+from pinnsolve.grid.rows import Rows, TermGroup
+from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix, Front, fronts
+
+BLOCK_THREADS = 4  # a block of so many columns is worth as many threads as a dense matrix of four times as many
+
+
+class System:
+    """The least squares of one space: all groups of rows, and how their cells hang together.
+
+    States are (C, U, n) coefficients; right-hand sides and corrections (C, U n).
+    """
+
+    def __init__(self, space: Space, groups: Sequence, unknowns: int, parameters: Tensor):
+        self.space, self.groups, self.unknowns, self.parameters = space, list(groups), unknowns, parameters
+        self.columns = unknowns * space.functions
+        self.linear_rows: list[Rows] | None = None
+        pairs = set()
+        for group in self.groups:
+            sides = group.cells_of_sides
+            if len(sides) == 2:
+                pairs |= {
+                    (min(i, j), max(i, j)) for i, j in zip(sides[0].tolist(), sides[1].tolist(), strict=True) if i != j
+                }
+        self.pairs = sorted(pairs)
+        self._number = {pair: k for k, pair in enumerate(self.pairs)}
+        self._tree: tuple[Front, ...] | None = None
+
+    @property
+    def coefficients(self) -> int:
+        return self.space.cells.count * self.columns
+
+    @property
+    def tree(self) -> tuple[Front, ...]:
+        if self._tree is None:
+            cells = self.space.cells
+            self._tree = fronts(0.5 * (cells.lower + cells.upper), self.pairs, self.columns)
+        return self._tree
+
+    def rows(self, c: Tensor, with_matrix: bool = True) -> list[Rows]:
+        """All rows at a state."""
+        return [group.rows(c, self.parameters, with_matrix) for group in self.groups]
+
+    def factorize(self, rows: Sequence[Rows]) -> BlockCholesky:
+        """The factorization of A^T A."""
+        C, n = self.space.cells.count, self.columns
+        diagonal = torch.zeros(C, n, n, dtype=torch.float64)
+        blocks = torch.zeros(len(self.pairs), n, n, dtype=torch.float64)
+        for group in rows:
+            for cells, A in group.sides:
+                diagonal.index_add_(0, cells, (A.mT @ A).expand(len(cells), n, n))
+            if len(group.sides) == 2:
+                self._couple(diagonal, blocks, *group.sides)
+        return BlockCholesky(BlockMatrix(diagonal, self.pairs, blocks), self.tree)
+
+    def _couple(self, diagonal: Tensor, blocks: Tensor, one, two) -> None:
+        (i, A), (j, B) = one, two
+        same, forward, backward = i == j, i < j, i > j
+        product = (A.mT @ B).expand(len(i), self.columns, self.columns)
+        if bool(same.any()):
+            own = product[same]
+            diagonal.index_add_(0, i[same], own + own.mT)
+        for chosen, first, second, block in ((forward, i, j, product), (backward, j, i, product.mT)):
+            if bool(chosen.any()):
+                pairs = zip(first[chosen].tolist(), second[chosen].tolist(), strict=True)
+                blocks.index_add_(0, torch.tensor([self._number[p] for p in pairs]), block[chosen])
+
+    def gradient(self, rows: Sequence[Rows], matrices: Sequence[Rows]) -> Tensor:
+        """A^T r, (C, U n), with residuals from `rows` and matrices from `matrices`."""
+        g = torch.zeros(self.space.cells.count, self.columns, dtype=torch.float64)
+        for residual, matrix in zip(rows, matrices, strict=True):
+            for cells, A in matrix.sides:
+                g.index_add_(0, cells, residual.r @ A[0] if A.shape[0] == 1 else (residual.r[:, None] @ A)[:, 0])
+        return g
+
+
+def points_of(system: System) -> dict[str, int]:
+    """How many points every term of the problem has."""
+    counts: dict[str, int] = {}
+    for group in system.groups:
+        if isinstance(group, TermGroup):
+            counts[group.name] = counts.get(group.name, 0) + group.points
+    return counts
+
+
+def weights_of(system: System) -> dict[str, float]:
+    """epsilon_k of the terms: the mean of the squared scales of their rows, the largest being 1."""
+    sums: dict[str, tuple[float, float]] = {}
+    for group in system.groups:
+        if isinstance(group, TermGroup) and group.scales is not None:
+            scales = sum(float((group.share[:, None] * s**2).sum()) for s in group.scales) / len(group.scales)
+            one, two = sums.get(group.name, (0.0, 0.0))
+            sums[group.name] = (one + group.weight * scales, two + float(group.share.sum()))
+    values = {name: one / two for name, (one, two) in sums.items()}
+    largest = max(values.values(), default=1.0)
+    return {name: value / largest for name, value in values.items()}
+
+
+def residual_norm(rows: Sequence[Rows]) -> float:
+    """The root of the loss: every row stands in the unit of the unknowns."""
+    return math.sqrt(sum(float((group.r**2).sum()) for group in rows))
+
+
+def norms(c: Tensor, volume: Tensor) -> Tensor:
+    """(U,) root mean squares of functions (C, U, n) over cells of these volumes."""
+    return torch.sqrt(((c**2).sum(dim=2) * volume[:, None]).sum(dim=0) / volume.sum())
+
+
+@dataclass
+class Solved:
+    """A state, its residual, how many corrections and factorizations it took, and what they say of the matrix."""
+
+    c: Tensor
+    residual: float
+    steps: int
+    factorizations: int
+    converged: bool
+    factor: BlockCholesky
+    matrices: list[Rows]
+    last: float  # the last correction, relative to the solution, where it did not converge, else zero
+    terms: dict[str, float]  # the loss by name
+
+
+MOST_STEPS = 30
+CHORD = 0.2  # a correction that is not this much smaller than the one before calls for a new factorization
+ROUNDING = 3e-15  # corrections below this, relative to the solution, are rounding
+
+
+def solve(
+    system: System, c: Tensor, linear: bool, accuracy: float, known: tuple | None = None, damped: bool = False
+) -> Solved:
+    """Newton's method from the state c until corrections fall below `accuracy`, relative to the solution.
+
+    `known`: (factor, matrices) of the same operator, to start with. For linear problems the factorization is kept and
+    corrections are repeated while they shrink by half.
+    """
+    volume = system.space.cells.volume
+    factor, matrices = known if known is not None else (None, None)
+    before, factorizations, converged = math.inf, 0, False
+    rows = system.rows(c, with_matrix=factor is None)
+    loss = residual_norm(rows)
+    if not math.isfinite(loss):
+        lost = next(group.name for group in rows if not bool(torch.isfinite(group.r).all()))
+        raise ArithmeticError(f"term `{lost}` is not finite")
+    steps, size = 0, math.inf
+    while steps < MOST_STEPS:
+        if factor is None:
+            matrices = rows if rows[0].sides else system.rows(c)
+            factor = system.factorize(matrices)
+            factorizations += 1
+            fresh = True
+        else:
+            fresh = False
+        delta = -factor.solve(system.gradient(rows, matrices)).reshape(c.shape)
+        size = float((norms(delta, volume) / norms(c + delta, volume).clamp_min(1e-300)).max())
+        if not math.isfinite(size):
+            break
+        if not fresh and not linear and size > CHORD * before:
+            factor, before = None, math.inf  # the chord step is not good enough: take it from a new factorization
+            rows = system.rows(c)
+            continue
+        length = 1.0
+        trial = c + delta
+        trial_rows = system.rows(trial, with_matrix=False)
+        if damped and not linear:
+            trial, trial_rows, length = _damp(system, c, delta, loss, trial, trial_rows)
+        if linear and steps and residual_norm(trial_rows) > loss * (1 + 1e-12) and size > 0.5 * before:
+            converged = True
+            break
+        c, rows, loss = trial, trial_rows, residual_norm(trial_rows)
+        steps += 1
+        if size * length <= max(accuracy, ROUNDING) or (linear and steps > 1 and size > 0.5 * before):
+            converged = True
+            break
+        if length < 1.0 or (not linear and size > CHORD * before):
+            factor = None
+            rows = system.rows(c)
+        before = size if not linear or size < before else before
+    terms: dict[str, float] = {}
+    for group in rows:
+        terms[group.name] = terms.get(group.name, 0.0) + float((group.r**2).sum())
+    return Solved(c, loss, steps, factorizations, converged, factor, matrices, 0.0 if converged else size, terms)
+
+
+def _damp(system: System, c: Tensor, delta: Tensor, loss: float, trial: Tensor, rows):
+    """Halves a step until the loss does not rise much."""
+    length = 1.0
+    while length > 2.0**-10:
+        now = residual_norm(rows)
+        if math.isfinite(now) and now <= 1.5 * loss:
+            return trial, rows, length
+        length *= 0.5
+        trial = c + length * delta
+        rows = system.rows(trial, with_matrix=False)
+    return trial, rows, length
