@@ -35,9 +35,9 @@ class Correction:
     factor: object
     matrices: list
 
-    def error(self) -> Tensor:
-        """(U,) root mean square of the correction, enlarged by what it left of the residual."""
-        return self.enlargement * norms(self.delta, self.space.cells.volume)
+    def error(self, carried: Tensor | float = 0.0) -> Tensor:
+        """(U,) root mean square of the correction, enlarged by what it left of the residual, and what is `carried`."""
+        return norms(self.enlargement * self.delta + carried, self.space.cells.volume)
 
     @property
     def enlargement(self) -> float:

@@ -24,7 +24,7 @@ from pinnsolve.threads import threads_for
 
 START = {1: 12, 2: 8, 3: 6, 4: 4}  # degree of the first level, by the number of coordinates
 HIGHEST = {1: 24, 2: 20, 3: 12, 4: 8}
-SPLIT = {1: 16, 2: 10, 3: 8, 4: 5}  # highest degree of cells that are split: small cells gain less from high ones
+SPLIT = {1: 16, 2: 8, 3: 7, 4: 5}  # highest degree of cells that are split: small cells gain less from high ones
 FAST_DECAY = 0.7  # per degree: coefficients that fall faster call for a higher degree
 MOST_RAISED = 6  # degrees at a time
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 
 import torch
@@ -46,6 +47,7 @@ def march(
     tolerance: float,
     weights: Mapping[str, float],
     length: float,
+    memory: float = math.inf,
     watch: Callable[[March, float], bool] = lambda march, time: True,
     interrupt: Callable[[March], str | None] = lambda march: None,
 ) -> March:
@@ -55,8 +57,9 @@ def march(
     after every slab, and stops the march by answering False.
     """
     low, high = problem.intervals[axis]
-    time, result, splits = low, March(), 0
-    solver = SlabSolver(problem, axis, degrees, weights)
+    time, result = low, March()
+    splits, shortened = 0, None  # of the slab at hand: splits, its error before it was shortened
+    solver = SlabSolver(problem, axis, degrees, weights, memory)
     cells = solver.resolving_start(cells, tolerance)
     while time < high - 1e-12 * (high - low):
         status = interrupt(result)
@@ -77,17 +80,20 @@ def march(
         if local.total > tolerance:
             result.rejected += 1
             splits += 1
+            if shortened is not None and local.total > 0.5 * shortened:
+                plan = plan.of_space()  # a shorter slab was no better: it is not time after all
             split = bool(plan.marked.any()) and cells.count < MOST_CELLS and splits <= SPLITS
-            length = dt if split and not plan.too_long else dt * min(plan.factor, 0.7)
+            shortened = local.total if plan.too_long or not split else None
+            length = dt if shortened is None else dt * min(plan.factor, 0.7)
             cells = cells.split(plan.marked, plan.bad) if split else cells
             continue
-        splits = 0
+        splits, shortened = 0, None
         result.slabs.append(slab)
         time += dt
         if not watch(result, time):
             result.status = "stopped"
             return result
-        wish = dt * plan.factor
+        wish = dt * max(plan.factor, 1.0)  # a slab that was good enough is no reason for shorter ones
         length = dt if dt <= wish <= (KEEP_STEADY if solver.steady else KEEP) * dt else wish
         cells = _adapted(cells, plan, solver.steady)
     return result
@@ -109,8 +115,17 @@ class _Plan:
             self.marked = torch.zeros(1, dtype=torch.bool)
             return
         bad = self.parts > (0.3 if local.total > tolerance else 0.7) * self.share
+        bad &= float(self.parts.norm()) > 0.1 * local.in_time  # and the other way round
         self.bad = bad & (self.parts > ALIKE * self.parts.amax(dim=1, keepdim=True))  # axes that are not to blame stay
         self.marked = self.bad.any(dim=1)
+
+    def of_space(self) -> _Plan:
+        """The same error, laid upon the cells alone."""
+        other = copy(self)
+        if self.space_degrees:
+            other.bad = self.parts >= 0.3 * self.parts.max()
+            other.marked, other.too_long = other.bad.any(dim=1), False
+        return other
 
 
 def _adapted(cells: Cells, plan: _Plan, steady: bool) -> Cells:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pinnsolve.errors import ResourceError
 from pinnsolve.grid.system import System
 
 NUMBER = 8  # bytes
@@ -16,6 +17,16 @@ def bytes_needed(system: System) -> float:
     factors = sum(len(f.own) * (len(f.own) + len(f.border)) for f in system.tree) * n**2
     largest = max((len(f.own) + len(f.border)) ** 2 for f in system.tree) * n**2
     return NUMBER * (rows * n + blocks + factors + 2 * largest)
+
+
+def check_memory(system: System, available: float) -> None:
+    """Raises ResourceError, with the size that would be needed, for a system that does not fit."""
+    needed = bytes_needed(system)
+    if needed > available:
+        raise ResourceError(
+            f"the next refinement, {system.coefficients} coefficients, needs {needed / 1e9:.2g} GB, and "
+            f"{available / 1e9:.2g} GB may be taken; raise limits.memory_gb or the tolerance"
+        )
 
 
 def operations(system: System) -> float:

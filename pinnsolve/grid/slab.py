@@ -1,8 +1,9 @@
-"""One slab in time: its least squares, its correction, and what the error of the slab alone is.
+"""One slab in time: its least squares, its correction, and how the error of the slab before goes on in it.
 
-The correction (see `correction`) is solved with one factorization for two starts: from the corrected solution before,
-which carries the error through time and gives the estimate; and from the solution before, which leaves the error of
-this slab alone. Where the operator does not change in time, slabs of equal length and cells share factorizations.
+The correction (see `correction`) starts from the solution before, and so is the error of this slab alone. With the same
+factorization the difference of the two solutions before is carried through the slab by the linearized equations, which
+gives the error so far. Where the operator does not change in time, slabs of equal length and equal cells share
+factorizations.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pinnsolve.bases.legendre import exponents
 from pinnsolve.bases.space import Space
 from pinnsolve.grid.correction import EXTRA_DEGREES, Correction, blame, correct, enriched_space
 from pinnsolve.grid.groups import highest_orders, jump_groups, start_group, table_orders, term_groups
+from pinnsolve.grid.memory import check_memory
 from pinnsolve.grid.rows import StartGroup
 from pinnsolve.grid.system import BLOCK_THREADS, System, norms, points_of, solve, weights_of
 from pinnsolve.terms import CompiledProblem
@@ -60,8 +62,9 @@ class Local:
 class SlabSolver:
     """Builds and solves slabs; keeps systems whose operator does not change."""
 
-    def __init__(self, problem: CompiledProblem, axis: int, degrees: tuple[int, ...], weights):
+    def __init__(self, problem: CompiledProblem, axis: int, degrees: tuple[int, ...], weights, memory: float):
         self.problem, self.axis, self.degrees, self.weights = problem, axis, degrees, weights
+        self.memory = memory  # bytes that may be taken
         self.orders = table_orders(problem)
         self.unknowns = len(problem.unknowns)
         self.evolving = [order[axis] for order in highest_orders(problem)]
@@ -72,24 +75,28 @@ class SlabSolver:
     def attempt(
         self, cells: Cells, time: float, dt: float, before: Slab | None, tolerance: float
     ) -> tuple[Slab, Local] | tuple[None, None]:
-        """The slab from `time` on, `dt` long, on cells in space; (None, None) where Newton's method fails."""
+        """The slab from `time` on, `dt` long, on cells in space; (None, None) where Newton's method fails.
+
+        Raises ResourceError for one that needs too much memory.
+        """
         space = Space(_extruded(cells, self.axis, time, time + dt), self.degrees, self.orders)
         system, start = self._system(space, before)
         zero = torch.zeros(space.cells.count, self.unknowns, space.functions, dtype=torch.float64)
         guess = zero if before is None else self._guess(space, start, before)
         key = self._key(space, before is None)
+        fine = enriched_space(space, self.axis)
+        fine_system, fine_start = self._system(fine, before)
+        check_memory(fine_system, self.memory)
         with threads_for(BLOCK_THREADS * system.columns):
             solved = solve(system, guess, self.problem.linear, 0.03 * tolerance, self._known.get((key, "coarse")))
         if not solved.converged:
             return None, None
-        fine = enriched_space(space, self.axis)
-        fine_system, fine_start = self._system(fine, before)
         with threads_for(BLOCK_THREADS * fine_system.columns):
             known = self._known.get((key, "fine"))
             corrected = correct(fine_system, space.widened(solved.c, fine), known)
-            own = corrected.delta
+            carried = torch.zeros_like(corrected.delta)
             if before is not None:
-                own = own - self._carried(fine_system, fine_start, corrected, before)
+                carried = self._carried(fine_system, fine_start, corrected, before)
         if self.steady:
             self._known = {
                 (key, "coarse"): (solved.factor, solved.matrices),
@@ -98,14 +105,14 @@ class SlabSolver:
         size = norms(solved.c, space.cells.volume)
         self.size = size if self.size is None else torch.maximum(self.size, size)
         slab = Slab(
-            space, solved.c, fine, corrected.c, corrected.error(), size, corrected.left, solved.residual**2,
-            solved.terms, points_of(system), weights_of(system),
+            space, solved.c, fine, corrected.c + carried, corrected.error(carried), size, corrected.left,
+            solved.residual**2, solved.terms, points_of(system), weights_of(system),
         )  # fmt: skip
-        return slab, self._local(own, corrected, space)
+        return slab, self._local(corrected, space)
 
-    def _local(self, own: Tensor, corrected: Correction, space: Space) -> Local:
+    def _local(self, corrected: Correction, space: Space) -> Local:
         volume = space.cells.volume
-        scaled = corrected.enlargement * own / torch.where(self.size > 0, self.size, 1.0)[:, None]
+        scaled = corrected.enlargement * corrected.delta / torch.where(self.size > 0, self.size, 1.0)[:, None]
         total = float(norms(scaled, volume).max())
         parts = torch.sqrt(blame(scaled, corrected.space, self.degrees) * (volume / volume.sum())[:, None])  # (C, d)
         # what the correction does in the old degrees follows from what it lacks in the new ones
@@ -144,14 +151,12 @@ class SlabSolver:
         return cells
 
     def _system(self, space: Space, before: Slab | None) -> tuple[System, StartGroup | None]:
-        """The least squares on a space, which starts from the corrected slab before on enriched ones."""
+        """The least squares on a space, which starts from the slab before."""
         groups = [*term_groups(self.problem, space, self.weights), *jump_groups(self.problem, space)]
         start = None
         if before is not None:
             start = start_group(self.problem, space, self.axis)
-            enriched = space.degrees != self.degrees
-            there, function = (before.fine, before.w) if enriched else (before.space, before.c)
-            start.aim(lambda x, alpha: there.values(function, x, alpha))
+            start.aim(lambda x, alpha: before.space.values(before.c, x, alpha))
             groups.append(start)
         return System(space, groups, self.unknowns, torch.zeros(0, dtype=torch.float64)), start
 
@@ -190,16 +195,16 @@ class SlabSolver:
             c[..., linear] = rate[..., held] / math.sqrt(3.0)
         return c
 
-    def _carried(self, system: System, start: StartGroup, corrected, before: Slab) -> Tensor:
-        """The part of the correction that comes from the error of the slab before: what its start alone moves."""
-        rows = start.rows(corrected.c, system.parameters, with_matrix=True)
-        target = dict(start.target)
-        start.aim(lambda x, alpha: before.space.values(before.c, x, alpha))
+    def _carried(self, system: System, start: StartGroup, corrected: Correction, before: Slab) -> Tensor:
+        """What the error of the slab before, the difference of its two solutions, becomes in this one.
+
+        By the linearization: that of a large error would otherwise look like an error of this slab.
+        """
+        rows = start.rows(corrected.c, system.parameters)
+        start.aim(lambda x, alpha: before.fine.values(before.w, x, alpha))
         other = start.rows(corrected.c, system.parameters, with_matrix=False)
-        start.target = target
-        difference = type(rows)(rows.name, other.r - rows.r, rows.sides)
-        g = system.gradient([difference], [rows])
-        return corrected.factor.solve(g).reshape(corrected.delta.shape)
+        difference = replace(rows, r=rows.r - other.r)
+        return corrected.factor.solve(system.gradient([difference], [rows])).reshape(corrected.delta.shape)
 
 
 def _positions(all_exponents: Tensor, wanted: Tensor, axis: int) -> Tensor:

@@ -18,11 +18,13 @@ from pinnsolve.assembly import State
 from pinnsolve.bases.cells import Cells
 from pinnsolve.bases.pou_cells import PouCells
 from pinnsolve.bases.space import Space
+from pinnsolve.errors import ResourceError
 from pinnsolve.estimate import Approximation, Estimate
 from pinnsolve.grid.correction import enriched_space
+from pinnsolve.grid.groups import highest_orders
 from pinnsolve.grid.levels import Level, carried_over, first_space, make_system, next_space, solve_level
 from pinnsolve.grid.march import March, can_march, march, space_cells
-from pinnsolve.grid.memory import bytes_needed, operations
+from pinnsolve.grid.memory import check_memory, operations
 from pinnsolve.grid.system import points_of, weights_of
 from pinnsolve.solvers.base import INTERRUPTED
 from pinnsolve.solvers.newton import memory_available
@@ -33,6 +35,8 @@ from pinnsolve.threads import threads_for
 MOST_LEVELS, MOST_MARCHES = 30, 6
 MOST_OPERATIONS = 2e12  # of a factorization that is worth it without a time limit (minutes)
 LOCAL = 0.3  # of the tolerance is what a slab's own error may reach at first
+LOST = 0.03  # estimated error from which on the error no longer grows as its linearization says: a march is given up
+LEAST_DEGREE = 5  # in space, beyond the order of the equations
 FIRST_SLAB = 0.2  # of the time
 FIRST_CELLS = {2: 2, 3: 1, 4: 1}  # per axis of space; more where the conditions at the start need them
 
@@ -109,19 +113,21 @@ def _slow(estimates: list[float], level: Level, tolerance: float) -> bool:
 def _refusal(work: Work, problem: CompiledProblem, space: Space, weights) -> str | None:
     """A sentence where the next least squares would take more memory than there is, or unreasonably long."""
     system = make_system(problem, space, weights)
-    available = memory_available() if work.memory_gb is None else work.memory_gb * 1e9
-    needed = bytes_needed(system)
-    if needed > available:
-        return (
-            f"the next refinement, {system.coefficients} coefficients, needs {needed / 1e9:.2g} GB, and "
-            f"{available / 1e9:.2g} GB may be taken; raise limits.memory_gb or the tolerance"
-        )
+    try:
+        check_memory(system, _memory(work))
+    except ResourceError as error:
+        return str(error)
     if operations(system) > MOST_OPERATIONS and work.clock.limit is None:
         return (
             f"the next refinement, {system.coefficients} coefficients, would take very long; "
             "set limits.seconds to let it go on, or raise the tolerance"
         )
     return None
+
+
+def _memory(work: Work) -> float:
+    """Bytes that may be taken."""
+    return memory_available() if work.memory_gb is None else work.memory_gb * 1e9
 
 
 def _level_result(work: Work, level: Level, weights) -> Result:
@@ -151,13 +157,16 @@ def _record(work: Work, phase: str, step: int, loss: float, terms: Mapping[str, 
 # -- slabs --------------------------------------------------------------------------------------------------------
 
 
-def degrees_for(local: float, dimension: int, axis: int) -> tuple[int, ...]:
-    """Degrees of slabs with local errors of that size: more digits, more degrees; fewer in more dimensions."""
+def degrees_for(local: float, dimension: int, axis: int, order: int = 2) -> tuple[int, ...]:
+    """Degrees of slabs with local errors of that size: more digits, more degrees; fewer in more dimensions.
+
+    Equations of high order in space lose as many degrees to their derivatives.
+    """
     digits = -math.log10(local)
     if dimension == 1:
         return (min(max(round(4 + digits), 8), 20),)
     space = {2: 4.5 + digits, 3: 3.0 + 0.9 * digits, 4: 2.0 + 0.7 * digits}[dimension]
-    in_space = min(max(round(space), 6), {2: 16, 3: 12, 4: 8}[dimension])
+    in_space = min(max(round(space), LEAST_DEGREE + order), {2: 16, 3: 12, 4: 8}[dimension])
     in_time = max(3, round({2: 0.6, 3: 0.55, 4: 0.5}[dimension] * in_space))
     return tuple(in_time if a == axis else in_space for a in range(dimension))
 
@@ -165,15 +174,16 @@ def degrees_for(local: float, dimension: int, axis: int) -> tuple[int, ...]:
 def _marches(work: Work, axis: int, tolerance: float, weights, refinements: int | None) -> Result | None:
     problem = work.problem
     low, high = problem.intervals[axis]
+    order = max((k for ks in highest_orders(problem) for a, k in enumerate(ks) if a != axis), default=0)
     length = FIRST_SLAB * (high - low)
     cells = space_cells(problem, axis, FIRST_CELLS.get(work.dimension, 1))
     local, best = LOCAL * tolerance, None
     most = MOST_MARCHES if refinements is None else refinements + 1
     for number in range(most):
-        degrees = degrees_for(local, work.dimension, axis)
+        degrees = degrees_for(local, work.dimension, axis, order)
         watch = _Watch(work, axis, tolerance, number, last=number == most - 1)
         try:
-            found = march(problem, axis, cells, degrees, local, weights, length, watch, watch.before)
+            found = march(problem, axis, cells, degrees, local, weights, length, _memory(work), watch, watch.before)
         except KeyboardInterrupt:
             found = watch.march
             if found is None or not found.slabs:
@@ -183,6 +193,10 @@ def _marches(work: Work, axis: int, tolerance: float, weights, refinements: int 
             found.status = "interrupted"
         except ArithmeticError:
             return best
+        except ResourceError as error:
+            if best is None and watch.march.slabs:
+                best = work.best = _march_result(work, axis, degrees, watch.march)
+            return best and replace(best, message=str(error))
         if found.slabs:
             result = _march_result(work, axis, degrees, found)
             if best is None or (result.estimate is not None and result.estimate.worst <= best.estimate.worst):
@@ -194,8 +208,7 @@ def _marches(work: Work, axis: int, tolerance: float, weights, refinements: int 
             return best and replace(best, status="stalled")
         if found.status == "finished" and best.estimate.worst <= tolerance:
             return best
-        error = watch.error(found)
-        local *= min(max(0.3 * tolerance / error, 1e-4), 0.3)
+        local *= min(max(0.3 * tolerance / watch.foreseen(found), 1e-6), 0.3)
         length = found.slabs[0].length(axis) if found.slabs else length
     return best
 
@@ -212,6 +225,7 @@ class _Watch:
     def __init__(self, work: Work, axis: int, tolerance: float, number: int, last: bool):
         self.work, self.axis, self.tolerance, self.number, self.last = work, axis, tolerance, number, last
         self.march: March | None = None
+        self.errors: list[tuple[float, float]] = []  # (time, error so far)
 
     def before(self, march: March) -> str | None:
         """Before a slab is solved: the status that ends the march, or None."""
@@ -227,7 +241,18 @@ class _Watch:
             self.work, f"march {self.number + 1}: slab to {time:.4g}", len(march.slabs), slab.loss, slab.terms,
             time_left=seconds * (1 - done) / done if self.number == 0 else None,
         )  # fmt: skip
-        return self.last or self.error(march) < 3 * self.tolerance
+        self.errors.append((time, self.error(march)))
+        return self.last or self.errors[-1][1] < max(LOST, 100 * self.tolerance)
+
+    def foreseen(self, march: March) -> float:
+        """The error at the end: as it is, or growing on at the rate of the second half of what was marched."""
+        if march.status == "finished":
+            return self.error(march)
+        time, error = self.errors[-1]
+        low, high = self.work.problem.intervals[self.axis]
+        middle, then = min(self.errors, key=lambda pair: abs(pair[0] - 0.5 * (low + time)))
+        rate = max(math.log(error / then), 0.0) / max(time - middle, 1e-12 * (high - low)) if then > 0 else 0.0
+        return error * math.exp(min(rate * (high - time), 10.0))
 
     def error(self, march: March) -> float:
         """The estimated relative error over the whole time, from the slabs so far."""

@@ -204,17 +204,20 @@ class BlockCholesky:
 
 
 def _extend(F: Tensor, update: Tensor | None, places: Sequence[int], n: int) -> None:
-    """Subtracts a child's update, whose cells stand at `places` of the front, block by block."""
+    """Subtracts a child's update, whose cells stand at `places` of the front; of both only the lower part is there."""
     if update is None:
         return
     if len(places) > 16:
         index = _columns(places, n)
-        F[index[:, None], index] -= update
+        F[index[:, None], index] -= torch.tril(update) + torch.tril(update, -1).T
         return
     for a, i in enumerate(places):
-        for b, j in enumerate(places):
-            if j <= i:  # the part above the diagonal is never read
-                F[i * n : i * n + n, j * n : j * n + n] -= update[a * n : a * n + n, b * n : b * n + n]
+        for b, j in enumerate(places[: a + 1]):
+            block = update[a * n : a * n + n, b * n : b * n + n]
+            if i >= j:
+                F[i * n : i * n + n, j * n : j * n + n] -= block
+            else:  # the two cells stand in the other order here
+                F[j * n : j * n + n, i * n : i * n + n] -= block.T
 
 
 def _columns(cells: Sequence[int], n: int) -> Tensor:
