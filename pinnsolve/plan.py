@@ -45,7 +45,7 @@ def _collocation(problem: Problem, order: int) -> defaults.Collocation:
     """Point counts for the basis that the file asks for, or for the first of the default ones."""
     solve, dimension = problem.spec.solve, len(problem.coordinates)
     basis, moves = solve.basis, solve.method not in ("auto", "least_squares")
-    custom = basis is not None and basis.kind not in (None, *registry.BUILT_IN_BASES)
+    custom = basis is not None and basis.kind not in (None, *registry.NETWORKS)
     if not moves and not custom and (basis is None or basis.width is None):
         return defaults.collocation(solve.collocation, dimension, defaults.widths(dimension)[0], moving=False)
     activation = (basis and basis.activation) or ("tanh" if order > 1 else "relu")

@@ -43,8 +43,10 @@ OPERATORS: dict[str, Operator] = {}
 BASES: dict[str, Any] = {
     "mlp": "pinnsolve.bases.mlp:MLP",
     "resnet": "pinnsolve.bases.resnet:ResNet",
+    "pou_grid": "pinnsolve.bases.pou_grid:PouGrid",
 }
 BUILT_IN_BASES = tuple(BASES)
+NETWORKS = ("mlp", "resnet")  # those with width, depth, activation
 MADE_BY_SOLVERS = {
     "pou_cells": "pinnsolve.bases.pou_cells:PouCells"
 }  # a solution may have them, a problem file may not

@@ -11,10 +11,22 @@ from pydantic import ConfigDict, PlainValidator, TypeAdapter, ValidationInfo, Wr
 from pydantic import WithJsonSchema as Json
 
 from pinnsolve import registry
-from pinnsolve.schema_types import Count, CountOrZero, PositiveNumber, Strict, about, choice, evaluated, refuse, shown
+from pinnsolve.schema_types import (
+    Count,
+    CountOrZero,
+    PositiveNumber,
+    Strict,
+    about,
+    choice,
+    evaluated,
+    refuse,
+    shown,
+    whole,
+)
 from pinnsolve.vocabulary import close_match
 
-LATER_BASES = ("pou_rbf", "pou_resnet", "pou_grid")
+LATER_BASES = ("pou_rbf", "pou_resnet")
+GRID_KEYS = ("partitions", "degree", "overlap")
 _POSITIVE = {"type": "number", "exclusiveMinimum": 0}
 _STRING = {"type": "string"}
 
@@ -41,6 +53,34 @@ def _scale(value: Any, info: ValidationInfo) -> float | str:
 
 Kind = Annotated[str, PlainValidator(_kind), Json({"anyOf": [{"enum": list(registry.BUILT_IN_BASES)}, _STRING]})]
 Scale = Annotated[float | str, PlainValidator(_scale), Json({"anyOf": [_POSITIVE, {"const": "auto"}]})]
+
+
+def _per_axis(least: int):
+    def check(value: Any, info: ValidationInfo) -> int | list[int]:
+        values = [whole(least)(item, info) for item in (value if isinstance(value, list) else [value])]
+        if not values:
+            raise refuse("a number or a list of numbers is expected, not an empty list")
+        return values if isinstance(value, list) else values[0]
+
+    return check
+
+
+def _overlap(value: Any, info: ValidationInfo) -> float:
+    number = evaluated(value, info)
+    if not 0 <= number <= 0.5:
+        raise refuse(f"a number between 0 and 0.5 is expected, not {shown(value)}")
+    return number
+
+
+def _counts(least: int) -> Json:
+    one = {"type": "integer", "minimum": least}
+    return Json({"anyOf": [one, {"type": "array", "items": one}]})
+
+
+PerAxis = Annotated[int | list[int], PlainValidator(_per_axis(1)), _counts(1)]
+PerAxisOrZero = Annotated[int | list[int], PlainValidator(_per_axis(0)), _counts(0)]
+Overlap = Annotated[float, PlainValidator(_overlap), Json({"type": "number", "minimum": 0, "maximum": 0.5})]
+_NETWORK_KEYS = {"width", "depth", "activation", "initialization", "scale"}
 Activation = choice("relu", "tanh", "sin", "gaussian", "softplus")
 Initialization = choice("box", "he", "glorot")
 Method = choice("auto", "least_squares", "lsgd", "varpro", "gd")
@@ -63,8 +103,11 @@ class BasisSpec(Strict):
     )
     initialization: Initialization | None = about("How the hidden parameters start.")
     scale: Scale | None = about("How fast the initial functions vary over the box: a factor, or `auto`.")
-    partitions: Count | None = about("How many partitions a partition of unity has (kinds to come).")
-    degree: CountOrZero | None = about("The degree of the polynomials on each partition (kinds to come).")
+    partitions: PerAxis | None = about("How many partitions `pou_grid` has along each coordinate: a number, or a list.")
+    degree: PerAxisOrZero | None = about("The degree of the polynomials on each partition: a number, or a list.")
+    overlap: Overlap | None = about(
+        "How far the windows of `pou_grid` reach into their neighbours, at most 0.5 of them; 0 for sharp cells."
+    )
 
     def settings(self) -> dict[str, Any]:
         """What was said about the basis, as `make_basis` takes it."""
@@ -81,6 +124,7 @@ class CustomBasisSpec(BasisSpec):
     scale: Any = None
     partitions: Any = None
     degree: Any = None
+    overlap: Any = None
 
 
 def _basis(value: Any, handler: Any, info: ValidationInfo) -> BasisSpec:
@@ -88,10 +132,13 @@ def _basis(value: Any, handler: Any, info: ValidationInfo) -> BasisSpec:
     kind = value.get("kind") if isinstance(value, dict) else None
     if isinstance(kind, str) and kind in registry.BASES and kind not in registry.BUILT_IN_BASES:
         return CustomBasisSpec.model_validate(value, context=info.context)
-    if kind in (None, *registry.BUILT_IN_BASES) and isinstance(value, dict) and {"partitions", "degree"} & set(value):
-        raise refuse(
-            "`partitions` and `degree` belong to partitions of unity", "they are the kinds `pou_...`, yet to come"
-        )
+    if isinstance(value, dict) and kind in (None, *registry.BUILT_IN_BASES):
+        wrong = sorted(set(value) & (_NETWORK_KEYS if kind == "pou_grid" else set(GRID_KEYS)))
+        if wrong:
+            others = "networks, `mlp` and `resnet`" if kind == "pou_grid" else "the kind `pou_grid`"
+            raise refuse(
+                f"`{wrong[0]}` belongs to {others}", f"take it out, or choose another kind than `{kind or 'mlp'}`"
+            )
     return handler(value)
 
 

@@ -89,7 +89,9 @@ def _at_least(least: float, strict: bool = False) -> Callable[[Any, ValidationIn
     return check
 
 
-def _count(least: int) -> Callable[[Any, ValidationInfo], int]:
+def whole(least: int) -> Callable[[Any, ValidationInfo], int]:
+    """A validator of whole numbers, which may be written as constant expressions."""
+
     def check(value: Any, info: ValidationInfo) -> int:
         number = evaluated(value, info)
         if number != int(number) or number < least:
@@ -110,8 +112,8 @@ Number = Annotated[int | float | str, PlainValidator(_number), WithJsonSchema(_e
 PositiveNumber = Annotated[
     float, PlainValidator(_at_least(0, strict=True)), WithJsonSchema(_expression_or("number", exclusiveMinimum=0))
 ]
-Count = Annotated[int, PlainValidator(_count(1)), WithJsonSchema(_expression_or("integer", minimum=1))]
-CountOrZero = Annotated[int, PlainValidator(_count(0)), WithJsonSchema(_expression_or("integer", minimum=0))]
+Count = Annotated[int, PlainValidator(whole(1)), WithJsonSchema(_expression_or("integer", minimum=1))]
+CountOrZero = Annotated[int, PlainValidator(whole(0)), WithJsonSchema(_expression_or("integer", minimum=0))]
 
 
 def _interval(value: Any, info: ValidationInfo) -> tuple[Any, Any]:

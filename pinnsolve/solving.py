@@ -18,11 +18,12 @@ import torch
 from pinnsolve import defaults
 from pinnsolve.assembly import State
 from pinnsolve.bases.base import Basis
+from pinnsolve.bases.pou_grid import read_settings
 from pinnsolve.checks import floating_unknowns
 from pinnsolve.errors import PinnsolveError
 from pinnsolve.estimate import Approximation, Estimate
 from pinnsolve.expressions import Scope, expression
-from pinnsolve.grid.strategy import on_cells, why_not
+from pinnsolve.grid.strategy import on_cells, on_given_cells, why_not
 from pinnsolve.measuring import parameter_report, term_report, true_error
 from pinnsolve.problem import Problem
 from pinnsolve.solution import Solution
@@ -33,6 +34,7 @@ from pinnsolve.strategies import Result, Work, fixed, refined
 from pinnsolve.terms import CompiledProblem, coordinate_symbol
 from pinnsolve.version import version
 
+SMOOTH_OVERLAP = 0.25  # of windows that a file asks for without saying how far they overlap
 KINKED_WIDTHS = (32, 64)  # of ReLU bases that `auto` adapts where a first-order equation has no smooth solution
 
 
@@ -85,9 +87,30 @@ def _run(problem: Problem, work: Work, start: Solution | None) -> Result:
             return result
     if start is None and grows:
         return _refined(problem, work, asked)
+    if start is None and asked.get("kind") == "pou_grid":
+        asked = {"overlap": 0.0 if _on_sharp_cells(work, method) else SMOOTH_OVERLAP, **asked}
+        if not asked["overlap"]:
+            return _given_cells(problem, work, asked)
     basis, first = _basis(problem, work, asked, start)
     solver = _solver(problem, method if method != "auto" else _method_for(basis))
     return fixed(work, basis, solver, first)
+
+
+def _on_sharp_cells(work: Work, method: str) -> bool:
+    """Whether a grid of partitions can be sharp: its continuity is then part of a sparse least squares."""
+    plain = work.lower.dtype == torch.float64 and work.lower.device.type == "cpu"
+    return plain and method in ("auto", "least_squares") and why_not(work.problem) is None
+
+
+def _given_cells(problem: Problem, work: Work, asked: dict) -> Result:
+    """One least squares on the sharp partitions that the file asks for."""
+    if not _on_sharp_cells(work, problem.spec.solve.method):
+        raise PinnsolveError(
+            "sharp partitions are for equations on a box solved by least squares; give solve.basis an `overlap` above 0"
+        )
+    partitions, degrees, _ = read_settings(asked, work.dimension)
+    work.why = "the partitions that the file asks for"
+    return on_given_cells(work, partitions, degrees, problem.spec.solve.tolerance)
 
 
 def _refined(problem: Problem, work: Work, asked: dict) -> Result:
@@ -112,24 +135,34 @@ def _on_cells(problem: Problem, work: Work) -> Result | None:
         return None
     result = on_cells(work, settings.tolerance, settings.limits.refinements)
     work.why = "polynomials on cells, because the domain is a box with equations in it"
-    if result is None or _reached(result, settings.tolerance) or result.status != "finished":
+    if result is not None and (_reached(result, settings.tolerance) or result.status not in ("finished", "stalled")):
         return result
-    other = _refined(problem, work, {})
-    if other.estimate is None or other.estimate.worst >= result.estimate.worst:
-        return result
+    other = _networks(problem, work, result)
+    if result is not None and not (other.estimate and other.estimate.worst < result.estimate.worst):
+        return replace(result, status="finished" if result.status == "stalled" else result.status)
     work.why = "a network, because polynomials on cells did not come as far"
     return other
+
+
+def _networks(problem: Problem, work: Work, result: Result | None) -> Result:
+    """Where cells did not reach the tolerance: kinks first, if the equation lets them travel, then growing bases."""
+    settings = problem.spec.solve
+    if work.problem.order <= 1 and work.problem.linear and not work.regression:
+        kinked = _kinked(work, result, settings.tolerance)
+        if _reached(kinked, settings.tolerance) or kinked.status not in ("finished", "stalled"):
+            return kinked
+    return _refined(problem, work, {})
 
 
 def _reached(result: Result, tolerance: float) -> bool:
     return result.estimate is not None and result.estimate.worst <= tolerance
 
 
-def _kinked(work: Work, best: Result, tolerance: float) -> Result:
+def _kinked(work: Work, best: Result | None, tolerance: float) -> Result:
     """LSGD on a few ReLU functions: a kink travels along characteristics, and they may hold all of it."""
     for width in KINKED_WIDTHS:
         other = fixed(work, work.basis({"kind": "mlp", "width": width, "activation": "relu"}), LSGD())
-        if other.estimate is not None and other.estimate.worst < best.estimate.worst:
+        if best is None or (other.estimate is not None and other.estimate.worst < best.estimate.worst):
             best = work.best = other
         if other.status != "finished":
             return replace(best, status=other.status, message=other.message)
@@ -141,7 +174,7 @@ def _kinked(work: Work, best: Result, tolerance: float) -> Result:
 def _is_custom(asked: dict) -> bool:
     from pinnsolve import registry
 
-    return asked.get("kind", "mlp") not in registry.BUILT_IN_BASES
+    return asked.get("kind", "mlp") not in registry.NETWORKS
 
 
 def _basis(problem: Problem, work: Work, asked: dict, start: Solution | None) -> tuple[Basis, Approximation | None]:

@@ -24,6 +24,9 @@ KEEP, KEEP_STEADY = 1.25, 2.0  # a slab that could be longer by no more keeps it
 MOST_CELLS = 4096
 SPLITS = 12  # of one slab before its length is halved
 ALIKE = 0.4  # of the error of the worst axis of a cell: what an axis must have to be halved with it
+# Slabs refused in a row before a march has stalled. Nothing smooths the kinks of a linear equation of first order, and
+# networks hold them better than ever smaller cells.
+MOST_REFUSED, MOST_REFUSED_OF_FIRST_ORDER = 40, 6
 TINY = 1e-7  # of the time: a march whose slabs become shorter has stalled
 
 
@@ -58,12 +61,13 @@ def march(
     """
     low, high = problem.intervals[axis]
     time, result = low, March()
-    splits, shortened = 0, None  # of the slab at hand: splits, its error before it was shortened
+    refused, splits, shortened = 0, 0, None  # of this slab: refusals, splits, its error before it was shortened
+    most_refused = MOST_REFUSED_OF_FIRST_ORDER if problem.linear and problem.order <= 1 else MOST_REFUSED
     solver = SlabSolver(problem, axis, degrees, weights, memory)
     cells = solver.resolving_start(cells, tolerance)
     while time < high - 1e-12 * (high - low):
         status = interrupt(result)
-        if status is None and length < TINY * (high - low):
+        if status is None and (length < TINY * (high - low) or refused > most_refused):
             status = "stalled"
         if status is not None:
             result.status = status
@@ -79,6 +83,7 @@ def march(
         plan = _Plan(local, tolerance, degrees, axis, dt)
         if local.total > tolerance:
             result.rejected += 1
+            refused += 1
             splits += 1
             if shortened is not None and local.total > 0.5 * shortened:
                 plan = plan.of_space()  # a shorter slab was no better: it is not time after all
@@ -87,7 +92,7 @@ def march(
             length = dt if shortened is None else dt * min(plan.factor, 0.7)
             cells = cells.split(plan.marked, plan.bad) if split else cells
             continue
-        splits, shortened = 0, None
+        splits, shortened, refused = 0, None, 0
         result.slabs.append(slab)
         time += dt
         if not watch(result, time):

@@ -7,7 +7,7 @@ is the solution whose error was estimated, not the correction that estimated it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -15,13 +15,13 @@ from torch import Tensor
 
 from pinnsolve import defaults
 from pinnsolve.assembly import State
-from pinnsolve.bases.cells import Cells
+from pinnsolve.bases.cells import Cells, uniform_cells
 from pinnsolve.bases.pou_cells import PouCells
 from pinnsolve.bases.space import Space
 from pinnsolve.errors import ResourceError
 from pinnsolve.estimate import Approximation, Estimate
 from pinnsolve.grid.correction import enriched_space
-from pinnsolve.grid.groups import highest_orders
+from pinnsolve.grid.groups import highest_orders, table_orders
 from pinnsolve.grid.levels import Level, carried_over, first_space, make_system, next_space, solve_level
 from pinnsolve.grid.march import March, can_march, march, space_cells
 from pinnsolve.grid.memory import check_memory, operations
@@ -35,6 +35,7 @@ from pinnsolve.threads import threads_for
 MOST_LEVELS, MOST_MARCHES = 30, 6
 MOST_OPERATIONS = 2e12  # of a factorization that is worth it without a time limit (minutes)
 LOCAL = 0.3  # of the tolerance is what a slab's own error may reach at first
+SMOOTH, MARGIN = 0.1, 0.7  # residual left of a smooth solution; part of the tolerance that others are refined to
 LOST = 0.03  # estimated error from which on the error no longer grows as its linearization says: a march is given up
 LEAST_DEGREE = 5  # in space, beyond the order of the equations
 FIRST_SLAB = 0.2  # of the time
@@ -63,9 +64,27 @@ def on_cells(work: Work, tolerance: float, refinements: int | None) -> Result | 
     with torch.no_grad(), threads_for(1):
         if axis is not None:
             result = _marches(work, axis, tolerance, weights, refinements)
-            if result is not None and (result.status != "stalled"):
+            if result is not None and result.status != "stalled":
+                return result
+            if work.problem.linear and work.problem.order <= 1:
                 return result
         return _levels(work, tolerance, weights, refinements)
+
+
+def on_given_cells(work: Work, partitions: Sequence[int], degrees: Sequence[int], tolerance: float) -> Result:
+    """One least squares on equal cells, so many per axis, of these degrees; its error estimated, nothing refined.
+
+    Raises ResourceError for one that does not fit into memory.
+    """
+    problem = work.problem
+    weights = work.weights_at(defaults.widths(work.dimension)[0]) or {}
+    space = Space(uniform_cells(work.lower, work.upper, partitions), tuple(degrees), table_orders(problem))
+    c = torch.zeros(space.cells.count, len(problem.unknowns), space.functions, dtype=torch.float64)
+    with torch.no_grad(), threads_for(1):
+        check_memory(make_system(problem, enriched_space(space), weights), _memory(work))
+        level = solve_level(problem, space, c, weights, tolerance, work.floating)
+    _record(work, f"{space.cells.count} cells", 0, level.loss, level.terms)
+    return _level_result(work, level, weights)
 
 
 # -- whole problems -----------------------------------------------------------------------------------------------
@@ -91,7 +110,8 @@ def _levels(work: Work, tolerance: float, weights: Mapping[str, float], refineme
             best = work.best = result
         _record(work, f"level {number}: {space.cells.count} cells", number, level.loss, level.terms)
         estimates.append(level.worst)
-        if best.estimate.worst <= tolerance:
+        # where the correction leaves much of the residual, as at kinks and corners, it is a little too small
+        if best.estimate.worst <= (tolerance if best.estimate.residual_left < SMOOTH else MARGIN * tolerance):
             break
         if work.clock.expired():
             return replace(best, status="time_limit", message=work.clock.message())
