@@ -258,6 +258,7 @@ def _solution(problem: Problem, work: Work, result: Result) -> Solution:
         "message": message,
         **({"relative_l2_error": measured[0], "reference": measured[1]} if measured else {}),
         "estimated_error": dict(result.estimate.relative) if result.estimate else None,
+        **({"effectivity": _effectivity(result.estimate, measured)} if measured and result.estimate else {}),
         "tolerance": problem.spec.solve.tolerance,
         "wall_time_s": work.clock.seconds(),
         "unknown_coefficients": approximation.state.coefficients.numel(),
@@ -285,6 +286,11 @@ def _solution(problem: Problem, work: Work, result: Result) -> Solution:
         problem_text=problem.spec.to_yaml(),
         diagnostics=diagnostics,
     )
+
+
+def _effectivity(estimate: Estimate, measured: tuple) -> dict[str, float | None]:
+    """Estimated over true error, per unknown whose truth is known."""
+    return {name: estimate.relative[name] / error if error > 0 else None for name, error in measured[0].items()}
 
 
 def _status(problem: Problem, result: Result, terms: dict) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from pinnsolve.grid.system import System, norms, residual_norm
 EXTRA_DEGREES = 2
 CORRECTIONS = 3
 MOST_LEFT = 0.99
+ROUNDING = 1e-13  # relative to the solution
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,9 @@ def correct(system: System, c: Tensor, known: tuple | None = None) -> Correction
         c, now, size = trial, trial_norm, trial_size
         if size <= 0.02 * float((c - start).norm()):
             break
-    return Correction(system.space, c, c - start, now / max(before, 1e-300), factor, matrices)
+    # of rounding nothing needs to be left over
+    left = now / max(before, 1e-300) if float((c - start).norm()) > ROUNDING * float(start.norm()) else 0.0
+    return Correction(system.space, c, c - start, left, factor, matrices)
 
 
 def blame(delta: Tensor, space: Space, degrees: tuple[int, ...]) -> Tensor:

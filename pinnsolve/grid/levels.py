@@ -43,6 +43,7 @@ class Level:
     loss: float
     terms: dict[str, float]
     system: System
+    rank: dict[str, float | int]
 
     @property
     def relative(self) -> Tensor:
@@ -94,7 +95,7 @@ def solve_level(
     error = correction.enlargement * norms(delta, volume) + solved.last * size
     return Level(
         space, solved.c, replace(correction, delta=delta), error, size, solved.converged, solved.steps,
-        solved.residual**2, solved.terms, system,
+        solved.residual**2, solved.terms, system, solved.factor.rank_info(),
     )  # fmt: skip
 
 

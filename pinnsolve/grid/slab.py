@@ -44,6 +44,7 @@ class Slab:
     terms: dict[str, float]
     points: dict[str, int]
     weights: dict[str, float]
+    rank: dict[str, float | int]
 
     def length(self, axis: int) -> float:
         return float(self.space.cells.size[0, axis])
@@ -106,7 +107,7 @@ class SlabSolver:
         self.size = size if self.size is None else torch.maximum(self.size, size)
         slab = Slab(
             space, solved.c, fine, corrected.c + carried, corrected.error(carried), size, corrected.left,
-            solved.residual**2, solved.terms, points_of(system), weights_of(system),
+            solved.residual**2, solved.terms, points_of(system), weights_of(system), solved.factor.rank_info(),
         )  # fmt: skip
         return slab, self._local(corrected, space)
 

@@ -83,7 +83,7 @@ def on_given_cells(work: Work, partitions: Sequence[int], degrees: Sequence[int]
     with torch.no_grad(), threads_for(1):
         check_memory(make_system(problem, enriched_space(space), weights), _memory(work))
         level = solve_level(problem, space, c, weights, tolerance, work.floating)
-    _record(work, f"{space.cells.count} cells", 0, level.loss, level.terms)
+    _record(work, f"{space.cells.count} cells", 0, level.loss, level.terms, **level.rank)
     return _level_result(work, level, weights)
 
 
@@ -108,7 +108,7 @@ def _levels(work: Work, tolerance: float, weights: Mapping[str, float], refineme
         result = _level_result(work, level, weights)
         if best is None or result.estimate.worst <= best.estimate.worst:
             best = work.best = result
-        _record(work, f"level {number}: {space.cells.count} cells", number, level.loss, level.terms)
+        _record(work, f"level {number}: {space.cells.count} cells", number, level.loss, level.terms, **level.rank)
         estimates.append(level.worst)
         # where the correction leaves much of the residual, as at kinks and corners, it is a little too small
         if best.estimate.worst <= (tolerance if best.estimate.residual_left < SMOOTH else MARGIN * tolerance):
@@ -259,7 +259,7 @@ class _Watch:
         slab = march.slabs[-1]
         _record(
             self.work, f"march {self.number + 1}: slab to {time:.4g}", len(march.slabs), slab.loss, slab.terms,
-            time_left=seconds * (1 - done) / done if self.number == 0 else None,
+            **slab.rank, time_left=seconds * (1 - done) / done if self.number == 0 else None,
         )  # fmt: skip
         self.errors.append((time, self.error(march)))
         return self.last or self.errors[-1][1] < max(LOST, 100 * self.tolerance)

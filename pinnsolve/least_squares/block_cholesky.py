@@ -187,6 +187,20 @@ class BlockCholesky:
         """Diagonal of the factor; small where columns are nearly dependent (1 is an independent column)."""
         return torch.cat([torch.diagonal(L) for L, _ in self.factors])
 
+    def rank_info(self) -> dict[str, float | int]:
+        """`rank`, `columns` and `condition`, the last from the pivots, an estimate from below.
+
+        A pivot is the share of a column that the columns before do not hold; in the matrix A^T A, the smallest that can
+        be told from zero is the root of the shift.
+        """
+        pivots = self.pivots
+        held = pivots > 3.0 * self.shift**0.5
+        return {
+            "rank": int(held.sum()),
+            "columns": len(pivots),
+            "condition": float(pivots.max() / pivots[held].min()) if bool(held.any()) else float("inf"),
+        }
+
     def solve(self, b: Tensor) -> Tensor:
         """x: (C, n) or (C, n, k) with (matrix) x = b."""
         shape = b.shape
