@@ -13,6 +13,7 @@ from pinnsolve.problem import Problem, Statement
 from pinnsolve.terms import CompiledProblem, FeatureSymbol, Term, features_of
 from pinnsolve.terms_folding import substituted
 
+MOST_AXES = 4  # of a grid of cells
 MAX_OPERATOR = 240  # characters of an operator that are shown
 MAX_DIGITS = 4  # of numerator and denominator of a fraction that is shown as it is
 
@@ -20,10 +21,14 @@ MAX_DIGITS = 4  # of numerator and denominator of a fraction that is shown as it
 def plan(problem: Problem, compiled: CompiledProblem) -> list[dict]:
     """Rows with the keys name, kind, operator, region, points, weight, linear.
 
-    `points` is about how many the first basis is solved on (wider ones take more), or the name of the data file;
+    `points` is about how many the first basis is solved on (wider ones take more), "by cell" where the solve chooses
+    cells and with them its points, or the name of the data file;
     `weight` is a number, an expression in `W`, or "auto".
     """
-    counts = _collocation(problem, compiled.order)
+    solve = problem.spec.solve
+    plain = solve.method == "auto" and solve.basis is None and solve.collocation is None
+    by_cell = plain and solve.precision == "float64" and solve.device == "cpu" and why_not_cells(compiled) is None
+    counts = None if by_cell else _collocation(problem, compiled.order)
     return [
         {
             "name": term.name,
@@ -36,6 +41,21 @@ def plan(problem: Problem, compiled: CompiledProblem) -> list[dict]:
         }
         for term, statement in zip(compiled.terms, problem.statements, strict=True)
     ]
+
+
+def why_not_cells(problem: CompiledProblem) -> str | None:
+    """What keeps a problem from being solved by polynomials on cells, in words, or None."""
+    if len(problem.coordinates) > MOST_AXES:
+        return f"{len(problem.coordinates)} coordinates are too many for a grid of cells"
+    if any(f.operator is not None for term in problem.terms for f in term.features):
+        return "a custom operator takes functions of the whole domain"
+    if any(term.data_file is not None for term in problem.terms):
+        return "measurements are met by functions of the whole domain"
+    if problem.unknown_parameters:
+        return "parameters are unknown"
+    if not any(term.kind == "equation" for term in problem.terms):
+        return "there is no equation"
+    return None
 
 
 # -- points and weights -----------------------------------------------------------------------------------------
@@ -54,9 +74,11 @@ def _collocation(problem: Problem, order: int) -> defaults.Collocation:
     return defaults.collocation(solve.collocation, dimension, width, moves)
 
 
-def _points(term: Term, problem: Problem, counts: defaults.Collocation) -> int | str:
+def _points(term: Term, problem: Problem, counts: defaults.Collocation | None) -> int | str:
     if term.data_file is not None:
         return term.data_file.name
+    if counts is None:
+        return "by cell"
     dimension = len(problem.coordinates)
     fills = any(not piece.fixed for piece in term.region.pieces)
     wanted = counts.interior if fills else counts.boundary

@@ -23,8 +23,9 @@ from pinnsolve.checks import floating_unknowns
 from pinnsolve.errors import PinnsolveError
 from pinnsolve.estimate import Approximation, Estimate
 from pinnsolve.expressions import Scope, expression
-from pinnsolve.grid.strategy import on_cells, on_given_cells, why_not
+from pinnsolve.grid.strategy import on_cells, on_given_cells
 from pinnsolve.measuring import parameter_report, term_report, true_error
+from pinnsolve.plan import why_not_cells
 from pinnsolve.problem import Problem
 from pinnsolve.solution import Solution
 from pinnsolve.solvers import GD, LSGD, Clock, LeastSquares, Solver, VarPro
@@ -99,7 +100,7 @@ def _run(problem: Problem, work: Work, start: Solution | None) -> Result:
 def _on_sharp_cells(work: Work, method: str) -> bool:
     """Whether a grid of partitions can be sharp: its continuity is then part of a sparse least squares."""
     plain = work.lower.dtype == torch.float64 and work.lower.device.type == "cpu"
-    return plain and method in ("auto", "least_squares") and why_not(work.problem) is None
+    return plain and method in ("auto", "least_squares") and why_not_cells(work.problem) is None
 
 
 def _given_cells(problem: Problem, work: Work, asked: dict) -> Result:
@@ -127,7 +128,7 @@ def _refined(problem: Problem, work: Work, asked: dict) -> Result:
 def _on_cells(problem: Problem, work: Work) -> Result | None:
     """The path on cells, where the problem lets it and it reaches the tolerance or is not beaten by other bases."""
     settings = problem.spec.solve
-    reason = why_not(work.problem)
+    reason = why_not_cells(work.problem)
     if settings.precision != "float64" or settings.device != "cpu":
         reason = "cells are solved on the processor in double precision"
     if reason is not None:

@@ -30,7 +30,7 @@ def test_check_prints_the_compiled_terms(work, command):
     assert "c = 0.25" in out
     for term in ("wave", "start", "ends"):
         assert re.search(rf"^{term} ", out, re.MULTILINE)
-    assert re.search(r"^wave +equation +u_tt - c\*u_xx +domain +\d+ +auto +yes$", out, re.MULTILINE)
+    assert re.search(r"^wave +equation +u_tt - c\*u_xx +domain +by cell +auto +yes$", out, re.MULTILINE)
     assert not Path("runs").exists()
 
 

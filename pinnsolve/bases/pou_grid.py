@@ -3,7 +3,7 @@
 Per axis the windows are differences of steps across the edges between partitions, so they add up to one whatever the
 edges; in several coordinates they are products. The sizes of the partitions are the hidden parameters: solvers that
 move hidden parameters move the edges. Steps are integrals of (1 - z^2)^8, of degree 17, with eight continuous
-derivatives (numerics of POUnets: Lee, Trask, Patel, Gulian, Cyr, arXiv:2107.03066, with a grid for the network).
+derivatives (POUnets: Lee, Trask, Patel, Gulian, Cyr, arXiv:2101.11256, with a grid for the network).
 """
 
 from __future__ import annotations

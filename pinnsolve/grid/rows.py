@@ -3,7 +3,7 @@
 A group is one term (or the continuity of one unknown, or what a slab hands to the next) on the cells where it holds,
 with equally many points per cell, so that all its rows are one batched product. On every row stands the unit of the
 unknown: a residual is multiplied by 1/max_f |c_f| (2/h)^alpha over the features f of its linearization, which is the
-mesh-dependent weighting of least-squares methods (Aziz, Kellogg & Stephens, Numer. Math. 46 (1985) 275-310; Bochev &
+mesh-dependent weighting of least-squares methods (Aziz, Kellogg & Stephens, Math. Comp. 44 (1985) 53-70; Bochev &
 Gunzburger, SIAM Review 40 (1998) 789-837), and by the root of the cell's share of the volume over its points.
 """
 

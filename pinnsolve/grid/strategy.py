@@ -42,21 +42,6 @@ FIRST_SLAB = 0.2  # of the time
 FIRST_CELLS = {2: 2, 3: 1, 4: 1}  # per axis of space; more where the conditions at the start need them
 
 
-def why_not(problem: CompiledProblem) -> str | None:
-    """What keeps a problem from this path, in words, or None."""
-    if len(problem.coordinates) > 4:
-        return f"{len(problem.coordinates)} coordinates are too many for a grid of cells"
-    if any(f.operator is not None for term in problem.terms for f in term.features):
-        return "a custom operator takes functions of the whole domain"
-    if any(term.data_file is not None for term in problem.terms):
-        return "measurements are met by functions of the whole domain"
-    if problem.unknown_parameters:
-        return "parameters are unknown"
-    if not any(term.kind == "equation" for term in problem.terms):
-        return "there is no equation"
-    return None
-
-
 def on_cells(work: Work, tolerance: float, refinements: int | None) -> Result | None:
     """The result of the path on cells; None where nothing was computed (no memory for the first level)."""
     weights = work.weights_at(defaults.widths(work.dimension)[0]) or {}
@@ -258,7 +243,7 @@ class _Watch:
         seconds = self.work.clock.seconds()
         slab = march.slabs[-1]
         _record(
-            self.work, f"march {self.number + 1}: slab to {time:.4g}", len(march.slabs), slab.loss, slab.terms,
+            self.work, f"march {self.number + 1}", len(march.slabs), slab.loss, slab.terms,
             **slab.rank, time_left=seconds * (1 - done) / done if self.number == 0 else None,
         )  # fmt: skip
         self.errors.append((time, self.error(march)))
