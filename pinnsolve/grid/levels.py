@@ -18,7 +18,7 @@ from pinnsolve.bases.cells import uniform_cells
 from pinnsolve.bases.space import Space
 from pinnsolve.grid.correction import Correction, blame, correct, decay_rates, enriched_space
 from pinnsolve.grid.groups import jump_groups, table_orders, term_groups
-from pinnsolve.grid.system import BLOCK_THREADS, System, norms, solve
+from pinnsolve.grid.system import BLOCK_THREADS, System, continued, norms, solve
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
 
@@ -26,6 +26,7 @@ START = {1: 12, 2: 8, 3: 6, 4: 4}  # degree of the first level, by the number of
 HIGHEST = {1: 24, 2: 20, 3: 12, 4: 8}
 SPLIT = {1: 16, 2: 8, 3: 7, 4: 5}  # highest degree of cells that are split: small cells gain less from high ones
 FAST_DECAY = 0.7  # per degree: coefficients that fall faster call for a higher degree
+MOST_CONTINUED = 2000  # coefficients per unknown up to which a failing Newton's method is helped by continuation
 MOST_RAISED = 6  # degrees at a time
 
 
@@ -44,6 +45,7 @@ class Level:
     terms: dict[str, float]
     system: System
     rank: dict[str, float | int]
+    continued: bool
 
     @property
     def relative(self) -> Tensor:
@@ -83,6 +85,11 @@ def solve_level(
     system = make_system(problem, space, weights)
     with threads_for(BLOCK_THREADS * system.columns):
         solved = solve(system, start, problem.linear, 0.03 * tolerance, damped=True)
+        by_continuation = False
+        if not solved.converged and not problem.linear and space.cells.count * space.functions <= MOST_CONTINUED:
+            other = continued(system, start, 0.03 * tolerance)
+            if other is not None:
+                solved, by_continuation = other, True
     fine = enriched_space(space)
     fine_system = make_system(problem, fine, weights)
     with threads_for(BLOCK_THREADS * fine_system.columns):
@@ -95,7 +102,7 @@ def solve_level(
     error = correction.enlargement * norms(delta, volume) + solved.last * size
     return Level(
         space, solved.c, replace(correction, delta=delta), error, size, solved.converged, solved.steps,
-        solved.residual**2, solved.terms, system, solved.factor.rank_info(),
+        solved.residual**2, solved.terms, system, solved.factor.rank_info(), by_continuation,
     )  # fmt: skip
 
 

@@ -140,13 +140,14 @@ def _level_result(work: Work, level: Level, weights) -> Result:
     c = level.c.transpose(0, 1).reshape(len(work.problem.unknowns), -1)
     relative = dict(zip(work.problem.unknowns, level.relative.tolist(), strict=True))
     message = "" if level.converged else "Newton's method did not converge on the last cells"
+    how = "least_squares, by continuation" if level.continued else "least_squares"
     return Result(
         Approximation(basis, State(c, torch.zeros(0, dtype=c.dtype))),
         None,
         Estimate(relative, {}, level.correction.left),
         "finished",
         message,
-        "least_squares",
+        how,
         points_of(level.system),
         weights_of(level.system),
     )

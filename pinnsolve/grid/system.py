@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -30,7 +30,7 @@ class System:
     def __init__(self, space: Space, groups: Sequence, unknowns: int, parameters: Tensor):
         self.space, self.groups, self.unknowns, self.parameters = space, list(groups), unknowns, parameters
         self.columns = unknowns * space.functions
-        self.linear_rows: list[Rows] | None = None
+        self.offset: list[Tensor] | None = None  # of the residuals, by group; see `continued`
         pairs = set()
         for group in self.groups:
             sides = group.cells_of_sides
@@ -54,8 +54,11 @@ class System:
         return self._tree
 
     def rows(self, c: Tensor, with_matrix: bool = True) -> list[Rows]:
-        """All rows at a state."""
-        return [group.rows(c, self.parameters, with_matrix) for group in self.groups]
+        """All rows at a state, the residuals less `offset`, if there is one."""
+        rows = [group.rows(c, self.parameters, with_matrix) for group in self.groups]
+        if self.offset is None:
+            return rows
+        return [replace(group, r=group.r - part) for group, part in zip(rows, self.offset, strict=True)]
 
     def factorize(self, rows: Sequence[Rows]) -> BlockCholesky:
         """The factorization of A^T A."""
@@ -133,12 +136,14 @@ class Solved:
     converged: bool
     factor: BlockCholesky
     matrices: list[Rows]
-    last: float  # the last correction, relative to the solution, where it did not converge, else zero
+    last: float  # the last correction, relative to the solution, where it says that more was to come, else zero
     terms: dict[str, float]  # the loss by name
 
 
 MOST_STEPS = 30
+FIRST_STEP, SMALLEST_STEP, LOOSE = 0.2, 1e-3, 1e-2  # of continuation, and how well its inner steps are solved
 CHORD = 0.2  # a correction that is not this much smaller than the one before calls for a new factorization
+STAGNANT = 1e-9  # corrections of a linear problem that no longer shrink are rounding below this, and an error above
 ROUNDING = 3e-15  # corrections below this, relative to the solution, are rounding
 
 
@@ -152,6 +157,7 @@ def solve(
     """
     volume = system.space.cells.volume
     factor, matrices = known if known is not None else (None, None)
+    latest = factor
     before, factorizations, converged = math.inf, 0, False
     rows = system.rows(c, with_matrix=factor is None)
     loss = residual_norm(rows)
@@ -162,7 +168,7 @@ def solve(
     while steps < MOST_STEPS:
         if factor is None:
             matrices = rows if rows[0].sides else system.rows(c)
-            factor = system.factorize(matrices)
+            factor = latest = system.factorize(matrices)
             factorizations += 1
             fresh = True
         else:
@@ -195,7 +201,28 @@ def solve(
     terms: dict[str, float] = {}
     for group in rows:
         terms[group.name] = terms.get(group.name, 0.0) + float((group.r**2).sum())
-    return Solved(c, loss, steps, factorizations, converged, factor, matrices, 0.0 if converged else size, terms)
+    last = 0.0 if converged and size <= max(accuracy, STAGNANT) else size
+    return Solved(c, loss, steps, factorizations, converged, latest, matrices, last, terms)
+
+
+def continued(system: System, c: Tensor, accuracy: float) -> Solved | None:
+    """Newton's method by continuation from c, for where it fails by itself: r(c') = (1 - s) r(c), s from 0 to 1.
+
+    (Allgower & Georg, Introduction to Numerical Continuation Methods, section 1.1: the global homotopy.) None where the
+    steps in s become tiny.
+    """
+    residuals = [group.r for group in system.rows(c, with_matrix=False)]
+    s, step, found = 0.0, FIRST_STEP, None
+    while s < 1.0 and step > SMALLEST_STEP:
+        aim = min(1.0, s + step)
+        system.offset = [(1.0 - aim) * r for r in residuals] if aim < 1.0 else None
+        trial = solve(system, c, False, accuracy if aim == 1.0 else LOOSE, damped=True)
+        if trial.converged:
+            c, s, step, found = trial.c, aim, 2.0 * step, trial
+        else:
+            step *= 0.25
+    system.offset = None
+    return found if s >= 1.0 else None
 
 
 def _damp(system: System, c: Tensor, delta: Tensor, loss: float, trial: Tensor, rows):
