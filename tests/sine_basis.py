@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from pinnsolve.bases.base import Basis
 from pinnsolve.solution import Solution
 
 LOWER, UPPER = (0.0, -1.0), (1.0, 2.0)
 
 
 @dataclass(frozen=True, eq=False)
-class SineBasis:
+class SineBasis(Basis):
     """Phi_j(x) = sin(w_j . x + b_j)."""
 
     hidden: dict
@@ -27,10 +28,6 @@ class SineBasis:
     def width(self) -> int:
         return len(self.hidden["b"])
 
-    @property
-    def dimension(self) -> int:
-        return len(self.lower)
-
     def derivatives(self, points, alphas, hidden=None):
         w, b = self.hidden["w"], self.hidden["b"]
         phase = points @ w.T + b
@@ -41,6 +38,10 @@ class SineBasis:
 
     def settings(self) -> dict:
         return {"kind": self.kind, "smoothness": self.smoothness}
+
+    @classmethod
+    def create(cls, settings, lower, upper, seed):
+        raise NotImplementedError("`waves` makes them")
 
     @classmethod
     def restore(cls, settings, hidden, lower, upper):

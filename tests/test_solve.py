@@ -147,10 +147,11 @@ def test_from_a_file(tmp_path):
 
 
 def test_a_tolerance_out_of_reach_is_said_to_be():
-    solution = ps.solve(problem("logistic"), tolerance=1e-15, limits={"refinements": 0})
+    kinked = problem("poisson", equations={"poisson": "laplacian(u) = abs(x - 0.3)"}, exact=None)
+    solution = ps.solve(kinked, tolerance=1e-12, limits={"refinements": 0})
     assert solution.result["status"] == "tolerance_not_reached"
     message = solution.result["message"]
-    assert "above the tolerance 1e-15" in message and ("`growth`" in message or "`start`" in message)
+    assert "above the tolerance 1e-12" in message and ("`poisson`" in message or "`walls`" in message)
 
 
 @names
@@ -188,7 +189,7 @@ def test_the_result_has_every_key_of_the_language(name, tmp_path):
     assert set(result["terms"]) == {s.name for s in problem(name).statements}
     for term in result["terms"].values():
         assert term["weight"] > 0 and term["points"] >= 1 and 0 <= term["rms_residual"] < 1e-5
-    assert result["basis"] == solution.basis.describe() and result["method"] == "least_squares"
+    assert result["basis"] == solution.basis.describe() and "least_squares" in result["method"]
     assert solution.history and all(math.isfinite(r["loss"]) for r in solution.history)
     again = ps.load_solution(tmp_path)
     assert torch.equal(again.coefficients, solution.coefficients)
@@ -307,7 +308,10 @@ class Interrupted:
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("settings", [{}, SMALL, {**SMALL, "method": "lsgd"}], ids=["auto", "varpro", "lsgd"])
+GROWING = {"method": "least_squares", "tolerance": 1e-14}
+
+
+@pytest.mark.parametrize("settings", [GROWING, SMALL, {**SMALL, "method": "lsgd"}], ids=["growing", "varpro", "lsgd"])
 @pytest.mark.parametrize("at", [1, 2, 6])
 def test_an_interrupt_keeps_what_there_is(settings, at):
     solution = ps.solve(problem("logistic"), progress=Interrupted(at), **settings)
@@ -315,7 +319,7 @@ def test_an_interrupt_keeps_what_there_is(settings, at):
     assert len(solution.history) == at
     best = min(r["loss"] for r in solution.history)
     assert np.isfinite(solution(t=np.linspace(0, 5, 9))).all()
-    if settings:
+    if "basis" in settings:
         assert best < 0.1 and max(measured(solution).values()) < 1
 
 
