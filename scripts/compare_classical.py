@@ -186,7 +186,7 @@ def page_text(rows: list[dict]) -> str:
     import torch
 
     machine = (
-        f"Measured on {platform.machine()} with {torch.get_num_threads()} threads; Python {platform.python_version()}, "
+        f"Measured on {platform.machine()} on {torch.get_num_threads()} core(s); Python {platform.python_version()}, "
         f"torch {torch.__version__}, numpy {np.__version__}, scipy {scipy.__version__}."
     )
     return HEAD + "\n".join(lines) + "\n" + TAIL.format(marks=marks, machine=machine)

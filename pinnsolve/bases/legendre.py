@@ -63,7 +63,7 @@ def exponents(degrees: tuple[int, ...]) -> Tensor:
     grid = tensor_points([torch.arange(p + 1) for p in degrees])
     if len(degrees) < BALL:
         return grid
-    radius = ((grid / torch.tensor([max(p, 1) for p in degrees])) ** 2).sum(dim=1)
+    radius = ((grid / torch.tensor([max(p, 1) for p in degrees], dtype=torch.float64)) ** 2).sum(dim=1)
     return grid[radius <= 1 + 1e-12]
 
 

@@ -91,7 +91,7 @@ def blame(delta: Tensor, space: Space, degrees: tuple[int, ...]) -> Tensor:
     A function outside counts to the axes in proportion to (k_a / p_a)^2.
     """
     k = exponents(space.degrees)
-    share = (k / torch.tensor([max(p, 1) for p in degrees])).to(delta) ** 2  # (n, d)
+    share = (k / torch.tensor([max(p, 1) for p in degrees]).to(delta)) ** 2  # (n, d)
     if len(degrees) < BALL:
         share = torch.where(share > 1 + 1e-12, share, 0.0)
     else:

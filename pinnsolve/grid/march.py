@@ -119,7 +119,7 @@ class _Plan:
             self.bad = torch.zeros(1, 0, dtype=torch.bool)
             self.marked = torch.zeros(1, dtype=torch.bool)
             return
-        bad = self.parts > (0.3 if local.total > tolerance else 0.7) * self.share
+        bad = self.parts > (0.3 if local.total > 2.0 * tolerance else 0.7) * self.share
         bad &= float(self.parts.norm()) > 0.1 * local.in_time  # and the other way round
         self.bad = bad & (self.parts > ALIKE * self.parts.amax(dim=1, keepdim=True))  # axes that are not to blame stay
         self.marked = self.bad.any(dim=1)

@@ -37,7 +37,7 @@ MOST_OPERATIONS = 2e12  # of a factorization that is worth it without a time lim
 LOCAL = 0.3  # of the tolerance is what a slab's own error may reach at first
 SMOOTH, MARGIN = 0.1, 0.7  # residual left of a smooth solution; part of the tolerance that others are refined to
 LOST = 0.03  # estimated error from which on the error no longer grows as its linearization says: a march is given up
-LEAST_DEGREE = 5  # in space, beyond the order of the equations
+LEAST_DEGREE = 5  # in space, beyond the order of the equations; lower ones need many more cells
 FIRST_SLAB = 0.2  # of the time
 FIRST_CELLS = {2: 2, 3: 1, 4: 1}  # per axis of space; more where the conditions at the start need them
 
