@@ -20,7 +20,7 @@ from pinnsolve.terms import CompiledProblem
 
 SAFETY = 0.3  # of the tolerance is what the next slab aims at
 SHORTEST, LONGEST = 0.2, 2.0  # factors between the lengths of slabs that follow each other
-KEEP, KEEP_STEADY = 1.25, 2.0  # a slab that could be longer by no more keeps its length, and with it a factorization
+KEEP, KEEP_STEADY = 1.25, 1.6  # a slab that could be longer by no more keeps its length, and with it a factorization
 MOST_CELLS = 4096
 SPLITS = 12  # of one slab before its length is halved
 ALIKE = 0.4  # of the error of the worst axis of a cell: what an axis must have to be halved with it
@@ -136,10 +136,10 @@ class _Plan:
 def _adapted(cells: Cells, plan: _Plan, steady: bool) -> Cells:
     """The cells of the next slab: some split, or pairs merged whose error would stay far below their share.
 
-    Where the operator does not change in time, merging a few cells does not pay for a new factorization.
+    Where the operator does not change in time, neither foresight nor a few cells less pay for a new factorization.
     """
     if bool(plan.marked.any()):
-        return cells.split(plan.marked, plan.bad)
+        return cells if steady else cells.split(plan.marked, plan.bad)
     low, high = cells.box
     pairs, taken = [], set()
     for a, p in enumerate(plan.space_degrees):
