@@ -84,18 +84,18 @@ def solved(problem: str, overrides: tuple[str, ...] = (), limit: float | None = 
         return solution, time.perf_counter() - began
 
 
-def measure(problem: str, overrides: tuple[str, ...] = (), limit: float | None = None, **settings: Any) -> dict:
+def measure(
+    problem: str, overrides: tuple[str, ...] = (), limit: float | None = None, make_row=None, **settings: Any
+) -> dict:
     """The row of one solve: error and estimate are the largest over the unknowns, None where there is none.
 
-    It runs in a process of its own where the system can fork one, so that the table survives whatever happens there,
-    and with no more memory than is free.
+    It runs in a fresh process, so that the table survives whatever happens there, and with no more memory than is free.
+    (A forked one would inherit the locks of threads that it does not have, and wait for them.)
     """
-    if "fork" not in multiprocessing.get_all_start_methods():
-        return _row(problem, overrides, limit, settings)
-    context = multiprocessing.get_context("fork")  # what has been imported is there
+    context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     began = time.perf_counter()
-    worker = context.Process(target=_send_row, args=(theirs, problem, overrides, limit, settings))
+    worker = context.Process(target=_send_row, args=(theirs, make_row or _row, problem, overrides, limit, settings))
     worker.start()
     theirs.close()
     try:
@@ -107,7 +107,7 @@ def measure(problem: str, overrides: tuple[str, ...] = (), limit: float | None =
         worker.join()
 
 
-def _send_row(pipe, problem: str, overrides: tuple[str, ...], limit: float | None, settings: dict) -> None:
+def _send_row(pipe, make_row, problem: str, overrides: tuple[str, ...], limit: float | None, settings: dict) -> None:
     try:
         import resource
 
@@ -116,7 +116,8 @@ def _send_row(pipe, problem: str, overrides: tuple[str, ...], limit: float | Non
         Path("/proc/self/oom_score_adj").write_text("1000")  # if memory runs out all the same, this process goes first
     except (ImportError, OSError, ValueError):
         pass
-    pipe.send(_row(problem, overrides, limit, settings))
+    import_all()
+    pipe.send(make_row(problem, overrides, limit, settings))
 
 
 def _row(problem: str, overrides: tuple[str, ...], limit: float | None, settings: dict) -> dict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -66,12 +67,14 @@ def test_a_solve_that_fails_is_a_row():
     assert "ProblemError" in row["message"]
 
 
-def test_a_process_that_dies_is_a_row(monkeypatch):
-    import measured
+def die(*_):
+    os._exit(7)
 
-    monkeypatch.setattr(measured, "solved", lambda *_, **__: measured.os._exit(7))
-    if "fork" in measured.multiprocessing.get_all_start_methods():
-        assert measured.measure("logistic")["message"] == "the process ended with status 7"
+
+def test_a_process_that_dies_is_a_row():
+    from measured import measure
+
+    assert measure("logistic", make_row=die)["message"] == "the process ended with status 7"
 
 
 def test_a_solve_is_a_row():
