@@ -71,7 +71,10 @@ CASES: list[dict] = [
     ),
     {"kind": "mlp", "width": 5, "depth": 2, "activation": "sin", "initialization": "he"},
     {"kind": "resnet", "width": 5, "depth": 2, "activation": "tanh", "initialization": "glorot"},
+    {"kind": "pou_grid", "partitions": 2, "degree": 1, "overlap": 0.5},
 ]
+ROUNDING = {"pou_grid": 200}  # times as much as of others: its windows are polynomials of degree 17
+SEEDLESS = ("pou_grid",)  # starts from equal partitions
 
 
 @pytest.fixture(autouse=True)
@@ -168,7 +171,7 @@ def test_derivatives_against_nested_autograd(basis):
             if below is None:
                 continue  # left out in three coordinates
             known[alpha] = lambda x, f=below, v=direction: jvp(f, (x,), (v,))[1]
-        assert_close(exact[alpha], known[alpha](points), 1e-11, alpha)
+        assert_close(exact[alpha], known[alpha](points), 1e-11 * ROUNDING.get(basis.kind, 1), alpha)
 
 
 def test_subsets_equal_the_full_set(basis):
@@ -191,7 +194,7 @@ def test_chain_rule_of_the_map_to_the_unit_box(basis):
     inside = unit.derivatives((points - basis.lower) / span, alphas)
     for alpha in alphas:
         factor = torch.prod(span ** torch.tensor(alpha, dtype=torch.float64))
-        assert_close(found[alpha] * factor, inside[alpha], 1e-12, alpha)
+        assert_close(found[alpha] * factor, inside[alpha], 1e-12 * ROUNDING.get(basis.kind, 1), alpha)
 
 
 def test_smoothness_is_truthful(basis):
@@ -283,11 +286,13 @@ def test_the_seed_decides(basis):
     same, other = (make_basis(basis.settings(), basis.lower, basis.upper, seed) for seed in (1, 2))
     assert torch.equal(before, torch.get_rng_state())
     assert all(torch.equal(same.hidden[name], value) for name, value in basis.hidden.items())
-    assert not basis.hidden or any(not torch.equal(other.hidden[name], basis.hidden[name]) for name in basis.hidden)
+    differs = any(not torch.equal(other.hidden[name], basis.hidden[name]) for name in basis.hidden)
+    assert differs == (bool(basis.hidden) and basis.kind not in SEEDLESS)
 
 
 def test_description_and_type(basis):
-    assert basis.describe().startswith(f"{basis.kind}, width {basis.width}")
+    assert basis.describe().startswith(f"{basis.kind}, ")
+    assert "\n" not in basis.describe()
     single = make_basis(basis.settings(), basis.lower, basis.upper, 1, dtype=torch.float32)
     assert all(value.dtype == torch.float32 for value in single.hidden.values())
     zero = (0,) * basis.dimension

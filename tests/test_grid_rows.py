@@ -1,0 +1,342 @@
+"""Rows on cells: their matrices are the derivatives of their residuals, and exact solutions leave none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from small_problems import STATEMENTS, box
+from torch import Tensor
+
+from pinnsolve.bases.cells import Cells, uniform_cells
+from pinnsolve.bases.space import Space
+from pinnsolve.compiler import compile_problem
+from pinnsolve.errors import ResourceError
+from pinnsolve.grid.groups import jump_groups, start_group, table_orders, term_groups
+from pinnsolve.grid.levels import make_system
+from pinnsolve.grid.memory import bytes_needed, check_memory
+from pinnsolve.grid.rows import JumpGroup, Rows
+from pinnsolve.grid.system import System, norms, residual_norm, solve
+from pinnsolve.problem import Problem
+from pinnsolve.terms import CompiledProblem
+
+NONE = torch.zeros(0, dtype=torch.float64)
+MORE = {
+    "flow": {  # several unknowns, nonlinear, a point inside and a plane inside
+        "domain": {"x": (0, 2), "y": (-1, 1)},
+        "unknowns": ["u", "v", "p"],
+        "equations": {
+            "momentum_x": "advect([u, v], u) + D(p, x) = 0.1*laplacian(u)",
+            "momentum_y": "advect([u, v], v) + D(p, y) = 0.1*laplacian(v) + x*p",
+            "mass": {"equation": "D(u, x) + D(v, y) = exp(u)*D(v, y)", "where": "x + y > 0.2"},
+        },
+        "conditions": {
+            "walls": {"on": "boundary", "equations": ["u = x*y", "v**2 + v = y"]},
+            "pin": {"at": {"x": 0.3, "y": 0.1}, "equation": "p = 1"},
+            "plane": {"at": {"x": 0.7}, "equation": "Du = v*D(p, y)"},
+        },
+        "definitions": {"Du": "D(u, x)"},
+    },
+    "torus": {  # periodic in both, fourth order
+        "domain": {"x": (0, 1), "y": (0, 2)},
+        "unknowns": "u",
+        "equations": {"plate": "D(u, x, 4) + u*D(u, y, y) = sin(pi*y)"},
+        "conditions": {"around": {"periodic": ["x", "y"]}},
+    },
+    "cube": {
+        "domain": {"x": (0, 1), "y": (0, 1), "z": (-1, 1)},
+        "unknowns": "u",
+        "equations": {"cubic": "laplacian(u) + u**3 = x*z"},
+        "conditions": {
+            "bottom": {"on": "z = -1", "equation": "Dn(u) + u**2 = n_z"},
+            "rest": {"on": ["z = 1", "x = 0"], "equation": "u = y"},
+        },
+    },
+}
+NAMES = ["poisson", "neumann", "burgers", "system", "periodic", *MORE]
+names = pytest.mark.parametrize("name", NAMES)
+
+
+def compiled(name: str) -> CompiledProblem:
+    return compile_problem(Problem(name=name, **(MORE.get(name) or STATEMENTS[name])))
+
+
+def uneven(problem: CompiledProblem) -> Cells:
+    """Cells of several sizes whose faces do not match, inside and across periodic boundaries."""
+    d = len(problem.coordinates)
+    cells = uniform_cells(*box(problem), [2] * d if d < 3 else [2, 1, 1])
+    marked = torch.zeros(cells.count, dtype=torch.bool)
+    marked[0] = True
+    return cells.split(marked, torch.ones(cells.count, d, dtype=torch.bool))
+
+
+def space_on(problem: CompiledProblem, cells: Cells | None = None, degree: int = 4) -> Space:
+    cells = uneven(problem) if cells is None else cells
+    return Space(cells, (degree,) * cells.dimension, table_orders(problem))
+
+
+def random_state(space: Space, unknowns: int, seed: int = 0, size: float = 0.3) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return size * torch.randn(space.cells.count, unknowns, space.functions, generator=generator, dtype=torch.float64)
+
+
+def dense(rows: Rows, shape: tuple[int, int, int]) -> Tensor:
+    """The matrix of a group (G M, C U n)."""
+    C, U, n = shape
+    G, M = rows.r.shape
+    result = torch.zeros(G, M, C, U * n, dtype=torch.float64)
+    for cells, A in rows.sides:
+        for g, cell in enumerate(cells.tolist()):
+            result[g, :, cell] += A[g if A.shape[0] > 1 else 0]
+    return result.reshape(G * M, C * U * n)
+
+
+def groups_of(problem: CompiledProblem, space: Space) -> list:
+    groups = [*term_groups(problem, space, {}), *jump_groups(problem, space)]
+    if problem.time:
+        start = start_group(problem, space, problem.coordinates.index(problem.time))
+        start.aim(lambda x, alpha: torch.sin(x.sum(dim=1)).expand(len(problem.unknowns), -1))
+        groups.append(start)
+    return groups
+
+
+# -- matrices ---------------------------------------------------------------------------------------------------------
+
+
+@names
+@pytest.mark.parametrize("even", [True, False], ids=["even", "uneven"])
+def test_a_matrix_is_the_derivative_of_its_residual(name, even):
+    problem = compiled(name)
+    cells = uniform_cells(*box(problem), [2] + [1] * (len(problem.coordinates) - 1)) if even else None
+    space = space_on(problem, cells)
+    c, direction = (random_state(space, len(problem.unknowns), seed) for seed in (1, 2))
+    h = 1e-5
+    for group in groups_of(problem, space):
+        rows = group.rows(c, NONE)
+        A = dense(rows, c.shape)
+        up, down = (group.rows(c + s * h * direction, NONE, with_matrix=False) for s in (1, -1))
+        assert not up.sides and torch.equal(group.rows(c, NONE, with_matrix=False).r, rows.r)
+        found = A @ direction.reshape(-1)
+        expected = ((up.r - down.r) / (2 * h)).reshape(-1)
+        size = 1e-7 * float(expected.abs().max() + rows.r.abs().max() + 1)
+        torch.testing.assert_close(found, expected, rtol=0, atol=size, msg=group.name)
+
+
+@names
+def test_gradient_and_blocks_are_those_of_the_rows(name):
+    problem = compiled(name)
+    space = space_on(problem)
+    system = make_system(problem, space, {})
+    c = random_state(space, len(problem.unknowns))
+    rows = system.rows(c)
+    A = torch.cat([dense(group, c.shape) for group in rows])
+    r = torch.cat([group.r.reshape(-1) for group in rows])
+    g = system.gradient(rows, rows)
+    torch.testing.assert_close(g.reshape(-1), A.T @ r, rtol=1e-9, atol=1e-10 * float(g.abs().max()))
+    assert residual_norm(rows) == pytest.approx(float(r.norm()))
+    # one correction is that of the dense least squares, where that has one answer
+    factor = system.factorize(rows)
+    delta = factor.solve(g).reshape(-1)
+    torch.testing.assert_close(
+        A.T @ (A @ delta), g.reshape(-1), rtol=0, atol=1e-5 * float(g.abs().max()), msg="A^T A delta = A^T r"
+    )
+
+
+def test_steps_lead_to_the_dense_least_squares():
+    problem = compiled("neumann")
+    space = space_on(problem)
+    system = make_system(problem, space, {})
+    zero = torch.zeros(space.cells.count, 1, space.functions, dtype=torch.float64)
+    solved = solve(system, zero, True, 1e-14)
+    rows = system.rows(zero)
+    A = torch.cat([dense(group, zero.shape) for group in rows])
+    r = torch.cat([group.r.reshape(-1) for group in rows])
+    expected = np.linalg.lstsq(A.numpy(), -r.numpy(), rcond=None)[0]
+    assert solved.converged and solved.factorizations == 1
+    np.testing.assert_allclose(solved.c.reshape(-1).numpy(), expected, atol=1e-10 * np.abs(expected).max())
+    assert solved.residual == pytest.approx(float((A @ torch.tensor(expected) + r).norm()))
+
+
+def test_term_weights_multiply_the_loss_of_their_term():
+    problem = compiled("neumann")
+    space = space_on(problem)
+    c = random_state(space, 1)
+
+    def loss(weights):
+        return {g.name: float((g.rows(c, NONE).r ** 2).sum()) for g in term_groups(problem, space, weights)}
+
+    one, other = loss({}), loss({"heat": 9.0})
+    assert other["heat"] == pytest.approx(9 * one["heat"])
+    assert other["start"] == one["start"]
+
+
+# -- exact solutions --------------------------------------------------------------------------------------------------
+
+POLYNOMIAL = {  # the forcing is put in for u, v; every kind of row once
+    "domain": {"t": (0, 1), "x": (-1, 1)},
+    "unknowns": ["u", "v"],
+    "definitions": {"a": "x**3*t - 2*x*t**2 + 1", "b": "x**2 + t**3"},
+    "equations": {
+        "one": "D(u, t) + v*D(u, x) = D(u, x, x) + D(a, t) + b*D(a, x) - D(a, x, x)",
+        "two": {"equation": "D(v, t, t) + u*v = D(v, x) + D(b, t, t) + a*b - D(b, x)", "where": "t > 0.3"},
+    },
+    "conditions": {
+        "start": {"on": "t = 0", "equations": ["u = a", "v = b", "D(v, t) = D(b, t)"]},
+        "left": {"on": "x = -1", "equations": ["u*v = a*b", "Dn(u) = n_x*D(a, x)"]},
+        "right": {"on": "x = 1", "equation": "Dn(v) + v**2 = D(b, x) + b**2", "where": "t < 0.8"},
+        "inside": {"at": {"x": 0.3}, "equation": "D(u, x) = D(a, x)"},
+        "pin": {"at": {"t": 0.9, "x": -0.7}, "equation": "u = a"},
+    },
+}
+
+
+def polynomials(x: Tensor) -> Tensor:
+    t, x = x[:, 0], x[:, 1]
+    return torch.stack([x**3 * t - 2 * x * t**2 + 1, x**2 + t**3])
+
+
+def test_exact_polynomials_leave_no_residual():
+    problem = compile_problem(Problem(name="polynomial", **POLYNOMIAL))
+    space = space_on(problem, degree=5)
+    system = make_system(problem, space, {})
+    names = {group.name for group in system.groups}
+    assert names >= {"one", "two", "start", "left", "right", "inside", "pin", "continuity in t", "continuity in x"}
+    exact = system.rows(space.project(polynomials, 2))
+    wrong = system.rows(space.project(lambda x: polynomials(x) + torch.sin(3 * x.sum(dim=1)), 2))
+    for one, other in zip(exact, wrong, strict=True):
+        assert float(one.r.abs().max()) < 1e-11, one.name
+        assert one.name.startswith("continuity") or float(other.r.abs().max()) > 1e-3, one.name
+
+
+def test_a_slab_starts_from_what_was_before():
+    problem = compile_problem(Problem(name="polynomial", **POLYNOMIAL))
+    space = space_on(problem, degree=5)
+    group = start_group(problem, space, 0)
+    c = space.project(polynomials, 2)
+    group.aim(lambda x, alpha: space.values(c, x, alpha))
+    assert float(group.rows(c, NONE).r.abs().max()) < 1e-12
+    assert group.orders == [1, 2]  # u, v and the time derivative of v are handed over
+    assert set(group.target) == {0, 1}
+
+
+def test_rows_outside_of_a_where_are_empty():
+    problem = compile_problem(Problem(name="polynomial", **POLYNOMIAL))
+    space = space_on(problem)
+    c = random_state(space, 2)
+    group = next(g for g in term_groups(problem, space, {}) if g.name == "two")
+    rows = group.rows(c, NONE)
+    x = space.cells.physical(space.shared([space.points_per_axis(a) for a in (0, 1)])[0])
+    outside = x[..., 0] <= 0.3
+    assert bool(outside.any()) and not rows.r[outside].any() and rows.r[~outside].all()
+    assert not rows.sides[0][1].expand(*rows.r.shape, -1)[outside].any()
+    assert group.points == int((~outside).sum())
+
+
+# -- continuity -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["poisson", "burgers", "cube", "torus", "flow"])
+def test_a_global_polynomial_does_not_jump(name):
+    problem = compiled(name)
+    space = space_on(problem, degree=6)
+    U = len(problem.unknowns)
+
+    def function(x: Tensor) -> Tensor:
+        s = x.sum(dim=1)
+        return torch.stack([(k + 1) * s**3 - x[:, 0] * s**2 + x[:, -1] for k in range(U)])
+
+    c, broken = space.project(function, U), random_state(space, U)
+    groups = jump_groups(problem, space)
+    assert {group.axis for group in groups} == set(range(space.cells.dimension))
+    for group in groups:
+        assert isinstance(group, JumpGroup)
+        assert float(group.rows(c, NONE).r.abs().max()) < 1e-10
+        assert float(group.rows(broken, NONE).r.abs().max()) > 1e-2
+
+
+def test_jumps_are_those_of_derivatives_below_the_order():
+    problem = compiled("burgers")  # of first order in t, of second in x
+    space = space_on(problem, uniform_cells(*box(problem), [2, 2]))
+    kinked = space.project(lambda x: (x[:, 1].abs())[None], 1)  # u_x jumps at x = 0, u does not
+    steps = space.project(lambda x: (x[:, 1] - 0.5 * (x[:, 0] > 0.5))[None], 1)
+    bent = space.project(lambda x: (x[:, 1] * x[:, 1].abs() + (x[:, 0] - 0.5).abs())[None], 1)
+    size = {group.axis: group for group in jump_groups(problem, space)}
+    for function, jumps in ((kinked, (False, True)), (steps, (True, False)), (bent, (False, False))):
+        found = [float(size[axis].rows(function, NONE).r.abs().max()) > 1e-10 for axis in (0, 1)]
+        assert tuple(found) == jumps
+
+
+def test_periodic_faces_meet_though_their_cells_do_not_match():
+    problem = compiled("torus")
+    cells = uniform_cells(*box(problem), [1, 1])
+    cells = cells.split(torch.ones(1, dtype=torch.bool), torch.tensor([[True, True]]))
+    marked = torch.tensor([True, False, False, False])
+    space = space_on(problem, cells.split(marked, torch.ones(4, 2, dtype=torch.bool)), degree=14)
+    c = space.project(lambda x: (torch.sin(2 * np.pi * x[:, 0]) * torch.cos(np.pi * x[:, 1]))[None], 1)
+    broken = space.project(lambda x: (x[:, 0] + x[:, 1] ** 2)[None], 1)
+    groups = [g for g in term_groups(problem, space, {}) if g.name.startswith("around")]
+    assert len(groups) == 2
+    for group in groups:
+        assert float(group.rows(c, NONE).r.abs().max()) < 1e-6
+        assert float(group.rows(broken, NONE).r.abs().max()) > 1e-2
+
+
+# -- data, memory -----------------------------------------------------------------------------------------------------
+
+
+def test_every_measurement_counts_the_same(tmp_path):
+    random = np.random.default_rng(0)
+    x = np.concatenate([0.1 * random.random(30), random.random(5)])  # most of them in one cell
+    table = np.column_stack([x, np.sin(x)])
+    np.savetxt(tmp_path / "probes.csv", table, delimiter=",", header="x,a", comments="", fmt="%.17g")
+    problem = compile_problem(
+        Problem(
+            name="data",
+            domain={"x": (0, 1)},
+            unknowns="u",
+            equations={"e": "D(u, x) = u"},
+            data={"probes": {"file": "probes.csv", "equation": "u = a"}},
+            folder=tmp_path,
+        )
+    )
+    space = space_on(problem, uniform_cells(*box(problem), [4]))
+    c = random_state(space, 1)
+    group = next(g for g in term_groups(problem, space, {}) if g.name == "probes")
+    rows = group.rows(c, NONE)
+    misfit = space.values(c, torch.tensor(x)[:, None], (0,))[0] - torch.tensor(np.sin(x))
+    assert float((rows.r**2).sum()) == pytest.approx(float((misfit**2).mean()))
+    assert group.points == 35
+    direction = random_state(space, 1, 3)
+    moved = group.rows(c + direction, NONE, with_matrix=False).r - rows.r
+    torch.testing.assert_close(dense(rows, c.shape) @ direction.reshape(-1), moved.reshape(-1))
+
+
+def test_memory_grows_with_what_is_held_and_is_refused_in_a_sentence():
+    problem = compiled("poisson")
+    small, large = (make_system(problem, space_on(problem, uniform_cells(*box(problem), [n, n])), {}) for n in (2, 8))
+    assert bytes_needed(large) > 10 * bytes_needed(small)
+    C, n = large.space.cells.count, large.columns
+    assert bytes_needed(large) > 8 * C * n * n  # at least the diagonal blocks
+    check_memory(large, 1e12)
+    with pytest.raises(ResourceError, match=r"1600 coefficients, needs .* GB, and 1e-06 GB .*limits.memory_gb"):
+        check_memory(large, 1e3)
+
+
+def test_a_term_that_is_not_finite_is_named():
+    problem = compiled("burgers")
+    space = space_on(problem)
+    groups = [*term_groups(problem, space, {}), *jump_groups(problem, space)]
+    system = System(space, groups, 1, NONE)
+    huge = torch.full((space.cells.count, 1, space.functions), 1e200, dtype=torch.float64)
+    with pytest.raises(ArithmeticError, match=r"term `\w+` is not finite"):
+        solve(system, huge, False, 1e-6)
+
+
+def test_norms_are_root_mean_squares():
+    problem = compiled("poisson")
+    space = replace(space_on(problem), degrees=(1, 1))
+    c = space.project(lambda x: torch.stack([x[:, 0], torch.full_like(x[:, 0], -3.0)]), 2)
+    found = norms(c, space.cells.volume)
+    assert found.tolist() == pytest.approx([np.sqrt(4 / 3), 3.0])  # x in [0, 2]
