@@ -62,7 +62,8 @@ def march(
     low, high = problem.intervals[axis]
     time, result = low, March()
     refused, splits, shortened = 0, 0, None  # of this slab: refusals, splits, its error before it was shortened
-    most_refused = MOST_REFUSED_OF_FIRST_ORDER if problem.linear and problem.order <= 1 else MOST_REFUSED
+    kinks_travel = problem.linear and problem.order <= 1 and cells.dimension > 0
+    most_refused = MOST_REFUSED_OF_FIRST_ORDER if kinks_travel else MOST_REFUSED
     solver = SlabSolver(problem, axis, degrees, weights, memory)
     cells = solver.resolving_start(cells, tolerance)
     while time < high - 1e-12 * (high - low):

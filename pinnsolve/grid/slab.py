@@ -9,7 +9,9 @@ factorizations.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -70,6 +72,7 @@ class SlabSolver:
         self.unknowns = len(problem.unknowns)
         self.evolving = [order[axis] for order in highest_orders(problem)]
         self.steady = problem.linear and not _depends_on(problem, axis)
+        self.start: Callable[[Tensor], Tensor] | None = None  # (N, d) -> (unknowns, N), what the start says
         self.size: Tensor | None = None  # (U,) largest rms so far
         self._known: dict = {}
 
@@ -83,7 +86,10 @@ class SlabSolver:
         space = Space(_extruded(cells, self.axis, time, time + dt), self.degrees, self.orders)
         system, start = self._system(space, before)
         zero = torch.zeros(space.cells.count, self.unknowns, space.functions, dtype=torch.float64)
-        guess = zero if before is None else self._guess(space, start, before)
+        if before is not None:
+            guess = self._guess(space, start, before)
+        else:
+            guess = zero if self.start is None else space.project(self.start, self.unknowns)
         key = self._key(space, before is None)
         fine = enriched_space(space, self.axis)
         fine_system, fine_start = self._system(fine, before)
@@ -122,10 +128,11 @@ class SlabSolver:
         return Local(total, float(parts[:, self.axis].norm()), parts[:, others])
 
     def resolving_start(self, cells: Cells, tolerance: float) -> Cells:
-        """Cells on which polynomials in space hold the conditions at the start alone."""
+        """Cells on which polynomials in space hold the conditions at the start alone.
+
+        What they say is kept: the first slab's Newton method starts from it.
+        """
         low, high = self.problem.intervals[self.axis]
-        if cells.dimension == 0:
-            return cells
         held = [t for t in self.problem.terms if any(dict(p.fixed).get(self.axis) == low for p in t.region.pieces)]
         in_time = max(t_alpha[self.axis] for term in held for t_alpha in [f.alpha for f in term.features])
         degrees = tuple(in_time if a == self.axis else p for a, p in enumerate(self.degrees))
@@ -139,6 +146,9 @@ class SlabSolver:
             zero = torch.zeros(space.cells.count, U, space.functions, dtype=torch.float64)
             none = torch.zeros(0, dtype=torch.float64)
             c = solve(System(space, term_groups(start, space, self.weights), U, none), zero, start.linear, 1e-12).c
+            self.start = partial(self._started, space, c)
+            if cells.dimension == 0:
+                return cells
             correction = correct(System(fine, term_groups(start, fine, self.weights), U, none), space.widened(c, fine))
             volume = space.cells.volume
             unit = norms(correction.c, volume).clamp_min(1e-300)[None, :, None]
@@ -150,6 +160,9 @@ class SlabSolver:
                 break
             cells = cells.split(bad.any(dim=1), bad)
         return cells
+
+    def _started(self, space: Space, c: Tensor, x: Tensor) -> Tensor:
+        return space.values(c, x, (0,) * x.shape[1])
 
     def _system(self, space: Space, before: Slab | None) -> tuple[System, StartGroup | None]:
         """The least squares on a space, which starts from the slab before."""

@@ -21,7 +21,7 @@ from pinnsolve.bases.space import Space
 from pinnsolve.errors import ResourceError
 from pinnsolve.estimate import Approximation, Estimate
 from pinnsolve.grid.correction import enriched_space
-from pinnsolve.grid.groups import highest_orders, table_orders
+from pinnsolve.grid.groups import highest_orders, table_orders, term_groups
 from pinnsolve.grid.levels import Level, carried_over, first_space, make_system, next_space, solve_level
 from pinnsolve.grid.march import March, can_march, march, space_cells
 from pinnsolve.grid.memory import check_memory, operations
@@ -53,7 +53,26 @@ def on_cells(work: Work, tolerance: float, refinements: int | None) -> Result | 
                 return result
             if work.problem.linear and work.problem.order <= 1:
                 return result
-        return _levels(work, tolerance, weights, refinements)
+        result = _levels(work, tolerance, weights, refinements)
+    if result is not None and axis is not None and result.estimate is not None:
+        # a solution that grows beyond all bounds makes everything small that went before
+        missed = _start_missed(work, axis, result, weights)
+        result = replace(result, estimate=result.estimate.at_least(dict.fromkeys(work.problem.unknowns, missed)))
+    return result
+
+
+def _start_missed(work: Work, axis: int, result: Result, weights: Mapping[str, float]) -> float:
+    """By how much a solution misses the conditions at the start, relative to what they ask for."""
+    problem, space = work.problem, result.approximation.basis.space
+    low = problem.intervals[axis][0]
+    held = tuple(t for t in problem.terms if any(dict(p.fixed).get(axis) == low for p in t.region.pieces))
+    c = result.approximation.state.coefficients
+    c = c.reshape(len(c), space.cells.count, -1).transpose(0, 1).contiguous()
+    none = torch.zeros(0, dtype=torch.float64)
+    groups = term_groups(replace(problem, terms=held), space, weights)
+    missed = sum(float((g.rows(c, none, False).r ** 2).sum()) for g in groups)
+    asked = sum(float((g.rows(torch.zeros_like(c), none, False).r ** 2).sum()) for g in groups)
+    return math.sqrt(missed / asked) if asked > 0 else 0.0
 
 
 def on_given_cells(work: Work, partitions: Sequence[int], degrees: Sequence[int], tolerance: float) -> Result:
