@@ -145,7 +145,10 @@ class SlabSolver:
             )
             zero = torch.zeros(space.cells.count, U, space.functions, dtype=torch.float64)
             none = torch.zeros(0, dtype=torch.float64)
-            c = solve(System(space, term_groups(start, space, self.weights), U, none), zero, start.linear, 1e-12).c
+            groups = term_groups(start, space, self.weights)
+            if not groups:  # narrowed to nothing by its `where`
+                return cells
+            c = solve(System(space, groups, U, none), zero, start.linear, 1e-12).c
             self.start = partial(self._started, space, c)
             if cells.dimension == 0:
                 return cells
