@@ -202,6 +202,21 @@ def evaluate(
 
 
 @app.command()
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    to: Annotated[Path, typer.Option(metavar="FILE", help="Where to write: .csv, .npz, .vtu, .pvd or .xdmf.")],
+    points: Annotated[
+        int | None, typer.Option(metavar="N", min=2, help="Points per space axis; 100, or 40 in three dimensions.")
+    ] = None,
+) -> None:
+    """Write a solution on a regular grid, for other programs; the ending of FILE says the format."""
+    from pinnsolve.export import export
+    from pinnsolve.solution import load_solution
+
+    typer.echo(printable(export(load_solution(run), to, points)))
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of problem files, for editors."""
     import json

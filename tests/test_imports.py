@@ -24,7 +24,7 @@ SYMBOLIC = (
 NUMERICAL = (
     "threads", "numeric", "tables", "geometry", "jets", "bases", "assembly", "discretization",
     "least_squares", "solvers", "estimate", "strategies", "grid", "measuring",
-    "storage", "panels", "views", "solve_figures", "figures", "solution", "evaluation", "report",
+    "storage", "panels", "views", "solve_figures", "figures", "solution", "evaluation", "report", "export",
     "solving", "pipeline",
 )  # fmt: skip
 ENTRANCE = ("progress", "run_folders", "__init__", "cli", "__main__")
