@@ -1,26 +1,49 @@
-"""A partition of a box into smaller boxes: the cells, who touches whom, splitting and merging.
+"""A partition of a box, or of a shape in it, into smaller boxes: the cells, who touches whom, splitting and merging.
 
-All cells are boxes with edges along the axes; a cell may have several smaller neighbours across one face. Values are
-immutable. No equations here.
+All cells are boxes with edges along the axes; a cell may have several smaller neighbours across one face. Of a shape,
+cells that its boundary cuts hold the part inside (see `within`). Values are immutable. No equations here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from pinnsolve.bases.within import Within
 
 NEAR = 1e-9  # relative to the box: coordinates closer than this are the same
 
 
 @dataclass(frozen=True, eq=False)
+class Parts:
+    """What of the cells lies in a shape.
+
+    `lower`, `upper`: (C, d) corners of their frames, the smallest boxes round what lies inside; `share`: (C,) of the
+    volume that does; `cut`: (C,) bool, whether the boundary goes through.
+    """
+
+    within: Within
+    lower: Tensor
+    upper: Tensor
+    share: Tensor
+    cut: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class Cells:
-    """`lower`, `upper`: (C, d) float64 corners of the cells."""
+    """`lower`, `upper`: (C, d) float64 corners of the cells; `parts`: what of them counts, where they cover a shape.
+
+    Reference coordinates in [-1, 1] are those of the frames, which are the cells themselves unless they are cut.
+    """
 
     lower: Tensor
     upper: Tensor
+    parts: Parts | None = None
 
     @property
     def count(self) -> int:
@@ -31,14 +54,26 @@ class Cells:
         return self.lower.shape[1]
 
     @property
+    def frame(self) -> tuple[Tensor, Tensor]:
+        """(C, d) lower and upper corners of the frames."""
+        return (self.lower, self.upper) if self.parts is None else (self.parts.lower, self.parts.upper)
+
+    @property
     def size(self) -> Tensor:
-        """(C, d) edge lengths."""
-        return self.upper - self.lower
+        """(C, d) edge lengths of the frames."""
+        lower, upper = self.frame
+        return upper - lower
 
     @property
     def volume(self) -> Tensor:
-        """(C,)"""
-        return self.size.prod(dim=1)
+        """(C,) of what counts."""
+        box = (self.upper - self.lower).prod(dim=1)
+        return box if self.parts is None else box * self.parts.share
+
+    @property
+    def cut(self) -> Tensor:
+        """(C,) bool: whether a boundary goes through the cell."""
+        return torch.zeros(self.count, dtype=torch.bool) if self.parts is None else self.parts.cut
 
     @property
     def box(self) -> tuple[Tensor, Tensor]:
@@ -47,19 +82,19 @@ class Cells:
 
     def physical(self, reference: Tensor, cells: Tensor | slice = slice(None)) -> Tensor:
         """(G, m, d) coordinates of reference points (G or 1, m, d) in the cells chosen."""
-        lower, upper = self.lower[cells][:, None], self.upper[cells][:, None]
+        lower, upper = (corner[cells][:, None] for corner in self.frame)
         return 0.5 * ((1 - reference) * lower + (1 + reference) * upper)
 
     def reference(self, x: Tensor, cells: Tensor) -> Tensor:
         """(G, m, d) reference coordinates of points x (G, m, d) in the cells (G,)."""
-        lower, upper = self.lower[cells][:, None], self.upper[cells][:, None]
+        lower, upper = (corner[cells][:, None] for corner in self.frame)
         return (2 * x - lower - upper) / (upper - lower)
 
     def locate(self, x: Tensor) -> Tensor:
         """(N,) the cell that holds each point (N, d); points just outside count to the nearest cell."""
         found = []
         for block in x.split(max(1, int(2e7 // (self.count * self.dimension)))):
-            centre, half = 0.5 * (self.lower + self.upper), 0.5 * self.size
+            centre, half = 0.5 * (self.lower + self.upper), 0.5 * (self.upper - self.lower)
             away = ((block[:, None] - centre).abs() / half).amax(dim=2)  # (N, C), at most 1 inside
             found.append(away.argmin(dim=1))
         return torch.cat(found) if found else torch.zeros(0, dtype=torch.long)
@@ -90,7 +125,7 @@ class Cells:
 
     def split(self, marked: Tensor, axes: Tensor) -> Cells:
         """Halves the cells `marked` (C,) bool along the axes (C, d) bool."""
-        result = self
+        result = Cells(self.lower, self.upper)
         for axis in range(self.dimension):
             lower, upper = result.lower, result.upper
             now = marked & axes[:, axis]
@@ -102,7 +137,11 @@ class Cells:
             )
             marked = torch.cat([marked[~now], marked[now], marked[now]])
             axes = torch.cat([axes[~now], axes[now], axes[now]])
-        return result.sorted()
+        return self.like(result.sorted())
+
+    def like(self, boxes: Cells) -> Cells:
+        """Boxes as cells of the same domain: of a shape, those that hold some of it."""
+        return boxes if self.parts is None else self.parts.within.cells(boxes.lower, boxes.upper)
 
     def sorted(self) -> Cells:
         """The cells in order of their lower corners: a stable numbering for whatever is printed or saved."""
@@ -137,9 +176,23 @@ class Cells:
             upper.append(torch.maximum(self.upper[i], self.upper[j]))
         if not pairs:
             return self
-        return Cells(
+        boxes = Cells(
             torch.cat([self.lower[~gone], torch.stack(lower)]), torch.cat([self.upper[~gone], torch.stack(upper)])
-        ).sorted()
+        )
+        return self.like(boxes.sorted())
+
+    def extruded(self, axis: int, low: float, high: float) -> Cells:
+        """These cells times an interval of another coordinate, number `axis` of the result."""
+
+        def grown(corner: Tensor, value: float) -> Tensor:
+            column = torch.full((corner.shape[0], 1), value, dtype=corner.dtype)
+            return torch.cat([corner[:, :axis], column, corner[:, axis:]], dim=1)
+
+        parts = self.parts
+        if parts is not None:
+            frame = grown(parts.lower, low), grown(parts.upper, high)
+            parts = Parts(parts.within.extruded(axis), *frame, parts.share, parts.cut)
+        return Cells(grown(self.lower, low), grown(self.upper, high), parts)
 
 
 def tensor_cells(edges: Sequence[Tensor]) -> Cells:

@@ -18,7 +18,7 @@ from pinnsolve.bases.cells import uniform_cells
 from pinnsolve.bases.space import Space
 from pinnsolve.grid.correction import Correction, blame, correct, decay_rates, enriched_space
 from pinnsolve.grid.groups import jump_groups, table_orders, term_groups
-from pinnsolve.grid.system import BLOCK_THREADS, System, continued, norms, solve
+from pinnsolve.grid.system import BLOCK_THREADS, System, continued, solve
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
 
@@ -94,25 +94,23 @@ def solve_level(
     fine_system = make_system(problem, fine, weights)
     with threads_for(BLOCK_THREADS * fine_system.columns):
         correction = correct(fine_system, space.widened(solved.c, fine))
-    volume = space.cells.volume
     constants = [u in floating for u in problem.unknowns]
-    size = norms(without_constants(solved.c, volume, constants), volume)
-    delta = without_constants(correction.delta, volume, constants)
+    size = space.rms(without_constants(solved.c, space, constants))
+    delta = without_constants(correction.delta, fine, constants)
     # an iteration that ended early adds what it would still have moved
-    error = correction.enlargement * norms(delta, volume) + solved.last * size
+    error = correction.enlargement * fine.rms(delta) + solved.last * size
     return Level(
         space, solved.c, replace(correction, delta=delta), error, size, solved.converged, solved.steps,
         solved.residual**2, solved.terms, system, solved.factor.rank_info(), by_continuation,
     )  # fmt: skip
 
 
-def without_constants(c: Tensor, volume: Tensor, chosen: Sequence[bool]) -> Tensor:
+def without_constants(c: Tensor, space: Space, chosen: Sequence[bool]) -> Tensor:
     """The function (C, U, n) less its mean, for the unknowns chosen."""
     if not any(chosen):
         return c
     c = c.clone()
-    mean = (c[:, :, 0] * volume[:, None]).sum(dim=0) / volume.sum()
-    c[:, :, 0] -= torch.where(torch.tensor(list(chosen)), mean, 0.0)
+    c[:, :, 0] -= torch.where(torch.tensor(list(chosen)), space.means(c), 0.0)
     return c
 
 
