@@ -163,6 +163,7 @@ class CompiledProblem:
     unknowns: tuple[str, ...]
     unknown_parameters: tuple[UnknownParameter, ...]
     terms: tuple[Term, ...]
+    shape: object | None = None
 
     @property
     def linear(self) -> bool:

@@ -21,13 +21,13 @@ NEAR = 1e-9  # relative to the box: coordinates closer than this are the same
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """What of the cells lies in a shape.
+    """What of the cells lies in a shape, `within`, which nobody needs to know any more once a problem is solved.
 
     `lower`, `upper`: (C, d) corners of their frames, the smallest boxes round what lies inside; `share`: (C,) of the
     volume that does; `cut`: (C,) bool, whether the boundary goes through.
     """
 
-    within: Within
+    within: Within | None
     lower: Tensor
     upper: Tensor
     share: Tensor
@@ -193,6 +193,30 @@ class Cells:
             frame = grown(parts.lower, low), grown(parts.upper, high)
             parts = Parts(parts.within.extruded(axis), *frame, parts.share, parts.cut)
         return Cells(grown(self.lower, low), grown(self.upper, high), parts)
+
+    def moved(self, axis: int, low: float, high: float) -> Cells:
+        """The cells with another interval along an axis, the same for all."""
+
+        def put(corner: Tensor, value: float) -> Tensor:
+            corner = corner.clone()
+            corner[:, axis] = value
+            return corner
+
+        parts = self.parts
+        if parts is not None:
+            parts = Parts(parts.within, put(parts.lower, low), put(parts.upper, high), parts.share, parts.cut)
+        return Cells(put(self.lower, low), put(self.upper, high), parts)
+
+
+def joined(several: Sequence[Cells]) -> Cells:
+    """Cells of several partitions, side by side."""
+    parts = None
+    if several[0].parts is not None:
+        names = ("lower", "upper", "share", "cut")
+        parts = Parts(
+            several[0].parts.within, *(torch.cat([getattr(cells.parts, name) for cells in several]) for name in names)
+        )
+    return Cells(torch.cat([cells.lower for cells in several]), torch.cat([cells.upper for cells in several]), parts)
 
 
 def tensor_cells(edges: Sequence[Tensor]) -> Cells:

@@ -7,13 +7,14 @@ of one cell are nonzero at a point, so values are combined cell by cell, and the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from pinnsolve.bases.base import Basis, check_alphas
-from pinnsolve.bases.cells import Cells
+from pinnsolve.bases.cells import Cells, Parts
 from pinnsolve.bases.space import Space, chain_factors
 from pinnsolve.errors import PinnsolveError
 from pinnsolve.terms import MAX_ORDER, MultiIndex
@@ -32,6 +33,8 @@ class PouCells(Basis):
         self.lower, self.upper, self.slabs = lower, upper, slabs
         self.space = Space(cells, tuple(int(p) for p in degrees), (MAX_ORDER,) * len(lower))
         self.hidden = {"cells_lower": cells.lower, "cells_upper": cells.upper}
+        if cells.parts is not None:
+            self.hidden |= {"frames_lower": cells.parts.lower, "frames_upper": cells.parts.upper}
         self.width = cells.count * self.space.functions
 
     @property
@@ -77,4 +80,7 @@ class PouCells(Basis):
         cls, settings: Mapping[str, Any], hidden: Mapping[str, Tensor], lower: Tensor, upper: Tensor
     ) -> PouCells:
         cells = Cells(hidden["cells_lower"], hidden["cells_upper"])
+        if "frames_lower" in hidden:  # of a shape: which cells were cut does not matter for values
+            whole = torch.ones(cells.count, dtype=torch.float64), torch.zeros(cells.count, dtype=torch.bool)
+            cells = replace(cells, parts=Parts(None, hidden["frames_lower"], hidden["frames_upper"], *whole))
         return cls(cells, settings["degrees"], lower, upper, int(settings.get("slabs", 0)))

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from pinnsolve.bases.cells import uniform_cells
 from pinnsolve.bases.space import Space
 from pinnsolve.grid.correction import Correction, blame, correct, decay_rates, enriched_space
+from pinnsolve.grid.first_cells import first_cells
 from pinnsolve.grid.groups import jump_groups, table_orders, term_groups
 from pinnsolve.grid.system import BLOCK_THREADS, System, continued, solve
 from pinnsolve.terms import CompiledProblem
@@ -64,10 +64,9 @@ def make_system(problem: CompiledProblem, space: Space, weights: Mapping[str, fl
 
 
 def first_space(problem: CompiledProblem) -> Space:
-    """One cell of moderate degree."""
-    lower, upper = (torch.tensor([ends[i] for ends in problem.intervals], dtype=torch.float64) for i in (0, 1))
+    """The first cells, one where the domain is a box, of moderate degree."""
     d = len(problem.intervals)
-    return Space(uniform_cells(lower, upper, [1] * d), (START[d],) * d, table_orders(problem))
+    return Space(first_cells(problem), (START[d],) * d, table_orders(problem))
 
 
 def solve_level(
