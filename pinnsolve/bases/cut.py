@@ -65,7 +65,7 @@ def _inside_points(space: Space, chosen: Tensor, axes, factor: float, fixed) -> 
         points[:, :, axis] = ((2 * value - lower - upper) / (upper - lower))[:, None]
     weights = tensor_points(weight).prod(dim=1)
     x = cells.physical(points, chosen)
-    inside = cells.parts.within.inside(x) & _own(x, cells, chosen)
+    inside = cells.parts.within.inside(x, cells.material[chosen]) & _own(x, cells, chosen)
     if fixed:  # a plane need not meet the part at all
         inside[~inside.any(dim=1)] = False
     order = torch.argsort((~inside).to(torch.int8), dim=1, stable=True)[:, : max(int(inside.sum(dim=1).max()), 1)]

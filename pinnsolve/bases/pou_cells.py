@@ -15,7 +15,9 @@ from torch import Tensor
 
 from pinnsolve.bases.base import Basis, check_alphas
 from pinnsolve.bases.cells import Cells, Parts
+from pinnsolve.bases.material_map import MaterialMap
 from pinnsolve.bases.space import Space, chain_factors
+from pinnsolve.bases.within import Within
 from pinnsolve.errors import PinnsolveError
 from pinnsolve.terms import MAX_ORDER, MultiIndex
 
@@ -34,7 +36,12 @@ class PouCells(Basis):
         self.space = Space(cells, tuple(int(p) for p in degrees), (MAX_ORDER,) * len(lower))
         self.hidden = {"cells_lower": cells.lower, "cells_upper": cells.upper}
         if cells.parts is not None:
-            self.hidden |= {"frames_lower": cells.parts.lower, "frames_upper": cells.parts.upper}
+            parts = cells.parts
+            self.hidden |= {
+                "frames_lower": parts.lower,
+                "frames_upper": parts.upper,
+                "material": parts.material.double(),
+            }
         self.width = cells.count * self.space.functions
 
     @property
@@ -62,7 +69,11 @@ class PouCells(Basis):
         return self.space.combined(c, points, alphas)
 
     def settings(self) -> dict[str, Any]:
-        return {"kind": self.kind, "degrees": list(self.space.degrees), "slabs": self.slabs}
+        settings = {"kind": self.kind, "degrees": list(self.space.degrees), "slabs": self.slabs}
+        parts = self.space.cells.parts
+        if parts is not None and parts.within.materials is not None:
+            settings["materials"] = parts.within.materials.settings()
+        return settings
 
     def describe(self) -> str:
         degrees = " x ".join(str(p) for p in self.space.degrees)
@@ -80,7 +91,10 @@ class PouCells(Basis):
         cls, settings: Mapping[str, Any], hidden: Mapping[str, Tensor], lower: Tensor, upper: Tensor
     ) -> PouCells:
         cells = Cells(hidden["cells_lower"], hidden["cells_upper"])
-        if "frames_lower" in hidden:  # of a shape: which cells were cut does not matter for values
-            whole = torch.ones(cells.count, dtype=torch.float64), torch.zeros(cells.count, dtype=torch.bool)
-            cells = replace(cells, parts=Parts(None, hidden["frames_lower"], hidden["frames_upper"], *whole))
+        if "frames_lower" in hidden:  # of a shape: for values, it does not matter any more which
+            materials = MaterialMap.restored(settings["materials"]) if settings.get("materials") else None
+            within = Within((), (), materials)
+            frames = hidden["frames_lower"], hidden["frames_upper"]
+            share, cut = torch.ones(cells.count, dtype=torch.float64), torch.zeros(cells.count, dtype=torch.bool)
+            cells = replace(cells, parts=Parts(within, *frames, share, cut, hidden["material"].long()))
         return cls(cells, settings["degrees"], lower, upper, int(settings.get("slabs", 0)))

@@ -3,54 +3,119 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from pinnsolve.bases.legendre import chebyshev_points, tensor_points
 from pinnsolve.bases.space import Space
-from pinnsolve.bases.within import boundary_points
+from pinnsolve.bases.within import boundary_points, cells_at
 from pinnsolve.geometry.regions import Piece
 from pinnsolve.grid.rows import JumpGroup, Side
+from pinnsolve.materials import INTERFACE
 
 SEGMENTS = {2: 0.55, 3: 0.5}  # of the boundary per edge of a cell and degree, 4 points each, or 3 x 3
 FACE_SAMPLES = {1: 48, 2: 16}  # per axis of a face, for which part of it is inside
+BEYOND = 1e-7  # of the size of a material: a step across its boundary
 PLANE = 1e-9  # of the size of the cells: how near a boundary point lies to a plane it is said to lie in
 
 
-def boundary_in_cells(space: Space, piece: Piece):
-    """(cells (G,), reference points (G, m, d), x (G, m, d), normals (G m, d), weights (G, m)); None where none lie.
+@dataclass(frozen=True)
+class OnBoundary:
+    """Points of cells (G,): `reference` and `x` (G, m, d), `normals` (G m, d), `weights` (G, m).
 
     Weights are arc length, or area, over that of the cell. Cells with fewer points are filled up at weight zero.
     """
+
+    cells: Tensor
+    reference: Tensor
+    x: Tensor
+    normals: Tensor
+    weights: Tensor
+
+
+def boundary_in_cells(space: Space, piece: Piece) -> list[OnBoundary]:
+    """Where a piece of the boundary lies in cells, by material."""
+    materials = torch.unique(space.cells.material).tolist()
+    found = [_of_material(space, piece, material) for material in materials]
+    return [one for one in found if one is not None]
+
+
+def _of_material(space: Space, piece: Piece, material: int) -> OnBoundary | None:
     cells = space.cells
     within, axes = cells.parts.within, list(cells.parts.within.axes)
-    degree = max(space.degrees[a] for a in axes) + 1
-    boundary, number, cell = boundary_points(cells, SEGMENTS[len(axes)] * degree)
+    shape = within.shapes[material]
+    boundary, number, cell = boundary_points(cells, segments_per_edge(space), material)
     here = torch.ones(len(boundary.x), dtype=torch.bool)
+    if INTERFACE in shape.parts:
+        here &= boundary.part != shape.parts.index(INTERFACE)
     if piece.part:
-        here &= boundary.part == within.shape.parts.index(piece.part)
+        here &= boundary.part == (shape.parts.index(piece.part) if piece.part in shape.parts else -1)
     if piece.plane is not None:
         axis, value = axes.index(piece.plane[0]), piece.plane[1]
-        size = float((within.shape.upper - within.shape.lower).max())
+        size = float((shape.upper - shape.lower).max())
         here &= ((boundary.x[:, axis] - value).abs() <= PLANE * size) & (boundary.normals[:, axis].abs() > 1 - PLANE)
     here = here[number]
     number, cell = number[here], cell[here]
     if not len(cell):
         return None
-    chosen, index, keep = _packed(cell)
+    chosen, index, keep = _packed(cell[:, None])
+    chosen = chosen[:, 0]
     x_space, normal = boundary.x[number][index], boundary.normals[number][index]  # (G, m, k)
     size = cells.size[chosen][:, axes].amax(dim=1) ** (len(axes) - 1)
     weights = torch.where(keep, boundary.weights[number][index] / size[:, None], 0.0)
     x, normals, weights = _with_time(space, chosen, axes, dict(piece.fixed), x_space, normal, weights)
-    return chosen, cells.reference(x, chosen), x, normals.flatten(0, 1), weights
+    return OnBoundary(chosen, cells.reference(x, chosen), x, normals.flatten(0, 1), weights)
+
+
+def segments_per_edge(space: Space) -> float:
+    """Of the boundary, so that its points suffice for the degrees."""
+    axes = space.cells.parts.within.axes
+    return SEGMENTS[len(axes)] * (max(space.degrees[a] for a in axes) + 1)
+
+
+def interface_in_cells(space: Space, sides: tuple[int, int]) -> tuple[OnBoundary, OnBoundary] | None:
+    """The boundary between two materials, as points of the cells of each, member by member; normals out of the first."""
+    cells, within = space.cells, space.cells.parts.within
+    one, two = sides
+    if not bool((cells.material == one).any()) or not bool((cells.material == two).any()):
+        return None
+    axes, shape = list(within.axes), within.shapes[one]
+    boundary, number, first = boundary_points(cells, segments_per_edge(space), one)
+    step = BEYOND * float((shape.upper - shape.lower).max())
+    beyond = torch.zeros(len(boundary.x), cells.dimension, dtype=torch.float64)
+    beyond[:, axes] = boundary.x + step * boundary.normals
+    here = (boundary.part == shape.parts.index(INTERFACE)) & (within.materials(beyond) == two)
+    kept = here[number]
+    number, first = number[kept], first[kept]
+    if not len(number):
+        return None
+    among = (cells.material == two).nonzero()[:, 0]
+    other, second = cells_at(cells, boundary.x[number], among)
+    if not torch.equal(other, torch.arange(len(number))):  # at several times: pairs of cells that exist together
+        number, first = number[other], first[other]
+        free = [a for a in range(cells.dimension) if a not in axes]
+        together = torch.minimum(cells.upper[first], cells.upper[second]) - torch.maximum(
+            cells.lower[first], cells.lower[second]
+        )
+        alive = (together[:, free] > 0).all(dim=1)
+        number, first, second = number[alive], first[alive], second[alive]
+    pairs, index, keep = _packed(torch.stack([first, second], dim=1))
+    x_space, normal = boundary.x[number][index], boundary.normals[number][index]
+    size = cells.size[pairs].amax(dim=2).amin(dim=1) ** (len(axes) - 1)
+    weights = torch.where(keep, boundary.weights[number][index] / size[:, None], 0.0)
+    # at the times of the cell that ends sooner, which is the smaller one in time
+    x, normals, weights = _with_time(space, pairs[:, 0], axes, {}, x_space, normal, weights)
+    normals = normals.flatten(0, 1)
+    return tuple(OnBoundary(p, cells.reference(x, p), x, normals, weights) for p in (pairs[:, 0], pairs[:, 1]))
 
 
 def _packed(cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Members grouped by cell: the cells (G,), (G, m) which members, repeated where a cell has fewer, and (G, m) which
-    of these are not repeated."""
-    order = torch.sort(cell, stable=True).indices
-    chosen, counts = torch.unique(cell, return_counts=True)
+    """Members (P, s) grouped by cell, or pair of cells: the cells (G, s), (G, m) which members, repeated where a cell
+    has fewer, and (G, m) which of these are not repeated."""
+    chosen, which, counts = torch.unique(cell, dim=0, return_inverse=True, return_counts=True)
+    order = torch.sort(which, stable=True).indices
     start = torch.cumsum(counts, 0) - counts
     slot = torch.arange(int(counts.max()))
     keep = slot[None] < counts[:, None]
@@ -100,16 +165,16 @@ def _face_points(space: Space, axis: int, i: Tensor, j: Tensor) -> tuple[Tensor,
     lower[:, axis] = upper[:, axis] = cells.upper[i, axis]
     along = [a for a in within.axes if a != axis]
     if axis in within.axes:
-        lower, upper = _inside_box(within, along, lower, upper)
+        lower, upper = _inside_box(within, along, lower, upper, cells.material[i])
     unit, weights, _ = space.shared([0.0 if a == axis else space.points_per_axis(a) for a in range(cells.dimension)])
     x = 0.5 * ((1 - unit) * lower[:, None] + (1 + unit) * upper[:, None])
-    weights = weights * within.inside(x)
+    weights = weights * within.inside(x, cells.material[i])
     cross = torch.minimum(*(cells.size[c][:, along].prod(dim=1) for c in (i, j)))
     area = (upper - lower)[:, along].prod(dim=1)
     return x, weights * (area / cross).clamp(max=1.0)[:, None]
 
 
-def _inside_box(within, along: Sequence[int], lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+def _inside_box(within, along: Sequence[int], lower: Tensor, upper: Tensor, material) -> tuple[Tensor, Tensor]:
     """The corners of the smallest boxes, in the axes `along`, round what of the faces is inside."""
     count = FACE_SAMPLES.get(len(along), 1)
     grid = [
@@ -117,7 +182,7 @@ def _inside_box(within, along: Sequence[int], lower: Tensor, upper: Tensor) -> t
     ]
     unit = tensor_points(grid)[None]
     x = 0.5 * ((1 - unit) * lower[:, None] + (1 + unit) * upper[:, None])
-    inside = within.inside(x)
+    inside = within.inside(x, material)
     low = torch.where(inside[..., None], x, torch.inf).amin(dim=1)
     high = torch.where(inside[..., None], x, -torch.inf).amax(dim=1)
     nothing = ~inside.any(dim=1)

@@ -7,6 +7,7 @@ along the axes, and are halved until the boundary is simple in each.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,8 @@ import torch
 from torch import Tensor
 
 from pinnsolve.bases.cells import Cells, tensor_cells, uniform_cells
-from pinnsolve.bases.within import Within, spacing_of
+from pinnsolve.bases.material_map import MaterialMap
+from pinnsolve.bases.within import Within, boundary_points
 from pinnsolve.terms import CompiledProblem
 
 if TYPE_CHECKING:
@@ -31,76 +33,86 @@ MOST_FIRST = {2: 4000, 3: 300}
 
 def first_cells(problem: CompiledProblem) -> Cells:
     """The cells of the first level of a whole problem."""
-    if problem.shape is None:
+    if not _is_shape(problem):
         lower, upper = (torch.tensor([ends[i] for ends in problem.intervals], dtype=torch.float64) for i in (0, 1))
         return uniform_cells(lower, upper, [1] * len(problem.intervals))
+    cells = _of_shapes(problem)
     if problem.time is None:
-        return _of_shape(_shape(problem))
+        return cells
     axis = problem.coordinates.index(problem.time)
-    return _of_shape(_shape(problem)).extruded(axis, *problem.intervals[axis])
+    return cells.extruded(axis, *problem.intervals[axis])
 
 
 def space_cells(problem: CompiledProblem, axis: int, count: int) -> Cells:
     """The first cells in space of a problem that marches along `axis`, `count` per axis of a box."""
-    if problem.shape is not None:
-        return _of_shape(_shape(problem))
+    if _is_shape(problem):
+        return _of_shapes(problem)
     others = [interval for a, interval in enumerate(problem.intervals) if a != axis]
     lower = torch.tensor([low for low, _ in others], dtype=torch.float64)
     upper = torch.tensor([high for _, high in others], dtype=torch.float64)
     return uniform_cells(lower, upper, [count] * len(others))
 
 
-def _shape(problem: CompiledProblem) -> Shape:
+def _is_shape(problem: CompiledProblem) -> bool:
+    return problem.shape is not None or bool(problem.materials)
+
+
+def _of_shapes(problem: CompiledProblem) -> Cells:
     from pinnsolve.geometry.shapes import make_shape  # not needed for boxes
 
-    return make_shape(problem.shape)
-
-
-def _of_shape(shape: Shape) -> Cells:
-    within = Within(shape, tuple(range(shape.dimension)))
-    boxes = tensor_cells(_edges(shape))
-    cells = within.cells(boxes.lower, boxes.upper)
-    for _ in range(HALVINGS[shape.dimension]):
-        marked = _tangled(shape, cells)
-        if not bool(marked.any()) or cells.count + 2**shape.dimension * int(marked.sum()) > MOST_FIRST[shape.dimension]:
+    space = [i for i, c in enumerate(problem.coordinates) if c != problem.time]
+    axes, names = tuple(range(len(space))), tuple(problem.coordinates[i] for i in space)
+    if problem.materials:
+        levels = tuple(level for level, _ in problem.materials[0].signs)
+        shapes = tuple(make_shape(m.shape) for m in problem.materials)
+        within = Within(shapes, axes, MaterialMap(levels, names, axes))
+    else:
+        within = Within((make_shape(problem.shape),), axes)
+    boxes = tensor_cells(_edges(within.shapes))
+    count = len(within.shapes)
+    material = torch.arange(count).repeat_interleave(boxes.count)
+    cells = within.cells(boxes.lower.repeat(count, 1), boxes.upper.repeat(count, 1), material)
+    d = len(space)
+    for _ in range(HALVINGS[d]):
+        marked = _tangled(cells)
+        if not bool(marked.any()) or cells.count + 2**d * int(marked.sum()) > MOST_FIRST[d]:
             break
-        cells = cells.split(marked, marked[:, None].expand(-1, shape.dimension))
+        cells = cells.split(marked, marked[:, None].expand(-1, d))
     return cells
 
 
-def _edges(shape: Shape) -> list[Tensor]:
+def _edges(shapes: Sequence[Shape]) -> list[Tensor]:
     """Edges per axis: at flat sides along the axes, and between them so that no cell is large or long."""
-    size = shape.upper - shape.lower
-    boundary = shape.boundary(float(size.max()) / 64)
+    corners = [(s.lower, s.upper) for s in shapes]
+    lower, upper = torch.stack([a for a, _ in corners]).amin(dim=0), torch.stack([b for _, b in corners]).amax(dim=0)
+    size = float((upper - lower).max())
+    boundaries = [shape.boundary(size / 64) for shape in shapes]
     result = []
-    for axis in range(shape.dimension):
-        flat = boundary.normals[:, axis].abs() > 1 - FLAT
-        low, high = float(shape.lower[axis]), float(shape.upper[axis])
+    for axis in range(len(lower)):
+        low, high = float(lower[axis]), float(upper[axis])
+        flat = torch.cat([b.x[b.normals[:, axis].abs() > 1 - FLAT, axis] for b in boundaries])
         places = [low, high]
-        for value in torch.unique(boundary.x[flat, axis].round(decimals=12)).tolist():
-            if all(abs(value - other) > CLOSEST * float(size.max()) for other in places):
+        for value in torch.unique(flat.round(decimals=12)).tolist():
+            if all(abs(value - other) > CLOSEST * size for other in places):
                 places.append(value)
         edges: list[float] = []
         places.sort()
         for one, two in pairwise(places):
-            count = math.ceil((two - one) / (COARSEST * float(size.max())) - 1e-9)
+            count = math.ceil((two - one) / (COARSEST * size) - 1e-9)
             edges += [one + (two - one) * k / count for k in range(count)]
         result.append(torch.tensor([*edges, high], dtype=torch.float64))
     return result
 
 
-def _tangled(shape: Shape, cells: Cells) -> Tensor:
+def _tangled(cells: Cells) -> Tensor:
     """(C,) bool: in which cells the boundary turns far, or has many pieces."""
-    boundary = shape.boundary(spacing_of(cells, 6))
-    cell = cells.locate(boundary.x)
     marked = torch.zeros(cells.count, dtype=torch.bool)
-    for c in torch.unique(cell[cells.cut[cell]]).tolist():
-        here = cell == c
-        pieces = torch.unique(boundary.piece[here])
-        if len(pieces) > MOST_PIECES:
-            marked[c] = True
-            continue
-        for piece in pieces.tolist():
-            normals = boundary.normals[here & (boundary.piece == piece)]
-            marked[c] |= bool((normals @ normals[0] < ANGLE).any()) or bool((normals @ normals[-1] < ANGLE).any())
+    for material in torch.unique(cells.material).tolist():
+        boundary, number, cell = boundary_points(cells, 6, material)
+        for c in torch.unique(cell[cells.cut[cell]]).tolist():
+            here = number[cell == c]
+            pieces = torch.unique(boundary.piece[here])
+            normals = [boundary.normals[here[boundary.piece[here] == piece]] for piece in pieces]
+            turns = any(bool((n @ n[[0, -1]].T < ANGLE).any()) for n in normals)
+            marked[c] = turns or len(pieces) > MOST_PIECES
     return marked

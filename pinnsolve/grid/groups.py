@@ -13,7 +13,7 @@ from pinnsolve.bases.space import Space
 from pinnsolve.discretization import measured_points, where_function
 from pinnsolve.geometry.regions import Piece
 from pinnsolve.geometry.sampling import Points
-from pinnsolve.grid.cut_groups import boundary_in_cells, cut_jumps
+from pinnsolve.grid.cut_groups import OnBoundary, boundary_in_cells, cut_jumps, interface_in_cells
 from pinnsolve.grid.rows import JumpGroup, Side, StartGroup, TermGroup
 from pinnsolve.terms import CompiledProblem, Term
 
@@ -56,7 +56,7 @@ def _piece_groups(term: Term, piece: Piece, problem: CompiledProblem, space: Spa
     if piece.partner is not None:
         return [_partner_group(term, piece, problem, space, weight)]
     if piece.part is not None:
-        return [_boundary_group(term, piece, problem, space, weight)]
+        return [_boundary_group(term, problem, space, weight, on) for on in boundary_in_cells(space, piece)]
     chosen = _holding(cells, piece.fixed)
     cut = cells.cut[chosen]
     return [
@@ -75,14 +75,24 @@ def _cut_group(term: Term, piece: Piece, problem, space: Space, weight: float, c
     return _group(term, piece, problem, space, [Side(chosen, space.tables(points))], [x], weights, weight)
 
 
-def _boundary_group(term: Term, piece: Piece, problem, space: Space, weight: float) -> TermGroup | None:
-    """Points on a part of a shape's boundary, cell by cell, at every time or at the one that is fixed."""
-    found = boundary_in_cells(space, piece)
-    if found is None:
-        return None
-    chosen, points, x, normals, weights = found
-    side = Side(chosen, space.tables(points))
-    return _group(term, piece, problem, space, [side], [x], weights, weight, normals=normals)
+def _boundary_group(term: Term, problem, space: Space, weight: float, *on: OnBoundary) -> TermGroup | None:
+    """Points on a part of a shape's boundary, cell by cell, at every time or at the one that is fixed.
+
+    Of an interface, `on` has two sides.
+    """
+    sides = [Side(one.cells, space.tables(one.reference)) for one in on]
+    x = [one.x for one in on]
+    return _group(term, None, problem, space, sides, x, on[0].weights, weight, normals=on[0].normals)
+
+
+def interface_groups(problem: CompiledProblem, space: Space) -> list[TermGroup]:
+    """What holds between materials."""
+    groups = []
+    for interface in problem.interfaces:
+        found = interface_in_cells(space, interface.sides)
+        if found is not None:
+            groups.append(_boundary_group(interface.term, problem, space, 1.0, *found))
+    return groups
 
 
 def _whole_group(term: Term, piece: Piece, problem, space: Space, weight: float, chosen: Tensor) -> TermGroup | None:
@@ -247,7 +257,7 @@ def _data_groups(term: Term, problem: CompiledProblem, space: Space, weight: flo
 
 
 def jump_groups(problem: CompiledProblem, space: Space) -> list[JumpGroup]:
-    """Continuity across all inner faces."""
+    """Continuity across all inner faces of the same material."""
     orders = highest_orders(problem)
     everything = torch.arange(space.cells.count)
     share = space.cells.volume / space.cells.volume.sum()

@@ -17,7 +17,7 @@ from torch import Tensor
 from pinnsolve.bases.space import Space
 from pinnsolve.grid.correction import Correction, blame, correct, decay_rates, enriched_space
 from pinnsolve.grid.first_cells import first_cells
-from pinnsolve.grid.groups import jump_groups, table_orders, term_groups
+from pinnsolve.grid.groups import interface_groups, jump_groups, table_orders, term_groups
 from pinnsolve.grid.system import BLOCK_THREADS, System, continued, solve
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
@@ -59,7 +59,7 @@ class Level:
 
 
 def make_system(problem: CompiledProblem, space: Space, weights: Mapping[str, float]) -> System:
-    groups = [*term_groups(problem, space, weights), *jump_groups(problem, space)]
+    groups = [*term_groups(problem, space, weights), *jump_groups(problem, space), *interface_groups(problem, space)]
     return System(space, groups, len(problem.unknowns), torch.zeros(0, dtype=torch.float64))
 
 

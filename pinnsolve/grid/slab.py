@@ -20,7 +20,7 @@ from pinnsolve.bases.cells import Cells
 from pinnsolve.bases.legendre import exponents
 from pinnsolve.bases.space import Space
 from pinnsolve.grid.correction import EXTRA_DEGREES, Correction, blame, correct, enriched_space
-from pinnsolve.grid.groups import highest_orders, jump_groups, start_groups, table_orders, term_groups
+from pinnsolve.grid.groups import highest_orders, interface_groups, jump_groups, start_groups, table_orders, term_groups
 from pinnsolve.grid.memory import check_memory
 from pinnsolve.grid.rows import StartGroup
 from pinnsolve.grid.system import BLOCK_THREADS, System, points_of, solve, weights_of
@@ -170,6 +170,7 @@ class SlabSolver:
     def _system(self, space: Space, before: Slab | None) -> tuple[System, list[StartGroup]]:
         """The least squares on a space, which starts from the slab before."""
         groups = [*term_groups(self.problem, space, self.weights), *jump_groups(self.problem, space)]
+        groups += interface_groups(self.problem, space)
         start = start_groups(self.problem, space, self.axis) if before is not None else []
         for group in start:
             group.aim(lambda x, alpha: before.space.values(before.c, x, alpha))
