@@ -18,6 +18,7 @@ import sympy as sp
 from pinnsolve import registry
 from pinnsolve.derivatives import partial_derivative
 from pinnsolve.geometry.regions import Intervals, Region
+from pinnsolve.geometry.shape_tree import ShapeTree
 
 MultiIndex = tuple[int, ...]
 MAX_ORDER = 4  # of derivatives of an unknown: the jets are truncated there
@@ -155,7 +156,10 @@ class Term:
 
 @dataclass(frozen=True)
 class CompiledProblem:
-    """The weighted K-term loss before weights: what `assembly` needs, and nothing of the file it came from."""
+    """The weighted K-term loss before weights: what `assembly` needs, and nothing of the file it came from.
+
+    `shape` is the domain in space where it is no box (None); `intervals` then span a box around it, and time.
+    """
 
     coordinates: tuple[str, ...]
     intervals: Intervals
@@ -163,6 +167,7 @@ class CompiledProblem:
     unknowns: tuple[str, ...]
     unknown_parameters: tuple[UnknownParameter, ...]
     terms: tuple[Term, ...]
+    shape: ShapeTree | None = None
 
     @property
     def linear(self) -> bool:
