@@ -80,9 +80,9 @@ def _points(term: Term, problem: Problem, counts: defaults.Collocation | None) -
     if counts is None:
         return "by cell"
     dimension = len(problem.coordinates)
-    fills = any(not piece.fixed for piece in term.region.pieces)
+    fills = any(piece.fills for piece in term.region.pieces)
     wanted = counts.interior if fills else counts.boundary
-    return sum(_on_piece(len(p.free_axes(dimension)), wanted, counts.sampling) for p in term.region.pieces)
+    return sum(_on_piece(dimension - p.held, wanted, counts.sampling) for p in term.region.pieces)
 
 
 def _on_piece(dimension: int, wanted: int, sampling: str) -> int:

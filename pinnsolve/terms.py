@@ -18,6 +18,7 @@ import sympy as sp
 from pinnsolve import registry
 from pinnsolve.derivatives import partial_derivative
 from pinnsolve.geometry.regions import Intervals, Region
+from pinnsolve.geometry.shape_tree import ShapeTree
 
 MultiIndex = tuple[int, ...]
 MAX_ORDER = 4  # of derivatives of an unknown: the jets are truncated there
@@ -155,7 +156,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Material:
-    """A part of the domain in which all coefficients are smooth: where each level is negative or not, as `signs` say."""
+    """A part of the domain in which all coefficients are smooth: where levels are negative or not, as `signs` say."""
 
     shape: ShapeTree
     signs: tuple[tuple[sp.Expr, bool], ...]
@@ -176,8 +177,8 @@ class Interface:
 class CompiledProblem:
     """The weighted K-term loss before weights: what `assembly` needs, and nothing of the file it came from.
 
-    `shape` is the domain in space where it is no box. Where coefficients jump, `materials` are the parts in which they
-    do not, and `interfaces` what holds between these.
+    `shape` is the domain in space where it is no box; `intervals` then span a box around it, and time. Where
+    coefficients jump, `materials` are the parts in which they do not, and `interfaces` what holds between these.
     """
 
     coordinates: tuple[str, ...]
