@@ -232,7 +232,8 @@ class _Builder:
         for name, item in self.spec.equations.items():
             key = f"equations.{name}"
             residuals = self._residuals(item.equations, key, self.scope())
-            region = self._narrow(regions.domain(), item.where, key)
+            places = [regions.domain() if name == "domain" else regions.mesh_region(name) for name in item.on]
+            region = self._narrow(regions.union(places or [regions.domain()]), item.where, key)
             statements.append(Statement(name, "equation", residuals, region, key=key))
         if self.errors or not any(map(_compares, statements)):
             return statements

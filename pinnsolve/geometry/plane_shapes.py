@@ -18,17 +18,17 @@ from torch import Tensor
 from pinnsolve.geometry import shape_tree as tree
 from pinnsolve.geometry.curves import Curve, curves_of, line_of
 from pinnsolve.geometry.levels import Level, level_of, primitive_level
-from pinnsolve.geometry.shape import Boundary, Corner, Shape, Spacing, Spread
+from pinnsolve.geometry.mesh_file import read_mesh
+from pinnsolve.geometry.meshes import mesh_curves, mesh_level
+from pinnsolve.geometry.shape import INSIDE, Boundary, Corner, Shape, Spacing, Spread, with_boxes
 from pinnsolve.geometry.shape_tree import ShapeTree
 
-INSIDE = 1e-12  # relative to the size: a level this small counts as inside
 ON = 1.5e-14  # relative to size and distance from the origin: a level this small is on the boundary
 ASIDE = 1e-7  # relative to the size: how far from a curve its two sides are looked at
 SHORT = 1e-9  # relative to the size: arcs shorter than this are none
 TOUCHING = 1e-4  # relative to the size: arcs shorter than this only touch, they do not coincide
 PER_FEATURE = 12  # points along a curve, per extent of the smallest primitive
 MOST_POINTS = 20_000  # along one curve
-STRAIGHT = 1e-6  # radians: a turn below this is no corner
 NODES, WEIGHTS = (torch.tensor(v, dtype=torch.float64) for v in zip(*[
     (-0.8611363115940526, 0.3478548451374538), (-0.3399810435848563, 0.6521451548625461),
     (0.3399810435848563, 0.6521451548625461), (0.8611363115940526, 0.3478548451374538),
@@ -75,6 +75,7 @@ class PlaneShape(Shape):
     dimension = 2
 
     def __init__(self, shape: ShapeTree):
+        shape = with_boxes(shape)
         low, high = tree.bounds(shape)
         self.lower, self.upper = (torch.tensor(v, dtype=torch.float64) for v in (low, high))
         self.size = float((self.upper - self.lower).norm())
@@ -83,6 +84,7 @@ class PlaneShape(Shape):
         levels = {id(s.primitive): s.level for s in sources}
         self.level = level_of(shape, lambda primitive: levels[id(primitive)])
         self.arcs = _numbered(self._arcs(sources))
+        self.regions = {name: mesh_level(shape, name) for name in tree.region_names(shape)}
         names = tree.part_names(shape)
         self.parts = names if all(a.curve.name for a in self.arcs) else (*names, "")
 
@@ -145,6 +147,8 @@ class PlaneShape(Shape):
         s = torch.cat([s, _grazing(curve, level, s)]).sort().values
         states = state(s)
         k = (states[:-1] != states[1:]).nonzero()[:, 0]
+        if not len(k):
+            return s[:0]
         a, b, first = s[k], s[k + 1], states[k]
         across = first * states[k + 1] == -1  # then the spot is where the level changes sign, not where it is small
         for _ in range(64):
@@ -264,7 +268,7 @@ class PlaneShape(Shape):
                 continue
             turn, j = max(candidates)  # where several arcs meet, the boundary turns left as far as it can
             taken.add(j)
-            if abs(turn) > STRAIGHT:
+            if abs(turn) > max(self.arcs[i].curve.sharp, self.arcs[j].curve.sharp):
                 names = (self.arcs[i].curve.name, self.arcs[j].curve.name)
                 found.append(Corner(p, math.pi - turn, names))
         return tuple(found)
@@ -279,6 +283,8 @@ class PlaneShape(Shape):
 def _source(primitive: tree.Primitive, lower: tuple, upper: tuple) -> _Source:
     if isinstance(primitive, tree.HalfPlane):
         return _Source(primitive, primitive_level(primitive), [line_of(primitive, lower, upper)])
+    if isinstance(primitive, tree.MeshFile):
+        return _Source(primitive, mesh_level(primitive), mesh_curves(read_mesh(primitive.path), primitive.name))
     return _Source(primitive, primitive_level(primitive), curves_of(primitive))
 
 
@@ -302,6 +308,11 @@ def _grazing(curve: Curve, level: Level, s: Tensor) -> Tensor:
     size = values.abs()
     dips = (size[1:-1] <= size[:-2]) & (size[1:-1] <= size[2:]) & (values[1:-1] * values[:-2] > 0)
     k = (dips & (values[1:-1] * values[2:] > 0)).nonzero()[:, 0]
+    x = curve.at(s)[0]
+    reach = (x[1:] - x[:-1]).norm(dim=1)
+    k = k[size[k + 1] <= 2 * torch.maximum(reach[k], reach[k + 1])]  # a level is about a distance
+    if not len(k):
+        return s[:0]
     a, b, sign = s[k], s[k + 2], values[k + 1].sign()
     for _ in range(80):  # ternary search for the least level
         c, d = a + (b - a) / 3, b - (b - a) / 3

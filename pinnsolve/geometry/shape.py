@@ -7,13 +7,17 @@ as they are, so points lie on them to rounding.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from torch import Tensor
 
+from pinnsolve.geometry import shape_tree as tree
+from pinnsolve.geometry.shape_tree import ShapeTree
+
 Spacing = float | Callable[[Tensor], Tensor]  # or a function of points (N, d) that gives the spacing wanted there (N,)
+INSIDE = 1e-12  # relative to the size: a level this small counts as inside
 IN_PLANE = 1e-9  # relative to the size: how far from a plane boundary counts as in it
 
 
@@ -53,7 +57,7 @@ class Shape(ABC):
     """A closed bounded set.
 
     `dimension`: of space; `lower`, `upper`: (d,) a box around it; `size`: the box's diagonal; `parts`: the names of the
-    parts of its boundary, "" for what has none.
+    parts of its boundary, "" for what has none; `regions`: levels of the groups of cells of a mesh.
     """
 
     dimension: int
@@ -61,6 +65,7 @@ class Shape(ABC):
     upper: Tensor
     size: float
     parts: tuple[str, ...]
+    regions: Mapping[str, Callable[[Tensor], Tensor]]
 
     @abstractmethod
     def inside(self, x: Tensor) -> Tensor:
@@ -87,10 +92,24 @@ class Shape(ABC):
         """Area or volume."""
 
     def in_region(self, x: Tensor, name: str) -> Tensor:
-        """Which of the points (N, d) lie in a group of cells of a mesh: (N,) bool."""
-        raise ValueError(f"this shape has no region `{name}`")
+        """Which of the points (N, d) lie in a group of cells of a mesh: (N,) bool. Raises KeyError for no such."""
+        return self.regions[name](x) <= INSIDE * self.size
 
     def in_plane(self, x: Tensor, normals: Tensor, axis: int, value: float) -> Tensor:
         """Which points of the boundary lie in the plane and face along its axis: (N,) bool."""
         near = (x[:, axis] - value).abs() <= IN_PLANE * self.size
         return near & (normals[:, axis].abs() >= 1 - IN_PLANE)
+
+
+def with_boxes(shape: ShapeTree) -> ShapeTree:
+    """Implicit shapes cut by the box that they are given in."""
+    match shape:
+        case tree.Implicit(_, _, lower, upper, name):
+            return tree.Intersection((shape, tree.Box(lower, upper, name)))
+        case tree.Union(shapes):
+            return tree.Union(tuple(map(with_boxes, shapes)))
+        case tree.Intersection(shapes):
+            return tree.Intersection(tuple(map(with_boxes, shapes)))
+        case tree.Difference(first, others):
+            return tree.Difference(with_boxes(first), tuple(map(with_boxes, others)))
+    return shape

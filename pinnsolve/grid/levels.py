@@ -117,8 +117,8 @@ def without_constants(c: Tensor, space: Space, chosen: Sequence[bool]) -> Tensor
 def next_space(level: Level, tolerance: float) -> Space:
     """Where to go from a level whose error is too large.
 
-    Along axes on which coefficients do not fall fast cells are split. Where they fall fast on all axes to blame, degrees
-    are raised or cells split, whichever is foreseen to take less work until the tolerance is met.
+    Along axes on which coefficients do not fall fast cells are split. Where they fall fast on all axes to blame,
+    degrees are raised or cells split, whichever is foreseen to take less work until the tolerance is met.
     """
     space, d = level.space, len(level.space.degrees)
     parts = level_parts(level)  # (C, d)
