@@ -95,7 +95,7 @@ class Linearization:
         """The corrections of coefficients (C, U n) and parameters (P,); see `Bounds.step` for `bounded`."""
         delta = self.coefficients(rows)
         if not self.count:
-            return delta, self.S[0]
+            return delta, self.S.new_zeros(0)
         gradient = products(self.Q, [group.r[:, :, None] for group in rows])[:, 0]
         moved = bounded(self.S, gradient)
         return delta - self.X @ moved, moved

@@ -9,7 +9,7 @@ Soc. B 69 (2007) 741-796).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -28,6 +28,12 @@ from pinnsolve.threads import threads_for
 
 LOOSE = 0.03  # of the error of the level before is how well the next is solved
 MOST_LEVELS = 30
+RIPE, ANEW = 0.05, 0.03  # estimated error at which cells are made anew, and by how much they are to be better
+FLOOR = 3.0  # times what equations miss by is what the weight of the data is above the residual of the data
+MOST_ANEW, FEW = 2.5, 2000  # times the coefficients of the level before, or so many, are spent on new cells
+MOVED = 0.2  # relative change of a parameter since cells were made anew after which they are so again
+NEGLIGIBLE, INFORMED = 0.1, 0.5  # of the noise; share of the information that must come from the data
+LIGHT = 0.03  # weight of the data below which their noise no longer enters the equations
 FIT_SMOOTHNESS = 1e-3  # weight of the second derivatives in the first fit to the data
 
 
@@ -199,8 +205,8 @@ def statistics(statement: Statement, level: InverseLevel) -> Fit:
     whole = torch.diagonal(level.found.linearization.S) / unit**2
     share = float((torch.diagonal(information) / whole.clamp_min(1e-300)).min()) if P else 1.0
     floor = math.sqrt(floor / max(noise, 1e-300)) * statement.measurements.weight
-    visible = NEGLIGIBLE * spread * min(statement.measurements.relative.values()) / math.sqrt(count)
-    return Fit(spread, information, share, floor, visible)
+    relative = spread * min(statement.measurements.relative.values())
+    return Fit(spread, information, share, floor, relative, count, statement.measurements.weight)
 
 
 @dataclass(frozen=True)
@@ -213,7 +219,14 @@ class Fit:
     information: Tensor
     share: float
     floor: float
-    visible: float  # the error of discretization, relative to the data, that their noise would let be seen
+    noise: float  # rms residual of the data, relative to them
+    count: int  # of measured values
+    weight: float  # of the data on this level
+
+    @property
+    def visible(self) -> float:
+        """The error of discretization, relative to the solution, that noise would let be seen."""
+        return NEGLIGIBLE * self.noise / math.sqrt(self.count)
 
     @property
     def covariance(self) -> Tensor:
@@ -225,7 +238,9 @@ class Fit:
         return torch.diagonal(self.covariance).clamp_min(0).sqrt()
 
 
-def levels(statement: Statement, tolerance: float) -> Iterator[tuple[InverseLevel, Fit]]:
+def levels(
+    statement: Statement, tolerance: float, check: Callable[[Space], None] = lambda space: None
+) -> Iterator[tuple[InverseLevel, Fit]]:
     """Levels of refinement until errors of discretization are below the tolerance, or far below what noise causes.
 
     Until parameters are nearly right, the data count as much as the equations; then cells are made anew.
@@ -235,6 +250,7 @@ def levels(statement: Statement, tolerance: float) -> Iterator[tuple[InverseLeve
     space = first_space(statement.problem)
     point, before, rebuilt_at = Point(first_fit(statement, space), statement.guess), 1.0, None
     for _ in range(MOST_LEVELS):
+        check(space)
         level = solve_inverse_level(statement, space, point, max(0.03 * tolerance, LOOSE * before))
         fit = statistics(statement, level)
         yield level, fit
@@ -242,24 +258,16 @@ def levels(statement: Statement, tolerance: float) -> Iterator[tuple[InverseLeve
         parameters = level.found.point.parameters
         if finished(level, fit, tolerance):
             return
-        if rebuilt_at is not None:
+        if rebuilt_at is not None:  # so far the cells have been made for these parameters
             measurements.weight = min(max(FLOOR * fit.floor, WEIGHT), 1.0)
         if now.worst < RIPE and (rebuilt_at is None or _changed(parameters, rebuilt_at)):
             rebuilt_at = parameters
-            found = rebuilt(statement, now, parameters, max(0.1 * tolerance, ANEW * now.worst, fit.visible))
-            if found is not None:
-                space, point, before, floor = found
-                measurements.weight = min(max(FLOOR * floor, WEIGHT), 1.0)
-                continue
-            measurements.weight = 1.0
+            target = max(0.1 * tolerance, ANEW * now.worst, fit.visible)
+            space, point, before, floor = rebuilt(statement, now, parameters, target)
+            measurements.weight = min(max(FLOOR * floor, WEIGHT), 1.0)
+            continue
         space = next_space(now, min(tolerance, 0.5 * now.worst))
         point = Point(carried_over(now, space), parameters)
-
-
-RIPE, ANEW = 0.05, 0.03  # estimated error at which cells are made anew, and by how much they are to be better
-FLOOR = 3.0  # times what equations miss by is what the weight of the data is above the residual of the data
-MOST_ANEW = 4.0  # times the coefficients of the level before are spent on new cells
-MOVED = 0.2  # relative change of a parameter since cells were made anew after which they are so again
 
 
 def _changed(parameters: Tensor, before: Tensor) -> bool:
@@ -270,33 +278,33 @@ def finished(level: InverseLevel, fit: Fit, tolerance: float) -> bool:
     """Whether discretization no longer matters."""
     parameters = level.found.point.parameters
     small = level.parameter_error <= tolerance * parameters.abs()
-    if bool(small.all()) and level.level.worst <= tolerance:
+    light = fit.weight <= LIGHT and fit.share >= INFORMED
+    if bool(small.all()) and level.level.worst <= tolerance and (light or fit.noise <= tolerance):
         return True
     hidden = level.parameter_error <= NEGLIGIBLE * fit.standard_errors
-    return bool((small | hidden).all()) and level.data_moved <= NEGLIGIBLE * fit.spread and fit.share >= INFORMED
-
-
-NEGLIGIBLE, INFORMED = 0.1, 0.7  # of the noise; share of the information that must come from the data
+    return light and bool((small | hidden).all()) and level.data_moved <= NEGLIGIBLE * fit.spread
 
 
 def rebuilt(
     statement: Statement, level: Level, parameters: Tensor, target: float
-) -> tuple[Space, Point, float, float] | None:
+) -> tuple[Space, Point, float, float]:
     """Cells for the solution at parameters that are nearly right, from one cell on, with the parameters held; the
-    error and the `floor` there. None where that takes more than the cells there are.
+    error and the `floor` there.
 
     While parameters were wrong, equations and data disagreed, which split cells that the solution does not need.
     """
     statement.measurements.weight = WEIGHT
     space, zero, old = first_space(statement.problem), (0,) * len(level.space.degrees), level
     held = replace(statement, held=True)
-    most = MOST_ANEW * level.c.numel()
+    most = max(MOST_ANEW * level.c.numel(), FEW)
     point = Point(space.project(lambda x: old.space.values(old.c, x, zero), level.c.shape[1]), parameters)
-    while point.c.numel() <= most:
+    errors: list[float] = []
+    while True:
         found = solve_inverse_level(held, space, point, max(0.03 * target, LOOSE * level.worst))
         level = found.level
-        if level.worst <= target:
+        errors.append(level.worst)
+        stuck = len(errors) > 3 and min(errors) < RIPE and errors[-1] > 0.5 * errors[-3]
+        if level.worst <= target or stuck or level.c.numel() > most:
             return space, Point(level.c, parameters), level.worst, statistics(statement, found).floor
         space = next_space(level, target)
         point = Point(carried_over(level, space), parameters)
-    return None
