@@ -51,10 +51,6 @@ def why_not_cells(problem: CompiledProblem) -> str | None:
         return "equations hold in groups of cells of a mesh"
     if any(f.operator is not None for term in problem.terms for f in term.features):
         return "a custom operator takes functions of the whole domain"
-    if any(term.data_file is not None for term in problem.terms):
-        return "measurements are met by functions of the whole domain"
-    if problem.unknown_parameters:
-        return "parameters are unknown"
     if not any(term.kind == "equation" for term in problem.terms):
         return "there is no equation"
     return None

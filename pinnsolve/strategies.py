@@ -178,6 +178,8 @@ class Result:
     method: str
     points: Mapping[str, int]
     term_weights: Mapping[str, float] | None = None  # where they are not those of the whole solve
+    inverse: Mapping | None = None  # what was found of unknown parameters and noise: entries of the report
+    deviations: Tensor | None = None  # (K, unknowns, W): functions whose squares add up to the variance of the solution
 
 
 def point_counts(assembly: Assembly) -> dict[str, int]:
