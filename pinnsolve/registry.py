@@ -44,6 +44,8 @@ BASES: dict[str, Any] = {
     "mlp": "pinnsolve.bases.mlp:MLP",
     "resnet": "pinnsolve.bases.resnet:ResNet",
     "pou_grid": "pinnsolve.bases.pou_grid:PouGrid",
+    "pou_rbf": "pinnsolve.bases.pou_rbf:PouRBF",
+    "pou_resnet": "pinnsolve.bases.pou_resnet:PouResNet",
 }
 BUILT_IN_BASES = tuple(BASES)
 NETWORKS = ("mlp", "resnet")  # those with width, depth, activation
