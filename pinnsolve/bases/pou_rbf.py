@@ -62,10 +62,14 @@ class PouRBF(Basis):
         partition = softmax(self._logits(z, rates, self.hidden if hidden is None else hidden), closure(alphas))
         return times_polynomials(partition, polynomials(z, rates, self.degree, alphas), alphas)
 
+    def logits(self, points: Tensor, hidden: Mapping[str, Tensor] | None = None) -> Tensor:
+        """What the partition is the softmax of: (N, P)."""
+        jet = self._logits(*self._reference(points), self.hidden if hidden is None else hidden)
+        return jet[(0,) * self.dimension]
+
     def partition(self, points: Tensor) -> Tensor:
         """phi_a at the points: (N, P)."""
-        zero = (0,) * self.dimension
-        return softmax(self._logits(*self._reference(points), self.hidden), [zero])[zero]
+        return torch.softmax(self.logits(points), dim=1)
 
     def _reference(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """The points in [-1, 1]^d, and the derivatives (d,) of that map."""

@@ -1,9 +1,9 @@
 """A POUnet whose partition is a deep network: a residual network, an affine map, and softmax (the talk, Part III).
 
-    phi = softmax(R Phi(x) + r),  Phi the W functions of a residual network with Box initialization
+    phi = softmax(e^s (R Phi(x) + r)),  Phi the W functions of a residual network with Box initialization
 
-Each phi_a is multiplied by the polynomials of total degree m. With relu the partition is piecewise smooth, and steps
-between partitions can be as steep as the slopes R make them.
+Each phi_a is multiplied by the polynomials of total degree m. With relu the partition is piecewise smooth. The talk has
+no s; it makes the steps between partitions steeper without moving them, which descent on R and r alone does slowly.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ READOUT_SEED = 611_953  # apart from the seed of the layers
 class PouResNet(Basis):
     """`partitions` P of the residual network `features`, polynomials of total degree `degree`.
 
-    Hidden parameters: those of the network, `layer0.slopes` and so on, then `readout.slopes` (P, W) and
-    `readout.offsets` (P,). Function a n + b is phi_a P_b, of n polynomials.
+    Hidden parameters: those of the network, `layer0.slopes` and so on, then `readout.slopes` (P, W),
+    `readout.offsets` (P,) and `readout.sharpness` (1,), zero at the start. Function a n + b is phi_a P_b, of n
+    polynomials.
     """
 
     kind = "pou_resnet"
@@ -73,14 +74,19 @@ class PouResNet(Basis):
         polynomial = polynomials((points - self.lower) * rates - 1.0, rates, self.degree, alphas)
         return times_polynomials(partition, polynomial, alphas)
 
+    def logits(self, points: Tensor, hidden: Mapping[str, Tensor] | None = None) -> Tensor:
+        """What the partition is the softmax of: (N, P)."""
+        zero = (0,) * self.dimension
+        return self._logits(points, [zero], self.hidden if hidden is None else hidden)[zero]
+
     def partition(self, points: Tensor) -> Tensor:
         """phi_a at the points: (N, P)."""
-        zero = (0,) * self.dimension
-        return softmax(self._logits(points, [zero], self.hidden), [zero])[zero]
+        return torch.softmax(self.logits(points), dim=1)
 
     def _logits(self, points: Tensor, targets: Sequence[MultiIndex], hidden: Mapping[str, Tensor]) -> Jet:
         jet = self.features.derivatives(points, targets, hidden)
-        slopes, offsets = hidden["readout.slopes"], hidden["readout.offsets"]
+        factor = torch.exp(hidden["readout.sharpness"])
+        slopes, offsets = factor * hidden["readout.slopes"], factor * hidden["readout.offsets"]
         return {alpha: value @ slopes.t() + (0.0 if any(alpha) else offsets) for alpha, value in jet.items()}
 
     def settings(self) -> dict[str, Any]:
@@ -107,7 +113,9 @@ class PouResNet(Basis):
         unit = torch.rand(512, len(lower), generator=generator, dtype=torch.float64).to(lower)
         zero = (0,) * len(lower)
         images = features.derivatives(lower + unit * (upper - lower), [zero])[zero]
-        hidden = {**layers, "readout.slopes": slopes, "readout.offsets": -(images @ slopes.t()).mean(dim=0)}
+        offsets = -(images @ slopes.t()).mean(dim=0)
+        readout = {"slopes": slopes, "offsets": offsets, "sharpness": lower.new_zeros(1)}
+        hidden = {**layers, **{f"readout.{name}": value for name, value in readout.items()}}
         return cls(partitions, degree, features, hidden)
 
     @classmethod
@@ -116,6 +124,7 @@ class PouResNet(Basis):
     ) -> PouResNet:
         partitions, degree, network = _read(settings)
         readout = {"readout.slopes": (partitions, network.width), "readout.offsets": (partitions,)}
+        readout["readout.sharpness"] = (1,)
         layers = {name: value for name, value in hidden.items() if name not in readout}
         layers = network.check_hidden(layers, lower.shape[0])
         ends = {name: value for name, value in hidden.items() if name in readout}
