@@ -49,6 +49,7 @@ BASES: dict[str, Any] = {
 }
 BUILT_IN_BASES = tuple(BASES)
 NETWORKS = ("mlp", "resnet")  # those with width, depth, activation
+PARTITIONED = ("pou_rbf", "pou_resnet")  # whose partition moves, of polynomials of total degree
 MADE_BY_SOLVERS = {
     "pou_cells": "pinnsolve.bases.pou_cells:PouCells"
 }  # a solution may have them, a problem file may not

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pinnsolve import defaults
 from pinnsolve.bases.legendre import legendre
 from pinnsolve.errors import PinnsolveError, ResourceError
 from pinnsolve.jets import EXPONENTIAL, RECIPROCAL, Indices, Jet, closure, compose, multiply
@@ -96,12 +97,9 @@ def read_counts(kind: str, settings: Mapping[str, Any], others: Sequence[str]) -
             meant = f"; did you mean {close[0]!r}?" if close else ""
             raise PinnsolveError(f"a basis of kind {kind!r} has no setting {name!r}; it has {', '.join(names)}{meant}")
     return (
-        _whole("partitions", settings.get("partitions"), DEFAULT_PARTITIONS, 1, None),
-        _whole("degree", settings.get("degree"), DEFAULT_DEGREE, 0, MOST_DEGREE),
+        _whole("partitions", settings.get("partitions"), defaults.PARTITIONS, 1, None),
+        _whole("degree", settings.get("degree"), defaults.PARTITION_DEGREE, 0, MOST_DEGREE),
     )
-
-
-DEFAULT_PARTITIONS, DEFAULT_DEGREE = 8, 3
 
 
 def _whole(name: str, value: Any, default: int, least: int, most: int | None) -> int:

@@ -150,7 +150,9 @@ def _parts(assembly: Assembly, matrices: list, state: State) -> dict[str, torch.
     }
 
 
-def _solved_for(assembly: Assembly, matrices: list, state: State, penalty: float) -> tuple[State, Solved, torch.Tensor | None]:
+def _solved_for(
+    assembly: Assembly, matrices: list, state: State, penalty: float
+) -> tuple[State, Solved, torch.Tensor | None]:
     """Least squares with the basis functions of `matrices`: one solve, or Gauss-Newton steps until the loss settles.
 
     Of a nonlinear problem the third part is what the rows leave of the residual: the gradient is taken with that

@@ -21,7 +21,7 @@ from pinnsolve.solvers.hidden_step import make_optimizer
 from pinnsolve.solvers.newton import as_leaf
 
 CELLS_PER_PARTITION = 16  # small cells that merging begins with
-CLASSIFIED = 1e-3  # mean cross-entropy at which the cells are told apart
+CLASSIFIED = 0.05  # mean cross-entropy from which on it is asked whether every point is in its own cell
 
 
 def placed(
@@ -36,8 +36,9 @@ def placed(
     optimizer = make_optimizer("adam", list(hidden.values()), learning_rate)
     for _ in range(steps):
         optimizer.zero_grad(set_to_none=True)
-        entropy = torch.nn.functional.cross_entropy(basis.logits(points, hidden), labels)
-        if float(entropy.detach()) <= CLASSIFIED:
+        logits = basis.logits(points, hidden)
+        entropy = torch.nn.functional.cross_entropy(logits, labels)
+        if float(entropy.detach()) <= CLASSIFIED and bool((logits.argmax(dim=1) == labels).all()):
             break
         entropy.backward()
         optimizer.step()
