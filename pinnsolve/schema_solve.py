@@ -258,8 +258,8 @@ class SolveSpec(Strict):
 
     @model_validator(mode="after")
     def _phases_fit(self) -> SolveSpec:
-        if self.optimizer is not None and self.optimizer.first_phase is not None:
-            if self.method not in ("lsgd", "varpro"):
-                message = f"`optimizer.first_phase` is for the methods `lsgd` and `varpro`, not `{self.method}`"
-                raise refuse(message, "give `method: lsgd` for two-phase LSGD")
+        phased = self.optimizer is not None and self.optimizer.first_phase is not None
+        if phased and self.method not in ("lsgd", "varpro"):
+            message = f"`optimizer.first_phase` is for the methods `lsgd` and `varpro`, not `{self.method}`"
+            raise refuse(message, "give `method: lsgd` for two-phase LSGD")
         return self

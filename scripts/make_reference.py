@@ -71,8 +71,8 @@ SECTIONS: dict[str, tuple[str, str]] = {
     "OptimizerSpec": ("`solve.optimizer`", ""),
     "FirstPhaseSpec": (
         "`solve.optimizer.first_phase`",
-        "With `method: lsgd` this is two-phase LSGD (Lee, Trask, Patel, Gulian & Cyr, arXiv:2101.11256). The history of "
-        "a solve names the phase of each record and, in the first, its lambda.",
+        "With `method: lsgd` this is two-phase LSGD (Lee, Trask, Patel, Gulian & Cyr, arXiv:2101.11256). The history "
+        "of a solve names the phase of each record and, in the first, its lambda.",
     ),
     "LimitsSpec": ("`solve.limits`", ""),
 }

@@ -133,8 +133,8 @@ def _by_term(blocks, rest: Tensor) -> dict[str, float]:
 class _Reduced:
     """The linearized reduced residual r + J delta in the hidden parameters that move.
 
-    `J`: (rows, hidden), projected; `gradient`: J' r; `scales`: Marquardt's; `gram`: J' J or, with fewer rows than hidden
-    parameters, J S^-1 J' of the scales S.
+    `J`: (rows, hidden), projected; `gradient`: J' r; `scales`: Marquardt's; `gram`: J' J or, with fewer rows than
+    hidden parameters, J S^-1 J' of the scales S.
     """
 
     J: Tensor

@@ -1,8 +1,9 @@
 """Triangle waves and their squares: POUnets on residual networks against residual networks, both adapted.
 
-TRI(x) = 2 |f x - floor(f x + 1/2)| - 1 lies between -1 and 0. It has 2 f linear pieces on [0, 1], and its square, which is
-smooth where TRI is zero, f quadratic ones; so f = 2^(p-1) and 2^p for 2^p pieces of either. Networks are 4 x 2^p wide and 8 deep, partitions 2^p, degree 1 or 2 (the talk, section "Piecewise smooth
-functions"). Three ways:
+TRI(x) = 2 |f x - floor(f x + 1/2)| - 1 lies between -1 and 0. It has 2 f linear pieces on [0, 1]; its square, smooth
+where TRI is zero, has f quadratic ones. So f = 2^(p-1) and f = 2^p make 2^p pieces of either.
+
+Networks are 4 x 2^p wide and 8 deep, partitions 2^p, degree 1 or 2 (the talk, "Piecewise smooth functions"). Three ways:
 
 - `residual network`: its W functions adapted by LSGD;
 - `two-phase LSGD`: the POUnet by Algorithm 2;
@@ -135,8 +136,8 @@ def compute(quick: bool, folder: Path) -> list[dict]:
     for power in (1, 2):
         for p in (1, 2) if quick else (1, 2, 3, 4, 5):
             target = Target(p, power, 129 if quick else 513 if p < 4 else 1025)
-            steps = 100 if quick else 1000 if p < 4 else 600
-            for seed in range(1 if quick else SEEDS if p < 4 else 3):
+            steps = 100 if quick else 500 if p < 4 else 300
+            for seed in range(1 if quick else SEEDS if p < 4 else 2):
                 results = solve_all(target, seed, steps, 4 if quick else 20)
                 rows += [row_of(target, seed, way, result) for way, result in results.items()]
                 if seed == 0:
