@@ -138,6 +138,10 @@ def check(
     overrides: Set = None,
     operators: Operators = None,
     json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="PNG", help="Draw domain, conditions, normals, points and the values asked for."),
+    ] = None,
 ) -> None:
     """Validate a problem file and print the compiled problem, without solving it."""
     from pinnsolve import checking
@@ -152,6 +156,12 @@ def check(
         typer.echo(checking.found_as_json(problem.warnings, problem))
     else:
         _show(checking.summary(problem))
+    if plot is not None:
+        from pinnsolve.setup_figure import plot_setup
+
+        path = plot_setup(problem, plot)
+        if not json:
+            typer.echo(f"drew {printable(path)}")
 
 
 @app.command("list")

@@ -24,7 +24,7 @@ SYMBOLIC = (
 NUMERICAL = (
     "threads", "numeric", "tables", "geometry", "jets", "bases", "assembly", "discretization",
     "least_squares", "solvers", "estimate", "strategies", "grid", "measuring",
-    "storage", "panels", "views", "solve_figures", "figures", "solution", "evaluation",
+    "storage", "panels", "setup", "views", "solve_figures", "figures", "solution", "evaluation",
     "html_parts", "html_problem", "html_history", "html_report", "report", "export",
     "solving", "pipeline",
 )  # fmt: skip
