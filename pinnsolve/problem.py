@@ -16,7 +16,7 @@ import sympy as sp
 from pinnsolve import registry
 from pinnsolve.checks import check_problem
 from pinnsolve.errors import Diagnostic, ExpressionError, ProblemError
-from pinnsolve.expressions import Scope, boolean, equation, expression
+from pinnsolve.expressions import Fluxes, Scope, boolean, equation, expression, fluxes
 from pinnsolve.geometry import regions
 from pinnsolve.geometry.regions import Intervals, Region
 from pinnsolve.python_api import spec_from_sympy
@@ -27,7 +27,10 @@ from pinnsolve.terms_folding import substituted
 
 @dataclass(frozen=True)
 class Statement:
-    """A named equation, condition or data term: residuals (left minus right side) that vanish on a region."""
+    """A named equation, condition or data term: residuals (left minus right side) that vanish on a region.
+
+    `fluxes` are, of equations that hold or follow comparisons, what they take derivatives of.
+    """
 
     name: str
     kind: str  # "equation", "condition" or "data"
@@ -36,6 +39,7 @@ class Statement:
     data_file: Path | None = None
     noise: float | None = None
     key: str = ""
+    fluxes: tuple[Fluxes, ...] = ()
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -179,12 +183,18 @@ class _Builder:
             operators=tuple(registry.OPERATORS),
         )
 
-    def _equations(self):
+    def _equations(self) -> list[Statement]:
+        statements = []
         for name, item in self.spec.equations.items():
             key = f"equations.{name}"
             residuals = self._residuals(item.equations, key, self.scope())
             region = self._narrow(regions.domain(), item.where, key)
-            yield Statement(name, "equation", residuals, region, key=key)
+            statements.append(Statement(name, "equation", residuals, region, key=key))
+        if self.errors or not any(s.region.where or any(r.has(sp.Piecewise) for r in s.residuals) for s in statements):
+            return statements
+        texts = [item.equations for item in self.spec.equations.values()]
+        found = [tuple(fluxes(text, self.scope()) for text in several) for several in texts]
+        return [replace(s, fluxes=parts) for s, parts in zip(statements, found, strict=True)]
 
     def _conditions(self):
         for name, item in self.spec.conditions.items():

@@ -154,8 +154,31 @@ class Term:
 
 
 @dataclass(frozen=True)
+class Material:
+    """A part of the domain in which all coefficients are smooth: where each level is negative or not, as `signs` say."""
+
+    shape: ShapeTree
+    signs: tuple[tuple[sp.Expr, bool], ...]
+
+
+@dataclass(frozen=True)
+class Interface:
+    """What holds between two materials, numbers `sides`: a term whose features are of side 0 and 1.
+
+    The normal points out of the first.
+    """
+
+    sides: tuple[int, int]
+    term: Term
+
+
+@dataclass(frozen=True)
 class CompiledProblem:
-    """The weighted K-term loss before weights: what `assembly` needs, and nothing of the file it came from."""
+    """The weighted K-term loss before weights: what `assembly` needs, and nothing of the file it came from.
+
+    `shape` is the domain in space where it is no box. Where coefficients jump, `materials` are the parts in which they
+    do not, and `interfaces` what holds between these.
+    """
 
     coordinates: tuple[str, ...]
     intervals: Intervals
@@ -163,6 +186,9 @@ class CompiledProblem:
     unknowns: tuple[str, ...]
     unknown_parameters: tuple[UnknownParameter, ...]
     terms: tuple[Term, ...]
+    shape: ShapeTree | None = None
+    materials: tuple[Material, ...] = ()
+    interfaces: tuple[Interface, ...] = ()
 
     @property
     def linear(self) -> bool:

@@ -24,6 +24,8 @@ class Piece:
     fixed: tuple[tuple[int, float], ...] = ()
     outward: tuple[int, int] | None = None
     partner: tuple[int, float] | None = None
+    part: str | None = None
+    plane: tuple[int, float] | None = None
 
     def free_axes(self, dimension: int) -> tuple[int, ...]:
         held = {axis for axis, _ in self.fixed}

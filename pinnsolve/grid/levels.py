@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from pinnsolve.bases.cells import uniform_cells
 from pinnsolve.bases.space import Space
 from pinnsolve.grid.correction import Correction, blame, correct, decay_rates, enriched_space
-from pinnsolve.grid.groups import jump_groups, table_orders, term_groups
-from pinnsolve.grid.system import BLOCK_THREADS, System, continued, norms, solve
+from pinnsolve.grid.first_cells import first_cells
+from pinnsolve.grid.groups import interface_groups, jump_groups, table_orders, term_groups
+from pinnsolve.grid.system import BLOCK_THREADS, System, continued, solve
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
 
@@ -59,15 +59,14 @@ class Level:
 
 
 def make_system(problem: CompiledProblem, space: Space, weights: Mapping[str, float]) -> System:
-    groups = [*term_groups(problem, space, weights), *jump_groups(problem, space)]
+    groups = [*term_groups(problem, space, weights), *jump_groups(problem, space), *interface_groups(problem, space)]
     return System(space, groups, len(problem.unknowns), torch.zeros(0, dtype=torch.float64))
 
 
 def first_space(problem: CompiledProblem) -> Space:
-    """One cell of moderate degree."""
-    lower, upper = (torch.tensor([ends[i] for ends in problem.intervals], dtype=torch.float64) for i in (0, 1))
+    """The first cells, one where the domain is a box, of moderate degree."""
     d = len(problem.intervals)
-    return Space(uniform_cells(lower, upper, [1] * d), (START[d],) * d, table_orders(problem))
+    return Space(first_cells(problem), (START[d],) * d, table_orders(problem))
 
 
 def solve_level(
@@ -94,25 +93,23 @@ def solve_level(
     fine_system = make_system(problem, fine, weights)
     with threads_for(BLOCK_THREADS * fine_system.columns):
         correction = correct(fine_system, space.widened(solved.c, fine))
-    volume = space.cells.volume
     constants = [u in floating for u in problem.unknowns]
-    size = norms(without_constants(solved.c, volume, constants), volume)
-    delta = without_constants(correction.delta, volume, constants)
+    size = space.rms(without_constants(solved.c, space, constants))
+    delta = without_constants(correction.delta, fine, constants)
     # an iteration that ended early adds what it would still have moved
-    error = correction.enlargement * norms(delta, volume) + solved.last * size
+    error = correction.enlargement * fine.rms(delta) + solved.last * size
     return Level(
         space, solved.c, replace(correction, delta=delta), error, size, solved.converged, solved.steps,
         solved.residual**2, solved.terms, system, solved.factor.rank_info(), by_continuation,
     )  # fmt: skip
 
 
-def without_constants(c: Tensor, volume: Tensor, chosen: Sequence[bool]) -> Tensor:
+def without_constants(c: Tensor, space: Space, chosen: Sequence[bool]) -> Tensor:
     """The function (C, U, n) less its mean, for the unknowns chosen."""
     if not any(chosen):
         return c
     c = c.clone()
-    mean = (c[:, :, 0] * volume[:, None]).sum(dim=0) / volume.sum()
-    c[:, :, 0] -= torch.where(torch.tensor(list(chosen)), mean, 0.0)
+    c[:, :, 0] -= torch.where(torch.tensor(list(chosen)), space.means(c), 0.0)
     return c
 
 
