@@ -39,6 +39,7 @@ def compile_problem(problem: Problem) -> CompiledProblem:
         problem.unknowns,
         problem.unknown_parameters,
         tuple(terms),
+        problem.shape,
     )
     return with_materials(compiled, [s.fluxes for s in problem.statements], parameters)
 

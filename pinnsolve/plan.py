@@ -42,6 +42,8 @@ def plan(problem: Problem, compiled: CompiledProblem) -> list[dict]:
 
 def why_not_cells(problem: CompiledProblem) -> str | None:
     """What keeps a problem from being solved by polynomials on cells, in words, or None."""
+    if problem.shape is not None:
+        return "the domain is a shape, not a box"
     if len(problem.coordinates) > MOST_AXES:
         return f"{len(problem.coordinates)} coordinates are too many for a grid of cells"
     if any(f.operator is not None for term in problem.terms for f in term.features):
@@ -85,9 +87,9 @@ def _points(term: Term, problem: Problem, counts: defaults.Collocation | None) -
     if counts is None:
         return "by cell"
     dimension = len(problem.coordinates)
-    fills = any(not piece.fixed for piece in term.region.pieces)
+    fills = any(piece.fills for piece in term.region.pieces)
     wanted = counts.interior if fills else counts.boundary
-    return sum(_on_piece(len(p.free_axes(dimension)), wanted, counts.sampling) for p in term.region.pieces)
+    return sum(_on_piece(dimension - p.held, wanted, counts.sampling) for p in term.region.pieces)
 
 
 def _on_piece(dimension: int, wanted: int, sampling: str) -> int:

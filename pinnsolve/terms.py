@@ -18,6 +18,7 @@ import sympy as sp
 from pinnsolve import registry
 from pinnsolve.derivatives import partial_derivative
 from pinnsolve.geometry.regions import Intervals, Region
+from pinnsolve.geometry.shape_tree import ShapeTree
 
 MultiIndex = tuple[int, ...]
 MAX_ORDER = 4  # of derivatives of an unknown: the jets are truncated there
@@ -176,8 +177,8 @@ class Interface:
 class CompiledProblem:
     """The weighted K-term loss before weights: what `assembly` needs, and nothing of the file it came from.
 
-    `shape` is the domain in space where it is no box. Where coefficients jump, `materials` are the parts in which they
-    do not, and `interfaces` what holds between these.
+    `shape` is the domain in space where it is no box (None); `intervals` then span a box around it, and time. Where
+    coefficients jump, `materials` are the parts in which they do not, and `interfaces` what holds between these.
     """
 
     coordinates: tuple[str, ...]

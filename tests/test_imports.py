@@ -17,9 +17,9 @@ PACKAGE = Path(__file__).resolve().parents[1] / "pinnsolve"
 SYMBOLIC = (
     "errors", "version", "wording",
     "syntax", "vocabulary", "mathml", "registry", "constants", "resolution",
-    "yaml_loader", "yaml_writer", "data_columns", "schema", "spec", "catalog", "starting_file",
-    "derivatives", "geometry.regions", "terms", "printing", "expressions",
-    "python_api", "checks", "problem", "compiler", "defaults", "plan", "checking",
+    "yaml_loader", "yaml_writer", "data_columns", "geometry.mesh_header", "schema", "spec", "catalog", "starting_file",
+    "derivatives", "geometry.regions", "geometry.shape_tree", "terms", "printing", "expressions",
+    "python_api", "checks", "domain_shape", "problem", "compiler", "defaults", "plan", "checking",
 )  # fmt: skip
 NUMERICAL = (
     "threads", "numeric", "tables", "geometry", "jets", "bases", "assembly", "discretization",

@@ -24,7 +24,7 @@ def is_periodic(statement: Statement) -> bool:
 
 def fills_domain(statement: Statement) -> bool:
     """A condition stated on the domain stands in for equations and for conditions elsewhere, as data do."""
-    return statement.kind == "condition" and any(not piece.fixed for piece in statement.region.pieces)
+    return statement.kind == "condition" and any(piece.fills for piece in statement.region.pieces)
 
 
 def replaces_conditions(problem: Problem) -> bool:
