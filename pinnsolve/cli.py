@@ -299,9 +299,7 @@ def _write(solution: Solution, problem: Problem, folder: Path) -> None:
     from pinnsolve import pipeline
     from pinnsolve.report import write_run
 
-    spec = problem.spec
-    names = [item.file for item in spec.data.values()] + ([spec.reference.file] if spec.reference else [])
-    write_run(solution, problem, folder, pipeline.truth(problem), {name: spec.folder / name for name in names})
+    write_run(solution, problem, folder, pipeline.truth(problem), problem.files())
 
 
 def _console(error: bool = False) -> Console:

@@ -108,7 +108,7 @@ def _map(axes: Axes, problem: Problem, compiled: CompiledProblem, shown: Sequenc
     conditions = [t for t in compiled.terms if t.kind == "condition"]
     for i, term in enumerate(conditions):  # those drawn later are thinner, so that all are seen in one place
         size = max(40.0 * 0.55**i, 8.0) if len(shown) < 3 else 6.0
-        _place(axes, term.region, compiled, shown, (size, colours[term.name]), f"{term.name}: {term.region.label}")
+        _place(axes, term.region, compiled, shown, (size, colours[term.name]), _words(term))
     _dress(axes, compiled, shown)
     legend = axes.legend(loc="center left", bbox_to_anchor=(1.06, 0.5), borderaxespad=0.2)
     for handle in legend.legend_handles:
@@ -178,6 +178,11 @@ def _dress(axes: Axes, compiled: CompiledProblem, shown: Sequence[int]) -> None:
         axes.set_box_aspect([np.ptp(compiled.intervals[a]) for a in shown])
 
 
+def _words(term: Term) -> str:
+    place = str(term.region)
+    return term.name if place == term.name else f"{term.name}: {place}"
+
+
 def _short(label: str) -> str:
     return label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
 
@@ -187,11 +192,11 @@ def _short(label: str) -> str:
 
 def _depth(found: Sequence[Asked], space: Sequence[int]) -> int:
     """How many axes a panel of these values has: three for faces and volumes in space, else two."""
-    return 3 if len(space) == 3 and max(len(a.free_axes()) for a in found) > 1 else 2
+    return 3 if len(space) == 3 and found[0].dimension > 1 else 2
 
 
 def _value_panel(found: Sequence[Asked], compiled: CompiledProblem, space: Sequence[int]) -> panels.Panel:
-    if max(len(a.free_axes()) for a in found) < 2:
+    if found[0].dimension < 2:
         return panels.Panel(2.7, 1.9)
     if _depth(found, space) == 3:
         return panels.Panel(2.9, 2.6, panels.BAR)
@@ -201,7 +206,7 @@ def _value_panel(found: Sequence[Asked], compiled: CompiledProblem, space: Seque
 
 
 def _values(axes: Axes, term: Term, found: Sequence[Asked], compiled: CompiledProblem, space, colour: str) -> None:
-    free = max(len(a.free_axes()) for a in found)
+    free = found[0].dimension
     constant = all(np.ptp(a.values) == 0 for a in found) and len({(a.label, a.values[0]) for a in found}) <= 4
     if free == 0 or (free > 1 and constant):
         axes.set_axis_off()
@@ -218,7 +223,7 @@ def _values(axes: Axes, term: Term, found: Sequence[Asked], compiled: CompiledPr
 def _curves(axes: Axes, found: Sequence[Asked], compiled: CompiledProblem, colour: str) -> None:
     """Values along a coordinate, or where the curves differ, along the place."""
     along = {axis for a in found for axis in a.free_axes()}
-    axis = along.pop() if len(along) == 1 and all(_is_straight(a) for a in found) else None
+    axis = along.pop() if len(along) == 1 else None
     labels = list(dict.fromkeys(a.label for a in found))
     times = list(dict.fromkeys(a.time for a in found))
     start: dict[tuple, float] = {}
@@ -240,10 +245,6 @@ def _curves(axes: Axes, found: Sequence[Asked], compiled: CompiledProblem, colou
         axes.set_ylim(values[0] - 1, values[0] + 1)
     if len(labels) > 1 or len(times) > 1:
         axes.legend(fontsize=7)
-
-
-def _is_straight(a: Asked) -> bool:
-    return len(a.free_axes()) == 1
 
 
 def _steps(points: np.ndarray) -> np.ndarray:

@@ -17,7 +17,8 @@ from pinnsolve.defaults import Collocation
 from pinnsolve.discretization import sample_problem, where_function
 from pinnsolve.geometry import regions
 from pinnsolve.geometry.regions import Piece, Region
-from pinnsolve.geometry.sampling import Points, sample_region
+from pinnsolve.geometry.sampling import Points, sample_region, space_of
+from pinnsolve.geometry.shape_tree import part_names
 from pinnsolve.numeric import Evaluator
 from pinnsolve.plan import collocation_of, left_side
 from pinnsolve.problem import Problem
@@ -33,22 +34,23 @@ class Asked:
     """What one equation of a condition asks for on one piece of its place, at one time or all the same.
 
     `points`: (N, d) and `values`: (N,), in order along a curve; `label`: what has these values, such as `u` or `u_x`;
-    `time`: at which it was looked at, where it holds for many.
+    `dimension`: of what the points fill, a curve's is 1; `time`: at which it was looked at, where it holds for many.
     """
 
     label: str
     points: np.ndarray
     values: np.ndarray
+    dimension: int
     time: float | None = None
 
     def free_axes(self) -> list[int]:
+        """The coordinates that vary."""
         return [int(a) for a in np.flatnonzero(np.ptp(self.points, axis=0) > 0)]
 
 
 def asked(term: Term, problem: CompiledProblem) -> list[Asked]:
     """What a condition asks for; nothing for periodic ones and nonlinear equations, which give no values."""
-    known = [(label, values) for residual in term.residuals if (found := _given(residual, problem))
-             for label, values in [found]]  # fmt: skip
+    known = [given for residual in term.residuals if (given := _given(residual, problem)) is not None]
     found = []
     for piece in term.region.pieces:
         if piece.partner is not None:
@@ -57,8 +59,8 @@ def asked(term: Term, problem: CompiledProblem) -> list[Asked]:
             points = _points(replace(term.region, pieces=(held,)), problem)
             if points is None:
                 continue
-            x = points.x[0].numpy()
-            found += [Asked(label, x, _evaluated(value, points, problem), time) for label, value in known]
+            x, dimension = points.x[0].numpy(), _dimension(held, problem)
+            found += [Asked(label, x, _evaluated(value, points, problem), dimension, time) for label, value in known]
     return found
 
 
@@ -79,7 +81,7 @@ def _at_times(piece: Piece, problem: CompiledProblem) -> list[tuple[float | None
     """The piece at a few times, where it holds for all of them and has more to it than time."""
     axes = piece.free_axes(len(problem.coordinates))
     time = problem.coordinates.index(problem.time) if problem.time in problem.coordinates else None
-    if time not in axes or len(axes) == 1:
+    if time not in axes or _dimension(piece, problem) == 1:
         return [(None, piece)]
     low, high = problem.intervals[time]
     times = [low + share * (high - low) for share in SHARES_OF_TIME]
@@ -90,7 +92,7 @@ def _points(region: Region, problem: CompiledProblem) -> Points | None:
     inside = where_function(region.where, problem.coordinates)
     count = ALONG if _curve_like(region.pieces, problem) else OVER
     try:
-        return sample_region(region, problem.intervals, count, "grid", 0, inside)
+        return sample_region(region, problem.intervals, count, "grid", 0, inside, space_of(problem))
     except ValueError:  # at that time, or that fine, there is nothing of it
         return None
 
@@ -118,19 +120,21 @@ def solve_points(problem: Problem, compiled: CompiledProblem) -> tuple[dict[str,
 
 def free_boundary(compiled: CompiledProblem) -> Region | None:
     """The part of the boundary in space on which no condition holds; None where there is none."""
-    space = [i for i, c in enumerate(compiled.coordinates) if c != compiled.time]
     pieces = [piece for term in compiled.terms if term.kind == "condition" for piece in term.region.pieces]
-    held = {fixed for piece in pieces for fixed in piece.fixed}
-    held |= {piece.partner for piece in pieces if piece.partner is not None}
-    faces = regions.whole_boundary(compiled.intervals, tuple(space)).pieces
-    return _labelled([p for p in faces if p.fixed[0] not in held], compiled)
+    if compiled.shape is not None:
+        return _free_parts(pieces, compiled)
+    space = tuple(i for i, c in enumerate(compiled.coordinates) if c != compiled.time)
+    held = {fixed for piece in pieces for fixed in piece.fixed} | {piece.partner for piece in pieces}
+    free = [face for face in regions.whole_boundary(compiled.intervals, space).pieces if face.fixed[0] not in held]
+    names = ", ".join(f"{compiled.coordinates[a]} = {v:g}" for face in free for a, v in face.fixed)
+    return Region(names, tuple(free)) if free else None
 
 
-def _labelled(pieces: Sequence[Piece], compiled: CompiledProblem) -> Region | None:
-    if not pieces:
-        return None
-    names = ", ".join(f"{compiled.coordinates[a]} = {v:g}" for p in pieces for a, v in p.fixed)
-    return Region(names, tuple(pieces))
+def _free_parts(pieces: Sequence[Piece], compiled: CompiledProblem) -> Region | None:
+    """Of a shape: the named parts without a condition; what conditions on planes leave out is not looked for."""
+    held = {piece.part for piece in pieces}
+    free = [] if "" in held else [name for name in part_names(compiled.shape) if name not in held]
+    return Region(", ".join(free), tuple(Piece(part=name) for name in free)) if free else None
 
 
 def place(region: Region, compiled: CompiledProblem) -> Points | None:
@@ -145,8 +149,14 @@ def place(region: Region, compiled: CompiledProblem) -> Points | None:
 def fills_space(region: Region, compiled: CompiledProblem) -> bool:
     """Whether it leaves all coordinates of space free, as a start does."""
     space = {i for i, c in enumerate(compiled.coordinates) if c != compiled.time}
-    return all(space <= set(piece.free_axes(len(compiled.coordinates))) for piece in region.pieces)
+    return all(
+        piece.part is None and space <= set(piece.free_axes(len(compiled.coordinates))) for piece in region.pieces
+    )
 
 
 def _curve_like(pieces: Sequence[Piece], compiled: CompiledProblem) -> bool:
-    return max(len(piece.free_axes(len(compiled.coordinates))) for piece in pieces) <= 1
+    return max(_dimension(piece, compiled) for piece in pieces) <= 1
+
+
+def _dimension(piece: Piece, compiled: CompiledProblem) -> int:
+    return len(compiled.coordinates) - piece.held

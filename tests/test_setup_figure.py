@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shape_problems import CENTER, INNER, OUTER, ring_problem
 from test_figures import assert_well_laid_out
 
 import pinnsolve as ps
@@ -134,3 +135,35 @@ def test_the_command(work, command):
     for to, words in (("setup.txt", "a picture ends in"), ("nowhere/setup.png", "there is no folder nowhere")):
         code, _, err = command("check", "waves.yaml", "--plot", to)
         assert code == 2 and words in err
+
+
+# -- domains that are shapes --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("time", [False, True])
+def test_a_shape_with_its_parts(time, monkeypatch):
+    monkeypatch.setattr(panels, "DOTS_PER_INCH", 50)
+    problem = ring_problem(time)
+    figure = setup_figure(problem)
+    with panels.styled():
+        assert_well_laid_out(figure)
+    arrows = {tuple(m.get_facecolor()[0]): m for m in figure.axes[0].collections if type(m).__name__ == "Quiver"}
+    assert len(arrows) == 2
+    for arrow in arrows.values():
+        radii = np.linalg.norm(arrow.XY - CENTER, axis=1)
+        outer = np.isclose(radii, OUTER)
+        np.testing.assert_allclose(radii[~outer], INNER)
+        outward = np.einsum("ij,ij->i", np.stack([arrow.U, arrow.V], axis=1), arrow.XY - CENTER)
+        assert outer.all() or not outer.any()  # each condition has its own colour
+        assert (np.sign(outward) == np.where(outer, 1, -1)).all()
+    compiled = compile_problem(problem)
+    for a in asked_by(compiled, "rim"):
+        assert a.dimension == 1 and (a.time is not None) == time
+        np.testing.assert_allclose(a.values, a.points[:, compiled.coordinates.index("x")], atol=1e-14)
+
+
+def test_a_part_of_a_shape_without_condition():
+    compiled = compile_problem(ring_problem(rim={"on": "rim", "equation": "u = 0"}))
+    assert free_boundary(compiled).label == "hole"
+    everything = compile_problem(ring_problem(all={"on": "boundary", "equation": "u = 0"}))
+    assert free_boundary(everything) is None
