@@ -44,7 +44,13 @@ def with_materials(
     space = tuple(c for c in problem.coordinates if c != problem.time)
     highest = max((t.order for t, _ in equations), default=0)
     levels = _levels([e for t, _ in equations for e in (*t.residuals, t.region.where) if e is not None], space)
-    if not levels or len(levels) > MOST_LEVELS or highest > HIGHEST or problem.unknown_parameters:
+    if (
+        len(space) not in (2, 3)
+        or not levels
+        or len(levels) > MOST_LEVELS
+        or highest > HIGHEST
+        or problem.unknown_parameters
+    ):
         return problem
     folded = [(t, tuple(_folded(part, parameters) for part in f)) for t, f in equations]
     materials = _materials(problem, levels, space)
@@ -147,4 +153,4 @@ def _normal_fluxes(problem: CompiledProblem, equations, material: Material) -> l
 
 
 def _without_jumps(expression: sp.Expr) -> sp.Expr:
-    return substituted(expression, {p: sp.S.One for p in expression.atoms(sp.Piecewise)})
+    return substituted(expression, dict.fromkeys(expression.atoms(sp.Piecewise), sp.S.One))

@@ -42,8 +42,6 @@ def plan(problem: Problem, compiled: CompiledProblem) -> list[dict]:
 
 def why_not_cells(problem: CompiledProblem) -> str | None:
     """What keeps a problem from being solved by polynomials on cells, in words, or None."""
-    if problem.shape is not None:
-        return "the domain is a shape, not a box"
     if len(problem.coordinates) > MOST_AXES:
         return f"{len(problem.coordinates)} coordinates are too many for a grid of cells"
     if any(f.operator is not None for term in problem.terms for f in term.features):

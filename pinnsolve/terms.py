@@ -156,7 +156,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Material:
-    """A part of the domain in which all coefficients are smooth: where each level is negative or not, as `signs` say."""
+    """A part of the domain in which all coefficients are smooth: where levels are negative or not, as `signs` say."""
 
     shape: ShapeTree
     signs: tuple[tuple[sp.Expr, bool], ...]
@@ -177,7 +177,7 @@ class Interface:
 class CompiledProblem:
     """The weighted K-term loss before weights: what `assembly` needs, and nothing of the file it came from.
 
-    `shape` is the domain in space where it is no box (None); `intervals` then span a box around it, and time. Where
+    `shape` is the domain in space where it is no box; `intervals` then span a box around it, and time. Where
     coefficients jump, `materials` are the parts in which they do not, and `interfaces` what holds between these.
     """
 

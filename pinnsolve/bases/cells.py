@@ -98,7 +98,7 @@ class Cells:
         return (2 * x - lower - upper) / (upper - lower)
 
     def locate(self, x: Tensor) -> Tensor:
-        """(N,) the cell that holds each point (N, d); points just outside count to the nearest cell of their material."""
+        """(N,) the cell that holds each point (N, d), of its material; points just outside count to the nearest."""
         materials = None if self.parts is None else self.parts.within.materials
         if materials is None:
             return self._nearest(x, torch.arange(self.count))

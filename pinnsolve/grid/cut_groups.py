@@ -76,7 +76,10 @@ def segments_per_edge(space: Space) -> float:
 
 
 def interface_in_cells(space: Space, sides: tuple[int, int]) -> tuple[OnBoundary, OnBoundary] | None:
-    """The boundary between two materials, as points of the cells of each, member by member; normals out of the first."""
+    """The boundary between two materials, as points of the cells of each, member by member.
+
+    Normals point out of the first.
+    """
     cells, within = space.cells, space.cells.parts.within
     one, two = sides
     if not bool((cells.material == one).any()) or not bool((cells.material == two).any()):

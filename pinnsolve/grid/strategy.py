@@ -99,7 +99,7 @@ def on_given_cells(work: Work, partitions: Sequence[int], degrees: Sequence[int]
 def _levels(work: Work, tolerance: float, weights: Mapping[str, float], refinements: int | None) -> Result | None:
     problem = work.problem
     space = first_space(problem)
-    c = torch.zeros(1, len(problem.unknowns), space.functions, dtype=torch.float64)
+    c = torch.zeros(space.cells.count, len(problem.unknowns), space.functions, dtype=torch.float64)
     best: Result | None = None
     estimates: list[float] = []
     most = MOST_LEVELS if refinements is None else refinements + 1
