@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,9 @@ from torch import Tensor
 
 from pinnsolve import registry
 from pinnsolve.errors import PinnsolveError, SolutionError
+from pinnsolve.geometry.shape_store import from_plain, mesh_files, to_plain
+from pinnsolve.geometry.shape_tree import ShapeTree
+from pinnsolve.geometry.shapes import make_shape
 from pinnsolve.storage import SOLUTION_FILE, flatten, nest, read_run, write_run
 from pinnsolve.terms import MAX_ORDER, MultiIndex
 from pinnsolve.vocabulary import close_match
@@ -32,12 +36,13 @@ BLOCK_BYTES = 100e6  # of basis values at a time
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Solution:
-    """The approximation sum_i c_i Phi_i of each unknown on a box, with how it came about.
+    """The approximation sum_i c_i Phi_i of each unknown on a box, or the shape in it, with how it came about.
 
     `coefficients` has shape (unknowns, W). `result` is what `result.json` holds (spec language, section 6);
     `history` the records of the solve; `diagnostics` nested dicts of arrays for figures, e.g.
     `{"points": {term: (N, d)}, "residuals": {term: (N,)}}`. Calling it outside the box raises `SolutionError`:
-    a basis says nothing there. Points within `BOX_TOLERANCE` of the box count as on it.
+    a basis says nothing there. Points within `BOX_TOLERANCE` of the box count as on it. Where the domain is a `shape`,
+    values at points of the box outside it are NaN.
     """
 
     name: str
@@ -52,6 +57,7 @@ class Solution:
     history: tuple[dict, ...] = ()
     problem_text: str = ""
     diagnostics: dict = field(default_factory=dict)
+    shape: ShapeTree | None = None
 
     def __repr__(self) -> str:
         signature = f"({', '.join(self.coordinates)})"
@@ -100,6 +106,14 @@ class Solution:
         lower, upper = np.array(self.intervals, dtype=float).T
         slack = BOX_TOLERANCE * (upper - lower)
         return ~((points >= lower - slack) & (points <= upper + slack))  # NaN compares false, so it is outside
+
+    def in_domain(self, points: np.ndarray) -> np.ndarray:
+        """Which of the points (N, d) of the box lie in the domain: booleans (N,)."""
+        if self.shape is None:
+            return np.ones(len(points), dtype=bool)
+        space = [i for i, c in enumerate(self.coordinates) if c != self.time]
+        inside = make_shape(self.shape).inside(torch.as_tensor(np.asarray(points, dtype=float)[:, space]))
+        return inside.numpy()
 
     def multi_index(self, by: Sequence[str | int]) -> MultiIndex:
         """The multi-index of `("x", "x")` or `("x", 2)`."""
@@ -174,7 +188,15 @@ class Solution:
         return f"{self.coordinates[axis]} = {value!r} lies outside [{low:g}, {high:g}]"
 
     def _evaluate(self, points: np.ndarray, alpha: MultiIndex, rows: Iterable[int]) -> np.ndarray:
-        """sum_i c_i D^alpha Phi_i at points (N, d), for the unknowns in `rows`: (N, rows)."""
+        """sum_i c_i D^alpha Phi_i at points (N, d), for the unknowns in `rows`: (N, rows); NaN outside the shape."""
+        if self.shape is not None:
+            inside = self.in_domain(points)
+            result = np.full((len(points), len(list(rows))), np.nan)
+            result[inside] = self._combined(points[inside], alpha, rows)
+            return result
+        return self._combined(points, alpha, rows)
+
+    def _combined(self, points: np.ndarray, alpha: MultiIndex, rows: Iterable[int]) -> np.ndarray:
         # a jet of order alpha holds prod(alpha + 1) arrays of the size of the block, and works with copies
         jets = math.prod(a + 1 for a in alpha)
         coefficients = self.coefficients[list(rows)]  # (rows, W)
@@ -218,9 +240,13 @@ class Solution:
             "parameters": self.parameters,
             "basis": {"kind": self.basis.kind, "settings": self.basis.settings()},
             "diagnostics": [keys for keys, _ in diagnostics],
+            "shape": None if self.shape is None else to_plain(self.shape),
         }
         texts = {"result": self.result, "history": self.history, "problem_text": self.problem_text}
         write_run(folder, arrays, metadata, texts)
+        for path in () if self.shape is None else mesh_files(self.shape):
+            if path.resolve() != (folder / path.name).resolve():
+                shutil.copyfile(path, folder / path.name)
         return folder
 
 
@@ -233,14 +259,14 @@ def load_solution(folder: str | os.PathLike) -> Solution:
     folder = Path(folder)
     arrays, metadata, texts = read_run(folder)
     try:
-        return _restore(arrays, metadata, texts)
+        return _restore(arrays, metadata, texts, folder)
     except SolutionError:
         raise
     except (PinnsolveError, ValueError, KeyError, TypeError, IndexError, RuntimeError) as error:
         raise SolutionError(f"{folder / SOLUTION_FILE} is damaged ({type(error).__name__}: {error})") from None
 
 
-def _restore(arrays: Mapping[str, np.ndarray], metadata: Mapping, texts: Mapping[str, Any]) -> Solution:
+def _restore(arrays: Mapping[str, np.ndarray], metadata: Mapping, texts: Mapping[str, Any], folder: Path) -> Solution:
     basis = _restore_basis(arrays, metadata["basis"])
     coefficients, unknowns = torch.from_numpy(arrays["coefficients"]), tuple(metadata["unknowns"])
     if coefficients.shape != (len(unknowns), basis.width):
@@ -256,6 +282,7 @@ def _restore(arrays: Mapping[str, np.ndarray], metadata: Mapping, texts: Mapping
         coefficients=coefficients,
         parameters=metadata["parameters"],
         diagnostics=nest(leaves),
+        shape=from_plain(metadata["shape"], folder) if metadata.get("shape") else None,
         **texts,
     )
 

@@ -286,6 +286,7 @@ def _solution(problem: Problem, work: Work, result: Result) -> Solution:
         history=tuple(work.history),
         problem_text=problem.spec.to_yaml(),
         diagnostics=diagnostics,
+        shape=problem.shape,
     )
 
 
