@@ -152,10 +152,13 @@ def check(
         if json:
             typer.echo(checking.found_as_json(error.diagnostics))
         raise
+    shaped = problem.shape is not None
+    if shaped:
+        from pinnsolve.geometry.summary import shape_values, shape_words
     if json:
-        typer.echo(checking.found_as_json(problem.warnings, problem))
+        typer.echo(checking.found_as_json(problem.warnings, problem, shape_values(problem.shape) if shaped else None))
     else:
-        _show(checking.summary(problem))
+        _show(checking.summary(problem, shape_words(problem.shape) if shaped else None))
     if plot is not None:
         from pinnsolve.setup_figure import plot_setup
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,15 +20,15 @@ from torch import Tensor
 
 from pinnsolve import registry
 from pinnsolve.errors import PinnsolveError, SolutionError
-from pinnsolve.geometry.sampling import space_of
+from pinnsolve.geometry.shape_store import from_plain, mesh_files, to_plain
+from pinnsolve.geometry.shape_tree import ShapeTree
+from pinnsolve.geometry.shapes import make_shape
 from pinnsolve.storage import SOLUTION_FILE, flatten, nest, read_run, write_run
-from pinnsolve.stored_shape import shape_of_text
 from pinnsolve.terms import MAX_ORDER, MultiIndex
 from pinnsolve.vocabulary import close_match
 
 if TYPE_CHECKING:
     from pinnsolve.bases import Basis
-    from pinnsolve.geometry.shape_tree import ShapeTree
 
 BOX_TOLERANCE = 1e-9  # relative to the interval: points this little outside the box are moved onto it
 SHAPE_TOLERANCE = 1e-6  # relative to the size of a shape: nodes of a mesh in single precision are on its boundary
@@ -36,13 +37,13 @@ BLOCK_BYTES = 100e6  # of basis values at a time
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Solution:
-    """The approximation sum_i c_i Phi_i of each unknown on a box or a shape in it, with how it came about.
+    """The approximation sum_i c_i Phi_i of each unknown on a box, or the shape in it, with how it came about.
 
     `coefficients` has shape (unknowns, W). `result` is what `result.json` holds (spec language, section 6);
     `history` the records of the solve; `diagnostics` nested dicts of arrays for figures, e.g.
     `{"points": {term: (N, d)}, "residuals": {term: (N,)}}`. Calling it outside the box raises `SolutionError`:
-    a basis says nothing there. Points within `BOX_TOLERANCE` of the box count as on it. In the box, but outside of the
-    `shape` that is the domain in space (None: the box), values are NaN.
+    a basis says nothing there. Points within `BOX_TOLERANCE` of the box count as on it. Where the domain is a `shape`,
+    values at points of the box outside it are NaN.
     """
 
     name: str
@@ -69,8 +70,8 @@ class Solution:
     def __call__(self, **coordinates: Any) -> np.ndarray | dict[str, np.ndarray]:
         """The unknown at the coordinates, e.g. `solution(t=0.5, x=[0.1, 0.2])`, shaped by numpy's broadcasting.
 
-        With several unknowns, a dict of arrays by name; NaN outside of a shape. Raises `SolutionError` for a coordinate
-        that is missing, unknown, not a number or outside the box.
+        With several unknowns, a dict of arrays by name. Raises `SolutionError` for a coordinate that is
+        missing, unknown, not a number or outside the box.
         """
         points, shape = self._stack(coordinates)
         columns = self._evaluate(points, self._zero, range(len(self.unknowns)))
@@ -107,20 +108,19 @@ class Solution:
         slack = BOX_TOLERANCE * (upper - lower)
         return ~((points >= lower - slack) & (points <= upper + slack))  # NaN compares false, so it is outside
 
-    def within(self, points: np.ndarray) -> np.ndarray:
+    def in_domain(self, points: np.ndarray) -> np.ndarray:
         """Which points (N, d) of the box are in the domain, or so close that they are meant to be: booleans (N,)."""
-        space = space_of(self)
-        if space is None:
+        if self.shape is None:
             return np.ones(len(points), dtype=bool)
-        x = torch.as_tensor(np.asarray(points, dtype=float))
-        found = space.inside(x)
-        slack = SHAPE_TOLERANCE * space.shape.size
-        for axis in space.axes:
-            for step in (-slack, slack):
+        shape, space = make_shape(self.shape), [i for i, c in enumerate(self.coordinates) if c != self.time]
+        x = torch.as_tensor(np.asarray(points, dtype=float)[:, space])
+        found = shape.inside(x)
+        for axis in range(len(space)):
+            for step in (-SHAPE_TOLERANCE * shape.size, SHAPE_TOLERANCE * shape.size):
                 doubtful = (~found).nonzero()[:, 0]
                 moved = x[doubtful].clone()
                 moved[:, axis] += step
-                found[doubtful] = space.inside(moved)
+                found[doubtful] = shape.inside(moved)
         return found.numpy()
 
     def multi_index(self, by: Sequence[str | int]) -> MultiIndex:
@@ -196,20 +196,18 @@ class Solution:
         return f"{self.coordinates[axis]} = {value!r} lies outside [{low:g}, {high:g}]"
 
     def _evaluate(self, points: np.ndarray, alpha: MultiIndex, rows: Iterable[int]) -> np.ndarray:
-        """sum_i c_i D^alpha Phi_i at points (N, d), for the unknowns in `rows`: (N, rows); NaN outside of a shape."""
-        rows = list(rows)
+        """sum_i c_i D^alpha Phi_i at points (N, d), for the unknowns in `rows`: (N, rows); NaN outside the shape."""
         if self.shape is not None:
-            within = self.within(points)
-            if not within.all():
-                result = np.full((len(points), len(rows)), np.nan)
-                result[within] = self._evaluate_all(points[within], alpha, rows)
-                return result
-        return self._evaluate_all(points, alpha, rows)
+            inside = self.in_domain(points)
+            result = np.full((len(points), len(list(rows))), np.nan)
+            result[inside] = self._combined(points[inside], alpha, rows)
+            return result
+        return self._combined(points, alpha, rows)
 
-    def _evaluate_all(self, points: np.ndarray, alpha: MultiIndex, rows: list[int]) -> np.ndarray:
+    def _combined(self, points: np.ndarray, alpha: MultiIndex, rows: Iterable[int]) -> np.ndarray:
         # a jet of order alpha holds prod(alpha + 1) arrays of the size of the block, and works with copies
         jets = math.prod(a + 1 for a in alpha)
-        coefficients = self.coefficients[rows]  # (rows, W)
+        coefficients = self.coefficients[list(rows)]  # (rows, W)
         block = max(16, int(BLOCK_BYTES / (4 * jets * self.basis.active * coefficients.element_size())))
         result = np.empty((len(points), coefficients.shape[0]))
         with torch.no_grad():
@@ -250,9 +248,13 @@ class Solution:
             "parameters": self.parameters,
             "basis": {"kind": self.basis.kind, "settings": self.basis.settings()},
             "diagnostics": [keys for keys, _ in diagnostics],
+            "shape": None if self.shape is None else to_plain(self.shape),
         }
         texts = {"result": self.result, "history": self.history, "problem_text": self.problem_text}
         write_run(folder, arrays, metadata, texts)
+        for path in () if self.shape is None else mesh_files(self.shape):
+            if path.resolve() != (folder / path.name).resolve():
+                shutil.copyfile(path, folder / path.name)
         return folder
 
 
@@ -265,16 +267,14 @@ def load_solution(folder: str | os.PathLike) -> Solution:
     folder = Path(folder)
     arrays, metadata, texts = read_run(folder)
     try:
-        return _restore(arrays, metadata, texts, shape_of_text(texts["problem_text"], folder))
+        return _restore(arrays, metadata, texts, folder)
     except SolutionError:
         raise
     except (PinnsolveError, ValueError, KeyError, TypeError, IndexError, RuntimeError) as error:
         raise SolutionError(f"{folder / SOLUTION_FILE} is damaged ({type(error).__name__}: {error})") from None
 
 
-def _restore(
-    arrays: Mapping[str, np.ndarray], metadata: Mapping, texts: Mapping[str, Any], shape: ShapeTree | None
-) -> Solution:
+def _restore(arrays: Mapping[str, np.ndarray], metadata: Mapping, texts: Mapping[str, Any], folder: Path) -> Solution:
     basis = _restore_basis(arrays, metadata["basis"])
     coefficients, unknowns = torch.from_numpy(arrays["coefficients"]), tuple(metadata["unknowns"])
     if coefficients.shape != (len(unknowns), basis.width):
@@ -290,7 +290,7 @@ def _restore(
         coefficients=coefficients,
         parameters=metadata["parameters"],
         diagnostics=nest(leaves),
-        shape=shape,
+        shape=from_plain(metadata["shape"], folder) if metadata.get("shape") else None,
         **texts,
     )
 

@@ -47,11 +47,11 @@ class View:
         """
         if solution.shape is None or len(self.axes) < 2:
             return None
-        rough = solution.within(self.grid(solution, count // COARSER)).reshape(count // COARSER, -1)
+        rough = solution.in_domain(self.grid(solution, count // COARSER)).reshape(count // COARSER, -1)
         found = rough.repeat(COARSER, axis=0).repeat(COARSER, axis=1)
         unsure = binary_dilation(rough, EIGHT) & ~binary_erosion(rough, EIGHT)
         index = np.flatnonzero(unsure.repeat(COARSER, axis=0).repeat(COARSER, axis=1))
-        found.ravel()[index] = solution.within(self.grid(solution, count)[index])
+        found.ravel()[index] = solution.in_domain(self.grid(solution, count)[index])
         return found
 
     def words(self, solution: Solution, only: Collection[int]) -> str:

@@ -372,7 +372,7 @@ def test_every_figure_of_a_shape(tmp_path, coarse):
 def test_an_outline_is_found_as_well_as_by_testing_every_pixel():
     solution = ring_solution()
     (view,) = views.views_of(solution)
-    every = solution.within(view.grid(solution, 240)).reshape(240, 240)
+    every = solution.in_domain(view.grid(solution, 240)).reshape(240, 240)
     np.testing.assert_array_equal(view.outline(solution, 240), every)
     assert abs(every.mean() - RING_AREA) < 0.01
     assert views.views_of(make(("x", "y")))[0].outline(make(("x", "y")), 240) is None

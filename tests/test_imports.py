@@ -19,7 +19,7 @@ SYMBOLIC = (
     "syntax", "vocabulary", "mathml", "registry", "constants", "resolution",
     "yaml_loader", "yaml_writer", "data_columns", "geometry.mesh_header", "schema", "spec", "catalog", "starting_file",
     "derivatives", "geometry.regions", "geometry.shape_tree", "terms", "printing", "expressions",
-    "python_api", "checks", "domain_shape", "problem", "stored_shape", "compiler", "defaults", "plan", "checking",
+    "python_api", "checks", "domain_shape", "problem", "compiler", "defaults", "plan", "checking",
 )  # fmt: skip
 NUMERICAL = (
     "threads", "numeric", "tables", "geometry", "jets", "bases", "assembly", "discretization",

@@ -297,7 +297,7 @@ def test_repr_is_short():
 def test_values_outside_of_a_shape_are_nan():
     solution = ring_solution()
     points = RNG_POINTS
-    values, within = solution.values(points, "u"), solution.within(points)
+    values, within = solution.values(points, "u"), solution.in_domain(points)
     np.testing.assert_array_equal(within, (radius(points) <= OUTER) & (radius(points) >= INNER))
     np.testing.assert_array_equal(np.isnan(values), ~within)
     np.testing.assert_allclose(values[within], closed_form(solution, 0, points[within], (0, 0)), rtol=1e-12)
@@ -311,8 +311,8 @@ def test_nodes_of_a_mesh_on_the_boundary_are_of_the_domain():
     circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     for size in (OUTER, INNER):
         nodes = (CENTER + size * circle).astype(np.float32)  # as STL and many VTU files hold them
-        assert ring_solution().within(nodes).all()
-    assert not ring_solution().within(CENTER + (OUTER + 1e-4) * circle).any()
+        assert ring_solution().in_domain(nodes).all()
+    assert not ring_solution().in_domain(CENTER + (OUTER + 1e-4) * circle).any()
 
 
 def test_a_shape_is_restored_from_a_run_folder(tmp_path, registered):
@@ -320,7 +320,7 @@ def test_a_shape_is_restored_from_a_run_folder(tmp_path, registered):
     again = load_solution(solution.save(tmp_path))
     assert again.shape == solution.shape is not None
     points = np.column_stack([np.full(len(RNG_POINTS), 0.3), RNG_POINTS])
-    np.testing.assert_array_equal(again.within(points), solution.within(points))
+    np.testing.assert_array_equal(again.in_domain(points), solution.in_domain(points))
     assert load_solution(solution_of().save(tmp_path / "box")).shape is None
 
 

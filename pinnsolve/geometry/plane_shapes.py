@@ -18,10 +18,9 @@ from torch import Tensor
 from pinnsolve.geometry import shape_tree as tree
 from pinnsolve.geometry.curves import Curve, curves_of, line_of
 from pinnsolve.geometry.levels import Level, level_of, primitive_level
-from pinnsolve.geometry.shape import Boundary, Corner, Shape, Spacing, Spread
+from pinnsolve.geometry.shape import INSIDE, Boundary, Corner, Shape, Spacing, Spread, with_boxes
 from pinnsolve.geometry.shape_tree import ShapeTree
 
-INSIDE = 1e-12  # relative to the size: a level this small counts as inside
 ON = 1.5e-14  # relative to size and distance from the origin: a level this small is on the boundary
 ASIDE = 1e-7  # relative to the size: how far from a curve its two sides are looked at
 SHORT = 1e-9  # relative to the size: arcs shorter than this are none
@@ -75,6 +74,7 @@ class PlaneShape(Shape):
     dimension = 2
 
     def __init__(self, shape: ShapeTree):
+        shape = with_boxes(shape)
         low, high = tree.bounds(shape)
         self.lower, self.upper = (torch.tensor(v, dtype=torch.float64) for v in (low, high))
         self.size = float((self.upper - self.lower).norm())
@@ -145,6 +145,8 @@ class PlaneShape(Shape):
         s = torch.cat([s, _grazing(curve, level, s)]).sort().values
         states = state(s)
         k = (states[:-1] != states[1:]).nonzero()[:, 0]
+        if not len(k):
+            return s[:0]
         a, b, first = s[k], s[k + 1], states[k]
         across = first * states[k + 1] == -1  # then the spot is where the level changes sign, not where it is small
         for _ in range(64):
@@ -302,6 +304,11 @@ def _grazing(curve: Curve, level: Level, s: Tensor) -> Tensor:
     size = values.abs()
     dips = (size[1:-1] <= size[:-2]) & (size[1:-1] <= size[2:]) & (values[1:-1] * values[:-2] > 0)
     k = (dips & (values[1:-1] * values[2:] > 0)).nonzero()[:, 0]
+    x = curve.at(s)[0]
+    reach = (x[1:] - x[:-1]).norm(dim=1)
+    k = k[size[k + 1] <= 2 * torch.maximum(reach[k], reach[k + 1])]  # a level is about a distance
+    if not len(k):
+        return s[:0]
     a, b, sign = s[k], s[k + 2], values[k + 1].sign()
     for _ in range(80):  # ternary search for the least level
         c, d = a + (b - a) / 3, b - (b - a) / 3

@@ -13,7 +13,11 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from pinnsolve.geometry import shape_tree as tree
+from pinnsolve.geometry.shape_tree import ShapeTree
+
 Spacing = float | Callable[[Tensor], Tensor]  # or a function of points (N, d) that gives the spacing wanted there (N,)
+INSIDE = 1e-12  # relative to the size: a level this small counts as inside
 IN_PLANE = 1e-9  # relative to the size: how far from a plane boundary counts as in it
 
 
@@ -94,3 +98,17 @@ class Shape(ABC):
         """Which points of the boundary lie in the plane and face along its axis: (N,) bool."""
         near = (x[:, axis] - value).abs() <= IN_PLANE * self.size
         return near & (normals[:, axis].abs() >= 1 - IN_PLANE)
+
+
+def with_boxes(shape: ShapeTree) -> ShapeTree:
+    """Implicit shapes cut by the box that they are given in."""
+    match shape:
+        case tree.Implicit(_, _, lower, upper, name):
+            return tree.Intersection((shape, tree.Box(lower, upper, name)))
+        case tree.Union(shapes):
+            return tree.Union(tuple(map(with_boxes, shapes)))
+        case tree.Intersection(shapes):
+            return tree.Intersection(tuple(map(with_boxes, shapes)))
+        case tree.Difference(first, others):
+            return tree.Difference(with_boxes(first), tuple(map(with_boxes, others)))
+    return shape

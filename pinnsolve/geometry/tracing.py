@@ -24,7 +24,7 @@ def traced_chains(gradient: Gradient, shape: tree.Implicit) -> list[tuple[Tensor
     x, y, values = _grid(gradient, shape)
     crossings = _crossings(values)
     place = {edge: i for i, edge in enumerate(dict.fromkeys(e for pair in crossings for e in pair))}
-    points = _projected(gradient, _interpolated(list(place), x, y, values))
+    points = projected(gradient, _interpolated(list(place), x, y, values))
     following = {place[a]: place[b] for a, b in crossings}
     return [(points[chain], closed) for chain, closed in _chains(following)]
 
@@ -85,7 +85,7 @@ def _interpolated(edges: list[tuple[int, int, int]], x: Tensor, y: Tensor, value
     return low + share[:, None] * (high - low)
 
 
-def _projected(gradient: Gradient, points: Tensor) -> Tensor:
+def projected(gradient: Gradient, points: Tensor) -> Tensor:
     """Points moved along the gradient until the expression vanishes to rounding."""
     for _ in range(NEWTON if len(points) else 0):
         g, slope = gradient(points)
