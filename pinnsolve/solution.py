@@ -28,6 +28,8 @@ from pinnsolve.terms import MAX_ORDER, MultiIndex
 from pinnsolve.vocabulary import close_match
 
 if TYPE_CHECKING:
+    import meshio
+
     from pinnsolve.bases import Basis
 
 BOX_TOLERANCE = 1e-9  # relative to the interval: points this little outside the box are moved onto it
@@ -227,6 +229,16 @@ class Solution:
         if path is not None:
             figures.panels.write(figure, Path(path))
         return figure
+
+    def on(self, mesh: meshio.Mesh | str | os.PathLike, **time: float) -> meshio.Mesh:
+        """The mesh with the unknowns at its nodes as point data, e.g. `solution.on("part.msh").write("part.vtu")`.
+
+        `mesh` is one of meshio or a file that it reads; what depends on time is asked for at one: `on(mesh, t=0.5)`.
+        Nodes outside of the domain get NaN. Raises `SolutionError` for a mesh that does not fit.
+        """
+        from pinnsolve.mesh_values import on_mesh
+
+        return on_mesh(self, mesh, **time)
 
     def save(self, folder: str | os.PathLike) -> Path:
         """Write the run folder's files (without figures) and return its path; each file is replaced at once."""

@@ -24,8 +24,8 @@ SYMBOLIC = (
 NUMERICAL = (
     "threads", "numeric", "tables", "geometry", "jets", "bases", "assembly", "discretization",
     "least_squares", "solvers", "estimate", "strategies", "grid", "measuring",
-    "storage", "panels", "setup", "views", "solve_figures", "figures", "solution", "evaluation",
-    "html_parts", "html_problem", "html_history", "html_report", "report", "export",
+    "storage", "panels", "setup", "views", "solve_figures", "figures", "mesh_values", "solution", "evaluation",
+    "shape_mesh", "html_parts", "html_problem", "html_history", "html_report", "report", "export",
     "solving", "pipeline",
 )  # fmt: skip
 ENTRANCE = ("progress", "run_folders", "__init__", "cli", "__main__")
