@@ -17,7 +17,7 @@ from pathlib import Path
 from pinnsolve.errors import PinnsolveError
 
 MAX_BYTES = 2 * 10**9  # of a data file, and of what is packed in an NPZ
-MESHES = (".msh", ".vtu", ".vtk", ".xdmf", ".stl", ".ply", ".obj", ".off", ".inp", ".mesh", ".bdf", ".su2")
+MESHES = (".msh", ".vtu", ".vtk", ".xdmf", ".stl", ".ply", ".obj", ".off", ".mesh", ".su2")
 MAX_HEADER = 65_536
 MAX_MEMBERS = 1_000  # of an NPZ
 

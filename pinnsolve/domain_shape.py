@@ -17,7 +17,7 @@ import sympy as sp
 
 from pinnsolve.data_columns import mesh_path
 from pinnsolve.geometry import shape_tree as tree
-from pinnsolve.geometry.mesh_header import mesh_header
+from pinnsolve.geometry.mesh_file import read_mesh
 from pinnsolve.geometry.shape_tree import Point, ShapeTree
 from pinnsolve.terms import coordinate_symbol
 
@@ -131,8 +131,8 @@ class ShapeReader:
 
     def mesh(self, file: str, key: str, name: str) -> ShapeTree | None:
         path = mesh_path(self.folder, file)
-        header = mesh_header(path)
-        return tree.MeshFile(path, header.lower, header.upper, header.parts, header.regions, name)
+        header = read_mesh(path)
+        return tree.MeshFile(path, header.lower, header.upper, header.parts, tuple(header.regions), name)
 
 
 # -- polygons ---------------------------------------------------------------------------------------------------

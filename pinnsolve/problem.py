@@ -246,9 +246,10 @@ class _Builder:
         for name, item in self.spec.equations.items():
             key = f"equations.{name}"
             residuals = self._residuals(item.equations, key, self.scope())
-            region = self._narrow(regions.domain(), item.where, key)
+            places = [regions.domain() if name == "domain" else regions.mesh_region(name) for name in item.on]
+            region = self._narrow(regions.union(places or [regions.domain()]), item.where, key)
             statements.append(Statement(name, "equation", residuals, region, key=key))
-        if self.errors or not any(s.region.where or any(r.has(sp.Piecewise) for r in s.residuals) for s in statements):
+        if self.errors or not any(s.region.where is not None or any(r.has(sp.Piecewise) for r in s.residuals) for s in statements):
             return statements
         texts = [item.equations for item in self.spec.equations.values()]
         found = [tuple(fluxes(text, self.scope()) for text in several) for several in texts]

@@ -56,6 +56,7 @@ class EquationInput(Strict):
 
     equation: Equation | None = about("Left side `=` right side.")
     equations: Equations | None = about("Several, sharing the name.")
+    on: Texts | None = about("Groups of cells of a mesh, in which alone it holds.")
     where: Text | None = about('Restricts the term: `"x < 0.5"`.')
 
     @model_validator(mode="after")

@@ -51,10 +51,11 @@ Number = str | int | float  # a text is a constant expression
 
 @dataclass(frozen=True)
 class EquationSpec:
-    """Equations that hold in the domain, or where `where` says."""
+    """Equations that hold in the domain, in its regions `on` if there are any, or where `where` says."""
 
     equations: tuple[str, ...]
     where: str | None = None
+    on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def _normalized(file: ProblemFile, names: Names, source: Source) -> Spec:
         unknowns=file.unknowns,
         parameters=file.parameters or {},
         definitions={_signature_text(key): text for key, text in (file.definitions or {}).items()},
-        equations={k: EquationSpec(_equations(v), v.where) for k, v in (file.equations or {}).items()},
+        equations={k: EquationSpec(_equations(v), v.where, v.on or ()) for k, v in (file.equations or {}).items()},
         conditions={k: _condition(v) for k, v in (file.conditions or {}).items()},
         data={k: _data(v, source.folder) for k, v in (file.data or {}).items()},
         unknown_parameters={
@@ -298,9 +299,10 @@ def _equations_out(texts: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _equation_out(item: EquationSpec) -> Any:
-    if len(item.equations) == 1 and item.where is None:
+    if len(item.equations) == 1 and item.where is None and not item.on:
         return item.equations[0]
-    return _filled({**_equations_out(item.equations), "where": item.where})
+    on = _one_or_list(item.on) if item.on else None
+    return _filled({"on": on, **_equations_out(item.equations), "where": item.where})
 
 
 def _condition_out(item: ConditionSpec) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pinnsolve.data_columns import DataFileError, columns, data_path
 from pinnsolve.errors import Diagnostic, ExpressionError
 from pinnsolve.resolution import Budget, constant_value, definition_problems, exact_value, resolve
 from pinnsolve.schema import ConditionInput, ProblemFile
-from pinnsolve.schema_shapes import as_lists, raw_names, raw_shapes
+from pinnsolve.schema_shapes import as_lists, raw_files, raw_names, raw_shapes
 from pinnsolve.spec_errors import MAX_ERRORS, KeyPath, Places
 from pinnsolve.spec_names import Names
 from pinnsolve.spec_shapes import mesh_names, shape_problems
@@ -73,6 +73,7 @@ class ExpressionChecks:
         self.shapes(file)
         for name, item in (file.equations or {}).items():
             self.term(("equations", name), item, self.base)
+            self.regions(("equations", name, "on"), item.on or ())
         for name, item in (file.conditions or {}).items():
             self.term(("conditions", name), item, replace(self.base, normals=True))
             self.place(("conditions", name), item)
@@ -177,6 +178,17 @@ class ExpressionChecks:
             if "implicit" in shape:
                 self.text((*path, "implicit"), shape["implicit"], replace(scope, operators=()), kind="boolean")
 
+    def regions(self, path: KeyPath, names: Iterable[str]) -> None:
+        """The places of an equation are groups of cells."""
+        found = mesh_names(self.names.domain, self.folder)
+        for name in names if found is not None else ():
+            if name in (*found[1], "domain"):
+                continue
+            close = close_match(name, found[1])
+            known = f"the groups of cells are {', '.join(found[1])}" if found[1] else "there is no mesh that names any"
+            hint = f"did you mean `{close}`?" if close else f"{known}; what holds on a boundary is a condition"
+            self.problem(path, f"`{name[:60]}` is no region in which an equation can hold", hint)
+
     @cached_property
     def named_places(self) -> tuple[str, ...] | None:
         """The parts and regions that shapes and meshes name; None where a mesh cannot be read, which is told of."""
@@ -247,6 +259,8 @@ class ExpressionChecks:
             close = close_match(text, ("boundary", "domain", *named))
             known = ", ".join(f"`{name}`" for name in ("boundary", "domain", *named))
             hint = f"did you mean `{close}`?" if close else f"a place is {known}, or a face: {self.faces()}"
+            if not named and raw_files(self.names.domain):
+                hint = "the mesh has no groups that name parts of its boundary; `boundary` is all of it"
             self.problem(path, f"`{text[:60]}` is not a place of this problem", hint)
             return
         try:

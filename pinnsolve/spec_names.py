@@ -14,7 +14,7 @@ from typing import Any
 from pinnsolve import registry, schema_shapes
 from pinnsolve.data_columns import DataFileError, mesh_path
 from pinnsolve.errors import Diagnostic, ExpressionError
-from pinnsolve.geometry.mesh_header import mesh_header
+from pinnsolve.geometry.mesh_file import read_mesh
 from pinnsolve.schema_types import IDENTIFIER, TERM_NAME
 from pinnsolve.spec_errors import KeyPath, Places
 from pinnsolve.vocabulary import RESERVED, close_match, signature
@@ -143,7 +143,7 @@ class _Reader:
         """Of the first mesh that can be read; what is wrong with others is said where they are checked."""
         for _, file in schema_shapes.raw_files(domain):
             try:
-                return mesh_header(mesh_path(self.folder, file)).dimension
+                return read_mesh(mesh_path(self.folder, file)).dimension
             except DataFileError:
                 continue
         return 2

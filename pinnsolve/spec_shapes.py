@@ -13,7 +13,7 @@ from typing import Any
 
 from pinnsolve.data_columns import DataFileError, mesh_path
 from pinnsolve.errors import ExpressionError
-from pinnsolve.geometry.mesh_header import mesh_header
+from pinnsolve.geometry.mesh_file import read_mesh
 from pinnsolve.schema_shapes import raw_files, raw_shapes
 from pinnsolve.syntax import Chain, parse
 from pinnsolve.vocabulary import close_match
@@ -87,7 +87,7 @@ def _comparison(path: KeyPath, text: str) -> Iterator[ShapeProblem]:
 
 def _mesh(path: KeyPath, file: str, space: tuple[str, ...], folder: Path) -> Iterator[ShapeProblem]:
     try:
-        header = mesh_header(mesh_path(folder, file))
+        header = read_mesh(mesh_path(folder, file))
     except DataFileError as error:
         yield ShapeProblem(path, error.message, error.hint, file)
         return
@@ -102,7 +102,7 @@ def mesh_names(domain: Any, folder: Path) -> tuple[tuple[str, ...], tuple[str, .
     regions: list[str] = []
     for _, file in raw_files(domain):
         try:
-            header = mesh_header(mesh_path(folder, file))
+            header = read_mesh(mesh_path(folder, file))
         except DataFileError:
             return None
         parts += header.parts

@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "pinnsolve"
 SYMBOLIC = (
     "errors", "version", "wording",
     "syntax", "vocabulary", "mathml", "registry", "constants", "resolution",
-    "yaml_loader", "yaml_writer", "data_columns", "geometry.mesh_header", "schema", "spec", "catalog", "starting_file",
+    "yaml_loader", "yaml_writer", "data_columns", "geometry.mesh_file", "schema", "spec", "catalog", "starting_file",
     "derivatives", "geometry.regions", "geometry.shape_tree", "terms", "printing", "expressions",
     "python_api", "checks", "domain_shape", "problem", "compiler", "defaults", "plan", "checking",
 )  # fmt: skip

@@ -25,7 +25,7 @@ BOX = tree.Box((-0.5, -0.5), (0.5, 0.5), "walls")
 SHAPES = {  # with the share of the measure that cells of straight edges may miss
     "L": (tree.Polygon(((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (0.0, 1.0), (0.0, 0.0), (-1.0, 0.0)), "walls"), 1e-12),
     "ring": (tree.Difference(tree.Disk((0.0, 0.0), 1.0), (tree.Disk((0.2, 0.0), 0.4),)), 1e-3),
-    "small": (tree.Difference(BOX, (tree.Disk((0.11, 0.07), 0.004), tree.Ellipse((-0.2, 0.1), (0.2, 0.01), 0.5))), 1e-4),
+    "small": (tree.Difference(BOX, (tree.Disk((0.1, 0.1), 0.004), tree.Ellipse((-0.2, 0.1), (0.2, 0.01), 0.5))), 1e-4),
     "two pieces": (tree.Union((tree.Disk((0.0, 0.0), 0.5), tree.Disk((2.0, 0.0), 0.5))), 2e-2),
     "hollow ball": (tree.Difference(tree.Ball((0.0, 0.0, 0.0), 1.0), (tree.Ball((0.2, 0.0, 0.0), 0.4),)), 2e-2),
 }  # fmt: skip

@@ -22,9 +22,10 @@ QUARTERS = 16  # segments of a full ellipse that quadrature takes at least
 class Curve(ABC):
     """`knots` (K+1,): increasing parameters, between which the curve is smooth; `closed`: its end is its start.
 
-    `name`: that of the part of the boundary.
+    `name`: that of the part of the boundary; `sharp`: radians from which a turn at its ends is a corner.
     """
 
+    sharp = 1e-6
     knots: Tensor
     closed: bool
     name: str

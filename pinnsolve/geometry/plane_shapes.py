@@ -18,6 +18,8 @@ from torch import Tensor
 from pinnsolve.geometry import shape_tree as tree
 from pinnsolve.geometry.curves import Curve, curves_of, line_of
 from pinnsolve.geometry.levels import Level, level_of, primitive_level
+from pinnsolve.geometry.mesh_file import read_mesh
+from pinnsolve.geometry.meshes import mesh_curves, mesh_level
 from pinnsolve.geometry.shape import INSIDE, Boundary, Corner, Shape, Spacing, Spread, with_boxes
 from pinnsolve.geometry.shape_tree import ShapeTree
 
@@ -27,7 +29,6 @@ SHORT = 1e-9  # relative to the size: arcs shorter than this are none
 TOUCHING = 1e-4  # relative to the size: arcs shorter than this only touch, they do not coincide
 PER_FEATURE = 12  # points along a curve, per extent of the smallest primitive
 MOST_POINTS = 20_000  # along one curve
-STRAIGHT = 1e-6  # radians: a turn below this is no corner
 NODES, WEIGHTS = (torch.tensor(v, dtype=torch.float64) for v in zip(*[
     (-0.8611363115940526, 0.3478548451374538), (-0.3399810435848563, 0.6521451548625461),
     (0.3399810435848563, 0.6521451548625461), (0.8611363115940526, 0.3478548451374538),
@@ -83,6 +84,7 @@ class PlaneShape(Shape):
         levels = {id(s.primitive): s.level for s in sources}
         self.level = level_of(shape, lambda primitive: levels[id(primitive)])
         self.arcs = _numbered(self._arcs(sources))
+        self.regions = {name: mesh_level(shape, name) for name in tree.region_names(shape)}
         names = tree.part_names(shape)
         self.parts = names if all(a.curve.name for a in self.arcs) else (*names, "")
 
@@ -266,7 +268,7 @@ class PlaneShape(Shape):
                 continue
             turn, j = max(candidates)  # where several arcs meet, the boundary turns left as far as it can
             taken.add(j)
-            if abs(turn) > STRAIGHT:
+            if abs(turn) > max(self.arcs[i].curve.sharp, self.arcs[j].curve.sharp):
                 names = (self.arcs[i].curve.name, self.arcs[j].curve.name)
                 found.append(Corner(p, math.pi - turn, names))
         return tuple(found)
@@ -281,6 +283,8 @@ class PlaneShape(Shape):
 def _source(primitive: tree.Primitive, lower: tuple, upper: tuple) -> _Source:
     if isinstance(primitive, tree.HalfPlane):
         return _Source(primitive, primitive_level(primitive), [line_of(primitive, lower, upper)])
+    if isinstance(primitive, tree.MeshFile):
+        return _Source(primitive, mesh_level(primitive), mesh_curves(read_mesh(primitive.path), primitive.name))
     return _Source(primitive, primitive_level(primitive), curves_of(primitive))
 
 

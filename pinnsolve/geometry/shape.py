@@ -7,7 +7,7 @@ as they are, so points lie on them to rounding.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -57,7 +57,7 @@ class Shape(ABC):
     """A closed bounded set.
 
     `dimension`: of space; `lower`, `upper`: (d,) a box around it; `size`: the box's diagonal; `parts`: the names of the
-    parts of its boundary, "" for what has none.
+    parts of its boundary, "" for what has none; `regions`: levels of the groups of cells of a mesh.
     """
 
     dimension: int
@@ -65,6 +65,7 @@ class Shape(ABC):
     upper: Tensor
     size: float
     parts: tuple[str, ...]
+    regions: Mapping[str, Callable[[Tensor], Tensor]]
 
     @abstractmethod
     def inside(self, x: Tensor) -> Tensor:
@@ -91,8 +92,8 @@ class Shape(ABC):
         """Area or volume."""
 
     def in_region(self, x: Tensor, name: str) -> Tensor:
-        """Which of the points (N, d) lie in a group of cells of a mesh: (N,) bool."""
-        raise ValueError(f"this shape has no region `{name}`")
+        """Which of the points (N, d) lie in a group of cells of a mesh: (N,) bool. Raises KeyError for no such."""
+        return self.regions[name](x) <= INSIDE * self.size
 
     def in_plane(self, x: Tensor, normals: Tensor, axis: int, value: float) -> Tensor:
         """Which points of the boundary lie in the plane and face along its axis: (N,) bool."""

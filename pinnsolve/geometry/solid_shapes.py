@@ -15,6 +15,8 @@ from torch import Tensor
 
 from pinnsolve.geometry import shape_tree as tree
 from pinnsolve.geometry.levels import Level, level_of, primitive_level
+from pinnsolve.geometry.mesh_file import read_mesh
+from pinnsolve.geometry.meshes import mesh_level, mesh_surface
 from pinnsolve.geometry.shape import INSIDE, Boundary, Corner, Shape, Spacing, Spread, with_boxes
 from pinnsolve.geometry.shape_tree import ShapeTree
 from pinnsolve.geometry.surfaces import Surface, surface_of
@@ -67,8 +69,9 @@ class SolidShape(Shape):
         self.lower, self.upper = (torch.tensor(v, dtype=torch.float64) for v in (low, high))
         self.size = float((self.upper - self.lower).norm())
         found = sorted(tree.primitives(shape), key=lambda p: not p.name)  # where two coincide, a name goes first
-        self.levels: list[Level] = [primitive_level(p) for p in found]
-        self.surfaces: list[Surface] = [surface_of(p, low, high) for p in found]
+        self.levels: list[Level] = [_level(p) for p in found]
+        self.surfaces: list[Surface] = [_surface(p, low, high) for p in found]
+        self.regions = {name: mesh_level(shape, name) for name in tree.region_names(shape)}
         by_primitive = {id(p): level for p, level in zip(found, self.levels, strict=True)}
         self.level = level_of(shape, lambda primitive: by_primitive[id(primitive)])
         names = tree.part_names(shape)
@@ -104,6 +107,8 @@ class SolidShape(Shape):
 
         Where surfaces coincide, the first of them counts.
         """
+        if len(self.levels) == 1:
+            return torch.ones_like(surface)
         aside = ASIDE * self.size * normals
         signs = (self.level(x - aside) < 0).long() - (self.level(x + aside) < 0).long()
         for i, level in enumerate(self.levels[:-1]):
@@ -303,6 +308,16 @@ class _Lines:
         along_u = self.axis[owner] == 0
         other = self.across[owner]
         return torch.stack([torch.where(along_u, t, other), torch.where(along_u, other, t)], dim=1)
+
+
+def _level(primitive: tree.Primitive) -> Level:
+    return mesh_level(primitive) if isinstance(primitive, tree.MeshFile) else primitive_level(primitive)
+
+
+def _surface(primitive: tree.Primitive, lower: tuple, upper: tuple) -> Surface:
+    if isinstance(primitive, tree.MeshFile):
+        return mesh_surface(read_mesh(primitive.path), primitive.name)
+    return surface_of(primitive, lower, upper)
 
 
 def _across(normals: Tensor) -> tuple[Tensor, Tensor]:

@@ -33,7 +33,7 @@ class Surface(ABC):
     def normals(self, k: Tensor, u: Tensor, v: Tensor) -> Tensor:
         """Outward unit normals (N, 3): by default along the product of the derivatives by u and by v."""
         _, by_u, by_v = self.at(k, u, v)
-        return _unit(torch.linalg.cross(by_u, by_v))
+        return unit_vectors(torch.linalg.cross(by_u, by_v))
 
     def names(self) -> list[str]:
         """The part of the boundary that each patch belongs to."""
@@ -85,7 +85,7 @@ class Sphere(Surface):
         return self.center + self.radius * unit, along(right, rate_a), along(up, rate_b)
 
     def normals(self, k: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        return _unit(self.at(k, u, v)[0] - self.center)
+        return unit_vectors(self.at(k, u, v)[0] - self.center)
 
 
 class CylinderSurface(Surface):
@@ -96,9 +96,9 @@ class CylinderSurface(Surface):
     def __init__(self, shape: tree.Cylinder):
         self.start, self.end = (torch.tensor(v, dtype=torch.float64) for v in (shape.start, shape.end))
         self.radius, self.name = shape.radius, shape.name
-        self.axis = _unit((self.end - self.start)[None])[0]
+        self.axis = unit_vectors((self.end - self.start)[None])[0]
         across = torch.eye(3, dtype=torch.float64)[self.axis.abs().argmin()]
-        self.right = _unit(torch.linalg.cross(self.axis, across)[None])[0]
+        self.right = unit_vectors(torch.linalg.cross(self.axis, across)[None])[0]
         self.up = torch.linalg.cross(self.axis, self.right)
 
     def at(self, k: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -136,7 +136,7 @@ class Triangles(Surface):
 
     def normals(self, k: Tensor, u: Tensor, v: Tensor) -> Tensor:
         a, b, c = self.corners[k].unbind(1)
-        return _unit(torch.linalg.cross(b - a, c - a))
+        return unit_vectors(torch.linalg.cross(b - a, c - a))
 
 
 class ImplicitSurface(Triangles):
@@ -148,7 +148,7 @@ class ImplicitSurface(Triangles):
     def __init__(self, gradient: Gradient, corners: Tensor, name: str):
         super().__init__(corners, [name] * len(corners))
         self.gradient = gradient
-        self.across = _unit(gradient(corners.reshape(-1, 3))[1]).reshape(-1, 3, 3)
+        self.across = unit_vectors(gradient(corners.reshape(-1, 3))[1]).reshape(-1, 3, 3)
 
     def at(self, k: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         flat, by_u, by_v = _folded(self.corners[k], u, v)
@@ -167,7 +167,7 @@ class ImplicitSurface(Triangles):
         return x, along(by_u + h * m_by_u), along(by_v + h * m_by_v)
 
     def normals(self, k: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        return _unit(self.gradient(self.at(k, u, v)[0])[1])
+        return unit_vectors(self.gradient(self.at(k, u, v)[0])[1])
 
 
 def surface_of(shape: tree.Primitive, lower: tuple, upper: tuple) -> Surface:
@@ -203,7 +203,7 @@ def _plane(shape: tree.HalfPlane, lower: tuple, upper: tuple) -> Surface:
     middle = (low + high) / 2
     foot = middle - ((middle - point) @ normal) * normal
     across = torch.eye(3, dtype=torch.float64)[normal.abs().argmin()]
-    right = _unit(torch.linalg.cross(across, normal)[None])[0]
+    right = unit_vectors(torch.linalg.cross(across, normal)[None])[0]
     up = torch.linalg.cross(normal, right)
     a, b = 2 * reach * right, 2 * reach * up
     return Parallelograms((foot - a / 2 - b / 2)[None], a[None], b[None], shape.name)
@@ -216,5 +216,6 @@ def _folded(corners: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tens
     return a + u * (b - a) + u * v * (c - b), b - a + v * (c - b), u * (c - b)
 
 
-def _unit(vectors: Tensor) -> Tensor:
+def unit_vectors(vectors: Tensor) -> Tensor:
+    """Vectors (N, d) of length 1."""
     return vectors / vectors.norm(dim=1, keepdim=True)
