@@ -27,10 +27,7 @@ def plan(problem: Problem, compiled: CompiledProblem) -> list[dict]:
     cells and with them its points, or the name of the data file;
     `weight` is a number, an expression in `W`, or "auto".
     """
-    solve = problem.spec.solve
-    plain = solve.method == "auto" and solve.basis is None and solve.collocation is None
-    by_cell = plain and solve.precision == "float64" and solve.device == "cpu" and why_not_cells(compiled) is None
-    counts = None if by_cell else _collocation(problem, compiled.order)
+    counts = collocation_of(problem, compiled)
     return [
         {
             "name": term.name,
@@ -59,6 +56,14 @@ def why_not_cells(problem: CompiledProblem) -> str | None:
 
 
 # -- points and weights -----------------------------------------------------------------------------------------
+
+
+def collocation_of(problem: Problem, compiled: CompiledProblem) -> defaults.Collocation | None:
+    """Point counts of the first basis; None where the solve chooses cells and with them its points."""
+    solve = problem.spec.solve
+    plain = solve.method == "auto" and solve.basis is None and solve.collocation is None
+    by_cell = plain and solve.precision == "float64" and solve.device == "cpu" and why_not_cells(compiled) is None
+    return None if by_cell else _collocation(problem, compiled.order)
 
 
 def _collocation(problem: Problem, order: int) -> defaults.Collocation:
@@ -108,8 +113,13 @@ def _weight(statement: Statement, problem: Problem) -> float | str:
 
 def operator_text(statement: Statement, coordinates: tuple[str, ...]) -> str:
     """The residuals as a reader would write them, left of `= 0`: `u_t + u*u_x - nu*u_xx`."""
-    texts = (_residual_text(residual, coordinates) for residual in statement.residuals)
-    return ", ".join(t if len(t) <= MAX_OPERATOR else t[: MAX_OPERATOR - 4] + " ..." for t in texts)
+    return ", ".join(left_side(residual, coordinates) for residual in statement.residuals)
+
+
+def left_side(residual: sp.Expr, coordinates: tuple[str, ...]) -> str:
+    """One of these, cut where it is long."""
+    text = _residual_text(residual, coordinates)
+    return text if len(text) <= MAX_OPERATOR else text[: MAX_OPERATOR - 4] + " ..."
 
 
 def _residual_text(residual: sp.Expr, coordinates: tuple[str, ...]) -> str:

@@ -20,7 +20,16 @@ from pinnsolve.errors import Diagnostic, ExpressionError, ProblemError
 from pinnsolve.expressions import Fluxes, Scope, boolean, equation, expression, fluxes
 from pinnsolve.geometry import regions
 from pinnsolve.geometry.regions import Intervals, Region
-from pinnsolve.geometry.shape_tree import Box, ShapeTree, bounds, may_have_face, part_names, region_names
+from pinnsolve.geometry.shape_tree import (
+    Box,
+    MeshFile,
+    ShapeTree,
+    bounds,
+    may_have_face,
+    part_names,
+    primitives,
+    region_names,
+)
 from pinnsolve.python_api import spec_from_sympy
 from pinnsolve.spec import Spec
 from pinnsolve.terms import FeatureSymbol, UnknownParameter, coordinate_symbol, feature_symbol
@@ -83,6 +92,16 @@ class Problem:
     @property
     def space_axes(self) -> tuple[int, ...]:
         return tuple(i for i, c in enumerate(self.coordinates) if c != self.time)
+
+    def files(self) -> dict[str, Path]:
+        """The files that the problem file names, as it names them, and where they lie."""
+        spec = self.spec
+        names = [item.file for item in spec.data.values()] + ([spec.reference.file] if spec.reference else [])
+        found = {name: spec.folder / name for name in names}
+        for leaf in primitives(self.shape) if self.shape is not None else ():
+            if isinstance(leaf, MeshFile):
+                found[str(leaf.path.relative_to(spec.folder))] = leaf.path
+        return found
 
     def of_kind(self, kind: str) -> tuple[Statement, ...]:
         return tuple(s for s in self.statements if s.kind == kind)

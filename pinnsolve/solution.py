@@ -28,9 +28,12 @@ from pinnsolve.terms import MAX_ORDER, MultiIndex
 from pinnsolve.vocabulary import close_match
 
 if TYPE_CHECKING:
+    import meshio
+
     from pinnsolve.bases import Basis
 
 BOX_TOLERANCE = 1e-9  # relative to the interval: points this little outside the box are moved onto it
+SHAPE_TOLERANCE = 1e-6  # relative to the size of a shape: nodes of a mesh in single precision are on its boundary
 BLOCK_BYTES = 100e6  # of basis values at a time
 
 
@@ -128,12 +131,19 @@ class Solution:
         return ~((points >= lower - slack) & (points <= upper + slack))  # NaN compares false, so it is outside
 
     def in_domain(self, points: np.ndarray) -> np.ndarray:
-        """Which of the points (N, d) of the box lie in the domain: booleans (N,)."""
+        """Which points (N, d) of the box are in the domain, or so close that they are meant to be: booleans (N,)."""
         if self.shape is None:
             return np.ones(len(points), dtype=bool)
-        space = [i for i, c in enumerate(self.coordinates) if c != self.time]
-        inside = make_shape(self.shape).inside(torch.as_tensor(np.asarray(points, dtype=float)[:, space]))
-        return inside.numpy()
+        shape, space = make_shape(self.shape), [i for i, c in enumerate(self.coordinates) if c != self.time]
+        x = torch.as_tensor(np.asarray(points, dtype=float)[:, space])
+        found = shape.inside(x)
+        for axis in range(len(space)):
+            for step in (-SHAPE_TOLERANCE * shape.size, SHAPE_TOLERANCE * shape.size):
+                doubtful = (~found).nonzero()[:, 0]
+                moved = x[doubtful].clone()
+                moved[:, axis] += step
+                found[doubtful] = shape.inside(moved)
+        return found.numpy()
 
     def multi_index(self, by: Sequence[str | int]) -> MultiIndex:
         """The multi-index of `("x", "x")` or `("x", 2)`."""
@@ -239,6 +249,16 @@ class Solution:
         if path is not None:
             figures.panels.write(figure, Path(path))
         return figure
+
+    def on(self, mesh: meshio.Mesh | str | os.PathLike, **time: float) -> meshio.Mesh:
+        """The mesh with the unknowns at its nodes as point data, e.g. `solution.on("part.msh").write("part.vtu")`.
+
+        `mesh` is one of meshio or a file that it reads; what depends on time is asked for at one: `on(mesh, t=0.5)`.
+        Nodes outside of the domain get NaN. Raises `SolutionError` for a mesh that does not fit.
+        """
+        from pinnsolve.mesh_values import on_mesh
+
+        return on_mesh(self, mesh, **time)
 
     def save(self, folder: str | os.PathLike) -> Path:
         """Write the run folder's files (without figures) and return its path; each file is replaced at once."""
