@@ -178,7 +178,9 @@ def _correct(statement: Statement, space: Space, found: Found) -> tuple[Correcti
             if number == 0:
                 first = linearization.matrices
     names = {group.name for group in groups}
-    before, after = (math.sqrt(sum(float((g.r**2).sum()) for g in part if g.name not in names)) for part in (first, rows))
+    before, after = (
+        math.sqrt(sum(float((g.r**2).sum()) for g in part if g.name not in names)) for part in (first, rows)
+    )
     noise = math.sqrt(sum(float((g.r**2).sum()) for g in rows if g.name in names))
     left = 0.0 if after <= measurements.weight * noise else after / max(before, 1e-300)
     moves = [float(((a.r - b.r) ** 2).sum()) for a, b in zip(rows, first, strict=True) if a.name in names]
@@ -285,9 +287,7 @@ def finished(level: InverseLevel, fit: Fit, tolerance: float) -> bool:
     return light and bool((small | hidden).all()) and level.data_moved <= NEGLIGIBLE * fit.spread
 
 
-def rebuilt(
-    statement: Statement, level: Level, parameters: Tensor, target: float
-) -> tuple[Space, Point, float, float]:
+def rebuilt(statement: Statement, level: Level, parameters: Tensor, target: float) -> tuple[Space, Point, float, float]:
     """Cells for the solution at parameters that are nearly right, from one cell on, with the parameters held; the
     error and the `floor` there.
 

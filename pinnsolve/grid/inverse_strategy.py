@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import torch
@@ -34,9 +33,7 @@ def inverse_on_cells(work: Work, tolerance: float, refinements: int | None) -> R
     """The result of Gauss-Newton on cells; None where nothing was computed."""
     weights = work.weights_at(defaults.widths(work.dimension)[0]) or {}
     with torch.no_grad(), threads_for(1):
-        statement = Statement(
-            work.problem, weights, Measurements(work.problem), bounds_of(work.problem), work.floating
-        )
+        statement = Statement(work.problem, weights, Measurements(work.problem), bounds_of(work.problem), work.floating)
         return _refined(work, statement, tolerance, refinements)
 
 
@@ -167,7 +164,9 @@ def _report(statement: Statement, level: InverseLevel, found: Uncertainty, sprea
     warnings = weak_combinations(names, values, statement.bounds.size, found) if names else []
     for i, p in enumerate(problem.unknown_parameters):
         if float(values[i]) in p.bounds:
-            warnings.append(f"`{p.name}` ended at its bound {float(values[i]):g}: its standard error does not hold there")
+            warnings.append(
+                f"`{p.name}` ended at its bound {float(values[i]):g}: its standard error does not hold there"
+            )
     noise = {}
     for term in measurements.terms:
         noise[term.name] = {"estimated": measurements.sigma[term.name] * found.spread, "stated": term.noise}
