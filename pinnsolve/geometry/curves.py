@@ -16,7 +16,7 @@ from pinnsolve.geometry import shape_tree as tree
 from pinnsolve.geometry.levels import Gradient, rotation
 from pinnsolve.geometry.tracing import traced_chains
 
-QUARTERS = 16  # segments of a full ellipse that quadrature takes at least
+AROUND = 16  # segments of a full circle that quadrature takes at least, of an ellipse twice as many
 
 
 class Curve(ABC):
@@ -62,7 +62,8 @@ class EllipseCurve(Curve):
     def __init__(self, center, radii, angle: float, name: str):
         self.center, self.radii = (torch.tensor(v, dtype=torch.float64) for v in (center, radii))
         self.turn, self.name = rotation(angle), name
-        self.knots = torch.linspace(0.0, 2 * math.pi, QUARTERS + 1, dtype=torch.float64)
+        count = AROUND if radii[0] == radii[1] else 2 * AROUND
+        self.knots = torch.linspace(0.0, 2 * math.pi, count + 1, dtype=torch.float64)
 
     def at(self, s: Tensor) -> tuple[Tensor, Tensor]:
         c, r = torch.cos(s), torch.sin(s)

@@ -13,7 +13,7 @@ from pinnsolve.geometry import shape_tree as tree
 from pinnsolve.geometry.levels import Gradient
 from pinnsolve.geometry.tracing import BEYOND, projected
 
-CELLS = 32  # of the grid along each axis of the box
+CELLS = 24  # of the grid along each axis of the box
 SLIVER = 1e-10  # relative to a cell's face: triangles of less area are none
 
 # Six tetrahedra of a cube around the diagonal from corner 0 to 7; a corner's bits are its steps along the axes.

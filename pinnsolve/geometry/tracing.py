@@ -5,6 +5,8 @@ Input: values and gradients, and a box. Output: chains of points on the zero set
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -14,6 +16,8 @@ from pinnsolve.geometry.levels import Gradient
 CELLS = 256  # of the grid along each axis of the box
 BEYOND = 2  # rows of cells around the box, so that the box can cut the curve
 NEWTON = 30
+MOST_TURN = 0.2  # radians between two points of a chain
+MOST_JOINED = 12  # links of a chain that one chord replaces
 
 # The four sides of a cell: from corner to corner, corners counterclockwise from the lower left.
 _SIDES = ((0, 1), (1, 2), (2, 3), (3, 0))
@@ -26,7 +30,11 @@ def traced_chains(gradient: Gradient, shape: tree.Implicit) -> list[tuple[Tensor
     place = {edge: i for i, edge in enumerate(dict.fromkeys(e for pair in crossings for e in pair))}
     points = projected(gradient, _interpolated(list(place), x, y, values))
     following = {place[a]: place[b] for a, b in crossings}
-    return [(points[chain], closed) for chain, closed in _chains(following)]
+    if not len(points):
+        return []
+    slope = gradient(points)[1]
+    angle = torch.atan2(slope[:, 1], slope[:, 0]).tolist()
+    return [(points[_thinned(chain, angle)], closed) for chain, closed in _chains(following)]
 
 
 def _grid(gradient: Gradient, shape: tree.Implicit) -> tuple[Tensor, Tensor, Tensor]:
@@ -92,6 +100,16 @@ def projected(gradient: Gradient, points: Tensor) -> Tensor:
         step = (g / (slope * slope).sum(dim=1).clamp_min(1e-300))[:, None] * slope
         points = points - torch.where(step.isfinite(), step, 0.0)
     return points
+
+
+def _thinned(chain: list[int], angle: list[float]) -> list[int]:
+    """Enough of a chain that the curve turns little between two points, in few chords and none too short."""
+    kept = [0]
+    for k in range(1, len(chain) - 1):
+        turn = abs(math.remainder(angle[chain[k + 1]] - angle[chain[kept[-1]]], 2 * math.pi))
+        if turn > MOST_TURN or k + 1 - kept[-1] > MOST_JOINED:
+            kept.append(k)
+    return [chain[k] for k in (*kept, len(chain) - 1)]
 
 
 def _chains(following: dict[int, int]) -> list[tuple[list[int], bool]]:
