@@ -12,7 +12,7 @@ import sympy as sp
 from pinnsolve.derivatives import SizeError, partial_derivative
 from pinnsolve.errors import Diagnostic, ProblemError
 from pinnsolve.problem import Problem, Statement
-from pinnsolve.terms import CompiledProblem, FeatureSymbol, Linearization, Term, coordinate_symbol
+from pinnsolve.terms import CompiledProblem, FeatureSymbol, Linearization, Regularization, Term, coordinate_symbol
 from pinnsolve.terms_folding import substituted
 
 _STEPS = (sp.sign, sp.floor, sp.ceiling, sp.Heaviside)  # their derivative is 0, and they are not constant
@@ -39,6 +39,7 @@ def compile_problem(problem: Problem) -> CompiledProblem:
         problem.unknowns,
         problem.unknown_parameters,
         tuple(terms),
+        tuple(Regularization(name, r.seminorm, r.weight) for name, r in problem.spec.regularization.items()),
     )
 
 
@@ -59,6 +60,7 @@ def _compile(statement: Statement, parameters: dict, unknown_parameters: tuple[s
         linear=all(map(_is_linear, residuals, linearizations, [unknown_parameters] * len(residuals))),
         data_file=statement.data_file,
         noise=statement.noise,
+        robust=statement.robust,
     )
 
 

@@ -142,6 +142,7 @@ class Term:
     linear: bool
     data_file: Path | None = None
     noise: float | None = None
+    robust: bool = False  # outliers count by their size, not its square
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -163,6 +164,7 @@ class CompiledProblem:
     unknowns: tuple[str, ...]
     unknown_parameters: tuple[UnknownParameter, ...]
     terms: tuple[Term, ...]
+    regularization: tuple[Regularization, ...] = ()
 
     @property
     def linear(self) -> bool:
@@ -171,6 +173,18 @@ class CompiledProblem:
     @property
     def order(self) -> int:
         return max(term.order for term in self.terms)
+
+
+@dataclass(frozen=True)
+class Regularization:
+    """The seminorm of an unknown function that should be small: of derivatives of that order, with that weight.
+
+    The weight is a number, or the name of the criterion that chooses it.
+    """
+
+    unknown: str
+    order: int
+    weight: float | str
 
 
 @dataclass(frozen=True)
