@@ -14,7 +14,7 @@ from pinnsolve.errors import Diagnostic, ProblemError
 from pinnsolve.linearization import is_linear, linearize
 from pinnsolve.materials import with_materials
 from pinnsolve.problem import Problem, Statement
-from pinnsolve.terms import CompiledProblem, Term, coordinate_symbol
+from pinnsolve.terms import CompiledProblem, Regularization, Term, coordinate_symbol
 from pinnsolve.terms_folding import substituted
 
 
@@ -40,6 +40,7 @@ def compile_problem(problem: Problem) -> CompiledProblem:
         problem.unknown_parameters,
         tuple(terms),
         problem.shape,
+        regularization=tuple(Regularization(name, r.seminorm, r.weight) for name, r in problem.spec.regularization.items()),
     )
     return with_materials(compiled, [s.fluxes for s in problem.statements], parameters)
 
@@ -61,4 +62,5 @@ def _compile(statement: Statement, parameters: dict, unknown_parameters: tuple[s
         linear=all(map(is_linear, residuals, linearizations, [unknown_parameters] * len(residuals))),
         data_file=statement.data_file,
         noise=statement.noise,
+        robust=statement.robust,
     )

@@ -53,6 +53,7 @@ class Statement:
     noise: float | None = None
     key: str = ""
     fluxes: tuple[Fluxes, ...] = ()
+    robust: bool = False
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -145,6 +146,7 @@ class _Builder:
         self._stop_on_errors()
         statements = [*self._equations(), *self._conditions(), *self._data()]
         exact = self._exact()
+        self._check_regularization()
         unknown_parameters = self._unknown_parameters()
         self._stop_on_errors()
         return Problem(
@@ -330,7 +332,14 @@ class _Builder:
             columns = [c for c in item.columns if c not in self.coordinates]
             residuals = self._residuals(item.equations, key, self.scope(columns=columns))
             region = Region(f"{item.file}", ())
-            yield Statement(name, "data", residuals, region, self.spec.folder / item.file, item.noise, key=key)
+            yield Statement(name, "data", residuals, region, self.spec.folder / item.file, item.noise, key, item.loss == "huber")
+
+    def _check_regularization(self) -> None:
+        for name in self.spec.regularization:
+            if name not in self.spec.unknowns:
+                self._error(f"`{name}` is not an unknown", f"regularization.{name}", hint=", ".join(self.spec.unknowns))
+        if self.spec.regularization and not self.spec.data:
+            self._error("regularization is for unknowns that data determine, and there are none", "regularization")
 
     def _exact(self) -> dict[str, sp.Expr]:
         result = {}

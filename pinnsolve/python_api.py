@@ -87,6 +87,7 @@ class Data:
     equation: Any = None
     equations: Any = None
     noise: Text | None = None
+    loss: str | None = None
 
 
 # -- to a spec ------------------------------------------------------------------------------------------------
@@ -103,6 +104,7 @@ def spec_from_sympy(
     exact: Any = None,
     parameters: Mapping[Any, Text] | None = None,
     unknown_parameters: Mapping[Any, Mapping] | None = None,
+    regularization: Mapping[Any, Any] | None = None,
     definitions: Mapping[str, Text] | None = None,
     time: Any = None,
     solve: Mapping[str, Any] | None = None,
@@ -135,6 +137,7 @@ def spec_from_sympy(
         "unknowns": list(writer.unknowns),
         "parameters": writer.expressions(parameters, "parameters"),
         "unknown_parameters": writer.expressions(unknown_parameters, "unknown_parameters"),
+        "regularization": writer.expressions(regularization, "regularization"),
         "definitions": writer.expressions(definitions, "definitions"),
         "equations": writer.terms(equations, "equations"),
         "conditions": writer.terms(conditions, "conditions"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, ConfigDict, ValidationInfo, WrapValidator, model_validator
+from pydantic import BeforeValidator, ConfigDict, PlainValidator, ValidationInfo, WrapValidator, model_validator
 from pydantic import WithJsonSchema as Json
 
 from pinnsolve.schema_shapes import ShapeInput, too_large
@@ -29,16 +29,45 @@ from pinnsolve.schema_types import (
     Text,
     Texts,
     about,
+    choice,
     evaluated,
     refuse,
     shown,
+    whole,
 )
 
+Loss = choice("squares", "huber")
 _STRING = {"type": "string"}
 _NUMBER_OR_STRING = {"anyOf": [_STRING, {"type": "number"}]}
 
 
 # -- terms ------------------------------------------------------------------------------------------------
+
+
+def _seminorm(value: Any, info: ValidationInfo) -> int:
+    number = whole(1)(value, info)
+    if number > MOST_SMOOTH:
+        raise refuse(f"derivatives beyond order {MOST_SMOOTH} are not supported", "1 to 4; 3 as a rule")
+    return number
+
+
+def _smoothness_weight(value: Any, info: ValidationInfo) -> float | str:
+    if value in WEIGHT_CHOICES:
+        return value
+    number = evaluated(value, info)
+    if number <= 0:
+        raise refuse(f"a positive number, or {' or '.join(WEIGHT_CHOICES)} is expected, not {shown(value)}")
+    return number
+
+
+MOST_SMOOTH = 4
+WEIGHT_CHOICES = ("auto", "likelihood", "gcv", "discrepancy")
+Seminorm = Annotated[int, PlainValidator(_seminorm), Json({"type": "integer", "minimum": 1, "maximum": MOST_SMOOTH})]
+SmoothnessWeight = Annotated[
+    float | str,
+    PlainValidator(_smoothness_weight),
+    Json({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"enum": list(WEIGHT_CHOICES)}]}),
+]
 
 
 def _one_equation(value: Any, needed: bool = True) -> None:
@@ -101,12 +130,28 @@ class DataInput(Strict):
     file: Text = about("A CSV or NPZ file beside the problem file, with a column for each coordinate.", ...)
     equation: Equation | None = about("How unknowns and the other columns belong together: `u = measured`.")
     equations: Equations | None = about("Several, sharing the file.")
-    noise: PositiveNumber | None = about("The standard deviation of the measurements.")
+    noise: PositiveNumber | None = about("The standard deviation of the measurements; without it, it is estimated.")
+    loss: Loss = about(
+        "`squares`, or `huber`: residuals beyond 1.345 standard deviations count by their size only, as outliers should.",
+        "squares",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> DataInput:
         _one_equation(self)
         return self
+
+
+class RegularizationInput(Strict):
+    """How smooth an unknown function is taken to be that equations do not determine."""
+
+    seminorm: Seminorm = about("The order of the derivatives whose square should be small.", 3)
+    weight: SmoothnessWeight = about(
+        "The weight of their mean square, the domain mapped to the unit box, against the mean square of the data's "
+        "residuals over their noise. `auto` and `likelihood` choose it by the likelihood of the data, `gcv` by generalized "
+        "cross-validation, `discrepancy` so that the residual is the noise stated.",
+        "auto",
+    )
 
 
 class UnknownParameterInput(Strict):
@@ -191,6 +236,15 @@ Time = Annotated[
     WrapValidator(_time),
     Json({"anyOf": [_STRING, {"type": "object", "additionalProperties": INTERVAL_SCHEMA, "maxProperties": 1}]}),
 ]
+def _regularization_item(value: Any, handler: Any, info: ValidationInfo) -> RegularizationInput:
+    """A weight stands for a map with one."""
+    whole = value if isinstance(value, dict) else {"weight": value}
+    return RegularizationInput.model_validate(whole, context=info.context)
+
+
+RegularizationItem = Annotated[
+    RegularizationInput | str | float, WrapValidator(_regularization_item), Json({"anyOf": [{"type": "object"}, *_NUMBER_OR_STRING["anyOf"]]})
+]
 EquationItem = Annotated[EquationInput | str, WrapValidator(_equation_item)]
 
 
@@ -221,6 +275,9 @@ class ProblemFile(Strict):
     conditions: Named[ConditionInput] | None = about("By term name, what holds in other places.")
     data: Named[DataInput] | None = about("By term name, measured values.")
     unknown_parameters: Named[UnknownParameterInput] | None = about("Constants to find.")
+    regularization: Named[RegularizationItem] | None = about(
+        "By unknown, how smooth it is where only data determine it: `a: auto`, a weight, or a map."
+    )
     exact: Exact | None = about("The exact solution where it is known: by unknown an expression in the coordinates.")
     reference: ReferenceInput | None = about("A file to compare with, when no exact solution is known.")
     solve: SolveSpec = about("How to solve. Everything has a default.", SolveSpec())

@@ -251,6 +251,9 @@ class SolveSpec(Strict):
         "auto",
     )
     optimizer: OptimizerSpec | None = about("How hidden parameters move; without it, by the method.")
+    starts: Count = about(
+        "From how many values of the unknown parameters an inverse problem starts: the guess, and others at random.", 1
+    )
     limits: LimitsSpec = about("Where to stop when the tolerance is out of reach.", LimitsSpec())
     seed: CountOrZero = about("Of everything random.", 0)
     device: Device = about("Where to compute.", "cpu")

@@ -139,7 +139,7 @@ def _on_cells(problem: Problem, work: Work) -> Result | None:
         work.why = f"a network, because {reason}"
         return None
     if is_inverse(work):
-        result = inverse_on_cells(work, settings.tolerance, settings.limits.refinements)
+        result = inverse_on_cells(work, settings.tolerance, settings.limits.refinements, settings.starts)
         work.why = "polynomials on cells, because the domain is a box with equations in it"
         return result
     result = on_cells(work, settings.tolerance, settings.limits.refinements)

@@ -37,6 +37,7 @@ __all__ = [
     "LimitsSpec",
     "OptimizerSpec",
     "ReferenceSpec",
+    "RegularizationSpec",
     "SolveSpec",
     "Spec",
     "UnknownParameterSpec",
@@ -77,6 +78,7 @@ class DataSpec:
     equations: tuple[str, ...]
     noise: float | None = None
     columns: tuple[str, ...] = ()
+    loss: str = "squares"
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,14 @@ class ReferenceSpec:
     """A file of the problem's folder with a solution of known accuracy."""
 
     file: str
+
+
+@dataclass(frozen=True)
+class RegularizationSpec:
+    """The seminorm that an unknown function should be small in, and its weight: a number, or how it is chosen."""
+
+    seminorm: int
+    weight: float | str
 
 
 @dataclass(frozen=True)
@@ -117,6 +127,7 @@ class Spec:
     conditions: Mapping[str, ConditionSpec] = field(default_factory=dict)
     data: Mapping[str, DataSpec] = field(default_factory=dict)
     unknown_parameters: Mapping[str, UnknownParameterSpec] = field(default_factory=dict)
+    regularization: Mapping[str, RegularizationSpec] = field(default_factory=dict)
     exact: Mapping[str, str] = field(default_factory=dict)
     reference: ReferenceSpec | None = None
     solve: SolveSpec = field(default_factory=SolveSpec)
@@ -215,6 +226,9 @@ def _normalized(file: ProblemFile, names: Names, source: Source) -> Spec:
         unknown_parameters={
             k: UnknownParameterSpec(v.guess, v.bounds) for k, v in (file.unknown_parameters or {}).items()
         },
+        regularization={
+            k: RegularizationSpec(v.seminorm, v.weight) for k, v in (file.regularization or {}).items()
+        },
         exact={unknown or file.unknowns[0]: text for unknown, text in (file.exact or {}).items()},
         reference=ReferenceSpec(file.reference.file) if file.reference else None,
         solve=file.solve,
@@ -244,7 +258,7 @@ def _condition(item: Any) -> ConditionSpec:
 
 
 def _data(item: Any, folder: Path) -> DataSpec:
-    return DataSpec(item.file, _equations(item), item.noise, columns(data_path(folder, item.file)))
+    return DataSpec(item.file, _equations(item), item.noise, columns(data_path(folder, item.file)), item.loss)
 
 
 # -- out ----------------------------------------------------------------------------------------------------
@@ -267,8 +281,10 @@ def _as_file(spec: Spec) -> dict[str, Any]:
         "equations": {k: _equation_out(v) for k, v in spec.equations.items()},
         "conditions": {k: _condition_out(v) for k, v in spec.conditions.items()},
         "data": {
-            k: _filled({"file": v.file, **_equations_out(v.equations), "noise": v.noise}) for k, v in spec.data.items()
+            k: _filled({"file": v.file, **_equations_out(v.equations), "noise": v.noise, "loss": v.loss})
+            for k, v in spec.data.items()
         },
+        "regularization": {k: {"seminorm": v.seminorm, "weight": v.weight} for k, v in spec.regularization.items()},
         "exact": dict(spec.exact),
         "reference": {"file": spec.reference.file} if spec.reference else None,
         "solve": _settings(spec.solve),

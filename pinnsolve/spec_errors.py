@@ -90,6 +90,7 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     ("conditions", "*"): schema.ConditionInput,
     ("data", "*"): schema.DataInput,
     ("unknown_parameters", "*"): schema.UnknownParameterInput,
+    ("regularization", "*"): schema.RegularizationInput,
     ("reference",): schema.ReferenceInput,
     ("solve",): schema_solve.SolveSpec,
     ("solve", "basis"): schema_solve.BasisSpec,

@@ -143,6 +143,7 @@ class Term:
     linear: bool
     data_file: Path | None = None
     noise: float | None = None
+    robust: bool = False  # outliers count by their size, not its square
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -190,6 +191,7 @@ class CompiledProblem:
     shape: ShapeTree | None = None
     materials: tuple[Material, ...] = ()
     interfaces: tuple[Interface, ...] = ()
+    regularization: tuple[Regularization, ...] = ()
 
     @property
     def linear(self) -> bool:
@@ -198,6 +200,18 @@ class CompiledProblem:
     @property
     def order(self) -> int:
         return max(term.order for term in self.terms)
+
+
+@dataclass(frozen=True)
+class Regularization:
+    """The seminorm of an unknown function that should be small: of derivatives of that order, with that weight.
+
+    The weight is a number, or the name of the criterion that chooses it.
+    """
+
+    unknown: str
+    order: int
+    weight: float | str
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,8 @@ def _number_of_equations(problem: Problem, equations: tuple[Statement, ...]) -> 
     counts = dict(_counts(problem, equations))
     most, (spot, fewest) = max(counts.values()), min(counts.items(), key=lambda item: item[1])
     unknowns = f"{wanted} unknown{'s' * (wanted > 1)} ({quoted(problem.unknowns)})"
+    if problem.of_kind("data") and most < wanted:  # data may determine the rest
+        return
     if most > wanted or (most < wanted and not replaced):
         message = f"{most} equation{'s' * (most != 1)} for {unknowns}"
         yield warning(problem, "equations", message, "as a rule there are as many equations as unknowns")

@@ -60,10 +60,10 @@ class DataGroup:
 class Measurements:
     """The noise of all data terms, given or estimated, and what follows for their rows."""
 
-    def __init__(self, problem: CompiledProblem, robust: bool = False):
+    def __init__(self, problem: CompiledProblem):
         self.terms = [t for t in problem.terms if t.data_file is not None]
         self.sigma = {t.name: t.noise for t in self.terms}
-        self.robust = robust
+        self.robust = any(t.robust for t in self.terms)
         self.weight = WEIGHT
         self.relative: dict[str, float] = {}  # sigma over the root mean square of what was measured
 
@@ -90,7 +90,7 @@ class Measurements:
         unit = self.unit(groups)
         for group in groups:
             sigma, robust = self.sigma[group.name], None
-            if self.robust and c is not None:
+            if group.term.robust and c is not None:
                 size = group.residuals(c, parameters).abs() / sigma
                 robust = torch.clamp(HUBER / size.clamp_min(1e-300), max=1.0)
             group.weigh(unit / sigma, robust)

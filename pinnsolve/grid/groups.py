@@ -256,9 +256,9 @@ def _data_groups(term: Term, problem: CompiledProblem, space: Space, weight: flo
     return [group]
 
 
-def jump_groups(problem: CompiledProblem, space: Space) -> list[JumpGroup]:
-    """Continuity across all inner faces of the same material."""
-    orders = highest_orders(problem)
+def jump_groups(problem: CompiledProblem, space: Space, orders: list | None = None) -> list[JumpGroup]:
+    """Continuity across all inner faces of a material, below the `orders` of the equations or those given."""
+    orders = highest_orders(problem) if orders is None else orders
     everything = torch.arange(space.cells.count)
     share = space.cells.volume / space.cells.volume.sum()
     groups = []

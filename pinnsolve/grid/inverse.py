@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -19,13 +19,15 @@ from pinnsolve.bases.space import Space
 from pinnsolve.grid.border import Bounds, Found, Linearization, Point, gauss_newton, products, rows_at
 from pinnsolve.grid.correction import Correction, enriched_space
 from pinnsolve.grid.data import WEIGHT, DataGroup, Measurements
-from pinnsolve.grid.groups import jump_groups, term_groups
+from pinnsolve.grid.groups import highest_orders, jump_groups, table_orders, term_groups
 from pinnsolve.grid.levels import Level, carried_over, first_space, next_space, without_constants
 from pinnsolve.grid.regularization import SmoothnessGroup
+from pinnsolve.grid.smoothness import Smoothness, chosen, scaled
 from pinnsolve.grid.system import BLOCK_THREADS, System, residual_norm
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
 
+CASCADE, FEW_STEPS = (1.0, 1e-1, 1e-2), 8  # weights of the data before functions are found that only data determine
 LOOSE = 0.03  # of the error of the level before is how well the next is solved
 MOST_LEVELS = 30
 RIPE, ANEW = 0.05, 0.03  # estimated error at which cells are made anew, and by how much they are to be better
@@ -33,6 +35,7 @@ FLOOR = 3.0  # times what equations miss by is what the weight of the data is ab
 MOST_ANEW, FEW = 2.5, 2000  # times the coefficients of the level before, or so many, are spent on new cells
 MOVED = 0.2  # relative change of a parameter since cells were made anew after which they are so again
 NEGLIGIBLE, INFORMED = 0.1, 0.5  # of the noise; share of the information that must come from the data
+MOST_CHOSEN, ROUGH = 2000, 1e-4  # coefficients up to which weights are chosen anew, and how well these are solved
 LIGHT = 0.03  # weight of the data below which their noise no longer enters the equations
 FIT_SMOOTHNESS = 1e-3  # weight of the second derivatives in the first fit to the data
 
@@ -46,7 +49,9 @@ class Statement:
     measurements: Measurements
     bounds: Bounds
     floating: Sequence[str] = ()
+    smoothness: list[Smoothness] = field(default_factory=list)
     held: bool = False  # parameters stay as they are
+    start: Tensor | None = None  # of the parameters, where it is not their guess
 
     @property
     def exact(self) -> CompiledProblem:
@@ -55,15 +60,36 @@ class Statement:
 
     @property
     def guess(self) -> Tensor:
+        if self.start is not None:
+            return self.start
         return torch.tensor([p.guess for p in self.problem.unknown_parameters], dtype=torch.float64)
 
     def system(self, space: Space) -> System:
+        unknowns = len(self.problem.unknowns)
+        data = self.measurements.groups(self.problem, space)
+        smooth = [one.group(space, unknowns) for one in self.smoothness]
+        scaled(smooth, self.smoothness, self.measurements.unit(data), sum(group.count for group in data))
         groups = [
             *term_groups(self.exact, space, self.weights),
-            *jump_groups(self.problem, space),
-            *self.measurements.groups(self.problem, space),
+            *jump_groups(self.problem, space, self.orders),
+            *data,
+            *smooth,
         ]
-        return System(space, groups, len(self.problem.unknowns), self.guess)
+        return System(space, groups, unknowns, self.guess)
+
+    def first_space(self) -> Space:
+        """One cell, with tables up to the highest derivative that anything asks for."""
+        space = first_space(self.problem)
+        highest = [max(k) for k in zip(table_orders(self.problem), *self.orders, strict=True)]
+        return Space(space.cells, space.degrees, tuple(highest))
+
+    @property
+    def orders(self) -> list[tuple[int, ...]]:
+        """Per unknown and axis, the order of derivative below which it is continuous."""
+        result = highest_orders(self.problem)
+        for one in self.smoothness:
+            result[one.unknown] = tuple(max(k, one.order) for k in result[one.unknown])
+        return result
 
 
 def data_groups(system: System) -> list[DataGroup]:
@@ -106,7 +132,7 @@ def first_fit(statement: Statement, space: Space) -> Tensor:
         group.weight = FIT_SMOOTHNESS**2
     system = System(
         space,
-        [*term_groups(exact, space, statement.weights), *jump_groups(problem, space), *data, *smooth],
+        [*term_groups(exact, space, statement.weights), *jump_groups(problem, space, statement.orders), *data, *smooth],
         unknowns,
         statement.guess,
     )
@@ -115,6 +141,18 @@ def first_fit(statement: Statement, space: Space) -> Tensor:
         rows = rows_at(system, point)
         linearization = Linearization(system, [replace(group, border=None) for group in rows], 0)
         return space.back(linearization.coefficients(rows).reshape(zero.shape))
+
+
+def cascade(statement: Statement, space: Space, start: Point) -> Point:
+    """The point on this space as the data's weight falls to where equations hold."""
+    point = start
+    for weight in CASCADE:
+        statement.measurements.weight = weight
+        system = statement.system(space)
+        with threads_for(BLOCK_THREADS * system.columns):
+            point = gauss_newton(system, point, statement.bounds, LOOSE, most=FEW_STEPS).point
+    statement.measurements.weight = WEIGHT
+    return point
 
 
 # -- levels -------------------------------------------------------------------------------------------------------
@@ -247,21 +285,25 @@ def levels(
     Until parameters are nearly right, the data count as much as the equations; then cells are made anew.
     """
     measurements = statement.measurements
-    measurements.weight = 1.0
-    space = first_space(statement.problem)
+    space = statement.first_space()
     point, before, rebuilt_at = Point(first_fit(statement, space), statement.guess), 1.0, None
+    measurements.weight = 1.0
+    if statement.smoothness:
+        point = cascade(statement, space, point)
     for _ in range(MOST_LEVELS):
         check(space)
+        if point.c.numel() <= MOST_CHOSEN:
+            choose(statement, space, point)
         level = solve_inverse_level(statement, space, point, max(0.03 * tolerance, LOOSE * before))
         fit = statistics(statement, level)
         yield level, fit
         now, before = level.level, level.level.worst
         parameters = level.found.point.parameters
-        if finished(level, fit, tolerance):
+        if finished(level, fit, tolerance, bool(statement.smoothness)):
             return
         if rebuilt_at is not None:  # so far the cells have been made for these parameters
             measurements.weight = min(max(FLOOR * fit.floor, WEIGHT), 1.0)
-        if now.worst < RIPE and (rebuilt_at is None or _changed(parameters, rebuilt_at)):
+        if not statement.smoothness and now.worst < RIPE and (rebuilt_at is None or _changed(parameters, rebuilt_at)):
             rebuilt_at = parameters
             target = max(0.1 * tolerance, ANEW * now.worst, fit.visible)
             space, point, before, floor = rebuilt(statement, now, parameters, target)
@@ -271,11 +313,27 @@ def levels(
         point = Point(carried_over(now, space), parameters)
 
 
+def choose(statement: Statement, space: Space, point: Point) -> None:
+    """Sets the weights of the smoothness that the data choose, on this space."""
+
+    def solved(smoothness, before: Found | None) -> tuple[System, Found, float]:
+        statement.smoothness = list(smoothness)
+        system = statement.system(space)
+        with threads_for(BLOCK_THREADS * system.columns):
+            found = gauss_newton(system, point if before is None else before.point, statement.bounds, ROUGH)
+        if found.linearization is None:
+            rows = rows_at(system, found.point)
+            found = replace(found, linearization=Linearization(system, rows, len(found.point.parameters)))
+        return system, found, statement.measurements.unit(data_groups(system))
+
+    statement.smoothness = chosen(statement.smoothness, solved)
+
+
 def _changed(parameters: Tensor, before: Tensor) -> bool:
     return bool(((parameters - before).abs() > MOVED * parameters.abs()).any())
 
 
-def finished(level: InverseLevel, fit: Fit, tolerance: float) -> bool:
+def finished(level: InverseLevel, fit: Fit, tolerance: float, regularized: bool = False) -> bool:
     """Whether discretization no longer matters."""
     parameters = level.found.point.parameters
     small = level.parameter_error <= tolerance * parameters.abs()
@@ -283,6 +341,8 @@ def finished(level: InverseLevel, fit: Fit, tolerance: float) -> bool:
     if bool(small.all()) and level.level.worst <= tolerance and (light or fit.noise <= tolerance):
         return True
     hidden = level.parameter_error <= NEGLIGIBLE * fit.standard_errors
+    if regularized and level.level.worst > max(tolerance, NEGLIGIBLE * fit.noise):
+        return False
     return light and bool((small | hidden).all()) and level.data_moved <= NEGLIGIBLE * fit.spread
 
 
@@ -293,7 +353,7 @@ def rebuilt(statement: Statement, level: Level, parameters: Tensor, target: floa
     While parameters were wrong, equations and data disagreed, which split cells that the solution does not need.
     """
     statement.measurements.weight = WEIGHT
-    space, zero, old = first_space(statement.problem), (0,) * len(level.space.degrees), level
+    space, zero, old = statement.first_space(), (0,) * len(level.space.degrees), level
     held = replace(statement, held=True)
     most = max(MOST_ANEW * level.c.numel(), FEW)
     point = Point(space.project(lambda x: old.space.values(old.c, x, zero), level.c.shape[1]), parameters)

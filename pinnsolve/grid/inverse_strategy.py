@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import replace
 
 import torch
@@ -17,12 +19,16 @@ from pinnsolve.grid.correction import enriched_space
 from pinnsolve.grid.data import Measurements
 from pinnsolve.grid.inverse import LIGHT, Fit, InverseLevel, Statement, bounds_of, data_groups, finished, levels
 from pinnsolve.grid.memory import check_memory
+from pinnsolve.grid.smoothness import FIRST_WEIGHT, Smoothness
 from pinnsolve.grid.system import points_of, weights_of
 from pinnsolve.grid.uncertainty import NOISIER, Uncertainty, uncertainty, weak_combinations
 from pinnsolve.solvers.newton import memory_available
 from pinnsolve.strategies import Result, Work
+from pinnsolve.terms import CompiledProblem, Regularization
 from pinnsolve.threads import threads_for
 
+SEMINORM = 3  # of unknowns of which the file says nothing
+FIRST_LEVELS = 3  # after which starts are compared
 DEVIATIONS = 2.0  # standard deviations that count as the error which noise makes
 
 
@@ -30,12 +36,57 @@ def is_inverse(work: Work) -> bool:
     return work.measured or bool(work.problem.unknown_parameters)
 
 
-def inverse_on_cells(work: Work, tolerance: float, refinements: int | None) -> Result | None:
-    """The result of Gauss-Newton on cells; None where nothing was computed."""
+def inverse_on_cells(work: Work, tolerance: float, refinements: int | None, starts: int = 1) -> Result | None:
+    """The result of Gauss-Newton on cells, from the best of so many `starts`; None where nothing was computed."""
     weights = work.weights_at(defaults.widths(work.dimension)[0]) or {}
     with torch.no_grad(), threads_for(1):
-        statement = Statement(work.problem, weights, Measurements(work.problem), bounds_of(work.problem), work.floating)
+        statement = Statement(
+            work.problem, weights, Measurements(work.problem), bounds_of(work.problem), work.floating,
+            smoothness_of(work.problem),
+        )  # fmt: skip
+        if starts > 1 and work.problem.unknown_parameters:
+            statement.start = _best_start(work, statement, tolerance, starts)
         return _refined(work, statement, tolerance, refinements)
+
+
+def smoothness_of(problem: CompiledProblem) -> list[Smoothness]:
+    """What the file says of the smoothness of unknowns, and the default of those that it leaves out.
+
+    None is needed where no unknown is left to data alone: where there are as many equations as unknowns, and the file
+    says nothing.
+    """
+    equations = sum(len(t.residuals) for t in problem.terms if t.kind == "equation")
+    if not problem.regularization and equations >= len(problem.unknowns):
+        return []
+    asked = {r.unknown: r for r in problem.regularization}
+    result = []
+    for i, name in enumerate(problem.unknowns):
+        one = asked.get(name, Regularization(name, SEMINORM, "auto"))
+        if isinstance(one.weight, str):
+            result.append(Smoothness(i, one.order, FIRST_WEIGHT, "likelihood" if one.weight == "auto" else one.weight))
+        else:
+            result.append(Smoothness(i, one.order, one.weight, None))
+    return result
+
+
+def _best_start(work: Work, statement: Statement, tolerance: float, starts: int) -> Tensor:
+    """Of the guess and others at random, the values from which the data are met best after a few levels."""
+    generator = torch.Generator().manual_seed(work.seed)
+    guess, bounds = statement.guess, statement.bounds
+    best, least = guess, math.inf
+    for number in range(starts):
+        random = torch.rand(len(guess), generator=generator, dtype=torch.float64)
+        inside = bounds.low + random * (bounds.high - bounds.low)
+        around = guess * 10.0 ** (2.0 * random - 1.0)  # one decade up or down where there are no bounds
+        values = torch.where(inside.isfinite(), inside, around) if number else guess
+        statement.start = values
+        try:
+            *_, (level, fit) = itertools.islice(levels(statement, tolerance), FIRST_LEVELS)
+        except ArithmeticError:
+            continue
+        if fit.noise < least and not work.clock.expired():
+            best, least = values, fit.noise
+    return best
 
 
 def _refined(work: Work, statement: Statement, tolerance: float, refinements: int | None) -> Result | None:
@@ -51,7 +102,7 @@ def _refined(work: Work, statement: Statement, tolerance: float, refinements: in
             _record(work, number, level, fit)
             if best is None or _rank(level, fit) <= _rank(*best):
                 best = level, fit
-            if finished(level, fit, tolerance):
+            if finished(level, fit, tolerance, bool(statement.smoothness)):
                 best = level, fit
                 break
             if work.clock.expired():
@@ -180,6 +231,9 @@ def _report(statement: Statement, level: InverseLevel, found: Uncertainty, sprea
         "parameters": parameters,
         "correlation": {a: {b: float(correlation[i, j]) for j, b in enumerate(names)} for i, a in enumerate(names)},
         "noise": noise,
+        "regularization": {
+            problem.unknowns[one.unknown]: {"seminorm": one.order, "weight": one.weight} for one in statement.smoothness
+        },
         "standard_deviation": dict(zip(problem.unknowns, spread.tolist(), strict=True)),
         "data_freedom": found.freedom,
         "warnings": warnings,

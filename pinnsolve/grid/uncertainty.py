@@ -55,7 +55,11 @@ def uncertainty(statement: Statement, level: InverseLevel, fit: Fit, seed: int) 
     P = linearization.count
     left = count - P - freedom
     squares = fit.spread**2 * max(count - P, 1)
-    spread = math.sqrt(squares / left) if left >= min(ENOUGH, 0.1 * count) else max(fit.spread, 1.0)
+    spread = fit.spread  # without redundant data nothing tells their noise but the file
+    if left >= min(ENOUGH, 0.1 * count):
+        spread = math.sqrt(squares / left)
+    elif all(term.noise is not None for term in statement.measurements.terms):
+        spread = max(fit.spread, 1.0)
     covariance = spread**2 * torch.linalg.pinv(fit.information, hermitian=True)
     values, vectors = torch.linalg.eigh(covariance)
     half = vectors * values.clamp_min(0).sqrt()
