@@ -50,11 +50,11 @@ def compute(quick: bool, folder: Path) -> list[dict]:
     s = torch.linspace(-1, 1, 101 if quick else POINTS, dtype=torch.float64)
     points, between = cross(s), cross(0.5 * (s[1:] + s[:-1]))
     fit = regression(*points, *BOX)
-    few = 20 if quick else 200
+    few = 20 if quick else 100
     pounets = {
         "start": LeastSquares(),
         "LSGD": LSGD(steps=few, learning_rate=RATE),
-        "varpro": VarPro(steps=10 if quick else 60),
+        "varpro": VarPro(steps=10 if quick else 40),
     }
     networks = {
         "network, LSGD": LSGD(steps=few, learning_rate=RATE),
@@ -82,10 +82,9 @@ def compute(quick: bool, folder: Path) -> list[dict]:
 
 
 def seeds_of(way: str, partitions: int, degree: int) -> int:
-    """All seeds where it costs little or matters most; gradient descent on networks is only shown for comparison."""
-    if way == "network, GD":
-        return 1
-    return SEEDS if way in ("start", "varpro") or (partitions, degree) == (PARTITIONS[-1], DEGREES[-1]) else 3
+    """More where it costs little or matters most."""
+    largest = (partitions, degree) == (PARTITIONS[-1], DEGREES[-1])
+    return {"start": SEEDS, "varpro": SEEDS if largest else 3, "LSGD": 3 if largest else 1}.get(way, 1)
 
 
 def summary(rows: list[dict]) -> list[dict]:
