@@ -124,8 +124,8 @@ class VarPro(Solver):
 def _carried(assembly: Assembly, before: Iterate, basis: Basis) -> State:
     """Coefficients for another basis by one Gauss-Newton step from the functions of the iterate, not its coefficients.
 
-    On a basis of nearly dependent functions coefficients are large, and with others' they are another function altogether,
-    from which Newton's method would have to start. A linear problem needs no start.
+    On a basis of nearly dependent functions coefficients are large; on others that have moved they are another function
+    altogether, a bad one for Newton's method to start from. A linear problem needs no start.
     """
     state = before.state
     if assembly.problem.linear:

@@ -1,4 +1,4 @@
-"""Box initialization against He and Glorot: images of the unit square, initial bases, and the adaptation of deep networks.
+"""Box initialization against He and Glorot: images of the unit square, initial bases, adaptation of deep networks.
 
 - Images of the unit square under L initialized layers of width 2, plain and residual.
 - The 8 functions of plain and residual networks of depth 8 on [0, 1].
@@ -84,7 +84,8 @@ def compute(quick: bool, folder: Path) -> list[dict]:
             rows.append({
                 "start": start, "depth": 2**k, "rate": 2.0 ** -(k + 3), "runs": runs, "steps": steps,
                 "rank_at_start": sorted(ranks)[len(ranks) // 2], "log10_loss_at_start": float(mean[0]),
-                "log10_loss_mean": float(mean[-1]), "deviation": float(torch.stack(losses)[:, -1].std()) if runs > 1 else 0.0,
+                "log10_loss_mean": float(mean[-1]),
+                "deviation": float(torch.stack(losses)[:, -1].std(correction=0)),
                 "seconds_per_run": (time.perf_counter() - begun) / runs,
             })  # fmt: skip
             print(rows[-1], flush=True)

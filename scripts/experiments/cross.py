@@ -1,7 +1,7 @@
-"""The cross: sin(2 pi x_1) and sin(2 pi x_2) on the two axes of [-1, 1]^2, by POUnets of Gaussians and by plain networks.
+"""The cross: sin(2 pi x_1), sin(2 pi x_2) on the two axes of [-1, 1]^2, by POUnets of Gaussians and plain networks.
 
-501 points on each axis; errors are relative, at those points and at the 500 points between them on each axis. POUnets of
-1, 2, 4, 8 and 16 partitions and degree 0 to 4 start with centres uniform in the box and shapes one (the talk, "Smooth
+501 points on each axis; errors are relative, at those points and at the 500 between them on each axis. POUnets of 1, 2,
+4, 8 and 16 partitions and degree 0 to 4 start with centres uniform in the box and shapes one (the talk, "Smooth
 example"). They are adapted by LSGD and, from the same start, by varpro (Levenberg-Marquardt). Plain networks of two
 hidden layers of tanh have about as many parameters, hidden ones and coefficients together, and are adapted by LSGD and
 by gradient descent on everything.

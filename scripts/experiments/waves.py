@@ -3,7 +3,8 @@
 TRI(x) = 2 |f x - floor(f x + 1/2)| - 1 lies between -1 and 0. It has 2 f linear pieces on [0, 1]; its square, smooth
 where TRI is zero, has f quadratic ones. So f = 2^(p-1) and f = 2^p make 2^p pieces of either.
 
-Networks are 4 x 2^p wide and 8 deep, partitions 2^p, degree 1 or 2 (the talk, "Piecewise smooth functions"). Three ways:
+Networks are 4 x 2^p wide and 8 deep, partitions 2^p, degree 1 or 2 (the talk, "Piecewise smooth functions"). Three
+ways:
 
 - `residual network`: its W functions adapted by LSGD;
 - `two-phase LSGD`: the POUnet by Algorithm 2;
