@@ -53,6 +53,8 @@ def compute(quick: bool, folder: Path) -> list[dict]:
         summary.append({"degree": degree, "order": order, "expected": degree + 1, "seconds": seconds})
         axes[0, 0].loglog(diameters, errors, "o", markersize=3, label=f"m = {degree}: order {order:.2f}")
     axes[0, 0].set(xlabel="largest diameter of a support", ylabel="root mean square of the error")
+    axes[0, 0].set_xticks([0.03, 0.1, 0.3], labels=["0.03", "0.1", "0.3"])
+    axes[0, 0].tick_params(axis="x", which="minor", labelbottom=False)
     axes[0, 0].legend(fontsize=8)
     write_table(folder / "bound.csv", rows)
     save(drawn, folder / "bound.png")
