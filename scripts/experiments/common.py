@@ -107,13 +107,13 @@ def figure(rows: int, columns: int, width: float = 4.0, height: float = 3.0):
 
 
 def save(drawn, path: Path) -> None:
-    """As a PNG of few colours, which is small."""
+    """As a PNG with a palette, which is small."""
     from PIL import Image
 
     path.parent.mkdir(parents=True, exist_ok=True)
     drawn.savefig(path, dpi=80, metadata={"Software": None})
     with Image.open(path) as image:
-        image.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def main(doc: str, run: Callable[..., list[dict]]) -> None:
