@@ -23,6 +23,7 @@ from pinnsolve.checks import floating_unknowns
 from pinnsolve.errors import PinnsolveError
 from pinnsolve.estimate import Approximation, Estimate
 from pinnsolve.expressions import Scope, expression
+from pinnsolve.grid.inverse_strategy import inverse_on_cells, is_inverse
 from pinnsolve.grid.strategy import on_cells, on_given_cells
 from pinnsolve.measuring import parameter_report, term_report, true_error
 from pinnsolve.plan import why_not_cells
@@ -101,7 +102,9 @@ def _run(problem: Problem, work: Work, start: Solution | None) -> Result:
 def _on_sharp_cells(work: Work, method: str) -> bool:
     """Whether a grid of partitions can be sharp: its continuity is then part of a sparse least squares."""
     plain = work.lower.dtype == torch.float64 and work.lower.device.type == "cpu"
-    return plain and method in ("auto", "least_squares") and why_not_cells(work.problem) is None
+    return (
+        plain and method in ("auto", "least_squares") and why_not_cells(work.problem) is None and not is_inverse(work)
+    )
 
 
 def _given_cells(problem: Problem, work: Work, asked: dict) -> Result:
@@ -135,6 +138,10 @@ def _on_cells(problem: Problem, work: Work) -> Result | None:
     if reason is not None:
         work.why = f"a network, because {reason}"
         return None
+    if is_inverse(work):
+        result = inverse_on_cells(work, settings.tolerance, settings.limits.refinements)
+        work.why = "polynomials on cells, because the domain is a box with equations in it"
+        return result
     result = on_cells(work, settings.tolerance, settings.limits.refinements)
     work.why = "polynomials on cells, because the domain is a box with equations in it"
     if result is not None and (_reached(result, settings.tolerance) or result.status not in ("finished", "stalled")):
@@ -264,7 +271,9 @@ def _solution(problem: Problem, work: Work, result: Result) -> Solution:
         work.term_weights = dict(result.term_weights or work.term_weights)
         terms, diagnostics = term_report(work.check_assembly(defaults.CHECK_POINTS, 2), approximation, result.points)
         measured = true_error(problem, approximation, work.check_points(), work.floating)
-        parameters = parameter_report(result.assembly, approximation) if result.assembly else {}
+        found = dict(result.inverse or {})
+        if result.assembly:
+            found["parameters"] = parameter_report(result.assembly, approximation)
     status, message = _status(problem, result, terms)
     report = {
         "problem": problem.name,
@@ -277,7 +286,8 @@ def _solution(problem: Problem, work: Work, result: Result) -> Solution:
         "wall_time_s": work.clock.seconds(),
         "unknown_coefficients": approximation.state.coefficients.numel(),
         "terms": terms,
-        "parameters": parameters,
+        "parameters": found.pop("parameters", {}),
+        **found,
         "method": result.method,
         "basis": approximation.basis.describe(),
         **({"why": work.why} if work.why else {}),
@@ -299,6 +309,8 @@ def _solution(problem: Problem, work: Work, result: Result) -> Solution:
         history=tuple(work.history),
         problem_text=problem.spec.to_yaml(),
         diagnostics=diagnostics,
+        shape=problem.shape,
+        deviations=result.deviations,
     )
 
 
@@ -317,6 +329,11 @@ def _status(problem: Problem, result: Result, terms: dict) -> tuple[str, str]:
         return "diverged", "no usable solution was found; check the problem's conditions and coefficients"
     if estimate.worst <= tolerance:
         return "converged", f"the estimated error {estimate.worst:.1e} meets the tolerance {tolerance:g}"
+    if (result.inverse or {}).get("limited_by") == "noise":
+        return "tolerance_not_reached", (
+            f"the estimated error {estimate.worst:.1e} is above the tolerance {tolerance:g} because of noise in the data; "
+            "finer cells would not help, only more or better data, or a larger solve.tolerance"
+        )
     largest = max(terms, key=lambda name: terms[name]["rms_residual"])
     return "tolerance_not_reached", (
         f"the estimated error {estimate.worst:.1e} is above the tolerance {tolerance:g}; the largest residual is that "

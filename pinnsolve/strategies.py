@@ -30,7 +30,7 @@ from pinnsolve.estimate import (
     residual_norm,
 )
 from pinnsolve.geometry.regions import domain
-from pinnsolve.geometry.sampling import sample_region
+from pinnsolve.geometry.sampling import sample_region, space_of
 from pinnsolve.least_squares import solve_dense
 from pinnsolve.solvers import Clock, LeastSquares, Outcome, Solver, drive
 from pinnsolve.solvers.base import Progress
@@ -115,7 +115,12 @@ class Work:
     def check_points(self) -> Tensor:
         """(N, d) points of the domain at which norms are taken."""
         points = sample_region(
-            domain(), self.problem.intervals, defaults.CHECK_POINTS, "uniform", defaults.CHECK_SEED + self.seed
+            domain(),
+            self.problem.intervals,
+            defaults.CHECK_POINTS,
+            "uniform",
+            defaults.CHECK_SEED + self.seed,
+            space=space_of(self.problem),
         )
         return points.x[0].to(self.lower)
 
@@ -173,6 +178,8 @@ class Result:
     method: str
     points: Mapping[str, int]
     term_weights: Mapping[str, float] | None = None  # where they are not those of the whole solve
+    inverse: Mapping | None = None  # what was found of unknown parameters and noise: entries of the report
+    deviations: Tensor | None = None  # (K, unknowns, W): functions whose squares add up to the variance of the solution
 
 
 def point_counts(assembly: Assembly) -> dict[str, int]:

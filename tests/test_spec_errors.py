@@ -80,7 +80,10 @@ WRONG = [
     ({"coordinates": {"t": [0, 1], "x": [0, "2*pii"]}}, "did you mean `pi`?"),
     ({"coordinates": {"t": [0, 1], "x": [0, float("nan")]}}, "not a finite number"),
     ({"time": "z"}, "`z` is not a coordinate"),
-    ({"domain": {"disk": {"center": [0, 0], "radius": 1}}, "coordinates": None}, "`disk` is not supported yet"),
+    (
+        {"domain": {"disk": {"center": [0, 0], "radius": -1}}, "coordinates": None, "time": {"t": [0, 1]}},
+        "positive number",
+    ),
     ({"condition": {}}, "did you mean `conditions`?"),
     ({"titel": "x"}, "did you mean `title`?"),
     ({"parameters": {"nu": float("nan")}}, "parameters.nu: not a finite number"),

@@ -24,7 +24,7 @@ BLOCK_THREADS = 4  # a block of so many columns is worth as many threads as a de
 class System:
     """The least squares of one space: all groups of rows, and how their cells hang together.
 
-    States are (C, U, n) coefficients; right-hand sides and corrections (C, U n).
+    States are (C, U, n) coefficients; matrices, right-hand sides and factors are for `Space.orthonormal` ones.
     """
 
     def __init__(self, space: Space, groups: Sequence, unknowns: int, parameters: Tensor):
@@ -55,10 +55,26 @@ class System:
 
     def rows(self, c: Tensor, with_matrix: bool = True) -> list[Rows]:
         """All rows at a state, the residuals less `offset`, if there is one."""
-        rows = [group.rows(c, self.parameters, with_matrix) for group in self.groups]
+        rows = self.rows_of(self.groups, c, with_matrix)
         if self.offset is None:
             return rows
         return [replace(group, r=group.r - part) for group, part in zip(rows, self.offset, strict=True)]
+
+    def rows_of(self, groups: Sequence, c: Tensor, with_matrix: bool = True) -> list[Rows]:
+        """The rows of some of the groups."""
+        return [self._orthonormal(group.rows(c, self.parameters, with_matrix)) for group in groups]
+
+    def _orthonormal(self, rows: Rows) -> Rows:
+        """The matrices of rows for functions that are orthonormal on cut cells, too."""
+        metric = self.space.metric
+        if metric is None or not rows.sides:
+            return rows
+        return replace(rows, sides=[(cells, metric.matrix(cells, A, self.unknowns)) for cells, A in rows.sides])
+
+    def step(self, factor: BlockCholesky, rows: Sequence[Rows], matrices: Sequence[Rows]) -> Tensor:
+        """The correction (C, U, n) of the state that left these residuals."""
+        z = -factor.solve(self.gradient(rows, matrices)).reshape(len(self.space.cells.lower), self.unknowns, -1)
+        return self.space.back(z)
 
     def factorize(self, rows: Sequence[Rows]) -> BlockCholesky:
         """The factorization of A^T A."""
@@ -120,11 +136,6 @@ def residual_norm(rows: Sequence[Rows]) -> float:
     return math.sqrt(sum(float((group.r**2).sum()) for group in rows))
 
 
-def norms(c: Tensor, volume: Tensor) -> Tensor:
-    """(U,) root mean squares of functions (C, U, n) over cells of these volumes."""
-    return torch.sqrt(((c**2).sum(dim=2) * volume[:, None]).sum(dim=0) / volume.sum())
-
-
 @dataclass
 class Solved:
     """A state, its residual, how many corrections and factorizations it took, and what they say of the matrix."""
@@ -155,7 +166,7 @@ def solve(
     `known`: (factor, matrices) of the same operator, to start with. For linear problems the factorization is kept and
     corrections are repeated while they shrink by half.
     """
-    volume = system.space.cells.volume
+    rms = system.space.rms
     factor, matrices = known if known is not None else (None, None)
     latest = factor
     before, factorizations, converged = math.inf, 0, False
@@ -173,8 +184,8 @@ def solve(
             fresh = True
         else:
             fresh = False
-        delta = -factor.solve(system.gradient(rows, matrices)).reshape(c.shape)
-        size = float((norms(delta, volume) / norms(c + delta, volume).clamp_min(1e-300)).max())
+        delta = system.step(factor, rows, matrices)
+        size = float((rms(delta) / rms(c + delta).clamp_min(1e-300)).max())
         if not math.isfinite(size):
             break
         if not fresh and not linear and size > CHORD * before:
