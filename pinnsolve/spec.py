@@ -329,7 +329,9 @@ def _condition_out(item: ConditionSpec) -> dict[str, Any]:
 
 def _settings(solve: SolveSpec) -> dict[str, Any]:
     """The settings of `solve`, without those left to the solver."""
-    parts = {key: getattr(solve, key) for key in type(solve).model_fields}
-    return _filled(
-        {key: _filled(dict(value)) if isinstance(value, BaseModel) else value for key, value in parts.items()}
-    )
+    return _said(solve)
+
+
+def _said(model: BaseModel) -> dict[str, Any]:
+    parts = {key: getattr(model, key) for key in type(model).model_fields}
+    return _filled({key: _said(value) if isinstance(value, BaseModel) else value for key, value in parts.items()})

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from pinnsolve.assembly import Assembly, State, TermRows, apply_features, losses
 from pinnsolve.bases.base import Basis
+from pinnsolve.least_squares import solve_dense
 from pinnsolve.solvers.base import Iterate, Solver
 from pinnsolve.solvers.newton import bounded_step, newton_step, rank_info, within_bounds
 from pinnsolve.terms import Feature
@@ -62,7 +63,8 @@ class VarPro(Solver):
             if delta is not None:
                 basis = iterate.basis.with_hidden({**iterate.basis.hidden, **rebuild(flat + delta)})
                 predicted = reduced.predicted(delta)
-                trial = self._solved(assembly, basis, iterate.state, self.newton_steps, iterate.step + 1, memory)
+                state = _carried(assembly, iterate, basis)
+                trial = self._solved(assembly, basis, state, self.newton_steps, iterate.step + 1, memory)
                 fall = iterate.loss - trial.loss
                 if fall > 0 and predicted > 0:
                     gain = fall / predicted
@@ -117,6 +119,26 @@ class VarPro(Solver):
 
     def finished(self, iterate: Iterate) -> bool:
         return iterate.step >= self.steps or iterate.loss <= self.enough or iterate.memory.stalled >= STALLED
+
+
+def _carried(assembly: Assembly, before: Iterate, basis: Basis) -> State:
+    """Coefficients for another basis by one Gauss-Newton step from the functions of the iterate, not its coefficients.
+
+    On a basis of nearly dependent functions coefficients are large; on others that have moved they are another function
+    altogether, a bad one for Newton's method to start from. A linear problem needs no start.
+    """
+    state = before.state
+    if assembly.problem.linear:
+        return state
+    rows, sides = [], []
+    for term in assembly.terms:
+        old = term.matrices(before.basis, None)
+        values = term.values(old, state)
+        here = term.rows_at(values, old, state)
+        rows.append(term.rows_at(values, term.matrices(basis, None), state).A)
+        sides.append(here.A @ state.vector() - here.r)
+    solved = solve_dense(torch.cat(rows), torch.cat(sides))
+    return within_bounds(assembly, state.moved(solved.x - state.vector()))
 
 
 def _by_term(blocks, rest: Tensor) -> dict[str, float]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +21,8 @@ import pinnsolve as ps
 from pinnsolve.assembly import Assembly, State
 from pinnsolve.bases import Basis
 from pinnsolve.compiler import compile_problem
-from pinnsolve.discretization import measured_points, zero_state
+from pinnsolve.defaults import Collocation
+from pinnsolve.discretization import measured_points, sample_problem, zero_state
 from pinnsolve.solvers import Clock, Outcome, Solver, drive
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +49,14 @@ def regression(x: Tensor, values: Tensor, lower: Sequence[float], upper: Sequenc
     return Assembly(compiled, points, {term.name: 1.0 for term in compiled.terms})
 
 
+def assembled(problem: ps.Problem, interior: int, boundary: int, weights: dict[str, float] | None = None) -> Assembly:
+    """The loss of a problem on grids of about so many points; term weights are 1 but for those given."""
+    compiled = compile_problem(problem)
+    counts = Collocation(interior, boundary, "grid")
+    points = sample_problem(compiled, counts, 0, torch.zeros(1, dtype=torch.float64))
+    return Assembly(compiled, points, {term.name: 1.0 for term in compiled.terms} | (weights or {}))
+
+
 def solve(solver: Solver, assembly: Assembly, basis: Basis, state: State | None = None) -> Outcome:
     """The solver's outcome from a basis; without a state, from zero coefficients."""
     return drive(solver, assembly, basis, zero_state(assembly.problem, basis) if state is None else state, Clock())
@@ -62,6 +72,17 @@ def values(basis: Basis, state: State, x: Tensor) -> Tensor:
 def relative_error(basis: Basis, state: State, x: Tensor, exact: Tensor) -> float:
     """Relative L2 error at points (N, d)."""
     return float(torch.linalg.vector_norm(values(basis, state, x) - exact) / torch.linalg.vector_norm(exact))
+
+
+def fitted_order(sizes: Sequence[float], errors: Sequence[float]) -> float:
+    """The slope of log error over log size."""
+    return float(np.polyfit(np.log(sizes), np.log(errors), 1)[0])
+
+
+def losses_of(outcome: Outcome, steps: int) -> np.ndarray:
+    """(steps + 1,) log10 of the loss after each step; what ended early keeps its last."""
+    found = [math.log10(max(record["loss"], 1e-32)) for record in outcome.history]
+    return np.array((found + [found[-1]] * steps)[: steps + 1])
 
 
 def median_and_range(numbers: Sequence[float]) -> str:
@@ -86,8 +107,13 @@ def figure(rows: int, columns: int, width: float = 4.0, height: float = 3.0):
 
 
 def save(drawn, path: Path) -> None:
+    """As a PNG with a palette, which is small."""
+    from PIL import Image
+
     path.parent.mkdir(parents=True, exist_ok=True)
     drawn.savefig(path, dpi=80, metadata={"Software": None})
+    with Image.open(path) as image:
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def main(doc: str, run: Callable[..., list[dict]]) -> None:

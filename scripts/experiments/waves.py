@@ -3,7 +3,8 @@
 TRI(x) = 2 |f x - floor(f x + 1/2)| - 1 lies between -1 and 0. It has 2 f linear pieces on [0, 1]; its square, smooth
 where TRI is zero, has f quadratic ones. So f = 2^(p-1) and f = 2^p make 2^p pieces of either.
 
-Networks are 4 x 2^p wide and 8 deep, partitions 2^p, degree 1 or 2 (the talk, "Piecewise smooth functions"). Three ways:
+Networks are 4 x 2^p wide and 8 deep, partitions 2^p, degree 1 or 2 (the talk, "Piecewise smooth functions"). Three
+ways:
 
 - `residual network`: its W functions adapted by LSGD;
 - `two-phase LSGD`: the POUnet by Algorithm 2;
@@ -131,30 +132,35 @@ def solve_all(target: Target, seed: int, steps: int, rounds: int) -> dict[str, t
     return results
 
 
-def compute(quick: bool, folder: Path) -> list[dict]:
-    rows, shown = [], {}
-    for power in (1, 2):
+def compute(quick: bool, folder: Path, powers: tuple[int, ...] = (1, 2)) -> list[dict]:
+    rows = []
+    for power in powers:
+        shown = {}
         for p in (1, 2) if quick else (1, 2, 3, 4, 5):
             target = Target(p, power, 129 if quick else 513 if p < 4 else 1025)
             steps = 100 if quick else 500 if p < 4 else 300
-            for seed in range(1 if quick else SEEDS if p < 4 else 2):
+            for seed in range(1 if quick or p > 3 else SEEDS):
                 results = solve_all(target, seed, steps, 4 if quick else 20)
                 rows += [row_of(target, seed, way, result) for way, result in results.items()]
-                if seed == 0:
-                    shown[power, p] = target, results
+                shown.setdefault(p, (target, results))
                 print(*(f"{row['way']} {row['error']:.1e} in {row['seconds']:.0f} s;" for row in rows[-3:]), flush=True)
             write_table(folder / "waves.csv", rows)
-    draw_waves(shown, folder / "waves.png")
-    draw_partitions(shown, folder / "waves-partitions.png")
+            name = kind_of(power)
+            draw_waves(shown, folder / f"waves-{name}.png")
+            draw_partitions(shown, folder / f"waves-{name}-partitions.png")
     return summary(rows)
 
 
+def kind_of(power: int) -> str:
+    return "triangle" if power == 1 else "quadratic"
+
+
 def row_of(target: Target, seed: int, way: str, result: tuple[Outcome, Outcome, float]) -> dict:
-    name = "triangle" if target.power == 1 else "quadratic"
     first, last, seconds = result
     return {
-        "wave": name, "p": target.p, "way": way, "seed": seed, "error_after_phase_1": target.error(first),
-        "error": target.error(last), "rms_on_points": last.best.loss**0.5, "seconds": seconds,
+        "wave": kind_of(target.power), "p": target.p, "way": way, "seed": seed,
+        "error_after_phase_1": target.error(first), "error": target.error(last),
+        "rms_on_points": last.best.loss**0.5, "seconds": seconds,
     }  # fmt: skip
 
 
@@ -170,44 +176,38 @@ def summary(rows: list[dict]) -> list[dict]:
 
 
 def draw_waves(shown: dict, path: Path) -> None:
-    """The steepest wave of each kind, whole and on [0.5, 0.625], and the errors of the three ways."""
-    drawn, axes = figure(2, 3)
-    last = max(p for _, p in shown)
+    """The wave of most pieces, whole and on [0.5, 0.625], and the errors of the three ways."""
+    drawn, axes = figure(1, 3)
+    target, results = shown[max(shown)]
     whole, zoom = (torch.linspace(a, b, 1500, dtype=torch.float64)[:, None] for a, b in ((0, 1), (0.5, 0.625)))
-    for row, power in enumerate((1, 2)):
-        target, results = shown[power, last]
-        for column, x in enumerate((whole, zoom)):
-            axis = axes[row, column]
-            axis.plot(x[:, 0], target(x), color="black", linewidth=2, label="wave")
-            for way, color in zip(("residual network", "placed"), ("tab:green", "tab:orange"), strict=True):
-                best = results[way][1].best
-                name = "POUnet, placed" if way == "placed" else way
-                axis.plot(x[:, 0], values(best.basis, best.state, x), color=color, linewidth=1, label=name)
-            axis.set_title(f"{'triangle' if power == 1 else 'quadratic'} wave, p = {last}", fontsize=9)
-        for way, color in zip(WAYS, ("tab:green", "tab:blue", "tab:orange"), strict=True):
+    for axis, x in zip(axes[0], (whole, zoom), strict=False):
+        axis.plot(x[:, 0], target(x), color="black", linewidth=2, label="wave")
+        for way, color in zip(("residual network", "placed"), ("tab:green", "tab:orange"), strict=True):
             best = results[way][1].best
-            off = (values(best.basis, best.state, whole) - target(whole)).abs().clamp_min(1e-17)
-            axes[row, 2].semilogy(whole[:, 0], off, color=color, linewidth=0.6, label=way)
-        axes[row, 2].set_title("size of the error", fontsize=9)
+            name = "POUnet, placed" if way == "placed" else way
+            axis.plot(x[:, 0], values(best.basis, best.state, x), color=color, linewidth=1, label=name)
+        axis.set_title(f"{kind_of(target.power)} wave, p = {target.p}", fontsize=9)
+    for way, color in zip(WAYS, ("tab:green", "tab:blue", "tab:orange"), strict=True):
+        best = results[way][1].best
+        off = (values(best.basis, best.state, whole) - target(whole)).abs().clamp_min(1e-17)
+        axes[0, 2].semilogy(whole[:, 0], off, color=color, linewidth=0.6, label=way)
+    axes[0, 2].set_title("size of the error", fontsize=9)
     axes[0, 1].legend(fontsize=7)
     axes[0, 2].legend(fontsize=7)
     save(drawn, path)
 
 
 def draw_partitions(shown: dict, path: Path) -> None:
-    """Partitions of few and of eight pieces: after each phase of Algorithm 2, after placement and at the end."""
-    most = min(3, max(p for _, p in shown))
-    drawn, axes = figure(4, 4, 3.2, 1.7)
+    """Partitions of two and of eight pieces: after each phase of Algorithm 2, after placement and at the end."""
+    drawn, axes = figure(2, 4, 3.2, 1.9)
     x = torch.linspace(0, 1, 1200, dtype=torch.float64)[:, None]
-    cases = [(power, p) for power in (1, 2) for p in (1, most)]
-    for row, case in enumerate(cases):
-        target, results = shown[case]
+    for row, p in enumerate((min(shown), min(3, max(shown)))):
+        target, results = shown[p]
         stages = [*results["two-phase LSGD"][:2], *results["placed"][:2]]
         names = ("phase 1", "phase 2", "placed", "placed, at the end")
         for column, (stage, name) in enumerate(zip(stages, names, strict=True)):
             axes[row, column].plot(x[:, 0], stage.best.basis.partition(x), linewidth=1)
-            kind = "triangle" if case[0] == 1 else "quadratic"
-            axes[row, column].set_title(f"{kind}, p = {case[1]}: {name}, {target.error(stage):.0e}", fontsize=8)
+            axes[row, column].set_title(f"p = {p}: {name}, error {target.error(stage):.0e}", fontsize=8)
     save(drawn, path)
 
 
