@@ -11,6 +11,7 @@ import browser
 import matplotlib.image
 import numpy as np
 import pytest
+from shape_problems import ring_problem, ring_solution
 from sine_basis import solution_of
 
 import pinnsolve as ps
@@ -142,6 +143,14 @@ def test_text_of_a_file_is_text(tmp_path):
     assert_harmless(page)
     assert page.count("img") == 0
     assert page.text.count("alert(1)") >= 9
+
+
+def test_a_shape_is_told_in_words(tmp_path):
+    problem, solution = ring_problem(), ring_solution(result={"status": "converged"})
+    page = Page(html_report.write_report(solution, problem, tmp_path))
+    assert_harmless(page)
+    assert "disk less disk" in page.text and "rim, hole" in page.text
+    assert "on hole" in page.text
 
 
 @pytest.mark.parametrize("status", ["diverged", "interrupted", "something new"])
