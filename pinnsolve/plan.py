@@ -5,6 +5,8 @@ Input: a problem and what it compiles to. Output: rows of plain values that `pin
 
 from __future__ import annotations
 
+from math import comb
+
 import sympy as sp
 
 from pinnsolve import defaults, registry
@@ -48,10 +50,6 @@ def why_not_cells(problem: CompiledProblem) -> str | None:
         return "equations hold in groups of cells of a mesh"
     if any(f.operator is not None for term in problem.terms for f in term.features):
         return "a custom operator takes functions of the whole domain"
-    if any(term.data_file is not None for term in problem.terms):
-        return "measurements are met by functions of the whole domain"
-    if problem.unknown_parameters:
-        return "parameters are unknown"
     if not any(term.kind == "equation" for term in problem.terms):
         return "there is no equation"
     return None
@@ -77,6 +75,9 @@ def _collocation(problem: Problem, order: int) -> defaults.Collocation:
         return defaults.collocation(solve.collocation, dimension, defaults.widths(dimension)[0], moving=False)
     activation = (basis and basis.activation) or ("tanh" if order > 1 else "relu")
     width = (basis and basis.width) or defaults.FIXED_WIDTH.get(activation, defaults.DEFAULT_FIXED_WIDTH)
+    if basis is not None and basis.kind in registry.PARTITIONED:
+        degree = defaults.PARTITION_DEGREE if basis.degree is None else basis.degree
+        width = (basis.partitions or defaults.PARTITIONS) * comb(degree + dimension, dimension)
     moves = moves or (solve.method == "auto" and width <= defaults.MOVING_WIDTH)
     return defaults.collocation(solve.collocation, dimension, width, moves)
 

@@ -119,6 +119,11 @@ def build_problem(spec: Spec) -> Problem:
     return replace(problem, warnings=tuple(found))
 
 
+def _compares(statement: Statement) -> bool:
+    """Whether it holds in a part of the domain, or says different things in different parts."""
+    return statement.region.where is not None or any(r.has(sp.Piecewise) for r in statement.residuals)
+
+
 class _Builder:
     """Collects the errors of all parts before raising, so that a file is corrected in one go."""
 
@@ -249,7 +254,7 @@ class _Builder:
             places = [regions.domain() if name == "domain" else regions.mesh_region(name) for name in item.on]
             region = self._narrow(regions.union(places or [regions.domain()]), item.where, key)
             statements.append(Statement(name, "equation", residuals, region, key=key))
-        if self.errors or not any(s.region.where is not None or any(r.has(sp.Piecewise) for r in s.residuals) for s in statements):
+        if self.errors or not any(map(_compares, statements)):
             return statements
         texts = [item.equations for item in self.spec.equations.values()]
         found = [tuple(fluxes(text, self.scope()) for text in several) for several in texts]

@@ -44,8 +44,9 @@ class Solution:
     `coefficients` has shape (unknowns, W). `result` is what `result.json` holds (spec language, section 6);
     `history` the records of the solve; `diagnostics` nested dicts of arrays for figures, e.g.
     `{"points": {term: (N, d)}, "residuals": {term: (N,)}}`. Calling it outside the box raises `SolutionError`:
-    a basis says nothing there. Points within `BOX_TOLERANCE` of the box count as on it. Where the domain is a `shape`,
-    values at points of the box outside it are NaN.
+    a basis says nothing there. `deviations` (K, unknowns, W) are coefficients of functions whose squares add up to the
+    variance that noise of data leaves. Points within `BOX_TOLERANCE` of the box count as on it. Where the domain is a
+    `shape`, values at points of the box outside it are NaN.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Solution:
     problem_text: str = ""
     diagnostics: dict = field(default_factory=dict)
     shape: ShapeTree | None = None
+    deviations: Tensor | None = None
 
     def __repr__(self) -> str:
         signature = f"({', '.join(self.coordinates)})"
@@ -92,6 +94,24 @@ class Solution:
         def evaluate(**coordinates: Any) -> np.ndarray:
             points, shape = self._stack(coordinates)
             return self.values(points, unknown, alpha).reshape(shape)
+
+        return evaluate
+
+    def standard_deviation(self, unknown: str) -> Callable[..., np.ndarray]:
+        """A function of the coordinates: how far noise of the data may have moved the unknown there.
+
+        Raises `SolutionError` where the solution does not rest on measurements.
+        """
+        index = self._index(unknown)
+        if self.deviations is None:
+            raise SolutionError("this solution has no standard deviation: it does not rest on measured data")
+
+        def evaluate(**coordinates: Any) -> np.ndarray:
+            points, shape = self._stack(coordinates)
+            x = torch.as_tensor(points).to(self.coefficients)
+            with torch.no_grad():
+                parts = self.basis.combined(x, [self._zero], self.deviations[:, index])[self._zero]
+            return parts.square().sum(dim=0).sqrt().cpu().numpy().reshape(shape)
 
         return evaluate
 
@@ -249,6 +269,7 @@ class Solution:
             "lower": _array(self.basis.lower),
             "upper": _array(self.basis.upper),
             **{f"hidden/{name}": _array(value) for name, value in self.basis.hidden.items()},
+            **({} if self.deviations is None else {"deviations": _array(self.deviations)}),
             **{f"diagnostics/{i}": array for i, (_, array) in enumerate(diagnostics)},
         }
         metadata = {
@@ -303,6 +324,7 @@ def _restore(arrays: Mapping[str, np.ndarray], metadata: Mapping, texts: Mapping
         parameters=metadata["parameters"],
         diagnostics=nest(leaves),
         shape=from_plain(metadata["shape"], folder) if metadata.get("shape") else None,
+        deviations=torch.from_numpy(arrays["deviations"]) if "deviations" in arrays else None,
         **texts,
     )
 

@@ -15,7 +15,7 @@ from functools import partial
 
 import torch
 
-from pinnsolve import defaults
+from pinnsolve import defaults, registry
 from pinnsolve.assembly import State
 from pinnsolve.bases.base import Basis
 from pinnsolve.bases.pou_grid import read_settings
@@ -23,6 +23,7 @@ from pinnsolve.checks import floating_unknowns
 from pinnsolve.errors import PinnsolveError
 from pinnsolve.estimate import Approximation, Estimate
 from pinnsolve.expressions import Scope, expression
+from pinnsolve.grid.inverse_strategy import inverse_on_cells, is_inverse
 from pinnsolve.grid.strategy import on_cells, on_given_cells
 from pinnsolve.measuring import parameter_report, term_report, true_error
 from pinnsolve.plan import why_not_cells
@@ -30,6 +31,7 @@ from pinnsolve.problem import Problem
 from pinnsolve.solution import Solution
 from pinnsolve.solvers import GD, LSGD, Clock, LeastSquares, Solver, VarPro
 from pinnsolve.solvers.base import INTERRUPTED
+from pinnsolve.solvers.lsgd import Penalty
 from pinnsolve.storage import plain
 from pinnsolve.strategies import Result, Work, fixed, refined
 from pinnsolve.terms import CompiledProblem, coordinate_symbol
@@ -94,13 +96,15 @@ def _run(problem: Problem, work: Work, start: Solution | None) -> Result:
             return _given_cells(problem, work, asked)
     basis, first = _basis(problem, work, asked, start)
     solver = _solver(problem, method if method != "auto" else _method_for(basis))
-    return fixed(work, basis, solver, first)
+    return fixed(work, basis, solver, first, _first_phase(problem))
 
 
 def _on_sharp_cells(work: Work, method: str) -> bool:
     """Whether a grid of partitions can be sharp: its continuity is then part of a sparse least squares."""
     plain = work.lower.dtype == torch.float64 and work.lower.device.type == "cpu"
-    return plain and method in ("auto", "least_squares") and why_not_cells(work.problem) is None
+    return (
+        plain and method in ("auto", "least_squares") and why_not_cells(work.problem) is None and not is_inverse(work)
+    )
 
 
 def _given_cells(problem: Problem, work: Work, asked: dict) -> Result:
@@ -134,6 +138,10 @@ def _on_cells(problem: Problem, work: Work) -> Result | None:
     if reason is not None:
         work.why = f"a network, because {reason}"
         return None
+    if is_inverse(work):
+        result = inverse_on_cells(work, settings.tolerance, settings.limits.refinements)
+        work.why = "polynomials on cells, because the domain is a box with equations in it"
+        return result
     result = on_cells(work, settings.tolerance, settings.limits.refinements)
     work.why = "polynomials on cells, because the domain is a box with equations in it"
     if result is not None and (_reached(result, settings.tolerance) or result.status not in ("finished", "stalled")):
@@ -173,8 +181,6 @@ def _kinked(work: Work, best: Result | None, tolerance: float) -> Result:
 
 
 def _is_custom(asked: dict) -> bool:
-    from pinnsolve import registry
-
     return asked.get("kind", "mlp") not in registry.NETWORKS
 
 
@@ -183,6 +189,10 @@ def _basis(problem: Problem, work: Work, asked: dict, start: Solution | None) ->
         first = _going_on(work, start)
         return first.basis, first
     settings = {"kind": "mlp", **asked}
+    if settings["kind"] == "pou_resnet":
+        settings.setdefault("activation", "tanh" if work.problem.order > 1 else "relu")
+    if settings["kind"] in registry.PARTITIONED and settings.get("scale") == "auto":
+        settings["scale"] = 1.0
     if not _is_custom(asked):
         smooth = work.problem.order > 1
         settings.setdefault("activation", "tanh" if smooth else "relu")
@@ -228,6 +238,16 @@ def _solver(problem: Problem, method: str) -> Solver:
     return LeastSquares(steps=steps, memory_gb=settings.limits.memory_gb)
 
 
+def _first_phase(problem: Problem) -> Solver | None:
+    asked = problem.spec.solve.optimizer
+    if asked is None or asked.first_phase is None:
+        return None
+    phase, name = asked.first_phase, asked.name or "adam"
+    penalty = Penalty(phase.penalty, phase.factor, phase.stagnation)
+    rate = asked.learning_rate or defaults.LEARNING_RATE[name]
+    return LSGD(steps=phase.steps, optimizer=name, learning_rate=rate, penalty=penalty, name="first phase")
+
+
 def _weights(problem: Problem, width: int) -> dict[str, float] | None:
     """Term weights of the file as numbers at that width; None for `auto`."""
     asked = problem.spec.solve.term_weights
@@ -251,7 +271,9 @@ def _solution(problem: Problem, work: Work, result: Result) -> Solution:
         work.term_weights = dict(result.term_weights or work.term_weights)
         terms, diagnostics = term_report(work.check_assembly(defaults.CHECK_POINTS, 2), approximation, result.points)
         measured = true_error(problem, approximation, work.check_points(), work.floating)
-        parameters = parameter_report(result.assembly, approximation) if result.assembly else {}
+        found = dict(result.inverse or {})
+        if result.assembly:
+            found["parameters"] = parameter_report(result.assembly, approximation)
     status, message = _status(problem, result, terms)
     report = {
         "problem": problem.name,
@@ -264,7 +286,8 @@ def _solution(problem: Problem, work: Work, result: Result) -> Solution:
         "wall_time_s": work.clock.seconds(),
         "unknown_coefficients": approximation.state.coefficients.numel(),
         "terms": terms,
-        "parameters": parameters,
+        "parameters": found.pop("parameters", {}),
+        **found,
         "method": result.method,
         "basis": approximation.basis.describe(),
         **({"why": work.why} if work.why else {}),
@@ -287,6 +310,7 @@ def _solution(problem: Problem, work: Work, result: Result) -> Solution:
         problem_text=problem.spec.to_yaml(),
         diagnostics=diagnostics,
         shape=problem.shape,
+        deviations=result.deviations,
     )
 
 
@@ -305,6 +329,11 @@ def _status(problem: Problem, result: Result, terms: dict) -> tuple[str, str]:
         return "diverged", "no usable solution was found; check the problem's conditions and coefficients"
     if estimate.worst <= tolerance:
         return "converged", f"the estimated error {estimate.worst:.1e} meets the tolerance {tolerance:g}"
+    if (result.inverse or {}).get("limited_by") == "noise":
+        return "tolerance_not_reached", (
+            f"the estimated error {estimate.worst:.1e} is above the tolerance {tolerance:g} because of noise in the data; "
+            "finer cells would not help, only more or better data, or a larger solve.tolerance"
+        )
     largest = max(terms, key=lambda name: terms[name]["rms_residual"])
     return "tolerance_not_reached", (
         f"the estimated error {estimate.worst:.1e} is above the tolerance {tolerance:g}; the largest residual is that "

@@ -95,6 +95,7 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     ("solve", "basis"): schema_solve.BasisSpec,
     ("solve", "collocation"): schema_solve.CollocationSpec,
     ("solve", "optimizer"): schema_solve.OptimizerSpec,
+    ("solve", "optimizer", "first_phase"): schema_solve.FirstPhaseSpec,
     ("solve", "limits"): schema_solve.LimitsSpec,
 }
 

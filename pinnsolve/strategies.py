@@ -178,6 +178,8 @@ class Result:
     method: str
     points: Mapping[str, int]
     term_weights: Mapping[str, float] | None = None  # where they are not those of the whole solve
+    inverse: Mapping | None = None  # what was found of unknown parameters and noise: entries of the report
+    deviations: Tensor | None = None  # (K, unknowns, W): functions whose squares add up to the variance of the solution
 
 
 def point_counts(assembly: Assembly) -> dict[str, int]:
@@ -188,13 +190,22 @@ def point_counts(assembly: Assembly) -> dict[str, int]:
 # -- one basis, one solver ------------------------------------------------------------------------------
 
 
-def fixed(work: Work, basis: Basis, solver: Solver, start: Approximation | None = None) -> Result:
-    """Runs one solver on one basis; the error is estimated on default bases of moderate width."""
+def fixed(
+    work: Work, basis: Basis, solver: Solver, start: Approximation | None = None, before: Solver | None = None
+) -> Result:
+    """Runs one solver on one basis, from where the one `before` ended if there is one.
+
+    The error is estimated on default bases of moderate width.
+    """
     work.settle_weights(basis)
     part = "kept" if work.regression else "all"
     assembly = work.assembly(basis.width, moving=not isinstance(solver, LeastSquares), part=part)
     state = zero_state(work.problem, basis) if start is None else start.state
-    outcome = work.drive(solver, assembly, basis, state, solver.name)
+    outcome = None if before is None else work.drive(before, assembly, basis, state, before.name)
+    if outcome is not None and outcome.status == "finished":
+        basis, state = outcome.best.basis, outcome.best.state
+    if outcome is None or outcome.status == "finished":
+        outcome = work.drive(solver, assembly, basis, state, solver.name)
     approximation = Approximation(outcome.best.basis, outcome.best.state)
     work.keep(approximation, assembly, outcome, solver.name)
     estimate = None

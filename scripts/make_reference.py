@@ -80,6 +80,11 @@ SECTIONS: dict[str, tuple[str, str]] = {
     "BasisSpec": ("`solve.basis`", "A basis registered through Python takes its own keys as well."),
     "CollocationSpec": ("`solve.collocation`", ""),
     "OptimizerSpec": ("`solve.optimizer`", ""),
+    "FirstPhaseSpec": (
+        "`solve.optimizer.first_phase`",
+        "With `method: lsgd` this is two-phase LSGD (Lee, Trask, Patel, Gulian & Cyr, arXiv:2101.11256). The history "
+        "of a solve names the phase of each record and, in the first, its lambda.",
+    ),
     "LimitsSpec": ("`solve.limits`", ""),
 }
 

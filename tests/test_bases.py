@@ -72,8 +72,14 @@ CASES: list[dict] = [
     {"kind": "mlp", "width": 5, "depth": 2, "activation": "sin", "initialization": "he"},
     {"kind": "resnet", "width": 5, "depth": 2, "activation": "tanh", "initialization": "glorot"},
     {"kind": "pou_grid", "partitions": 2, "degree": 1, "overlap": 0.5},
+    {"kind": "pou_rbf", "partitions": 3, "degree": 2, "scale": 1.5},
+    {"kind": "pou_rbf", "partitions": 2, "degree": 0},
+    *(
+        {"kind": "pou_resnet", "partitions": 3, "degree": 1, "width": 5, "depth": 2, "activation": name}
+        for name in ("relu", "tanh", "softplus")
+    ),
 ]
-ROUNDING = {"pou_grid": 200}  # times as much as of others: its windows are polynomials of degree 17
+ROUNDING = {"pou_grid": 200, "pou_rbf": 10}  # times as much as of others: windows of degree 17, sums that cancel
 SEEDLESS = ("pou_grid",)  # starts from equal partitions
 
 

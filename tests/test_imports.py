@@ -19,7 +19,8 @@ SYMBOLIC = (
     "syntax", "vocabulary", "mathml", "registry", "constants", "resolution",
     "yaml_loader", "yaml_writer", "data_columns", "geometry.mesh_file", "schema", "spec", "catalog", "starting_file",
     "derivatives", "geometry.regions", "geometry.shape_tree", "terms", "printing", "expressions",
-    "python_api", "checks", "domain_shape", "problem", "compiler", "defaults", "plan", "checking",
+    "python_api", "checks", "domain_shape", "problem", "linearization", "materials", "compiler",
+    "defaults", "plan", "checking",
 )  # fmt: skip
 NUMERICAL = (
     "threads", "numeric", "tables", "geometry", "jets", "bases", "assembly", "discretization",

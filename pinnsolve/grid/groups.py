@@ -88,7 +88,7 @@ def _boundary_group(term: Term, problem, space: Space, weight: float, *on: OnBou
 def interface_groups(problem: CompiledProblem, space: Space) -> list[TermGroup]:
     """What holds between materials."""
     groups = []
-    for interface in problem.interfaces:
+    for interface in problem.interfaces if space.cells.parts is not None else ():
         found = interface_in_cells(space, interface.sides)
         if found is not None:
             groups.append(_boundary_group(interface.term, problem, space, 1.0, *found))

@@ -46,12 +46,13 @@ class Side:
 class Rows:
     """The rows of a group at a state: residuals `r` (G, M) and, per side, the cells (G,) and `A` (G, M, U n).
 
-    `A` is (1, M, U n) where it is the same for all members.
+    `A` is (1, M, U n) where it is the same for all members. `border` (G, M, P): the columns of unknown parameters.
     """
 
     name: str
     r: Tensor
     sides: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    border: Tensor | None = None
 
 
 class TermGroup:
@@ -94,7 +95,18 @@ class TermGroup:
             rows.sides = [
                 (side.cells, self._matrix(i, side, coefficients, scales)) for i, side in enumerate(self.sides)
             ]
+            if self._rows.parameter_names:
+                rows.border = self._border(coefficients, scales)
         return rows
+
+    def _border(self, coefficients, scales) -> Tensor:
+        """(G, M, P): the derivatives of all residuals, one after another, by the unknown parameters."""
+        m = self._rows.points.count // self.members
+        columns = [
+            [self._factor(item.get(name, 0.0), scale.expand(-1, m)) for name in self._rows.parameter_names]
+            for item, scale in zip(coefficients, scales, strict=True)
+        ]
+        return torch.cat([torch.stack(item, dim=2) for item in columns], dim=1)
 
     def rescale(self, coefficients: list[Mapping[Feature, Tensor | float]]) -> None:
         """Fix the scale of every residual from its linearization; see the head of this module."""

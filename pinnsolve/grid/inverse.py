@@ -1,0 +1,310 @@
+"""Inverse problems on cells: coefficients and unknown parameters from equations, conditions and data together.
+
+All of space and time is one least squares (data may say something of any time), refined from level to level as forward
+problems are. On the first level the weight of the data falls from that of the equations to far below it: so the first
+answer follows the data, and the last the equations (parameter cascading: Ramsay, Hooker, Campbell & Cao, J. R. Stat.
+Soc. B 69 (2007) 741-796).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from pinnsolve.bases.space import Space
+from pinnsolve.grid.border import Bounds, Found, Linearization, Point, gauss_newton, products, rows_at
+from pinnsolve.grid.correction import Correction, enriched_space
+from pinnsolve.grid.data import WEIGHT, DataGroup, Measurements
+from pinnsolve.grid.groups import jump_groups, term_groups
+from pinnsolve.grid.levels import Level, carried_over, first_space, next_space, without_constants
+from pinnsolve.grid.regularization import SmoothnessGroup
+from pinnsolve.grid.system import BLOCK_THREADS, System, norms, residual_norm
+from pinnsolve.terms import CompiledProblem
+from pinnsolve.threads import threads_for
+
+LOOSE = 0.03  # of the error of the level before is how well the next is solved
+MOST_LEVELS = 30
+RIPE, ANEW = 0.05, 0.03  # estimated error at which cells are made anew, and by how much they are to be better
+FLOOR = 3.0  # times what equations miss by is what the weight of the data is above the residual of the data
+MOST_ANEW, FEW = 2.5, 2000  # times the coefficients of the level before, or so many, are spent on new cells
+MOVED = 0.2  # relative change of a parameter since cells were made anew after which they are so again
+NEGLIGIBLE, INFORMED = 0.1, 0.5  # of the noise; share of the information that must come from the data
+LIGHT = 0.03  # weight of the data below which their noise no longer enters the equations
+FIT_SMOOTHNESS = 1e-3  # weight of the second derivatives in the first fit to the data
+
+
+@dataclass
+class Statement:
+    """An inverse problem with all that its levels share."""
+
+    problem: CompiledProblem
+    weights: Mapping[str, float]
+    measurements: Measurements
+    bounds: Bounds
+    floating: Sequence[str] = ()
+    held: bool = False  # parameters stay as they are
+
+    @property
+    def exact(self) -> CompiledProblem:
+        """What is not measured."""
+        return replace(self.problem, terms=tuple(t for t in self.problem.terms if t.data_file is None))
+
+    @property
+    def guess(self) -> Tensor:
+        return torch.tensor([p.guess for p in self.problem.unknown_parameters], dtype=torch.float64)
+
+    def system(self, space: Space) -> System:
+        groups = [
+            *term_groups(self.exact, space, self.weights),
+            *jump_groups(self.problem, space),
+            *self.measurements.groups(self.problem, space),
+        ]
+        return System(space, groups, len(self.problem.unknowns), self.guess)
+
+
+def data_groups(system: System) -> list[DataGroup]:
+    return [group for group in system.groups if isinstance(group, DataGroup)]
+
+
+def bounds_of(problem: CompiledProblem) -> Bounds:
+    """The bounds of the file; parameters are compared with their guesses, or the width of their bounds at zero."""
+    low, high = (torch.tensor([p.bounds[i] for p in problem.unknown_parameters], dtype=torch.float64) for i in (0, 1))
+    guess = torch.tensor([p.guess for p in problem.unknown_parameters], dtype=torch.float64)
+    width = torch.where((high - low).isfinite(), high - low, 1.0)
+    return Bounds(low, high, torch.where(guess == 0, width, guess.abs()))
+
+
+def held_at(parameters: Tensor) -> Bounds:
+    return Bounds(parameters, parameters, torch.ones_like(parameters))
+
+
+@dataclass(frozen=True)
+class InverseLevel:
+    """A level with its parameters, their errors of discretization (P,), and what statistics need of it."""
+
+    level: Level
+    found: Found
+    parameter_error: Tensor
+    data_moved: float  # rms change of the data's residuals by the correction, in standard deviations
+
+
+# -- starts -------------------------------------------------------------------------------------------------------
+
+
+def first_fit(statement: Statement, space: Space) -> Tensor:
+    """(C, U, n): the data and all that is linear, made smooth; where Gauss-Newton starts."""
+    problem, unknowns = statement.problem, len(statement.problem.unknowns)
+    zero = torch.zeros(space.cells.count, unknowns, space.functions, dtype=torch.float64)
+    exact = replace(problem, terms=tuple(t for t in statement.exact.terms if t.linear))
+    data = [g for g in statement.measurements.groups(problem, space) if g.term.linear]
+    smooth = [SmoothnessGroup("smoothness", space, u, unknowns, 2) for u in range(unknowns)]
+    for group in smooth:
+        group.weight = FIT_SMOOTHNESS**2
+    system = System(
+        space,
+        [*term_groups(exact, space, statement.weights), *jump_groups(problem, space), *data, *smooth],
+        unknowns,
+        statement.guess,
+    )
+    point = Point(zero, statement.guess)
+    with threads_for(BLOCK_THREADS * system.columns):
+        rows = rows_at(system, point)
+        linearization = Linearization(system, [replace(group, border=None) for group in rows], 0)
+        return zero + linearization.coefficients(rows).reshape(zero.shape)
+
+
+# -- levels -------------------------------------------------------------------------------------------------------
+
+
+def solve_inverse_level(statement: Statement, space: Space, start: Point, accuracy: float) -> InverseLevel:
+    """Gauss-Newton on one space, and the correction of what it gives."""
+    system = statement.system(space)
+
+    def reweigh(point: Point) -> None:
+        if statement.measurements.robust:
+            statement.measurements.weigh(data_groups(system), point.c, point.parameters)
+
+    with threads_for(BLOCK_THREADS * system.columns):
+        bounds = held_at(start.parameters) if statement.held else statement.bounds
+        found = gauss_newton(system, start, bounds, accuracy, reweigh)
+    if found.linearization is None:
+        rows = rows_at(system, found.point)
+        found = replace(found, linearization=Linearization(system, rows, len(found.point.parameters)))
+    correction, moved, data_moved = _correct(statement, space, found)
+    volume = space.cells.volume
+    constants = [u in statement.floating for u in statement.problem.unknowns]
+    size = norms(without_constants(found.point.c, volume, constants), volume)
+    terms: dict[str, float] = {}
+    for group in found.rows:
+        terms[group.name] = terms.get(group.name, 0.0) + float((group.r**2).sum())
+    error = correction.enlargement * norms(without_constants(moved.c, volume, constants), volume)
+    level = Level(
+        space, found.point.c, correction, error, size, found.converged, found.steps, found.loss, terms, system,
+        found.linearization.factor.rank_info(), False,
+    )  # fmt: skip
+    return InverseLevel(level, found, moved.parameters, data_moved)
+
+
+def _correct(statement: Statement, space: Space, found: Found) -> tuple[Correction, Point, float]:
+    """The correction in higher degrees, by how much it moves coefficients and parameters, and what it does to the data.
+
+    Cells are blamed for what they lack with the parameters held: moving those changes the solution everywhere.
+    What is left of the residual is that of equations and conditions; as far as noise causes it, nothing is left over.
+    """
+    fine = enriched_space(space)
+    system = statement.system(fine)
+    groups = data_groups(system)
+    measurements = statement.measurements
+    start = Point(space.widened(found.point.c, fine), found.point.parameters)
+    bounds = held_at(start.parameters) if statement.held else statement.bounds
+    if measurements.robust:
+        measurements.weigh(groups, start.c, start.parameters)
+    with threads_for(BLOCK_THREADS * system.columns):
+        rows = rows_at(system, start)
+        linearization = Linearization(system, rows, len(start.parameters))
+        point = start
+        lacking = linearization.coefficients(rows).reshape(point.c.shape)
+        for number in range(3):
+            delta, moved = linearization.step(rows, lambda S, g, at=point.parameters: bounds.step(at, S, g))
+            trial = Point(point.c + delta.reshape(point.c.shape), point.parameters + moved)
+            now = rows_at(system, trial, with_matrix=False)
+            if number and not residual_norm(now) < residual_norm(rows):
+                break
+            point, rows = trial, now
+            if number == 0:
+                first = linearization.matrices
+    names = {group.name for group in groups}
+    before, after = (
+        math.sqrt(sum(float((g.r**2).sum()) for g in part if g.name not in names)) for part in (first, rows)
+    )
+    noise = math.sqrt(sum(float((g.r**2).sum()) for g in rows if g.name in names))
+    left = 0.0 if after <= measurements.weight * noise else after / max(before, 1e-300)
+    moves = [float(((a.r - b.r) ** 2).sum()) for a, b in zip(rows, first, strict=True) if a.name in names]
+    count = sum(group.count for group in groups)
+    data_moved = math.sqrt(sum(moves) / count) / measurements.unit(groups)
+    correction = Correction(fine, point.c, lacking, left, linearization.factor, linearization.matrices)
+    return correction, Point(point.c - start.c, (point.parameters - start.parameters).abs()), data_moved
+
+
+def statistics(statement: Statement, level: InverseLevel) -> Fit:
+    """What the data say of the parameters at a level."""
+    groups = data_groups(level.level.system)
+    unit = statement.measurements.unit(groups)
+    names = {group.name for group in groups}
+    measured = [group.name in names for group in level.found.rows]
+    squares = [float((group.r**2).sum()) for group in level.found.rows]
+    noise = sum(s for s, m in zip(squares, measured, strict=True) if m)
+    floor = sum(s for s, m in zip(squares, measured, strict=True) if not m)
+    Q = level.found.linearization.Q
+    P = level.found.linearization.count
+    count = sum(group.count for group in groups)
+    information = products(Q, Q, measured) / unit**2
+    spread = math.sqrt(noise / max(count - P, 1)) / unit
+    whole = torch.diagonal(level.found.linearization.S) / unit**2
+    share = float((torch.diagonal(information) / whole.clamp_min(1e-300)).min()) if P else 1.0
+    floor = math.sqrt(floor / max(noise, 1e-300)) * statement.measurements.weight
+    relative = spread * min(statement.measurements.relative.values())
+    return Fit(spread, information, share, floor, relative, count, statement.measurements.weight)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """`spread`: rms residual of the data in standard deviations, per degree of freedom; `information` (P, P): the Schur
+    complement of the data alone, in these units; `share`: how much of all information that is, where it is least;
+    `floor`: the rms residual of the equations over that of the data, both in the unit of the unknowns."""
+
+    spread: float
+    information: Tensor
+    share: float
+    floor: float
+    noise: float  # rms residual of the data, relative to them
+    count: int  # of measured values
+    weight: float  # of the data on this level
+
+    @property
+    def visible(self) -> float:
+        """The error of discretization, relative to the solution, that noise would let be seen."""
+        return NEGLIGIBLE * self.noise / math.sqrt(self.count)
+
+    @property
+    def covariance(self) -> Tensor:
+        """(P, P) of the parameters, with the noise as it was found."""
+        return self.spread**2 * torch.linalg.pinv(self.information, hermitian=True)
+
+    @property
+    def standard_errors(self) -> Tensor:
+        return torch.diagonal(self.covariance).clamp_min(0).sqrt()
+
+
+def levels(
+    statement: Statement, tolerance: float, check: Callable[[Space], None] = lambda space: None
+) -> Iterator[tuple[InverseLevel, Fit]]:
+    """Levels of refinement until errors of discretization are below the tolerance, or far below what noise causes.
+
+    Until parameters are nearly right, the data count as much as the equations; then cells are made anew.
+    """
+    measurements = statement.measurements
+    measurements.weight = 1.0
+    space = first_space(statement.problem)
+    point, before, rebuilt_at = Point(first_fit(statement, space), statement.guess), 1.0, None
+    for _ in range(MOST_LEVELS):
+        check(space)
+        level = solve_inverse_level(statement, space, point, max(0.03 * tolerance, LOOSE * before))
+        fit = statistics(statement, level)
+        yield level, fit
+        now, before = level.level, level.level.worst
+        parameters = level.found.point.parameters
+        if finished(level, fit, tolerance):
+            return
+        if rebuilt_at is not None:  # so far the cells have been made for these parameters
+            measurements.weight = min(max(FLOOR * fit.floor, WEIGHT), 1.0)
+        if now.worst < RIPE and (rebuilt_at is None or _changed(parameters, rebuilt_at)):
+            rebuilt_at = parameters
+            target = max(0.1 * tolerance, ANEW * now.worst, fit.visible)
+            space, point, before, floor = rebuilt(statement, now, parameters, target)
+            measurements.weight = min(max(FLOOR * floor, WEIGHT), 1.0)
+            continue
+        space = next_space(now, min(tolerance, 0.5 * now.worst))
+        point = Point(carried_over(now, space), parameters)
+
+
+def _changed(parameters: Tensor, before: Tensor) -> bool:
+    return bool(((parameters - before).abs() > MOVED * parameters.abs()).any())
+
+
+def finished(level: InverseLevel, fit: Fit, tolerance: float) -> bool:
+    """Whether discretization no longer matters."""
+    parameters = level.found.point.parameters
+    small = level.parameter_error <= tolerance * parameters.abs()
+    light = fit.weight <= LIGHT and fit.share >= INFORMED
+    if bool(small.all()) and level.level.worst <= tolerance and (light or fit.noise <= tolerance):
+        return True
+    hidden = level.parameter_error <= NEGLIGIBLE * fit.standard_errors
+    return light and bool((small | hidden).all()) and level.data_moved <= NEGLIGIBLE * fit.spread
+
+
+def rebuilt(statement: Statement, level: Level, parameters: Tensor, target: float) -> tuple[Space, Point, float, float]:
+    """Cells for the solution at parameters that are nearly right, from one cell on, with the parameters held; the
+    error and the `floor` there.
+
+    While parameters were wrong, equations and data disagreed, which split cells that the solution does not need.
+    """
+    statement.measurements.weight = WEIGHT
+    space, zero, old = first_space(statement.problem), (0,) * len(level.space.degrees), level
+    held = replace(statement, held=True)
+    most = max(MOST_ANEW * level.c.numel(), FEW)
+    point = Point(space.project(lambda x: old.space.values(old.c, x, zero), level.c.shape[1]), parameters)
+    errors: list[float] = []
+    while True:
+        found = solve_inverse_level(held, space, point, max(0.03 * target, LOOSE * level.worst))
+        level = found.level
+        errors.append(level.worst)
+        stuck = len(errors) > 3 and min(errors) < RIPE and errors[-1] > 0.5 * errors[-3]
+        if level.worst <= target or stuck or level.c.numel() > most:
+            return space, Point(level.c, parameters), level.worst, statistics(statement, found).floor
+        space = next_space(level, target)
+        point = Point(carried_over(level, space), parameters)

@@ -1,0 +1,185 @@
+"""Inverse problems on cells, from a problem to a result: the best of its starts, refined, with what noise leaves open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from pinnsolve import defaults
+from pinnsolve.assembly import State
+from pinnsolve.bases.pou_cells import PouCells
+from pinnsolve.errors import ResourceError
+from pinnsolve.estimate import Approximation, Estimate
+from pinnsolve.grid.correction import enriched_space
+from pinnsolve.grid.data import Measurements
+from pinnsolve.grid.inverse import LIGHT, Fit, InverseLevel, Statement, bounds_of, data_groups, finished, levels
+from pinnsolve.grid.memory import check_memory
+from pinnsolve.grid.system import norms, points_of, weights_of
+from pinnsolve.grid.uncertainty import NOISIER, Uncertainty, uncertainty, weak_combinations
+from pinnsolve.solvers.newton import memory_available
+from pinnsolve.strategies import Result, Work
+from pinnsolve.threads import threads_for
+
+DEVIATIONS = 2.0  # standard deviations that count as the error which noise makes
+
+
+def is_inverse(work: Work) -> bool:
+    return work.measured or bool(work.problem.unknown_parameters)
+
+
+def inverse_on_cells(work: Work, tolerance: float, refinements: int | None) -> Result | None:
+    """The result of Gauss-Newton on cells; None where nothing was computed."""
+    weights = work.weights_at(defaults.widths(work.dimension)[0]) or {}
+    with torch.no_grad(), threads_for(1):
+        statement = Statement(work.problem, weights, Measurements(work.problem), bounds_of(work.problem), work.floating)
+        return _refined(work, statement, tolerance, refinements)
+
+
+def _refined(work: Work, statement: Statement, tolerance: float, refinements: int | None) -> Result | None:
+    best: tuple[InverseLevel, Fit] | None = None
+    status, message = "finished", ""
+
+    def check(space) -> None:
+        check_memory(statement.system(enriched_space(space)), _memory(work))
+
+    try:
+        for number, (level, fit) in enumerate(levels(statement, tolerance, check)):
+            now = level.level
+            _record(work, number, level, fit)
+            if best is None or _rank(level, fit) <= _rank(*best):
+                best = level, fit
+            if finished(level, fit, tolerance):
+                best = level, fit
+                break
+            if work.clock.expired():
+                status, message = "time_limit", work.clock.message()
+                break
+            if refinements is not None and number >= refinements:
+                break
+    except ResourceError as error:
+        message = str(error)
+    except ArithmeticError as error:
+        message = f"{error}; the best answer before is kept"
+    except KeyboardInterrupt:
+        if best is None:
+            raise
+        status, message = "interrupted", "stopped; the best answer so far is kept"
+    if best is None:
+        return None
+    level, fit = best
+    found = uncertainty(statement, level, fit, work.seed)
+    result = _result(work, statement, level, fit, found)
+    work.best = replace(result, status=status, message=message)
+    return work.best
+
+
+def _memory(work: Work) -> float:
+    return memory_available() if work.memory_gb is None else work.memory_gb * 1e9
+
+
+def _rank(level: InverseLevel, fit: Fit) -> float:
+    """How far from right a level may be: the larger of its errors, each relative."""
+    parameters = level.found.point.parameters
+    relative = level.parameter_error / parameters.abs().clamp_min(1e-300)
+    noise = fit.noise if fit.weight > LIGHT else 0.0  # which the solution still follows
+    return max(level.level.worst, float(relative.max()) if len(parameters) else 0.0, noise)
+
+
+def _record(work: Work, number: int, level: InverseLevel, fit: Fit) -> None:
+    now = level.level
+    names = [p.name for p in work.problem.unknown_parameters]
+    entry = {
+        "step": number,
+        "seconds": work.clock.seconds(),
+        "phase": f"level {number}: {now.space.cells.count} cells",
+        "loss": now.loss,
+        "terms": dict(now.terms),
+        "parameters": dict(zip(names, level.found.point.parameters.tolist(), strict=True)),
+        **now.rank,
+    }
+    work.history.append(entry)
+    if work.progress is not None:
+        work.progress(entry)
+
+
+def _result(work: Work, statement: Statement, level: InverseLevel, fit: Fit, found: Uncertainty) -> Result:
+    now, problem = level.level, work.problem
+    unknowns = problem.unknowns
+    basis = PouCells(now.space.cells, now.space.degrees, work.lower, work.upper)
+    c = now.c.transpose(0, 1).reshape(len(unknowns), -1)
+    parameters = level.found.point.parameters
+    spread = deviation(found.deviations, now.space.cells.volume, len(unknowns))
+    size = torch.where(now.size > 0, now.size, 1.0)
+    relative = torch.sqrt(now.relative**2 + (DEVIATIONS * spread / size) ** 2)
+    groups = data_groups(now.system)
+    counts = {**points_of(now.system), **{g.name: g.points for g in groups}}
+    exact = weights_of(now.system)
+    weight = statement.measurements.weight
+    measured = {g.name: weight**2 / statement.measurements.sigma[g.name] ** 2 for g in groups}
+    largest = max(measured.values(), default=1.0)
+    measured = {name: weight**2 * value / largest for name, value in measured.items()}
+    return Result(
+        Approximation(basis, State(c, parameters)),
+        None,
+        Estimate(dict(zip(unknowns, relative.tolist(), strict=True)), {}, now.correction.left),
+        "finished",
+        "" if now.converged else "Gauss-Newton did not converge on the last cells",
+        "least_squares over coefficients and parameters" if len(parameters) else "least_squares",
+        counts,
+        {**exact, **measured},
+        inverse={**_report(statement, level, found, spread), "limited_by": _limit(now.relative, relative)},
+        deviations=found.deviations,
+    )
+
+
+def _limit(discretization: Tensor, whole: Tensor) -> str:
+    """What most of the estimated error is owed to."""
+    worst = int(whole.argmax())
+    return "noise" if float(discretization[worst]) < 0.5 * float(whole[worst]) else "discretization"
+
+
+def deviation(deviations: Tensor, volume: Tensor, unknowns: int) -> Tensor:
+    """(U,) root mean square over the domain of the solution's standard deviation."""
+    total = torch.zeros(unknowns, dtype=torch.float64)
+    for one in deviations:
+        total += norms(one.reshape(unknowns, len(volume), -1).transpose(0, 1), volume) ** 2
+    return total.sqrt()
+
+
+def _report(statement: Statement, level: InverseLevel, found: Uncertainty, spread: Tensor) -> dict:
+    """The entries of `result.json` that are about what was unknown: parameters, correlation, noise, warnings."""
+    problem, measurements = statement.problem, statement.measurements
+    values, names = level.found.point.parameters, [p.name for p in problem.unknown_parameters]
+    errors, correlation = found.standard_errors, found.correlation
+    parameters = {
+        name: {
+            "value": float(values[i]),
+            "standard_error": float(errors[i]),
+            "discretization_error": float(level.parameter_error[i]),
+        }
+        for i, name in enumerate(names)
+    }
+    warnings = weak_combinations(names, values, statement.bounds.size, found) if names else []
+    for i, p in enumerate(problem.unknown_parameters):
+        if float(values[i]) in p.bounds:
+            warnings.append(
+                f"`{p.name}` ended at its bound {float(values[i]):g}: its standard error does not hold there"
+            )
+    noise = {}
+    for term in measurements.terms:
+        noise[term.name] = {"estimated": measurements.sigma[term.name] * found.spread, "stated": term.noise}
+        if term.noise is not None and found.spread > NOISIER:
+            warnings.append(
+                f"the residual of `{term.name}` is {found.spread:.2g} times the noise stated: the equations may not hold, "
+                "or the noise is larger"
+            )
+    return {
+        "parameters": parameters,
+        "correlation": {a: {b: float(correlation[i, j]) for j, b in enumerate(names)} for i, a in enumerate(names)},
+        "noise": noise,
+        "standard_deviation": dict(zip(problem.unknowns, spread.tolist(), strict=True)),
+        "data_freedom": found.freedom,
+        "warnings": warnings,
+    }
