@@ -36,6 +36,7 @@ p { margin: .4rem 0; } .faint, figcaption, th, .where { color: var(--faint); }
 .status { font-size: 1.05rem; border-left: .3rem solid var(--doubt); padding: .35rem .9rem; background: var(--card);
   overflow-wrap: anywhere; }
 .status.converged { border-color: var(--good); } .status.diverged { border-color: var(--bad); }
+.warnings { color: var(--doubt); padding-left: 1.4rem; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; margin: .5rem 0; font-variant-numeric: tabular-nums; }
 th { font-weight: 500; vertical-align: bottom; }
 th, td { text-align: right; padding: .22rem 1.1rem .22rem 0; border-bottom: 1px solid var(--line); }

@@ -153,6 +153,21 @@ def test_a_shape_is_told_in_words(tmp_path):
     assert "on hole" in page.text
 
 
+def test_what_an_inverse_problem_tells(tmp_path):
+    values = {"value": 0.3, "standard_error": 1e-3, "discretization_error": 2e-9}
+    result = {
+        "parameters": {"kappa": values, "rate": values},
+        "correlation": {"kappa": {"kappa": 1.0, "rate": -0.93}, "rate": {"kappa": -0.93, "rate": 1.0}},
+        "noise": {"probes": {"estimated": 0.0123, "stated": 0.01}},
+        "warnings": [ATTACK],
+    }
+    solution = solution_of(("x", "y"), time=None, result=result)
+    page = Page(html_report.write_report(solution, ps.load("poisson-2d"), tmp_path))
+    assert_harmless(page)
+    for words in ("0.3", "1.0×10−3", "2.0×10−9", "−0.93", "0.0123", "as stated", "alert(1)"):
+        assert words in page.text
+
+
 @pytest.mark.parametrize("status", ["diverged", "interrupted", "something new"])
 def test_a_run_that_failed_has_a_report(tmp_path, status):
     problem = ps.load("poisson-2d")
