@@ -205,6 +205,10 @@ def test_a_history_of_one_step_and_of_many_terms():
     drawn = history([{"step": 1, "seconds": 0.0, "loss": 2.0, "terms": terms}])
     assert "4 more terms are in the table" in drawn and "One step" in drawn
     assert history([]) == ""
+    levels = [{"seconds": 1.0 + i, "loss": 1e-3**i, "estimate": 0.1**i, "terms": {"wave": 1e-3**i}} for i in range(3)]
+    drawn = history(levels)
+    assert "The estimated error, the loss" in drawn and "1.0×10<sup>−2</sup>" in drawn
+    assert drawn.count("<circle") == 9  # three lines of three points
 
 
 def test_numbers():
