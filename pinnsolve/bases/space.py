@@ -66,6 +66,10 @@ class Space:
         """(C, U, n): coefficients of functions that are orthonormal, in the mean, on what counts of their cells."""
         return c if self.metric is None else self.metric.orthonormal(c)
 
+    def back(self, z: Tensor) -> Tensor:
+        """The inverse of `orthonormal`."""
+        return z if self.metric is None else self.metric.back(z)
+
     def rms(self, c: Tensor) -> Tensor:
         """(U,) root mean squares of functions (C, U, n)."""
         volume = self.cells.volume

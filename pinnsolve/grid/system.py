@@ -74,7 +74,7 @@ class System:
     def step(self, factor: BlockCholesky, rows: Sequence[Rows], matrices: Sequence[Rows]) -> Tensor:
         """The correction (C, U, n) of the state that left these residuals."""
         z = -factor.solve(self.gradient(rows, matrices)).reshape(len(self.space.cells.lower), self.unknowns, -1)
-        return z if self.space.metric is None else self.space.metric.back(z)
+        return self.space.back(z)
 
     def factorize(self, rows: Sequence[Rows]) -> BlockCholesky:
         """The factorization of A^T A."""
