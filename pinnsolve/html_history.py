@@ -1,6 +1,7 @@
 """The history of a solve in a page: a drawing of the loss against time, and the steps as a table.
 
-Input: history records (`{"step", "seconds", "phase", "loss", "terms"}`). Output: HTML with an SVG drawing, whose ink is
+Input: history records (`{"step", "seconds", "phase", "loss", "terms"}`, with `estimate`, of the error, where there was
+one). Output: HTML with an SVG drawing, whose ink is
 that of the page around it.
 """
 
@@ -18,6 +19,7 @@ MOST_POINTS, MOST_ROWS, MOST_LINES = 600, 400, 8
 DECADES = 30  # below the largest loss, that are drawn
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")  # Okabe & Ito (2008)
 LETTERS = 22  # of a name in the legend
+SUM, ESTIMATE = "sum of the terms", "estimated error"
 
 Record = Mapping[str, object]
 
@@ -40,6 +42,7 @@ def _steps_words(count: int) -> str:
 def _table(records: Sequence[Record]) -> str:
     chosen = _thinned(records, MOST_ROWS)
     keys = [key for key in ("rank", "columns", "condition") if any(record.get(key) is not None for record in chosen)]
+    estimated = [ESTIMATE] if any(record.get("estimate") is not None for record in chosen) else []
     names = _terms(chosen)
     rows = []
     for record in chosen:
@@ -51,11 +54,12 @@ def _table(records: Sequence[Record]) -> str:
                 html.number(record.get("step")),
                 html.DASH if not isinstance(seconds, int | float) else duration(seconds),
                 *(html.number(record.get(key)) for key in keys),
+                *(html.magnitude(record.get("estimate")) for _ in estimated),
                 html.magnitude(record.get("loss")),
                 *(html.magnitude(terms.get(name)) for name in names),
             ]
         )
-    return html.table(["phase", "step", "time", *keys, "loss", *names], rows)
+    return html.table(["phase", "step", "time", *keys, *estimated, "loss", *names], rows)
 
 
 def _terms(records: Sequence[Record]) -> list[str]:
@@ -73,28 +77,35 @@ def _thinned(records: Sequence[Record], most: int) -> Sequence[Record]:
 
 
 def _drawing(records: Sequence[Record]) -> str:
-    """Loss per term against seconds on a logarithmic scale; nothing where there are no positive numbers."""
+    """Estimate and loss per term against seconds on a logarithmic scale; nothing without positive numbers."""
     timed = [r for r in records if isinstance(r.get("seconds"), int | float) and _positive(r.get("loss"))]
     timed = _thinned(timed, MOST_POINTS)
     if not timed:
         return ""
     last = max(float(r["seconds"]) for r in timed) or 1.0
-    lines = {"loss": [(float(r["seconds"]), float(r["loss"])) for r in timed]}
+    lines = {SUM: [(float(r["seconds"]), float(r["loss"])) for r in timed]}
+    estimates = [(float(r["seconds"]), float(r["estimate"])) for r in timed if _positive(r.get("estimate"))]
+    if estimates:
+        lines = {ESTIMATE: estimates, **lines}
     for name in _terms(timed):
         lines[name] = [(float(r["seconds"]), v) for r in timed if _positive(v := (r.get("terms") or {}).get(name))]
     values = [v for points in lines.values() for _, v in points]
     top = math.ceil(math.log10(max(values)))
     bottom = max(math.floor(math.log10(min(values))), top - DECADES)
     place = _Place(last, bottom, max(top, bottom + 1))
-    shown = list(lines.items())[: MOST_LINES + 1]
-    drawn = "".join(_line(i, name, points, place) for i, (name, points) in reversed(list(enumerate(shown))))
+    shown = list(lines.items())[: MOST_LINES + 1 + bool(estimates)]
+    first = -1 if estimates else 0
+    drawn = "".join(
+        _line(row + first, row, name, points, place) for row, (name, points) in reversed(list(enumerate(shown)))
+    )
     hidden = len(lines) - len(shown)
     more = f"; {hidden} more terms are in the table" if hidden > 0 else ""
+    said = "The estimated error, the loss" if estimates else "The loss"
     return (
         f'<figure><svg role="img" aria-label="The loss against the time" width="{WIDTH}" height="{HEIGHT}" '
         f'viewBox="0 0 {WIDTH} {HEIGHT}" font-size="12" font-family="system-ui, sans-serif">'
         f"{_axes(place)}{drawn}</svg>"
-        f"<figcaption>The loss, and what each term adds to it, against the time of the solve{more}.</figcaption>"
+        f"<figcaption>{said}, and what each term adds to it, against the time of the solve{more}.</figcaption>"
         "</figure>"
     )
 
@@ -142,18 +153,21 @@ def _round_step(last: float) -> float:
     return next(f * power for f in (1, 2, 5, 10) if f * power * 5 >= last * 0.999)
 
 
-def _line(i: int, name: str, points: Sequence[tuple[float, float]], place: _Place) -> str:
-    """One line with its name in the legend; the sum of all terms comes first, dashed and in the ink of the text."""
-    colour = "currentColor" if i == 0 else COLOURS[(i - 1) % len(COLOURS)]
+def _line(i: int, row: int, name: str, points: Sequence[tuple[float, float]], place: _Place) -> str:
+    """One line with its name in the legend; `i` counts from the sum of all terms, -1 is the estimate.
+
+    Both of these are in the ink of the text, the sum dashed and the estimate thick.
+    """
+    colour = "currentColor" if i <= 0 else COLOURS[(i - 1) % len(COLOURS)]
     dash = ' stroke-dasharray="5 3"' if i == 0 or i > len(COLOURS) else ""
     at = [(place.x(x), place.y(y)) for x, y in points]
     path = "".join(f"{'L' if k else 'M'}{x} {y}" for k, (x, y) in enumerate(at))
-    width = 1.3 if i == 0 else 1.8
+    width = {-1: 2.6, 0: 1.3}.get(i, 1.8)
     parts = [f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{width}"{dash}/>'] if at else []
     if len(at) <= 60:
         parts += [f'<circle cx="{x}" cy="{y}" r="2.4" fill="{colour}"/>' for x, y in at]
-    x, y = WIDTH - RIGHT + 16, TOP + 10 + 20 * i
+    x, y = WIDTH - RIGHT + 16, TOP + 10 + 20 * row
     short = name if len(name) <= LETTERS else name[: LETTERS - 1] + "…"
     parts.append(f'<path d="M{x} {y}h20" stroke="{colour}" stroke-width="{width}"{dash}/>')
-    parts.append(f'<text x="{x + 26}" y="{y + 4}">{html.text("sum" if i == 0 else short)}</text>')
+    parts.append(f'<text x="{x + 26}" y="{y + 4}">{html.text(short)}</text>')
     return "".join(parts)

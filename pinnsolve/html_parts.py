@@ -11,8 +11,10 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
+from pinnsolve.panels import DOTS_PER_INCH
 from pinnsolve.wording import printable
 
+SCREEN_DOTS = 96  # CSS pixels per inch
 DASH = "\N{EN DASH}"
 
 # Nothing may be fetched and nothing may run, whatever got into the page.
@@ -36,6 +38,7 @@ p { margin: .4rem 0; } .faint, figcaption, th, .where { color: var(--faint); }
 .status { font-size: 1.05rem; border-left: .3rem solid var(--doubt); padding: .35rem .9rem; background: var(--card);
   overflow-wrap: anywhere; }
 .status.converged { border-color: var(--good); } .status.diverged { border-color: var(--bad); }
+.warnings { color: var(--doubt); padding-left: 1.4rem; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; margin: .5rem 0; font-variant-numeric: tabular-nums; }
 th { font-weight: 500; vertical-align: bottom; }
 th, td { text-align: right; padding: .22rem 1.1rem .22rem 0; border-bottom: 1px solid var(--line); }
@@ -124,7 +127,9 @@ def folded(summary: str, content: str) -> str:
 
 
 def picture(path: Path, words: str) -> str:
-    """A PNG file within the page."""
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
-    source = f"data:image/png;base64,{data}"
-    return f'<figure><img alt="{text(words)}" src="{source}"><figcaption>{text(words)}</figcaption></figure>'
+    """A PNG file within the page, in the size of a print: letters in it are then as large as those around it."""
+    content = path.read_bytes()
+    pixels = int.from_bytes(content[16:20], "big") if content.startswith(b"\x89PNG") else 0
+    width = f' width="{round(pixels * SCREEN_DOTS / DOTS_PER_INCH)}"' if pixels else ""
+    source = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
+    return f'<figure><img alt="{text(words)}"{width} src="{source}"><figcaption>{text(words)}</figcaption></figure>'

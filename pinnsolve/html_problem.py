@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pinnsolve import html_parts as html
 from pinnsolve import mathml
 from pinnsolve.errors import ExpressionError
+from pinnsolve.geometry.shape_tree import describe, part_names
 from pinnsolve.problem import Problem
 from pinnsolve.vocabulary import signature
 
@@ -47,16 +48,19 @@ def _term(name: str, formulas: Iterable[str], where: str = "") -> str:
 
 
 def _domain(problem: Problem) -> list[tuple[str, str]]:
-    intervals = [
+    spans = [
         f"{mathml.symbol(name)} in [{html.number(low, 6)}, {html.number(high, 6)}]"
         + (" (time)" if name == problem.time else "")
         for name, (low, high) in zip(problem.coordinates, problem.intervals, strict=True)
     ]
+    shaped = problem.shape is not None
     unknowns = ", ".join(
         f"{mathml.symbol(u)}({', '.join(mathml.symbol(c) for c in problem.coordinates)})" for u in problem.unknowns
     )
     return [
-        ("domain", ", ".join(intervals)),
+        ("domain", html.text(describe(problem.shape)) if shaped else ", ".join(spans)),
+        ("within" if shaped else "", ", ".join(spans) if shaped else ""),
+        ("boundary parts", ", ".join(map(html.text, part_names(problem.shape))) if shaped else ""),
         ("unknown" if len(problem.unknowns) == 1 else "unknowns", unknowns),
         ("parameters", ", ".join(_parameter(problem, name, value) for name, value in problem.parameters.items())),
         ("to be found", ", ".join(_to_find(p) for p in problem.unknown_parameters)),

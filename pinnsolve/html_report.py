@@ -44,6 +44,7 @@ def report_page(solution: Solution, problem: Problem, pictures: Iterable[Path] =
     shown = {path.name: html.picture(path, _PICTURES[path.name]) for path in pictures if path.name in _PICTURES}
     body = [
         _head(result, problem),
+        _warnings(result, problem),
         html.section(
             "Solution", _errors(result), _found(result), shown.get("solution.png", ""), shown.get("error.png", "")
         ),
@@ -93,11 +94,39 @@ def _compared(result: Result) -> str:
 
 
 def _found(result: Result) -> str:
+    """Parameters found from data, how they hang together, and the noise that remains."""
+    found = result.get("parameters") or {}
+    by_grid = any("discretization_error" in value for value in found.values())
     rows = [
-        [mathml.symbol(name), html.number(found.get("value"), 7), html.magnitude(found.get("standard_error"))]
-        for name, found in (result.get("parameters") or {}).items()
+        [mathml.symbol(name), html.number(value.get("value"), 7), html.magnitude(value.get("standard_error"))]
+        + ([html.magnitude(value.get("discretization_error"))] if by_grid else [])
+        for name, value in found.items()
     ]
-    return html.table(["parameter found", "value", "standard error"], rows) if rows else ""
+    columns = ["parameter found", "value", "standard error", *(["error of discretization"] if by_grid else [])]
+    parts = [html.table(columns, rows) if rows else "", _correlation(result.get("correlation") or {})]
+    noise = [
+        [html.text(name), html.number(value.get("estimated")), html.number(value.get("stated"))]
+        for name, value in (result.get("noise") or {}).items()
+    ]
+    parts.append(html.table(["noise of", "as found", "as stated"], noise) if noise else "")
+    return "\n".join(part for part in parts if part)
+
+
+def _correlation(correlation: Mapping[str, Mapping[str, float]]) -> str:
+    """Of two and more parameters: near 1 and -1 the data tell little of each by itself."""
+    if len(correlation) < 2:
+        return ""
+    rows = [
+        [mathml.symbol(name), *(html.number(row.get(other), 2) for other in correlation)]
+        for name, row in correlation.items()
+    ]
+    return html.table(["correlation", *correlation], rows)
+
+
+def _warnings(result: Result, problem: Problem) -> str:
+    messages = [warning.message for warning in problem.warnings] + list(result.get("warnings") or ())
+    items = "".join(f"<li>{html.text(message)}</li>" for message in dict.fromkeys(messages))
+    return f'<ul class="warnings">{items}</ul>' if items else ""
 
 
 def _terms(result: Result) -> str:

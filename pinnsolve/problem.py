@@ -101,7 +101,7 @@ class Problem:
         found = {name: spec.folder / name for name in names}
         for leaf in primitives(self.shape) if self.shape is not None else ():
             if isinstance(leaf, MeshFile):
-                found[str(leaf.path.relative_to(spec.folder))] = leaf.path
+                found[leaf.path.relative_to(spec.folder.resolve()).as_posix()] = leaf.path
         return found
 
     def of_kind(self, kind: str) -> tuple[Statement, ...]:

@@ -175,6 +175,7 @@ def _dress(axes: Axes, compiled: CompiledProblem, shown: Sequence[int]) -> None:
         axes.set(xlabel=names[0], ylabel=names[1])
     else:
         axes.set(xlabel=names[0], ylabel=names[1], zlabel=names[2])
+        axes.locator_params(nbins=4)
         axes.set_box_aspect([np.ptp(compiled.intervals[a]) for a in shown])
 
 

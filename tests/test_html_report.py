@@ -11,6 +11,7 @@ import browser
 import matplotlib.image
 import numpy as np
 import pytest
+from shape_problems import ring_problem, ring_solution
 from sine_basis import solution_of
 
 import pinnsolve as ps
@@ -144,6 +145,29 @@ def test_text_of_a_file_is_text(tmp_path):
     assert page.text.count("alert(1)") >= 9
 
 
+def test_a_shape_is_told_in_words(tmp_path):
+    problem, solution = ring_problem(), ring_solution(result={"status": "converged"})
+    page = Page(html_report.write_report(solution, problem, tmp_path))
+    assert_harmless(page)
+    assert "disk less disk" in page.text and "rim, hole" in page.text
+    assert "on hole" in page.text
+
+
+def test_what_an_inverse_problem_tells(tmp_path):
+    values = {"value": 0.3, "standard_error": 1e-3, "discretization_error": 2e-9}
+    result = {
+        "parameters": {"kappa": values, "rate": values},
+        "correlation": {"kappa": {"kappa": 1.0, "rate": -0.93}, "rate": {"kappa": -0.93, "rate": 1.0}},
+        "noise": {"probes": {"estimated": 0.0123, "stated": 0.01}},
+        "warnings": [ATTACK],
+    }
+    solution = solution_of(("x", "y"), time=None, result=result)
+    page = Page(html_report.write_report(solution, ps.load("poisson-2d"), tmp_path))
+    assert_harmless(page)
+    for words in ("0.3", "1.0×10−3", "2.0×10−9", "−0.93", "0.0123", "as stated", "alert(1)"):
+        assert words in page.text
+
+
 @pytest.mark.parametrize("status", ["diverged", "interrupted", "something new"])
 def test_a_run_that_failed_has_a_report(tmp_path, status):
     problem = ps.load("poisson-2d")
@@ -181,6 +205,10 @@ def test_a_history_of_one_step_and_of_many_terms():
     drawn = history([{"step": 1, "seconds": 0.0, "loss": 2.0, "terms": terms}])
     assert "4 more terms are in the table" in drawn and "One step" in drawn
     assert history([]) == ""
+    levels = [{"seconds": 1.0 + i, "loss": 1e-3**i, "estimate": 0.1**i, "terms": {"wave": 1e-3**i}} for i in range(3)]
+    drawn = history(levels)
+    assert "The estimated error, the loss" in drawn and "1.0×10<sup>−2</sup>" in drawn
+    assert drawn.count("<circle") == 9  # three lines of three points
 
 
 def test_numbers():

@@ -150,6 +150,27 @@ def test_vtk_opens_what_is_written(ring, command, kind):
     assert np.isfinite(written.point_data["u"]).all()
 
 
+def test_vtk_opens_a_series(ring, command):
+    readers = pytest.importorskip("vtkmodules.vtkIOXdmf2", reason="vtk is not installed")
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+    from vtkmodules.vtkCommonExecutionModel import vtkStreamingDemandDrivenPipeline as Pipeline
+
+    solution = ring(time=True)
+    assert command("export", "run", "--to", "ring.xdmf", "--points", "8")[0] == 0
+    reader = readers.vtkXdmfReader()
+    reader.SetFileName("ring.xdmf")
+    reader.UpdateInformation()
+    times = reader.GetOutputInformation(0).Get(Pipeline.TIME_STEPS())
+    assert len(times) == export.TIME_LEVELS
+    for t in (times[0], times[-1]):
+        reader.UpdateTimeStep(t)
+        grid = reader.GetOutputDataObject(0)
+        while grid.IsA("vtkMultiBlockDataSet"):
+            grid = grid.GetBlock(0)
+        values = vtk_to_numpy(grid.GetPointData().GetArray("u"))
+        assert_ring(solution, vtk_to_numpy(grid.GetPoints().GetData()), {"u": values}, t)
+
+
 # -- values at the nodes of a given mesh --------------------------------------------------------------------------
 
 

@@ -89,7 +89,7 @@ def on_given_cells(work: Work, partitions: Sequence[int], degrees: Sequence[int]
     with torch.no_grad(), threads_for(1):
         check_memory(make_system(problem, enriched_space(space), weights), _memory(work))
         level = solve_level(problem, space, c, weights, tolerance, work.floating)
-    _record(work, f"{space.cells.count} cells", 0, level.loss, level.terms, **level.rank)
+    _record(work, f"{space.cells.count} cells", 0, level.loss, level.terms, estimate=level.worst, **level.rank)
     return _level_result(work, level, weights)
 
 
@@ -114,7 +114,8 @@ def _levels(work: Work, tolerance: float, weights: Mapping[str, float], refineme
         result = _level_result(work, level, weights)
         if best is None or result.estimate.worst <= best.estimate.worst:
             best = work.best = result
-        _record(work, f"level {number}: {space.cells.count} cells", number, level.loss, level.terms, **level.rank)
+        phase = f"level {number}: {space.cells.count} cells"
+        _record(work, phase, number, level.loss, level.terms, estimate=level.worst, **level.rank)
         estimates.append(level.worst)
         # where the correction leaves much of the residual, as at kinks and corners, it is a little too small
         if best.estimate.worst <= (tolerance if best.estimate.residual_left < SMOOTH else MARGIN * tolerance):
