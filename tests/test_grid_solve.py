@@ -183,7 +183,6 @@ def test_the_result_says_which_way_was_taken(name):
 @pytest.mark.parametrize(
     ("changes", "settings", "words"),
     [
-        ({"unknown_parameters": {"a": {"guess": 1}}, "equations": {"e": "D(u, t) = -a*u"}}, {}, "unknown"),
         ({}, {"precision": "float32", "tolerance": 1e-3}, "double precision"),
     ],
 )
