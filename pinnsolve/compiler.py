@@ -40,7 +40,9 @@ def compile_problem(problem: Problem) -> CompiledProblem:
         problem.unknown_parameters,
         tuple(terms),
         problem.shape,
-        regularization=tuple(Regularization(name, r.seminorm, r.weight) for name, r in problem.spec.regularization.items()),
+        regularization=tuple(
+            Regularization(name, r.seminorm, r.weight) for name, r in problem.spec.regularization.items()
+        ),
     )
     return with_materials(compiled, [s.fluxes for s in problem.statements], parameters)
 

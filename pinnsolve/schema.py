@@ -236,6 +236,8 @@ Time = Annotated[
     WrapValidator(_time),
     Json({"anyOf": [_STRING, {"type": "object", "additionalProperties": INTERVAL_SCHEMA, "maxProperties": 1}]}),
 ]
+
+
 def _regularization_item(value: Any, handler: Any, info: ValidationInfo) -> RegularizationInput:
     """A weight stands for a map with one."""
     whole = value if isinstance(value, dict) else {"weight": value}
@@ -243,7 +245,9 @@ def _regularization_item(value: Any, handler: Any, info: ValidationInfo) -> Regu
 
 
 RegularizationItem = Annotated[
-    RegularizationInput | str | float, WrapValidator(_regularization_item), Json({"anyOf": [{"type": "object"}, *_NUMBER_OR_STRING["anyOf"]]})
+    RegularizationInput | str | float,
+    WrapValidator(_regularization_item),
+    Json({"anyOf": [{"type": "object"}, *_NUMBER_OR_STRING["anyOf"]]}),
 ]
 EquationItem = Annotated[EquationInput | str, WrapValidator(_equation_item)]
 

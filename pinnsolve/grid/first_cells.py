@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from pinnsolve.bases.cells import Cells, tensor_cells, uniform_cells
+from pinnsolve.bases.cells import NEAR, Cells, tensor_cells, uniform_cells
 from pinnsolve.bases.material_map import MaterialMap
 from pinnsolve.bases.within import Within, boundary_points
 from pinnsolve.terms import CompiledProblem
@@ -27,6 +27,8 @@ CLOSEST = 1.0 / 24  # of the shape: flat sides nearer to each other do not both 
 COARSEST = 0.5  # edge of a cell, relative to the longest side
 ANGLE = math.cos(1.1)  # between normals of one smooth piece of boundary in a cell
 MOST_PIECES = 2  # of boundary in a cell: a corner has two
+REENTRANT = math.pi + 0.1  # interior angle of corners that cells are graded towards
+GRADED = 3  # times halved
 HALVINGS = {2: 6, 3: 2}  # of the first boxes
 MOST_FIRST = {2: 4000, 3: 300}
 
@@ -78,6 +80,17 @@ def _of_shapes(problem: CompiledProblem) -> Cells:
         if not bool(marked.any()) or cells.count + 2**d * int(marked.sum()) > MOST_FIRST[d]:
             break
         cells = cells.split(marked, marked[:, None].expand(-1, d))
+    corners = [c.point for s in within.shapes if d == 2 for c in s.corners() if c.angle > REENTRANT]
+    return _graded(cells, torch.stack(corners)) if corners else cells
+
+
+def _graded(cells: Cells, corners: Tensor) -> Cells:
+    """Cells halved towards corners (K, d) at which slopes are infinite."""
+    for _ in range(GRADED):
+        near = NEAR * (cells.upper - cells.lower)
+        low, high = (cells.lower - near)[:, None] <= corners, (cells.upper + near)[:, None] >= corners
+        marked = (low & high).all(dim=2).any(dim=1)
+        cells = cells.split(marked, marked[:, None].expand(-1, cells.dimension))
     return cells
 
 

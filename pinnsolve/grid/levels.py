@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from pinnsolve.bases.space import Space
+from pinnsolve.grid.continuation import by_continuation
 from pinnsolve.grid.correction import Correction, blame, correct, decay_rates, enriched_space
 from pinnsolve.grid.first_cells import first_cells
 from pinnsolve.grid.groups import interface_groups, jump_groups, table_orders, term_groups
-from pinnsolve.grid.system import BLOCK_THREADS, System, continued, solve
+from pinnsolve.grid.system import BLOCK_THREADS, System, solve
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
 
@@ -26,8 +27,8 @@ START = {1: 12, 2: 8, 3: 6, 4: 4}  # degree of the first level, by the number of
 HIGHEST = {1: 24, 2: 20, 3: 12, 4: 8}
 SPLIT = {1: 16, 2: 8, 3: 7, 4: 5}  # highest degree of cells that are split: small cells gain less from high ones
 FAST_DECAY = 0.7  # per degree: coefficients that fall faster call for a higher degree
-MOST_CONTINUED = 2000  # coefficients per unknown up to which a failing Newton's method is helped by continuation
 MOST_RAISED = 6  # degrees at a time
+LOST, UNEXPLAINED = 0.5, 0.9  # relative error, and share of the residual left, of what is no solution yet
 GROWTH = {1: 1.0, 2: 1.5, 3: 2.0, 4: 2.3}  # of the work of a factorization, with the number of cells
 
 
@@ -85,11 +86,11 @@ def solve_level(
     system = make_system(problem, space, weights)
     with threads_for(BLOCK_THREADS * system.columns):
         solved = solve(system, start, problem.linear, 0.03 * tolerance, damped=True)
-        by_continuation = False
-        if not solved.converged and not problem.linear and space.cells.count * space.functions <= MOST_CONTINUED:
-            other = continued(system, start, 0.03 * tolerance)
+        continued = False
+        if not solved.converged and not problem.linear:
+            other = by_continuation(system, start, 0.03 * tolerance)
             if other is not None:
-                solved, by_continuation = other, True
+                solved, continued = other, True
     fine = enriched_space(space)
     fine_system = make_system(problem, fine, weights)
     with threads_for(BLOCK_THREADS * fine_system.columns):
@@ -101,7 +102,7 @@ def solve_level(
     error = correction.enlargement * fine.rms(delta) + solved.last * size
     return Level(
         space, solved.c, replace(correction, delta=delta), error, size, solved.converged, solved.steps,
-        solved.residual**2, solved.terms, system, solved.factor.rank_info(), by_continuation,
+        solved.residual**2, solved.terms, system, solved.factor.rank_info(), continued,
     )  # fmt: skip
 
 
@@ -133,8 +134,12 @@ def next_space(level: Level, tolerance: float) -> Space:
     raised = {a: min(MOST_RAISED, room[a], max(2, math.ceil(wanted[a]))) for a in fast}
     if len(fast) == len(axes) and _work_of_splitting(space, parts, rate, tolerance) < _work_of_raising(space, raised):
         fast = []
-    degrees, bad = list(space.degrees), torch.zeros_like(parts, dtype=torch.bool)
     C = len(parts)
+    if level.worst > LOST and level.correction.left > UNEXPLAINED and C > 1:  # neither rates nor blame mean anything
+        everywhere = torch.ones_like(parts, dtype=torch.bool)
+        cells = space.cells.split(everywhere[:, 0], everywhere)
+        return Space(cells, tuple(min(p, SPLIT[d]) for p in space.degrees), space.orders)
+    degrees, bad = list(space.degrees), torch.zeros_like(parts, dtype=torch.bool)
     for a in axes:
         if a in fast:
             degrees[a] += raised[a]

@@ -50,7 +50,8 @@ def scaled(groups: Sequence, smoothness: Sequence[Smoothness], unit: float, coun
 
 
 def chosen(
-    smoothness: Sequence[Smoothness], solved: Callable[[Sequence[Smoothness], Found | None], tuple[System, Found, float]]
+    smoothness: Sequence[Smoothness],
+    solved: Callable[[Sequence[Smoothness], Found | None], tuple[System, Found, float]],
 ) -> list[Smoothness]:
     """The smoothness with weights by their criteria, one after another along powers of ten and then of three.
 
@@ -96,7 +97,9 @@ def criterion(choice: str, system: System, found: Found, unit: float) -> float:
         return count * squares / (count - _influence(linearization, groups)) ** 2
     smooth = _sum(rows, [isinstance(g, SmoothnessGroup) for g in groups]) / unit**2
     prior = [not m for m in measured]
-    unmeasured = System(system.space, [g for g, p in zip(groups, prior, strict=True) if p], system.unknowns, system.parameters)
+    unmeasured = System(
+        system.space, [g for g, p in zip(groups, prior, strict=True) if p], system.unknowns, system.parameters
+    )
     without = unmeasured.factorize([r for r, p in zip(linearization.matrices, prior, strict=True) if p])
     return squares + smooth + linearization.factor.log_determinant() - without.log_determinant()
 
@@ -112,5 +115,7 @@ def _influence(linearization: Linearization, groups: Sequence) -> float:
     for group, rows in zip(groups, linearization.matrices, strict=True):
         drawn = torch.randint(0, 2, (*rows.r.shape, DRAWS), generator=generator, dtype=torch.float64) * 2 - 1
         signs.append(drawn * (group.keep[:, :, None] if isinstance(group, DataGroup) else 0.0))
-    fitted = applied(linearization.matrices, linearization.factor.solve(adjoint(linearization.matrices, signs, linearization.X)))
+    fitted = applied(
+        linearization.matrices, linearization.factor.solve(adjoint(linearization.matrices, signs, linearization.X))
+    )
     return sum(float((a * b).sum()) for a, b in zip(fitted, signs, strict=True)) / DRAWS

@@ -30,7 +30,7 @@ class System:
     def __init__(self, space: Space, groups: Sequence, unknowns: int, parameters: Tensor):
         self.space, self.groups, self.unknowns, self.parameters = space, list(groups), unknowns, parameters
         self.columns = unknowns * space.functions
-        self.offset: list[Tensor] | None = None  # of the residuals, by group; see `continued`
+        self.offset: list[Tensor] | None = None  # of the residuals, by group; see `continuation`
         pairs = set()
         for group in self.groups:
             sides = group.cells_of_sides
@@ -151,8 +151,7 @@ class Solved:
     terms: dict[str, float]  # the loss by name
 
 
-MOST_STEPS = 30
-FIRST_STEP, SMALLEST_STEP, LOOSE = 0.2, 1e-3, 1e-2  # of continuation, and how well its inner steps are solved
+MOST_STEPS, MOST_DAMPED = 30, 16
 CHORD = 0.2  # a correction that is not this much smaller than the one before calls for a new factorization
 STAGNANT = 1e-9  # corrections of a linear problem that no longer shrink are rounding below this, and an error above
 ROUNDING = 3e-15  # corrections below this, relative to the solution, are rounding
@@ -176,7 +175,7 @@ def solve(
         lost = next(group.name for group in rows if not bool(torch.isfinite(group.r).all()))
         raise ArithmeticError(f"term `{lost}` is not finite")
     steps, size = 0, math.inf
-    while steps < MOST_STEPS:
+    while steps < (MOST_DAMPED if damped else MOST_STEPS):
         if factor is None:
             matrices = rows if rows[0].sides else system.rows(c)
             factor = latest = system.factorize(matrices)
@@ -214,26 +213,6 @@ def solve(
         terms[group.name] = terms.get(group.name, 0.0) + float((group.r**2).sum())
     last = 0.0 if converged and size <= max(accuracy, STAGNANT) else size
     return Solved(c, loss, steps, factorizations, converged, latest, matrices, last, terms)
-
-
-def continued(system: System, c: Tensor, accuracy: float) -> Solved | None:
-    """Newton's method by continuation from c, for where it fails by itself: r(c') = (1 - s) r(c), s from 0 to 1.
-
-    (Allgower & Georg, Introduction to Numerical Continuation Methods, section 1.1: the global homotopy.) None where the
-    steps in s become tiny.
-    """
-    residuals = [group.r for group in system.rows(c, with_matrix=False)]
-    s, step, found = 0.0, FIRST_STEP, None
-    while s < 1.0 and step > SMALLEST_STEP:
-        aim = min(1.0, s + step)
-        system.offset = [(1.0 - aim) * r for r in residuals] if aim < 1.0 else None
-        trial = solve(system, c, False, accuracy if aim == 1.0 else LOOSE, damped=True)
-        if trial.converged:
-            c, s, step, found = trial.c, aim, 2.0 * step, trial
-        else:
-            step *= 0.25
-    system.offset = None
-    return found if s >= 1.0 else None
 
 
 def _damp(system: System, c: Tensor, delta: Tensor, loss: float, trial: Tensor, rows):
