@@ -20,7 +20,8 @@ from pinnsolve.bases.legendre import chebyshev_points, chebyshev_weights, expone
 if TYPE_CHECKING:
     from pinnsolve.bases.space import Space
 
-DENSER, DENSEST = 1.15, 3.0  # points per axis of a cut cell, times those of a whole one; at most
+DENSER = {1: 1.0, 2: 1.15, 3: 1.0}  # points per axis of a cut cell, times those of a whole one
+DENSEST = 3.0
 UNSEEN = 1e-9  # how large a function must be on the part, against its coefficients, to count
 BATCH_NUMBERS = 2e7  # of tables made at a time
 
@@ -36,7 +37,7 @@ def cut_points(space: Space, chosen: Tensor, fixed: Mapping[int, float] | None =
     lower, upper = cells.frame
     ratio = ((cells.upper - cells.lower) / (upper - lower))[chosen].prod(dim=1)
     filled = (cells.parts.share[chosen] * ratio).clamp(0.05, 1.0)
-    factor = (DENSER * filled ** (-1.0 / max(len(axes), 1))).clamp(max=DENSEST)
+    factor = (DENSER[max(len(axes), 1)] * filled ** (-1.0 / max(len(axes), 1))).clamp(max=DENSEST)
     steps = torch.ceil(4 * factor).long()  # quarters, so that there are few different grids
     groups = []
     for step in torch.unique(steps).tolist():

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 FLAT = 1e-9  # deviation of a normal from an axis; also of places, relative to the shape, that are the same
 CLOSEST = 1.0 / 24  # of the shape: flat sides nearer to each other do not both get an edge
 COARSEST = 0.5  # edge of a cell, relative to the longest side
-ANGLE = math.cos(1.1)  # between normals of one smooth piece of boundary in a cell
-MOST_PIECES = 2  # of boundary in a cell: a corner has two
+ANGLE = {2: math.cos(1.1), 3: math.cos(1.62)}  # between normals of one smooth piece of boundary in a cell
+MOST_PIECES = {2: 2, 3: 3}  # of boundary in a cell: a corner has so many
 REENTRANT = math.pi + 0.1  # interior angle of corners that cells are graded towards
 GRADED = 3  # times halved
 HALVINGS = {2: 6, 3: 2}  # of the first boxes
@@ -126,6 +126,6 @@ def _tangled(cells: Cells) -> Tensor:
             here = number[cell == c]
             pieces = torch.unique(boundary.piece[here])
             normals = [boundary.normals[here[boundary.piece[here] == piece]] for piece in pieces]
-            turns = any(bool((n @ n[[0, -1]].T < ANGLE).any()) for n in normals)
-            marked[c] = turns or len(pieces) > MOST_PIECES
+            turns = any(bool((n @ n[[0, -1]].T < ANGLE[cells.dimension]).any()) for n in normals)
+            marked[c] = turns or len(pieces) > MOST_PIECES[cells.dimension]
     return marked
