@@ -88,13 +88,13 @@ def _points_at(gmsh, x: float, y: float) -> list[tuple[int, int]]:
     return gmsh.model.getEntitiesInBoundingBox(x - near, y - near, -near, x + near, y + near, near, 0)
 
 
-def _grade(gmsh, sizes: dict[int, float], size: float) -> None:
+def _grade(gmsh, sizes: dict[int, float], size: float, growth: float = GROWTH) -> None:
     """Triangles of given sizes at points that grow by a share of the distance, up to `size`."""
     fields, made = gmsh.model.mesh.field, []
     for tag, least in sizes.items():
         distance, threshold = fields.add("Distance"), fields.add("Threshold")
         fields.setNumbers(distance, "PointsList", [tag])
-        numbers = {"InField": distance, "SizeMin": least, "SizeMax": size, "DistMin": 0, "DistMax": size / GROWTH}
+        numbers = {"InField": distance, "SizeMin": least, "SizeMax": size, "DistMin": 0, "DistMax": size / growth}
         for key, value in numbers.items():
             fields.setNumber(threshold, key, value)
         made.append(threshold)
@@ -103,7 +103,9 @@ def _grade(gmsh, sizes: dict[int, float], size: float) -> None:
     fields.setAsBackgroundMesh(smallest)
 
 
-def polygon_mesh(points: Sequence[tuple[float, float]], sizes: Sequence[float], size: float) -> MeshTri2:
+def polygon_mesh(
+    points: Sequence[tuple[float, float]], sizes: Sequence[float], size: float, growth: float = GROWTH
+) -> MeshTri2:
     """Triangles in a polygon, of given sizes at its points and of `size` far from them."""
 
     def draw(gmsh) -> None:
@@ -112,7 +114,7 @@ def polygon_mesh(points: Sequence[tuple[float, float]], sizes: Sequence[float], 
         lines = [cad.addLine(a, b) for a, b in zip(tags, [*tags[1:], tags[0]], strict=True)]
         cad.addPlaneSurface([cad.addCurveLoop(lines)])
         cad.synchronize()
-        _grade(gmsh, dict(zip(tags, sizes, strict=True)), size)
+        _grade(gmsh, dict(zip(tags, sizes, strict=True)), size, growth)
 
     return _meshed(draw, size)
 
