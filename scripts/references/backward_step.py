@@ -1,9 +1,9 @@
 """Reference for problems/backward-step.yaml: Taylor-Hood elements of degrees 3 and 2 on triangles graded to the corner.
 
 At the corner of the step the velocity grows like r**0.54 and the pressure like r**-0.46, so the triangles shrink
-towards it, and towards the other corners. At the outflow the weak form asks for v_x = 0 by itself; it would ask
-for u_x/Re = p, too, and with the integral of u_x/Re taken away asks for p = 0. The accuracy of each unknown comes from two meshes; the file states that of the
-pressure.
+towards it, and towards the other corners. At the outflow the weak form asks for v_x = 0 by itself; it would ask for
+u_x/Re = p, too, and with the integral of u_x/Re taken away asks for p = 0. The accuracy of each unknown comes from two
+meshes.
 
 `python scripts/references/backward_step.py` writes problems/references/backward_step.npz (extra `dev`).
 """
