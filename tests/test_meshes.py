@@ -1,4 +1,4 @@
-"""Mesh files as domains: what is read, groups, straight and curved sides, and what is said of files that will not do."""
+"""Mesh files as domains: what is read, groups, straight and curved sides, what is said of files that will not do."""
 
 from __future__ import annotations
 
@@ -204,9 +204,11 @@ def test_meshes_that_are_no_domain_are_refused_with_the_reason(name, square):
 
 
 XDMF = """<Xdmf Version="3.0"><Domain><Grid Name="Grid">
-<Geometry GeometryType="XY"><DataItem DataType="Float" Dimensions="3 2" Format="{}" Precision="8">{}</DataItem></Geometry>
-<Topology TopologyType="Triangle" NumberOfElements="1">
-<DataItem DataType="Int" Dimensions="1 3" Format="XML" Precision="8">0 1 2</DataItem></Topology></Grid></Domain></Xdmf>"""
+<Geometry GeometryType="XY">
+<DataItem DataType="Float" Dimensions="3 2" Format="{}" Precision="8">{}</DataItem>
+</Geometry><Topology TopologyType="Triangle" NumberOfElements="1">
+<DataItem DataType="Int" Dimensions="1 3" Format="XML" Precision="8">0 1 2</DataItem>
+</Topology></Grid></Domain></Xdmf>"""
 
 
 @pytest.mark.parametrize("name, content, words", [
