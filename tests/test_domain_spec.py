@@ -330,3 +330,42 @@ def test_boxes_of_one_coordinate_need_no_shape():
     )  # fmt: skip
     assert found.shape is None and len(pieces(found, "a")) == 2
     assert Box((0,), (1,)).name == ""
+
+
+# -- in Python --------------------------------------------------------------------------------------------------
+
+
+def test_a_shape_stated_in_python_is_that_of_the_file():
+    import pinnsolve as ps
+
+    t, a, b = ps.coordinates("t a b")
+    u = ps.unknown("u", t, a, b)
+    tree = {"difference": [{"disk": {"center": [0, 0], "radius": sp.sqrt(2)}, "boundary": "rim"}, {"implicit": a < b}]}
+    domain = ps.Shape(tree, {a: (-2, 2), b: (-2, 2)}, time={t: (0, sp.pi)})
+    found = ps.Problem(
+        name="in-python",
+        domain=domain,
+        unknowns=[u],
+        equations={"heat": sp.Eq(u.diff(t), u.diff(a, 2) + u.diff(b, 2))},
+        conditions={
+            "rim": ps.Condition(on="rim", equation=sp.Eq(u, 0)),
+            "start": ps.Condition(on=sp.Eq(t, 0), equation=sp.Eq(u, 1)),
+        },
+    )
+    assert (found.coordinates, found.time) == (("t", "a", "b"), "t")
+    assert isinstance(found.shape, Difference) and found.shape.first == Disk((0, 0), math.sqrt(2), "rim")
+    assert isinstance(found.shape.others[0], Implicit)
+    assert found.intervals[0] == (0, math.pi)
+
+
+def test_a_shape_in_python_needs_only_the_names_of_its_coordinates():
+    import pinnsolve as ps
+
+    x, y = ps.coordinates("x y")
+    u = ps.unknown("u", x, y)
+    conditions = {"rim": ps.Condition(on="boundary", equation=sp.Eq(u, 0))}
+    equations = {"e": sp.Eq(u.diff(x, 2) + u.diff(y, 2), 1)}
+    stated = {"name": "disk", "unknowns": [u], "equations": equations, "conditions": conditions}
+    assert ps.Problem(domain=ps.Shape(DISK, "x y"), **stated).shape == Disk((0, 0), 1, "rim")
+    with pytest.raises(ps.ProblemError, match="did you mean `disk`"):
+        ps.Problem(domain=ps.Shape({"dsik": DISK["disk"]}, "x y"), **stated)
