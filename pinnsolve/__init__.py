@@ -22,6 +22,7 @@ _PUBLIC = {
     "Problem": "pinnsolve.problem",
     "ProblemError": "pinnsolve.errors",
     "ResourceError": "pinnsolve.errors",
+    "Shape": "pinnsolve.python_api",
     "Solution": "pinnsolve.solution",
     "SolutionError": "pinnsolve.errors",
     "coordinates": "pinnsolve.python_api",

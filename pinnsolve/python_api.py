@@ -62,6 +62,24 @@ class Box:
         vars(self)["intervals"] = intervals
 
 
+@dataclass(frozen=True, init=False)
+class Shape:
+    """A domain that is no box: `Shape({"disk": {"center": [0, 0], "radius": 1}, "boundary": "rim"}, "x y")`.
+
+    `tree` says what stands under `domain` in a problem file; its numbers may be sympy, and `implicit` a sympy
+    comparison. `coordinates` of space are symbols or names, or with an implicit shape a map to the intervals of a box
+    around it. `time` is a map from its coordinate to its interval, as in `time={t: (0, 3)}`.
+    """
+
+    tree: Mapping[str, Any]
+    coordinates: Any
+    time: Mapping[Any, tuple[Text, Text]] | None
+
+    def __init__(self, tree: Mapping[str, Any], coordinates: Any, time: Mapping | None = None):
+        names = re.split(r"[\s,]+", coordinates.strip()) if isinstance(coordinates, str) else coordinates
+        vars(self).update(tree=tree, coordinates=names, time=time)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Condition:
     """What holds in a place (spec language, section 3).
@@ -96,7 +114,7 @@ class Data:
 def spec_from_sympy(
     *,
     name: str,
-    domain: Box | Mapping,
+    domain: Box | Shape | Mapping,
     unknowns: Any,
     equations: Mapping[str, Any] | None = None,
     conditions: Mapping[str, Any] | None = None,
@@ -117,8 +135,8 @@ def spec_from_sympy(
 ) -> Spec:
     """The spec of a problem stated in Python; the keywords are the keys of a problem file (spec language, section 2).
 
-    `domain`: a `Box`. `unknowns`: applied functions `u = unknown("u", x, y)`, or names. `equations`: term name to
-    `sp.Eq`, text, or `{"equation": ..., "where": ...}`. `conditions`, `data`: term name to `Condition`, `Data`.
+    `domain`: a `Box` or a `Shape`. `unknowns`: applied functions `u = unknown("u", x, y)`, or names. `equations`: term
+    name to `sp.Eq`, text, or `{"equation": ..., "where": ...}`. `conditions`, `data`: term name to `Condition`, `Data`.
     `exact`, `parameters`: expressions by unknown and by name. `folder`: where data files lie. Raises `ProblemError`
     with everything that is wrong.
     """
@@ -132,8 +150,7 @@ def spec_from_sympy(
         "title": title,
         "description": description,
         "cite": cite or None,
-        "coordinates": writer.box(domain),
-        "time": writer.key(time),
+        **writer.domain(domain, time),
         "unknowns": list(writer.unknowns),
         "parameters": writer.expressions(parameters, "parameters"),
         "unknown_parameters": writer.expressions(unknown_parameters, "unknown_parameters"),
@@ -162,8 +179,11 @@ class _Writer:
     def __init__(self, domain: Any, unknowns: Any):
         self.problems: list[Diagnostic] = []
         intervals = domain.intervals if isinstance(domain, Box) else domain
-        if not isinstance(intervals, Mapping):
-            raise ProblemError([Diagnostic("a box is expected", key="domain", hint="as in `Box(x=(0, 1), y=(0, 1))`")])
+        if isinstance(domain, Shape):
+            intervals = dict.fromkeys([*(domain.time or ()), *domain.coordinates])
+        elif not isinstance(intervals, Mapping):
+            hint = 'as in `Box(x=(0, 1), y=(0, 1))`, or a `Shape({"disk": {...}}, "x y")`'
+            raise ProblemError([Diagnostic("a box is expected", key="domain", hint=hint)])
         self.coordinates = tuple(map(self.key, intervals))
         listed = unknowns if isinstance(unknowns, list | tuple) else [unknowns]
         self.unknowns = {self.key(u): self._arguments(u) for u in listed}
@@ -200,9 +220,17 @@ class _Writer:
 
     # -- parts of a file --
 
-    def box(self, domain: Any) -> Any:
-        intervals = domain.intervals if isinstance(domain, Box) else domain
-        return self.expressions(intervals, "domain")
+    def domain(self, domain: Any, time: Any) -> dict[str, Any]:
+        """`coordinates`, `domain` and `time`."""
+        if not isinstance(domain, Shape):
+            intervals = domain.intervals if isinstance(domain, Box) else domain
+            return {"coordinates": self.expressions(intervals, "domain"), "time": self.key(time)}
+        tree, space = self.expressions(domain.tree, "domain"), domain.coordinates
+        if isinstance(space, Mapping):
+            intervals = self.expressions({**(domain.time or {}), **space}, "coordinates")
+            return {"coordinates": intervals, "domain": tree, "time": next(map(self.key, domain.time or ()), None)}
+        listed = [self.key(c) for c in (*(domain.time or ()), *space)]
+        return {"coordinates": listed, "domain": tree, "time": self.expressions(domain.time, "time")}
 
     def expressions(self, value: Any, key: str) -> Any:
         """Maps and lists of expressions, whatever is in them; what is no expression is left to the spec's checks."""

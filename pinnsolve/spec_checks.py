@@ -18,7 +18,7 @@ from pinnsolve.data_columns import DataFileError, columns, data_path
 from pinnsolve.errors import Diagnostic, ExpressionError
 from pinnsolve.resolution import Budget, constant_value, definition_problems, exact_value, resolve
 from pinnsolve.schema import ConditionInput, ProblemFile
-from pinnsolve.schema_shapes import as_lists, raw_files, raw_names, raw_shapes
+from pinnsolve.schema_shapes import raw_files, raw_names, raw_shapes
 from pinnsolve.spec_errors import MAX_ERRORS, KeyPath, Places
 from pinnsolve.spec_names import Names
 from pinnsolve.spec_shapes import mesh_names, shape_problems
@@ -168,14 +168,14 @@ class ExpressionChecks:
         """The shapes of the domain, and the expressions of implicit ones, in coordinates of space and parameters."""
         if file.domain is None or not self.names.reliable:
             return
-        domain = as_lists(file.domain.model_dump(exclude_none=True))
+        domain = self.names.domain  # with its wrong parts, which are told already
         for found in shape_problems(domain, self.base.space, self.folder):
             self.problem(found.path, found.message, found.hint, text=found.text)
         scope = replace(
             self.base, coordinates=self.base.space, time=None, unknowns=(), parameters=tuple(self.names.parameters)
         )
         for path, shape in raw_shapes(domain):
-            if "implicit" in shape:
+            if isinstance(shape.get("implicit"), str):
                 self.text((*path, "implicit"), shape["implicit"], replace(scope, operators=()), kind="boolean")
 
     def regions(self, path: KeyPath, names: Iterable[str]) -> None:

@@ -136,7 +136,8 @@ class _Reader:
             times = time if isinstance(time, dict) else ("t",) if time is None else (time,)
             return dict.fromkeys(name for name in listed if isinstance(name, str) and name not in times)
         box = schema_shapes.raw_box(domain)
-        names = [*box] if box else ["x", "y", "z"][: schema_shapes.raw_dimension(domain) or self.mesh_dimension(domain)]
+        dimension = schema_shapes.raw_dimension(domain) or self.mesh_dimension(domain)
+        names = [*box] if box and len(box) == dimension else ["x", "y", "z"][:dimension]
         return dict.fromkeys(name for name in names if isinstance(name, str))
 
     def mesh_dimension(self, domain: Any) -> int:

@@ -15,7 +15,7 @@ from pinnsolve.data_columns import DataFileError, mesh_path
 from pinnsolve.errors import ExpressionError
 from pinnsolve.geometry.mesh_file import read_mesh
 from pinnsolve.schema_shapes import raw_files, raw_shapes
-from pinnsolve.syntax import Chain, parse
+from pinnsolve.syntax import COMPARISONS, Chain, parse
 from pinnsolve.vocabulary import close_match
 
 KeyPath = tuple[str | int, ...]
@@ -70,8 +70,9 @@ def _dimension(path: KeyPath, shape: Mapping, space: tuple[str, ...]) -> Iterato
             message = f"`{key}` is a shape {WORDS[wanted]}, and the coordinates of space are {', '.join(space)}"
             yield ShapeProblem((*path, key), message)
     half = shape.get("half_plane")
-    if isinstance(half, Mapping) and len(half.get("normal", space)) != len(space):
-        message = f"the normal has {len(half['normal'])} components, and the coordinates of space are "
+    normal = half.get("normal") if isinstance(half, Mapping) else None
+    if isinstance(normal, list | tuple) and len(normal) in WORDS and len(normal) != len(space):
+        message = f"the normal has {len(normal)} components, and the coordinates of space are "
         yield ShapeProblem((*path, "half_plane", "normal"), message + ", ".join(space))
 
 
@@ -80,7 +81,8 @@ def _comparison(path: KeyPath, text: str) -> Iterator[ShapeProblem]:
         tree = parse(text)
     except ExpressionError:
         return  # told with the other expressions
-    if not (isinstance(tree, Chain) and tree.operators in (("<",), ("<=",), (">",), (">=",))):
+    compares = isinstance(tree, Chain) and tree.operators[0] in (*COMPARISONS, "and", "or")
+    if compares and tree.operators not in (("<",), ("<=",), (">",), (">=",)):
         hint = 'as in "x**2 + y**4 < 1"; several are put together by `intersection` or `union`'
         yield ShapeProblem(path, "an implicit shape is one comparison with `<` or `>`", hint, text)
 

@@ -16,6 +16,7 @@ import scipy.special
 import sympy as sp
 
 from pinnsolve.compiler import compile_problem
+from pinnsolve.geometry.shapes import make_shape
 from pinnsolve.problem import Problem, build_problem
 from pinnsolve.registry import OPERATORS
 from pinnsolve.spec import load_spec
@@ -125,9 +126,14 @@ def places_of(problem: Problem, term: Term):
     random = np.random.default_rng(0)
     lower, upper = np.array(problem.intervals).T
     for piece in term.region.pieces:
-        points = lower + (upper - lower) * random.random((POINTS, len(lower)))
+        points = lower + (upper - lower) * random.random((POINTS if problem.shape is None else 4 * POINTS, len(lower)))
+        normals = None
+        if piece.part is not None:
+            points, normals = on_the_boundary(problem, piece, points, random)
         for axis, value in piece.fixed:
             points[:, axis] = value
+        if problem.shape is not None:
+            points = points[inside(problem, points)] if normals is None else points
         values = dict(zip(problem.coordinates, points.T, strict=True))
         if term.region.where is not None:
             kept = evaluate(sp.Piecewise((1, term.region.where), (0, True)), values) > 0
@@ -142,7 +148,29 @@ def places_of(problem: Problem, term: Term):
             for i in problem.space_axes:
                 n = piece.outward[1] if i == piece.outward[0] else 0
                 values[f"n_{problem.coordinates[i]}"] = np.full_like(values[problem.coordinates[0]], n)
+        if normals is not None:
+            assert term.region.where is None
+            values |= {f"n_{problem.coordinates[i]}": n for i, n in zip(problem.space_axes, normals.T, strict=True)}
         yield values, partner
+
+
+def inside(problem: Problem, points: np.ndarray) -> np.ndarray:
+    import torch
+
+    return make_shape(problem.shape).inside(torch.from_numpy(points[:, problem.space_axes])).numpy()
+
+
+def on_the_boundary(problem: Problem, piece, points: np.ndarray, random) -> tuple[np.ndarray, np.ndarray]:
+    """The points moved to a part of the boundary of a shape, as many as remain, and the normals there."""
+    import torch
+
+    axes = list(problem.space_axes)
+    plane = None if piece.plane is None else (axes.index(piece.plane[0]), piece.plane[1])
+    unit = torch.from_numpy(random.random((len(points), 3)))
+    found = make_shape(problem.shape).spread(unit, piece.part, plane)
+    points = points[found.chosen.numpy()]
+    points[:, axes] = found.x.numpy()
+    return points, found.normals.numpy()
 
 
 def worst(problem: Problem, compiled: CompiledProblem, exact: dict[str, sp.Expr]) -> dict[str, float]:
@@ -204,10 +232,20 @@ def test_a_reference_covers_the_box(name):
     assert set(columns) == {*problem.coordinates, *problem.unknowns}
     assert len({column.shape for column in columns.values()}) == 1
     assert all(np.isfinite(column).all() for column in columns.values())
-    for coordinate, (low, high) in zip(problem.coordinates, problem.intervals, strict=True):
+    even = np.random.default_rng(0).random((200_000, len(problem.coordinates))) @ np.diag(
+        np.ptp(problem.intervals, axis=1)
+    )
+    even += np.array(problem.intervals)[:, 0]
+    if problem.shape is not None:
+        assert (
+            inside(problem, np.stack([columns[c] for c in problem.coordinates], axis=1)).mean() > 0.998
+        )  # a mesh errs
+        even = even[inside(problem, even)]
+    for i, (coordinate, (low, high)) in enumerate(zip(problem.coordinates, problem.intervals, strict=True)):
         counts, _ = np.histogram(columns[coordinate], 20, (low, high))
         assert counts.sum() == len(columns[coordinate])  # all inside
-        assert counts.min() > 0.7 * counts.mean()  # and even
+        expected = np.histogram(even[:, i], 20, (low, high))[0] * len(columns[coordinate]) / len(even)
+        assert np.all(counts > 0.7 * expected)  # and even
 
 
 # -- data ---------------------------------------------------------------------------------------------------

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 from pinnsolve.data_columns import DataFileError
 
@@ -130,6 +129,8 @@ def _read(path: Path) -> Any:
 
 def _refuse_other_files(path: Path) -> None:
     """An XDMF file may keep its numbers in other files, which a problem does not name."""
+    from xml.etree import ElementTree  # few problems name such a file
+
     try:
         items = ElementTree.parse(path).iter("DataItem")
         formats = {item.get("Format", "XML").upper() for item in items}

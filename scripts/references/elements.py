@@ -21,15 +21,16 @@ from skfem import (
     ElementTriP4,
     FacetBasis,
     LinearForm,
+    MeshTri,
     MeshTri2,
     condense,
     solve,
 )
 from skfem.helpers import dot, grad
-from skfem.io.meshio import from_meshio
 
 logging.getLogger("skfem").setLevel(logging.ERROR)
 ELEMENTS = {1: ElementTriP1, 2: ElementTriP2, 3: ElementTriP3, 4: ElementTriP4}
+GROWTH = 0.25  # of the size of triangles per distance from a point that they shrink to
 CANDIDATES = 12  # triangles around a point in which it may lie
 
 
@@ -59,8 +60,8 @@ class Domain:
             if gmsh.model.getType(1, tag) != "Line":
                 gmsh.model.mesh.setTransfiniteCurve(tag, self.along_circle + 1)
         if self.corner_size:
-            at_corners = [p for x in (x0, x1) for y in (y0, y1) for p in _points_at(gmsh, x, y)]
-            gmsh.model.mesh.setSize(at_corners, self.corner_size)
+            at_corners = [tag for x in (x0, x1) for y in (y0, y1) for _, tag in _points_at(gmsh, x, y)]
+            _grade(gmsh, dict.fromkeys(at_corners, self.corner_size), self.size)
 
     def hole_facets(self, chosen: Callable[[float, float, float], bool] = lambda x, y, r: True) -> np.ndarray:
         """Sides on the circles of the holes chosen."""
@@ -87,22 +88,39 @@ def _points_at(gmsh, x: float, y: float) -> list[tuple[int, int]]:
     return gmsh.model.getEntitiesInBoundingBox(x - near, y - near, -near, x + near, y + near, near, 0)
 
 
-def polygon_mesh(points: Sequence[tuple[float, float]], sizes: Sequence[float], size: float) -> MeshTri2:
+def _grade(gmsh, sizes: dict[int, float], size: float, growth: float = GROWTH) -> None:
+    """Triangles of given sizes at points that grow by a share of the distance, up to `size`."""
+    fields, made = gmsh.model.mesh.field, []
+    for tag, least in sizes.items():
+        distance, threshold = fields.add("Distance"), fields.add("Threshold")
+        fields.setNumbers(distance, "PointsList", [tag])
+        numbers = {"InField": distance, "SizeMin": least, "SizeMax": size, "DistMin": 0, "DistMax": size / growth}
+        for key, value in numbers.items():
+            fields.setNumber(threshold, key, value)
+        made.append(threshold)
+    smallest = fields.add("Min")
+    fields.setNumbers(smallest, "FieldsList", made)
+    fields.setAsBackgroundMesh(smallest)
+
+
+def polygon_mesh(
+    points: Sequence[tuple[float, float]], sizes: Sequence[float], size: float, growth: float = GROWTH
+) -> MeshTri2:
     """Triangles in a polygon, of given sizes at its points and of `size` far from them."""
 
     def draw(gmsh) -> None:
         cad = gmsh.model.geo
-        tags = [cad.addPoint(x, y, 0, s) for (x, y), s in zip(points, sizes, strict=True)]
+        tags = [cad.addPoint(x, y, 0) for x, y in points]
         lines = [cad.addLine(a, b) for a, b in zip(tags, [*tags[1:], tags[0]], strict=True)]
         cad.addPlaneSurface([cad.addCurveLoop(lines)])
         cad.synchronize()
+        _grade(gmsh, dict(zip(tags, sizes, strict=True)), size, growth)
 
     return _meshed(draw, size)
 
 
 def _meshed(draw: Callable, size: float) -> MeshTri2:
     import gmsh
-    import meshio
 
     gmsh.initialize()
     gmsh.option.setNumber("General.Terminal", 0)
@@ -117,9 +135,22 @@ def _meshed(draw: Callable, size: float) -> MeshTri2:
     index = np.zeros(int(tags.max()) + 1, int)
     index[tags.astype(int)] = np.arange(len(tags))
     cells = index[nodes[list(kinds).index(9)].astype(int)].reshape(-1, 6)
-    used, cells = np.unique(cells, return_inverse=True)
-    points = places.reshape(-1, 3)[used, :2]
-    return from_meshio(meshio.Mesh(points, [("triangle6", cells.reshape(-1, 6))]))
+    return _curved(places.reshape(-1, 3)[:, :2], cells)
+
+
+def _curved(points: np.ndarray, cells: np.ndarray) -> MeshTri2:
+    """The mesh of cells (T, 6) with nodes in ascending order, on which elements of degree 3 and more rely."""
+    used, corners = np.unique(cells[:, :3], return_inverse=True)
+    corners = np.sort(corners.reshape(-1, 3), axis=1)
+    mesh = MeshTri2.from_mesh(MeshTri(points[used].T.copy(), corners.T.copy()))
+    number = np.full(len(points), -1)
+    number[used] = np.arange(len(used))
+    ends = np.sort(number[cells[:, [[0, 1], [1, 2], [2, 0]]]].reshape(-1, 2), axis=1)
+    facets = {tuple(pair): k for k, pair in enumerate(np.sort(mesh.facets, axis=0).T.tolist())}
+    chosen = [facets[tuple(pair)] for pair in ends.tolist()]
+    places = mesh.doflocs.copy()
+    places[:, len(used) + np.array(chosen)] = points[cells[:, 3:].reshape(-1)].T
+    return MeshTri2(places, mesh.t)
 
 
 class Places:

@@ -1,8 +1,8 @@
 """Reference for problems/poisson-four-holes.yaml and poisson-mesh.yaml: poles in the holes and a polynomial.
 
-u = Re(sum of c log(z - z_j) + sum of powers of 1/(z - z_j) + a polynomial). Beside the holes, z_j runs over their images
-behind the sides: u - 1 continues across a side as an odd function, so its next singularities lie in there, and only the
-polynomial has to do with those beyond. All is fitted to the values on sides and circles at once (see `series`).
+u = Re(sum of c log(z - z_j) + sum of powers of 1/(z - z_j) + a polynomial). Beside the holes, z_j runs over their
+images behind the sides: u - 1 continues across a side as an odd function, so its next singularities lie in there, and
+only the polynomial has to do with those beyond. All is fitted to the values on sides and circles (see `series`).
 
 `python scripts/references/four_holes.py` writes problems/references/four_holes.npz; with `--verify` it also solves the
 problem by scikit-fem with curved elements of degree 4 (extra `dev`, needs Gmsh for the triangles) and prints the

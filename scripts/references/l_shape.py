@@ -10,8 +10,8 @@ as a sum of the r**(2k/3) sin(2kt/3), of Im(w**2 log w) around each of the other
 maximum principle its error is at most the misfit on the boundary.
 
 `python scripts/references/l_shape.py` writes problems/references/l_shape.npz; with `--verify` it also solves the
-problem by scikit-fem with elements of degree 6 graded towards the corners (extra `dev`), and prints the difference, which
-is 6e-8 and falls as they are graded further.
+problem by scikit-fem with elements of degree 6 graded towards the corners (extra `dev`), and prints the difference,
+which is 6e-8 and falls as they are graded further.
 """
 
 from __future__ import annotations

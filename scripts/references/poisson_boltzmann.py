@@ -15,7 +15,7 @@ from scatter import even_points, relative_difference, write_reference
 DISKS = [(0.5, 0.5, 0.2), (0.4, -0.4, 0.4), (-0.2, -0.7, 0.1), (-0.6, 0.5, 0.3)]
 COUNT = 5000
 ACCURACY = 1e-7  # two meshes agree better than this
-MESHES = ((0.045, 72), (0.03, 108))  # size, sides along each circle; the last two are compared
+MESHES = ((0.035, 96), (0.023, 144))  # size, sides along each circle; the last two are compared
 
 
 def source(x: np.ndarray) -> np.ndarray:

@@ -1,10 +1,10 @@
 """Harmonic functions by least squares on a boundary: sums of known ones, fitted to Dirichlet values.
 
-By the maximum principle the error inside is nowhere larger than the misfit on the boundary, which can be looked at where
-it was not fitted.
+By the maximum principle the error inside is nowhere larger than the misfit on the boundary, which can be looked at
+where it was not fitted.
 
-Sources: Trefethen, Series solution of Laplace problems, ANZIAM Journal 60 (2018) 1-26; Betcke, Trefethen, SIAM Review 47
-(2005) 469-491; Brubeck, Nakatsukasa, Trefethen, Vandermonde with Arnoldi, SIAM Review 63 (2021) 405-415.
+Sources: Trefethen, Series solution of Laplace problems, ANZIAM Journal 60 (2018) 1-26; Betcke, Trefethen, SIAM Review
+47 (2005) 469-491; Brubeck, Nakatsukasa, Trefethen, Vandermonde with Arnoldi, SIAM Review 63 (2021) 405-415.
 """
 
 from __future__ import annotations
