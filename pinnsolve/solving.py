@@ -140,10 +140,10 @@ def _on_cells(problem: Problem, work: Work) -> Result | None:
         return None
     if is_inverse(work):
         result = inverse_on_cells(work, settings.tolerance, settings.limits.refinements, settings.starts)
-        work.why = "polynomials on cells, because the domain is a box with equations in it"
+        work.why = "polynomials on cells, because equations hold in the domain"
         return result
     result = on_cells(work, settings.tolerance, settings.limits.refinements)
-    work.why = "polynomials on cells, because the domain is a box with equations in it"
+    work.why = "polynomials on cells, because equations hold in the domain"
     if result is not None and (_reached(result, settings.tolerance) or result.status not in ("finished", "stalled")):
         return result
     other = _networks(problem, work, result)

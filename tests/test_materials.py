@@ -1,0 +1,119 @@
+"""Coefficients that jump: what tells materials apart, what holds between them, and solutions with kinks there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import sympy as sp
+import torch
+
+import pinnsolve as ps
+from pinnsolve.bases.space import Space
+from pinnsolve.compiler import compile_problem
+from pinnsolve.expressions import Scope, fluxes
+from pinnsolve.grid.first_cells import first_cells
+from pinnsolve.grid.groups import interface_groups, table_orders
+from pinnsolve.problem import build_problem
+from pinnsolve.spec import spec_from_dict
+from pinnsolve.terms import feature_symbol
+
+SCOPE = Scope(coordinates=("x", "y"), unknowns=("u",), definitions={"k": "where(x < 0, 1, 7)"})
+U_X, U_Y = feature_symbol("u", (1, 0)), feature_symbol("u", (0, 1))
+DISK = {
+    "name": "two",
+    "coordinates": {"x": [-1, 1], "y": [-1, 1]},
+    "unknowns": "u",
+    "definitions": {
+        "r2": "x**2 + y**2",
+        "k": "where(r2 < 0.25, 1, 100)",
+        "true": "where(r2 < 0.25, 0.25 - r2, -0.5*log(sqrt(r2)/0.5)/100)",
+    },
+    "equations": {"diffusion": "-div([k*D(u, x), k*D(u, y)]) = where(r2 < 0.25, 4, 0)"},
+    "conditions": {"walls": {"on": "boundary", "equation": "u = true"}},
+    "exact": {"u": "true"},
+}
+
+
+def problem(**changes):
+    return build_problem(spec_from_dict({**DISK, **changes}))
+
+
+def test_fluxes_are_what_derivatives_are_taken_of():
+    found = fluxes("-div([k*D(u, x), k*D(u, y)]) = 1", SCOPE)
+    outer = [(axis, c, f) for axis, c, f in found if f.has(sp.Piecewise)]
+    assert [(axis, c) for axis, c, _ in outer] == [(0, -1), (1, -1)]
+    assert sp.simplify(outer[0][2] / U_X).is_Piecewise and outer[1][2].has(U_Y)
+    assert fluxes("u = x", SCOPE) == ()
+    second = fluxes("3*laplacian(u) = 0", SCOPE)
+    assert [(axis, c, f) for axis, c, f in second] == [(0, 3, U_X), (1, 3, U_Y)]
+
+
+def test_materials_are_told_apart_by_comparisons_in_space():
+    compiled = compile_problem(problem())
+    assert len(compiled.materials) == 2 and len(compiled.interfaces) == 1
+    residuals = compiled.interfaces[0].term.residuals
+    assert len(residuals) == 2  # the unknown, and its flux
+    assert {f.side for f in compiled.interfaces[0].term.features} == {0, 1}
+    assert compile_problem(problem(equations={"e": "laplacian(u) = 1"}, exact={"u": "x"})).materials == ()
+    moving = problem(
+        coordinates={"t": [0, 1], "x": [-1, 1], "y": [-1, 1]},
+        equations={"e": "D(u, t) = where(x < t, 1, 2)*laplacian(u)"},
+        conditions={"start": {"on": "t = 0", "equation": "u = 0"}, "walls": {"on": "boundary", "equation": "u = 0"}},
+        definitions={},
+        exact={},
+    )
+    assert compile_problem(moving).materials == ()  # they move: not known how to follow
+
+
+def test_equations_of_their_own_make_materials_too():
+    split = {
+        "inner": {"equation": "-laplacian(u) = 4", "where": "r2 < 0.25"},
+        "outer": {"equation": "-100*laplacian(u) = 0", "where": "r2 >= 0.25"},
+    }
+    one, two = compile_problem(problem()), compile_problem(problem(equations=split))
+    assert [sp.simplify(a - b) for a, b in zip(
+        one.interfaces[0].term.residuals, two.interfaces[0].term.residuals, strict=True)] == [0, 0]  # fmt: skip
+
+
+def test_a_solution_with_a_kink_meets_what_holds_at_the_interface():
+    compiled = compile_problem(problem())
+    cells = first_cells(compiled)
+    assert set(cells.material.tolist()) == {0, 1}
+    space = Space(cells, (10, 10), table_orders(compiled))
+
+    def true(x: torch.Tensor) -> torch.Tensor:
+        r2 = (x**2).sum(dim=1)
+        return torch.where(r2 < 0.25, 0.25 - r2, -0.25 * torch.log(r2 / 0.25) / 100)[None]
+
+    # from each side's own formula, also at points of a frame beyond the interface
+    c = space.project(true, 1)
+    (group,) = interface_groups(compiled, space)
+    none = torch.zeros(0, dtype=torch.float64)
+    assert float(group.rows(c, none).r.abs().max()) < 1e-5
+    other = space.project(lambda x: true(x) + x[:, :1].T ** 2 * (x[:, 0] > 0.4), 1)
+    assert float(group.rows(other, none).r.abs().max()) > 1e-3
+
+
+@pytest.mark.parametrize("inside", [1, 1000])
+def test_two_materials_across_a_circle(inside, tmp_path):
+    definitions = {
+        **DISK["definitions"],
+        "k": f"where(r2 < 0.25, {inside}, 100)",
+        "true": f"where(r2 < 0.25, (0.25 - r2)/{inside}, -0.5*log(sqrt(r2)/0.5)/100)",
+    }
+    solution = ps.solve(problem(definitions=definitions), tolerance=1e-6)
+    result = solution.result
+    assert result["status"] == "converged" and result["relative_l2_error"]["u"] < 1e-6
+    solution.save(tmp_path)
+    x = np.array([0.1, 0.49, 0.51, 0.9])
+    np.testing.assert_array_equal(ps.load_solution(tmp_path)(x=x, y=0 * x), solution(x=x, y=0 * x))
+
+
+def test_layers_along_the_axes_need_no_cuts():
+    layers = problem(
+        definitions={"k": "where(x < 0.3, 2, 5)", "true": "where(x < 0.3, (x - 0.3)/2, (x - 0.3)/5)*(1 + 0*y)"},
+        equations={"e": "D(k*D(u, x), x) + D(k*D(u, y), y) = 0"},
+    )
+    assert not bool(first_cells(compile_problem(layers)).cut.any())
+    result = ps.solve(layers, tolerance=1e-8).result
+    assert result["status"] == "converged" and result["relative_l2_error"]["u"] < 1e-8
