@@ -76,7 +76,7 @@ def check_box(rows):
 
 def check_advection(rows):
     gd, lsgd = (by(rows, speed="1", method=name)["loss"] for name in ("GD", "LSGD"))
-    assert lsgd < 0.1 * gd
+    assert lsgd < 0.5 * gd  # with a tenth of the steps
 
 
 def check_bound(rows):

@@ -122,7 +122,9 @@ class VarPro(Solver):
 
 
 def _carried(assembly: Assembly, before: Iterate, basis: Basis) -> State:
-    """Coefficients for another basis by one Gauss-Newton step from the functions of the iterate, not its coefficients.
+    """Coefficients to start from on another basis: those of the iterate, or of its functions, whichever fit better.
+
+    The second are those of one Gauss-Newton step from the functions of the iterate, not its coefficients.
 
     On a basis of nearly dependent functions coefficients are large; on others that have moved they are another function
     altogether, a bad one for Newton's method to start from. A linear problem needs no start.
@@ -138,7 +140,9 @@ def _carried(assembly: Assembly, before: Iterate, basis: Basis) -> State:
         rows.append(term.rows_at(values, term.matrices(basis, None), state).A)
         sides.append(here.A @ state.vector() - here.r)
     solved = solve_dense(torch.cat(rows), torch.cat(sides))
-    return within_bounds(assembly, state.moved(solved.x - state.vector()))
+    carried = within_bounds(assembly, state.moved(solved.x - state.vector()))
+    here, there = (math.fsum(losses(assembly.residual_parts(basis, s)).values()) for s in (state, carried))
+    return carried if there < here else state
 
 
 def _by_term(blocks, rest: Tensor) -> dict[str, float]:

@@ -60,7 +60,7 @@ def constant(quick: bool, axes) -> list[dict]:
     case, rows = Case("advection"), []
     for seed in range(1 if quick else 3):
         for name, make, steps in (("GD", GD, 5000), ("LSGD", LSGD, 500)):
-            steps = steps // 100 if quick else steps
+            steps = steps // 20 if quick else steps
             outcome, error, seconds = case.run(make(steps=steps, learning_rate=0.005), "relu", 32, seed)
             rows.append({
                 "speed": "1", "method": name, "activation": "relu", "alpha": 0.0, "width": 32, "seed": seed,

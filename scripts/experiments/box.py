@@ -40,7 +40,7 @@ def draw_images(path: Path) -> None:
     x = torch.cartesian_prod(side, side)
     for row, (kind, start) in enumerate((k, s) for k in KINDS for s in STARTS):
         for column, depth in enumerate(depths):
-            image = initial(kind, start, 2, depth, x, 4)
+            image = initial(kind, start, 2, depth, x, 0)
             axes[row, column].scatter(image[:, 0], image[:, 1], c=x[:, 0], s=0.5, cmap="viridis")
             axes[row, column].tick_params(labelsize=6)
         axes[row, 0].set_ylabel(f"{kind}, {start}", fontsize=8)

@@ -109,10 +109,9 @@ def draw(rows: list[dict], path: Path) -> None:
         for partitions in dict.fromkeys(row["partitions"] for row in medians):
             line = [r for r in medians if (r["way"], r["partitions"]) == (way, partitions)]
             axis.semilogy([r["degree"] for r in line], [r["error_between"] for r in line], "o-", label=str(partitions))
-        axis.set_title(way if way.startswith("network") else f"POUnet, {way}", fontsize=9)
-        axis.set_xlabel("degree" if not way.startswith("network") else "degree of the POUnet with as many parameters")
+        axis.set_title(f"{way}, as many parameters" if way.startswith("network") else f"POUnet, {way}", fontsize=9)
+        axis.set_xlabel("degree of the POUnet", fontsize=8)
         axis.set_ylim(1e-13, 3)
-        axis.xaxis.label.set_size(8)
     axes[0, 0].set_ylabel("relative error between the points")
     axes[0, 0].legend(title="partitions", fontsize=7)
     save(drawn, path)
