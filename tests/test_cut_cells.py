@@ -116,7 +116,7 @@ def test_rows_vanish_for_a_polynomial_that_solves_the_problem():
     space = Space(cells_of(), (8, 8), table_orders(compiled))
     c = space.project(lambda x: smooth(x)[None], 1)
     for group in [*term_groups(compiled, space, {}), *jump_groups(compiled, space)]:
-        assert float(group.rows(c, NONE).r.abs().max()) < 1e-5, group.name
+        assert float(group.rows(c, NONE).r.abs().max()) < 1e-4, group.name
 
 
 @pytest.mark.parametrize("degree", [3, 5])
