@@ -22,20 +22,21 @@ from pinnsolve.grid.data import WEIGHT, DataGroup, Measurements
 from pinnsolve.grid.groups import highest_orders, jump_groups, table_orders, term_groups
 from pinnsolve.grid.levels import Level, carried_over, first_space, next_space, without_constants
 from pinnsolve.grid.regularization import SmoothnessGroup
-from pinnsolve.grid.smoothness import Smoothness, chosen, scaled
+from pinnsolve.grid.smoothness import SMOOTHNESS, Smoothness, chosen, scaled
 from pinnsolve.grid.system import BLOCK_THREADS, System, norms, residual_norm
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
 
-CASCADE, FEW_STEPS = (1.0, 1e-1, 1e-2), 8  # weights of the data before functions are found that only data determine
+CASCADE, FEW_STEPS = (1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3), 8  # weights of the data before functions are found that only data determine
 LOOSE = 0.03  # of the error of the level before is how well the next is solved
 MOST_LEVELS = 30
 RIPE, ANEW = 0.05, 0.03  # estimated error at which cells are made anew, and by how much they are to be better
-FLOOR = 3.0  # times what equations miss by is what the weight of the data is above the residual of the data
+FLOOR = 5.0  # times what equations miss by is what the weight of the data is above the residual of the data
 MOST_ANEW, FEW = 2.5, 2000  # times the coefficients of the level before, or so many, are spent on new cells
 MOVED = 0.2  # relative change of a parameter since cells were made anew after which they are so again
 NEGLIGIBLE, INFORMED = 0.1, 0.5  # of the noise; share of the information that must come from the data
-MOST_CHOSEN, ROUGH = 2000, 1e-4  # coefficients up to which weights are chosen anew, and how well these are solved
+RESOLVED = 0.1  # weight of the data below which cells are fine enough for the data to choose weights
+MOST_CHOSEN, ROUGH = 2000, 1e-3  # coefficients up to which weights are chosen anew, and how well these are solved
 LIGHT = 0.03  # weight of the data below which their noise no longer enters the equations
 FIT_SMOOTHNESS = 1e-3  # weight of the second derivatives in the first fit to the data
 
@@ -144,15 +145,28 @@ def first_fit(statement: Statement, space: Space) -> Tensor:
 
 
 def cascade(statement: Statement, space: Space, start: Point) -> Point:
-    """The point on this space as the data's weight falls to where equations hold."""
-    point = start
+    """The point on this space as the data's weight falls, as far as these cells let the equations hold."""
+    point, last = start, CASCADE[0]
     for weight in CASCADE:
         statement.measurements.weight = weight
         system = statement.system(space)
         with threads_for(BLOCK_THREADS * system.columns):
-            point = gauss_newton(system, point, statement.bounds, LOOSE, most=FEW_STEPS).point
-    statement.measurements.weight = WEIGHT
+            found = gauss_newton(system, point, statement.bounds, LOOSE, most=FEW_STEPS)
+        floor = floor_of(statement, found, data_groups(system))
+        if FLOOR * floor > weight < CASCADE[0]:  # the equations can be met no better
+            break
+        point, last = found.point, weight
+    statement.measurements.weight = last
     return point
+
+
+def floor_of(statement: Statement, found: Found, groups: Sequence[DataGroup]) -> float:
+    """The rms residual of equations over that of the data, both in the unit of the unknowns."""
+    names = {group.name for group in groups}
+    squares = [(float((g.r**2).sum()), g.name) for g in found.rows]
+    noise = sum(s for s, name in squares if name in names)
+    floor = sum(s for s, name in squares if name not in names and not name.startswith(SMOOTHNESS))
+    return math.sqrt(floor / max(noise, 1e-300)) * statement.measurements.weight
 
 
 # -- levels -------------------------------------------------------------------------------------------------------
@@ -232,9 +246,7 @@ def statistics(statement: Statement, level: InverseLevel) -> Fit:
     unit = statement.measurements.unit(groups)
     names = {group.name for group in groups}
     measured = [group.name in names for group in level.found.rows]
-    squares = [float((group.r**2).sum()) for group in level.found.rows]
-    noise = sum(s for s, m in zip(squares, measured, strict=True) if m)
-    floor = sum(s for s, m in zip(squares, measured, strict=True) if not m)
+    noise = sum(float((group.r**2).sum()) for group in level.found.rows if group.name in names)
     Q = level.found.linearization.Q
     P = level.found.linearization.count
     count = sum(group.count for group in groups)
@@ -242,7 +254,7 @@ def statistics(statement: Statement, level: InverseLevel) -> Fit:
     spread = math.sqrt(noise / max(count - P, 1)) / unit
     whole = torch.diagonal(level.found.linearization.S) / unit**2
     share = float((torch.diagonal(information) / whole.clamp_min(1e-300)).min()) if P else 1.0
-    floor = math.sqrt(floor / max(noise, 1e-300)) * statement.measurements.weight
+    floor = floor_of(statement, level.found, groups)
     relative = spread * min(statement.measurements.relative.values())
     return Fit(spread, information, share, floor, relative, count, statement.measurements.weight)
 
@@ -291,7 +303,7 @@ def levels(
         point = cascade(statement, space, point)
     for _ in range(MOST_LEVELS):
         check(space)
-        if point.c.numel() <= MOST_CHOSEN:
+        if point.c.numel() <= MOST_CHOSEN and measurements.weight <= RESOLVED:
             choose(statement, space, point)
         level = solve_inverse_level(statement, space, point, max(0.03 * tolerance, LOOSE * before))
         fit = statistics(statement, level)
@@ -300,7 +312,7 @@ def levels(
         parameters = level.found.point.parameters
         if finished(level, fit, tolerance, bool(statement.smoothness)):
             return
-        if rebuilt_at is not None:  # so far the cells have been made for these parameters
+        if rebuilt_at is not None or statement.smoothness:  # so far the cells have been made for these parameters
             measurements.weight = min(max(FLOOR * fit.floor, WEIGHT), 1.0)
         if not statement.smoothness and now.worst < RIPE and (rebuilt_at is None or _changed(parameters, rebuilt_at)):
             rebuilt_at = parameters

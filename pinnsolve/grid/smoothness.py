@@ -21,7 +21,8 @@ from pinnsolve.grid.data import DataGroup
 from pinnsolve.grid.regularization import SmoothnessGroup
 from pinnsolve.grid.system import System
 
-FIRST_WEIGHT = 1e-4
+SMOOTHNESS = "smoothness of unknown"  # how the names of its rows begin
+FIRST_WEIGHT = 1e-6
 FACTOR, LEAST_FACTOR = 10.0, 3.0  # by which weights are changed in the search
 RANGE = (1e-12, 1e4)
 SWEEPS = 4
@@ -40,7 +41,7 @@ class Smoothness:
     choice: str | None
 
     def group(self, space: Space, unknowns: int) -> SmoothnessGroup:
-        return SmoothnessGroup(f"smoothness of {self.unknown}", space, self.unknown, unknowns, self.order)
+        return SmoothnessGroup(f"{SMOOTHNESS} {self.unknown}", space, self.unknown, unknowns, self.order)
 
 
 def scaled(groups: Sequence, smoothness: Sequence[Smoothness], unit: float, count: int) -> None:
