@@ -61,7 +61,7 @@ def _smoothness_weight(value: Any, info: ValidationInfo) -> float | str:
 
 
 MOST_SMOOTH = 4
-WEIGHT_CHOICES = ("auto", "likelihood", "gcv", "discrepancy")
+WEIGHT_CHOICES = ("auto", "gcv", "discrepancy")
 Seminorm = Annotated[int, PlainValidator(_seminorm), Json({"type": "integer", "minimum": 1, "maximum": MOST_SMOOTH})]
 SmoothnessWeight = Annotated[
     float | str,
@@ -146,8 +146,7 @@ class RegularizationInput(Strict):
     seminorm: Seminorm = about("The order of the derivatives whose square should be small.", 3)
     weight: SmoothnessWeight = about(
         "The weight of their mean square, the domain mapped to the unit box, against the mean square of the data's "
-        "residuals over their noise. `auto` and `likelihood` choose it by the likelihood of the data, `gcv` by generalized "
-        "cross-validation, `discrepancy` so that the residual is the noise stated.",
+        "residuals over their noise. `auto` and `gcv` choose it by generalized cross-validation, `discrepancy` so that the residual is the noise stated.",
         "auto",
     )
 

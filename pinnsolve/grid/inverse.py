@@ -146,8 +146,8 @@ def first_fit(statement: Statement, space: Space) -> Tensor:
 
 def cascade(statement: Statement, space: Space, start: Point) -> Point:
     """The point on this space as the data's weight falls, as far as these cells let the equations hold."""
-    point, last = start, CASCADE[0]
-    for weight in CASCADE:
+    point, last = start, statement.measurements.weight
+    for weight in [w for w in CASCADE if w <= last]:
         statement.measurements.weight = weight
         system = statement.system(space)
         with threads_for(BLOCK_THREADS * system.columns):
@@ -299,10 +299,10 @@ def levels(
     space = statement.first_space()
     point, before, rebuilt_at = Point(first_fit(statement, space), statement.guess), 1.0, None
     measurements.weight = 1.0
-    if statement.smoothness:
-        point = cascade(statement, space, point)
     for _ in range(MOST_LEVELS):
         check(space)
+        if statement.smoothness and measurements.weight > WEIGHT:
+            point = cascade(statement, space, point)
         if point.c.numel() <= MOST_CHOSEN and measurements.weight <= RESOLVED:
             choose(statement, space, point)
         level = solve_inverse_level(statement, space, point, max(0.03 * tolerance, LOOSE * before))
@@ -312,7 +312,7 @@ def levels(
         parameters = level.found.point.parameters
         if finished(level, fit, tolerance, bool(statement.smoothness)):
             return
-        if rebuilt_at is not None or statement.smoothness:  # so far the cells have been made for these parameters
+        if rebuilt_at is not None:  # so far the cells have been made for these parameters
             measurements.weight = min(max(FLOOR * fit.floor, WEIGHT), 1.0)
         if not statement.smoothness and now.worst < RIPE and (rebuilt_at is None or _changed(parameters, rebuilt_at)):
             rebuilt_at = parameters

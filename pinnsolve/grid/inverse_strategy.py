@@ -62,7 +62,7 @@ def smoothness_of(problem: CompiledProblem) -> list[Smoothness]:
     for i, name in enumerate(problem.unknowns):
         one = asked.get(name, Regularization(name, SEMINORM, "auto"))
         if isinstance(one.weight, str):
-            result.append(Smoothness(i, one.order, FIRST_WEIGHT, "likelihood" if one.weight == "auto" else one.weight))
+            result.append(Smoothness(i, one.order, FIRST_WEIGHT, "gcv" if one.weight == "auto" else one.weight))
         else:
             result.append(Smoothness(i, one.order, one.weight, None))
     return result
