@@ -16,6 +16,7 @@ from pinnsolve.schema_solve import SolveSpec
 from pinnsolve.schema_types import (
     INTERVAL_SCHEMA,
     MAX_ITEMS,
+    Context,
     Equation,
     Equations,
     Expression,
@@ -54,10 +55,10 @@ def _seminorm(value: Any, info: ValidationInfo) -> int:
 def _smoothness_weight(value: Any, info: ValidationInfo) -> float | str:
     if value in WEIGHT_CHOICES:
         return value
-    number = evaluated(value, info)
-    if number <= 0:
-        raise refuse(f"a positive number, or {' or '.join(WEIGHT_CHOICES)} is expected, not {shown(value)}")
-    return number
+    word = isinstance(value, str) and value.isidentifier() and value not in (info.context or Context()).values
+    if word or evaluated(value, info) <= 0:
+        raise refuse(f"a positive number or {' or '.join(WEIGHT_CHOICES)} is expected, not {shown(value)}")
+    return evaluated(value, info)
 
 
 MOST_SMOOTH = 4

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.bases.space import Space
-from pinnsolve.grid.border import Bounds, Found, Linearization, Point, gauss_newton, products, rows_at
+from pinnsolve.grid.border import Bounds, Found, Linearization, Point, gauss_newton, inverse, products, rows_at
 from pinnsolve.grid.correction import Correction, enriched_space
 from pinnsolve.grid.data import WEIGHT, DataGroup, Measurements
 from pinnsolve.grid.groups import highest_orders, jump_groups, table_orders, term_groups
@@ -35,7 +35,7 @@ FLOOR = 5.0  # times what equations miss by is what the weight of the data is ab
 MOST_ANEW, FEW = 2.5, 2000  # times the coefficients of the level before, or so many, are spent on new cells
 MOVED = 0.2  # relative change of a parameter since cells were made anew after which they are so again
 NEGLIGIBLE, INFORMED = 0.1, 0.5  # of the noise; share of the information that must come from the data
-RESOLVED = 0.1  # weight of the data below which cells are fine enough for the data to choose weights
+RESOLVED = 0.3  # weight of the data below which cells are fine enough for the data to choose weights
 MOST_CHOSEN, ROUGH = 2000, 1e-3  # coefficients up to which weights are chosen anew, and how well these are solved
 LIGHT = 0.03  # weight of the data below which their noise no longer enters the equations
 FIT_SMOOTHNESS = 1e-3  # weight of the second derivatives in the first fit to the data
@@ -256,17 +256,19 @@ def statistics(statement: Statement, level: InverseLevel) -> Fit:
     share = float((torch.diagonal(information) / whole.clamp_min(1e-300)).min()) if P else 1.0
     floor = floor_of(statement, level.found, groups)
     relative = spread * min(statement.measurements.relative.values())
-    return Fit(spread, information, share, floor, relative, count, statement.measurements.weight)
+    inverted = inverse(information, statement.bounds.size)
+    return Fit(spread, information, inverted, share, floor, relative, count, statement.measurements.weight)
 
 
 @dataclass(frozen=True)
 class Fit:
     """`spread`: rms residual of the data in standard deviations, per degree of freedom; `information` (P, P): the Schur
-    complement of the data alone, in these units; `share`: how much of all information that is, where it is least;
+    complement of the data alone, in these units, and its `inverse`; `share`: how much of all information that is, where it is least;
     `floor`: the rms residual of the equations over that of the data, both in the unit of the unknowns."""
 
     spread: float
     information: Tensor
+    inverse: Tensor
     share: float
     floor: float
     noise: float  # rms residual of the data, relative to them
@@ -281,7 +283,7 @@ class Fit:
     @property
     def covariance(self) -> Tensor:
         """(P, P) of the parameters, with the noise as it was found."""
-        return self.spread**2 * torch.linalg.pinv(self.information, hermitian=True)
+        return self.spread**2 * self.inverse
 
     @property
     def standard_errors(self) -> Tensor:

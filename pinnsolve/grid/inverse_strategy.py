@@ -17,7 +17,7 @@ from pinnsolve.estimate import Approximation, Estimate
 from pinnsolve.grid.correction import enriched_space
 from pinnsolve.grid.data import Measurements
 from pinnsolve.grid.inverse import LIGHT, Fit, InverseLevel, Statement, bounds_of, data_groups, finished, levels
-from pinnsolve.grid.memory import check_memory
+from pinnsolve.grid.memory import check_memory, operations
 from pinnsolve.grid.smoothness import FIRST_WEIGHT, Smoothness
 from pinnsolve.grid.system import norms, points_of, weights_of
 from pinnsolve.grid.uncertainty import NOISIER, Uncertainty, uncertainty, weak_combinations
@@ -27,6 +27,7 @@ from pinnsolve.terms import CompiledProblem, Regularization
 from pinnsolve.threads import threads_for
 
 SEMINORM = 3  # of unknowns of which the file says nothing
+MOST_OPERATIONS = 5e11  # of a factorization that is worth it without a time limit
 FIRST_LEVELS = 3  # after which starts are compared
 DEVIATIONS = 2.0  # standard deviations that count as the error which noise makes
 
@@ -93,7 +94,13 @@ def _refined(work: Work, statement: Statement, tolerance: float, refinements: in
     status, message = "finished", ""
 
     def check(space) -> None:
-        check_memory(statement.system(enriched_space(space)), _memory(work))
+        system = statement.system(enriched_space(space))
+        check_memory(system, _memory(work))
+        if operations(system) > MOST_OPERATIONS and work.clock.limit is None:
+            raise ResourceError(
+                f"the next refinement, {system.coefficients} coefficients, would take very long; "
+                "set limits.seconds to let it go on, or raise the tolerance"
+            )
 
     try:
         for number, (level, fit) in enumerate(levels(statement, tolerance, check)):

@@ -60,7 +60,7 @@ def uncertainty(statement: Statement, level: InverseLevel, fit: Fit, seed: int) 
         spread = math.sqrt(squares / left)
     elif all(term.noise is not None for term in statement.measurements.terms):
         spread = max(fit.spread, 1.0)
-    covariance = spread**2 * torch.linalg.pinv(fit.information, hermitian=True)
+    covariance = spread**2 * fit.inverse
     values, vectors = torch.linalg.eigh(covariance)
     half = vectors * values.clamp_min(0).sqrt()
     parts = torch.cat([-linearization.X @ half, spread * drawn], dim=2)  # (C, U n, K)
