@@ -250,7 +250,9 @@ class _Builder:
             columns = [c for c in item.columns if c not in self.coordinates]
             residuals = self._residuals(item.equations, key, self.scope(columns=columns))
             region = Region(f"{item.file}", ())
-            yield Statement(name, "data", residuals, region, self.spec.folder / item.file, item.noise, key, item.loss == "huber")
+            yield Statement(
+                name, "data", residuals, region, self.spec.folder / item.file, item.noise, key, item.loss == "huber"
+            )
 
     def _check_regularization(self) -> None:
         for name in self.spec.regularization:

@@ -131,7 +131,8 @@ class DataInput(Strict):
     equations: Equations | None = about("Several, sharing the file.")
     noise: PositiveNumber | None = about("The standard deviation of the measurements; without it, it is estimated.")
     loss: Loss = about(
-        "`squares`, or `huber`: residuals beyond 1.345 standard deviations count by their size only, as outliers should.",
+        "`squares`, or `huber`: residuals beyond 1.345 standard deviations count by their size only, as outliers "
+        "should.",
         "squares",
     )
 
@@ -147,7 +148,8 @@ class RegularizationInput(Strict):
     seminorm: Seminorm = about("The order of the derivatives whose square should be small.", 3)
     weight: SmoothnessWeight = about(
         "The weight of their mean square, the domain mapped to the unit box, against the mean square of the data's "
-        "residuals over their noise. `auto` and `gcv` choose it by generalized cross-validation, `discrepancy` so that the residual is the noise stated.",
+        "residuals over their noise. `auto` and `gcv` choose it by generalized cross-validation, `discrepancy` so that "
+        "the residual is the noise stated.",
         "auto",
     )
 
@@ -242,15 +244,15 @@ Time = Annotated[
     WrapValidator(_time),
     Json({"anyOf": [_STRING, {"type": "object", "additionalProperties": INTERVAL_SCHEMA, "maxProperties": 1}]}),
 ]
+
+
 def _regularization_item(value: Any, handler: Any, info: ValidationInfo) -> RegularizationInput:
     """A weight stands for a map with one."""
     whole = value if isinstance(value, dict) else {"weight": value}
     return RegularizationInput.model_validate(whole, context=info.context)
 
 
-RegularizationItem = Annotated[
-    RegularizationInput | str | float, WrapValidator(_regularization_item), Json({"anyOf": [{"type": "object"}, *_NUMBER_OR_STRING["anyOf"]]})
-]
+RegularizationItem = Annotated[RegularizationInput | str | float, WrapValidator(_regularization_item)]
 EquationItem = Annotated[EquationInput | str, WrapValidator(_equation_item)]
 
 

@@ -101,7 +101,9 @@ def _run(problem: Problem, work: Work, start: Solution | None) -> Result:
 def _on_sharp_cells(work: Work, method: str) -> bool:
     """Whether a grid of partitions can be sharp: its continuity is then part of a sparse least squares."""
     plain = work.lower.dtype == torch.float64 and work.lower.device.type == "cpu"
-    return plain and method in ("auto", "least_squares") and why_not_cells(work.problem) is None and not is_inverse(work)
+    return (
+        plain and method in ("auto", "least_squares") and why_not_cells(work.problem) is None and not is_inverse(work)
+    )
 
 
 def _given_cells(problem: Problem, work: Work, asked: dict) -> Result:
@@ -315,7 +317,8 @@ def _status(problem: Problem, result: Result, terms: dict) -> tuple[str, str]:
         return "converged", f"the estimated error {estimate.worst:.1e} meets the tolerance {tolerance:g}"
     if (result.inverse or {}).get("limited_by") == "noise":
         return "tolerance_not_reached", (
-            f"the estimated error {estimate.worst:.1e} is above the tolerance {tolerance:g} because of noise in the data; "
+            f"the estimated error {estimate.worst:.1e} is above the tolerance {tolerance:g} because of noise in "
+            f"the data; "
             "finer cells would not help, only more or better data, or a larger solve.tolerance"
         )
     largest = max(terms, key=lambda name: terms[name]["rms_residual"])

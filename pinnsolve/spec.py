@@ -221,9 +221,7 @@ def _normalized(file: ProblemFile, names: Names, source: Source) -> Spec:
         unknown_parameters={
             k: UnknownParameterSpec(v.guess, v.bounds) for k, v in (file.unknown_parameters or {}).items()
         },
-        regularization={
-            k: RegularizationSpec(v.seminorm, v.weight) for k, v in (file.regularization or {}).items()
-        },
+        regularization={k: RegularizationSpec(v.seminorm, v.weight) for k, v in (file.regularization or {}).items()},
         exact={unknown or file.unknowns[0]: text for unknown, text in (file.exact or {}).items()},
         reference=ReferenceSpec(file.reference.file) if file.reference else None,
         solve=file.solve,

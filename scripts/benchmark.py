@@ -1,13 +1,15 @@
 """Measures speed and accuracy: solves a list of cases, prints a table, writes JSON.
 
-    python scripts/benchmark.py [--only fast | adaptive | inverse | NAME ...] [--sweep] [--seconds 120] [--json FILE] [--seed 0]
+    python scripts/benchmark.py [--only fast | adaptive | inverse | NAME ...] [--sweep] [--seconds 120] [--json FILE]
+    [--seed 0]
 
 Each case names a problem file that comes with pinnsolve, settings put over it, the error and the time asked for: the
 group `adaptive` (networks as bases, the rank of initial bases, the order of convergence in width) and the group `fast`
 (a tolerance as the only setting; time against the number of slabs), and the group `inverse` (errors of parameters or of
-the unknown field that was sought; how often standard errors cover the truth). Times are those of `solve` after import; errors
-are against exact solutions or references at points the solver never used. `--sweep` instead solves every problem with a
-known truth at three tolerances, each for at most `--seconds`. Exits with 1 when a figure is missed.
+the unknown field that was sought; how often standard errors cover the truth). Times are those of `solve` after
+import; errors are against exact solutions or references at points the solver never used. `--sweep` instead solves
+every problem with a known truth at three tolerances, each for at most `--seconds`. Exits with 1 when a figure is
+missed.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def run_sought(name: str, problem: str, sought, error: float, seconds: float, se
 
 
 def run_coverage(seed: int) -> dict:
-    """The diffusivity of a bar from five probes, by many draws of the noise: how often it is within two standard errors."""
+    """The diffusivity of a bar from five probes, by many draws of the noise: how often two standard errors hold it."""
     import pinnsolve as ps
 
     random = np.random.default_rng(seed)

@@ -115,7 +115,9 @@ def test_a_derivative_is_observed(tmp_path):
     terms = {"slopes": ps.Data(file="data.csv", equation="D(u, t) = m")}
     start = {"start": ps.Condition(on="t = 0", equation="u = 2")}
     folder = written(tmp_path, t=data["t"], m=-1.7 * data["m"])
-    assert ps.solve(decay(folder, data=terms, conditions=start)).parameters["rate"]["value"] == pytest.approx(1.7, rel=1e-5)
+    assert ps.solve(decay(folder, data=terms, conditions=start)).parameters["rate"]["value"] == pytest.approx(
+        1.7, rel=1e-5
+    )
 
 
 def test_a_field_is_found(tmp_path):

@@ -132,7 +132,7 @@ class Bounds:
 
 
 def inverse(information: Tensor, size: Tensor) -> Tensor:
-    """The inverse of a Schur complement (P, P), parameters scaled by their `size` (P,); what it does not hold is large."""
+    """The inverse of a Schur complement (P, P), parameters scaled by their `size` (P,); what it lacks is large."""
     if not len(size):
         return information
     values, vectors = torch.linalg.eigh(size[:, None] * information * size)

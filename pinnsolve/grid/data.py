@@ -1,8 +1,9 @@
 """Measurements on cells: rows weighed by their noise, far below the rows of equations and conditions.
 
 What holds exactly goes before what was measured: with s the standard deviations, the loss of the data is
-w^2 sum_i (r_i / s_i)^2 over the sum of 1 / s_i^2, and w is so small that the solution is the least-squares estimate among
-the solutions of the equations (the weighting method for constraints: Van Loan, SIAM J. Numer. Anal. 22 (1985) 851-864).
+w^2 sum_i (r_i / s_i)^2 over the sum of 1 / s_i^2, and w is so small that the solution is the least-squares estimate
+among the solutions of the equations (the weighting method for constraints: Van Loan, SIAM J. Numer. Anal. 22 (1985)
+851-864).
 """
 
 from __future__ import annotations

@@ -27,14 +27,18 @@ from pinnsolve.grid.system import BLOCK_THREADS, System, norms, residual_norm
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
 
-CASCADE, FEW_STEPS = (1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3), 8  # weights of the data before functions are found that only data determine
+CASCADE, FEW_STEPS = (
+    (1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3),
+    8,
+)  # weights of the data before functions are found that only data determine
 LOOSE = 0.03  # of the error of the level before is how well the next is solved
 MOST_LEVELS = 30
 RIPE, ANEW = 0.05, 0.03  # estimated error at which cells are made anew, and by how much they are to be better
 FLOOR = 5.0  # times what equations miss by is what the weight of the data is above the residual of the data
 MOST_ANEW, FEW = 2.5, 2000  # times the coefficients of the level before, or so many, are spent on new cells
 MOVED = 0.2  # relative change of a parameter since cells were made anew after which they are so again
-NEGLIGIBLE, INFORMED = 0.1, 0.5  # of the noise; share of the information that must come from the data
+QUIET = 1e-3  # of the tolerance: smaller noise needs no weighing
+NEGLIGIBLE, INFORMED = 0.1, 0.75  # of the noise; share of the information that must come from the data
 RESOLVED = 0.3  # weight of the data below which cells are fine enough for the data to choose weights
 MOST_CHOSEN, ROUGH = 2000, 1e-3  # coefficients up to which weights are chosen anew, and how well these are solved
 LIGHT = 0.03  # weight of the data below which their noise no longer enters the equations
@@ -230,7 +234,9 @@ def _correct(statement: Statement, space: Space, found: Found) -> tuple[Correcti
             if number == 0:
                 first = linearization.matrices
     names = {group.name for group in groups}
-    before, after = (math.sqrt(sum(float((g.r**2).sum()) for g in part if g.name not in names)) for part in (first, rows))
+    before, after = (
+        math.sqrt(sum(float((g.r**2).sum()) for g in part if g.name not in names)) for part in (first, rows)
+    )
     noise = math.sqrt(sum(float((g.r**2).sum()) for g in rows if g.name in names))
     left = 0.0 if after <= measurements.weight * noise else after / max(before, 1e-300)
     moves = [float(((a.r - b.r) ** 2).sum()) for a, b in zip(rows, first, strict=True) if a.name in names]
@@ -263,8 +269,9 @@ def statistics(statement: Statement, level: InverseLevel) -> Fit:
 @dataclass(frozen=True)
 class Fit:
     """`spread`: rms residual of the data in standard deviations, per degree of freedom; `information` (P, P): the Schur
-    complement of the data alone, in these units, and its `inverse`; `share`: how much of all information that is, where it is least;
-    `floor`: the rms residual of the equations over that of the data, both in the unit of the unknowns."""
+    complement of the data alone, in these units, and its `inverse`; `share`: how much of all information that is,
+    where it is least; `floor`: the rms residual of the equations over that of the data, both in the unit of the
+    unknowns."""
 
     spread: float
     information: Tensor
@@ -351,7 +358,9 @@ def finished(level: InverseLevel, fit: Fit, tolerance: float, regularized: bool 
     parameters = level.found.point.parameters
     small = level.parameter_error <= tolerance * parameters.abs()
     light = fit.weight <= LIGHT and fit.share >= INFORMED
-    if bool(small.all()) and level.level.worst <= tolerance and (light or fit.noise <= tolerance):
+    # where the data's residual is no error of discretization, it is noise, which the solution must not follow
+    quiet = level.data_moved >= 0.5 * fit.spread or fit.noise <= QUIET * tolerance
+    if bool(small.all()) and level.level.worst <= tolerance and (light or quiet):
         return True
     hidden = level.parameter_error <= NEGLIGIBLE * fit.standard_errors
     if regularized and level.level.worst > max(tolerance, NEGLIGIBLE * fit.noise):
@@ -359,9 +368,7 @@ def finished(level: InverseLevel, fit: Fit, tolerance: float, regularized: bool 
     return light and bool((small | hidden).all()) and level.data_moved <= NEGLIGIBLE * fit.spread
 
 
-def rebuilt(
-    statement: Statement, level: Level, parameters: Tensor, target: float
-) -> tuple[Space, Point, float, float]:
+def rebuilt(statement: Statement, level: Level, parameters: Tensor, target: float) -> tuple[Space, Point, float, float]:
     """Cells for the solution at parameters that are nearly right, from one cell on, with the parameters held; the
     error and the `floor` there.
 

@@ -1,4 +1,5 @@
-"""Inverse problems on cells, from a problem to a result: the best of its starts, refined, with what noise leaves open."""
+"""Inverse problems on cells, from a problem to a result: the best of its starts, refined, with what noise leaves
+open."""
 
 from __future__ import annotations
 
@@ -81,7 +82,7 @@ def _best_start(work: Work, statement: Statement, tolerance: float, starts: int)
         values = torch.where(inside.isfinite(), inside, around) if number else guess
         statement.start = values
         try:
-            *_, (level, fit) = itertools.islice(levels(statement, tolerance), FIRST_LEVELS)
+            *_, (_, fit) = itertools.islice(levels(statement, tolerance), FIRST_LEVELS)
         except ArithmeticError:
             continue
         if fit.noise < least and not work.clock.expired():
@@ -104,7 +105,6 @@ def _refined(work: Work, statement: Statement, tolerance: float, refinements: in
 
     try:
         for number, (level, fit) in enumerate(levels(statement, tolerance, check)):
-            now = level.level
             _record(work, number, level, fit)
             if best is None or _rank(level, fit) <= _rank(*best):
                 best = level, fit
@@ -222,13 +222,16 @@ def _report(statement: Statement, level: InverseLevel, found: Uncertainty, sprea
     warnings = weak_combinations(names, values, statement.bounds.size, found) if names else []
     for i, p in enumerate(problem.unknown_parameters):
         if float(values[i]) in p.bounds:
-            warnings.append(f"`{p.name}` ended at its bound {float(values[i]):g}: its standard error does not hold there")
+            warnings.append(
+                f"`{p.name}` ended at its bound {float(values[i]):g}: its standard error does not hold there"
+            )
     noise = {}
     for term in measurements.terms:
         noise[term.name] = {"estimated": measurements.sigma[term.name] * found.spread, "stated": term.noise}
         if term.noise is not None and found.spread > NOISIER:
             warnings.append(
-                f"the residual of `{term.name}` is {found.spread:.2g} times the noise stated: the equations may not hold, "
+                f"the residual of `{term.name}` is {found.spread:.2g} times the noise stated: the equations may "
+                f"not hold, "
                 "or the noise is larger"
             )
     return {

@@ -1,8 +1,8 @@
 """How smooth unknown functions are taken to be: their regularization, with weights given or chosen by the data.
 
-A weight is lambda in (1/N) sum_i (r_i / s_i)^2 + lambda |a|_k^2. Chosen are weights by generalized cross-validation (Golub,
-Heath & Wahba, Technometrics 21 (1979) 215-223), every degree of freedom counted 1.4 times, which keeps it from fitting
-noise now and then (Kim & Gu, J. R. Stat. Soc. B 66 (2004) 337-356); or by the discrepancy principle (Morozov 1966): the
+A weight is lambda in (1/N) sum_i (r_i / s_i)^2 + lambda |a|_k^2. Chosen are weights by generalized cross-validation
+(Golub, Heath & Wahba, Technometrics 21 (1979) 215-223), every degree of freedom counted 1.4 times, which keeps it
+from fitting noise now and then (Kim & Gu, J. R. Stat. Soc. B 66 (2004) 337-356); or by the discrepancy principle (Morozov 1966): the
 largest weights whose residual is the noise stated.
 """
 
@@ -53,7 +53,8 @@ def scaled(groups: Sequence, smoothness: Sequence[Smoothness], unit: float, coun
 
 
 def chosen(
-    smoothness: Sequence[Smoothness], solved: Callable[[Sequence[Smoothness], Found | None], tuple[System, Found, float]]
+    smoothness: Sequence[Smoothness],
+    solved: Callable[[Sequence[Smoothness], Found | None], tuple[System, Found, float]],
 ) -> list[Smoothness]:
     """The smoothness with weights by their criteria, one after another along powers of ten and then of three.
 
@@ -117,5 +118,7 @@ def _influence(linearization: Linearization, groups: Sequence) -> float:
     for group, rows in zip(groups, linearization.matrices, strict=True):
         drawn = torch.randint(0, 2, (*rows.r.shape, DRAWS), generator=generator, dtype=torch.float64) * 2 - 1
         signs.append(drawn * (group.keep[:, :, None] if isinstance(group, DataGroup) else 0.0))
-    fitted = applied(linearization.matrices, linearization.factor.solve(adjoint(linearization.matrices, signs, linearization.X)))
+    fitted = applied(
+        linearization.matrices, linearization.factor.solve(adjoint(linearization.matrices, signs, linearization.X))
+    )
     return sum(float((a * b).sum()) for a, b in zip(fitted, signs, strict=True)) / DRAWS

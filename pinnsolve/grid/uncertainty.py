@@ -27,9 +27,9 @@ NOISIER = 1.5  # times the stated noise
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """`covariance` (P, P) of the parameters; `deviations` (K, U, C n): functions whose squares add up to the variance of
-    the solution; `spread`: the noise found over the one assumed; `freedom`: how many degrees of freedom of the data the
-    coefficients take beside the parameters."""
+    """`covariance` (P, P) of the parameters; `deviations` (K, U, C n): functions whose squares add up to the variance
+    of the solution; `spread`: the noise found over the one assumed; `freedom`: how many degrees of freedom of the
+    data the coefficients take beside the parameters."""
 
     covariance: Tensor
     deviations: Tensor

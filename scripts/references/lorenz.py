@@ -1,7 +1,8 @@
 """Reference for problems/find-lorenz.yaml: the Lorenz system by an explicit Runge-Kutta method of order 8.
 
 The accuracy stated is what halving the tolerance from 1e-12 to 1e-13 changes, with a margin. Source: Lorenz, J. Atmos.
-Sci. 20 (1963) 130-141; Dormand & Prince's method as in Hairer, Norsett & Wanner, Solving Ordinary Differential Equations I.
+Sci. 20 (1963) 130-141; Dormand & Prince's method as in Hairer, Norsett & Wanner, Solving Ordinary Differential
+Equations I.
 
 `python scripts/references/lorenz.py` writes problems/references/lorenz.npz.
 """

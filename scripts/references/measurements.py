@@ -48,7 +48,9 @@ def main() -> None:
 
     t, x = np.tile(np.linspace(0.025, 1, 40), 5), np.repeat([0.1, 0.3, 0.5, 0.7, 0.9], 40)
     temperature = np.exp(-0.3 * np.pi**2 * t) * np.sin(np.pi * x)
-    write("heat_five_probes.csv", 6, t=t, x=x, measured=temperature + 0.01 * np.random.default_rng(0).standard_normal(200))
+    write(
+        "heat_five_probes.csv", 6, t=t, x=x, measured=temperature + 0.01 * np.random.default_rng(0).standard_normal(200)
+    )
     burgers()
     times = np.linspace(0, 3, 100)
     write("lorenz.csv", 14, t=times, **dict(zip(("x_m", "y_m", "z_m"), trajectory(times), strict=True)))
@@ -77,7 +79,11 @@ def conductivities() -> None:
     u = np.sin(np.pi * x) * np.sin(np.pi * y)
     write("conductivity.csv", 6, x=x, y=y, measured=u + 0.1 * random.standard_normal(2500))
     random = np.random.default_rng(0)
-    x, y, t = (2 * random.random(2500) - 1).round(6), (2 * random.random(2500) - 1).round(6), random.random(2500).round(6)
+    x, y, t = (
+        (2 * random.random(2500) - 1).round(6),
+        (2 * random.random(2500) - 1).round(6),
+        random.random(2500).round(6),
+    )
     u = np.exp(-t) * np.sin(np.pi * x) * np.sin(np.pi * y)
     write("conductivity_in_time.csv", 6, t=t, x=x, y=y, measured=u + 0.1 * random.standard_normal(2500))
 
