@@ -6,7 +6,7 @@ Input: a `Problem`. Output: rich renderables, or JSON. No array library.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 from rich.box import SIMPLE_HEAD
@@ -24,18 +24,25 @@ from pinnsolve.wording import printable
 COLUMNS = ("name", "kind", "operator", "region", "points", "weight", "linear")
 
 
-def found_as_json(diagnostics: Iterable[Diagnostic], problem: Problem | None = None) -> str:
-    """`{"problem", "ok", "diagnostics", "terms"}`; without a problem there is none to speak of."""
+def found_as_json(
+    diagnostics: Iterable[Diagnostic], problem: Problem | None = None, shape: Mapping[str, object] | None = None
+) -> str:
+    """`{"problem", "ok", "diagnostics", "terms"}`; without a problem there is none to speak of.
+
+    `shape` is what points tell of a domain that is no box, under the key `domain`.
+    """
     found = [{key: value for key, value in asdict(d).items() if value is not None} for d in diagnostics]
     rows = plan(problem, compile_problem(problem)) if problem is not None else []
     name = problem.name if problem is not None else None
     content = {"problem": name, "ok": problem is not None, "diagnostics": found, "terms": rows}
+    if shape is not None:
+        content["domain"] = shape
     return json.dumps(content, indent=2, ensure_ascii=False)
 
 
-def summary(problem: Problem) -> Group:
-    """The problem in a few lines, and its terms."""
-    return Group(_headline(problem), _facts(problem), Padding(_terms(problem), (1, 0, 0, 0), expand=False))
+def summary(problem: Problem, shape: Mapping[str, str] | None = None) -> Group:
+    """The problem in a few lines, and its terms; `shape` is what points tell of its domain, in words."""
+    return Group(_headline(problem), _facts(problem, shape or {}), Padding(_terms(problem), (1, 0, 0, 0), expand=False))
 
 
 def _headline(problem: Problem) -> Text:
@@ -43,13 +50,14 @@ def _headline(problem: Problem) -> Text:
     return Text.assemble((printable(problem.name), "bold"), f"  {printable(title)}" if title else "")
 
 
-def _facts(problem: Problem) -> Padding:
+def _facts(problem: Problem, shape: Mapping[str, str]) -> Padding:
     box = [
         f"{name} in [{low:g}, {high:g}]" + (" (time)" if name == problem.time else "")
         for name, (low, high) in zip(problem.coordinates, problem.intervals, strict=True)
     ]
     facts = {
         "coordinates": ", ".join(box),
+        **shape,
         "unknowns": ", ".join(problem.unknowns),
         "parameters": ", ".join(f"{name} = {value:.6g}" for name, value in problem.parameters.items()),
         "to find": ", ".join(f"{p.name} (from {p.guess:g})" for p in problem.unknown_parameters),

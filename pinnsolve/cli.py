@@ -138,6 +138,10 @@ def check(
     overrides: Set = None,
     operators: Operators = None,
     json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="PNG", help="Draw domain, conditions, normals, points and the values asked for."),
+    ] = None,
 ) -> None:
     """Validate a problem file and print the compiled problem, without solving it."""
     from pinnsolve import checking
@@ -148,10 +152,19 @@ def check(
         if json:
             typer.echo(checking.found_as_json(error.diagnostics))
         raise
+    shaped = problem.shape is not None
+    if shaped:
+        from pinnsolve.geometry.summary import shape_values, shape_words
     if json:
-        typer.echo(checking.found_as_json(problem.warnings, problem))
+        typer.echo(checking.found_as_json(problem.warnings, problem, shape_values(problem.shape) if shaped else None))
     else:
-        _show(checking.summary(problem))
+        _show(checking.summary(problem, shape_words(problem.shape) if shaped else None))
+    if plot is not None:
+        from pinnsolve.setup_figure import plot_setup
+
+        path = plot_setup(problem, plot)
+        if not json:
+            typer.echo(f"drew {printable(path)}")
 
 
 @app.command("list")
@@ -289,9 +302,7 @@ def _write(solution: Solution, problem: Problem, folder: Path) -> None:
     from pinnsolve import pipeline
     from pinnsolve.report import write_run
 
-    spec = problem.spec
-    names = [item.file for item in spec.data.values()] + ([spec.reference.file] if spec.reference else [])
-    write_run(solution, folder, pipeline.truth(problem), {name: spec.folder / name for name in names})
+    write_run(solution, problem, folder, pipeline.truth(problem), problem.files())
 
 
 def _console(error: bool = False) -> Console:

@@ -17,6 +17,7 @@ from pathlib import Path
 from pinnsolve.errors import PinnsolveError
 
 MAX_BYTES = 2 * 10**9  # of a data file, and of what is packed in an NPZ
+MESHES = (".msh", ".vtu", ".vtk", ".xdmf", ".stl", ".ply", ".obj", ".off", ".mesh", ".su2")
 MAX_HEADER = 65_536
 MAX_MEMBERS = 1_000  # of an NPZ
 
@@ -31,12 +32,21 @@ class DataFileError(PinnsolveError):
 
 def data_path(folder: Path, file: str) -> Path:
     """The path of a data file in the problem's folder or below. Raises `DataFileError`."""
+    return _path(folder, file, (".csv", ".npz"), "not a CSV or NPZ file", "its name ends in .csv or .npz")
+
+
+def mesh_path(folder: Path, file: str) -> Path:
+    """The path of a mesh file in the problem's folder or below. Raises `DataFileError`."""
+    return _path(folder, file, MESHES, "not a mesh file", f"its name ends in {', '.join(MESHES)}")
+
+
+def _path(folder: Path, file: str, endings: tuple[str, ...], refusal: str, hint: str) -> Path:
     name = Path(file)
     outside = "data lie beside the problem file, or in a folder below it"
     if name.is_absolute() or ".." in name.parts or re.match(r"[A-Za-z]:|\\|~", file):
         raise DataFileError("the file lies outside the problem's folder", outside)
-    if name.suffix.lower() not in (".csv", ".npz"):
-        raise DataFileError("not a CSV or NPZ file", "its name ends in .csv or .npz")
+    if name.suffix.lower() not in endings:
+        raise DataFileError(refusal, hint)
     try:
         path = (folder / name).resolve()
         if not path.is_relative_to(folder.resolve()):

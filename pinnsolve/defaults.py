@@ -27,6 +27,7 @@ STEPS = {"lsgd": 500, "gd": 5000, "varpro": 200, "least_squares": 60}
 LEARNING_RATE = {"adam": 0.005, "sgd": 0.01, "lbfgs": 1.0}
 FIXED_WIDTH = {"relu": 64}  # width of a basis that is asked for without one, by activation
 DEFAULT_FIXED_WIDTH = 128
+PARTITIONS, PARTITION_DEGREE = 8, 3  # of pou_rbf and pou_resnet, where the file does not say
 MOVING_WIDTH = 256  # up to which `auto` moves the hidden parameters of a basis that the file asks for
 
 

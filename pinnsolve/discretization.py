@@ -17,7 +17,7 @@ from pinnsolve.assembly import State, TermRows
 from pinnsolve.bases.base import Basis
 from pinnsolve.defaults import Collocation
 from pinnsolve.errors import Diagnostic, ProblemError
-from pinnsolve.geometry.sampling import Points, sample_region
+from pinnsolve.geometry.sampling import Points, sample_region, space_of
 from pinnsolve.numeric import Evaluator
 from pinnsolve.tables import read_columns
 from pinnsolve.terms import CompiledProblem, Term, coordinate_symbol
@@ -52,13 +52,14 @@ def sample_problem(
 def _sample_term(term: Term, problem: CompiledProblem, counts: Collocation, seed: int) -> Points:
     if term.data_file is not None:
         return measured_points(term, problem)
-    fills = any(not piece.fixed for piece in term.region.pieces)
+    fills = any(piece.fills for piece in term.region.pieces)
     count = counts.interior if fills else counts.boundary
     inside = where_function(term.region.where, problem.coordinates)
     try:
-        return sample_region(term.region, problem.intervals, count, counts.sampling, seed, inside)
+        return sample_region(term.region, problem.intervals, count, counts.sampling, seed, inside, space_of(problem))
     except ValueError as error:
-        raise ProblemError([Diagnostic(str(error), key=term.name, hint="check the term's `where`")]) from error
+        hint = "check the term's `where`" if problem.shape is None else "check its place, and its `where` if it has one"
+        raise ProblemError([Diagnostic(str(error), key=term.name, hint=hint)]) from error
 
 
 def where_function(where: sp.Basic | None, coordinates: tuple[str, ...]) -> Callable[[Tensor], Tensor] | None:

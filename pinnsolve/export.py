@@ -1,4 +1,4 @@
-"""A solution on a regular grid of its box, in files that other programs read.
+"""A solution on a regular grid of its box, or on cells that fill its shape, in files that other programs read.
 
 Input: a `Solution`, a path whose ending says the format. Output: CSV, NPZ, VTU (PVD for a series in time) or XDMF.
 """
@@ -10,7 +10,8 @@ import io
 import itertools
 import math
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -18,6 +19,8 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from pinnsolve.errors import PinnsolveError
+from pinnsolve.geometry.shapes import make_shape
+from pinnsolve.mesh_values import node_values, with_time
 from pinnsolve.solution import Solution
 from pinnsolve.storage import replace_file
 from pinnsolve.views import time_axis
@@ -29,8 +32,19 @@ TIME_LEVELS = 51
 MOST_POINTS = 2e6  # of a grid nobody asked for
 MOST_ASKED = 1e8  # of any grid
 CELLS = {1: "line", 2: "quad", 3: "hexahedron"}
+SIMPLICES = {2: "triangle", 3: "tetra"}
 
 Arrays = dict[str, np.ndarray]
+Frames = Iterator[tuple[float, Arrays]]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a solution is written to a mesh: points (N, 3), padded with zeros, blocks of cells, and times, if any."""
+
+    points: np.ndarray
+    cells: list[tuple[str, np.ndarray]]
+    times: np.ndarray | None
 
 
 class ExportError(PinnsolveError):
@@ -42,18 +56,37 @@ def export(solution: Solution, path: Path, points: int | None = None) -> str:
 
     Raises `ExportError` for an unknown ending, and where the format cannot hold the solution.
     """
-    write = _writer(solution, path)
-    time = time_axis(solution)
+    ending = _ending(solution, path)
     axes = axes_of(solution, points)
-    last_only = path.suffix.lower() == ".vtu" and time is not None
+    last_only = ending == ".vtu" and solution.time in axes
     if last_only:
         axes[solution.time] = axes[solution.time][-1:]
-    size = " x ".join(str(len(axis)) for axis in axes.values())
-    write(path, axes, sample(solution, axes), solution.time if time is not None else None)
-    written = f"wrote {path}: {size} points in {', '.join(axes)}"
+    written = (_write_table if ending in TABLES else _write_mesh)(solution, path, ending, axes)
     if last_only:
         written += f"; only the last time, {solution.time} = {axes[solution.time][0]:g} (a .pvd file has all)"
-    return written
+    return f"wrote {path}: {written}"
+
+
+def _size(axes: Arrays) -> str:
+    return f"{' x '.join(str(len(axis)) for axis in axes.values())} points in {', '.join(axes)}"
+
+
+def _write_table(solution: Solution, path: Path, ending: str, axes: Arrays) -> str:
+    values = sample(solution, axes)
+    shaped = solution.shape is not None
+    inside = ~np.isnan(values[solution.unknowns[0]]).ravel() if shaped else None
+    TABLES[ending](path, axes, values, inside)
+    return _size(axes) + (f", of which {np.count_nonzero(inside)} are in the domain" if shaped else "")
+
+
+def _write_mesh(solution: Solution, path: Path, ending: str, axes: Arrays) -> str:
+    places = places_of(solution, axes)
+    MESHES[ending](path, places, frames(solution, places))
+    if solution.shape is None:
+        return _size(axes)
+    ((kind, cells),) = places.cells
+    times = f" at {len(places.times)} times" if places.times is not None and len(places.times) > 1 else ""
+    return f"{len(places.points)} points and {len(cells)} cells ({kind}){times}"
 
 
 def axes_of(solution: Solution, points: int | None = None) -> Arrays:
@@ -88,41 +121,45 @@ def sample(solution: Solution, axes: Mapping[str, np.ndarray]) -> Arrays:
 # -- which format -----------------------------------------------------------------------------------------------
 
 
-def _writer(solution: Solution, path: Path) -> Callable[..., None]:
+def _ending(solution: Solution, path: Path) -> str:
+    """The format, if there is one of that ending that can hold the solution."""
     ending = path.suffix.lower()
-    if ending not in WRITERS:
+    if ending not in ENDINGS:
         found = f"ends in {path.suffix!r}" if path.suffix else "has no ending"
-        near = close_match(ending, WRITERS)
+        near = close_match(ending, ENDINGS)
         raise ExportError(
-            f"{path} {found}; the ending says the format: {', '.join(WRITERS)}"
+            f"{path} {found}; the ending says the format: {', '.join(ENDINGS)}"
             + (f" (did you mean {near}?)" if near else "")
         )
     space = len(solution.coordinates) - (time_axis(solution) is not None)
-    if ending in MESH_ENDINGS and space not in CELLS:
+    if ending in MESHES and space not in CELLS:
         what = f"it has {space} space dimensions" if space else "it depends on time only"
         raise ExportError(f"{ending} cannot hold this solution, as {what}; use .csv or .npz")
     if not path.absolute().parent.is_dir():
         raise ExportError(f"{path}: there is no folder {path.parent}")
-    return WRITERS[ending]
+    return ending
 
 
 # -- tables and arrays ------------------------------------------------------------------------------------------
 
 
-def _write_csv(path: Path, axes: Arrays, values: Arrays, time: str | None) -> None:
+def _write_csv(path: Path, axes: Arrays, values: Arrays, inside: np.ndarray | None) -> None:
+    """A row per point of the grid, or of those `inside` the domain."""
+
     def write(file: Any) -> None:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([*axes, *values])
         places = itertools.product(*(map(repr, axis.tolist()) for axis in axes.values()))
         columns = zip(*(array.ravel().tolist() for array in values.values()), strict=True)
-        writer.writerows([*place, *map(repr, row)] for place, row in zip(places, columns, strict=True))
+        rows = ([*place, *map(repr, row)] for place, row in zip(places, columns, strict=True))
+        writer.writerows(rows if inside is None else itertools.compress(rows, inside))
         text.detach()  # writes what is left; the file is closed by its owner
 
     replace_file(path, write)
 
 
-def _write_npz(path: Path, axes: Arrays, values: Arrays, time: str | None) -> None:
+def _write_npz(path: Path, axes: Arrays, values: Arrays, inside: np.ndarray | None) -> None:
     def write(file: Any) -> None:  # `numpy.savez` has no room for an unknown called `file`
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, array in {**axes, **values}.items():
@@ -133,6 +170,21 @@ def _write_npz(path: Path, axes: Arrays, values: Arrays, time: str | None) -> No
 
 
 # -- meshes -----------------------------------------------------------------------------------------------------
+
+
+def places_of(solution: Solution, axes: Arrays) -> Places:
+    """The grid as cells, or of a shape, cells about as large that fill it up to its boundary."""
+    space = [axis for name, axis in axes.items() if name != solution.time]
+    times = axes.get(solution.time)
+    if solution.shape is None:
+        return Places(*mesh_of(space), times)
+    from pinnsolve.shape_mesh import mesh_of_shape
+
+    spacing = np.array([axis[1] - axis[0] for axis in space])
+    points, cells = mesh_of_shape(make_shape(solution.shape), spacing)
+    padded = np.zeros((len(points), 3))
+    padded[:, : points.shape[1]] = points
+    return Places(padded, [(SIMPLICES[points.shape[1]], cells)], times)
 
 
 def mesh_of(axes: list[np.ndarray]) -> tuple[np.ndarray, list[tuple[str, np.ndarray]]]:
@@ -147,52 +199,41 @@ def mesh_of(axes: list[np.ndarray]) -> tuple[np.ndarray, list[tuple[str, np.ndar
     return points, [(CELLS[dimension], np.stack([c.ravel() for c in cells], axis=1))]
 
 
-def _frames(axes: Arrays, values: Arrays, time: str | None) -> list[tuple[float, Arrays]]:
+def frames(solution: Solution, places: Places) -> Frames:
     """Each time with the unknowns at the points of the mesh; a steady solution is one frame at 0."""
-    if time is None:
-        return [(0.0, {name: array.ravel() for name, array in values.items()})]
-    axis = list(axes).index(time)
-    return [
-        (float(t), {name: array.take(i, axis).ravel() for name, array in values.items()})
-        for i, t in enumerate(axes[time])
-    ]
+    space = len(solution.coordinates) - (places.times is not None)
+    for t in (0.0,) if places.times is None else places.times:
+        moment = None if places.times is None else float(t)
+        yield float(t), node_values(solution, with_time(solution, places.points[:, :space], moment))
 
 
-def _space(axes: Arrays, time: str | None) -> list[np.ndarray]:
-    return [axis for name, axis in axes.items() if name != time]
-
-
-def _write_vtu(path: Path, axes: Arrays, values: Arrays, time: str | None) -> None:
+def _write_vtu(path: Path, places: Places, shown: Frames) -> None:
     import meshio  # only needed here
 
-    points, cells = mesh_of(_space(axes, time))
-    _, data = _frames(axes, values, time)[-1]
-    mesh = meshio.Mesh(points, cells, point_data=data)
+    ((_, data),) = shown
+    mesh = meshio.Mesh(places.points, places.cells, point_data=data)
     replace_file(path, lambda file: meshio.write(file.name, mesh, "vtu"))
 
 
-def _write_pvd(path: Path, axes: Arrays, values: Arrays, time: str | None) -> None:
-    import meshio
-
-    points, cells = mesh_of(_space(axes, time))
+def _write_pvd(path: Path, places: Places, shown: Frames) -> None:
     lines = ['<?xml version="1.0"?>', '<VTKFile type="Collection" version="0.1">', "  <Collection>"]
-    for i, (t, data) in enumerate(_frames(axes, values, time)):
-        mesh = meshio.Mesh(points, cells, point_data=data)
+    for i, (t, data) in enumerate(shown):
         frame = path.with_name(f"{path.stem}_{i:04d}.vtu")
-        replace_file(frame, lambda file, mesh=mesh: meshio.write(file.name, mesh, "vtu"))
+        _write_vtu(frame, places, iter([(t, data)]))
         lines.append(f'    <DataSet timestep="{t!r}" part="0" file={quoteattr(frame.name)}/>')
     lines += ["  </Collection>", "</VTKFile>", ""]
     replace_file(path, lambda file: file.write("\n".join(lines).encode()))
 
 
-def _write_xdmf(path: Path, axes: Arrays, values: Arrays, time: str | None) -> None:
+def _write_xdmf(path: Path, places: Places, shown: Frames) -> None:
     from meshio.xdmf import TimeSeriesWriter
 
     with TimeSeriesWriter(path, data_format="XML") as writer:  # the other formats need h5py or more files
-        writer.write_points_cells(*mesh_of(_space(axes, time)))
-        for t, data in _frames(axes, values, time):
+        writer.write_points_cells(places.points, places.cells)
+        for t, data in shown:
             writer.write_data(t, point_data=data)
 
 
-WRITERS = {".csv": _write_csv, ".npz": _write_npz, ".vtu": _write_vtu, ".pvd": _write_pvd, ".xdmf": _write_xdmf}
-MESH_ENDINGS = {".vtu", ".pvd", ".xdmf"}
+TABLES = {".csv": _write_csv, ".npz": _write_npz}
+MESHES = {".vtu": _write_vtu, ".pvd": _write_pvd, ".xdmf": _write_xdmf}
+ENDINGS = (*TABLES, *MESHES)

@@ -12,15 +12,28 @@ from collections.abc import Callable
 
 import sympy as sp
 
-from pinnsolve.derivatives import SizeError
+from pinnsolve.derivatives import SizeError, partial_derivative
 from pinnsolve.errors import ExpressionError
 from pinnsolve.printing import to_text
 from pinnsolve.resolution import constant_value, directions_of, resolve
 from pinnsolve.syntax import Call, Chain, Name, Node, Number, Power, Unary, Vector, parse, parse_equation
 from pinnsolve.terms import DerivativeError, coordinate_symbol, feature_symbol, total_derivative
+from pinnsolve.terms_folding import substituted
 from pinnsolve.vocabulary import Scope
 
-__all__ = ["Scope", "boolean", "constant_value", "equation", "equation_sides", "expression", "to_text"]
+Fluxes = tuple[tuple[int, sp.Expr, sp.Expr], ...]
+
+__all__ = [
+    "Fluxes",
+    "Scope",
+    "boolean",
+    "constant_value",
+    "equation",
+    "equation_sides",
+    "expression",
+    "fluxes",
+    "to_text",
+]
 
 
 def expression(text: str, scope: Scope) -> sp.Expr:
@@ -34,6 +47,23 @@ def equation(text: str, scope: Scope) -> sp.Expr:
     return left - right
 
 
+def fluxes(text: str, scope: Scope) -> Fluxes:
+    """What an equation takes derivatives of: (axis, coefficient, what it is the derivative of), in the text's order.
+
+    `k*D(k*D(u, x), x)` has (0, k, k u_x): where a material ends, k u_x goes on, whatever becomes of k. Raises
+    `ExpressionError`.
+    """
+    marks: list[tuple[sp.Symbol, int, sp.Expr]] = []
+    left, right = (_build(side, scope, marks=marks) for side in parse_equation(text))
+    nothing = {mark: sp.S.Zero for mark, _, _ in marks}
+    found = []
+    for mark, axis, inner in marks:
+        coefficient = partial_derivative(left - right, mark)
+        if coefficient != 0:
+            found.append((axis, substituted(coefficient, nothing), substituted(inner, nothing)))
+    return tuple(found)
+
+
 def equation_sides(text: str, scope: Scope) -> tuple[sp.Expr, sp.Expr]:
     """Both sides of an equation, which has exactly one `=`. Raises `ExpressionError`."""
     left, right = parse_equation(text)
@@ -45,11 +75,11 @@ def boolean(text: str, scope: Scope) -> sp.Basic:
     return _build(parse(text), scope, "boolean")
 
 
-def _build(tree: Node, scope: Scope, kind: str = "number") -> sp.Basic:
+def _build(tree: Node, scope: Scope, kind: str = "number", marks: list | None = None) -> sp.Basic:
     node, problems = resolve(tree, scope, kind)
     if problems:
         raise problems[0]
-    result = _Builder(scope).build(node)
+    result = _Builder(scope, marks).build(node)
     if isinstance(result, sp.Expr) and result.has(sp.nan, sp.zoo, sp.oo, -sp.oo, sp.I):
         found = "a complex number" if result.has(sp.I) else "a division by zero"
         raise ExpressionError(f"the expression holds {found}", tree.offset)
@@ -57,10 +87,13 @@ def _build(tree: Node, scope: Scope, kind: str = "number") -> sp.Basic:
 
 
 class _Builder:
-    """Builds the sympy expression of a checked tree without definitions."""
+    """Builds the sympy expression of a checked tree without definitions.
 
-    def __init__(self, scope: Scope):
-        self.scope = scope
+    With `marks`, every derivative has a symbol added that tells its place, noted there; see `fluxes`.
+    """
+
+    def __init__(self, scope: Scope, marks: list | None = None):
+        self.scope, self.marks = scope, marks
         self.zero = (0,) * len(scope.coordinates)
 
     def build(self, node: Node) -> sp.Basic:
@@ -109,7 +142,13 @@ class _Builder:
     # -- derivatives --
 
     def derivative(self, a: sp.Expr, coordinate: str) -> sp.Expr:
-        return total_derivative(a, self.scope.coordinates.index(coordinate), self.scope.coordinates)
+        axis = self.scope.coordinates.index(coordinate)
+        result = total_derivative(a, axis, self.scope.coordinates)
+        if self.marks is None:
+            return result
+        mark = sp.Symbol(f"derivative {len(self.marks)}", real=True)
+        self.marks.append((mark, axis, a))
+        return result + mark
 
     def d(self, node: Call) -> sp.Expr:
         result = self.build(node.arguments[0])

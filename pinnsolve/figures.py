@@ -28,6 +28,7 @@ Truth = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 
 FILES = ("solution.png", "error.png", "residual.png", "history.png")
 PIXELS, LINE_POINTS = 181, 801  # per side of an image, along a line
+OUTLINE_PIXELS = 720  # per side of the outline of a shape: finer than a printer's dots
 TIMES_OF_LINES = 5
 DASHED = (0, (4, 4))
 
@@ -181,7 +182,13 @@ def _images(solution: Solution, quantity: Quantity, views: Sequence[View], field
 
 def _image(axes: Axes, solution: Solution, view: View, values: np.ndarray, colours: tuple):
     square = values.reshape(PIXELS, PIXELS)
+    inside = view.outline(solution, OUTLINE_PIXELS)
+    if inside is not None:
+        square = panels.extended(square)
     shown = panels.image(axes, square, view.extent(solution), colours, view.is_space(solution))
+    if inside is not None:
+        panels.cover(axes, inside, view.extent(solution))
+        panels.frame(axes, view.extent(solution), view.is_space(solution))
     axes.set(xlabel=symbol(solution.coordinates[view.axes[0]]), ylabel=symbol(solution.coordinates[view.axes[1]]))
     return shown
 

@@ -22,6 +22,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
+from scipy.ndimage import distance_transform_edt
 
 DOTS_PER_INCH = 160
 DECADES = 5  # of a logarithmic colour scale: what is smaller than 1e-5 of the largest is drawn like that
@@ -30,6 +31,7 @@ LONGEST_EQUAL = 5.0  # ratio of sides up to which both directions of space get t
 SIGNED, POSITIVE, MAGNITUDE = "RdBu_r", "viridis", "magma"
 # Okabe & Ito (2008), told apart by every reader; black is kept for the exact solution and for sums
 LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
+OUTLINE = "#444444"  # of a domain
 
 _STYLE = {
     "font.size": 10,
@@ -268,6 +270,36 @@ def image(axes: Axes, values: np.ndarray, extent: Sequence[float], colours, equa
     shown = axes.imshow(values.T, origin="lower", extent=extent, aspect="auto", cmap=colour_map, norm=norm)
     frame(axes, extent, equal)
     return shown
+
+
+def cover(axes: Axes, inside: np.ndarray, extent: Sequence[float]) -> None:
+    """White over what is outside of a domain, and its outline: `inside` has shape (horizontal, vertical)."""
+    white = np.ones((*inside.T.shape, 4))
+    white[..., 3] = ~inside.T
+    axes.imshow(white, origin="lower", extent=extent, aspect="auto", interpolation="nearest")
+    outline(axes, inside, extent)
+
+
+def outline(axes: Axes, inside: np.ndarray, extent: Sequence[float]) -> None:
+    """The curve around what is inside."""
+    if inside.all() or not inside.any():
+        return
+    left, right, bottom, top = extent
+    framed = np.pad(inside, 1).T.astype(float)  # what reaches the frame is closed there
+    sides = [
+        low + (high - low) * (np.arange(n) - 0.5) / (n - 2)
+        for (low, high), n in zip(((left, right), (bottom, top)), framed.shape[::-1], strict=True)
+    ]
+    axes.contour(*sides, framed, levels=[0.5], colors=OUTLINE, linewidths=0.8)
+
+
+def extended(values: np.ndarray) -> np.ndarray:
+    """Values (n, m) with each NaN replaced by the nearest number, so that pixels at an edge keep their colour."""
+    missing = np.isnan(values)
+    if not missing.any() or missing.all():
+        return values
+    nearest = distance_transform_edt(missing, return_distances=False, return_indices=True)
+    return values[tuple(nearest)]
 
 
 def scatter(axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, extent: Sequence[float], equal: bool):

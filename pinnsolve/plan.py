@@ -5,6 +5,8 @@ Input: a problem and what it compiles to. Output: rows of plain values that `pin
 
 from __future__ import annotations
 
+from math import comb
+
 import sympy as sp
 
 from pinnsolve import defaults, registry
@@ -25,10 +27,7 @@ def plan(problem: Problem, compiled: CompiledProblem) -> list[dict]:
     cells and with them its points, or the name of the data file;
     `weight` is a number, an expression in `W`, or "auto".
     """
-    solve = problem.spec.solve
-    plain = solve.method == "auto" and solve.basis is None and solve.collocation is None
-    by_cell = plain and solve.precision == "float64" and solve.device == "cpu" and why_not_cells(compiled) is None
-    counts = None if by_cell else _collocation(problem, compiled.order)
+    counts = collocation_of(problem, compiled)
     return [
         {
             "name": term.name,
@@ -47,6 +46,8 @@ def why_not_cells(problem: CompiledProblem) -> str | None:
     """What keeps a problem from being solved by polynomials on cells, in words, or None."""
     if len(problem.coordinates) > MOST_AXES:
         return f"{len(problem.coordinates)} coordinates are too many for a grid of cells"
+    if any(piece.region is not None for term in problem.terms for piece in term.region.pieces):
+        return "equations hold in groups of cells of a mesh"
     if any(f.operator is not None for term in problem.terms for f in term.features):
         return "a custom operator takes functions of the whole domain"
     if not any(term.kind == "equation" for term in problem.terms):
@@ -55,6 +56,14 @@ def why_not_cells(problem: CompiledProblem) -> str | None:
 
 
 # -- points and weights -----------------------------------------------------------------------------------------
+
+
+def collocation_of(problem: Problem, compiled: CompiledProblem) -> defaults.Collocation | None:
+    """Point counts of the first basis; None where the solve chooses cells and with them its points."""
+    solve = problem.spec.solve
+    plain = solve.method == "auto" and solve.basis is None and solve.collocation is None
+    by_cell = plain and solve.precision == "float64" and solve.device == "cpu" and why_not_cells(compiled) is None
+    return None if by_cell else _collocation(problem, compiled.order)
 
 
 def _collocation(problem: Problem, order: int) -> defaults.Collocation:
@@ -66,6 +75,9 @@ def _collocation(problem: Problem, order: int) -> defaults.Collocation:
         return defaults.collocation(solve.collocation, dimension, defaults.widths(dimension)[0], moving=False)
     activation = (basis and basis.activation) or ("tanh" if order > 1 else "relu")
     width = (basis and basis.width) or defaults.FIXED_WIDTH.get(activation, defaults.DEFAULT_FIXED_WIDTH)
+    if basis is not None and basis.kind in registry.PARTITIONED:
+        degree = defaults.PARTITION_DEGREE if basis.degree is None else basis.degree
+        width = (basis.partitions or defaults.PARTITIONS) * comb(degree + dimension, dimension)
     moves = moves or (solve.method == "auto" and width <= defaults.MOVING_WIDTH)
     return defaults.collocation(solve.collocation, dimension, width, moves)
 
@@ -76,9 +88,9 @@ def _points(term: Term, problem: Problem, counts: defaults.Collocation | None) -
     if counts is None:
         return "by cell"
     dimension = len(problem.coordinates)
-    fills = any(not piece.fixed for piece in term.region.pieces)
+    fills = any(piece.fills for piece in term.region.pieces)
     wanted = counts.interior if fills else counts.boundary
-    return sum(_on_piece(len(p.free_axes(dimension)), wanted, counts.sampling) for p in term.region.pieces)
+    return sum(_on_piece(dimension - p.held, wanted, counts.sampling) for p in term.region.pieces)
 
 
 def _on_piece(dimension: int, wanted: int, sampling: str) -> int:
@@ -101,8 +113,13 @@ def _weight(statement: Statement, problem: Problem) -> float | str:
 
 def operator_text(statement: Statement, coordinates: tuple[str, ...]) -> str:
     """The residuals as a reader would write them, left of `= 0`: `u_t + u*u_x - nu*u_xx`."""
-    texts = (_residual_text(residual, coordinates) for residual in statement.residuals)
-    return ", ".join(t if len(t) <= MAX_OPERATOR else t[: MAX_OPERATOR - 4] + " ..." for t in texts)
+    return ", ".join(left_side(residual, coordinates) for residual in statement.residuals)
+
+
+def left_side(residual: sp.Expr, coordinates: tuple[str, ...]) -> str:
+    """One of these, cut where it is long."""
+    text = _residual_text(residual, coordinates)
+    return text if len(text) <= MAX_OPERATOR else text[: MAX_OPERATOR - 4] + " ..."
 
 
 def _residual_text(residual: sp.Expr, coordinates: tuple[str, ...]) -> str:

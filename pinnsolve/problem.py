@@ -15,19 +15,35 @@ import sympy as sp
 
 from pinnsolve import registry
 from pinnsolve.checks import check_problem
+from pinnsolve.domain_shape import ShapeReader
 from pinnsolve.errors import Diagnostic, ExpressionError, ProblemError
-from pinnsolve.expressions import Scope, boolean, equation, expression
+from pinnsolve.expressions import Fluxes, Scope, boolean, equation, expression, fluxes
 from pinnsolve.geometry import regions
 from pinnsolve.geometry.regions import Intervals, Region
+from pinnsolve.geometry.shape_tree import (
+    Box,
+    MeshFile,
+    ShapeTree,
+    bounds,
+    may_have_face,
+    part_names,
+    primitives,
+    region_names,
+)
 from pinnsolve.python_api import spec_from_sympy
 from pinnsolve.spec import Spec
 from pinnsolve.terms import FeatureSymbol, UnknownParameter, coordinate_symbol, feature_symbol
 from pinnsolve.terms_folding import substituted
 
+FLAT = 1e-9  # relative to an interval: boundary this near a plane lies in it
+
 
 @dataclass(frozen=True)
 class Statement:
-    """A named equation, condition or data term: residuals (left minus right side) that vanish on a region."""
+    """A named equation, condition or data term: residuals (left minus right side) that vanish on a region.
+
+    `fluxes` are, of equations that hold or follow comparisons, what they take derivatives of.
+    """
 
     name: str
     kind: str  # "equation", "condition" or "data"
@@ -36,6 +52,7 @@ class Statement:
     data_file: Path | None = None
     noise: float | None = None
     key: str = ""
+    fluxes: tuple[Fluxes, ...] = ()
     robust: bool = False
 
 
@@ -45,7 +62,8 @@ class Problem:
 
     From a file it is built by `build_problem`; in Python, `Problem(name=..., domain=..., unknowns=[u], ...)` states
     one with the keywords of `python_api.spec_from_sympy`, and raises `ProblemError` with everything that is wrong.
-    `exact` maps unknowns to expressions in the coordinates; `warnings` are what the checks found.
+    `shape` is the domain in space where it is no box, and `intervals` then span a box around it. `exact` maps unknowns
+    to expressions in the coordinates; `warnings` are what the checks found.
     """
 
     name: str
@@ -59,6 +77,7 @@ class Problem:
     exact: Mapping[str, sp.Expr]
     reference: Path | None
     spec: Spec
+    shape: ShapeTree | None = None
     warnings: tuple[Diagnostic, ...] = field(default=(), compare=False)
 
     def __init__(self, **statement: Any):
@@ -74,6 +93,16 @@ class Problem:
     @property
     def space_axes(self) -> tuple[int, ...]:
         return tuple(i for i, c in enumerate(self.coordinates) if c != self.time)
+
+    def files(self) -> dict[str, Path]:
+        """The files that the problem file names, as it names them, and where they lie."""
+        spec = self.spec
+        names = [item.file for item in spec.data.values()] + ([spec.reference.file] if spec.reference else [])
+        found = {name: spec.folder / name for name in names}
+        for leaf in primitives(self.shape) if self.shape is not None else ():
+            if isinstance(leaf, MeshFile):
+                found[leaf.path.relative_to(spec.folder.resolve()).as_posix()] = leaf.path
+        return found
 
     def of_kind(self, kind: str) -> tuple[Statement, ...]:
         return tuple(s for s in self.statements if s.kind == kind)
@@ -91,6 +120,11 @@ def build_problem(spec: Spec) -> Problem:
     return replace(problem, warnings=tuple(found))
 
 
+def _compares(statement: Statement) -> bool:
+    """Whether it holds in a part of the domain, or says different things in different parts."""
+    return statement.region.where is not None or any(r.has(sp.Piecewise) for r in statement.residuals)
+
+
 class _Builder:
     """Collects the errors of all parts before raising, so that a file is corrected in one go."""
 
@@ -103,10 +137,13 @@ class _Builder:
     def build(self) -> Problem:
         spec = self.spec
         parameters = self._parameters()
-        self.intervals = self._intervals()
-        self._stop_on_errors()  # without numbers for the box nothing else means anything
         axes = range(len(self.coordinates))
         self.space = tuple(i for i in axes if self.coordinates[i] != spec.time)
+        self.intervals = self._intervals()
+        self._stop_on_errors()  # without numbers for the box nothing else means anything
+        self.parts: tuple[str, ...] = ()
+        self.shape = self._shape()
+        self._stop_on_errors()
         statements = [*self._equations(), *self._conditions(), *self._data()]
         exact = self._exact()
         self._check_regularization()
@@ -124,6 +161,7 @@ class _Builder:
             exact=exact,
             reference=spec.folder / spec.reference.file if spec.reference else None,
             spec=spec,
+            shape=self.shape,
         )
 
     # -- numbers ---------------------------------------------------------------------------------------
@@ -143,12 +181,41 @@ class _Builder:
     def _intervals(self) -> Intervals:
         result = []
         for name, ends in self.spec.coordinates.items():
+            if ends is None:
+                result.append(None)  # the shape tells
+                continue
             low, high = (self.number(end, f"coordinates.{name}") for end in ends)
             if low is not None and high is not None and not low < high:
                 message = f"the interval of `{name}` is empty: {ends[0]} is not below {ends[1]}"
                 self._error(message, f"coordinates.{name}")
             result.append((low, high))
         return tuple(result)
+
+    def _shape(self) -> ShapeTree | None:
+        """The shape of the domain, which gives the intervals of space; a box stays a box, whatever its name."""
+        if self.spec.domain is None:
+            return None
+        space = tuple(self.coordinates[i] for i in self.space)
+        intervals = dict(zip(self.coordinates, self.intervals, strict=True))
+        reader = ShapeReader(space, intervals, self.spec.folder, self.number, self._inside, self._error)
+        shape = reader.domain(self.spec.domain)
+        if shape is None:
+            return None
+        self.parts = part_names(shape)
+        for name, *ends in zip(space, *bounds(shape), strict=True):
+            intervals[name] = tuple(ends)
+        self.intervals = tuple(intervals.values())
+        return None if isinstance(shape, Box) else shape
+
+    def _inside(self, text: str, key: str) -> sp.Basic | None:
+        """The condition of an implicit shape, in coordinates of space."""
+        scope = Scope(
+            coordinates=tuple(self.coordinates[i] for i in self.space),
+            parameters=tuple(self.spec.parameters),
+            definitions=dict(self.spec.definitions),
+        )
+        condition = self._parse(lambda: boolean(text, scope), key, text)
+        return None if condition is None else substituted(condition, self.constants)
 
     def number(self, text: str | float, key: str) -> float | None:
         """A number of the file: an expression of parameters, as a float."""
@@ -181,12 +248,19 @@ class _Builder:
             operators=tuple(registry.OPERATORS),
         )
 
-    def _equations(self):
+    def _equations(self) -> list[Statement]:
+        statements = []
         for name, item in self.spec.equations.items():
             key = f"equations.{name}"
             residuals = self._residuals(item.equations, key, self.scope())
-            region = self._narrow(regions.domain(), item.where, key)
-            yield Statement(name, "equation", residuals, region, key=key)
+            places = [regions.domain() if name == "domain" else regions.mesh_region(name) for name in item.on]
+            region = self._narrow(regions.union(places or [regions.domain()]), item.where, key)
+            statements.append(Statement(name, "equation", residuals, region, key=key))
+        if self.errors or not any(map(_compares, statements)):
+            return statements
+        texts = [item.equations for item in self.spec.equations.values()]
+        found = [tuple(fluxes(text, self.scope()) for text in several) for several in texts]
+        return [replace(s, fluxes=parts) for s, parts in zip(statements, found, strict=True)]
 
     def _conditions(self):
         for name, item in self.spec.conditions.items():
@@ -198,7 +272,7 @@ class _Builder:
             places = [self._on(place, key) for place in item.on] + [self._at(place, key) for place in item.at]
             if any(place is None for place in places):
                 continue
-            dimensions = {len(piece.fixed) for place in places for piece in place.pieces}
+            dimensions = {piece.held for place in places for piece in place.pieces}
             if len(dimensions) > 1:
                 self._error("places of different dimension need conditions of their own", key)
                 continue
@@ -209,8 +283,12 @@ class _Builder:
     def _need_normals(self, residuals, region: Region, key: str) -> None:
         normals = {coordinate_symbol(f"n_{c}") for c in self.coordinates}
         uses = any(normals & r.free_symbols for r in residuals)
-        if uses and any(piece.outward is None or piece.outward[0] not in self.space for piece in region.pieces):
+        if uses and not all(self._is_boundary(piece) for piece in region.pieces):
             self._error(f"normals and Dn(..) need a boundary in space, and `{region.label}` is none", key)
+
+    def _is_boundary(self, piece: regions.Piece) -> bool:
+        """Of space, so that it has normals."""
+        return piece.part is not None or (piece.outward is not None and piece.outward[0] in self.space)
 
     def _periodic(self, name: str, item, key: str):
         """Every unknown and as many derivatives as the equations need agree on a pair of faces."""
@@ -219,6 +297,10 @@ class _Builder:
                 self._error(f"`{coordinate}` is not a coordinate", key, hint=self._coordinates_hint())
                 continue
             axis = self.coordinates.index(coordinate)
+            if self.shape is not None and axis in self.space:
+                hint = "give the domain as a box, or what holds on each part of the boundary"
+                self._error("periodic coordinates of space need a box, and the domain is a shape", key, hint=hint)
+                continue
             region = regions.periodic_pair(axis, self.intervals, f"periodic in {coordinate}")
             many = len(item.periodic) > 1
             yield Statement(
@@ -290,8 +372,12 @@ class _Builder:
     def _on(self, text: str, key: str) -> Region | None:
         if text == "domain":
             return regions.domain()
-        if text == "boundary":
-            return regions.whole_boundary(self.intervals, self.space)
+        if text == "boundary" or text in self.parts:
+            if self.shape is not None:
+                return regions.part("" if text == "boundary" else text, text)
+            return replace(regions.whole_boundary(self.intervals, self.space), label=text)
+        if self.shape is not None and text in region_names(self.shape):
+            return regions.mesh_region(text)
         left, _, right = text.partition("=")
         name = left.strip()
         if not right or name not in self.coordinates:
@@ -304,10 +390,19 @@ class _Builder:
         value = self.number(right.strip(), key)
         if value is None:
             return None
-        region = regions.plane(self.coordinates.index(name), value, self.intervals, text)
+        region = self._plane(self.coordinates.index(name), value, text)
         if region is None:
             self._error(f"`{text}` lies outside the box", key, hint=f"its faces are {self._faces_hint()}")
         return region
+
+    def _plane(self, axis: int, value: float, label: str) -> Region | None:
+        """Of a shape: the boundary that lies in the plane, where there may be some, else a slice."""
+        if self.shape is not None and axis in self.space:
+            low, high = self.intervals[axis]
+            near = FLAT * (high - low)
+            if low - near <= value <= high + near and may_have_face(self.shape, self.space.index(axis), value, near):
+                return regions.part("", label, (axis, value))
+        return regions.plane(axis, value, self.intervals, label)
 
     def _at(self, place: Mapping[str, Any], key: str) -> Region | None:
         fixed = {}
@@ -326,7 +421,7 @@ class _Builder:
             fixed[axis] = min(max(value, low), high)
         label = ", ".join(f"{c} = {v}" for c, v in place.items())
         if len(fixed) == 1:  # the same as `on` that plane: a face where there is one
-            return regions.plane(axis, value, self.intervals, label)
+            return self._plane(axis, value, label)
         return regions.point(fixed, label)
 
     def _narrow(self, region: Region, where: str | None, key: str) -> Region:
@@ -365,7 +460,10 @@ class _Builder:
             raise ProblemError(self.errors)
 
     def _faces_hint(self) -> str:
-        return ", ".join(f"`{c} = {end}`" for c, ends in self.spec.coordinates.items() for end in ends)
+        return ", ".join(f"`{c} = {end:g}`" for c, ends in self._named_intervals() for end in ends)
+
+    def _named_intervals(self):
+        return zip(self.coordinates, self.intervals, strict=True)
 
     def _coordinates_hint(self) -> str:
         return f"the coordinates are {', '.join(self.coordinates)}"

@@ -44,9 +44,12 @@ BASES: dict[str, Any] = {
     "mlp": "pinnsolve.bases.mlp:MLP",
     "resnet": "pinnsolve.bases.resnet:ResNet",
     "pou_grid": "pinnsolve.bases.pou_grid:PouGrid",
+    "pou_rbf": "pinnsolve.bases.pou_rbf:PouRBF",
+    "pou_resnet": "pinnsolve.bases.pou_resnet:PouResNet",
 }
 BUILT_IN_BASES = tuple(BASES)
 NETWORKS = ("mlp", "resnet")  # those with width, depth, activation
+PARTITIONED = ("pou_rbf", "pou_resnet")  # whose partition moves, of polynomials of total degree
 MADE_BY_SOLVERS = {
     "pou_cells": "pinnsolve.bases.pou_cells:PouCells"
 }  # a solution may have them, a problem file may not

@@ -16,38 +16,38 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pinnsolve.wording import duration, printable, scientific
+from pinnsolve.wording import STATUS, duration, printable, scientific
 
 if TYPE_CHECKING:
+    from pinnsolve.problem import Problem
     from pinnsolve.solution import Solution
 
 COLOURS = {"converged": "bold green", "diverged": "bold red"}
-STATUS = {
-    "converged": "converged",
-    "tolerance_not_reached": "did not reach its tolerance",
-    "diverged": "diverged",
-    "interrupted": "was interrupted",
-    "time_limit": "ran into its time limit",
-}
 FIGURES = "figures"
 
 
 def write_run(
-    solution: Solution, folder: Path, truth: Callable | None = None, files: Mapping[str, Path] | None = None
+    solution: Solution,
+    problem: Problem,
+    folder: Path,
+    truth: Callable | None = None,
+    files: Mapping[str, Path] | None = None,
 ) -> list[Path]:
-    """Write the run folder: the solution's files, then the figures. Returns the figures' paths.
+    """Write the run folder: the solution's files, then the figures, then the report. Returns the figures' paths.
 
     `files` are those the problem file names (as it names them, and where they lie); copies beside the resolved problem
     file make the folder complete by itself.
     """
-    from pinnsolve import figures  # matplotlib is only needed here
+    from pinnsolve import figures, html_report  # matplotlib is only needed here
 
     for name in figures.FILES:  # of an earlier run in this folder
         (folder / FIGURES / name).unlink(missing_ok=True)
     for name, source in (files or {}).items():
         _copy(source, folder / name)
     solution.save(folder)
-    return figures.save_figures(solution, folder / FIGURES, truth)
+    pictures = figures.save_figures(solution, folder / FIGURES, truth)
+    html_report.write_report(solution, problem, folder, pictures)
+    return pictures
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BeforeValidator, ConfigDict, PlainValidator, ValidationInfo, WrapValidator, model_validator
 from pydantic import WithJsonSchema as Json
 
+from pinnsolve.schema_shapes import ShapeInput, too_large
 from pinnsolve.schema_solve import SolveSpec
 from pinnsolve.schema_types import (
     INTERVAL_SCHEMA,
@@ -37,7 +38,6 @@ from pinnsolve.schema_types import (
 )
 
 Loss = choice("squares", "huber")
-SHAPES = ("disk", "ball", "ellipse", "polygon", "cylinder", "implicit", "mesh", "union", "intersection", "difference")
 _STRING = {"type": "string"}
 _NUMBER_OR_STRING = {"anyOf": [_STRING, {"type": "number"}]}
 
@@ -86,6 +86,7 @@ class EquationInput(Strict):
 
     equation: Equation | None = about("Left side `=` right side.")
     equations: Equations | None = about("Several, sharing the name.")
+    on: Texts | None = about("Groups of cells of a mesh, in which alone it holds.")
     where: Text | None = about('Restricts the term: `"x < 0.5"`.')
 
     @model_validator(mode="after")
@@ -98,7 +99,8 @@ class ConditionInput(Strict):
     """A boundary, initial or other condition."""
 
     on: Texts | None = about(
-        'A face of the box (`"x = 0"`), `boundary` (all of it in space), `domain` (the interior), or a list of these.'
+        'A face (`"x = 0"`), `boundary` (all of it in space), a part of it that a shape or a mesh names, `domain` (the '
+        "interior), or a list of these."
     )
     at: Points | None = about("A point such as `{x: 0, y: 0}`, or a list of them; coordinates left out stay free.")
     periodic: Texts | None = about(
@@ -185,10 +187,8 @@ def _equation_item(value: Any, handler: Any, info: ValidationInfo) -> EquationIn
 
 
 def _domain(value: Any) -> Any:
-    if not isinstance(value, dict):
-        raise refuse(f"a shape is expected, not {shown(value)}", "write `domain: {box: {x: [0, 1], y: [0, 1]}}`")
-    if later := [key for key in value if key in SHAPES or key == "boundary"]:
-        raise refuse(f"the shape `{later[0]}` is not supported yet", "there are boxes: `{box: {x: [0, 1], y: [0, 1]}}`")
+    if words := too_large(value):
+        raise refuse(words)
     return value
 
 
@@ -209,12 +209,6 @@ def _time(value: Any, handler: Any) -> Any:
     if not isinstance(value, dict) or len(value) != 1:
         raise refuse(f"the name of a coordinate is expected, not {shown(value)}", "`time: t`, or `time: {t: [0, 3]}`")
     return handler(value)
-
-
-class BoxInput(Strict):
-    """A shape; so far a box."""
-
-    box: dict[str, Interval] = about("Coordinate to interval.", ...)
 
 
 def _named(value: Any) -> Any:
@@ -268,8 +262,8 @@ class ProblemFile(Strict):
     coordinates: Coordinates | None = about(
         "Ordered map, coordinate to its interval: a box of one to six coordinates. With `domain`, names alone will do."
     )
-    domain: Annotated[BoxInput, BeforeValidator(_domain)] | None = about(
-        "The domain as a shape, instead of the intervals of `coordinates`; so far `{box: {x: [0, 1]}}`."
+    domain: Annotated[ShapeInput, BeforeValidator(_domain)] | None = about(
+        "The domain as a shape, instead of the intervals of `coordinates`: `{disk: {center: [0, 0], radius: 1}}`."
     )
     time: Time | None = about(
         "Which coordinate is time: `t` when there is one. With `domain`, also its interval: `{t: [0, 3]}`."

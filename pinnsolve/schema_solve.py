@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, PlainValidator, TypeAdapter, ValidationInfo, WrapValidator
+from pydantic import ConfigDict, PlainValidator, TypeAdapter, ValidationInfo, WrapValidator, model_validator
 from pydantic import WithJsonSchema as Json
 
 from pinnsolve import registry
@@ -25,8 +25,6 @@ from pinnsolve.schema_types import (
 )
 from pinnsolve.vocabulary import close_match
 
-LATER_BASES = ("pou_rbf", "pou_resnet")
-GRID_KEYS = ("partitions", "degree", "overlap")
 _POSITIVE = {"type": "number", "exclusiveMinimum": 0}
 _STRING = {"type": "string"}
 
@@ -35,8 +33,6 @@ def _kind(value: Any) -> str:
     if isinstance(value, str) and value in registry.BASES:
         return value
     known = ", ".join(registry.BASES)
-    if isinstance(value, str) and value in LATER_BASES:
-        raise refuse(f"bases of kind `{value}` are not supported yet", f"there are {known}")
     close = close_match(value, registry.BASES) if isinstance(value, str) else None
     hint = f"did you mean `{close}`? There are {known}" if close else f"there are {known}"
     raise refuse(f"unknown kind of basis {shown(value)}", hint)
@@ -80,7 +76,14 @@ def _counts(least: int) -> Json:
 PerAxis = Annotated[int | list[int], PlainValidator(_per_axis(1)), _counts(1)]
 PerAxisOrZero = Annotated[int | list[int], PlainValidator(_per_axis(0)), _counts(0)]
 Overlap = Annotated[float, PlainValidator(_overlap), Json({"type": "number", "minimum": 0, "maximum": 0.5})]
-_NETWORK_KEYS = {"width", "depth", "activation", "initialization", "scale"}
+_NETWORK_KEYS = ("width", "depth", "activation", "initialization", "scale")
+BASIS_KEYS = {  # of the built-in kinds
+    "mlp": _NETWORK_KEYS,
+    "resnet": _NETWORK_KEYS,
+    "pou_grid": ("partitions", "degree", "overlap"),
+    "pou_rbf": ("partitions", "degree", "scale"),
+    "pou_resnet": ("partitions", "degree", *_NETWORK_KEYS),
+}
 Activation = choice("relu", "tanh", "sin", "gaussian", "softplus")
 Initialization = choice("box", "he", "glorot")
 Method = choice("auto", "least_squares", "lsgd", "varpro", "gd")
@@ -94,17 +97,26 @@ class BasisSpec(Strict):
     """The functions that the solution is a combination of."""
 
     kind: Kind | None = about(
-        "`mlp` (a network), `resnet` (one with residual layers), or the name of a basis registered through Python."
+        "`mlp` (a network), `resnet` (one with residual layers), a partition of unity times polynomials whose "
+        "windows are a grid's (`pou_grid`), normalized Gaussians (`pou_rbf`) or the softmax of a residual network "
+        "(`pou_resnet`), or the name of a basis registered through Python."
     )
-    width: Count | None = about("How many functions, W.")
+    width: Count | None = about("How many functions a network has, W; of `pou_resnet`, inside its partition.")
     depth: Count | None = about("How many hidden layers.")
     activation: Activation | None = about(
         "What each hidden unit applies; `relu` only where no derivatives of second order are needed."
     )
     initialization: Initialization | None = about("How the hidden parameters start.")
-    scale: Scale | None = about("How fast the initial functions vary over the box: a factor, or `auto`.")
-    partitions: PerAxis | None = about("How many partitions `pou_grid` has along each coordinate: a number, or a list.")
-    degree: PerAxisOrZero | None = about("The degree of the polynomials on each partition: a number, or a list.")
+    scale: Scale | None = about(
+        "How fast the initial functions vary over the box: a factor, or `auto`. Of `pou_rbf`, 1 over the first shapes."
+    )
+    partitions: PerAxis | None = about(
+        "How many partitions there are: a number; of `pou_grid` along each coordinate, a number or a list."
+    )
+    degree: PerAxisOrZero | None = about(
+        "The degree of the polynomials on each partition: a number, the total degree; of `pou_grid` the degree along "
+        "each coordinate, a number or a list."
+    )
     overlap: Overlap | None = about(
         "How far the windows of `pou_grid` reach into their neighbours, at most 0.5 of them; 0 for sharp cells."
     )
@@ -133,13 +145,19 @@ def _basis(value: Any, handler: Any, info: ValidationInfo) -> BasisSpec:
     if isinstance(kind, str) and kind in registry.BASES and kind not in registry.BUILT_IN_BASES:
         return CustomBasisSpec.model_validate(value, context=info.context)
     if isinstance(value, dict) and kind in (None, *registry.BUILT_IN_BASES):
-        wrong = sorted(set(value) & (_NETWORK_KEYS if kind == "pou_grid" else set(GRID_KEYS)))
-        if wrong:
-            others = "networks, `mlp` and `resnet`" if kind == "pou_grid" else "the kind `pou_grid`"
-            raise refuse(
-                f"`{wrong[0]}` belongs to {others}", f"take it out, or choose another kind than `{kind or 'mlp'}`"
-            )
+        _keys_fit(value, kind or "mlp")
     return handler(value)
+
+
+def _keys_fit(value: dict, kind: str) -> None:
+    """Refuse keys of other kinds, and lists where a kind has no axes."""
+    for key in value:
+        owners = [f"`{name}`" for name, keys in BASIS_KEYS.items() if key in keys]
+        if owners and key not in BASIS_KEYS[kind]:
+            message = f"`{key}` belongs to the kind{'s' * (len(owners) > 1)} {', '.join(owners)}"
+            raise refuse(message, f"take it out, or choose another kind than `{kind}`")
+        if kind in ("pou_rbf", "pou_resnet") and key in ("partitions", "degree") and isinstance(value[key], list):
+            raise refuse(f"`{key}` of the kind `{kind}` is a number, not a list", "only a grid has axes: `pou_grid`")
 
 
 def _weight(value: Any) -> str | float:
@@ -176,12 +194,41 @@ class CollocationSpec(Strict):
     sampling: Sampling | None = about("How the points are laid out.")
 
 
+def _share(value: Any, info: ValidationInfo) -> float:
+    number = evaluated(value, info)
+    if not 0 < number < 1:
+        raise refuse(f"a number between 0 and 1 is expected, not {shown(value)}")
+    return number
+
+
+Share = Annotated[float, PlainValidator(_share), Json({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1})]
+
+
+class FirstPhaseSpec(Strict):
+    """LSGD with a penalty on the coefficients, before the method proper: it keeps partitions from collapsing."""
+
+    steps: Count = about("How many steps of this phase.", 500)
+    penalty: PositiveNumber = about("The lambda of the sum of loss and lambda |c|^2 that is minimized, at first.", 1e-3)
+    factor: Share = about("The rho that lambda is multiplied by when that sum stagnates.", 0.9)
+    stagnation: Count = about("After how many steps without a new least sum it counts as stagnating, n_stag.", 20)
+
+    @model_validator(mode="after")
+    def _fits(self) -> FirstPhaseSpec:
+        if self.stagnation > self.steps:
+            message = f"`stagnation` of {self.stagnation} steps never comes in a phase of {self.steps}"
+            raise refuse(message, "lower `stagnation`, or raise `steps`")
+        return self
+
+
 class OptimizerSpec(Strict):
     """How the hidden parameters move, in the methods that move them."""
 
     name: Optimizer | None = about("The method of descent.")
     learning_rate: PositiveNumber | None = about("Its step size.")
     steps: Count | None = about("How many steps at most.")
+    first_phase: FirstPhaseSpec | None = about(
+        "A phase before: with it `lsgd` is two-phase LSGD, and `varpro` starts from where it ends."
+    )
 
 
 class LimitsSpec(Strict):
@@ -211,3 +258,11 @@ class SolveSpec(Strict):
     seed: CountOrZero = about("Of everything random.", 0)
     device: Device = about("Where to compute.", "cpu")
     precision: Precision = about("Of floating-point numbers.", "float64")
+
+    @model_validator(mode="after")
+    def _phases_fit(self) -> SolveSpec:
+        phased = self.optimizer is not None and self.optimizer.first_phase is not None
+        if phased and self.method not in ("lsgd", "varpro"):
+            message = f"`optimizer.first_phase` is for the methods `lsgd` and `varpro`, not `{self.method}`"
+            raise refuse(message, "give `method: lsgd` for two-phase LSGD")
+        return self

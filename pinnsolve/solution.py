@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,26 +20,33 @@ from torch import Tensor
 
 from pinnsolve import registry
 from pinnsolve.errors import PinnsolveError, SolutionError
+from pinnsolve.geometry.shape_store import from_plain, mesh_files, to_plain
+from pinnsolve.geometry.shape_tree import ShapeTree
+from pinnsolve.geometry.shapes import make_shape
 from pinnsolve.storage import SOLUTION_FILE, flatten, nest, read_run, write_run
 from pinnsolve.terms import MAX_ORDER, MultiIndex
 from pinnsolve.vocabulary import close_match
 
 if TYPE_CHECKING:
+    import meshio
+
     from pinnsolve.bases import Basis
 
 BOX_TOLERANCE = 1e-9  # relative to the interval: points this little outside the box are moved onto it
+SHAPE_TOLERANCE = 1e-6  # relative to the size of a shape: nodes of a mesh in single precision are on its boundary
 BLOCK_BYTES = 100e6  # of basis values at a time
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Solution:
-    """The approximation sum_i c_i Phi_i of each unknown on a box, with how it came about.
+    """The approximation sum_i c_i Phi_i of each unknown on a box, or the shape in it, with how it came about.
 
     `coefficients` has shape (unknowns, W). `result` is what `result.json` holds (spec language, section 6);
     `history` the records of the solve; `diagnostics` nested dicts of arrays for figures, e.g.
     `{"points": {term: (N, d)}, "residuals": {term: (N,)}}`. Calling it outside the box raises `SolutionError`:
     a basis says nothing there. `deviations` (K, unknowns, W) are coefficients of functions whose squares add up to the
-    variance that noise of data leaves. Points within `BOX_TOLERANCE` of the box count as on it.
+    variance that noise of data leaves. Points within `BOX_TOLERANCE` of the box count as on it. Where the domain is a
+    `shape`, values at points of the box outside it are NaN.
     """
 
     name: str
@@ -53,6 +61,7 @@ class Solution:
     history: tuple[dict, ...] = ()
     problem_text: str = ""
     diagnostics: dict = field(default_factory=dict)
+    shape: ShapeTree | None = None
     deviations: Tensor | None = None
 
     def __repr__(self) -> str:
@@ -120,6 +129,21 @@ class Solution:
         lower, upper = np.array(self.intervals, dtype=float).T
         slack = BOX_TOLERANCE * (upper - lower)
         return ~((points >= lower - slack) & (points <= upper + slack))  # NaN compares false, so it is outside
+
+    def in_domain(self, points: np.ndarray) -> np.ndarray:
+        """Which points (N, d) of the box are in the domain, or so close that they are meant to be: booleans (N,)."""
+        if self.shape is None:
+            return np.ones(len(points), dtype=bool)
+        shape, space = make_shape(self.shape), [i for i, c in enumerate(self.coordinates) if c != self.time]
+        x = torch.as_tensor(np.asarray(points, dtype=float)[:, space])
+        found = shape.inside(x)
+        for axis in range(len(space)):
+            for step in (-SHAPE_TOLERANCE * shape.size, SHAPE_TOLERANCE * shape.size):
+                doubtful = (~found).nonzero()[:, 0]
+                moved = x[doubtful].clone()
+                moved[:, axis] += step
+                found[doubtful] = shape.inside(moved)
+        return found.numpy()
 
     def multi_index(self, by: Sequence[str | int]) -> MultiIndex:
         """The multi-index of `("x", "x")` or `("x", 2)`."""
@@ -194,7 +218,15 @@ class Solution:
         return f"{self.coordinates[axis]} = {value!r} lies outside [{low:g}, {high:g}]"
 
     def _evaluate(self, points: np.ndarray, alpha: MultiIndex, rows: Iterable[int]) -> np.ndarray:
-        """sum_i c_i D^alpha Phi_i at points (N, d), for the unknowns in `rows`: (N, rows)."""
+        """sum_i c_i D^alpha Phi_i at points (N, d), for the unknowns in `rows`: (N, rows); NaN outside the shape."""
+        if self.shape is not None:
+            inside = self.in_domain(points)
+            result = np.full((len(points), len(list(rows))), np.nan)
+            result[inside] = self._combined(points[inside], alpha, rows)
+            return result
+        return self._combined(points, alpha, rows)
+
+    def _combined(self, points: np.ndarray, alpha: MultiIndex, rows: Iterable[int]) -> np.ndarray:
         # a jet of order alpha holds prod(alpha + 1) arrays of the size of the block, and works with copies
         jets = math.prod(a + 1 for a in alpha)
         coefficients = self.coefficients[list(rows)]  # (rows, W)
@@ -218,6 +250,16 @@ class Solution:
             figures.panels.write(figure, Path(path))
         return figure
 
+    def on(self, mesh: meshio.Mesh | str | os.PathLike, **time: float) -> meshio.Mesh:
+        """The mesh with the unknowns at its nodes as point data, e.g. `solution.on("part.msh").write("part.vtu")`.
+
+        `mesh` is one of meshio or a file that it reads; what depends on time is asked for at one: `on(mesh, t=0.5)`.
+        Nodes outside of the domain get NaN. Raises `SolutionError` for a mesh that does not fit.
+        """
+        from pinnsolve.mesh_values import on_mesh
+
+        return on_mesh(self, mesh, **time)
+
     def save(self, folder: str | os.PathLike) -> Path:
         """Write the run folder's files (without figures) and return its path; each file is replaced at once."""
         folder = Path(folder)
@@ -239,9 +281,13 @@ class Solution:
             "parameters": self.parameters,
             "basis": {"kind": self.basis.kind, "settings": self.basis.settings()},
             "diagnostics": [keys for keys, _ in diagnostics],
+            "shape": None if self.shape is None else to_plain(self.shape),
         }
         texts = {"result": self.result, "history": self.history, "problem_text": self.problem_text}
         write_run(folder, arrays, metadata, texts)
+        for path in () if self.shape is None else mesh_files(self.shape):
+            if path.resolve() != (folder / path.name).resolve():
+                shutil.copyfile(path, folder / path.name)
         return folder
 
 
@@ -254,14 +300,14 @@ def load_solution(folder: str | os.PathLike) -> Solution:
     folder = Path(folder)
     arrays, metadata, texts = read_run(folder)
     try:
-        return _restore(arrays, metadata, texts)
+        return _restore(arrays, metadata, texts, folder)
     except SolutionError:
         raise
     except (PinnsolveError, ValueError, KeyError, TypeError, IndexError, RuntimeError) as error:
         raise SolutionError(f"{folder / SOLUTION_FILE} is damaged ({type(error).__name__}: {error})") from None
 
 
-def _restore(arrays: Mapping[str, np.ndarray], metadata: Mapping, texts: Mapping[str, Any]) -> Solution:
+def _restore(arrays: Mapping[str, np.ndarray], metadata: Mapping, texts: Mapping[str, Any], folder: Path) -> Solution:
     basis = _restore_basis(arrays, metadata["basis"])
     coefficients, unknowns = torch.from_numpy(arrays["coefficients"]), tuple(metadata["unknowns"])
     if coefficients.shape != (len(unknowns), basis.width):
@@ -277,6 +323,7 @@ def _restore(arrays: Mapping[str, np.ndarray], metadata: Mapping, texts: Mapping
         coefficients=coefficients,
         parameters=metadata["parameters"],
         diagnostics=nest(leaves),
+        shape=from_plain(metadata["shape"], folder) if metadata.get("shape") else None,
         deviations=torch.from_numpy(arrays["deviations"]) if "deviations" in arrays else None,
         **texts,
     )

@@ -21,6 +21,7 @@ from pinnsolve.views import View, time_axis
 if TYPE_CHECKING:
     from pinnsolve.solution import Solution
 
+OUTLINE_PIXELS = 360
 MOST_PHASES = 12
 PHASE_LETTER = 0.068  # inches that a letter of a phase's name takes
 
@@ -80,6 +81,10 @@ class _Part:
             a, b = view.axes
             extent, equal = view.extent(solution), view.is_space(solution)
             shown = panels.scatter(axes, self.points[:, a], self.points[:, b], self.values, extent, equal)
+            inside = view.outline(solution, OUTLINE_PIXELS)
+            if inside is not None:
+                panels.outline(axes, inside, extent)
+                panels.frame(axes, extent, equal)
             axes.set(xlabel=symbol(solution.coordinates[a]), ylabel=symbol(solution.coordinates[b]))
             panels.colour_bar(axes, shown, "|residual|")
         elif all(len(f) == 1 for f in self.free):

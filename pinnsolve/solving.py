@@ -15,7 +15,7 @@ from functools import partial
 
 import torch
 
-from pinnsolve import defaults
+from pinnsolve import defaults, registry
 from pinnsolve.assembly import State
 from pinnsolve.bases.base import Basis
 from pinnsolve.bases.pou_grid import read_settings
@@ -31,6 +31,7 @@ from pinnsolve.problem import Problem
 from pinnsolve.solution import Solution
 from pinnsolve.solvers import GD, LSGD, Clock, LeastSquares, Solver, VarPro
 from pinnsolve.solvers.base import INTERRUPTED
+from pinnsolve.solvers.lsgd import Penalty
 from pinnsolve.storage import plain
 from pinnsolve.strategies import Result, Work, fixed, refined
 from pinnsolve.terms import CompiledProblem, coordinate_symbol
@@ -95,7 +96,7 @@ def _run(problem: Problem, work: Work, start: Solution | None) -> Result:
             return _given_cells(problem, work, asked)
     basis, first = _basis(problem, work, asked, start)
     solver = _solver(problem, method if method != "auto" else _method_for(basis))
-    return fixed(work, basis, solver, first)
+    return fixed(work, basis, solver, first, _first_phase(problem))
 
 
 def _on_sharp_cells(work: Work, method: str) -> bool:
@@ -180,8 +181,6 @@ def _kinked(work: Work, best: Result | None, tolerance: float) -> Result:
 
 
 def _is_custom(asked: dict) -> bool:
-    from pinnsolve import registry
-
     return asked.get("kind", "mlp") not in registry.NETWORKS
 
 
@@ -190,6 +189,10 @@ def _basis(problem: Problem, work: Work, asked: dict, start: Solution | None) ->
         first = _going_on(work, start)
         return first.basis, first
     settings = {"kind": "mlp", **asked}
+    if settings["kind"] == "pou_resnet":
+        settings.setdefault("activation", "tanh" if work.problem.order > 1 else "relu")
+    if settings["kind"] in registry.PARTITIONED and settings.get("scale") == "auto":
+        settings["scale"] = 1.0
     if not _is_custom(asked):
         smooth = work.problem.order > 1
         settings.setdefault("activation", "tanh" if smooth else "relu")
@@ -233,6 +236,16 @@ def _solver(problem: Problem, method: str) -> Solver:
     if method == "varpro":
         return VarPro(steps=steps)
     return LeastSquares(steps=steps, memory_gb=settings.limits.memory_gb)
+
+
+def _first_phase(problem: Problem) -> Solver | None:
+    asked = problem.spec.solve.optimizer
+    if asked is None or asked.first_phase is None:
+        return None
+    phase, name = asked.first_phase, asked.name or "adam"
+    penalty = Penalty(phase.penalty, phase.factor, phase.stagnation)
+    rate = asked.learning_rate or defaults.LEARNING_RATE[name]
+    return LSGD(steps=phase.steps, optimizer=name, learning_rate=rate, penalty=penalty, name="first phase")
 
 
 def _weights(problem: Problem, width: int) -> dict[str, float] | None:
@@ -296,6 +309,7 @@ def _solution(problem: Problem, work: Work, result: Result) -> Solution:
         history=tuple(work.history),
         problem_text=problem.spec.to_yaml(),
         diagnostics=diagnostics,
+        shape=problem.shape,
         deviations=result.deviations,
     )
 

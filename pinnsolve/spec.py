@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pinnsolve.data_columns import columns, data_path
 from pinnsolve.errors import Diagnostic, ProblemError
 from pinnsolve.schema import ProblemFile
+from pinnsolve.schema_shapes import ShapeInput, as_lists
 from pinnsolve.schema_solve import BasisSpec, CollocationSpec, LimitsSpec, OptimizerSpec, SolveSpec
 from pinnsolve.schema_types import Context
 from pinnsolve.spec_checks import ExpressionChecks, item_equations, parameter_values
@@ -51,10 +52,11 @@ Number = str | int | float  # a text is a constant expression
 
 @dataclass(frozen=True)
 class EquationSpec:
-    """Equations that hold in the domain, or where `where` says."""
+    """Equations that hold in the domain, in its regions `on` if there are any, or where `where` says."""
 
     equations: tuple[str, ...]
     where: str | None = None
+    on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,13 +108,15 @@ class UnknownParameterSpec:
 class Spec:
     """A problem file in one form. Maps keep the order of the file.
 
-    `coordinates` maps each coordinate to its interval; `time` names the one that is time, if any; `definitions` maps
+    `coordinates` maps each coordinate to its interval, or to None where it follows from the shape `domain` (a tree as
+    the file writes it; None for a box without a name); `time` names the one that is time, if any; `definitions` maps
     `name` or `name(args)` to its text. `folder` is where data files lie, `file` the problem file if there is one.
     """
 
     name: str
-    coordinates: Mapping[str, tuple[Number, Number]]
+    coordinates: Mapping[str, tuple[Number, Number] | None]
     unknowns: tuple[str, ...]
+    domain: Mapping[str, Any] | None = None
     title: str | None = None
     description: str | None = None
     cite: tuple[str, ...] = ()
@@ -184,7 +188,7 @@ def _spec(source: Source) -> Spec:
     refuse_large(source.data, source.places)
     whole, problems = mend_commas(source.data, source.places, source.problems)
     data, places, found = mend_keys(whole, source.places)
-    names = read_names(data, places)
+    names = read_names(data, places, source.folder)
     values, wrong_values = parameter_values(names, places)
     file, wrong_shape = validate(data, Context(values, reliable=not wrong_values), places)
     found = [*problems, *found, *names.problems, *wrong_values, *wrong_shape]
@@ -210,12 +214,13 @@ def _normalized(file: ProblemFile, names: Names, source: Source) -> Spec:
         title=file.title,
         description=file.description,
         cite=file.cite or (),
-        coordinates={name: tuple(interval) for name, interval in names.intervals.items()},
+        coordinates={k: None if interval is None else tuple(interval) for k, interval in names.intervals.items()},
+        domain=_shape(file.domain),
         time=names.time,
         unknowns=file.unknowns,
         parameters=file.parameters or {},
         definitions={_signature_text(key): text for key, text in (file.definitions or {}).items()},
-        equations={k: EquationSpec(_equations(v), v.where) for k, v in (file.equations or {}).items()},
+        equations={k: EquationSpec(_equations(v), v.where, v.on or ()) for k, v in (file.equations or {}).items()},
         conditions={k: _condition(v) for k, v in (file.conditions or {}).items()},
         data={k: _data(v, source.folder) for k, v in (file.data or {}).items()},
         unknown_parameters={
@@ -229,6 +234,12 @@ def _normalized(file: ProblemFile, names: Names, source: Source) -> Spec:
         folder=source.folder,
         lines={".".join(map(str, path)): line for path, line in source.places.lines.items()},
     )
+
+
+def _shape(domain: ShapeInput | None) -> dict[str, Any] | None:
+    """The plain tree; a box without a name is said by its coordinates."""
+    tree = None if domain is None else as_lists(domain.model_dump(exclude_none=True))
+    return None if tree is None or set(tree) == {"box"} else tree
 
 
 def _signature_text(key: str) -> str:
@@ -258,8 +269,7 @@ def _as_file(spec: Spec) -> dict[str, Any]:
         "title": spec.title,
         "description": spec.description,
         "cite": list(spec.cite),
-        "coordinates": {name: list(interval) for name, interval in spec.coordinates.items()},
-        "time": spec.time,
+        **_domain_out(spec),
         "unknowns": _one_or_list(spec.unknowns),
         "parameters": dict(spec.parameters),
         "unknown_parameters": {
@@ -280,6 +290,16 @@ def _as_file(spec: Spec) -> dict[str, Any]:
     return _filled(whole)
 
 
+def _domain_out(spec: Spec) -> dict[str, Any]:
+    """`coordinates`, `domain` and `time`; with a domain, intervals stand only where it needs them."""
+    intervals = {name: None if ends is None else list(ends) for name, ends in spec.coordinates.items()}
+    listed = spec.domain is not None and ("box" in spec.domain or any(ends is None for ends in intervals.values()))
+    if not listed:
+        return {"coordinates": intervals, "domain": spec.domain, "time": spec.time}
+    time = None if spec.time is None else {spec.time: intervals[spec.time]}
+    return {"coordinates": [*intervals], "domain": spec.domain, "time": time}
+
+
 def _filled(mapping: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in mapping.items() if value is not None and value != [] and value != {}}
 
@@ -293,9 +313,10 @@ def _equations_out(texts: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _equation_out(item: EquationSpec) -> Any:
-    if len(item.equations) == 1 and item.where is None:
+    if len(item.equations) == 1 and item.where is None and not item.on:
         return item.equations[0]
-    return _filled({**_equations_out(item.equations), "where": item.where})
+    on = _one_or_list(item.on) if item.on else None
+    return _filled({"on": on, **_equations_out(item.equations), "where": item.where})
 
 
 def _condition_out(item: ConditionSpec) -> dict[str, Any]:
@@ -306,7 +327,9 @@ def _condition_out(item: ConditionSpec) -> dict[str, Any]:
 
 def _settings(solve: SolveSpec) -> dict[str, Any]:
     """The settings of `solve`, without those left to the solver."""
-    parts = {key: getattr(solve, key) for key in type(solve).model_fields}
-    return _filled(
-        {key: _filled(dict(value)) if isinstance(value, BaseModel) else value for key, value in parts.items()}
-    )
+    return _said(solve)
+
+
+def _said(model: BaseModel) -> dict[str, Any]:
+    parts = {key: getattr(model, key) for key in type(model).model_fields}
+    return _filled({key: _said(value) if isinstance(value, BaseModel) else value for key, value in parts.items()})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from pinnsolve.data_columns import DataFileError, columns, data_path
 from pinnsolve.errors import Diagnostic, ExpressionError
 from pinnsolve.resolution import Budget, constant_value, definition_problems, exact_value, resolve
 from pinnsolve.schema import ConditionInput, ProblemFile
+from pinnsolve.schema_shapes import as_lists, raw_files, raw_names, raw_shapes
 from pinnsolve.spec_errors import MAX_ERRORS, KeyPath, Places
 from pinnsolve.spec_names import Names
+from pinnsolve.spec_shapes import mesh_names, shape_problems
 from pinnsolve.syntax import Name, Node, parse, parse_equation
 from pinnsolve.vocabulary import RESERVED, Scope, close_match, definition, signature
 
@@ -67,8 +70,10 @@ class ExpressionChecks:
         """Everything that the file says in expressions."""
         self.data_files(file)
         self.definitions()
+        self.shapes(file)
         for name, item in (file.equations or {}).items():
             self.term(("equations", name), item, self.base)
+            self.regions(("equations", name, "on"), item.on or ())
         for name, item in (file.conditions or {}).items():
             self.term(("conditions", name), item, replace(self.base, normals=True))
             self.place(("conditions", name), item)
@@ -157,6 +162,39 @@ class ExpressionChecks:
                 what = "a definition" if argument in others else "part of the language"
                 self.problem(("definitions", key), f"the argument `{argument}` is {what}", "use another name")
 
+    # -- shapes --
+
+    def shapes(self, file: ProblemFile) -> None:
+        """The shapes of the domain, and the expressions of implicit ones, in coordinates of space and parameters."""
+        if file.domain is None or not self.names.reliable:
+            return
+        domain = as_lists(file.domain.model_dump(exclude_none=True))
+        for found in shape_problems(domain, self.base.space, self.folder):
+            self.problem(found.path, found.message, found.hint, text=found.text)
+        scope = replace(
+            self.base, coordinates=self.base.space, time=None, unknowns=(), parameters=tuple(self.names.parameters)
+        )
+        for path, shape in raw_shapes(domain):
+            if "implicit" in shape:
+                self.text((*path, "implicit"), shape["implicit"], replace(scope, operators=()), kind="boolean")
+
+    def regions(self, path: KeyPath, names: Iterable[str]) -> None:
+        """The places of an equation are groups of cells."""
+        found = mesh_names(self.names.domain, self.folder)
+        for name in names if found is not None else ():
+            if name in (*found[1], "domain"):
+                continue
+            close = close_match(name, found[1])
+            known = f"the groups of cells are {', '.join(found[1])}" if found[1] else "there is no mesh that names any"
+            hint = f"did you mean `{close}`?" if close else f"{known}; what holds on a boundary is a condition"
+            self.problem(path, f"`{name[:60]}` is no region in which an equation can hold", hint)
+
+    @cached_property
+    def named_places(self) -> tuple[str, ...] | None:
+        """The parts and regions that shapes and meshes name; None where a mesh cannot be read, which is told of."""
+        found = mesh_names(self.names.domain, self.folder)
+        return None if found is None else (*raw_names(self.names.domain), *found[0], *found[1])
+
     # -- data --
 
     def file(self, path: KeyPath, name: str, needed: Iterable[str], what: str) -> tuple[str, ...] | None:
@@ -207,19 +245,22 @@ class ExpressionChecks:
                     self.inside((*inner, name), name, constant_value(value, self.values), str(value))
 
     def on(self, path: KeyPath, text: str) -> None:
-        """`boundary`, `domain`, or a face such as `x = 0`."""
-        space = self.base.space
-        if text == "domain":
+        """`boundary`, `domain`, a named part, or a face such as `x = 0`."""
+        space, named = self.base.space, self.named_places
+        if text == "domain" or text in (named or ()):
             return
         if text == "boundary":
             if not space:
                 self.problem(path, "there is no boundary: time is the only coordinate", f"write {self.faces()}")
             return
         if "=" not in text:
-            close = close_match(text, ("boundary", "domain"))
-            hint = (
-                f"did you mean `{close}`?" if close else f"a place is `boundary`, `domain`, or a face: {self.faces()}"
-            )
+            if named is None:
+                return
+            close = close_match(text, ("boundary", "domain", *named))
+            known = ", ".join(f"`{name}`" for name in ("boundary", "domain", *named))
+            hint = f"did you mean `{close}`?" if close else f"a place is {known}, or a face: {self.faces()}"
+            if not named and raw_files(self.names.domain):
+                hint = "the mesh has no groups that name parts of its boundary; `boundary` is all of it"
             self.problem(path, f"`{text[:60]}` is not a place of this problem", hint)
             return
         try:
@@ -262,7 +303,7 @@ class ExpressionChecks:
 
     def faces(self) -> str:
         ends = ((c, ends) for c, ends in self.names.intervals.items() if isinstance(ends, list | tuple))
-        return ", ".join(f'"{c} = {end}"' for c, pair in ends for end in pair)
+        return ", ".join(f'"{c} = {end}"' for c, pair in ends for end in pair) or f'"{self.names.coordinates[0]} = 0"'
 
     # -- the rest --
 

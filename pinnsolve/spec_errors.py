@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from pinnsolve import registry, schema, schema_solve
+from pinnsolve import registry, schema, schema_shapes, schema_solve
 from pinnsolve.errors import Diagnostic, ExpressionError, ProblemError
 from pinnsolve.schema_types import MAX_ITEMS, Context
 from pinnsolve.vocabulary import close_match
@@ -86,7 +86,6 @@ def printable(text: str) -> str:
 
 _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     (): schema.ProblemFile,
-    ("domain",): schema.BoxInput,
     ("equations", "*"): schema.EquationInput,
     ("conditions", "*"): schema.ConditionInput,
     ("data", "*"): schema.DataInput,
@@ -97,6 +96,7 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     ("solve", "basis"): schema_solve.BasisSpec,
     ("solve", "collocation"): schema_solve.CollocationSpec,
     ("solve", "optimizer"): schema_solve.OptimizerSpec,
+    ("solve", "optimizer", "first_phase"): schema_solve.FirstPhaseSpec,
     ("solve", "limits"): schema_solve.LimitsSpec,
 }
 
@@ -106,12 +106,27 @@ def mend_keys(data: dict[str, Any], places: Places) -> tuple[dict[str, Any], Pla
     mended, found, renamed = copy.deepcopy(data), [], {}
     for pattern, model in _MODELS.items():
         for path, node in _matching(mended, pattern, ()):
-            if pattern == ("domain",):
-                continue  # other shapes have a message of their own
             if pattern == ("solve", "basis") and _is_custom(node):
                 continue
             found += _mend(node, tuple(model.model_fields), path, replace(places, renamed=renamed), renamed)
+    found += _mend_shapes(mended.get("domain"), places, renamed)
     return mended, replace(places, data=mended, renamed=renamed), found
+
+
+def _mend_shapes(domain: Any, places: Places, renamed: dict[KeyPath, KeyPath]) -> list[Diagnostic]:
+    """A tree of shapes is mended from the outside in, so that a misspelt `union` does not hide what is below it."""
+    found = []
+    if schema_shapes.too_large(domain):
+        return found
+    for path, shape in schema_shapes.raw_shapes(domain):
+        found += _mend(
+            shape, tuple(schema_shapes.ShapeInput.model_fields), path, replace(places, renamed=renamed), renamed
+        )
+        for key, model in schema_shapes.SHAPE_MODELS.items():
+            if isinstance(shape.get(key), dict):
+                inner = replace(places, renamed=renamed)
+                found += _mend(shape[key], tuple(model.model_fields), (*path, key), inner, renamed)
+    return found
 
 
 def _is_custom(node: dict) -> bool:
@@ -220,7 +235,11 @@ _MISSING = {
     "unknowns": "name the unknown functions: `unknowns: u`, or `unknowns: [u, v]`",
     "file": "name a CSV or NPZ file beside the problem file",
     "guess": "say where to start: `{guess: 1}`",
-    "box": "write `domain: {box: {x: [0, 1], y: [0, 1]}}`",
+    "center": "give the point in the middle: `center: [0, 0]`",
+    "radius": "give it as a number above 0: `radius: 1`",
+    "radii": "give the two half-axes: `radii: [2, 1]`",
+    "ends": "give the centers of both ends: `ends: [[0, 0, 0], [0, 0, 1]]`",
+    "normal": "give the direction out of the half-plane: `normal: [1, 0]`",
 }
 
 

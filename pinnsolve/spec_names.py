@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from pinnsolve import registry
+from pinnsolve import registry, schema_shapes
+from pinnsolve.data_columns import DataFileError, mesh_path
 from pinnsolve.errors import Diagnostic, ExpressionError
+from pinnsolve.geometry.mesh_file import read_mesh
 from pinnsolve.schema_types import IDENTIFIER, TERM_NAME
 from pinnsolve.spec_errors import KeyPath, Places
 from pinnsolve.vocabulary import RESERVED, close_match, signature
@@ -22,7 +25,8 @@ TERM_KINDS = ("equations", "conditions", "data")
 
 @dataclass(frozen=True)
 class Names:
-    """What there is. `intervals` maps each coordinate to its interval, whatever the file says there.
+    """What there is. `intervals` maps each coordinate to its interval, whatever the file says there, or to None where
+    a shape tells.
 
     `reliable` is false where coordinates or unknowns could not be read: then nothing can be said about names.
     """
@@ -36,6 +40,7 @@ class Names:
     unknown_parameters: tuple[str, ...]
     terms: tuple[str, ...]
     reliable: bool
+    domain: Any = None  # the plain tree of shapes, if there is one
     problems: tuple[Diagnostic, ...] = field(default=())
 
     @property
@@ -43,9 +48,9 @@ class Names:
         return tuple(self.intervals)
 
 
-def read_names(data: Mapping[str, Any], places: Places) -> Names:
+def read_names(data: Mapping[str, Any], places: Places, folder: Path) -> Names:
     """The names of a file, with every problem they have."""
-    reader = _Reader(data, places)
+    reader = _Reader(data, places, folder)
     intervals, paths = reader.intervals()
     time = reader.time(intervals)
     unknowns = _words(data.get("unknowns"))
@@ -60,6 +65,7 @@ def read_names(data: Mapping[str, Any], places: Places) -> Names:
         unknown_parameters=tuple(_map(data, "unknown_parameters")),
         terms=tuple(dict.fromkeys(name for kind in TERM_KINDS for name in _map(data, kind))),
         reliable=bool(intervals and unknowns) and (data.get("definitions") is None or bool(definitions)),
+        domain=data.get("domain"),
     )
     reader.check_names(names)
     reader.check_terms()
@@ -76,9 +82,13 @@ def _words(value: Any) -> tuple[str, ...]:
     return tuple(item for item in items if isinstance(item, str))
 
 
+def _is_box(domain: Any) -> bool:
+    return isinstance(domain, dict) and isinstance(domain.get("box"), dict)
+
+
 class _Reader:
-    def __init__(self, data: Mapping[str, Any], places: Places):
-        self.data, self.places = data, places
+    def __init__(self, data: Mapping[str, Any], places: Places, folder: Path):
+        self.data, self.places, self.folder = data, places, folder
         self.problems: list[Diagnostic] = []
 
     def problem(self, path: KeyPath, message: str, hint: str | None = None) -> None:
@@ -87,22 +97,24 @@ class _Reader:
     # -- coordinates --
 
     def intervals(self) -> tuple[dict[str, Any], dict[str, KeyPath]]:
-        """Coordinate to interval, from `coordinates`, or from the box of `domain` and the interval of `time`."""
+        """Coordinate to interval, from `coordinates`, or from the box of `domain` and the interval of `time`.
+
+        The intervals of other shapes follow from their numbers: they are None here.
+        """
         found, paths = {}, {}
         coordinates, domain = self.data.get("coordinates"), self.data.get("domain")
-        box = domain.get("box") if isinstance(domain, dict) else None
         for source, path in (
             (coordinates, ("coordinates",)),
-            (box, ("domain", "box")),
+            (self.space_of(domain), ("domain", "box") if _is_box(domain) else ("domain",)),
             (self.data.get("time"), ("time",)),
         ):
-            if not isinstance(source, dict):
+            if not isinstance(source, dict) or (path == ("domain",) and isinstance(coordinates, dict)):
                 continue
             for name, interval in source.items():
                 if name in found and path == ("time",):
                     self.problem(path, f"the interval of `{name}` is given twice", f"write `time: {name}`")
                     continue
-                found[name], paths[name] = interval, (*path, name)
+                found[name], paths[name] = interval, path if path == ("domain",) else (*path, name)
         self.check_sources(coordinates, domain, tuple(found))
         time = self.data.get("time")
         if isinstance(coordinates, list):
@@ -113,11 +125,38 @@ class _Reader:
             order = []
         return {name: found[name] for name in dict.fromkeys((*order, *found))}, paths
 
+    def space_of(self, domain: Any) -> dict[str, Any] | None:
+        """The coordinates of space of a shape: those listed, those that a box in it names, else x, y, z."""
+        if not isinstance(domain, dict):
+            return None
+        if _is_box(domain):
+            return domain["box"]
+        listed, time = self.data.get("coordinates"), self.data.get("time")
+        if isinstance(listed, list | tuple):
+            times = time if isinstance(time, dict) else ("t",) if time is None else (time,)
+            return dict.fromkeys(name for name in listed if isinstance(name, str) and name not in times)
+        box = schema_shapes.raw_box(domain)
+        names = [*box] if box else ["x", "y", "z"][: schema_shapes.raw_dimension(domain) or self.mesh_dimension(domain)]
+        return dict.fromkeys(name for name in names if isinstance(name, str))
+
+    def mesh_dimension(self, domain: Any) -> int:
+        """Of the first mesh that can be read; what is wrong with others is said where they are checked."""
+        for _, file in schema_shapes.raw_files(domain):
+            try:
+                return read_mesh(mesh_path(self.folder, file)).dimension
+            except DataFileError:
+                continue
+        return 2
+
     def check_sources(self, coordinates: Any, domain: Any, found: tuple[str, ...]) -> None:
+        implicit = schema_shapes.holds(domain, "implicit")
         if coordinates is None and domain is None:
             self.problem((), "the key `coordinates` is missing", "give the box: `coordinates: {x: [0, 1]}`")
-        elif isinstance(coordinates, dict) and domain is not None:
+        elif isinstance(coordinates, dict) and domain is not None and not implicit:
             self.problem(("domain",), "both `coordinates` with intervals and `domain` are given", "one of them will do")
+        elif implicit and not isinstance(coordinates, dict):
+            hint = "as in `coordinates: {x: [-1, 1], y: [-1, 1]}`"
+            self.problem(("coordinates",), "an `implicit` shape needs the intervals of a box around it", hint)
         elif isinstance(coordinates, list | tuple):
             if domain is None:
                 hint = "write `coordinates: {x: [0, 1]}`; a plain list needs a `domain`"

@@ -30,7 +30,7 @@ from pinnsolve.estimate import (
     residual_norm,
 )
 from pinnsolve.geometry.regions import domain
-from pinnsolve.geometry.sampling import sample_region
+from pinnsolve.geometry.sampling import sample_region, space_of
 from pinnsolve.least_squares import solve_dense
 from pinnsolve.solvers import Clock, LeastSquares, Outcome, Solver, drive
 from pinnsolve.solvers.base import Progress
@@ -115,7 +115,12 @@ class Work:
     def check_points(self) -> Tensor:
         """(N, d) points of the domain at which norms are taken."""
         points = sample_region(
-            domain(), self.problem.intervals, defaults.CHECK_POINTS, "uniform", defaults.CHECK_SEED + self.seed
+            domain(),
+            self.problem.intervals,
+            defaults.CHECK_POINTS,
+            "uniform",
+            defaults.CHECK_SEED + self.seed,
+            space=space_of(self.problem),
         )
         return points.x[0].to(self.lower)
 
@@ -185,13 +190,22 @@ def point_counts(assembly: Assembly) -> dict[str, int]:
 # -- one basis, one solver ------------------------------------------------------------------------------
 
 
-def fixed(work: Work, basis: Basis, solver: Solver, start: Approximation | None = None) -> Result:
-    """Runs one solver on one basis; the error is estimated on default bases of moderate width."""
+def fixed(
+    work: Work, basis: Basis, solver: Solver, start: Approximation | None = None, before: Solver | None = None
+) -> Result:
+    """Runs one solver on one basis, from where the one `before` ended if there is one.
+
+    The error is estimated on default bases of moderate width.
+    """
     work.settle_weights(basis)
     part = "kept" if work.regression else "all"
     assembly = work.assembly(basis.width, moving=not isinstance(solver, LeastSquares), part=part)
     state = zero_state(work.problem, basis) if start is None else start.state
-    outcome = work.drive(solver, assembly, basis, state, solver.name)
+    outcome = None if before is None else work.drive(before, assembly, basis, state, before.name)
+    if outcome is not None and outcome.status == "finished":
+        basis, state = outcome.best.basis, outcome.best.state
+    if outcome is None or outcome.status == "finished":
+        outcome = work.drive(solver, assembly, basis, state, solver.name)
     approximation = Approximation(outcome.best.basis, outcome.best.state)
     work.keep(approximation, assembly, outcome, solver.name)
     estimate = None

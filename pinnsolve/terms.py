@@ -18,6 +18,7 @@ import sympy as sp
 from pinnsolve import registry
 from pinnsolve.derivatives import partial_derivative
 from pinnsolve.geometry.regions import Intervals, Region
+from pinnsolve.geometry.shape_tree import ShapeTree
 
 MultiIndex = tuple[int, ...]
 MAX_ORDER = 4  # of derivatives of an unknown: the jets are truncated there
@@ -155,8 +156,31 @@ class Term:
 
 
 @dataclass(frozen=True)
+class Material:
+    """A part of the domain in which all coefficients are smooth: where levels are negative or not, as `signs` say."""
+
+    shape: ShapeTree
+    signs: tuple[tuple[sp.Expr, bool], ...]
+
+
+@dataclass(frozen=True)
+class Interface:
+    """What holds between two materials, numbers `sides`: a term whose features are of side 0 and 1.
+
+    The normal points out of the first.
+    """
+
+    sides: tuple[int, int]
+    term: Term
+
+
+@dataclass(frozen=True)
 class CompiledProblem:
-    """The weighted K-term loss before weights: what `assembly` needs, and nothing of the file it came from."""
+    """The weighted K-term loss before weights: what `assembly` needs, and nothing of the file it came from.
+
+    `shape` is the domain in space where it is no box; `intervals` then span a box around it, and time. Where
+    coefficients jump, `materials` are the parts in which they do not, and `interfaces` what holds between these.
+    """
 
     coordinates: tuple[str, ...]
     intervals: Intervals
@@ -164,6 +188,9 @@ class CompiledProblem:
     unknowns: tuple[str, ...]
     unknown_parameters: tuple[UnknownParameter, ...]
     terms: tuple[Term, ...]
+    shape: ShapeTree | None = None
+    materials: tuple[Material, ...] = ()
+    interfaces: tuple[Interface, ...] = ()
     regularization: tuple[Regularization, ...] = ()
 
     @property

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.ndimage import binary_dilation, binary_erosion
 
 from pinnsolve.panels import equation
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 TIMES_OF_IMAGES = 4
 MOST_SLICES = 6
+COARSER = 4  # pixels by which an outline is looked for
+EIGHT = np.ones((3, 3), dtype=bool)  # the neighbours of a pixel, corners included
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,20 @@ class View:
         for axis, mesh in zip(self.axes, np.meshgrid(*sides, indexing="ij"), strict=True):
             points[:, axis] = mesh.ravel()
         return points
+
+    def outline(self, solution: Solution, count: int) -> np.ndarray | None:
+        """Which of count x count pixels, fine ones, are in the domain: booleans; None where all of the box is.
+
+        Tested coarsely first, and finely only where neighbours differ.
+        """
+        if solution.shape is None or len(self.axes) < 2:
+            return None
+        rough = solution.in_domain(self.grid(solution, count // COARSER)).reshape(count // COARSER, -1)
+        found = rough.repeat(COARSER, axis=0).repeat(COARSER, axis=1)
+        unsure = binary_dilation(rough, EIGHT) & ~binary_erosion(rough, EIGHT)
+        index = np.flatnonzero(unsure.repeat(COARSER, axis=0).repeat(COARSER, axis=1))
+        found.ravel()[index] = solution.in_domain(self.grid(solution, count)[index])
+        return found
 
     def words(self, solution: Solution, only: Collection[int]) -> str:
         """Those of the held coordinates, e.g. `t = 0.5, z = 0`."""

@@ -7,6 +7,14 @@ from __future__ import annotations
 
 import math
 
+STATUS = {  # how a run ended, after the problem's name
+    "converged": "converged",
+    "tolerance_not_reached": "did not reach its tolerance",
+    "diverged": "diverged",
+    "interrupted": "was interrupted",
+    "time_limit": "ran into its time limit",
+}
+
 
 def scientific(value: float | None) -> str:
     """`2.1e-07`; a dash where there is no number."""

@@ -70,11 +70,27 @@ SECTIONS: dict[str, tuple[str, str]] = {
     ),
     "UnknownParameterInput": ("`unknown_parameters`", "They are found together with the unknowns."),
     "ReferenceInput": ("`reference`", ""),
-    "BoxInput": ("`domain`", ""),
+    "ShapeInput": (
+        "`domain`",
+        "Coordinates of space are those of `coordinates: [x, y]`, else those that a box names, else x, y (and z); with "
+        "time, `time: {t: [0, 3]}` gives its interval. `on` then takes names of parts, `boundary`, or a face such as "
+        '`"x = 0"`, which is the boundary that lies in that plane. Mesh files lie in the folder of the problem file or '
+        "below it; `on` of an equation or condition may name a group of cells, in which alone it then holds.",
+    ),
+    "DiskInput": ("`disk`", ""),
+    "BallInput": ("`ball`", ""),
+    "EllipseInput": ("`ellipse`", ""),
+    "CylinderInput": ("`cylinder`", ""),
+    "HalfPlaneInput": ("`half_plane`", ""),
     "SolveSpec": ("`solve`", ""),
     "BasisSpec": ("`solve.basis`", "A basis registered through Python takes its own keys as well."),
     "CollocationSpec": ("`solve.collocation`", ""),
     "OptimizerSpec": ("`solve.optimizer`", ""),
+    "FirstPhaseSpec": (
+        "`solve.optimizer.first_phase`",
+        "With `method: lsgd` this is two-phase LSGD (Lee, Trask, Patel, Gulian & Cyr, arXiv:2101.11256). The history "
+        "of a solve names the phase of each record and, in the first, its lambda.",
+    ),
     "LimitsSpec": ("`solve.limits`", ""),
 }
 
@@ -153,6 +169,8 @@ def form(schema: dict[str, Any]) -> str:
         return ", ".join(f"`{word}`" for word in schema["enum"])
     if "const" in schema:
         return f"`{schema['const']}`"
+    if schema.get("description") == "a list of numbers":
+        return schema["description"]
     if schema.get("type") == "array":
         return "interval `[low, high]`" if schema.get("maxItems") == 2 else f"list of {form(schema['items'])}"
     if schema.get("type") == "object":

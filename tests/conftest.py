@@ -62,6 +62,7 @@ def solved(monkeypatch):
     def draw(solution, folder, truth):
         folder.mkdir(exist_ok=True)
         (folder / "solution.png").write_bytes(b"drawn")
+        return [folder / "solution.png"]
 
     monkeypatch.setattr(figures, "save_figures", draw)
     arrange()

@@ -72,8 +72,14 @@ CASES: list[dict] = [
     {"kind": "mlp", "width": 5, "depth": 2, "activation": "sin", "initialization": "he"},
     {"kind": "resnet", "width": 5, "depth": 2, "activation": "tanh", "initialization": "glorot"},
     {"kind": "pou_grid", "partitions": 2, "degree": 1, "overlap": 0.5},
+    {"kind": "pou_rbf", "partitions": 3, "degree": 2, "scale": 1.5},
+    {"kind": "pou_rbf", "partitions": 2, "degree": 0},
+    *(
+        {"kind": "pou_resnet", "partitions": 3, "degree": 1, "width": 5, "depth": 2, "activation": name}
+        for name in ("relu", "tanh", "softplus")
+    ),
 ]
-ROUNDING = {"pou_grid": 200}  # times as much as of others: its windows are polynomials of degree 17
+ROUNDING = {"pou_grid": 200, "pou_rbf": 10}  # times as much as of others: windows of degree 17, sums that cancel
 SEEDLESS = ("pou_grid",)  # starts from equal partitions
 
 
@@ -205,6 +211,36 @@ def test_smoothness_is_truthful(basis):
         basis.derivatives(points, [(basis.smoothness + 1, *first)])
     with pytest.raises(PinnsolveError):
         basis.derivatives(points, [(0, 0, *first)])
+
+
+# --- partitions of unity ---------------------------------------------------------------------------------
+
+
+def moved_partition(basis: Basis) -> Basis:
+    """The basis with other hidden parameters, or a skip where it has no partition."""
+    if not hasattr(basis, "partition"):
+        pytest.skip("is no partition of unity")
+    hidden = {name: value + 0.3 * random_like(value, seed) for seed, (name, value) in enumerate(basis.hidden.items())}
+    return basis.with_hidden(hidden)
+
+
+def test_windows_are_not_negative_and_add_up_to_one(basis):
+    moved = moved_partition(basis)
+    windows = moved.partition(points_of(basis, 200))
+    assert windows.shape == (200, basis.partitions)
+    assert float(windows.min()) >= 0
+    assert float((windows.sum(dim=1) - 1).abs().max()) <= 1e-12
+
+
+def test_polynomials_of_the_degree_are_reproduced(basis):
+    """In value and derivatives, by coefficients that are the same in every partition."""
+    moved = moved_partition(basis)
+    points, alphas = points_of(basis, 50), alphas_of(basis, min(2, basis.smoothness))
+    one = make_basis({**basis.settings(), "partitions": 1}, basis.lower, basis.upper)
+    c = random_like(torch.zeros(one.width, dtype=torch.float64), 3)
+    found, wanted = moved.derivatives(points, alphas), one.derivatives(points, alphas)
+    for alpha in alphas:
+        assert_close(found[alpha] @ c.repeat(basis.partitions), wanted[alpha] @ c, 1e-10, alpha)
 
 
 # --- hidden parameters -----------------------------------------------------------------------------------
@@ -346,6 +382,14 @@ WRONG = [
     ({"activation": 3}, "unknown activation 3"),
     ({"initialization": "xavier"}, "unknown initialization 'xavier'; there are box, he, glorot"),
     ({"scale": 0}, "'scale' must be a positive number"),
+    ({"kind": "pou_rbf", "partitions": 0}, "'partitions' must be a whole number of at least 1, not 0"),
+    ({"kind": "pou_resnet", "degree": -1}, "'degree' must be a whole number of at least 0"),
+    ({"kind": "pou_rbf", "degree": 41}, "at most 40"),
+    ({"kind": "pou_rbf", "partitions": [2, 2]}, "'partitions' must be a whole number"),
+    ({"kind": "pou_rbf", "scale": -1}, "'scale' must be a positive number"),
+    ({"kind": "pou_rbf", "width": 8}, "no setting 'width'; it has partitions, degree, scale"),
+    ({"kind": "pou_resnet", "partitons": 8}, "did you mean 'partitions'?"),
+    ({"kind": "pou_resnet", "width": 0}, "'width' must be a whole number"),
     ({"scale": float("nan")}, "'scale'"),
     ({"widht": 3}, "no setting 'widht'; it has width, depth, activation, initialization, scale; did you mean 'width'?"),
 ]

@@ -16,7 +16,7 @@ from pinnsolve.errors import PinnsolveError, ResourceError
 from pinnsolve.solution import load_solution
 from pinnsolve.spec import load_spec
 
-FILES = ["history.jsonl", "problem.yaml", "result.json", "solution.npz"]
+FILES = ["history.jsonl", "problem.yaml", "report.html", "result.json", "solution.npz"]
 
 
 # -- run --------------------------------------------------------------------------------------------------------

@@ -326,7 +326,7 @@ def test_points_of_a_point_a_file_and_a_periodic_name(tmp_path, monkeypatch):
             "r": {"periodic": ["x", "y"]},
         },
         data={"d": {"file": "d.csv", "equation": "u = a"}},
-        solve={"term_weights": {"r": 3}},
+        solve={"term_weights": {"r": 3}, "method": "least_squares"},
     )
     assert found["p"]["points"] == 2 and found["d"]["points"] == "d.csv"
     assert found["e"]["operator"] == "u_xx + u_yy - 1/3"

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.colors import LogNorm
+from shape_problems import CENTER, INNER, OUTER, RING_AREA, ring_solution
 from sine_basis import LOWER, UPPER, closed_form, solution_of
 
 from pinnsolve import figures, panels, views
 from pinnsolve.solve_figures import history_figure, residual_figure
+from pinnsolve.views import side
 
 RNG = np.random.default_rng(1)
 
@@ -337,3 +339,40 @@ def test_names_of_phases_do_not_overlap(coarse):
         boxes = [t.get_window_extent() for t in texts]
     assert len(texts) > 3
     assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+
+
+# -- domains that are shapes --------------------------------------------------------------------------------------
+
+
+def test_a_shape_is_masked_and_its_holes_are_seen(tmp_path):
+    solution = ring_solution()
+    figure = figures.solution_figure(solution)
+    cover = figure.axes[0].images[1].get_array()  # white over what is outside, as (vertical, horizontal, RGBA)
+    x, y = (side(*ends, cover.shape[0], ends=False) for ends in solution.intervals)
+    r = np.hypot(*(np.array(np.meshgrid(x, y)) - CENTER[:, None, None]))
+    width = x[1] - x[0]
+    assert (cover[(r < OUTER - width) & (r > INNER + width)][:, 3] == 0).all()
+    assert (cover[(r > OUTER + width) | (r < INNER - width)] == 1).all()
+    assert np.isfinite(figure.axes[0].images[0].get_array()).all()  # below it colours go on, so that no edge is pale
+    assert any(type(mark).__name__ == "QuadContourSet" for mark in figure.axes[0].collections)
+    with panels.styled():
+        assert_well_laid_out(figure)
+
+
+def test_every_figure_of_a_shape(tmp_path, coarse):
+    inside = np.array([[0.5, 0.9], [0.2, 0.5], [0.5, 0.15]])
+    rim = CENTER + OUTER * np.stack([np.cos(angles := np.linspace(0, 6, 50)), np.sin(angles)], axis=1)
+    kept = {"points": {"inside": inside, "rim": rim}, "residuals": {"inside": np.ones(3), "rim": np.ones(50)}}
+    solution = ring_solution(diagnostics=kept)
+    paths = figures.save_figures(solution, tmp_path, lambda points: {"u": np.ones(len(points))})
+    assert [p.name for p in paths] == ["solution.png", "error.png", "residual.png"]
+    assert figures.save_figures(ring_solution(time=True), tmp_path / "time")
+
+
+def test_an_outline_is_found_as_well_as_by_testing_every_pixel():
+    solution = ring_solution()
+    (view,) = views.views_of(solution)
+    every = solution.in_domain(view.grid(solution, 240)).reshape(240, 240)
+    np.testing.assert_array_equal(view.outline(solution, 240), every)
+    assert abs(every.mean() - RING_AREA) < 0.01
+    assert views.views_of(make(("x", "y")))[0].outline(make(("x", "y")), 240) is None

@@ -14,11 +14,11 @@ from pinnsolve.bases.cells import Cells, uniform_cells
 from pinnsolve.bases.space import Space
 from pinnsolve.compiler import compile_problem
 from pinnsolve.errors import ResourceError
-from pinnsolve.grid.groups import jump_groups, start_group, table_orders, term_groups
+from pinnsolve.grid.groups import jump_groups, start_groups, table_orders, term_groups
 from pinnsolve.grid.levels import make_system
 from pinnsolve.grid.memory import bytes_needed, check_memory
 from pinnsolve.grid.rows import JumpGroup, Rows
-from pinnsolve.grid.system import System, norms, residual_norm, solve
+from pinnsolve.grid.system import System, residual_norm, solve
 from pinnsolve.problem import Problem
 from pinnsolve.terms import CompiledProblem
 
@@ -96,7 +96,7 @@ def dense(rows: Rows, shape: tuple[int, int, int]) -> Tensor:
 def groups_of(problem: CompiledProblem, space: Space) -> list:
     groups = [*term_groups(problem, space, {}), *jump_groups(problem, space)]
     if problem.time:
-        start = start_group(problem, space, problem.coordinates.index(problem.time))
+        (start,) = start_groups(problem, space, problem.coordinates.index(problem.time))
         start.aim(lambda x, alpha: torch.sin(x.sum(dim=1)).expand(len(problem.unknowns), -1))
         groups.append(start)
     return groups
@@ -213,7 +213,7 @@ def test_exact_polynomials_leave_no_residual():
 def test_a_slab_starts_from_what_was_before():
     problem = compile_problem(Problem(name="polynomial", **POLYNOMIAL))
     space = space_on(problem, degree=5)
-    group = start_group(problem, space, 0)
+    (group,) = start_groups(problem, space, 0)
     c = space.project(polynomials, 2)
     group.aim(lambda x, alpha: space.values(c, x, alpha))
     assert float(group.rows(c, NONE).r.abs().max()) < 1e-12
@@ -338,5 +338,5 @@ def test_norms_are_root_mean_squares():
     problem = compiled("poisson")
     space = replace(space_on(problem), degrees=(1, 1))
     c = space.project(lambda x: torch.stack([x[:, 0], torch.full_like(x[:, 0], -3.0)]), 2)
-    found = norms(c, space.cells.volume)
+    found = space.rms(c)
     assert found.tolist() == pytest.approx([np.sqrt(4 / 3), 3.0])  # x in [0, 2]

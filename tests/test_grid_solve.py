@@ -183,7 +183,6 @@ def test_the_result_says_which_way_was_taken(name):
 @pytest.mark.parametrize(
     ("changes", "settings", "words"),
     [
-        ({"unknown_parameters": {"a": {"guess": 1}}, "equations": {"e": "D(u, t) = -a*u"}}, {}, "unknown"),
         ({}, {"precision": "float32", "tolerance": 1e-3}, "double precision"),
     ],
 )
@@ -234,7 +233,7 @@ def test_the_same_again_bit_for_bit_and_through_a_file(tmp_path):
 
 @pytest.mark.parametrize("degree", [3, 5])
 def test_the_order_of_convergence_in_the_size_of_cells(degree):
-    """At least p - 1, that of the residual of an equation of second order."""
+    """p + 1, the best that polynomials do: rows are weighted by quadrature, so that the loss is an integral."""
     compiled = compile_problem(problem("poisson"))
     lower, upper = torch.zeros(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64)
     x = torch.rand(4000, 2, generator=torch.Generator().manual_seed(8), dtype=torch.float64)
@@ -247,7 +246,7 @@ def test_the_order_of_convergence_in_the_size_of_cells(degree):
         error = float((space.values(level.c, x, (0, 0))[0] - true).norm() / true.norm())
         assert level.worst == pytest.approx(error, rel=0.8)
         errors.append(error)
-    assert np.log2(errors[0] / errors[1]) > degree - 1.2 and np.log2(errors[1] / errors[2]) > degree - 1.2
+    assert np.log2(errors[0] / errors[1]) > degree - 0.2 and np.log2(errors[1] / errors[2]) > degree + 0.8
 
 
 def test_a_kink_gets_small_cells_and_smooth_solutions_high_degrees():

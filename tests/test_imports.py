@@ -16,15 +16,17 @@ PACKAGE = Path(__file__).resolve().parents[1] / "pinnsolve"
 # begin with its own and an underscore, unless they are listed by themselves.
 SYMBOLIC = (
     "errors", "version", "wording",
-    "syntax", "vocabulary", "registry", "constants", "resolution",
-    "yaml_loader", "yaml_writer", "data_columns", "schema", "spec", "catalog", "starting_file",
-    "derivatives", "geometry.regions", "terms", "printing", "expressions",
-    "python_api", "checks", "problem", "compiler", "defaults", "plan", "checking",
+    "syntax", "vocabulary", "mathml", "registry", "constants", "resolution",
+    "yaml_loader", "yaml_writer", "data_columns", "geometry.mesh_file", "schema", "spec", "catalog", "starting_file",
+    "derivatives", "geometry.regions", "geometry.shape_tree", "terms", "printing", "expressions",
+    "python_api", "checks", "domain_shape", "problem", "linearization", "materials", "compiler",
+    "defaults", "plan", "checking",
 )  # fmt: skip
 NUMERICAL = (
     "threads", "numeric", "tables", "geometry", "jets", "bases", "assembly", "discretization",
     "least_squares", "solvers", "estimate", "strategies", "grid", "measuring",
-    "storage", "panels", "views", "solve_figures", "figures", "solution", "evaluation", "report", "export",
+    "storage", "panels", "setup", "views", "solve_figures", "figures", "mesh_values", "solution", "evaluation",
+    "shape_mesh", "html_parts", "html_problem", "html_history", "html_report", "report", "export",
     "solving", "pipeline",
 )  # fmt: skip
 ENTRANCE = ("progress", "run_folders", "__init__", "cli", "__main__")

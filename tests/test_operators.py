@@ -200,7 +200,7 @@ def test_a_smooth_activation_is_chosen_where_an_operator_takes_second_derivative
 
 @pytest.fixture
 def quick_figures(monkeypatch):
-    monkeypatch.setattr(figures, "save_figures", lambda solution, folder, truth: None)
+    monkeypatch.setattr(figures, "save_figures", lambda solution, folder, truth: [])
 
 
 @pytest.mark.parametrize(("name", "truth"), [("fredholm", np.exp), ("volterra", np.sin)])

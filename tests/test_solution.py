@@ -8,6 +8,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from shape_problems import CENTER, INNER, OUTER, radius, ring_solution
 from sine_basis import SineBasis, closed_form, solution_of
 
 from pinnsolve import registry, storage
@@ -288,3 +289,39 @@ def test_a_basis_that_is_not_registered(tmp_path):
 
 def test_repr_is_short():
     assert repr(full_solution()) == "<Solution of 'waves': u(t, x), v(t, x); converged>"
+
+
+# -- domains that are shapes --------------------------------------------------------------------------------------
+
+
+def test_values_outside_of_a_shape_are_nan():
+    solution = ring_solution()
+    points = RNG_POINTS
+    values, within = solution.values(points, "u"), solution.in_domain(points)
+    np.testing.assert_array_equal(within, (radius(points) <= OUTER) & (radius(points) >= INNER))
+    np.testing.assert_array_equal(np.isnan(values), ~within)
+    np.testing.assert_allclose(values[within], closed_form(solution, 0, points[within], (0, 0)), rtol=1e-12)
+    assert np.isnan(solution(x=0.5, y=0.5)) and np.isnan(solution.derivative("u", "x")(x=0.5, y=0.5))
+    with pytest.raises(SolutionError, match="outside"):
+        solution(x=5.0, y=0.5)
+
+
+def test_nodes_of_a_mesh_on_the_boundary_are_of_the_domain():
+    angles = np.linspace(0, 2 * np.pi, 1000)
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    for size in (OUTER, INNER):
+        nodes = (CENTER + size * circle).astype(np.float32)  # as STL and many VTU files hold them
+        assert ring_solution().in_domain(nodes).all()
+    assert not ring_solution().in_domain(CENTER + (OUTER + 1e-4) * circle).any()
+
+
+def test_a_shape_is_restored_from_a_run_folder(tmp_path, registered):
+    solution = ring_solution(time=True)
+    again = load_solution(solution.save(tmp_path))
+    assert again.shape == solution.shape is not None
+    points = np.column_stack([np.full(len(RNG_POINTS), 0.3), RNG_POINTS])
+    np.testing.assert_array_equal(again.in_domain(points), solution.in_domain(points))
+    assert load_solution(solution_of().save(tmp_path / "box")).shape is None
+
+
+RNG_POINTS = np.random.default_rng(3).random((500, 2))  # of the unit square around the ring

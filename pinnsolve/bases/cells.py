@@ -1,26 +1,51 @@
-"""A partition of a box into smaller boxes: the cells, who touches whom, splitting and merging.
+"""A partition of a box, or of a shape in it, into smaller boxes: the cells, who touches whom, splitting and merging.
 
-All cells are boxes with edges along the axes; a cell may have several smaller neighbours across one face. Values are
-immutable. No equations here.
+All cells are boxes with edges along the axes; a cell may have several smaller neighbours across one face. Of a shape,
+cells that its boundary cuts hold the part inside (see `within`). Values are immutable. No equations here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from pinnsolve.bases.within import Within
 
 NEAR = 1e-9  # relative to the box: coordinates closer than this are the same
 
 
 @dataclass(frozen=True, eq=False)
+class Parts:
+    """What of the cells lies in a shape, `within`.
+
+    `lower`, `upper`: (C, d) corners of their frames, the smallest boxes round what lies inside; `share`: (C,) of the
+    volume that does; `cut`: (C,) bool, whether the boundary goes through; `material`: (C,) its number: where materials
+    meet, a box has a cell of each.
+    """
+
+    within: Within
+    lower: Tensor
+    upper: Tensor
+    share: Tensor
+    cut: Tensor
+    material: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class Cells:
-    """`lower`, `upper`: (C, d) float64 corners of the cells."""
+    """`lower`, `upper`: (C, d) float64 corners of the cells; `parts`: what of them counts, where they cover a shape.
+
+    Reference coordinates in [-1, 1] are those of the frames, which are the cells themselves unless they are cut.
+    """
 
     lower: Tensor
     upper: Tensor
+    parts: Parts | None = None
 
     @property
     def count(self) -> int:
@@ -31,14 +56,31 @@ class Cells:
         return self.lower.shape[1]
 
     @property
+    def frame(self) -> tuple[Tensor, Tensor]:
+        """(C, d) lower and upper corners of the frames."""
+        return (self.lower, self.upper) if self.parts is None else (self.parts.lower, self.parts.upper)
+
+    @property
     def size(self) -> Tensor:
-        """(C, d) edge lengths."""
-        return self.upper - self.lower
+        """(C, d) edge lengths of the frames."""
+        lower, upper = self.frame
+        return upper - lower
 
     @property
     def volume(self) -> Tensor:
-        """(C,)"""
-        return self.size.prod(dim=1)
+        """(C,) of what counts."""
+        box = (self.upper - self.lower).prod(dim=1)
+        return box if self.parts is None else box * self.parts.share
+
+    @property
+    def material(self) -> Tensor:
+        """(C,) long."""
+        return torch.zeros(self.count, dtype=torch.long) if self.parts is None else self.parts.material
+
+    @property
+    def cut(self) -> Tensor:
+        """(C,) bool: whether a boundary goes through the cell."""
+        return torch.zeros(self.count, dtype=torch.bool) if self.parts is None else self.parts.cut
 
     @property
     def box(self) -> tuple[Tensor, Tensor]:
@@ -47,22 +89,39 @@ class Cells:
 
     def physical(self, reference: Tensor, cells: Tensor | slice = slice(None)) -> Tensor:
         """(G, m, d) coordinates of reference points (G or 1, m, d) in the cells chosen."""
-        lower, upper = self.lower[cells][:, None], self.upper[cells][:, None]
+        lower, upper = (corner[cells][:, None] for corner in self.frame)
         return 0.5 * ((1 - reference) * lower + (1 + reference) * upper)
 
     def reference(self, x: Tensor, cells: Tensor) -> Tensor:
         """(G, m, d) reference coordinates of points x (G, m, d) in the cells (G,)."""
-        lower, upper = self.lower[cells][:, None], self.upper[cells][:, None]
+        lower, upper = (corner[cells][:, None] for corner in self.frame)
         return (2 * x - lower - upper) / (upper - lower)
 
     def locate(self, x: Tensor) -> Tensor:
-        """(N,) the cell that holds each point (N, d); points just outside count to the nearest cell."""
+        """(N,) the cell that holds each point (N, d), of its material; points just outside count to the nearest."""
+        materials = None if self.parts is None else self.parts.within.materials
+        if materials is None:
+            return self._nearest(x, torch.arange(self.count))
+        material = materials(x)
+        found = torch.zeros(len(x), dtype=torch.long)
+        for number in torch.unique(material).tolist():
+            here = (material == number).nonzero()[:, 0]
+            found[here] = self._nearest(x[here], self.of_material(number))
+        return found
+
+    def of_material(self, number: int) -> Tensor:
+        """The cells of a material; all, if it has none."""
+        chosen = (self.material == number).nonzero()[:, 0]
+        return chosen if len(chosen) else torch.arange(self.count)
+
+    def _nearest(self, x: Tensor, among: Tensor) -> Tensor:
+        centre = 0.5 * (self.lower + self.upper)[among]
+        half = 0.5 * (self.upper - self.lower)[among]
         found = []
-        for block in x.split(max(1, int(2e7 // (self.count * self.dimension)))):
-            centre, half = 0.5 * (self.lower + self.upper), 0.5 * self.size
+        for block in x.split(max(1, int(2e7 // (len(among) * self.dimension)))):
             away = ((block[:, None] - centre).abs() / half).amax(dim=2)  # (N, C), at most 1 inside
             found.append(away.argmin(dim=1))
-        return torch.cat(found) if found else torch.zeros(0, dtype=torch.long)
+        return among[torch.cat(found)] if found else torch.zeros(0, dtype=torch.long)
 
     def touching(self, axis: int, value: float) -> Tensor:
         """The cells whose closed interval holds `axis = value`; of two that share the face, the upper one."""
@@ -85,32 +144,30 @@ class Cells:
                     lower[below][:, None, other], lower[above][None, :, other]
                 )
                 meets &= overlap > near[other]
+        meets &= self.material[below][:, None] == self.material[above][None]
         i, j = meets.nonzero(as_tuple=True)
         return below[i], above[j]
 
     def split(self, marked: Tensor, axes: Tensor) -> Cells:
         """Halves the cells `marked` (C,) bool along the axes (C, d) bool."""
-        result = self
+        lower, upper, material = self.lower, self.upper, self.material
         for axis in range(self.dimension):
-            lower, upper = result.lower, result.upper
             now = marked & axes[:, axis]
             middle = 0.5 * (lower[now, axis] + upper[now, axis])
             first_upper, second_lower = upper[now].clone(), lower[now].clone()
             first_upper[:, axis] = second_lower[:, axis] = middle
-            result = Cells(
-                torch.cat([lower[~now], lower[now], second_lower]), torch.cat([upper[~now], first_upper, upper[now]])
+            lower, upper = (
+                torch.cat([lower[~now], lower[now], second_lower]),
+                torch.cat([upper[~now], first_upper, upper[now]]),
             )
-            marked = torch.cat([marked[~now], marked[now], marked[now]])
-            axes = torch.cat([axes[~now], axes[now], axes[now]])
-        return result.sorted()
+            marked, axes, material = (torch.cat([t[~now], t[now], t[now]]) for t in (marked, axes, material))
+        return self.like(lower, upper, material)
 
-    def sorted(self) -> Cells:
-        """The cells in order of their lower corners: a stable numbering for whatever is printed or saved."""
-        keys = self.lower.round(decimals=12)
-        order = torch.arange(self.count)
-        for axis in reversed(range(self.dimension)):
-            order = order[torch.sort(keys[order, axis], stable=True).indices]
-        return Cells(self.lower[order], self.upper[order])
+    def like(self, lower: Tensor, upper: Tensor, material: Tensor) -> Cells:
+        """Boxes (C, d) as cells of the same domain: of a shape, those that hold some of it; see `in_order`."""
+        order = in_order(lower)
+        lower, upper, material = lower[order], upper[order], material[order]
+        return Cells(lower, upper) if self.parts is None else self.parts.within.cells(lower, upper, material)
 
     def siblings(self, axis: int, root: tuple[float, float]) -> list[tuple[int, int]]:
         """Pairs of equal cells that fill one cell of twice their size along the axis, counted from `root`'s start."""
@@ -120,7 +177,7 @@ class Cells:
             size = high[axis] - low[axis]
             index = round((low[axis] - start) / size)
             others = tuple(round(v, 9) for a in range(self.dimension) if a != axis for v in (low[a], high[a]))
-            keys[(round(size / (root[1] - root[0]), 12), index, others)] = i
+            keys[(round(size / (root[1] - root[0]), 12), index, (int(self.material[i]), *others))] = i
         return [
             (i, keys[(size, index + 1, others)])
             for (size, index, others), i in keys.items()
@@ -137,9 +194,57 @@ class Cells:
             upper.append(torch.maximum(self.upper[i], self.upper[j]))
         if not pairs:
             return self
-        return Cells(
-            torch.cat([self.lower[~gone], torch.stack(lower)]), torch.cat([self.upper[~gone], torch.stack(upper)])
-        ).sorted()
+        material = torch.cat([self.material[~gone], self.material[[i for i, _ in pairs]]])
+        lower, upper = (
+            torch.cat([old[~gone], torch.stack(new)]) for old, new in ((self.lower, lower), (self.upper, upper))
+        )
+        return self.like(lower, upper, material)
+
+    def extruded(self, axis: int, low: float, high: float) -> Cells:
+        """These cells times an interval of another coordinate, number `axis` of the result."""
+
+        def grown(corner: Tensor, value: float) -> Tensor:
+            column = torch.full((corner.shape[0], 1), value, dtype=corner.dtype)
+            return torch.cat([corner[:, :axis], column, corner[:, axis:]], dim=1)
+
+        parts = self.parts
+        if parts is not None:
+            frame = grown(parts.lower, low), grown(parts.upper, high)
+            parts = replace(parts, within=parts.within.extruded(axis), lower=frame[0], upper=frame[1])
+        return Cells(grown(self.lower, low), grown(self.upper, high), parts)
+
+    def moved(self, axis: int, low: float, high: float) -> Cells:
+        """The cells with another interval along an axis, the same for all."""
+
+        def put(corner: Tensor, value: float) -> Tensor:
+            corner = corner.clone()
+            corner[:, axis] = value
+            return corner
+
+        parts = self.parts
+        if parts is not None:
+            parts = replace(parts, lower=put(parts.lower, low), upper=put(parts.upper, high))
+        return Cells(put(self.lower, low), put(self.upper, high), parts)
+
+
+def joined(several: Sequence[Cells]) -> Cells:
+    """Cells of several partitions, side by side."""
+    parts = None
+    if several[0].parts is not None:
+        names = ("lower", "upper", "share", "cut", "material")
+        parts = Parts(
+            several[0].parts.within, *(torch.cat([getattr(cells.parts, name) for cells in several]) for name in names)
+        )
+    return Cells(torch.cat([cells.lower for cells in several]), torch.cat([cells.upper for cells in several]), parts)
+
+
+def in_order(lower: Tensor) -> Tensor:
+    """(C,) the order of lower corners (C, d): a stable numbering for whatever is printed or saved."""
+    keys = lower.round(decimals=12)
+    order = torch.arange(len(lower))
+    for axis in reversed(range(lower.shape[1])):
+        order = order[torch.sort(keys[order, axis], stable=True).indices]
+    return order
 
 
 def tensor_cells(edges: Sequence[Tensor]) -> Cells:

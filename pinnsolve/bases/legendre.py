@@ -41,6 +41,14 @@ def chebyshev_points(count: int) -> Tensor:
     return -torch.cos(math.pi * (k + 0.5) / count)
 
 
+@lru_cache(maxsize=256)
+def chebyshev_weights(count: int) -> Tensor:
+    """(count,) quadrature weights at `chebyshev_points` for the mean over the interval (Fejer's first rule)."""
+    theta = math.pi * (torch.arange(count, dtype=torch.float64) + 0.5) / count
+    j = torch.arange(1, count // 2 + 1, dtype=torch.float64)
+    return (1.0 - 2.0 * (torch.cos(2.0 * j * theta[:, None]) / (4.0 * j**2 - 1.0)).sum(dim=1)) / count
+
+
 def tensor_points(axes: Sequence[Tensor]) -> Tensor:
     """(N, d): the tensor grid of the coordinates given per axis, the last running fastest; one point of no axes."""
     if not axes:
@@ -113,3 +121,10 @@ def shared_points(axes: tuple[int | float, ...]) -> Tensor:
     """(m, d): see `shared_tables`."""
     values = [chebyshev_points(a) if isinstance(a, int) else torch.tensor([a], dtype=torch.float64) for a in axes]
     return tensor_points(values)
+
+
+@lru_cache(maxsize=64)
+def shared_weights(axes: tuple[int | float, ...]) -> Tensor:
+    """(m,) quadrature weights at `shared_points`, one in all."""
+    values = [chebyshev_weights(a) if isinstance(a, int) else torch.ones(1, dtype=torch.float64) for a in axes]
+    return tensor_points(values).prod(dim=1) if values else torch.ones(1, dtype=torch.float64)

@@ -7,14 +7,17 @@ of one cell are nonzero at a point, so values are combined cell by cell, and the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from pinnsolve.bases.base import Basis, check_alphas
-from pinnsolve.bases.cells import Cells
+from pinnsolve.bases.cells import Cells, Parts
+from pinnsolve.bases.material_map import MaterialMap
 from pinnsolve.bases.space import Space, chain_factors
+from pinnsolve.bases.within import Within
 from pinnsolve.errors import PinnsolveError
 from pinnsolve.terms import MAX_ORDER, MultiIndex
 
@@ -32,6 +35,13 @@ class PouCells(Basis):
         self.lower, self.upper, self.slabs = lower, upper, slabs
         self.space = Space(cells, tuple(int(p) for p in degrees), (MAX_ORDER,) * len(lower))
         self.hidden = {"cells_lower": cells.lower, "cells_upper": cells.upper}
+        if cells.parts is not None:
+            parts = cells.parts
+            self.hidden |= {
+                "frames_lower": parts.lower,
+                "frames_upper": parts.upper,
+                "material": parts.material.double(),
+            }
         self.width = cells.count * self.space.functions
 
     @property
@@ -59,7 +69,11 @@ class PouCells(Basis):
         return self.space.combined(c, points, alphas)
 
     def settings(self) -> dict[str, Any]:
-        return {"kind": self.kind, "degrees": list(self.space.degrees), "slabs": self.slabs}
+        settings = {"kind": self.kind, "degrees": list(self.space.degrees), "slabs": self.slabs}
+        parts = self.space.cells.parts
+        if parts is not None and parts.within.materials is not None:
+            settings["materials"] = parts.within.materials.settings()
+        return settings
 
     def describe(self) -> str:
         degrees = " x ".join(str(p) for p in self.space.degrees)
@@ -77,4 +91,10 @@ class PouCells(Basis):
         cls, settings: Mapping[str, Any], hidden: Mapping[str, Tensor], lower: Tensor, upper: Tensor
     ) -> PouCells:
         cells = Cells(hidden["cells_lower"], hidden["cells_upper"])
+        if "frames_lower" in hidden:  # of a shape: for values, it does not matter any more which
+            materials = MaterialMap.restored(settings["materials"]) if settings.get("materials") else None
+            within = Within((), (), materials)
+            frames = hidden["frames_lower"], hidden["frames_upper"]
+            share, cut = torch.ones(cells.count, dtype=torch.float64), torch.zeros(cells.count, dtype=torch.bool)
+            cells = replace(cells, parts=Parts(within, *frames, share, cut, hidden["material"].long()))
         return cls(cells, settings["degrees"], lower, upper, int(settings.get("slabs", 0)))

@@ -9,12 +9,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from pinnsolve.bases.cells import Cells
-from pinnsolve.bases.legendre import ReferenceTables, exponents, shared_points, shared_tables, tensor_index
+from pinnsolve.bases.cut import Metric, cut_points, metric_of
+from pinnsolve.bases.legendre import (
+    ReferenceTables,
+    exponents,
+    shared_points,
+    shared_tables,
+    shared_weights,
+    tensor_index,
+)
 from pinnsolve.terms import MultiIndex
 
 OVERSAMPLING = {1: 1.5, 2: 1.4, 3: 1.1}  # points per degree and axis, by the number of axes
@@ -43,9 +52,33 @@ class Space:
     def tables(self, points: Tensor) -> ReferenceTables:
         return ReferenceTables(points, self.degrees, self.orders)
 
-    def shared(self, axes: Sequence[int | float]) -> tuple[Tensor, ReferenceTables]:
-        """Points (1, m, d) and tables shared by all cells; see `shared_tables`."""
-        return shared_points(tuple(axes))[None], shared_tables(tuple(axes), self.degrees, self.orders)
+    def shared(self, axes: Sequence[int | float]) -> tuple[Tensor, Tensor, ReferenceTables]:
+        """Points (1, m, d), quadrature weights (1, m) and tables shared by all cells; see `shared_tables`."""
+        axes = tuple(axes)
+        return shared_points(axes)[None], shared_weights(axes)[None], shared_tables(axes, self.degrees, self.orders)
+
+    @cached_property
+    def metric(self) -> Metric | None:
+        """What makes the functions of cut cells orthonormal; None where all cells are whole."""
+        return metric_of(self)
+
+    def orthonormal(self, c: Tensor) -> Tensor:
+        """(C, U, n): coefficients of functions that are orthonormal, in the mean, on what counts of their cells."""
+        return c if self.metric is None else self.metric.orthonormal(c)
+
+    def back(self, z: Tensor) -> Tensor:
+        """The inverse of `orthonormal`."""
+        return z if self.metric is None else self.metric.back(z)
+
+    def rms(self, c: Tensor) -> Tensor:
+        """(U,) root mean squares of functions (C, U, n)."""
+        volume = self.cells.volume
+        return torch.sqrt(((self.orthonormal(c) ** 2).sum(dim=2) * volume[:, None]).sum(dim=0) / volume.sum())
+
+    def means(self, c: Tensor) -> Tensor:
+        """(U,) means of functions (C, U, n)."""
+        volume = self.cells.volume
+        return (self.orthonormal(c)[:, :, 0] * volume[:, None]).sum(dim=0) / volume.sum()
 
     def values(self, c: Tensor, x: Tensor, alpha: MultiIndex) -> Tensor:
         """(unknowns, N): a derivative of the function c (C, unknowns, n) at points (N, d)."""
@@ -84,11 +117,32 @@ class Space:
 
     def project(self, function: Callable[[Tensor], Tensor], unknowns: int) -> Tensor:
         """(C, unknowns, n): discrete least squares of a function (N, d) -> (unknowns, N) cell by cell."""
-        points, tables = self.shared([self.points_per_axis(a) for a in range(self.cells.dimension)])
-        x = self.cells.physical(points)
-        values = function(x.flatten(0, 1)).reshape(unknowns, self.cells.count, -1)
-        table = tables.table((0,) * self.cells.dimension)[0]
-        return (values @ torch.linalg.pinv(table).T).permute(1, 0, 2).contiguous()
+        zero = (0,) * self.cells.dimension
+        points, weights, tables = self.shared([self.points_per_axis(a) for a in range(self.cells.dimension)])
+        cut = self.cells.cut
+        whole = (~cut).nonzero()[:, 0]
+        result = torch.zeros(self.cells.count, unknowns, self.functions, dtype=torch.float64)
+        root = torch.sqrt(weights)
+        inverse = torch.linalg.pinv(root.T * tables.table(zero)[0]) * root  # (n, m)
+        x = self.cells.physical(points, whole)
+        values = function(x.flatten(0, 1)).reshape(unknowns, *x.shape[:2])
+        result[whole] = (values @ inverse.T).transpose(0, 1)
+        if self.metric is not None:
+            result[cut] = self._project_cut(function, unknowns)
+        return result
+
+    def _project_cut(self, function, unknowns: int) -> Tensor:
+        metric = self.metric
+        points, weights = cut_points(self, metric.cut)
+        x = self.cells.physical(points, metric.cut)
+        values = function(x.flatten(0, 1)).reshape(unknowns, *x.shape[:2]).permute(1, 2, 0)  # (K, m, U)
+        table = self.tables(points).table((0,) * self.cells.dimension)[..., metric.order]
+        Q = torch.linalg.solve_triangular(metric.R, torch.sqrt(weights)[..., None] * table, upper=True, left=False)
+        z = Q.mT @ torch.where(weights[..., None] > 0, torch.sqrt(weights)[..., None] * values, 0.0)
+        c = torch.linalg.solve_triangular(metric.R, z, upper=True).mT  # (K, U, n)
+        result = torch.empty_like(c)
+        result[..., metric.order] = c
+        return result
 
 
 def chain_factors(cells: Cells, index: Tensor | slice, alpha: MultiIndex) -> Tensor:

@@ -47,6 +47,8 @@ class _Fixed:
 
 def contradictions(problem: Problem) -> Iterator[Diagnostic]:
     """Warnings, one per pair of terms, with the place and the two values."""
+    if problem.shape is not None:
+        return  # where parts of a boundary meet is known to points only
     fixed = list(islice(_fixed_values(problem), MAX_PLACES))
     told, budget = set(), iter(range(MAX_POINTS))
     for i, a in enumerate(fixed):

@@ -9,6 +9,7 @@ from pinnsolve import registry
 from pinnsolve.checks.findings import constants, error, point_text, quoted, warning
 from pinnsolve.checks.pointwise import function_of, holds_at, scattered
 from pinnsolve.errors import Diagnostic
+from pinnsolve.geometry.shape_tree import region_names
 from pinnsolve.terms import coordinate_symbol, features_of, order_of
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def is_periodic(statement: Statement) -> bool:
 
 def fills_domain(statement: Statement) -> bool:
     """A condition stated on the domain stands in for equations and for conditions elsewhere, as data do."""
-    return statement.kind == "condition" and any(not piece.fixed for piece in statement.region.pieces)
+    return statement.kind == "condition" and any(piece.fills for piece in statement.region.pieces)
 
 
 def replaces_conditions(problem: Problem) -> bool:
@@ -79,7 +80,7 @@ def equation_count(problem: Problem) -> Iterator[Diagnostic]:
 def _number_of_equations(problem: Problem, equations: tuple[Statement, ...]) -> Iterator[Diagnostic]:
     wanted, replaced = len(problem.unknowns), replaces_conditions(problem)
     counts = dict(_counts(problem, equations))
-    most, (where_fewest, fewest) = max(counts.values()), min(counts.items(), key=lambda item: item[1])
+    most, (spot, fewest) = max(counts.values()), min(counts.items(), key=lambda item: item[1])
     unknowns = f"{wanted} unknown{'s' * (wanted > 1)} ({quoted(problem.unknowns)})"
     if problem.of_kind("data") and most < wanted:  # data may determine the rest
         return
@@ -87,22 +88,28 @@ def _number_of_equations(problem: Problem, equations: tuple[Statement, ...]) -> 
         message = f"{most} equation{'s' * (most != 1)} for {unknowns}"
         yield warning(problem, "equations", message, "as a rule there are as many equations as unknowns")
     elif fewest < wanted and not replaced:
-        spot = point_text(problem, dict(enumerate(where_fewest)))
         few = f"only {fewest} equation{'s hold' if fewest > 1 else ' holds'}" if fewest else "no equation holds"
-        message = f"{few} at {spot}, for {unknowns}"
+        message = f"{few} {spot}, for {unknowns}"
         hint = "together, the `where` of the equations should cover the domain"
         yield warning(problem, "equations", message, hint)
 
 
-def _counts(problem: Problem, equations: tuple[Statement, ...]) -> Iterator[tuple[tuple[float, ...], int]]:
-    """Points of the domain, and how many equations hold there."""
+def _counts(problem: Problem, equations: tuple[Statement, ...]) -> Iterator[tuple[str, int]]:
+    """Spots of the domain in words, and how many equations hold there."""
+    names = () if problem.shape is None else region_names(problem.shape)
+    if any(piece.region for s in equations for piece in s.region.pieces):
+        for name in names:
+            holding = [s for s in equations if any(p.region in (None, name) for p in s.region.pieces)]
+            yield f"in `{name}`", sum(len(s.residuals) for s in holding)
+        return
     conditions = [s.region.where for s in equations]
     tests = [None if where is None else function_of(where) for where in conditions]
     symbols = [coordinate_symbol(c) for c in problem.coordinates]
     known = constants(problem)
     for point in scattered(1 if not any(tests) else SAMPLES, problem.intervals):
         at = {**known, **dict(zip(symbols, point, strict=True))}
-        yield point, sum(len(s.residuals) for s, t in zip(equations, tests, strict=True) if holds_at(t, at))
+        spot = f"at {point_text(problem, dict(enumerate(point)))}"
+        yield spot, sum(len(s.residuals) for s, t in zip(equations, tests, strict=True) if holds_at(t, at))
 
 
 def incomplete_exact(problem: Problem) -> Iterator[Diagnostic]:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from pinnsolve.checks.counts import replaces_conditions
-from pinnsolve.checks.findings import constants, plane_text, warning
+from pinnsolve.checks.findings import constants, plane_text, quoted, warning
 from pinnsolve.checks.pointwise import function_of, holds_at, scattered, value_at
 from pinnsolve.derivatives import SizeError, partial_derivative
 from pinnsolve.errors import Diagnostic
 from pinnsolve.geometry.regions import Piece
+from pinnsolve.geometry.shape_tree import part_names
 from pinnsolve.terms import FeatureSymbol, coordinate_symbol, feature_symbol, features_of
 from pinnsolve.terms_folding import substituted
 
@@ -35,8 +36,11 @@ def too_few_conditions(problem: Problem) -> dict[str, list[Diagnostic]]:
     if replaces_conditions(problem) or not problem.of_kind("equation"):
         return {}
     counter = _Counter(problem)
-    axes = range(len(problem.coordinates))
+    axes = [a for a in range(len(problem.coordinates)) if problem.shape is None or a not in problem.space_axes]
     found = {name: [w for axis in axes for w in counter.warnings(name, axis)] for name in problem.unknowns}
+    if problem.shape is not None:
+        for name in problem.unknowns:
+            found[name] += counter.bare_parts(name)
     return {name: warnings for name, warnings in found.items() if warnings}
 
 
@@ -155,6 +159,20 @@ class _Counter:
         few = f"fewest are on the face{'s' * (len(faces) > 1)} {' and '.join(faces)}"
         message = f"`{unknown}` has {_conditions(low + high)} on the faces {both} and needs {order}; {few}"
         yield self._warning(unknown, axis, order, message)
+
+    def bare_parts(self, unknown: str) -> Iterator[Diagnostic]:
+        """Parts of the boundary of a shape without a condition on an unknown of second order or more."""
+        space = self.problem.space_axes
+        order = max((sum(f.alpha[a] for a in space) for f in self._features(unknown)), default=0)
+        places = {(h.piece.part, h.piece.plane is None) for h in self.held if unknown in h.unknowns}
+        if order < 2 or ("", True) in places or any(not whole for _, whole in places):
+            return  # what lies in a plane may be any part
+        held = {part for part, _ in places if part}
+        bare = [part for part in part_names(self.problem.shape) if part not in held]
+        if bare or not held:
+            where = f"the part{'s' * (len(bare) > 1)} {quoted(bare)} of the boundary" if bare else "the boundary"
+            message = f"too few conditions: `{unknown}` has no condition on {where}"
+            yield warning(self.problem, "conditions", message, "equations of second order need one all around")
 
     def _first_order(self, unknown: str, axis: int) -> Iterator[Diagnostic]:
         counts = self.counts(unknown, axis)

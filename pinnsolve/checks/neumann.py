@@ -53,6 +53,8 @@ def floating_unknowns(statements: Iterable[HoldsResiduals]) -> tuple[str, ...]:
 def undetermined_constants(problem: Problem, besides: Iterable[str] = ()) -> Iterator[Diagnostic]:
     """Warnings, with the verdict on the data where there is one. Unknowns in `besides` are left out."""
     point = ", ".join(f"{c}: {low:g}" for c, (low, _) in zip(problem.coordinates, problem.intervals, strict=True))
+    if problem.shape is not None:
+        point = ", ".join(f"{c}: ..." for c in problem.coordinates)
     for name in floating_unknowns(problem.statements):
         if name in besides:
             continue
@@ -94,6 +96,8 @@ def fluxes(problem: Problem) -> tuple[Integral, Integral] | None:
     equations = problem.of_kind("equation")
     if problem.time is not None or len(problem.unknowns) > 1 or len(equations) != 1 or problem.unknown_parameters:
         return None
+    if problem.shape is not None:
+        return None  # quadrature here is for boxes
     found = _poisson(problem, equations[0])
     if found is None:
         return None

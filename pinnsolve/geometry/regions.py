@@ -1,4 +1,4 @@
-"""Parts of a box on which a term holds, as values: the domain, faces, slices, points, periodic pairs, data.
+"""Parts of a domain on which a term holds, as values: all of it, faces, slices, points, periodic pairs, data.
 
 Input: the words of `on`, `at`, `periodic` (spec language, section 3), parsed. Output: `Region`s. Points on them
 are made by `sampling`. No array library.
@@ -15,15 +15,30 @@ Intervals = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True)
 class Piece:
-    """The slice of the box in which the coordinates `fixed` (axis, value) are held; the others are free.
+    """The slice of the domain in which the coordinates `fixed` (axis, value) are held; the others are free.
 
     `outward` (axis, sign) is the outward unit normal where the piece is a face of the box. `partner`
-    (axis, value) gives the twin piece on the opposite face of a periodic pair.
+    (axis, value) gives the twin piece on the opposite face of a periodic pair. Where the domain is a shape, `part` is a
+    named part of its boundary ("" all of it), narrowed by `plane` (axis, value) to what lies in that plane; `fixed`
+    then holds time at most. `region` names a group of cells of a mesh, and the piece is what of it they fill.
     """
 
     fixed: tuple[tuple[int, float], ...] = ()
     outward: tuple[int, int] | None = None
     partner: tuple[int, float] | None = None
+    part: str | None = None
+    plane: tuple[int, float] | None = None
+    region: str | None = None
+
+    @property
+    def fills(self) -> bool:
+        """Whether the piece is of the dimension of the domain."""
+        return not self.fixed and self.part is None
+
+    @property
+    def held(self) -> int:
+        """By how much its dimension is below that of the domain."""
+        return len(self.fixed) + (self.part is not None)
 
     def free_axes(self, dimension: int) -> tuple[int, ...]:
         held = {axis for axis, _ in self.fixed}
@@ -60,6 +75,16 @@ def whole_boundary(intervals: Intervals, axes: tuple[int, ...]) -> Region:
     """All faces of the axes given (those of space)."""
     pieces = tuple(face(axis, intervals[axis][side], sign) for axis in axes for side, sign in ((0, -1), (1, 1)))
     return Region("boundary", pieces)
+
+
+def part(name: str, label: str, plane: tuple[int, float] | None = None) -> Region:
+    """A part of the boundary of a shape; all of it for an empty name."""
+    return Region(label, (Piece(part=name, plane=plane),))
+
+
+def mesh_region(name: str) -> Region:
+    """The cells of a group of a mesh."""
+    return Region(name, (Piece(region=name),))
 
 
 def plane(axis: int, value: float, intervals: Intervals, label: str) -> Region | None:

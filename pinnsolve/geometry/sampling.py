@@ -1,7 +1,8 @@
-"""Regions -> points. Uniform grids, Chebyshev grids, Sobol and uniform random points on the pieces of a box.
+"""Regions -> points. Uniform grids, Chebyshev grids, Sobol and uniform random points on the pieces of a domain.
 
-Points are float64 tensors on the CPU; a seed is an argument. Counts are what the caller asked for where the
-kind of sampling allows it (a grid takes the nearest equal number per axis).
+In a shape, points are drawn in the box around it and those outside are left out; on its boundary they are spread by
+length or area. Points are float64 tensors on the CPU; a seed is an argument. Counts are what the caller asked for where
+the kind of sampling allows it (a grid takes the nearest equal number per axis).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import torch
 from torch import Tensor
 
 from pinnsolve.geometry.regions import Intervals, Piece, Region
+from pinnsolve.geometry.shapes import Shape, make_shape
+from pinnsolve.terms import CompiledProblem
 
 SAMPLINGS = ("grid", "sobol", "uniform", "chebyshev")
 MOST_DRAWN = 400  # points drawn per point asked for, where a condition leaves few
@@ -43,6 +46,34 @@ class Points:
         )
 
 
+@dataclass(frozen=True)
+class Space:
+    """The shape of a domain in space, and which axes of all coordinates are those of space."""
+
+    shape: Shape
+    axes: tuple[int, ...]
+
+    def inside(self, x: Tensor) -> Tensor:
+        """Which of the points (N, coordinates) lie in the shape."""
+        return self.shape.inside(x[:, list(self.axes)])
+
+    def test(self, piece: Piece) -> Callable[[Tensor], Tensor] | None:
+        """What the points of a piece have to pass; those of the boundary need no test."""
+        if piece.part is not None:
+            return None
+        if piece.region is None:
+            return self.inside
+        return lambda x: self.shape.in_region(x[:, list(self.axes)], piece.region)
+
+
+def space_of(problem: CompiledProblem) -> Space | None:
+    """The shape of a problem's domain with its axes; None for a box."""
+    if problem.shape is None:
+        return None
+    axes = tuple(i for i, c in enumerate(problem.coordinates) if c != problem.time)
+    return Space(make_shape(problem.shape), axes)
+
+
 def sample_region(
     region: Region,
     intervals: Intervals,
@@ -50,26 +81,37 @@ def sample_region(
     sampling: str,
     seed: int,
     inside: Callable[[Tensor], Tensor] | None = None,
+    space: Space | None = None,
 ) -> Points:
     """About `count` points on each piece of the region; `inside` (N, d) -> (N,) bool narrows it (its `where`).
 
-    With `inside`, points are drawn anew at a finer density until about `count` remain. Raises ValueError where
-    no point of the region satisfies it.
+    With `inside`, or in the shape of a `space`, points are drawn anew at a finer density until about `count` remain.
+    Raises ValueError where no point of the region is found.
     """
+    pieces = [
+        _sample_narrowed(p, intervals, count, sampling, seed + 7919 * i, inside, space)
+        for i, p in enumerate(region.pieces)
+    ]
+    points = _join(pieces)
+    if points.count == 0:
+        raise ValueError(f"no point of `{region.label}` found")
+    return points
+
+
+def _sample_narrowed(piece: Piece, intervals: Intervals, count: int, sampling: str, seed: int, inside, space) -> Points:
+    """Points of a piece, in the shape and where `inside` holds."""
+    tests = [test for test in (inside, None if space is None else space.test(piece)) if test is not None]
     wanted = count
     for _ in range(8):
-        pieces = [_sample_piece(p, intervals, wanted, sampling, seed + 7919 * i) for i, p in enumerate(region.pieces)]
-        points = _join(pieces)
-        if inside is None:
-            return points
-        kept = points.select(inside(points.x[0]))
-        if kept.count >= 0.7 * count * len(region.pieces) or wanted == MOST_DRAWN * count:
+        points = _sample_piece(piece, intervals, wanted, sampling, seed, space)
+        drawn = points.count
+        for test in tests:
+            points = points.select(test(points.x[0]))
+        if not tests or points.count >= 0.7 * count or wanted == MOST_DRAWN * count or drawn <= 1:
             break
-        share = max(kept.count / points.count, 0.05 * count / wanted)
+        share = max(points.count / drawn, 0.05 * count / wanted)
         wanted = min(math.ceil(count / share), MOST_DRAWN * count)
-    if kept.count == 0:
-        raise ValueError(f"no point of `{region.label}` found")
-    return kept
+    return points
 
 
 def _join(pieces: Sequence[Points]) -> Points:
@@ -78,7 +120,11 @@ def _join(pieces: Sequence[Points]) -> Points:
     return Points(x, torch.cat([p.normals for p in pieces]) if with_normals else None)
 
 
-def _sample_piece(piece: Piece, intervals: Intervals, count: int, sampling: str, seed: int) -> Points:
+def _sample_piece(
+    piece: Piece, intervals: Intervals, count: int, sampling: str, seed: int, space: Space | None = None
+) -> Points:
+    if piece.part is not None:
+        return _sample_part(piece, intervals, count, sampling, seed, space)
     d = len(intervals)
     free = piece.free_axes(d)
     unit = _unit_points(len(free), count, sampling, seed)  # (N, free)
@@ -99,6 +145,28 @@ def _sample_piece(piece: Piece, intervals: Intervals, count: int, sampling: str,
         normals = torch.zeros_like(x)
         normals[:, piece.outward[0]] = piece.outward[1]
     return Points(torch.stack(sides), normals)
+
+
+def _sample_part(piece: Piece, intervals: Intervals, count: int, sampling: str, seed: int, space: Space) -> Points:
+    """Points of the boundary of a shape, times those of time."""
+    d, axes = len(intervals), list(space.axes)
+    held = dict(piece.fixed)
+    free = [i for i in range(d) if i not in held and i not in axes]
+    across = space.shape.dimension - 1
+    # the first coordinates choose the place on the boundary, of which a surface takes one more to choose a patch
+    unit = _unit_points(across + len(free), count, sampling, seed)
+    chooser = _unit_points(1, len(unit), "uniform", seed + 1) if across > 1 else unit[:, :0]
+    plane = None if piece.plane is None else (axes.index(piece.plane[0]), piece.plane[1])
+    place = torch.cat([unit[:, :across], chooser], dim=1)
+    on, normals, kept = space.shape.spread(place, piece.part, plane)
+    x, outward = unit.new_zeros(len(on), d), unit.new_zeros(len(on), d)
+    x[:, axes], outward[:, axes] = on, normals
+    for column, axis in enumerate(free):
+        low, high = intervals[axis]
+        x[:, axis] = low + (high - low) * unit[kept, across + column]
+    for axis, value in held.items():
+        x[:, axis] = value
+    return Points(x[None], outward)
 
 
 def _unit_points(dimension: int, count: int, sampling: str, seed: int) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.grid.rows import Rows
-from pinnsolve.grid.system import System, norms, residual_norm
+from pinnsolve.grid.system import System, residual_norm
 
 REFINED = 3  # times X is refined with residuals taken row by row
 WEAK = 1e-12  # eigenvalues of the scaled Schur complement below this, relative to the largest, are no information
@@ -205,10 +205,10 @@ def gauss_newton(
 
 def _size(system: System, point: Point, delta: Tensor, moved: Tensor, bounds: Bounds) -> float:
     """A step relative to the solution and to the parameters."""
-    volume = system.space.cells.volume
-    change = delta.reshape(point.c.shape)
-    whole = norms(point.c + change, volume)
-    parts = norms(change, volume) / torch.where(whole > 0, whole, 1.0)
+    space = system.space
+    change = space.back(delta.reshape(point.c.shape))
+    whole = space.rms(point.c + change)
+    parts = space.rms(change) / torch.where(whole > 0, whole, 1.0)
     size = float(parts.max())
     if len(moved):
         size = max(size, float((moved.abs() / (point.parameters + moved).abs().maximum(1e-3 * bounds.size)).max()))
@@ -217,14 +217,14 @@ def _size(system: System, point: Point, delta: Tensor, moved: Tensor, bounds: Bo
 
 def _descended(system: System, linearization: Linearization, point: Point, delta, moved, loss: float):
     """The point after the longest of the halved steps that lowers the loss, its rows and the length; or None."""
-    length = 1.0
+    length, shape, back = 1.0, point.c.shape, system.space.back
     while length > SHORTEST:
-        trial = Point(point.c + length * delta.reshape(point.c.shape), point.parameters + length * moved)
+        trial = Point(point.c + length * back(delta.reshape(shape)), point.parameters + length * moved)
         rows = rows_at(system, trial, with_matrix=False)
         if _better(residual_norm(rows), loss):
             return trial, rows, length
         for _ in range(2):
-            correction = linearization.coefficients(rows).reshape(point.c.shape)
+            correction = back(linearization.coefficients(rows).reshape(shape))
             trial = Point(trial.c + correction, trial.parameters)
             rows = rows_at(system, trial, with_matrix=False)
             if _better(residual_norm(rows), loss):

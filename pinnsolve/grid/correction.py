@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pinnsolve.bases.legendre import BALL, exponents
 from pinnsolve.bases.space import Space
-from pinnsolve.grid.system import System, norms, residual_norm
+from pinnsolve.grid.system import System, residual_norm
 
 EXTRA_DEGREES = 2
 CORRECTIONS = 3
@@ -38,7 +38,7 @@ class Correction:
 
     def error(self, carried: Tensor | float = 0.0) -> Tensor:
         """(U,) root mean square of the correction, enlarged by what it left of the residual, and what is `carried`."""
-        return norms(self.enlargement * self.delta + carried, self.space.cells.volume)
+        return self.space.rms(self.enlargement * self.delta + carried)
 
     @property
     def enlargement(self) -> float:
@@ -63,7 +63,7 @@ def correct(system: System, c: Tensor, known: tuple | None = None) -> Correction
     before = residual_norm(rows)
     now, size = before, float("inf")
     for _ in range(CORRECTIONS):
-        step = -factor.solve(system.gradient(rows, matrices)).reshape(c.shape)
+        step = system.step(factor, rows, matrices)
         trial = c + step
         rows = system.rows(trial, with_matrix=False)
         trial_norm, trial_size = residual_norm(rows), float(step.norm())
@@ -97,12 +97,12 @@ def blame(delta: Tensor, space: Space, degrees: tuple[int, ...]) -> Tensor:
     else:
         share = torch.where(share.sum(dim=1, keepdim=True) > 1 + 1e-12, share, 0.0)
     share = share**2  # so that an axis takes most of the blame for what it alone exceeds
-    return (delta**2).sum(dim=1) @ (share / share.sum(dim=1, keepdim=True).clamp_min(1e-300))
+    return (space.orthonormal(delta) ** 2).sum(dim=1) @ (share / share.sum(dim=1, keepdim=True).clamp_min(1e-300))
 
 
 def decay_rates(c: Tensor, space: Space) -> Tensor:
     """(C, d): the factor by which coefficients fall per degree, from a line through the upper half of log |c_k|."""
-    energy = (space.spread(c) ** 2).sum(dim=1)
+    energy = (space.spread(space.orthonormal(c)) ** 2).sum(dim=1)
     result = []
     for axis, p in enumerate(space.degrees):
         others = tuple(a + 1 for a in range(len(space.degrees)) if a != axis)

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from pinnsolve.bases.cells import Cells
-from pinnsolve.bases.legendre import chebyshev_points, tensor_points
+from pinnsolve.bases.cut import cut_points
 from pinnsolve.bases.space import Space
 from pinnsolve.discretization import measured_points, where_function
 from pinnsolve.geometry.regions import Piece
 from pinnsolve.geometry.sampling import Points
+from pinnsolve.grid.cut_groups import OnBoundary, boundary_in_cells, cut_jumps, interface_in_cells
 from pinnsolve.grid.rows import JumpGroup, Side, StartGroup, TermGroup
 from pinnsolve.terms import CompiledProblem, Term
 
@@ -45,32 +46,69 @@ def term_groups(problem: CompiledProblem, space: Space, weights: Mapping[str, fl
             groups += _data_groups(term, problem, space, weight)
             continue
         for piece in term.region.pieces:
-            group = _piece_group(term, piece, problem, space, weight)
-            if group is not None:
-                groups.append(group)
+            groups += [g for g in _piece_groups(term, piece, problem, space, weight) if g is not None]
     return groups
 
 
-def _piece_group(term: Term, piece: Piece, problem: CompiledProblem, space: Space, weight: float) -> TermGroup | None:
+def _piece_groups(term: Term, piece: Piece, problem: CompiledProblem, space: Space, weight: float):
+    """The groups of a piece, some of which may be None."""
     cells = space.cells
-    chosen = _holding(cells, piece.fixed)
     if piece.partner is not None:
-        return _partner_group(term, piece, problem, space, weight)
-    if not len(chosen):
-        return None
-    fixed = dict(piece.fixed)
+        return [_partner_group(term, piece, problem, space, weight)]
+    if piece.part is not None:
+        return [_boundary_group(term, problem, space, weight, on) for on in boundary_in_cells(space, piece)]
+    chosen = _holding(cells, piece.fixed)
+    cut = cells.cut[chosen]
+    return [
+        make(term, piece, problem, space, weight, some)
+        for make, some in ((_whole_group, chosen[~cut]), (_cut_group, chosen[cut]))
+        if len(some)
+    ]
+
+
+def _cut_group(term: Term, piece: Piece, problem, space: Space, weight: float, chosen: Tensor) -> TermGroup | None:
+    """The part of cut cells that is inside."""
+    points, weights = cut_points(space, chosen, dict(piece.fixed))
+    x = space.cells.physical(points, chosen)
+    for axis, value in piece.fixed:
+        x[..., axis] = value
+    return _group(term, piece, problem, space, [Side(chosen, space.tables(points))], [x], weights, weight)
+
+
+def _boundary_group(term: Term, problem, space: Space, weight: float, *on: OnBoundary) -> TermGroup | None:
+    """Points on a part of a shape's boundary, cell by cell, at every time or at the one that is fixed.
+
+    Of an interface, `on` has two sides.
+    """
+    sides = [Side(one.cells, space.tables(one.reference)) for one in on]
+    x = [one.x for one in on]
+    return _group(term, None, problem, space, sides, x, on[0].weights, weight, normals=on[0].normals)
+
+
+def interface_groups(problem: CompiledProblem, space: Space) -> list[TermGroup]:
+    """What holds between materials."""
+    groups = []
+    for interface in problem.interfaces if space.cells.parts is not None else ():
+        found = interface_in_cells(space, interface.sides)
+        if found is not None:
+            groups.append(_boundary_group(interface.term, problem, space, 1.0, *found))
+    return groups
+
+
+def _whole_group(term: Term, piece: Piece, problem, space: Space, weight: float, chosen: Tensor) -> TermGroup | None:
+    cells, fixed = space.cells, dict(piece.fixed)
     axes = [
         _end(cells, chosen, a, fixed[a]) if a in fixed else space.points_per_axis(a) for a in range(cells.dimension)
     ]
     if None not in axes:
-        points, tables = space.shared(axes)
+        points, weights, tables = space.shared(axes)
     else:  # a plane inside the cells, at a place of its own in each
-        points = _inner_points(space, chosen, fixed)
+        points, weights = _inner_points(space, chosen, fixed)
         tables = space.tables(points)
     x = cells.physical(points, chosen)
     for axis, value in piece.fixed:
         x[..., axis] = value
-    return _group(term, piece, problem, space, [Side(chosen, tables)], [x], weight)
+    return _group(term, piece, problem, space, [Side(chosen, tables)], [x], weights, weight)
 
 
 def _group(
@@ -80,9 +118,11 @@ def _group(
     space,
     sides: list[Side],
     x: list[Tensor],
+    quadrature: Tensor,
     weight: float,
     columns=None,
     keep=None,
+    normals=None,
 ):
     """The group with `where` taken care of; None where it leaves no point."""
     flat = torch.stack([part.flatten(0, 1) for part in x])
@@ -91,12 +131,12 @@ def _group(
         keep = inside(flat[0]).reshape(x[0].shape[:2])
         if not bool(keep.any()):
             return None
-    normals = None
     if piece is not None and piece.outward is not None:
         normals = torch.zeros_like(flat[0])
         normals[:, piece.outward[0]] = piece.outward[1]
     share = space.cells.volume[sides[0].cells] / space.cells.volume.sum()
-    return TermGroup(term, problem, space, sides, Points(flat, normals, columns or {}), share, keep, weight)
+    points = Points(flat, normals, columns or {})
+    return TermGroup(term, problem, space, sides, points, quadrature, share, keep, weight)
 
 
 def _holding(cells: Cells, fixed) -> Tensor:
@@ -111,30 +151,30 @@ def _holding(cells: Cells, fixed) -> Tensor:
 
 def _end(cells: Cells, chosen: Tensor, axis: int, value: float) -> float | None:
     """-1 or 1 where the value is the lower or upper end of every cell chosen, else None."""
-    size = cells.size[chosen, axis]
-    s = (2 * value - cells.lower[chosen, axis] - cells.upper[chosen, axis]) / size
+    s = _reference(cells, chosen, axis, value)
     for end in (-1.0, 1.0):
         if float((s - end).abs().max()) < 1e-9:
             return end
     return None
 
 
-def _inner_points(space: Space, chosen: Tensor, fixed: Mapping[int, float]) -> Tensor:
-    cells = space.cells
-    d = cells.dimension
-    grid = [
-        torch.zeros(1, dtype=torch.float64) if a in fixed else chebyshev_points(space.points_per_axis(a))
-        for a in range(d)
-    ]
-    points = tensor_points(grid)[None].repeat(len(chosen), 1, 1)
+def _reference(cells: Cells, chosen: Tensor, axis: int, value: float) -> Tensor:
+    lower, upper = (corner[chosen, axis] for corner in cells.frame)
+    return (2 * value - lower - upper) / (upper - lower)
+
+
+def _inner_points(space: Space, chosen: Tensor, fixed: Mapping[int, float]) -> tuple[Tensor, Tensor]:
+    """Points (G, m, d) of a plane inside the cells, and quadrature weights (1, m)."""
+    axes = [0.0 if a in fixed else space.points_per_axis(a) for a in range(space.cells.dimension)]
+    points, weights, _ = space.shared(axes)
+    points = points.repeat(len(chosen), 1, 1)
     for axis, value in fixed.items():
-        s = (2 * value - cells.lower[chosen, axis] - cells.upper[chosen, axis]) / cells.size[chosen, axis]
-        points[:, :, axis] = s[:, None]
-    return points
+        points[:, :, axis] = _reference(space.cells, chosen, axis, value)[:, None]
+    return points, weights
 
 
 def contact_sides(space: Space, axis: int, i: Tensor, j: Tensor, low_end: float, high_end: float, shift: float = 0.0):
-    """The two sides of the faces shared by cells i (at `high_end`) and j (at `low_end`), and the points of each.
+    """The sides of the faces shared by cells i (at `high_end`) and j (at `low_end`) with their points, and weights.
 
     Where faces match, all share their reference points; else the points fill the common part of each pair.
     """
@@ -148,23 +188,20 @@ def contact_sides(space: Space, axis: int, i: Tensor, j: Tensor, low_end: float,
     if same:
         result = []
         for cell, end in ((i, high_end), (j, low_end)):
-            points, tables = space.shared([end if a == axis else space.points_per_axis(a) for a in range(d)])
+            axes = [end if a == axis else space.points_per_axis(a) for a in range(d)]
+            points, weights, tables = space.shared(axes)
             result.append((Side(cell, tables), points))
-        return result
-    grid = [
-        torch.zeros(1, dtype=torch.float64) if a == axis else chebyshev_points(space.points_per_axis(a))
-        for a in range(d)
-    ]
+        return *result, weights
+    unit, weights, _ = space.shared([0.0 if a == axis else space.points_per_axis(a) for a in range(d)])
     lower = torch.maximum(cells.lower[i], cells.lower[j])[:, None]
     upper = torch.minimum(cells.upper[i], cells.upper[j])[:, None]
-    unit = tensor_points(grid)[None]
     x = 0.5 * ((1 - unit) * lower + (1 + unit) * upper)
     result = []
     for cell, end in ((i, high_end), (j, low_end)):
         points = cells.reference(x, cell)
         points[..., axis] = end
         result.append((Side(cell, space.tables(points)), points))
-    return result
+    return *result, weights
 
 
 def _partner_group(term: Term, piece: Piece, problem: CompiledProblem, space: Space, weight: float):
@@ -179,7 +216,7 @@ def _partner_group(term: Term, piece: Piece, problem: CompiledProblem, space: Sp
     if value > partner:
         i, j = j, i
     i, j = cells.contacts(axis, i, j, shift=low - high)
-    (upper, upper_points), (lower, lower_points) = contact_sides(space, axis, i, j, -1.0, 1.0)
+    (upper, upper_points), (lower, lower_points), weights = contact_sides(space, axis, i, j, -1.0, 1.0)
     pair = [(lower, lower_points), (upper, upper_points)]
     if value > partner:
         pair.reverse()
@@ -188,7 +225,7 @@ def _partner_group(term: Term, piece: Piece, problem: CompiledProblem, space: Sp
         here = cells.physical(points, side.cells)
         here[..., axis] = fixed
         x.append(here)
-    return _group(term, piece, problem, space, [side for side, _ in pair], x, weight)
+    return _group(term, piece, problem, space, [side for side, _ in pair], x, weights, weight)
 
 
 def _data_groups(term: Term, problem: CompiledProblem, space: Space, weight: float) -> list[TermGroup]:
@@ -212,14 +249,15 @@ def _data_groups(term: Term, problem: CompiledProblem, space: Space, weight: flo
     reference = space.cells.reference(points.x[0].reshape(len(chosen), most, -1), chosen)
     x = points.x[0].reshape(len(chosen), most, -1)
     side = Side(chosen, space.tables(reference))
-    group = _group(term, None, problem, space, [side], [x], weight, points.columns, keep)
+    even = torch.full((1, most), 1.0 / most, dtype=torch.float64)
+    group = _group(term, None, problem, space, [side], [x], even, weight, points.columns, keep)
     # every measurement counts the same, however many share its cell
     group.share = torch.full_like(group.share, most / float(counts.sum()))
     return [group]
 
 
 def jump_groups(problem: CompiledProblem, space: Space, orders: list | None = None) -> list[JumpGroup]:
-    """Continuity across all inner faces, below the `orders` of the equations or those given."""
+    """Continuity across all inner faces of a material, below the `orders` of the equations or those given."""
     orders = highest_orders(problem) if orders is None else orders
     everything = torch.arange(space.cells.count)
     share = space.cells.volume / space.cells.volume.sum()
@@ -229,12 +267,15 @@ def jump_groups(problem: CompiledProblem, space: Space, orders: list | None = No
         if not any(wanted):
             continue
         i, j = space.cells.contacts(axis, everything, everything)
+        name = f"continuity in {problem.coordinates[axis]}"
+        cut = space.cells.cut[i] | space.cells.cut[j]
+        if bool(cut.any()):
+            groups += cut_jumps(name, space, axis, i[cut], j[cut], wanted)
+            i, j = i[~cut], j[~cut]
         for select in _alike(space.cells, axis, i, j):
-            (below, _), (above, _) = contact_sides(space, axis, i[select], j[select], -1.0, 1.0)
+            (below, _), (above, _), weights = contact_sides(space, axis, i[select], j[select], -1.0, 1.0)
             portion = torch.minimum(share[i[select]], share[j[select]])
-            groups.append(
-                JumpGroup(f"continuity in {problem.coordinates[axis]}", space, axis, below, above, wanted, portion)
-            )
+            groups.append(JumpGroup(name, space, axis, below, above, wanted, weights, portion))
     return groups
 
 
@@ -251,12 +292,22 @@ def _alike(cells: Cells, axis: int, i: Tensor, j: Tensor) -> list[Tensor]:
     return [s.nonzero()[:, 0] for s in (match, ~match) if bool(s.any())]
 
 
-def start_group(problem: CompiledProblem, space: Space, axis: int) -> StartGroup:
-    """The start of a slab that follows another."""
+def start_groups(problem: CompiledProblem, space: Space, axis: int) -> list[StartGroup]:
+    """The start of a slab that follows another: of its whole cells and of those that a boundary cuts."""
     orders = [order[axis] for order in highest_orders(problem)]
-    low = float(space.cells.box[0][axis])
-    chosen = space.cells.touching(axis, low)
-    axes = [-1.0 if a == axis else space.points_per_axis(a) for a in range(space.cells.dimension)]
-    points, tables = space.shared(axes)
-    share = space.cells.volume[chosen] / space.cells.volume.sum()
-    return StartGroup(space, axis, Side(chosen, tables), points, orders, share)
+    cells, low = space.cells, float(space.cells.box[0][axis])
+    chosen = cells.touching(axis, low)
+    cut = cells.cut[chosen]
+    share = cells.volume / cells.volume.sum()
+    groups = []
+    if bool((~cut).any()):
+        some = chosen[~cut]
+        axes = [-1.0 if a == axis else space.points_per_axis(a) for a in range(cells.dimension)]
+        points, weights, tables = space.shared(axes)
+        groups.append(StartGroup(space, axis, Side(some, tables), points, orders, weights, share[some]))
+    if bool(cut.any()):
+        some = chosen[cut]
+        points, weights = cut_points(space, some, {axis: low})
+        side = Side(some, space.tables(points))
+        groups.append(StartGroup(space, axis, side, points, orders, weights, share[some]))
+    return groups

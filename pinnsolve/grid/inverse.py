@@ -23,7 +23,7 @@ from pinnsolve.grid.groups import highest_orders, jump_groups, table_orders, ter
 from pinnsolve.grid.levels import Level, carried_over, first_space, next_space, without_constants
 from pinnsolve.grid.regularization import SmoothnessGroup
 from pinnsolve.grid.smoothness import SMOOTHNESS, Smoothness, chosen, scaled
-from pinnsolve.grid.system import BLOCK_THREADS, System, norms, residual_norm
+from pinnsolve.grid.system import BLOCK_THREADS, System, residual_norm
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
 
@@ -145,7 +145,7 @@ def first_fit(statement: Statement, space: Space) -> Tensor:
     with threads_for(BLOCK_THREADS * system.columns):
         rows = rows_at(system, point)
         linearization = Linearization(system, [replace(group, border=None) for group in rows], 0)
-        return zero + linearization.coefficients(rows).reshape(zero.shape)
+        return space.back(linearization.coefficients(rows).reshape(zero.shape))
 
 
 def cascade(statement: Statement, space: Space, start: Point) -> Point:
@@ -191,13 +191,12 @@ def solve_inverse_level(statement: Statement, space: Space, start: Point, accura
         rows = rows_at(system, found.point)
         found = replace(found, linearization=Linearization(system, rows, len(found.point.parameters)))
     correction, moved, data_moved = _correct(statement, space, found)
-    volume = space.cells.volume
     constants = [u in statement.floating for u in statement.problem.unknowns]
-    size = norms(without_constants(found.point.c, volume, constants), volume)
+    size = space.rms(without_constants(found.point.c, space, constants))
     terms: dict[str, float] = {}
     for group in found.rows:
         terms[group.name] = terms.get(group.name, 0.0) + float((group.r**2).sum())
-    error = correction.enlargement * norms(without_constants(moved.c, volume, constants), volume)
+    error = correction.enlargement * correction.space.rms(without_constants(moved.c, correction.space, constants))
     level = Level(
         space, found.point.c, correction, error, size, found.converged, found.steps, found.loss, terms, system,
         found.linearization.factor.rank_info(), False,
@@ -223,10 +222,10 @@ def _correct(statement: Statement, space: Space, found: Found) -> tuple[Correcti
         rows = rows_at(system, start)
         linearization = Linearization(system, rows, len(start.parameters))
         point = start
-        lacking = linearization.coefficients(rows).reshape(point.c.shape)
+        lacking = fine.back(linearization.coefficients(rows).reshape(point.c.shape))
         for number in range(3):
             delta, moved = linearization.step(rows, lambda S, g, at=point.parameters: bounds.step(at, S, g))
-            trial = Point(point.c + delta.reshape(point.c.shape), point.parameters + moved)
+            trial = Point(point.c + fine.back(delta.reshape(point.c.shape)), point.parameters + moved)
             now = rows_at(system, trial, with_matrix=False)
             if number and not residual_norm(now) < residual_norm(rows):
                 break

@@ -13,6 +13,7 @@ from torch import Tensor
 from pinnsolve import defaults
 from pinnsolve.assembly import State
 from pinnsolve.bases.pou_cells import PouCells
+from pinnsolve.bases.space import Space
 from pinnsolve.errors import ResourceError
 from pinnsolve.estimate import Approximation, Estimate
 from pinnsolve.grid.correction import enriched_space
@@ -20,7 +21,7 @@ from pinnsolve.grid.data import Measurements
 from pinnsolve.grid.inverse import LIGHT, Fit, InverseLevel, Statement, bounds_of, data_groups, finished, levels
 from pinnsolve.grid.memory import check_memory, operations
 from pinnsolve.grid.smoothness import FIRST_WEIGHT, Smoothness
-from pinnsolve.grid.system import norms, points_of, weights_of
+from pinnsolve.grid.system import points_of, weights_of
 from pinnsolve.grid.uncertainty import NOISIER, Uncertainty, uncertainty, weak_combinations
 from pinnsolve.solvers.newton import memory_available
 from pinnsolve.strategies import Result, Work
@@ -168,7 +169,7 @@ def _result(work: Work, statement: Statement, level: InverseLevel, fit: Fit, fou
     basis = PouCells(now.space.cells, now.space.degrees, work.lower, work.upper)
     c = now.c.transpose(0, 1).reshape(len(unknowns), -1)
     parameters = level.found.point.parameters
-    spread = deviation(found.deviations, now.space.cells.volume, len(unknowns))
+    spread = deviation(found.deviations, now.space, len(unknowns))
     size = torch.where(now.size > 0, now.size, 1.0)
     relative = torch.sqrt(now.relative**2 + (DEVIATIONS * spread / size) ** 2)
     groups = data_groups(now.system)
@@ -198,11 +199,11 @@ def _limit(discretization: Tensor, whole: Tensor) -> str:
     return "noise" if float(discretization[worst]) < 0.5 * float(whole[worst]) else "discretization"
 
 
-def deviation(deviations: Tensor, volume: Tensor, unknowns: int) -> Tensor:
+def deviation(deviations: Tensor, space: Space, unknowns: int) -> Tensor:
     """(U,) root mean square over the domain of the solution's standard deviation."""
     total = torch.zeros(unknowns, dtype=torch.float64)
     for one in deviations:
-        total += norms(one.reshape(unknowns, len(volume), -1).transpose(0, 1), volume) ** 2
+        total += space.rms(one.reshape(unknowns, space.cells.count, -1).transpose(0, 1)) ** 2
     return total.sqrt()
 
 

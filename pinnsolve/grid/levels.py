@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from pinnsolve.bases.cells import uniform_cells
 from pinnsolve.bases.space import Space
+from pinnsolve.grid.continuation import by_continuation
 from pinnsolve.grid.correction import Correction, blame, correct, decay_rates, enriched_space
-from pinnsolve.grid.groups import jump_groups, table_orders, term_groups
-from pinnsolve.grid.system import BLOCK_THREADS, System, continued, norms, solve
+from pinnsolve.grid.first_cells import first_cells
+from pinnsolve.grid.groups import interface_groups, jump_groups, table_orders, term_groups
+from pinnsolve.grid.system import BLOCK_THREADS, System, solve
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
 
@@ -26,8 +27,9 @@ START = {1: 12, 2: 8, 3: 6, 4: 4}  # degree of the first level, by the number of
 HIGHEST = {1: 24, 2: 20, 3: 12, 4: 8}
 SPLIT = {1: 16, 2: 8, 3: 7, 4: 5}  # highest degree of cells that are split: small cells gain less from high ones
 FAST_DECAY = 0.7  # per degree: coefficients that fall faster call for a higher degree
-MOST_CONTINUED = 2000  # coefficients per unknown up to which a failing Newton's method is helped by continuation
 MOST_RAISED = 6  # degrees at a time
+LOST, UNEXPLAINED = 0.5, 0.9  # relative error, and share of the residual left, of what is no solution yet
+GROWTH = {1: 1.0, 2: 1.5, 3: 2.0, 4: 2.3}  # of the work of a factorization, with the number of cells
 
 
 @dataclass(frozen=True)
@@ -59,15 +61,14 @@ class Level:
 
 
 def make_system(problem: CompiledProblem, space: Space, weights: Mapping[str, float]) -> System:
-    groups = [*term_groups(problem, space, weights), *jump_groups(problem, space)]
+    groups = [*term_groups(problem, space, weights), *jump_groups(problem, space), *interface_groups(problem, space)]
     return System(space, groups, len(problem.unknowns), torch.zeros(0, dtype=torch.float64))
 
 
 def first_space(problem: CompiledProblem) -> Space:
-    """One cell of moderate degree."""
-    lower, upper = (torch.tensor([ends[i] for ends in problem.intervals], dtype=torch.float64) for i in (0, 1))
+    """The first cells, one where the domain is a box, of moderate degree."""
     d = len(problem.intervals)
-    return Space(uniform_cells(lower, upper, [1] * d), (START[d],) * d, table_orders(problem))
+    return Space(first_cells(problem), (START[d],) * d, table_orders(problem))
 
 
 def solve_level(
@@ -85,61 +86,96 @@ def solve_level(
     system = make_system(problem, space, weights)
     with threads_for(BLOCK_THREADS * system.columns):
         solved = solve(system, start, problem.linear, 0.03 * tolerance, damped=True)
-        by_continuation = False
-        if not solved.converged and not problem.linear and space.cells.count * space.functions <= MOST_CONTINUED:
-            other = continued(system, start, 0.03 * tolerance)
+        continued = False
+        if not solved.converged and not problem.linear:
+            other = by_continuation(system, start, 0.03 * tolerance)
             if other is not None:
-                solved, by_continuation = other, True
+                solved, continued = other, True
     fine = enriched_space(space)
     fine_system = make_system(problem, fine, weights)
     with threads_for(BLOCK_THREADS * fine_system.columns):
         correction = correct(fine_system, space.widened(solved.c, fine))
-    volume = space.cells.volume
     constants = [u in floating for u in problem.unknowns]
-    size = norms(without_constants(solved.c, volume, constants), volume)
-    delta = without_constants(correction.delta, volume, constants)
+    size = space.rms(without_constants(solved.c, space, constants))
+    delta = without_constants(correction.delta, fine, constants)
     # an iteration that ended early adds what it would still have moved
-    error = correction.enlargement * norms(delta, volume) + solved.last * size
+    error = correction.enlargement * fine.rms(delta) + solved.last * size
     return Level(
         space, solved.c, replace(correction, delta=delta), error, size, solved.converged, solved.steps,
-        solved.residual**2, solved.terms, system, solved.factor.rank_info(), by_continuation,
+        solved.residual**2, solved.terms, system, solved.factor.rank_info(), continued,
     )  # fmt: skip
 
 
-def without_constants(c: Tensor, volume: Tensor, chosen: Sequence[bool]) -> Tensor:
+def without_constants(c: Tensor, space: Space, chosen: Sequence[bool]) -> Tensor:
     """The function (C, U, n) less its mean, for the unknowns chosen."""
     if not any(chosen):
         return c
     c = c.clone()
-    mean = (c[:, :, 0] * volume[:, None]).sum(dim=0) / volume.sum()
-    c[:, :, 0] -= torch.where(torch.tensor(list(chosen)), mean, 0.0)
+    c[:, :, 0] -= torch.where(torch.tensor(list(chosen)), space.means(c), 0.0)
     return c
 
 
 def next_space(level: Level, tolerance: float) -> Space:
-    """Where to go from a level whose error is too large."""
+    """Where to go from a level whose error is too large.
+
+    Along axes on which coefficients do not fall fast cells are split. Where they fall fast on all axes to blame,
+    degrees are raised or cells split, whichever is foreseen to take less work until the tolerance is met.
+    """
     space, d = level.space, len(level.space.degrees)
     parts = level_parts(level)  # (C, d)
-    C = space.cells.count
     totals = parts.norm(dim=0)
     blamed = totals >= max(0.1 * float(totals.max()), min(0.3 * tolerance, float(totals.max())))
+    axes = blamed.nonzero()[:, 0].tolist()
     rates = decay_rates(level.correction.c, level.correction.space)
-    degrees, bad = list(space.degrees), torch.zeros(C, d, dtype=torch.bool)
-    for axis in blamed.nonzero()[:, 0].tolist():
-        e = parts[:, axis]
-        rate = float(rates[e.argmax(), axis])
-        ordered = torch.sort(e**2, descending=True).values.cumsum(0)
-        few = int((ordered < 0.9 * float(ordered[-1])).sum()) + 1
-        wanted = math.log(0.3 * tolerance / max(float(totals[axis]), 1e-300)) / math.log(rate) if rate < 1 else math.inf
-        room = HIGHEST[d] - degrees[axis]
-        local = C >= 4 and few <= C / 4
-        if rate < FAST_DECAY and not local and room >= min(2, wanted):
-            degrees[axis] += min(MOST_RAISED, room, max(2, math.ceil(wanted)))
+    rate = {a: float(rates[parts[:, a].argmax(), a]) for a in axes}
+    wanted = {a: _degrees_wanted(float(totals[a]), rate[a], tolerance) for a in axes}
+    room = {a: HIGHEST[d] - space.degrees[a] for a in axes}
+    fast = [a for a in axes if rate[a] < FAST_DECAY and room[a] >= min(2, wanted[a])]
+    raised = {a: min(MOST_RAISED, room[a], max(2, math.ceil(wanted[a]))) for a in fast}
+    if len(fast) == len(axes) and _work_of_splitting(space, parts, rate, tolerance) < _work_of_raising(space, raised):
+        fast = []
+    C = len(parts)
+    if level.worst > LOST and level.correction.left > UNEXPLAINED and C > 1:  # neither rates nor blame mean anything
+        everywhere = torch.ones_like(parts, dtype=torch.bool)
+        cells = space.cells.split(everywhere[:, 0], everywhere)
+        return Space(cells, tuple(min(p, SPLIT[d]) for p in space.degrees), space.orders)
+    degrees, bad = list(space.degrees), torch.zeros_like(parts, dtype=torch.bool)
+    for a in axes:
+        if a in fast:
+            degrees[a] += raised[a]
         else:
-            bad[:, axis] = e >= max(0.1 * float(e.max()), min(0.3 * tolerance / math.sqrt(C), float(e.max())))
-            degrees[axis] = min(degrees[axis], SPLIT[d])
+            e = parts[:, a]
+            bad[:, a] = e >= max(0.1 * float(e.max()), min(0.3 * tolerance / math.sqrt(C), float(e.max())))
+            degrees[a] = min(degrees[a], SPLIT[d])
     cells = space.cells.split(bad.any(dim=1), bad) if bool(bad.any()) else space.cells
     return Space(cells, tuple(degrees), space.orders)
+
+
+def _degrees_wanted(error: float, rate: float, tolerance: float) -> float:
+    return math.log(0.3 * tolerance / max(error, 1e-300)) / math.log(rate) if rate < 1 else math.inf
+
+
+def _work_of_raising(space: Space, raised: Mapping[int, int]) -> float:
+    """Of a factorization, relative to the one of this level: the cube of the functions of a cell."""
+    return math.prod(((p + 1 + raised.get(a, 0)) / (p + 1)) ** 3 for a, p in enumerate(space.degrees))
+
+
+def _work_of_splitting(space: Space, parts: Tensor, rate: Mapping[int, float], tolerance: float) -> float:
+    """The same for the last of the levels that halve cells, and a share for those before.
+
+    Halving a cell along an axis makes its error smaller by 2^(p + 1), if its function is smooth; lowering its degree,
+    as splitting does, larger by the `rate` of its coefficients.
+    """
+    d = len(space.degrees)
+    target = 0.3 * tolerance / math.sqrt(len(parts))
+    count, most = torch.ones(len(parts), dtype=torch.float64), 0.0
+    for a, r in rate.items():
+        p = min(space.degrees[a], SPLIT[d])
+        error = parts[:, a] * r ** (p - space.degrees[a])
+        halvings = torch.ceil(torch.log2(error / target).clamp(min=0.0) / (p + 1))
+        count, most = count * 2.0**halvings, max(most, float(halvings.max()))
+    smaller = math.prod(((min(p, SPLIT[d]) + 1) / (p + 1)) ** 3 for p in space.degrees)
+    return smaller * (float(count.sum()) / len(parts)) ** GROWTH[d] * (1.0 + 0.5 * max(most - 1.0, 0.0))
 
 
 def level_parts(level: Level) -> Tensor:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from pinnsolve.bases.cells import Cells, uniform_cells
+from pinnsolve.bases.cells import Cells
 from pinnsolve.grid.groups import highest_orders
 from pinnsolve.grid.slab import Local, Slab, SlabSolver
 from pinnsolve.terms import CompiledProblem
@@ -174,11 +174,3 @@ def can_march(problem: CompiledProblem) -> int | None:
                     return None
                 starts = True
     return axis if starts else None
-
-
-def space_cells(problem: CompiledProblem, axis: int, count: int) -> Cells:
-    """Equal cells in space, `count` per axis."""
-    others = [interval for a, interval in enumerate(problem.intervals) if a != axis]
-    lower = torch.tensor([low for low, _ in others], dtype=torch.float64)
-    upper = torch.tensor([high for _, high in others], dtype=torch.float64)
-    return uniform_cells(lower, upper, [count] * len(others))

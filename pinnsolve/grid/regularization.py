@@ -25,20 +25,19 @@ class SmoothnessGroup:
         self.name, self.space, self.unknown, self.unknowns = name, space, unknown, unknowns
         self.alphas = derivatives_of_order(d, order)
         space = Space(cells, space.degrees, tuple(max(o, order) for o in space.orders))
-        points, tables = space.shared([space.points_per_axis(a) for a in range(d)])
+        _, spread, tables = space.shared([space.points_per_axis(a) for a in range(d)])
         low, high = cells.box
         everything = torch.arange(cells.count)
         self.side = Side(everything, tables)
         self.members, self.cells_of_sides = cells.count, [everything]
         self.row_count = cells.count * len(self.alphas) * tables.points
-        spread = quadrature(points[0])
         self.share = cells.volume / cells.volume.sum()
         self.factors = []
         for alpha in self.alphas:
             mapped = float(((high - low) ** torch.tensor(alpha)).prod())
             repeated = math.factorial(order) / math.prod(math.factorial(k) for k in alpha)
             size = chain_factors(cells, everything, alpha) * mapped * math.sqrt(repeated)
-            self.factors.append(size[:, None] * self.share.sqrt()[:, None] * spread.sqrt())  # (C, m)
+            self.factors.append(size[:, None] * self.share.sqrt()[:, None] * spread[0].sqrt())  # (C, m)
         self.weight = 1.0
 
     def rows(self, c: Tensor, parameters: Tensor, with_matrix: bool = True) -> Rows:
@@ -67,9 +66,3 @@ def _all_exponents(dimension: int, order: int) -> list[list[int]]:
     if dimension == 0:
         return [[]]
     return [[k, *rest] for k in range(order + 1) for rest in _all_exponents(dimension - 1, order - k)]
-
-
-def quadrature(points: Tensor) -> Tensor:
-    """(m,) weights of a mean over tensor Chebyshev points (m, d): Fejer's would do; these are sin, to first order."""
-    weights = torch.sqrt(1.0 - points**2).prod(dim=1)
-    return weights / weights.sum()

@@ -4,7 +4,8 @@ A group is one term (or the continuity of one unknown, or what a slab hands to t
 with equally many points per cell, so that all its rows are one batched product. On every row stands the unit of the
 unknown: a residual is multiplied by 1/max_f |c_f| (2/h)^alpha over the features f of its linearization, which is the
 mesh-dependent weighting of least-squares methods (Aziz, Kellogg & Stephens, Math. Comp. 44 (1985) 53-70; Bochev &
-Gunzburger, SIAM Review 40 (1998) 789-837), and by the root of the cell's share of the volume over its points.
+Gunzburger, SIAM Review 40 (1998) 789-837), and by the root of the cell's share of the volume times the quadrature
+weight of the point, so that the loss of a group is an integral.
 """
 
 from __future__ import annotations
@@ -55,12 +56,16 @@ class Rows:
 
 
 class TermGroup:
-    """One term on the cells where it holds; `weight` is the file's epsilon_k."""
+    """One term on the cells where it holds.
+
+    `points`: (G m) of them; `quadrature`: (G or 1, m) weights that add up to one in a cell; `share`: (G,) of the
+    cells; `keep`: (G, m) where the term holds; `weight`: the file's epsilon_k.
+    """
 
     def __init__(self, term: Term, problem: CompiledProblem, space: Space, sides: Sequence[Side], points: Points,
-                 share: Tensor, keep: Tensor | None, weight: float):  # fmt: skip
+                 quadrature: Tensor, share: Tensor, keep: Tensor | None, weight: float):  # fmt: skip
         self.name, self.problem, self.space, self.sides = term.name, problem, space, sides
-        self.share, self.keep, self.weight = share, keep, weight
+        self.quadrature, self.share, self.keep, self.weight = quadrature, share, keep, weight
         self.members = sides[0].cells.shape[0]
         self._rows = TermRows(term, points, problem, 1.0)
         self.cells_of_sides = [side.cells for side in sides]
@@ -82,7 +87,8 @@ class TermGroup:
         ]
         if self.scales is None:
             self.rescale(coefficients)
-        scales = [scale * self._share(residuals.shape[1] // G) for scale in self.scales]
+        root = torch.sqrt(self.weight * self.share[:, None] * self.quadrature)
+        scales = [scale * root for scale in self.scales]  # (G, m) each
         r = [self._kept(residual.reshape(G, -1)) * scale for residual, scale in zip(residuals, scales, strict=True)]
         rows = Rows(self.name, torch.cat(r, dim=1))
         if with_matrix:
@@ -114,9 +120,6 @@ class TermGroup:
                 cells = self.sides[f.side].cells
                 largest = torch.maximum(largest, size * chain_factors(self.space.cells, cells, f.alpha))
             self.scales.append(torch.where(largest > 0, 1.0 / largest, 1.0)[:, None])
-
-    def _share(self, points: int) -> Tensor:
-        return torch.sqrt(self.weight * self.share / points)[:, None]
 
     def _kept(self, values: Tensor) -> Tensor:
         return values if self.keep is None else torch.where(self.keep, values, 0.0)
@@ -176,9 +179,9 @@ class JumpGroup:
     """
 
     def __init__(self, name: str, space: Space, axis: int, below: Side, above: Side, orders: Sequence[int],
-                 share: Tensor, start: Callable | None = None):  # fmt: skip
+                 quadrature: Tensor, share: Tensor):  # fmt: skip
         self.name, self.space, self.axis, self.sides, self.orders = name, space, axis, (below, above), orders
-        self.members, self.share = below.cells.shape[0], share
+        self.members, self.quadrature, self.share = below.cells.shape[0], quadrature, share
         h = space.cells.size[:, axis]
         self.h = torch.minimum(h[below.cells], h[above.cells])
         self.cells_of_sides = [below.cells, above.cells]
@@ -193,20 +196,21 @@ class JumpGroup:
         for unknown, order in enumerate(self.orders):
             for k in range(order):
                 one, two = (side.values(self.space, c, self._alpha(k), unknown) for side in self.sides)
-                parts.append((one - two) * self._scale(k, one.shape[1]))
+                parts.append((one - two) * self._scale(k))
         rows = Rows(self.name, torch.cat(parts, dim=1))
         if with_matrix:
             rows.sides = self._matrices()
         return rows
 
-    def _scale(self, k: int, points: int) -> Tensor:
-        return ((0.5 * self.h) ** k * torch.sqrt(self.share / points))[:, None]
+    def _scale(self, k: int) -> Tensor:
+        """(G, m)"""
+        return (0.5 * self.h[:, None]) ** k * torch.sqrt(self.share[:, None] * self.quadrature)
 
     def _matrices(self) -> list[tuple[Tensor, Tensor]]:
         if self._A is None:
             self._A = []
             n, U = self.space.functions, len(self.orders)
-            shared = alike(torch.stack([self.h, self.share], dim=1))
+            shared = alike(torch.stack([self.h, self.share], dim=1)) and len(self.quadrature) == 1
             for side in self.sides:
                 shared &= alike(self.space.cells.size[side.cells]) and side.tables.shared
             chosen = slice(0, 1) if shared else slice(None)
@@ -216,7 +220,7 @@ class JumpGroup:
                     for k in range(order):
                         table = side.feature(self.space, self._alpha(k))
                         factor = chain_factors(self.space.cells, side.cells, self._alpha(k))[:, None]
-                        factor = (sign * factor * self._scale(k, table.shape[1]))[chosen]
+                        factor = (sign * factor * self._scale(k))[chosen]
                         block = table.new_zeros(len(factor), table.shape[1], U * n)
                         block[:, :, unknown * n : (unknown + 1) * n] = factor[:, :, None] * table
                         parts.append(block)
@@ -230,9 +234,10 @@ class StartGroup:
     `before(x (N, d), alpha) -> (unknowns, N)` is the solution so far, asked for at the start of this slab.
     """
 
-    def __init__(self, space: Space, axis: int, side: Side, points: Tensor, orders: Sequence[int], share: Tensor):
+    def __init__(self, space: Space, axis: int, side: Side, points: Tensor, orders: Sequence[int],
+                 quadrature: Tensor, share: Tensor):  # fmt: skip
         self.name, self.space, self.axis, self.side, self.orders = "start of slab", space, axis, side, orders
-        self.members, self.share = side.cells.shape[0], share
+        self.members, self.quadrature, self.share = side.cells.shape[0], quadrature, share
         self.x = space.cells.physical(points, side.cells)  # (G, m, d)
         self.h = space.cells.size[side.cells, axis]
         self.target: dict[int, Tensor] = {}
@@ -254,7 +259,7 @@ class StartGroup:
         for unknown, order in enumerate(self.orders):
             for k in range(order):
                 values = self.side.values(self.space, c, self._alpha(k), unknown)
-                scale = ((0.5 * self.h) ** k * torch.sqrt(self.share / values.shape[1]))[:, None]
+                scale = (0.5 * self.h[:, None]) ** k * torch.sqrt(self.share[:, None] * self.quadrature)
                 r.append((values - self.target[k][unknown]) * scale)
                 if with_matrix and self._A is None:
                     table = self.side.feature(self.space, self._alpha(k))

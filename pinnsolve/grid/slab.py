@@ -20,10 +20,10 @@ from pinnsolve.bases.cells import Cells
 from pinnsolve.bases.legendre import exponents
 from pinnsolve.bases.space import Space
 from pinnsolve.grid.correction import EXTRA_DEGREES, Correction, blame, correct, enriched_space
-from pinnsolve.grid.groups import highest_orders, jump_groups, start_group, table_orders, term_groups
+from pinnsolve.grid.groups import highest_orders, interface_groups, jump_groups, start_groups, table_orders, term_groups
 from pinnsolve.grid.memory import check_memory
 from pinnsolve.grid.rows import StartGroup
-from pinnsolve.grid.system import BLOCK_THREADS, System, norms, points_of, solve, weights_of
+from pinnsolve.grid.system import BLOCK_THREADS, System, points_of, solve, weights_of
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
 
@@ -83,7 +83,7 @@ class SlabSolver:
 
         Raises ResourceError for one that needs too much memory.
         """
-        space = Space(_extruded(cells, self.axis, time, time + dt), self.degrees, self.orders)
+        space = Space(cells.extruded(self.axis, time, time + dt), self.degrees, self.orders)
         system, start = self._system(space, before)
         zero = torch.zeros(space.cells.count, self.unknowns, space.functions, dtype=torch.float64)
         if before is not None:
@@ -109,7 +109,7 @@ class SlabSolver:
                 (key, "coarse"): (solved.factor, solved.matrices),
                 (key, "fine"): (corrected.factor, corrected.matrices),
             }
-        size = norms(solved.c, space.cells.volume)
+        size = space.rms(solved.c)
         self.size = size if self.size is None else torch.maximum(self.size, size)
         slab = Slab(
             space, solved.c, fine, corrected.c + carried, corrected.error(carried), size, corrected.left,
@@ -120,7 +120,7 @@ class SlabSolver:
     def _local(self, corrected: Correction, space: Space) -> Local:
         volume = space.cells.volume
         scaled = corrected.enlargement * corrected.delta / torch.where(self.size > 0, self.size, 1.0)[:, None]
-        total = float(norms(scaled, volume).max())
+        total = float(corrected.space.rms(scaled).max())
         parts = torch.sqrt(blame(scaled, corrected.space, self.degrees) * (volume / volume.sum())[:, None])  # (C, d)
         # what the correction does in the old degrees follows from what it lacks in the new ones
         parts *= total / max(float(parts.norm()), 1e-300)
@@ -139,7 +139,7 @@ class SlabSolver:
         start = replace(self.problem, terms=tuple(held))
         U = self.unknowns
         for _ in range(START_SPLITS):
-            space = Space(_extruded(cells, self.axis, low, low + (high - low)), degrees, self.orders)
+            space = Space(cells.extruded(self.axis, low, low + (high - low)), degrees, self.orders)
             fine = Space(
                 space.cells, tuple(p + EXTRA_DEGREES * (a != self.axis) for a, p in enumerate(degrees)), self.orders
             )
@@ -154,7 +154,7 @@ class SlabSolver:
                 return cells
             correction = correct(System(fine, term_groups(start, fine, self.weights), U, none), space.widened(c, fine))
             volume = space.cells.volume
-            unit = norms(correction.c, volume).clamp_min(1e-300)[None, :, None]
+            unit = fine.rms(correction.c).clamp_min(1e-300)[None, :, None]
             parts = torch.sqrt(blame(correction.delta / unit, fine, degrees) * (volume / volume.sum())[:, None])
             in_space = parts[:, [a for a in range(len(degrees)) if a != self.axis]]
             bad = in_space > 0.3 * tolerance / math.sqrt(cells.count)
@@ -167,15 +167,14 @@ class SlabSolver:
     def _started(self, space: Space, c: Tensor, x: Tensor) -> Tensor:
         return space.values(c, x, (0,) * x.shape[1])
 
-    def _system(self, space: Space, before: Slab | None) -> tuple[System, StartGroup | None]:
+    def _system(self, space: Space, before: Slab | None) -> tuple[System, list[StartGroup]]:
         """The least squares on a space, which starts from the slab before."""
         groups = [*term_groups(self.problem, space, self.weights), *jump_groups(self.problem, space)]
-        start = None
-        if before is not None:
-            start = start_group(self.problem, space, self.axis)
-            start.aim(lambda x, alpha: before.space.values(before.c, x, alpha))
-            groups.append(start)
-        return System(space, groups, self.unknowns, torch.zeros(0, dtype=torch.float64)), start
+        groups += interface_groups(self.problem, space)
+        start = start_groups(self.problem, space, self.axis) if before is not None else []
+        for group in start:
+            group.aim(lambda x, alpha: before.space.values(before.c, x, alpha))
+        return System(space, [*groups, *start], self.unknowns, torch.zeros(0, dtype=torch.float64)), start
 
     def _key(self, space: Space, first: bool):
         if not self.steady:
@@ -188,9 +187,12 @@ class SlabSolver:
             tuple(space.cells.lower[:, others].reshape(-1).round(decimals=12).tolist()),
         )
 
-    def _guess(self, space: Space, start: StartGroup, before: Slab) -> Tensor:
+    def _guess(self, space: Space, groups: list[StartGroup], before: Slab) -> Tensor:
         """u(t0) + (t - t0) u_t(t0), cell by cell."""
         axis, d = self.axis, space.cells.dimension
+        if space.metric is not None:
+            return space.project(partial(self._extrapolated, before), self.unknowns)
+        (start,) = groups
         k = exponents(space.degrees)
         constant, linear = k[:, axis] == 0, k[:, axis] == 1
         table = start.side.tables.table((0,) * d)[0]  # (m, n) at the start, where P~_k in time are (-1)^k sqrt(2k + 1)
@@ -212,16 +214,24 @@ class SlabSolver:
             c[..., linear] = rate[..., held] / math.sqrt(3.0)
         return c
 
-    def _carried(self, system: System, start: StartGroup, corrected: Correction, before: Slab) -> Tensor:
+    def _extrapolated(self, before: Slab, x: Tensor) -> Tensor:
+        value, rate = ((0,) * x.shape[1], tuple(int(a == self.axis) for a in range(x.shape[1])))
+        start = x.clone()
+        start[:, self.axis] = before.fine.cells.box[1][self.axis]
+        found = before.fine.combined(before.w, start, [value, rate])
+        return found[value] + (x - start)[:, self.axis] * found[rate]
+
+    def _carried(self, system: System, start: list[StartGroup], corrected: Correction, before: Slab) -> Tensor:
         """What the error of the slab before, the difference of its two solutions, becomes in this one.
 
         By the linearization: that of a large error would otherwise look like an error of this slab.
         """
-        rows = start.rows(corrected.c, system.parameters)
-        start.aim(lambda x, alpha: before.fine.values(before.w, x, alpha))
-        other = start.rows(corrected.c, system.parameters, with_matrix=False)
-        difference = replace(rows, r=rows.r - other.r)
-        return corrected.factor.solve(system.gradient([difference], [rows])).reshape(corrected.delta.shape)
+        starts = system.rows_of(start, corrected.c)
+        for group in start:
+            group.aim(lambda x, alpha: before.fine.values(before.w, x, alpha))
+        others = system.rows_of(start, corrected.c, with_matrix=False)
+        differences = [replace(a, r=a.r - b.r) for a, b in zip(starts, others, strict=True)]
+        return -system.step(corrected.factor, differences, starts)
 
 
 def _positions(all_exponents: Tensor, wanted: Tensor, axis: int) -> Tensor:
@@ -229,16 +239,6 @@ def _positions(all_exponents: Tensor, wanted: Tensor, axis: int) -> Tensor:
     others = [a for a in range(wanted.shape[1]) if a != axis]
     index = {tuple(row): i for i, row in enumerate(all_exponents[:, others].tolist())}
     return torch.tensor([index[tuple(row)] for row in wanted[:, others].tolist()])
-
-
-def _extruded(cells: Cells, axis: int, low: float, high: float) -> Cells:
-    """Cells in space times an interval of time, the time being coordinate `axis`."""
-
-    def with_time(corner: Tensor, value: float) -> Tensor:
-        column = torch.full((corner.shape[0], 1), value, dtype=corner.dtype)
-        return torch.cat([corner[:, :axis], column, corner[:, axis:]], dim=1)
-
-    return Cells(with_time(cells.lower, low), with_time(cells.upper, high))
 
 
 def _depends_on(problem: CompiledProblem, axis: int) -> bool:

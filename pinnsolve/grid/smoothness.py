@@ -1,9 +1,9 @@
 """How smooth unknown functions are taken to be: their regularization, with weights given or chosen by the data.
 
 A weight is lambda in (1/N) sum_i (r_i / s_i)^2 + lambda |a|_k^2. Chosen are weights by generalized cross-validation
-(Golub, Heath & Wahba, Technometrics 21 (1979) 215-223), every degree of freedom counted 1.4 times, which keeps it
-from fitting noise now and then (Kim & Gu, J. R. Stat. Soc. B 66 (2004) 337-356); or by the discrepancy principle (Morozov 1966): the
-largest weights whose residual is the noise stated.
+(Golub, Heath & Wahba, Technometrics 21 (1979) 215-223), every degree of freedom counted 1.4 times, which keeps it from
+fitting noise now and then (Kim & Gu, J. R. Stat. Soc. B 66 (2004) 337-356); or by the discrepancy principle (Morozov
+1966): the largest weights whose residual is the noise stated.
 """
 
 from __future__ import annotations

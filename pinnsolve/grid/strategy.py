@@ -15,16 +15,18 @@ from torch import Tensor
 
 from pinnsolve import defaults
 from pinnsolve.assembly import State
-from pinnsolve.bases.cells import Cells, uniform_cells
+from pinnsolve.bases.cells import Cells, joined, uniform_cells
 from pinnsolve.bases.pou_cells import PouCells
 from pinnsolve.bases.space import Space
 from pinnsolve.errors import ResourceError
 from pinnsolve.estimate import Approximation, Estimate
 from pinnsolve.grid.correction import enriched_space
+from pinnsolve.grid.first_cells import space_cells
 from pinnsolve.grid.groups import highest_orders, table_orders, term_groups
 from pinnsolve.grid.levels import Level, carried_over, first_space, make_system, next_space, solve_level
-from pinnsolve.grid.march import March, can_march, march, space_cells
+from pinnsolve.grid.march import March, can_march, march
 from pinnsolve.grid.memory import check_memory, operations
+from pinnsolve.grid.slab import Slab
 from pinnsolve.grid.system import points_of, weights_of
 from pinnsolve.solvers.base import INTERRUPTED
 from pinnsolve.solvers.newton import memory_available
@@ -87,7 +89,7 @@ def on_given_cells(work: Work, partitions: Sequence[int], degrees: Sequence[int]
     with torch.no_grad(), threads_for(1):
         check_memory(make_system(problem, enriched_space(space), weights), _memory(work))
         level = solve_level(problem, space, c, weights, tolerance, work.floating)
-    _record(work, f"{space.cells.count} cells", 0, level.loss, level.terms, **level.rank)
+    _record(work, f"{space.cells.count} cells", 0, level.loss, level.terms, estimate=level.worst, **level.rank)
     return _level_result(work, level, weights)
 
 
@@ -97,7 +99,7 @@ def on_given_cells(work: Work, partitions: Sequence[int], degrees: Sequence[int]
 def _levels(work: Work, tolerance: float, weights: Mapping[str, float], refinements: int | None) -> Result | None:
     problem = work.problem
     space = first_space(problem)
-    c = torch.zeros(1, len(problem.unknowns), space.functions, dtype=torch.float64)
+    c = torch.zeros(space.cells.count, len(problem.unknowns), space.functions, dtype=torch.float64)
     best: Result | None = None
     estimates: list[float] = []
     most = MOST_LEVELS if refinements is None else refinements + 1
@@ -112,7 +114,8 @@ def _levels(work: Work, tolerance: float, weights: Mapping[str, float], refineme
         result = _level_result(work, level, weights)
         if best is None or result.estimate.worst <= best.estimate.worst:
             best = work.best = result
-        _record(work, f"level {number}: {space.cells.count} cells", number, level.loss, level.terms, **level.rank)
+        phase = f"level {number}: {space.cells.count} cells"
+        _record(work, phase, number, level.loss, level.terms, estimate=level.worst, **level.rank)
         estimates.append(level.worst)
         # where the correction leaves much of the residual, as at kinks and corners, it is a little too small
         if best.estimate.worst <= (tolerance if best.estimate.residual_left < SMOOTH else MARGIN * tolerance):
@@ -289,16 +292,15 @@ class _Watch:
 
 def _march_result(work: Work, axis: int, degrees, found: March) -> Result:
     problem, slabs = work.problem, found.slabs
-    lower = torch.cat([s.space.cells.lower for s in slabs])
-    upper = torch.cat([s.space.cells.upper for s in slabs])
+    cells = joined([s.space.cells for s in slabs])
     c = torch.cat([s.c for s in slabs])
     high = problem.intervals[axis][1]
-    reached = float(upper[:, axis].max())
+    reached = float(cells.upper[:, axis].max())
     complete = reached >= high - 1e-9 * (high - problem.intervals[axis][0])
     if not complete:
-        last = slabs[-1]
-        lower, upper, c = _prolonged(lower, upper, c, last, degrees, axis, high)
-    basis = PouCells(Cells(lower, upper), degrees, work.lower, work.upper, len(slabs))
+        beyond, more = _prolonged(slabs[-1], degrees, axis, high)
+        cells, c = joined([cells, beyond]), torch.cat([c, more])
+    basis = PouCells(cells, degrees, work.lower, work.upper, len(slabs))
     state = State(c.transpose(0, 1).reshape(len(problem.unknowns), -1), torch.zeros(0, dtype=c.dtype))
     volume = torch.stack([s.space.cells.volume.sum() for s in slabs])[:, None]
     error = torch.sqrt((torch.stack([s.error for s in slabs]) ** 2 * volume).sum(dim=0))
@@ -317,19 +319,15 @@ def _march_result(work: Work, axis: int, degrees, found: March) -> Result:
     )  # fmt: skip
 
 
-def _prolonged(lower, upper, c, last, degrees, axis: int, high: float) -> tuple[Tensor, Tensor, Tensor]:
+def _prolonged(last: Slab, degrees, axis: int, high: float) -> tuple[Cells, Tensor]:
     """One slab more to the end of time, with the values at the end of the last."""
-    cells = last.space.cells
-    begin = cells.upper[:, axis].clone()
-    low_corner, high_corner = cells.lower.clone(), cells.upper.clone()
-    low_corner[:, axis], high_corner[:, axis] = begin, high
-    longer = Space(Cells(low_corner, high_corner), degrees, last.space.orders)
-    at_end = last.space.cells.box[1][axis]
+    at_end = float(last.space.cells.box[1][axis])
+    cells = last.space.cells.moved(axis, at_end, high)
+    longer = Space(cells, degrees, last.space.orders)
 
     def values(x: Tensor) -> Tensor:
         x = x.clone()
         x[:, axis] = at_end
         return last.space.values(last.c, x, (0,) * len(degrees))
 
-    more = longer.project(values, c.shape[1])
-    return torch.cat([lower, low_corner]), torch.cat([upper, high_corner]), torch.cat([c, more])
+    return cells, longer.project(values, last.c.shape[1])

@@ -24,13 +24,13 @@ BLOCK_THREADS = 4  # a block of so many columns is worth as many threads as a de
 class System:
     """The least squares of one space: all groups of rows, and how their cells hang together.
 
-    States are (C, U, n) coefficients; right-hand sides and corrections (C, U n).
+    States are (C, U, n) coefficients; matrices, right-hand sides and factors are for `Space.orthonormal` ones.
     """
 
     def __init__(self, space: Space, groups: Sequence, unknowns: int, parameters: Tensor):
         self.space, self.groups, self.unknowns, self.parameters = space, list(groups), unknowns, parameters
         self.columns = unknowns * space.functions
-        self.offset: list[Tensor] | None = None  # of the residuals, by group; see `continued`
+        self.offset: list[Tensor] | None = None  # of the residuals, by group; see `continuation`
         pairs = set()
         for group in self.groups:
             sides = group.cells_of_sides
@@ -55,10 +55,26 @@ class System:
 
     def rows(self, c: Tensor, with_matrix: bool = True) -> list[Rows]:
         """All rows at a state, the residuals less `offset`, if there is one."""
-        rows = [group.rows(c, self.parameters, with_matrix) for group in self.groups]
+        rows = self.rows_of(self.groups, c, with_matrix)
         if self.offset is None:
             return rows
         return [replace(group, r=group.r - part) for group, part in zip(rows, self.offset, strict=True)]
+
+    def rows_of(self, groups: Sequence, c: Tensor, with_matrix: bool = True) -> list[Rows]:
+        """The rows of some of the groups."""
+        return [self._orthonormal(group.rows(c, self.parameters, with_matrix)) for group in groups]
+
+    def _orthonormal(self, rows: Rows) -> Rows:
+        """The matrices of rows for functions that are orthonormal on cut cells, too."""
+        metric = self.space.metric
+        if metric is None or not rows.sides:
+            return rows
+        return replace(rows, sides=[(cells, metric.matrix(cells, A, self.unknowns)) for cells, A in rows.sides])
+
+    def step(self, factor: BlockCholesky, rows: Sequence[Rows], matrices: Sequence[Rows]) -> Tensor:
+        """The correction (C, U, n) of the state that left these residuals."""
+        z = -factor.solve(self.gradient(rows, matrices)).reshape(len(self.space.cells.lower), self.unknowns, -1)
+        return self.space.back(z)
 
     def factorize(self, rows: Sequence[Rows]) -> BlockCholesky:
         """The factorization of A^T A."""
@@ -120,11 +136,6 @@ def residual_norm(rows: Sequence[Rows]) -> float:
     return math.sqrt(sum(float((group.r**2).sum()) for group in rows))
 
 
-def norms(c: Tensor, volume: Tensor) -> Tensor:
-    """(U,) root mean squares of functions (C, U, n) over cells of these volumes."""
-    return torch.sqrt(((c**2).sum(dim=2) * volume[:, None]).sum(dim=0) / volume.sum())
-
-
 @dataclass
 class Solved:
     """A state, its residual, how many corrections and factorizations it took, and what they say of the matrix."""
@@ -140,8 +151,7 @@ class Solved:
     terms: dict[str, float]  # the loss by name
 
 
-MOST_STEPS = 30
-FIRST_STEP, SMALLEST_STEP, LOOSE = 0.2, 1e-3, 1e-2  # of continuation, and how well its inner steps are solved
+MOST_STEPS, MOST_DAMPED = 30, 16
 CHORD = 0.2  # a correction that is not this much smaller than the one before calls for a new factorization
 STAGNANT = 1e-9  # corrections of a linear problem that no longer shrink are rounding below this, and an error above
 ROUNDING = 3e-15  # corrections below this, relative to the solution, are rounding
@@ -155,7 +165,7 @@ def solve(
     `known`: (factor, matrices) of the same operator, to start with. For linear problems the factorization is kept and
     corrections are repeated while they shrink by half.
     """
-    volume = system.space.cells.volume
+    rms = system.space.rms
     factor, matrices = known if known is not None else (None, None)
     latest = factor
     before, factorizations, converged = math.inf, 0, False
@@ -165,7 +175,7 @@ def solve(
         lost = next(group.name for group in rows if not bool(torch.isfinite(group.r).all()))
         raise ArithmeticError(f"term `{lost}` is not finite")
     steps, size = 0, math.inf
-    while steps < MOST_STEPS:
+    while steps < (MOST_DAMPED if damped else MOST_STEPS):
         if factor is None:
             matrices = rows if rows[0].sides else system.rows(c)
             factor = latest = system.factorize(matrices)
@@ -173,8 +183,8 @@ def solve(
             fresh = True
         else:
             fresh = False
-        delta = -factor.solve(system.gradient(rows, matrices)).reshape(c.shape)
-        size = float((norms(delta, volume) / norms(c + delta, volume).clamp_min(1e-300)).max())
+        delta = system.step(factor, rows, matrices)
+        size = float((rms(delta) / rms(c + delta).clamp_min(1e-300)).max())
         if not math.isfinite(size):
             break
         if not fresh and not linear and size > CHORD * before:
@@ -203,26 +213,6 @@ def solve(
         terms[group.name] = terms.get(group.name, 0.0) + float((group.r**2).sum())
     last = 0.0 if converged and size <= max(accuracy, STAGNANT) else size
     return Solved(c, loss, steps, factorizations, converged, latest, matrices, last, terms)
-
-
-def continued(system: System, c: Tensor, accuracy: float) -> Solved | None:
-    """Newton's method by continuation from c, for where it fails by itself: r(c') = (1 - s) r(c), s from 0 to 1.
-
-    (Allgower & Georg, Introduction to Numerical Continuation Methods, section 1.1: the global homotopy.) None where the
-    steps in s become tiny.
-    """
-    residuals = [group.r for group in system.rows(c, with_matrix=False)]
-    s, step, found = 0.0, FIRST_STEP, None
-    while s < 1.0 and step > SMALLEST_STEP:
-        aim = min(1.0, s + step)
-        system.offset = [(1.0 - aim) * r for r in residuals] if aim < 1.0 else None
-        trial = solve(system, c, False, accuracy if aim == 1.0 else LOOSE, damped=True)
-        if trial.converged:
-            c, s, step, found = trial.c, aim, 2.0 * step, trial
-        else:
-            step *= 0.25
-    system.offset = None
-    return found if s >= 1.0 else None
 
 
 def _damp(system: System, c: Tensor, delta: Tensor, loss: float, trial: Tensor, rows):

@@ -6,6 +6,10 @@ Because xi^L is optimal, the gradient on xi^H at fixed xi^L is that of the reduc
 one assembly of the rows serves both the solve and the gradient. For a nonlinear problem LS is a few damped
 Gauss-Newton steps from the coefficients before (Cyr, Gulian, Patel, Perego & Trask, MSML 2020, take one): were the
 coefficients not settled, their share of the gradient would drive the hidden parameters.
+
+With a penalty it is one phase of Algorithm 2 (two-phase LSGD): LS then minimizes loss + lambda |c|^2, and lambda is
+multiplied by rho whenever that sum has not fallen below its least for n_stag steps. Small windows need large
+coefficients, so the penalty keeps the windows of a partition from collapsing.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from pinnsolve.assembly import Assembly, State, losses
 from pinnsolve.bases.base import Basis
@@ -26,14 +31,29 @@ NEWTON_STEPS = 6  # most per step, on the functions at hand, of which none is ev
 SETTLED = 0.99  # ratio of losses before and after a Newton step at which the coefficients are settled
 
 
+@dataclass(frozen=True)
+class Penalty:
+    """lambda = `size` at first, times rho = `factor` after n_stag = `stagnation` steps without progress."""
+
+    size: float = 0.1
+    factor: float = 0.9
+    stagnation: int = 100
+
+
 @dataclass
 class _Memory:
-    """Leaves that the optimizer moves, with gradients at the iterate; the optimizer and its moments; the last solve."""
+    """Leaves that the optimizer moves, with gradients at the iterate; the optimizer and its moments; the last solve.
+
+    `penalty`: lambda; `least`: the least sum of loss and penalty since lambda changed, `since` steps ago.
+    """
 
     hidden: dict[str, torch.Tensor]
     optimizer: torch.optim.Optimizer
     solved: Solved | None = None
     loss: torch.Tensor | None = None
+    penalty: float = 0.0
+    least: float = math.inf
+    since: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,11 +65,13 @@ class LSGD(Solver):
     learning_rate: float = 0.005
     enough: float = 1e-30
     newton_steps_at_start: int = 20
+    penalty: Penalty | None = None
     name: str = "lsgd"
 
     def init(self, assembly: Assembly, basis: Basis, state: State) -> Iterate:
         hidden = as_leaf(basis.hidden)
         memory = _Memory(hidden, make_optimizer(self.optimizer, list(hidden.values()), self.learning_rate))
+        memory.penalty = self.penalty.size if self.penalty else 0.0
         if not assembly.problem.linear:  # so that the first gradient is that of a reduced functional
             state = _settle(assembly, basis, state, self.newton_steps_at_start)
         return self._solved(assembly, basis, state, memory, 0)
@@ -73,7 +95,19 @@ class LSGD(Solver):
     def _solved(self, assembly: Assembly, basis: Basis, state: State, memory: _Memory, step: int) -> Iterate:
         state, terms = _reduced_gradient(assembly, basis, state, memory)
         loss = math.fsum(terms.values())
-        return Iterate(basis, state, loss, terms, step, rank_info(memory.solved, memory.solved.x.numel()), memory)
+        info = rank_info(memory.solved, memory.solved.x.numel())
+        if self.penalty:
+            info["penalty"] = memory.penalty
+            self._relax(memory, loss + memory.penalty * float(state.coefficients.square().sum()))
+        return Iterate(basis, state, loss, terms, step, info, memory)
+
+    def _relax(self, memory: _Memory, total: float) -> None:
+        """The stagnation rule of Algorithm 2."""
+        memory.since += 1
+        if total < memory.least:
+            memory.least, memory.since = total, 0
+        if memory.since >= self.penalty.stagnation:
+            memory.penalty, memory.least, memory.since = memory.penalty * self.penalty.factor, math.inf, 0
 
     def finished(self, iterate: Iterate) -> bool:
         return iterate.step >= self.steps or iterate.loss <= self.enough
@@ -100,7 +134,7 @@ def _reduced_gradient(
     matrices = [t.matrices(basis, memory.hidden) for t in assembly.terms]
     with torch.no_grad():
         detached = [{f: m.detach() for f, m in term.items()} for term in matrices]
-        state, memory.solved, rest = _solved_for(assembly, detached, state)
+        state, memory.solved, rest = _solved_for(assembly, detached, state, memory.penalty)
     parts = _parts(assembly, matrices, state)
     residual = torch.cat([r.reshape(-1) for r in parts.values()])
     if residual.requires_grad:
@@ -116,7 +150,9 @@ def _parts(assembly: Assembly, matrices: list, state: State) -> dict[str, torch.
     }
 
 
-def _solved_for(assembly: Assembly, matrices: list, state: State) -> tuple[State, Solved, torch.Tensor | None]:
+def _solved_for(
+    assembly: Assembly, matrices: list, state: State, penalty: float
+) -> tuple[State, Solved, torch.Tensor | None]:
     """Least squares with the basis functions of `matrices`: one solve, or Gauss-Newton steps until the loss settles.
 
     Of a nonlinear problem the third part is what the rows leave of the residual: the gradient is taken with that
@@ -126,23 +162,37 @@ def _solved_for(assembly: Assembly, matrices: list, state: State) -> tuple[State
     for step in range(NEWTON_STEPS + 1):
         blocks = [t.rows(m, state) for t, m in zip(assembly.terms, matrices, strict=True)]
         A, r = torch.cat([b.A for b in blocks]), torch.cat([b.r for b in blocks])
+        rows = len(r)
+        A, r = _penalized(A, r, state, penalty)
         if assembly.problem.linear:
             return *bounded_step(assembly, A, r, state), None
         solved = gauss_newton(A, r, state.vector())
         if settled or step == NEWTON_STEPS:
             break
         before = float(r.square().sum())
-        state, loss = _accepted(assembly, matrices, state, solved, before)
+        state, loss = _accepted(assembly, matrices, state, solved, before, penalty)
         settled = not loss < SETTLED * before
-    return state, solved, r + A @ solved.x
+    return state, solved, (r + A @ solved.x)[:rows]
 
 
-def _accepted(assembly: Assembly, matrices: list, state: State, solved: Solved, before: float) -> tuple[State, float]:
-    """The state after the correction, halved while the loss would rise, and its loss."""
+def _penalized(A: Tensor, r: Tensor, state: State, penalty: float) -> tuple[Tensor, Tensor]:
+    """The rows (m, n) and residuals (m,) with those of lambda |c|^2 below; unknown parameters are not penalized."""
+    if penalty == 0.0:
+        return A, r
+    c = state.coefficients.reshape(-1)
+    own = torch.eye(len(c), A.shape[1], dtype=A.dtype, device=A.device)
+    return torch.cat([A, math.sqrt(penalty) * own]), torch.cat([r, math.sqrt(penalty) * c])
+
+
+def _accepted(
+    assembly: Assembly, matrices: list, state: State, solved: Solved, before: float, penalty: float
+) -> tuple[State, float]:
+    """The state after the correction, halved while loss and penalty would rise, and their sum."""
     length = 1.0
     for _ in range(8):
         trial = within_bounds(assembly, state.moved(solved.x, length))
         loss = math.fsum(losses(_parts(assembly, matrices, trial)).values())
+        loss += penalty * float(trial.coefficients.square().sum())
         if loss <= before:
             return trial, loss
         length /= 2.0

@@ -3,13 +3,14 @@
 The residual with optimal coefficients is P(xi^H) r, where P projects away from the range of A. Its Jacobian in the
 hidden parameters is approximated by P J (Kaufman 1975, a simplification of Golub & Pereyra 1973), and J is the Jacobian
 of the residual at fixed coefficients, one gradient per row. A trial step is judged by the loss after a new solve for
-the coefficients, so only the hidden parameters are damped (Marquardt 1963; gain ratio as Nielsen 1999).
+the coefficients, so only the hidden parameters are damped (Marquardt 1963; gain ratio as Nielsen 1999). Deep networks
+have more hidden parameters than there are rows; the step is then found in the space of the rows, where it is the same.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from pinnsolve.assembly import Assembly, State, TermRows, apply_features, losses
 from pinnsolve.bases.base import Basis
+from pinnsolve.least_squares import solve_dense
 from pinnsolve.solvers.base import Iterate, Solver
 from pinnsolve.solvers.newton import bounded_step, newton_step, rank_info, within_bounds
 from pinnsolve.terms import Feature
@@ -35,11 +37,14 @@ class _Memory:
 
 @dataclass(frozen=True)
 class VarPro(Solver):
+    """`moves`: the beginnings of the names of the hidden parameters that move; without any, all do."""
+
     steps: int = 300
     damping: float = 1e-2
     newton_steps_at_start: int = 30
     newton_steps: int = 2
     enough: float = 1e-30
+    moves: tuple[str, ...] = ("",)
     name: str = "varpro"
 
     def init(self, assembly: Assembly, basis: Basis, state: State) -> Iterate:
@@ -49,15 +54,17 @@ class VarPro(Solver):
         memory = iterate.memory
         if not iterate.basis.hidden:
             return self._settled(assembly, iterate)
-        gram, gradient, scales = _normal_equations(assembly, iterate.basis, iterate.state)
-        flat, rebuild = _flatten(iterate.basis.hidden)
+        moving = {n: v for n, v in iterate.basis.hidden.items() if n.startswith(self.moves)}
+        reduced = _Reduced.at(assembly, iterate.basis, iterate.state, sorted(moving))
+        flat, rebuild = _flatten(moving)
         damping, growth = memory.damping, memory.growth
         for _ in range(MOST_TRIALS):
-            delta = _damped_step(gram, gradient, damping * scales)
+            delta = reduced.step(damping)
             if delta is not None:
-                basis = iterate.basis.with_hidden(rebuild(flat + delta))
-                predicted = float(-(delta @ (2 * gradient + gram @ delta)))
-                trial = self._solved(assembly, basis, iterate.state, self.newton_steps, iterate.step + 1, memory)
+                basis = iterate.basis.with_hidden({**iterate.basis.hidden, **rebuild(flat + delta)})
+                predicted = reduced.predicted(delta)
+                state = _carried(assembly, iterate, basis)
+                trial = self._solved(assembly, basis, state, self.newton_steps, iterate.step + 1, memory)
                 fall = iterate.loss - trial.loss
                 if fall > 0 and predicted > 0:
                     gain = fall / predicted
@@ -114,6 +121,26 @@ class VarPro(Solver):
         return iterate.step >= self.steps or iterate.loss <= self.enough or iterate.memory.stalled >= STALLED
 
 
+def _carried(assembly: Assembly, before: Iterate, basis: Basis) -> State:
+    """Coefficients for another basis by one Gauss-Newton step from the functions of the iterate, not its coefficients.
+
+    On a basis of nearly dependent functions coefficients are large; on others that have moved they are another function
+    altogether, a bad one for Newton's method to start from. A linear problem needs no start.
+    """
+    state = before.state
+    if assembly.problem.linear:
+        return state
+    rows, sides = [], []
+    for term in assembly.terms:
+        old = term.matrices(before.basis, None)
+        values = term.values(old, state)
+        here = term.rows_at(values, old, state)
+        rows.append(term.rows_at(values, term.matrices(basis, None), state).A)
+        sides.append(here.A @ state.vector() - here.r)
+    solved = solve_dense(torch.cat(rows), torch.cat(sides))
+    return within_bounds(assembly, state.moved(solved.x - state.vector()))
+
+
 def _by_term(blocks, rest: Tensor) -> dict[str, float]:
     terms: dict[str, float] = {}
     position = 0
@@ -124,25 +151,49 @@ def _by_term(blocks, rest: Tensor) -> dict[str, float]:
     return terms
 
 
-def _normal_equations(assembly: Assembly, basis: Basis, state: State) -> tuple[Tensor, Tensor, Tensor]:
-    """Gram matrix, gradient and diagonal scaling of the projected Jacobian in the hidden parameters."""
-    blocks = list(assembly.blocks(basis, state))
-    A = torch.cat([b.A for b in blocks])
-    r = torch.cat([b.r for b in blocks])
-    J = torch.cat([jacobian(term, basis, state) for term in assembly.terms])
-    norms = torch.linalg.vector_norm(A, dim=0)
-    Q, _ = torch.linalg.qr(A / torch.where(norms > 0, norms, 1.0))
-    J = J - Q @ (Q.T @ J)
-    gram = J.T @ J
-    diagonal = torch.diagonal(gram)
-    return gram, J.T @ r, diagonal.clamp_min(1e-12 * float(diagonal.max()) + 1e-300)
+@dataclass(frozen=True)
+class _Reduced:
+    """The linearized reduced residual r + J delta in the hidden parameters that move.
 
+    `J`: (rows, hidden), projected; `gradient`: J' r; `scales`: Marquardt's; `gram`: J' J or, with fewer rows than
+    hidden parameters, J S^-1 J' of the scales S.
+    """
 
-def _damped_step(gram: Tensor, gradient: Tensor, damping: Tensor) -> Tensor | None:
-    factor, failed = torch.linalg.cholesky_ex(gram + torch.diag(damping))
-    if int(failed):
-        return None
-    return -torch.cholesky_solve(gradient[:, None], factor)[:, 0]
+    J: Tensor
+    r: Tensor
+    gradient: Tensor
+    scales: Tensor
+    gram: Tensor
+
+    @classmethod
+    def at(cls, assembly: Assembly, basis: Basis, state: State, names: list[str]) -> _Reduced:
+        blocks = list(assembly.blocks(basis, state))
+        A = torch.cat([b.A for b in blocks])
+        r = torch.cat([b.r for b in blocks])
+        J = torch.cat([jacobian(term, basis, state, names) for term in assembly.terms])
+        norms = torch.linalg.vector_norm(A, dim=0)
+        Q, _ = torch.linalg.qr(A / torch.where(norms > 0, norms, 1.0))
+        J = J - Q @ (Q.T @ J)
+        diagonal = J.square().sum(dim=0)
+        scales = diagonal.clamp_min(1e-12 * float(diagonal.max()) + 1e-300)
+        gram = J.T @ J if J.shape[0] >= J.shape[1] else (J / scales) @ J.T
+        return cls(J, r, J.T @ r, scales, gram)
+
+    def step(self, damping: float) -> Tensor | None:
+        """-(J' J + damping S)^-1 J' r, or None where that is not to be had in this precision."""
+        by_rows = self.gram.shape[0] < self.J.shape[1]
+        shift = torch.full_like(self.r, damping) if by_rows else damping * self.scales
+        factor, failed = torch.linalg.cholesky_ex(self.gram + torch.diag(shift))
+        if int(failed):
+            return None
+        if not by_rows:
+            return -torch.cholesky_solve(self.gradient[:, None], factor)[:, 0]
+        return -(self.J.T @ torch.cholesky_solve(self.r[:, None], factor)[:, 0]) / self.scales
+
+    def predicted(self, delta: Tensor) -> float:
+        """By how much the loss falls if the linearization holds."""
+        change = self.J @ delta
+        return float(-(2 * self.gradient @ delta + change @ change))
 
 
 def _flatten(hidden: Mapping[str, Tensor]):
@@ -160,8 +211,10 @@ def _flatten(hidden: Mapping[str, Tensor]):
     return flat, rebuild
 
 
-def jacobian(term: TermRows, basis: Basis, state: State) -> Tensor:
-    """d(scaled residual)/d(hidden parameters) at fixed coefficients: (rows, hidden), hidden by sorted name.
+def jacobian(term: TermRows, basis: Basis, state: State, names: Sequence[str] | None = None) -> Tensor:
+    """d(scaled residual)/d(hidden parameters) at fixed coefficients: (rows, hidden).
+
+    Hidden parameters are those of `names`, or all of them sorted by name.
 
     One reverse sweep per point, vectorized: each residual depends on the hidden parameters only through the
     features at its own point.
@@ -169,7 +222,8 @@ def jacobian(term: TermRows, basis: Basis, state: State) -> Tensor:
     values = term.values(term.matrices(basis, None), state)
     unknowns = term.problem.unknowns
     x = term.points.x.transpose(0, 1)  # (N, sides, d)
-    names = sorted(basis.hidden)
+    names = sorted(basis.hidden) if names is None else names
+    moving, still = {n: basis.hidden[n] for n in names}, {n: v for n, v in basis.hidden.items() if n not in names}
     results = []
     for coefficients in term.coefficients_of(values, state):
         features = [f for f in coefficients if isinstance(f, Feature)]
@@ -177,7 +231,7 @@ def jacobian(term: TermRows, basis: Basis, state: State) -> Tensor:
         columns = torch.stack([coefficients[f] * ones for f in features], dim=1)  # (N, features)
 
         def scalar(hidden, point, factors, features=features):
-            total = 0.0
+            hidden, total = {**still, **hidden}, 0.0
             for side, asked in term.asked.items():
                 here = {(f.alpha, f.operator): None for f in features if f.side == side}
                 if not here:
@@ -189,6 +243,6 @@ def jacobian(term: TermRows, basis: Basis, state: State) -> Tensor:
                         total = total + factors[i] * (answers[(f.alpha, f.operator)][0] @ c)
             return total
 
-        gradients = torch.func.vmap(torch.func.grad(scalar), in_dims=(None, 0, 0))(dict(basis.hidden), x, columns)
+        gradients = torch.func.vmap(torch.func.grad(scalar), in_dims=(None, 0, 0))(moving, x, columns)
         results.append(torch.cat([gradients[n].reshape(x.shape[0], -1) for n in names], dim=1))
     return torch.cat(results) * term.scale

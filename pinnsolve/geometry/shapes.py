@@ -1,0 +1,21 @@
+"""Shape trees -> shapes: which class answers for which tree.
+
+Input: a `ShapeTree`. Output: a `Shape`, the same one for the same tree.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from pinnsolve.geometry.plane_shapes import PlaneShape
+from pinnsolve.geometry.shape import Boundary, Corner, Shape
+from pinnsolve.geometry.shape_tree import ShapeTree, dimension
+from pinnsolve.geometry.solid_shapes import SolidShape
+
+__all__ = ["Boundary", "Corner", "Shape", "make_shape"]
+
+
+@lru_cache(maxsize=32)
+def make_shape(tree: ShapeTree) -> Shape:
+    """The shape of a tree. Raises ValueError for one without points."""
+    return PlaneShape(tree) if dimension(tree) == 2 else SolidShape(tree)
