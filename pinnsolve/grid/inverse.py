@@ -29,7 +29,7 @@ from pinnsolve.threads import threads_for
 
 CASCADE, FEW_STEPS = (
     (1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3),
-    8,
+    4,
 )  # weights of the data before functions are found that only data determine
 LOOSE = 0.03  # of the error of the level before is how well the next is solved
 MOST_LEVELS = 30
@@ -37,6 +37,7 @@ RIPE, ANEW = 0.05, 0.03  # estimated error at which cells are made anew, and by 
 FLOOR = 5.0  # times what equations miss by is what the weight of the data is above the residual of the data
 MOST_ANEW, FEW = 2.5, 2000  # times the coefficients of the level before, or so many, are spent on new cells
 MOVED = 0.2  # relative change of a parameter since cells were made anew after which they are so again
+FIRST_DEGREE = 10  # in space of the first cell, where weights are chosen on it and there are three axes or more
 QUIET = 1e-3  # of the tolerance: smaller noise needs no weighing
 NEGLIGIBLE, INFORMED = 0.1, 0.75  # of the noise; share of the information that must come from the data
 RESOLVED = 0.3  # weight of the data below which cells are fine enough for the data to choose weights
@@ -86,7 +87,13 @@ class Statement:
         """One cell, with tables up to the highest derivative that anything asks for."""
         space = first_space(self.problem)
         highest = [max(k) for k in zip(table_orders(self.problem), *self.orders, strict=True)]
-        return Space(space.cells, space.degrees, tuple(highest))
+        degrees = space.degrees
+        if self.smoothness and len(degrees) > 2:
+            degrees = tuple(
+                p if c == self.problem.time else max(p, FIRST_DEGREE)
+                for p, c in zip(degrees, self.problem.coordinates, strict=True)
+            )
+        return Space(space.cells, degrees, tuple(highest))
 
     @property
     def orders(self) -> list[tuple[int, ...]]:
@@ -359,7 +366,7 @@ def finished(level: InverseLevel, fit: Fit, tolerance: float, regularized: bool 
     light = fit.weight <= LIGHT and fit.share >= INFORMED
     # where the data's residual is no error of discretization, it is noise, which the solution must not follow
     quiet = level.data_moved >= 0.5 * fit.spread or fit.noise <= QUIET * tolerance
-    if bool(small.all()) and level.level.worst <= tolerance and (light or quiet):
+    if bool(small.all()) and level.level.worst <= tolerance and (light or (quiet and not regularized)):
         return True
     hidden = level.parameter_error <= NEGLIGIBLE * fit.standard_errors
     if regularized and level.level.worst > max(tolerance, NEGLIGIBLE * fit.noise):

@@ -24,7 +24,7 @@ from pinnsolve.grid.system import System
 SMOOTHNESS = "smoothness of unknown"  # how the names of its rows begin
 FIRST_WEIGHT = 1e-9
 FACTOR, LEAST_FACTOR = 10.0, 3.0  # by which weights are changed in the search
-SCANNED = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
+SCANNED = (1e-7, 1e-5, 1e-3)
 RANGE = (1e-12, 1e4)
 SWEEPS = 4
 WORTH = {"gcv": 3e-5, "discrepancy": 0.0}  # by how much a criterion must fall to be better
