@@ -333,7 +333,14 @@ class _Builder:
             residuals = self._residuals(item.equations, key, self.scope(columns=columns))
             region = Region(f"{item.file}", ())
             yield Statement(
-                name, "data", residuals, region, self.spec.folder / item.file, item.noise, key, item.loss == "huber"
+                name,
+                "data",
+                residuals,
+                region,
+                self.spec.folder / item.file,
+                item.noise,
+                key,
+                robust=item.loss == "huber",
             )
 
     def _check_regularization(self) -> None:

@@ -62,6 +62,7 @@ def report(result: Mapping[str, Any], folder: Path | None = None) -> Group:
     parts: list[RenderableType] = [_status(result), _errors(result)]
     if result.get("parameters"):
         parts.append(_parameters(result["parameters"]))
+    parts += [Text(f"  warning: {printable(text)}", style="yellow") for text in result.get("warnings") or ()]
     if result.get("terms"):
         parts.append(_terms(result["terms"]))
     parts.append(_facts(result, folder))
@@ -144,6 +145,7 @@ def _facts(result: Mapping[str, Any], folder: Path | None) -> RenderableType:
         "method": result.get("method"),
         "basis": result.get("basis"),
         "coefficients": None if count is None else str(count),
+        "noise found": _noise(result.get("noise") or {}),
         "compared with": {"exact": "the exact solution"}.get(result.get("reference"), result.get("reference")),
         "time": None if seconds is None else duration(seconds),
         "files": folder,
@@ -152,6 +154,12 @@ def _facts(result: Mapping[str, Any], folder: Path | None) -> RenderableType:
         if value is not None:
             table.add_row(name, _text(value))
     return Padding(table, (1, 0, 0, 2), expand=False)
+
+
+def _noise(noise: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """The standard deviation of the data's residuals, by term."""
+    words = [f"{name} {_plain_number(found.get('estimated'), 3)}" for name, found in noise.items()]
+    return ", ".join(words) or None
 
 
 def _citations(citations: list[str]) -> RenderableType:

@@ -17,6 +17,7 @@ from pinnsolve.schema_solve import SolveSpec
 from pinnsolve.schema_types import (
     INTERVAL_SCHEMA,
     MAX_ITEMS,
+    Context,
     Equation,
     Equations,
     Expression,
@@ -54,14 +55,14 @@ def _seminorm(value: Any, info: ValidationInfo) -> int:
 def _smoothness_weight(value: Any, info: ValidationInfo) -> float | str:
     if value in WEIGHT_CHOICES:
         return value
-    number = evaluated(value, info)
-    if number <= 0:
-        raise refuse(f"a positive number, or {' or '.join(WEIGHT_CHOICES)} is expected, not {shown(value)}")
-    return number
+    word = isinstance(value, str) and value.isidentifier() and value not in (info.context or Context()).values
+    if word or evaluated(value, info) <= 0:
+        raise refuse(f"a positive number or {' or '.join(WEIGHT_CHOICES)} is expected, not {shown(value)}")
+    return evaluated(value, info)
 
 
 MOST_SMOOTH = 4
-WEIGHT_CHOICES = ("auto", "likelihood", "gcv", "discrepancy")
+WEIGHT_CHOICES = ("auto", "gcv", "discrepancy")
 Seminorm = Annotated[int, PlainValidator(_seminorm), Json({"type": "integer", "minimum": 1, "maximum": MOST_SMOOTH})]
 SmoothnessWeight = Annotated[
     float | str,
@@ -132,7 +133,8 @@ class DataInput(Strict):
     equations: Equations | None = about("Several, sharing the file.")
     noise: PositiveNumber | None = about("The standard deviation of the measurements; without it, it is estimated.")
     loss: Loss = about(
-        "`squares`, or `huber`: residuals beyond 1.345 standard deviations count by their size only, as outliers should.",
+        "`squares`, or `huber`: residuals beyond 1.345 standard deviations count by their size only, as outliers "
+        "should.",
         "squares",
     )
 
@@ -148,8 +150,8 @@ class RegularizationInput(Strict):
     seminorm: Seminorm = about("The order of the derivatives whose square should be small.", 3)
     weight: SmoothnessWeight = about(
         "The weight of their mean square, the domain mapped to the unit box, against the mean square of the data's "
-        "residuals over their noise. `auto` and `likelihood` choose it by the likelihood of the data, `gcv` by generalized "
-        "cross-validation, `discrepancy` so that the residual is the noise stated.",
+        "residuals over their noise. `auto` and `gcv` choose it by generalized cross-validation, `discrepancy` so that "
+        "the residual is the noise stated.",
         "auto",
     )
 
@@ -244,11 +246,7 @@ def _regularization_item(value: Any, handler: Any, info: ValidationInfo) -> Regu
     return RegularizationInput.model_validate(whole, context=info.context)
 
 
-RegularizationItem = Annotated[
-    RegularizationInput | str | float,
-    WrapValidator(_regularization_item),
-    Json({"anyOf": [{"type": "object"}, *_NUMBER_OR_STRING["anyOf"]]}),
-]
+RegularizationItem = Annotated[RegularizationInput | str | float, WrapValidator(_regularization_item)]
 EquationItem = Annotated[EquationInput | str, WrapValidator(_equation_item)]
 
 

@@ -331,7 +331,8 @@ def _status(problem: Problem, result: Result, terms: dict) -> tuple[str, str]:
         return "converged", f"the estimated error {estimate.worst:.1e} meets the tolerance {tolerance:g}"
     if (result.inverse or {}).get("limited_by") == "noise":
         return "tolerance_not_reached", (
-            f"the estimated error {estimate.worst:.1e} is above the tolerance {tolerance:g} because of noise in the data; "
+            f"the estimated error {estimate.worst:.1e} is above the tolerance {tolerance:g} because of noise in "
+            f"the data; "
             "finer cells would not help, only more or better data, or a larger solve.tolerance"
         )
     largest = max(terms, key=lambda name: terms[name]["rms_residual"])

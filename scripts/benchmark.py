@@ -1,12 +1,15 @@
 """Measures speed and accuracy: solves a list of cases, prints a table, writes JSON.
 
-    python scripts/benchmark.py [--only fast | adaptive | NAME ...] [--sweep] [--seconds 120] [--json FILE] [--seed 0]
+    python scripts/benchmark.py [--only fast | adaptive | inverse | NAME ...] [--sweep] [--seconds 120] [--json FILE]
+    [--seed 0]
 
 Each case names a problem file that comes with pinnsolve, settings put over it, the error and the time asked for: the
 group `adaptive` (networks as bases, the rank of initial bases, the order of convergence in width) and the group `fast`
-(a tolerance as the only setting; time against the number of slabs). Times are those of `solve` after import; errors
-are against exact solutions or references at points the solver never used. `--sweep` instead solves every problem with a
-known truth at three tolerances, each for at most `--seconds`. Exits with 1 when a figure is missed.
+(a tolerance as the only setting; time against the number of slabs), and the group `inverse` (errors of parameters or of
+the unknown field that was sought; how often standard errors cover the truth). Times are those of `solve` after
+import; errors are against exact solutions or references at points the solver never used. `--sweep` instead solves
+every problem with a known truth at three tolerances, each for at most `--seconds`. Exits with 1 when a figure is
+missed.
 """
 
 from __future__ import annotations
@@ -105,6 +108,19 @@ FAST = (
     fast("Schroedinger soliton", "schroedinger-soliton", 1e-8, 20),
 )
 CASES = ADAPTIVE + FAST
+BURGERS = {"nu": 0.01 / math.pi, "speed": 1.0}
+LORENZ = {"sigma": 10.0, "rho": 28.0, "beta": 8.0 / 3.0}
+SOUGHT = (  # what an inverse problem is to find: parameters by value, or the name of an unknown
+    ("Burgers, 2000 values", "find-burgers", BURGERS, 1e-6, 60),
+    ("Burgers, 2000 values, noise 1 %", "find-burgers-noisy", BURGERS, 1e-2, 60),
+    ("Burgers, 500 values", "find-burgers-few", BURGERS, 1e-6, 60),
+    ("Burgers, 500 values, noise 1 %", "find-burgers-few-noisy", BURGERS, 1e-2, 60),
+    ("Lorenz, three constants", "find-lorenz", LORENZ, 1e-5, 30),
+    ("conductivity", "find-the-conductivity", "a", 1e-2, 60),
+    ("conductivity, in time", "find-the-conductivity-in-time", "a", 2e-2, 120),
+    ("cavity, Reynolds number", "find-reynolds", {"Re": 100.0}, 1e-3, 120),
+    ("wall, heat flux", "wall-heat-flux", "q", 2e-2, 60),
+)
 
 
 def run_case(case: Case, seed: int, limit: float | None = None) -> dict:
@@ -222,6 +238,14 @@ def run_cases(arguments: argparse.Namespace, figures: dict) -> bool:
                 rows.append(gradient_descent_row(rows[-1], arguments.seed))
             write_json(arguments.json, figures)
     print_table(rows)
+    sought = [case for case in SOUGHT if chosen(f"{case[0]} {case[1]}", "inverse")]
+    coverage = chosen("coverage", "inverse")
+    if sought or coverage:
+        from inverse_cases import print_sought, run_coverage, run_sought
+
+        figures["inverse"] = [run_sought(*case, arguments.seed, arguments.seconds) for case in sought]
+        figures["inverse"] += [run_coverage(arguments.seed)] if coverage else []
+        print_sought(figures["inverse"])
     if chosen("slabs", "fast"):
         figures["slabs"] = slab_growth(arguments.seed, arguments.seconds)
         print_growth(figures["slabs"])
@@ -235,7 +259,7 @@ def run_cases(arguments: argparse.Namespace, figures: dict) -> bool:
         print("\nnumerical rank of the initial basis, W = 32, sin(2 pi x) at 256 points")
         figures["rank"] = rank_table()
         print_ranks(figures["rank"])
-    tables = [*rows, *figures.get("slabs", []), figures.get("relu_order", {"met": True})]
+    tables = [*rows, *figures.get("inverse", []), *figures.get("slabs", []), figures.get("relu_order", {"met": True})]
     return all(row["met"] for row in tables)
 
 

@@ -62,6 +62,12 @@ SECTIONS: dict[str, tuple[str, str]] = {
         "Columns are found by name: the header line of a CSV, the arrays of an NPZ. Those that are no coordinates can "
         "be used in the equation. Files lie in the folder of the problem file or below it.",
     ),
+    "RegularizationInput": (
+        "`regularization`",
+        "A weight alone stands for a map with one. Where one unknown is regularized, or equations are fewer "
+        "than unknowns, "
+        "the others are as well, with weights of their own.",
+    ),
     "UnknownParameterInput": ("`unknown_parameters`", "They are found together with the unknowns."),
     "ReferenceInput": ("`reference`", ""),
     "ShapeInput": (

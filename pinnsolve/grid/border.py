@@ -131,6 +131,15 @@ class Bounds:
         return -scale * (vectors @ (inverse * (vectors.T @ (scale * gradient))))
 
 
+def inverse(information: Tensor, size: Tensor) -> Tensor:
+    """The inverse of a Schur complement (P, P), parameters scaled by their `size` (P,); what it lacks is large."""
+    if not len(size):
+        return information
+    values, vectors = torch.linalg.eigh(size[:, None] * information * size)
+    values = values.clamp_min(max(ROUNDING * float(values.max()), 1e-300))
+    return size[:, None] * (vectors / values) @ vectors.T * size
+
+
 @dataclass(frozen=True)
 class Found:
     """Where Gauss-Newton ended: the point, its rows' loss, the last linearization, and whether it converged."""

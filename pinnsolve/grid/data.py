@@ -1,8 +1,9 @@
 """Measurements on cells: rows weighed by their noise, far below the rows of equations and conditions.
 
 What holds exactly goes before what was measured: with s the standard deviations, the loss of the data is
-w^2 sum_i (r_i / s_i)^2 over the sum of 1 / s_i^2, and w is so small that the solution is the least-squares estimate among
-the solutions of the equations (the weighting method for constraints: Van Loan, SIAM J. Numer. Anal. 22 (1985) 851-864).
+w^2 sum_i (r_i / s_i)^2 over the sum of 1 / s_i^2, and w is so small that the solution is the least-squares estimate
+among the solutions of the equations (the weighting method for constraints: Van Loan, SIAM J. Numer. Anal. 22 (1985)
+851-864).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pinnsolve.grid.rows import Rows
 from pinnsolve.terms import CompiledProblem, Term
 
 WEIGHT = 1e-3  # w of the rows of data against those of equations, both in the unit of the unknowns
+NORMAL = 1.4826  # standard deviations of normal noise per median of its size
 HUBER = 1.345  # standard deviations from which on a robust loss grows linearly: 95 % efficiency for normal noise
 
 
@@ -91,6 +93,8 @@ class Measurements:
         for group in groups:
             sigma, robust = self.sigma[group.name], None
             if group.term.robust and c is not None:
-                size = group.residuals(c, parameters).abs() / sigma
+                size = group.residuals(c, parameters).abs()
+                # noise that is not stated is that of the better half of the residuals
+                size = size / (group.term.noise or NORMAL * float(size[group.keep].median()) or 1.0)
                 robust = torch.clamp(HUBER / size.clamp_min(1e-300), max=1.0)
             group.weigh(unit / sigma, robust)

@@ -16,26 +16,32 @@ import torch
 from torch import Tensor
 
 from pinnsolve.bases.space import Space
-from pinnsolve.grid.border import Bounds, Found, Linearization, Point, gauss_newton, products, rows_at
+from pinnsolve.grid.border import Bounds, Found, Linearization, Point, gauss_newton, inverse, products, rows_at
 from pinnsolve.grid.correction import Correction, enriched_space
 from pinnsolve.grid.data import WEIGHT, DataGroup, Measurements
 from pinnsolve.grid.groups import highest_orders, jump_groups, table_orders, term_groups
 from pinnsolve.grid.levels import Level, carried_over, first_space, next_space, without_constants
 from pinnsolve.grid.regularization import SmoothnessGroup
-from pinnsolve.grid.smoothness import Smoothness, chosen, scaled
+from pinnsolve.grid.smoothness import SMOOTHNESS, Smoothness, chosen, scaled
 from pinnsolve.grid.system import BLOCK_THREADS, System, residual_norm
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
 
-CASCADE, FEW_STEPS = (1.0, 1e-1, 1e-2), 8  # weights of the data before functions are found that only data determine
+CASCADE, FEW_STEPS = (
+    (1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3),
+    4,
+)  # weights of the data before functions are found that only data determine
 LOOSE = 0.03  # of the error of the level before is how well the next is solved
 MOST_LEVELS = 30
 RIPE, ANEW = 0.05, 0.03  # estimated error at which cells are made anew, and by how much they are to be better
-FLOOR = 3.0  # times what equations miss by is what the weight of the data is above the residual of the data
+FLOOR = 5.0  # times what equations miss by is what the weight of the data is above the residual of the data
 MOST_ANEW, FEW = 2.5, 2000  # times the coefficients of the level before, or so many, are spent on new cells
 MOVED = 0.2  # relative change of a parameter since cells were made anew after which they are so again
-NEGLIGIBLE, INFORMED = 0.1, 0.5  # of the noise; share of the information that must come from the data
-MOST_CHOSEN, ROUGH = 2000, 1e-4  # coefficients up to which weights are chosen anew, and how well these are solved
+FIRST_DEGREE = 10  # in space of the first cell, where weights are chosen on it and there are three axes or more
+QUIET = 1e-3  # of the tolerance: smaller noise needs no weighing
+NEGLIGIBLE, INFORMED = 0.1, 0.75  # of the noise; share of the information that must come from the data
+RESOLVED = 0.3  # weight of the data below which cells are fine enough for the data to choose weights
+MOST_CHOSEN, ROUGH = 2000, 1e-3  # coefficients up to which weights are chosen anew, and how well these are solved
 LIGHT = 0.03  # weight of the data below which their noise no longer enters the equations
 FIT_SMOOTHNESS = 1e-3  # weight of the second derivatives in the first fit to the data
 
@@ -81,7 +87,13 @@ class Statement:
         """One cell, with tables up to the highest derivative that anything asks for."""
         space = first_space(self.problem)
         highest = [max(k) for k in zip(table_orders(self.problem), *self.orders, strict=True)]
-        return Space(space.cells, space.degrees, tuple(highest))
+        degrees = space.degrees
+        if self.smoothness and len(degrees) > 2:
+            degrees = tuple(
+                p if c == self.problem.time else max(p, FIRST_DEGREE)
+                for p, c in zip(degrees, self.problem.coordinates, strict=True)
+            )
+        return Space(space.cells, degrees, tuple(highest))
 
     @property
     def orders(self) -> list[tuple[int, ...]]:
@@ -144,15 +156,28 @@ def first_fit(statement: Statement, space: Space) -> Tensor:
 
 
 def cascade(statement: Statement, space: Space, start: Point) -> Point:
-    """The point on this space as the data's weight falls to where equations hold."""
-    point = start
-    for weight in CASCADE:
+    """The point on this space as the data's weight falls, as far as these cells let the equations hold."""
+    point, last = start, statement.measurements.weight
+    for weight in [w for w in CASCADE if w <= last]:
         statement.measurements.weight = weight
         system = statement.system(space)
         with threads_for(BLOCK_THREADS * system.columns):
-            point = gauss_newton(system, point, statement.bounds, LOOSE, most=FEW_STEPS).point
-    statement.measurements.weight = WEIGHT
+            found = gauss_newton(system, point, statement.bounds, LOOSE, most=FEW_STEPS)
+        floor = floor_of(statement, found, data_groups(system))
+        if FLOOR * floor > weight < CASCADE[0]:  # the equations can be met no better
+            break
+        point, last = found.point, weight
+    statement.measurements.weight = last
     return point
+
+
+def floor_of(statement: Statement, found: Found, groups: Sequence[DataGroup]) -> float:
+    """The rms residual of equations over that of the data, both in the unit of the unknowns."""
+    names = {group.name for group in groups}
+    squares = [(float((g.r**2).sum()), g.name) for g in found.rows]
+    noise = sum(s for s, name in squares if name in names)
+    floor = sum(s for s, name in squares if name not in names and not name.startswith(SMOOTHNESS))
+    return math.sqrt(floor / max(noise, 1e-300)) * statement.measurements.weight
 
 
 # -- levels -------------------------------------------------------------------------------------------------------
@@ -233,9 +258,7 @@ def statistics(statement: Statement, level: InverseLevel) -> Fit:
     unit = statement.measurements.unit(groups)
     names = {group.name for group in groups}
     measured = [group.name in names for group in level.found.rows]
-    squares = [float((group.r**2).sum()) for group in level.found.rows]
-    noise = sum(s for s, m in zip(squares, measured, strict=True) if m)
-    floor = sum(s for s, m in zip(squares, measured, strict=True) if not m)
+    noise = sum(float((group.r**2).sum()) for group in level.found.rows if group.name in names)
     Q = level.found.linearization.Q
     P = level.found.linearization.count
     count = sum(group.count for group in groups)
@@ -243,19 +266,22 @@ def statistics(statement: Statement, level: InverseLevel) -> Fit:
     spread = math.sqrt(noise / max(count - P, 1)) / unit
     whole = torch.diagonal(level.found.linearization.S) / unit**2
     share = float((torch.diagonal(information) / whole.clamp_min(1e-300)).min()) if P else 1.0
-    floor = math.sqrt(floor / max(noise, 1e-300)) * statement.measurements.weight
+    floor = floor_of(statement, level.found, groups)
     relative = spread * min(statement.measurements.relative.values())
-    return Fit(spread, information, share, floor, relative, count, statement.measurements.weight)
+    inverted = inverse(information, statement.bounds.size)
+    return Fit(spread, information, inverted, share, floor, relative, count, statement.measurements.weight)
 
 
 @dataclass(frozen=True)
 class Fit:
     """`spread`: rms residual of the data in standard deviations, per degree of freedom; `information` (P, P): the Schur
-    complement of the data alone, in these units; `share`: how much of all information that is, where it is least;
-    `floor`: the rms residual of the equations over that of the data, both in the unit of the unknowns."""
+    complement of the data alone, in these units, and its `inverse`; `share`: how much of all information that is,
+    where it is least; `floor`: the rms residual of the equations over that of the data, both in the unit of the
+    unknowns."""
 
     spread: float
     information: Tensor
+    inverse: Tensor
     share: float
     floor: float
     noise: float  # rms residual of the data, relative to them
@@ -270,7 +296,7 @@ class Fit:
     @property
     def covariance(self) -> Tensor:
         """(P, P) of the parameters, with the noise as it was found."""
-        return self.spread**2 * torch.linalg.pinv(self.information, hermitian=True)
+        return self.spread**2 * self.inverse
 
     @property
     def standard_errors(self) -> Tensor:
@@ -288,11 +314,11 @@ def levels(
     space = statement.first_space()
     point, before, rebuilt_at = Point(first_fit(statement, space), statement.guess), 1.0, None
     measurements.weight = 1.0
-    if statement.smoothness:
-        point = cascade(statement, space, point)
     for _ in range(MOST_LEVELS):
         check(space)
-        if point.c.numel() <= MOST_CHOSEN:
+        if statement.smoothness and measurements.weight > WEIGHT:
+            point = cascade(statement, space, point)
+        if point.c.numel() <= MOST_CHOSEN and measurements.weight <= RESOLVED:
             choose(statement, space, point)
         level = solve_inverse_level(statement, space, point, max(0.03 * tolerance, LOOSE * before))
         fit = statistics(statement, level)
@@ -338,7 +364,9 @@ def finished(level: InverseLevel, fit: Fit, tolerance: float, regularized: bool 
     parameters = level.found.point.parameters
     small = level.parameter_error <= tolerance * parameters.abs()
     light = fit.weight <= LIGHT and fit.share >= INFORMED
-    if bool(small.all()) and level.level.worst <= tolerance and (light or fit.noise <= tolerance):
+    # where the data's residual is no error of discretization, it is noise, which the solution must not follow
+    quiet = level.data_moved >= 0.5 * fit.spread or fit.noise <= QUIET * tolerance
+    if bool(small.all()) and level.level.worst <= tolerance and (light or (quiet and not regularized)):
         return True
     hidden = level.parameter_error <= NEGLIGIBLE * fit.standard_errors
     if regularized and level.level.worst > max(tolerance, NEGLIGIBLE * fit.noise):

@@ -1,4 +1,5 @@
-"""Inverse problems on cells, from a problem to a result: the best of its starts, refined, with what noise leaves open."""
+"""Inverse problems on cells, from a problem to a result: the best of its starts, refined, with what noise leaves
+open."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from pinnsolve.estimate import Approximation, Estimate
 from pinnsolve.grid.correction import enriched_space
 from pinnsolve.grid.data import Measurements
 from pinnsolve.grid.inverse import LIGHT, Fit, InverseLevel, Statement, bounds_of, data_groups, finished, levels
-from pinnsolve.grid.memory import check_memory
+from pinnsolve.grid.memory import check_memory, operations
 from pinnsolve.grid.smoothness import FIRST_WEIGHT, Smoothness
 from pinnsolve.grid.system import points_of, weights_of
 from pinnsolve.grid.uncertainty import NOISIER, Uncertainty, uncertainty, weak_combinations
@@ -28,6 +29,7 @@ from pinnsolve.terms import CompiledProblem, Regularization
 from pinnsolve.threads import threads_for
 
 SEMINORM = 3  # of unknowns of which the file says nothing
+MOST_OPERATIONS = 5e11  # of a factorization that is worth it without a time limit
 FIRST_LEVELS = 3  # after which starts are compared
 DEVIATIONS = 2.0  # standard deviations that count as the error which noise makes
 
@@ -63,7 +65,7 @@ def smoothness_of(problem: CompiledProblem) -> list[Smoothness]:
     for i, name in enumerate(problem.unknowns):
         one = asked.get(name, Regularization(name, SEMINORM, "auto"))
         if isinstance(one.weight, str):
-            result.append(Smoothness(i, one.order, FIRST_WEIGHT, "likelihood" if one.weight == "auto" else one.weight))
+            result.append(Smoothness(i, one.order, FIRST_WEIGHT, "gcv" if one.weight == "auto" else one.weight))
         else:
             result.append(Smoothness(i, one.order, one.weight, None))
     return result
@@ -81,7 +83,7 @@ def _best_start(work: Work, statement: Statement, tolerance: float, starts: int)
         values = torch.where(inside.isfinite(), inside, around) if number else guess
         statement.start = values
         try:
-            *_, (level, fit) = itertools.islice(levels(statement, tolerance), FIRST_LEVELS)
+            *_, (_, fit) = itertools.islice(levels(statement, tolerance), FIRST_LEVELS)
         except ArithmeticError:
             continue
         if fit.noise < least and not work.clock.expired():
@@ -94,11 +96,16 @@ def _refined(work: Work, statement: Statement, tolerance: float, refinements: in
     status, message = "finished", ""
 
     def check(space) -> None:
-        check_memory(statement.system(enriched_space(space)), _memory(work))
+        system = statement.system(enriched_space(space))
+        check_memory(system, _memory(work))
+        if operations(system) > MOST_OPERATIONS and work.clock.limit is None:
+            raise ResourceError(
+                f"the next refinement, {system.coefficients} coefficients, would take very long; "
+                "set limits.seconds to let it go on, or raise the tolerance"
+            )
 
     try:
         for number, (level, fit) in enumerate(levels(statement, tolerance, check)):
-            now = level.level
             _record(work, number, level, fit)
             if best is None or _rank(level, fit) <= _rank(*best):
                 best = level, fit
@@ -224,7 +231,8 @@ def _report(statement: Statement, level: InverseLevel, found: Uncertainty, sprea
         noise[term.name] = {"estimated": measurements.sigma[term.name] * found.spread, "stated": term.noise}
         if term.noise is not None and found.spread > NOISIER:
             warnings.append(
-                f"the residual of `{term.name}` is {found.spread:.2g} times the noise stated: the equations may not hold, "
+                f"the residual of `{term.name}` is {found.spread:.2g} times the noise stated: the equations may "
+                f"not hold, "
                 "or the noise is larger"
             )
     return {

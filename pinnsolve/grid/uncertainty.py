@@ -27,9 +27,9 @@ NOISIER = 1.5  # times the stated noise
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """`covariance` (P, P) of the parameters; `deviations` (K, U, C n): functions whose squares add up to the variance of
-    the solution; `spread`: the noise found over the one assumed; `freedom`: how many degrees of freedom of the data the
-    coefficients take beside the parameters."""
+    """`covariance` (P, P) of the parameters; `deviations` (K, U, C n): functions whose squares add up to the variance
+    of the solution; `spread`: the noise found over the one assumed; `freedom`: how many degrees of freedom of the
+    data the coefficients take beside the parameters."""
 
     covariance: Tensor
     deviations: Tensor
@@ -60,7 +60,7 @@ def uncertainty(statement: Statement, level: InverseLevel, fit: Fit, seed: int) 
         spread = math.sqrt(squares / left)
     elif all(term.noise is not None for term in statement.measurements.terms):
         spread = max(fit.spread, 1.0)
-    covariance = spread**2 * torch.linalg.pinv(fit.information, hermitian=True)
+    covariance = spread**2 * fit.inverse
     values, vectors = torch.linalg.eigh(covariance)
     half = vectors * values.clamp_min(0).sqrt()
     parts = torch.cat([-linearization.X @ half, spread * drawn], dim=2)  # (C, U n, K)

@@ -187,10 +187,6 @@ class BlockCholesky:
         """Diagonal of the factor; small where columns are nearly dependent (1 is an independent column)."""
         return torch.cat([torch.diagonal(L) for L, _ in self.factors])
 
-    def log_determinant(self) -> float:
-        """Of the matrix, shift included."""
-        return 2.0 * float(self.pivots.log().sum()) - 2.0 * float(self.scale.log().sum())
-
     def rank_info(self) -> dict[str, float | int]:
         """`rank`, `columns` and `condition`, the last from the pivots, an estimate from below.
 

@@ -1,0 +1,194 @@
+"""Inverse problems on cells: parameters, fields, uncertainty, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import pinnsolve as ps
+from pinnsolve.compiler import compile_problem
+from pinnsolve.errors import ProblemError
+from pinnsolve.grid.border import Bounds, Linearization, Point, adjoint, applied, rows_at
+from pinnsolve.grid.data import Measurements
+from pinnsolve.grid.inverse import Statement, bounds_of
+from pinnsolve.grid.regularization import derivatives_of_order
+
+DECAY = {"equations": {"decay": "D(u, t) = -rate*u"}, "conditions": None, "unknowns": "u"}
+
+
+def written(folder: Path, **columns) -> Path:
+    table = np.column_stack(list(columns.values()))
+    np.savetxt(folder / "data.csv", table, delimiter=",", header=",".join(columns), comments="", fmt="%.17g")
+    return folder
+
+
+def decay(folder: Path, **changes) -> ps.Problem:
+    """u' = -rate u on [0, 2], from readings of u."""
+    statement = {
+        "name": "decay",
+        "domain": ps.Box(t=(0, 2)),
+        **DECAY,
+        "unknown_parameters": {"rate": {"guess": 1, "bounds": [0, 5]}},
+        "data": {"readings": ps.Data(file="data.csv", equation="u = m")},
+        "folder": folder,
+    }
+    return ps.Problem(**{**statement, **changes})
+
+
+def readings(rate=1.7, noise=0.0, count=60, seed=0) -> dict:
+    t = np.linspace(0, 2, count)
+    return {"t": t, "m": 2.0 * np.exp(-rate * t) + noise * np.random.default_rng(seed).standard_normal(count)}
+
+
+def test_exact_data_give_exact_parameters(tmp_path):
+    result = ps.solve(decay(written(tmp_path, **readings()))).result
+    assert result["status"] == "converged"
+    assert result["parameters"]["rate"]["value"] == pytest.approx(1.7, rel=1e-6)
+    assert result["basis"].startswith("pou_grid")
+
+
+def test_standard_errors_are_those_of_the_classical_fit(tmp_path):
+    """Nonlinear least squares of a exp(-rate t): the same estimate, the same standard error."""
+    data = readings(noise=0.05)
+    t, m = data["t"], data["m"]
+    theta = np.array([2.0, 1.7])
+    for _ in range(20):
+        f = theta[0] * np.exp(-theta[1] * t)
+        J = np.stack([f / theta[0], -t * f], axis=1)
+        theta = theta + np.linalg.lstsq(J, m - f, rcond=None)[0]
+    sigma = np.sqrt(((m - theta[0] * np.exp(-theta[1] * t)) ** 2).sum() / (len(t) - 2))
+    error = sigma * np.sqrt(np.linalg.inv(J.T @ J)[1, 1])
+    found = ps.solve(decay(written(tmp_path, **data)), tolerance=1e-3)
+    rate = found.parameters["rate"]
+    assert abs(rate["value"] - theta[1]) < 0.05 * error
+    assert rate["standard_error"] == pytest.approx(error, rel=0.1)
+    assert found.result["noise"]["readings"]["estimated"] == pytest.approx(sigma, rel=0.05)
+    at_start = theta[0] + 0 * found(t=0.0)
+    assert abs(found(t=0.0) - at_start) < 0.05 * sigma
+    deviation = sigma * np.sqrt(np.linalg.inv(J.T @ J)[0, 0])
+    assert found.standard_deviation("u")(t=0.0) == pytest.approx(deviation, rel=0.6)  # from a few draws
+
+
+def test_deviations_are_saved(tmp_path):
+    found = ps.solve(decay(written(tmp_path, **readings(noise=0.05))), tolerance=1e-2)
+    again = ps.load_solution(found.save(tmp_path / "run"))
+    t = np.linspace(0, 2, 7)
+    np.testing.assert_array_equal(again.standard_deviation("u")(t=t), found.standard_deviation("u")(t=t))
+    forward = ps.solve(ps.load("logistic"), tolerance=1e-3)
+    with pytest.raises(ps.SolutionError, match="does not rest on measured data"):
+        forward.standard_deviation("u")
+
+
+def test_bounds_hold_and_are_reported(tmp_path):
+    bounded = {"rate": {"guess": 1, "bounds": [0, 1.5]}}
+    result = ps.solve(decay(written(tmp_path, **readings()), unknown_parameters=bounded), tolerance=1e-2).result
+    assert result["parameters"]["rate"]["value"] == 1.5
+    assert any("ended at its bound" in text for text in result["warnings"])
+
+
+def test_combinations_that_data_do_not_determine_are_named(tmp_path):
+    changes = {
+        "equations": {"decay": "D(u, t) = -(p + q)*u"},
+        "unknown_parameters": {"p": {"guess": 1}, "q": {"guess": 0.5}},
+    }
+    result = ps.solve(decay(written(tmp_path, **readings(noise=0.02)), **changes), tolerance=1e-2).result
+    assert result["parameters"]["p"]["value"] + result["parameters"]["q"]["value"] == pytest.approx(1.7, rel=0.05)
+    assert any("p" in text and "q" in text and "hardly determine" in text for text in result["warnings"])
+
+
+def test_outliers_count_less_with_a_robust_loss(tmp_path):
+    data = readings(noise=0.01)
+    data["m"][::10] += 1.0
+    folder = written(tmp_path, **data)
+    errors = {}
+    for loss in ("squares", "huber"):
+        terms = {"readings": ps.Data(file="data.csv", equation="u = m", noise=0.01, loss=loss)}
+        errors[loss] = abs(ps.solve(decay(folder, data=terms), tolerance=1e-2).parameters["rate"]["value"] - 1.7)
+    assert errors["huber"] < 0.2 * errors["squares"]
+
+
+def test_a_derivative_is_observed(tmp_path):
+    data = readings()
+    terms = {"slopes": ps.Data(file="data.csv", equation="D(u, t) = m")}
+    start = {"start": ps.Condition(on="t = 0", equation="u = 2")}
+    folder = written(tmp_path, t=data["t"], m=-1.7 * data["m"])
+    assert ps.solve(decay(folder, data=terms, conditions=start)).parameters["rate"]["value"] == pytest.approx(
+        1.7, rel=1e-5
+    )
+
+
+def test_a_field_is_found(tmp_path):
+    """-(a u')' = f with a = 1 + x: u alone, and a at one end, determine a."""
+    x = np.linspace(0, 1, 80)
+    problem = ps.Problem(
+        name="field",
+        domain=ps.Box(x=(0, 1)),
+        unknowns=["u", "a"],
+        equations={"flux": "-D(a*D(u, x), x) = pi**2*(1 + x)*sin(pi*x) - pi*cos(pi*x)"},
+        conditions={"end": ps.Condition(on="x = 0", equation="a = 1")},
+        data={"u": ps.Data(file="data.csv", equation="u = m")},
+        regularization={"a": {"seminorm": 2, "weight": "gcv"}},
+        exact={"u": "sin(pi*x)", "a": "1 + x"},
+        folder=written(tmp_path, x=x, m=np.sin(np.pi * x) + 1e-4 * np.random.default_rng(0).standard_normal(80)),
+    )
+    result = ps.solve(problem, tolerance=1e-2).result
+    assert result["relative_l2_error"]["a"] < 2e-2
+    assert result["regularization"]["a"]["weight"] > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"regularization": {"v": "auto"}}, "`v` is not an unknown"),
+        ({"regularization": {"u": "lots"}}, "or auto or gcv or discrepancy is expected, not `lots`"),
+        ({"regularization": {"u": {"seminorm": 9}}}, "beyond order 4"),
+        ({"data": None, "regularization": {"u": "auto"}}, "regularization is for unknowns that data determine"),
+    ],
+)
+def test_regularization_that_makes_no_sense_is_refused(tmp_path, changes, words):
+    folder = written(tmp_path, **readings())
+    with pytest.raises(ProblemError) as caught:
+        decay(folder, unknown_parameters=None, equations={"decay": "D(u, t) = -u"}, **changes)
+    assert words in str(caught.value)
+
+
+def test_bounds_by_an_active_set():
+    """min (d - 3)^2 + (e - 3)^2 + (d + e - 6)^2 / 2 with d at most 1: e follows."""
+    S = torch.tensor([[3.0, 1.0], [1.0, 3.0]], dtype=torch.float64)
+    gradient = -S @ torch.tensor([3.0, 3.0], dtype=torch.float64)
+    zero = torch.zeros(2, dtype=torch.float64)
+    bounds = Bounds(torch.tensor([-9.0, -9.0]).double(), torch.tensor([1.0, 9.0]).double(), torch.ones(2).double())
+    moved = bounds.step(zero, S, gradient)
+    assert moved[0] == 1.0
+    assert moved[1] == pytest.approx(3 + 2 / 3)
+
+
+def test_the_bordered_step_is_that_of_all_columns_together(tmp_path):
+    compiled = compile_problem(decay(written(tmp_path, **readings())))
+    statement = Statement(compiled, {}, Measurements(compiled), bounds_of(compiled))
+    statement.measurements.weight = 0.3
+    space = statement.first_space()
+    system = statement.system(space)
+    point = Point(space.project(lambda x: 2 * torch.exp(-x.T), 1), statement.guess)
+    rows = rows_at(system, point)
+    linearization = Linearization(system, rows, 1)
+    delta, moved = linearization.step(rows, lambda S, g: -g / S[0])
+    identity = torch.eye(space.functions, dtype=torch.float64)[None]
+    A = torch.cat([part.flatten(0, 1) for part in applied(rows, identity)])
+    P = torch.cat([g.border.flatten(0, 1) for g in rows if g.border is not None])
+    whole = torch.cat([A, torch.cat([P, A.new_zeros(len(A) - len(P), 1)])], dim=1)
+    r = torch.cat([g.r.flatten() for g in rows])
+    step = torch.linalg.lstsq(whole, -r[:, None], driver="gelsd").solution[:, 0]
+    torch.testing.assert_close(torch.cat([delta.flatten(), moved]), step, rtol=1e-6, atol=1e-8)
+    back = adjoint(rows, [g.r[:, :, None] for g in rows], linearization.X)
+    torch.testing.assert_close(back.flatten(), A.T @ r)
+
+
+@pytest.mark.parametrize(("dimension", "order", "count"), [(1, 3, 1), (2, 3, 4), (3, 2, 6), (4, 1, 4)])
+def test_derivatives_of_one_order(dimension, order, count):
+    found = derivatives_of_order(dimension, order)
+    assert len(found) == len(set(found)) == count
+    assert all(sum(alpha) == order for alpha in found)
