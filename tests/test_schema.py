@@ -32,7 +32,8 @@ def fits(value, schema, root) -> bool:
         return False
     if ("enum" in schema and value not in schema["enum"]) or ("const" in schema and value != schema["const"]):
         return False
-    if "exclusiveMinimum" in schema and not value > schema["exclusiveMinimum"]:
+    is_number = isinstance(value, int | float)
+    if is_number and "exclusiveMinimum" in schema and not value > schema["exclusiveMinimum"]:
         return False
     kinds = {"object": dict, "array": list, "string": str, "integer": int, "number": int | float}
     if "type" in schema and not isinstance(value, kinds[schema["type"]]):
