@@ -67,7 +67,7 @@ Seminorm = Annotated[int, PlainValidator(_seminorm), Json({"type": "integer", "m
 SmoothnessWeight = Annotated[
     float | str,
     PlainValidator(_smoothness_weight),
-    Json({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"enum": list(WEIGHT_CHOICES)}]}),
+    Json({"anyOf": [{"enum": list(WEIGHT_CHOICES)}, {"type": "number", "exclusiveMinimum": 0}]}),
 ]
 
 
