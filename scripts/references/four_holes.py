@@ -6,7 +6,7 @@ only the polynomial has to do with those beyond. All is fitted to the values on 
 
 `python scripts/references/four_holes.py` writes problems/references/four_holes.npz; with `--verify` it also solves the
 problem by scikit-fem with curved elements of degree 4 (extra `dev`, needs Gmsh for the triangles) and prints the
-difference, which is 1e-7.
+difference, which is 6e-8.
 """
 
 from __future__ import annotations
