@@ -46,13 +46,14 @@ class Correction:
         return 1.0 / math.sqrt(1.0 - min(self.left, MOST_LEFT) ** 2)
 
 
-def enriched_space(space: Space, time: int | None = None) -> Space:
-    """The same cells with `EXTRA_DEGREES` more per axis; one more in time where there are two or more axes of space.
+def enriched_space(space: Space) -> Space:
+    """The same cells with `EXTRA_DEGREES` more per axis; one more where degrees fill a ball.
 
-    One would do nothing for a function that is even or odd about the middle of its cell, which happens in space.
+    In one or two variables, one would do nothing for a function that is even or odd about the middle of its cell. A
+    ball that grows by one takes in functions of either kind.
     """
-    extra = [1 if a == time and len(space.degrees) > 2 else EXTRA_DEGREES for a in range(len(space.degrees))]
-    return Space(space.cells, tuple(p + e for p, e in zip(space.degrees, extra, strict=True)), space.orders)
+    extra = EXTRA_DEGREES if len(space.degrees) < BALL else 1
+    return Space(space.cells, tuple(p + extra for p in space.degrees), space.orders)
 
 
 def correct(system: System, c: Tensor, known: tuple | None = None) -> Correction:

@@ -91,7 +91,7 @@ class SlabSolver:
         else:
             guess = zero if self.start is None else space.project(self.start, self.unknowns)
         key = self._key(space, before is None)
-        fine = enriched_space(space, self.axis)
+        fine = enriched_space(space)
         fine_system, fine_start = self._system(fine, before)
         check_memory(fine_system, self.memory)
         with threads_for(BLOCK_THREADS * system.columns):
