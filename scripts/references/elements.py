@@ -164,7 +164,7 @@ class Places:
         self.cells, self.local = near[:, 0].copy(), np.zeros((2, len(points)))
         for k in range(near.shape[1]):
             local = _local(mapping, points, near[:, k])
-            inside = np.minimum(local.min(axis=0), 1 - local.sum(axis=0))
+            inside = np.where(np.isfinite(local[0]), np.minimum(local.min(axis=0), 1 - local.sum(axis=0)), -np.inf)
             better = inside > best
             best[better], self.cells[better] = inside[better], near[better, k]
             self.local[:, better] = local[:, better]
@@ -181,13 +181,14 @@ class Places:
 
 
 def _local(mapping, points: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Coordinates (2, N) of points in curved triangles, by Newton's method; far ones need not converge."""
+    """Coordinates (2, N) of points in curved triangles, by Newton's method; far outside where it does not converge."""
     local = np.full((2, len(points), 1), 1 / 3)
     for _ in range(12):
         miss = points.T[:, :, None] - mapping.F(local, tind=cells)
         step = np.einsum("ijnq,jnq->inq", mapping.invDF(local, tind=cells), miss)
         local = np.clip(local + step, -1, 2)
-    return local[:, :, 0]
+    miss = points.T[:, :, None] - mapping.F(local, tind=cells)
+    return np.where(np.abs(miss).max(axis=0) < 1e-9, local, -np.inf)[:, :, 0]
 
 
 def dirichlet_problem(

@@ -25,7 +25,7 @@ SMALL = [(x, y, 0.4) for y in (-6, 0, 6) for x in (-3.2, 3.2)]
 END, LEVELS = 3.0, 40  # the points lie on this many levels of time
 COUNT = 6000
 ACCURACY = 1e-5  # two meshes agree better than this
-MESHES = ((0.7, 24, 3), (0.5, 32, 3))  # size, sides along each circle, degree; the last two are compared
+MESHES = ((0.6, 28, 3), (0.45, 36, 3))  # size, sides along each circle, degree; the last two are compared
 CONTOUR, ANGLE = 18, 1.05  # pairs of points on the hyperbola, and its shape
 WINDOWS = ((0, 4), (4, LEVELS))  # levels of time that share a hyperbola
 
