@@ -53,6 +53,8 @@ def on_cells(work: Work, tolerance: float, refinements: int | None) -> Result | 
             result = _marches(work, axis, tolerance, weights, refinements)
             if result is not None and result.status != "stalled":
                 return result
+            if result is None and work.clock.expired():
+                return None
             if work.problem.linear and work.problem.order <= 1:
                 return result
         result = _levels(work, tolerance, weights, refinements)
@@ -225,6 +227,8 @@ def _marches(work: Work, axis: int, tolerance: float, weights, refinements: int 
             if best is None and watch.march.slabs:
                 best = work.best = _march_result(work, axis, degrees, watch.march)
             return best and replace(best, message=str(error))
+        if not found.slabs and found.status == "time_limit":
+            return best
         if found.slabs:
             result = _march_result(work, axis, degrees, found)
             if best is None or (result.estimate is not None and result.estimate.worst <= best.estimate.worst):
