@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -78,6 +79,14 @@ class Work:
     @property
     def measured(self) -> bool:
         return any(term.data_file is not None for term in self.problem.terms)
+
+    def record(self, phase: str, step: int, loss: float, terms: Mapping[str, float], **more: Any) -> None:
+        """Adds to the history what a step gave, and tells who follows the progress."""
+        seconds = self.clock.seconds()
+        entry = {"step": step, "seconds": seconds, "phase": phase, "loss": loss, "terms": dict(terms), **more}
+        self.history.append(entry)
+        if self.progress is not None:
+            self.progress(entry)
 
     def basis(self, settings: dict, seed: int | None = None) -> Basis:
         return make_basis(

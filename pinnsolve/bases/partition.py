@@ -7,6 +7,7 @@ Cyr, Partition of unity networks, arXiv:2101.11256, equation (1); the talk, equa
 from __future__ import annotations
 
 import difflib
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import product
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve import defaults
+from pinnsolve.bases.base import Basis, check_alphas
 from pinnsolve.bases.legendre import legendre
 from pinnsolve.errors import PinnsolveError, ResourceError
 from pinnsolve.jets import EXPONENTIAL, RECIPROCAL, Indices, Jet, closure, compose, multiply
@@ -24,6 +26,53 @@ from pinnsolve.terms import MultiIndex
 
 MOST_FUNCTIONS = 20_000
 MOST_DEGREE = 40
+
+
+class PouNet(Basis):
+    """A softmax of logits times polynomials of total degree `degree`.
+
+    Function a n + b is phi_a P_b, of n polynomials.
+    """
+
+    partitions: int
+    degree: int
+
+    @abstractmethod
+    def _logits(self, points: Tensor, targets: Sequence[MultiIndex], hidden: Mapping[str, Tensor]) -> Jet:
+        """The jet of what the partition is the softmax of: (N, P) per target; derivatives that are zero may lack."""
+
+    @abstractmethod
+    def _limited_by(self) -> str:
+        """What has no derivatives beyond `smoothness`, in words."""
+
+    @property
+    def width(self) -> int:
+        return width_of(self.partitions, self.degree, self.dimension)
+
+    def derivatives(
+        self, points: Tensor, alphas: Sequence[MultiIndex], hidden: Mapping[str, Tensor] | None = None
+    ) -> dict[MultiIndex, Tensor]:
+        alphas = tuple(alphas)
+        if not alphas:
+            return {}
+        check_alphas(alphas, self.dimension, self.smoothness, self._limited_by())
+        inner = closure(alphas)
+        partition = softmax(self._logits(points, inner, self.hidden if hidden is None else hidden), inner)
+        return times_polynomials(partition, polynomials(*self._reference(points), self.degree, alphas), alphas)
+
+    def logits(self, points: Tensor, hidden: Mapping[str, Tensor] | None = None) -> Tensor:
+        """What the partition is the softmax of: (N, P)."""
+        zero = (0,) * self.dimension
+        return self._logits(points, [zero], self.hidden if hidden is None else hidden)[zero]
+
+    def partition(self, points: Tensor) -> Tensor:
+        """phi_a at the points: (N, P)."""
+        return torch.softmax(self.logits(points), dim=1)
+
+    def _reference(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """The points in [-1, 1]^d, and the derivatives (d,) of that map."""
+        rates = 2.0 / (self.upper - self.lower)
+        return (points - self.lower) * rates - 1.0, rates
 
 
 def softmax(logits: Jet, targets: Sequence[MultiIndex]) -> Jet:

@@ -15,27 +15,19 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from pinnsolve.bases.base import Basis, check_alphas
-from pinnsolve.bases.partition import (
-    check_shapes,
-    polynomials,
-    read_counts,
-    softmax,
-    times_polynomials,
-    width_of,
-)
+from pinnsolve.bases.partition import PouNet, check_shapes, read_counts, width_of
 from pinnsolve.errors import PinnsolveError
-from pinnsolve.jets import Jet, closure
+from pinnsolve.jets import Jet
 from pinnsolve.terms import MAX_ORDER, MultiIndex
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class PouRBF(Basis):
+class PouRBF(PouNet):
     """`partitions` P, polynomials of total degree `degree`; `scale`: 1 over the shapes at the start.
 
     Hidden parameters: `centres` (P, d) on [-1, 1]^d, uniform at the start, and `log_shapes` (P,), by which a shape
-    stays positive and is moved in proportion to its size. Function a n + b is phi_a P_b, of n polynomials.
+    stays positive and is moved in proportion to its size.
     """
 
     kind = "pou_rbf"
@@ -47,37 +39,12 @@ class PouRBF(Basis):
     hidden: Mapping[str, Tensor]
     smoothness: int = MAX_ORDER
 
-    @property
-    def width(self) -> int:
-        return width_of(self.partitions, self.degree, self.dimension)
+    def _limited_by(self) -> str:
+        return "a partition of Gaussians"
 
-    def derivatives(
-        self, points: Tensor, alphas: Sequence[MultiIndex], hidden: Mapping[str, Tensor] | None = None
-    ) -> dict[MultiIndex, Tensor]:
-        alphas = tuple(alphas)
-        if not alphas:
-            return {}
-        check_alphas(alphas, self.dimension, self.smoothness, "a partition of Gaussians")
+    def _logits(self, points: Tensor, targets: Sequence[MultiIndex], hidden: Mapping[str, Tensor]) -> Jet:
+        """The jet of -|z - c_a|^2 / s_a^2: (N, P), all of it, as it is a polynomial of degree two."""
         z, rates = self._reference(points)
-        partition = softmax(self._logits(z, rates, self.hidden if hidden is None else hidden), closure(alphas))
-        return times_polynomials(partition, polynomials(z, rates, self.degree, alphas), alphas)
-
-    def logits(self, points: Tensor, hidden: Mapping[str, Tensor] | None = None) -> Tensor:
-        """What the partition is the softmax of: (N, P)."""
-        jet = self._logits(*self._reference(points), self.hidden if hidden is None else hidden)
-        return jet[(0,) * self.dimension]
-
-    def partition(self, points: Tensor) -> Tensor:
-        """phi_a at the points: (N, P)."""
-        return torch.softmax(self.logits(points), dim=1)
-
-    def _reference(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """The points in [-1, 1]^d, and the derivatives (d,) of that map."""
-        rates = 2.0 / (self.upper - self.lower)
-        return (points - self.lower) * rates - 1.0, rates
-
-    def _logits(self, z: Tensor, rates: Tensor, hidden: Mapping[str, Tensor]) -> Jet:
-        """The jet of -|z - c_a|^2 / s_a^2: (N, P), a polynomial of degree two."""
         factor = -torch.exp(-2.0 * hidden["log_shapes"])  # (P,)
         away = z[:, None, :] - hidden["centres"]  # (N, P, d)
         jet = {(0,) * self.dimension: (away**2).sum(dim=-1) * factor}

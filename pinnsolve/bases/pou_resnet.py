@@ -16,18 +16,10 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from pinnsolve.bases.base import Basis, check_alphas
 from pinnsolve.bases.layers import NetworkSettings
-from pinnsolve.bases.partition import (
-    check_shapes,
-    polynomials,
-    read_counts,
-    softmax,
-    times_polynomials,
-    width_of,
-)
+from pinnsolve.bases.partition import PouNet, check_shapes, read_counts, width_of
 from pinnsolve.bases.resnet import DEFAULT_DEPTH, ResNet
-from pinnsolve.jets import Jet, closure
+from pinnsolve.jets import Jet
 from pinnsolve.terms import MultiIndex
 
 NETWORK_SETTINGS = ("width", "depth", "activation", "initialization", "scale")
@@ -36,12 +28,11 @@ READOUT_SEED = 611_953  # apart from the seed of the layers
 
 @final
 @dataclass(frozen=True, eq=False)
-class PouResNet(Basis):
+class PouResNet(PouNet):
     """`partitions` P of the residual network `features`, polynomials of total degree `degree`.
 
     Hidden parameters: those of the network, `layer0.slopes` and so on, then `readout.slopes` (P, W),
-    `readout.offsets` (P,) and `readout.sharpness` (1,), zero at the start. Function a n + b is phi_a P_b, of n
-    polynomials.
+    `readout.offsets` (P,) and `readout.sharpness` (1,), zero at the start.
     """
 
     kind = "pou_resnet"
@@ -57,31 +48,8 @@ class PouResNet(Basis):
         for name in ("lower", "upper", "smoothness"):
             object.__setattr__(self, name, getattr(self.features, name))
 
-    @property
-    def width(self) -> int:
-        return width_of(self.partitions, self.degree, self.dimension)
-
-    def derivatives(
-        self, points: Tensor, alphas: Sequence[MultiIndex], hidden: Mapping[str, Tensor] | None = None
-    ) -> dict[MultiIndex, Tensor]:
-        alphas = tuple(alphas)
-        if not alphas:
-            return {}
-        check_alphas(alphas, self.dimension, self.smoothness, self.features.network.activation)
-        inner = closure(alphas)
-        partition = softmax(self._logits(points, inner, self.hidden if hidden is None else hidden), inner)
-        rates = 2.0 / (self.upper - self.lower)
-        polynomial = polynomials((points - self.lower) * rates - 1.0, rates, self.degree, alphas)
-        return times_polynomials(partition, polynomial, alphas)
-
-    def logits(self, points: Tensor, hidden: Mapping[str, Tensor] | None = None) -> Tensor:
-        """What the partition is the softmax of: (N, P)."""
-        zero = (0,) * self.dimension
-        return self._logits(points, [zero], self.hidden if hidden is None else hidden)[zero]
-
-    def partition(self, points: Tensor) -> Tensor:
-        """phi_a at the points: (N, P)."""
-        return torch.softmax(self.logits(points), dim=1)
+    def _limited_by(self) -> str:
+        return self.features.network.activation
 
     def _logits(self, points: Tensor, targets: Sequence[MultiIndex], hidden: Mapping[str, Tensor]) -> Jet:
         jet = self.features.derivatives(points, targets, hidden)

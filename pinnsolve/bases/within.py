@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -112,6 +113,7 @@ def spacing_of(boxes: Cells, segments: float) -> Callable[[Tensor], Tensor]:
     return lambda x: shortest[boxes.locate(x)]
 
 
+@lru_cache(maxsize=8)  # every condition on a boundary asks for the same
 def boundary_points(cells: Cells, segments: float, material: int = 0) -> tuple[Boundary, Tensor, Tensor]:
     """Points on the boundary of a material, with (P,) numbers of points and (P,) of the cells they belong to.
 

@@ -20,7 +20,7 @@ from pinnsolve.geometry.curves import Curve, curves_of, line_of
 from pinnsolve.geometry.levels import Level, level_of, primitive_level
 from pinnsolve.geometry.mesh_file import read_mesh
 from pinnsolve.geometry.meshes import mesh_curves, mesh_level
-from pinnsolve.geometry.shape import INSIDE, Boundary, Corner, Shape, Spacing, Spread, with_boxes
+from pinnsolve.geometry.shape import Boundary, Corner, Shape, Spacing, Spread, with_boxes
 from pinnsolve.geometry.shape_tree import ShapeTree
 
 ON = 1.5e-14  # relative to size and distance from the origin: a level this small is on the boundary
@@ -76,9 +76,7 @@ class PlaneShape(Shape):
 
     def __init__(self, shape: ShapeTree):
         shape = with_boxes(shape)
-        low, high = tree.bounds(shape)
-        self.lower, self.upper = (torch.tensor(v, dtype=torch.float64) for v in (low, high))
-        self.size = float((self.upper - self.lower).norm())
+        low, high = self._bounded(shape)
         self.near = ON * (self.size + float(torch.maximum(self.lower.abs(), self.upper.abs()).max()))
         sources = [_source(p, low, high) for p in tree.primitives(shape)]
         levels = {id(s.primitive): s.level for s in sources}
@@ -87,9 +85,6 @@ class PlaneShape(Shape):
         self.regions = {name: mesh_level(shape, name) for name in tree.region_names(shape)}
         names = tree.part_names(shape)
         self.parts = names if all(a.curve.name for a in self.arcs) else (*names, "")
-
-    def inside(self, x: Tensor) -> Tensor:
-        return self.level(x) <= INSIDE * self.size
 
     # -- which arcs bound the whole --------------------------------------------------------------------
 

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from pinnsolve.geometry import shape_tree as tree
-from pinnsolve.geometry.shape_tree import ShapeTree
+from pinnsolve.geometry.shape_tree import Bounds, ShapeTree
 
 Spacing = float | Callable[[Tensor], Tensor]  # or a function of points (N, d) that gives the spacing wanted there (N,)
 INSIDE = 1e-12  # relative to the size: a level this small counts as inside
@@ -57,7 +58,8 @@ class Shape(ABC):
     """A closed bounded set.
 
     `dimension`: of space; `lower`, `upper`: (d,) a box around it; `size`: the box's diagonal; `parts`: the names of the
-    parts of its boundary, "" for what has none; `regions`: levels of the groups of cells of a mesh.
+    parts of its boundary, "" for what has none; `regions`: levels of the groups of cells of a mesh; `level`: of the
+    shape itself, see `levels`.
     """
 
     dimension: int
@@ -66,10 +68,18 @@ class Shape(ABC):
     size: float
     parts: tuple[str, ...]
     regions: Mapping[str, Callable[[Tensor], Tensor]]
+    level: Callable[[Tensor], Tensor]
 
-    @abstractmethod
+    def _bounded(self, shape: ShapeTree) -> Bounds:
+        """Sets the box around the tree of the shape, and returns its corners."""
+        low, high = tree.bounds(shape)
+        self.lower, self.upper = (torch.tensor(v, dtype=torch.float64) for v in (low, high))
+        self.size = float((self.upper - self.lower).norm())
+        return low, high
+
     def inside(self, x: Tensor) -> Tensor:
         """Which of the points (N, d) lie in the shape or, to rounding, on its boundary: (N,) bool."""
+        return self.level(x) <= INSIDE * self.size
 
     @abstractmethod
     def boundary(self, spacing: Spacing) -> Boundary:

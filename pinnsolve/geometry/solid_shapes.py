@@ -17,7 +17,7 @@ from pinnsolve.geometry import shape_tree as tree
 from pinnsolve.geometry.levels import Level, level_of, primitive_level
 from pinnsolve.geometry.mesh_file import read_mesh
 from pinnsolve.geometry.meshes import mesh_level, mesh_surface
-from pinnsolve.geometry.shape import INSIDE, Boundary, Corner, Shape, Spacing, Spread, with_boxes
+from pinnsolve.geometry.shape import Boundary, Corner, Shape, Spacing, Spread, with_boxes
 from pinnsolve.geometry.shape_tree import ShapeTree
 from pinnsolve.geometry.surfaces import Surface, surface_of
 
@@ -65,9 +65,7 @@ class SolidShape(Shape):
 
     def __init__(self, shape: ShapeTree):
         shape = with_boxes(shape)
-        low, high = tree.bounds(shape)
-        self.lower, self.upper = (torch.tensor(v, dtype=torch.float64) for v in (low, high))
-        self.size = float((self.upper - self.lower).norm())
+        low, high = self._bounded(shape)
         found = sorted(tree.primitives(shape), key=lambda p: not p.name)  # where two coincide, a name goes first
         self.levels: list[Level] = [_level(p) for p in found]
         self.surfaces: list[Surface] = [_surface(p, low, high) for p in found]
@@ -76,9 +74,6 @@ class SolidShape(Shape):
         self.level = level_of(shape, lambda primitive: by_primitive[id(primitive)])
         names = tree.part_names(shape)
         self.parts = (*names, "") if any("" in s.names() for s in self.surfaces) else names
-
-    def inside(self, x: Tensor) -> Tensor:
-        return self.level(x) <= INSIDE * self.size
 
     def corners(self) -> tuple[Corner, ...]:
         return ()

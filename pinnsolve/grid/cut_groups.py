@@ -60,7 +60,7 @@ def _of_material(space: Space, piece: Piece, material: int) -> OnBoundary | None
     number, cell = number[here], cell[here]
     if not len(cell):
         return None
-    chosen, index, keep = _packed(cell[:, None])
+    chosen, index, keep = packed(cell[:, None])
     chosen = chosen[:, 0]
     x_space, normal = boundary.x[number][index], boundary.normals[number][index]  # (G, m, k)
     size = cells.size[chosen][:, axes].amax(dim=1) ** (len(axes) - 1)
@@ -104,7 +104,7 @@ def interface_in_cells(space: Space, sides: tuple[int, int]) -> tuple[OnBoundary
         )
         alive = (together[:, free] > 0).all(dim=1)
         number, first, second = number[alive], first[alive], second[alive]
-    pairs, index, keep = _packed(torch.stack([first, second], dim=1))
+    pairs, index, keep = packed(torch.stack([first, second], dim=1))
     x_space, normal = boundary.x[number][index], boundary.normals[number][index]
     size = cells.size[pairs].amax(dim=2).amin(dim=1) ** (len(axes) - 1)
     weights = torch.where(keep, boundary.weights[number][index] / size[:, None], 0.0)
@@ -114,7 +114,7 @@ def interface_in_cells(space: Space, sides: tuple[int, int]) -> tuple[OnBoundary
     return tuple(OnBoundary(p, cells.reference(x, p), x, normals, weights) for p in (pairs[:, 0], pairs[:, 1]))
 
 
-def _packed(cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def packed(cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Members (P, s) grouped by cell, or pair of cells: the cells (G, s), (G, m) which members, repeated where a cell
     has fewer, and (G, m) which of these are not repeated."""
     chosen, which, counts = torch.unique(cell, dim=0, return_inverse=True, return_counts=True)

@@ -13,7 +13,7 @@ from pinnsolve.bases.space import Space
 from pinnsolve.discretization import measured_points, where_function
 from pinnsolve.geometry.regions import Piece
 from pinnsolve.geometry.sampling import Points
-from pinnsolve.grid.cut_groups import OnBoundary, boundary_in_cells, cut_jumps, interface_in_cells
+from pinnsolve.grid.cut_groups import OnBoundary, boundary_in_cells, cut_jumps, interface_in_cells, packed
 from pinnsolve.grid.rows import JumpGroup, Side, StartGroup, TermGroup
 from pinnsolve.terms import CompiledProblem, Term
 
@@ -237,22 +237,16 @@ def _data_groups(term: Term, problem: CompiledProblem, space: Space, weight: flo
     if not bool(inside.any()):
         return []
     points = points.select(inside.nonzero()[:, 0])
-    cell = space.cells.locate(points.x[0])
-    order = torch.sort(cell, stable=True).indices
-    chosen, counts = torch.unique(cell, return_counts=True)
-    most = int(counts.max())
-    start = torch.cumsum(counts, 0) - counts
-    slot = torch.arange(most)
-    keep = slot[None] < counts[:, None]  # (G, most)
-    index = order[(start[:, None] + torch.minimum(slot[None], counts[:, None] - 1)).reshape(-1)]
-    points = points.select(index)
+    chosen, index, keep = packed(space.cells.locate(points.x[0])[:, None])
+    chosen, most, count = chosen[:, 0], index.shape[1], points.count
+    points = points.select(index.reshape(-1))
     reference = space.cells.reference(points.x[0].reshape(len(chosen), most, -1), chosen)
     x = points.x[0].reshape(len(chosen), most, -1)
     side = Side(chosen, space.tables(reference))
     even = torch.full((1, most), 1.0 / most, dtype=torch.float64)
     group = _group(term, None, problem, space, [side], [x], even, weight, points.columns, keep)
     # every measurement counts the same, however many share its cell
-    group.share = torch.full_like(group.share, most / float(counts.sum()))
+    group.share = torch.full_like(group.share, most / count)
     return [group]
 
 

@@ -194,9 +194,7 @@ def solve_inverse_level(statement: Statement, space: Space, start: Point, accura
     with threads_for(BLOCK_THREADS * system.columns):
         bounds = held_at(start.parameters) if statement.held else statement.bounds
         found = gauss_newton(system, start, bounds, accuracy, reweigh)
-    if found.linearization is None:
-        rows = rows_at(system, found.point)
-        found = replace(found, linearization=Linearization(system, rows, len(found.point.parameters)))
+    found = _linearized(system, found)
     correction, moved, data_moved = _correct(statement, space, found)
     constants = [u in statement.floating for u in statement.problem.unknowns]
     size = space.rms(without_constants(found.point.c, space, constants))
@@ -339,6 +337,14 @@ def levels(
         point = Point(carried_over(now, space), parameters)
 
 
+def _linearized(system: System, found: Found) -> Found:
+    """With the linearization at its point, where the last step left none."""
+    if found.linearization is not None:
+        return found
+    rows = rows_at(system, found.point)
+    return replace(found, linearization=Linearization(system, rows, len(found.point.parameters)))
+
+
 def choose(statement: Statement, space: Space, point: Point) -> None:
     """Sets the weights of the smoothness that the data choose, on this space."""
 
@@ -347,10 +353,7 @@ def choose(statement: Statement, space: Space, point: Point) -> None:
         system = statement.system(space)
         with threads_for(BLOCK_THREADS * system.columns):
             found = gauss_newton(system, point if before is None else before.point, statement.bounds, ROUGH)
-        if found.linearization is None:
-            rows = rows_at(system, found.point)
-            found = replace(found, linearization=Linearization(system, rows, len(found.point.parameters)))
-        return system, found, statement.measurements.unit(data_groups(system))
+        return system, _linearized(system, found), statement.measurements.unit(data_groups(system))
 
     statement.smoothness = chosen(statement.smoothness, solved)
 

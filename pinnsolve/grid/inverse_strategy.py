@@ -19,11 +19,10 @@ from pinnsolve.estimate import Approximation, Estimate
 from pinnsolve.grid.correction import enriched_space
 from pinnsolve.grid.data import Measurements
 from pinnsolve.grid.inverse import LIGHT, Fit, InverseLevel, Statement, bounds_of, data_groups, finished, levels
-from pinnsolve.grid.memory import check_memory, operations
+from pinnsolve.grid.memory import bytes_available, check_work
 from pinnsolve.grid.smoothness import FIRST_WEIGHT, Smoothness
 from pinnsolve.grid.system import points_of, weights_of
 from pinnsolve.grid.uncertainty import NOISIER, Uncertainty, uncertainty, weak_combinations
-from pinnsolve.solvers.newton import memory_available
 from pinnsolve.strategies import Result, Work
 from pinnsolve.terms import CompiledProblem, Regularization
 from pinnsolve.threads import threads_for
@@ -96,17 +95,12 @@ def _refined(work: Work, statement: Statement, tolerance: float, refinements: in
     status, message = "finished", ""
 
     def check(space) -> None:
-        system = statement.system(enriched_space(space))
-        check_memory(system, _memory(work))
-        if operations(system) > MOST_OPERATIONS and work.clock.limit is None:
-            raise ResourceError(
-                f"the next refinement, {system.coefficients} coefficients, would take very long; "
-                "set limits.seconds to let it go on, or raise the tolerance"
-            )
+        most = MOST_OPERATIONS if work.clock.limit is None else math.inf
+        check_work(statement.system(enriched_space(space)), bytes_available(work.memory_gb), most)
 
     try:
         for number, (level, fit) in enumerate(levels(statement, tolerance, check)):
-            _record(work, number, level, fit)
+            _record(work, number, level)
             if best is None or _rank(level, fit) <= _rank(*best):
                 best = level, fit
             if finished(level, fit, tolerance, bool(statement.smoothness)):
@@ -134,10 +128,6 @@ def _refined(work: Work, statement: Statement, tolerance: float, refinements: in
     return work.best
 
 
-def _memory(work: Work) -> float:
-    return memory_available() if work.memory_gb is None else work.memory_gb * 1e9
-
-
 def _rank(level: InverseLevel, fit: Fit) -> float:
     """How far from right a level may be: the larger of its errors, each relative."""
     parameters = level.found.point.parameters
@@ -146,21 +136,13 @@ def _rank(level: InverseLevel, fit: Fit) -> float:
     return max(level.level.worst, float(relative.max()) if len(parameters) else 0.0, noise)
 
 
-def _record(work: Work, number: int, level: InverseLevel, fit: Fit) -> None:
+def _record(work: Work, number: int, level: InverseLevel) -> None:
     now = level.level
     names = [p.name for p in work.problem.unknown_parameters]
-    entry = {
-        "step": number,
-        "seconds": work.clock.seconds(),
-        "phase": f"level {number}: {now.space.cells.count} cells",
-        "loss": now.loss,
-        "terms": dict(now.terms),
-        "parameters": dict(zip(names, level.found.point.parameters.tolist(), strict=True)),
-        **now.rank,
-    }
-    work.history.append(entry)
-    if work.progress is not None:
-        work.progress(entry)
+    found = dict(zip(names, level.found.point.parameters.tolist(), strict=True))
+    work.record(
+        f"level {number}: {now.space.cells.count} cells", number, now.loss, now.terms, parameters=found, **now.rank
+    )
 
 
 def _result(work: Work, statement: Statement, level: InverseLevel, fit: Fit, found: Uncertainty) -> Result:

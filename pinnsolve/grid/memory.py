@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from pinnsolve.errors import ResourceError
 from pinnsolve.grid.system import System
+from pinnsolve.solvers.newton import memory_available
 
 NUMBER = 8  # bytes
 COPIES = 3  # of the blocks: as they are summed, scaled, and while fronts are put together
@@ -17,6 +20,21 @@ def bytes_needed(system: System) -> float:
     factors = sum(len(f.own) * (len(f.own) + len(f.border)) for f in system.tree) * n**2
     largest = max((len(f.own) + len(f.border)) ** 2 for f in system.tree) * n**2
     return NUMBER * (rows * n + blocks + factors + 2 * largest)
+
+
+def bytes_available(memory_gb: float | None) -> float:
+    """What may be taken: what the file says, or most of what is free."""
+    return memory_available() if memory_gb is None else memory_gb * 1e9
+
+
+def check_work(system: System, available: float, most: float = math.inf) -> None:
+    """Raises ResourceError for a system that does not fit, or whose factorization takes more than `most` operations."""
+    check_memory(system, available)
+    if operations(system) > most:
+        raise ResourceError(
+            f"the next refinement, {system.coefficients} coefficients, would take very long; "
+            "set limits.seconds to let it go on, or raise the tolerance"
+        )
 
 
 def check_memory(system: System, available: float) -> None:

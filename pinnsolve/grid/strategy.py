@@ -25,11 +25,10 @@ from pinnsolve.grid.first_cells import space_cells
 from pinnsolve.grid.groups import highest_orders, table_orders, term_groups
 from pinnsolve.grid.levels import Level, carried_over, first_space, make_system, next_space, solve_level
 from pinnsolve.grid.march import March, can_march, march
-from pinnsolve.grid.memory import check_memory, operations
+from pinnsolve.grid.memory import bytes_available, check_memory, check_work
 from pinnsolve.grid.slab import Slab
 from pinnsolve.grid.system import points_of, weights_of
 from pinnsolve.solvers.base import INTERRUPTED
-from pinnsolve.solvers.newton import memory_available
 from pinnsolve.strategies import Result, Work
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
@@ -89,9 +88,9 @@ def on_given_cells(work: Work, partitions: Sequence[int], degrees: Sequence[int]
     space = Space(uniform_cells(work.lower, work.upper, partitions), tuple(degrees), table_orders(problem))
     c = torch.zeros(space.cells.count, len(problem.unknowns), space.functions, dtype=torch.float64)
     with torch.no_grad(), threads_for(1):
-        check_memory(make_system(problem, enriched_space(space), weights), _memory(work))
+        check_memory(make_system(problem, enriched_space(space), weights), bytes_available(work.memory_gb))
         level = solve_level(problem, space, c, weights, tolerance, work.floating)
-    _record(work, f"{space.cells.count} cells", 0, level.loss, level.terms, estimate=level.worst, **level.rank)
+    work.record(f"{space.cells.count} cells", 0, level.loss, level.terms, estimate=level.worst, **level.rank)
     return _level_result(work, level, weights)
 
 
@@ -117,7 +116,7 @@ def _levels(work: Work, tolerance: float, weights: Mapping[str, float], refineme
         if best is None or result.estimate.worst <= best.estimate.worst:
             best = work.best = result
         phase = f"level {number}: {space.cells.count} cells"
-        _record(work, phase, number, level.loss, level.terms, estimate=level.worst, **level.rank)
+        work.record(phase, number, level.loss, level.terms, estimate=level.worst, **level.rank)
         estimates.append(level.worst)
         # where the correction leaves much of the residual, as at kinks and corners, it is a little too small
         if best.estimate.worst <= (tolerance if best.estimate.residual_left < SMOOTH else MARGIN * tolerance):
@@ -141,22 +140,12 @@ def _slow(estimates: list[float], level: Level, tolerance: float) -> bool:
 
 def _refusal(work: Work, problem: CompiledProblem, space: Space, weights) -> str | None:
     """A sentence where the next least squares would take more memory than there is, or unreasonably long."""
-    system = make_system(problem, space, weights)
+    most = MOST_OPERATIONS if work.clock.limit is None else math.inf
     try:
-        check_memory(system, _memory(work))
+        check_work(make_system(problem, space, weights), bytes_available(work.memory_gb), most)
     except ResourceError as error:
         return str(error)
-    if operations(system) > MOST_OPERATIONS and work.clock.limit is None:
-        return (
-            f"the next refinement, {system.coefficients} coefficients, would take very long; "
-            "set limits.seconds to let it go on, or raise the tolerance"
-        )
     return None
-
-
-def _memory(work: Work) -> float:
-    """Bytes that may be taken."""
-    return memory_available() if work.memory_gb is None else work.memory_gb * 1e9
 
 
 def _level_result(work: Work, level: Level, weights) -> Result:
@@ -175,13 +164,6 @@ def _level_result(work: Work, level: Level, weights) -> Result:
         points_of(level.system),
         weights_of(level.system),
     )
-
-
-def _record(work: Work, phase: str, step: int, loss: float, terms: Mapping[str, float], **more) -> None:
-    entry = {"step": step, "seconds": work.clock.seconds(), "phase": phase, "loss": loss, "terms": dict(terms), **more}
-    work.history.append(entry)
-    if work.progress is not None:
-        work.progress(entry)
 
 
 # -- slabs --------------------------------------------------------------------------------------------------------
@@ -213,7 +195,18 @@ def _marches(work: Work, axis: int, tolerance: float, weights, refinements: int 
         degrees = degrees_for(local, work.dimension, axis, order)
         watch = _Watch(work, axis, tolerance, number, last=number == most - 1)
         try:
-            found = march(problem, axis, cells, degrees, local, weights, length, _memory(work), watch, watch.before)
+            found = march(
+                problem,
+                axis,
+                cells,
+                degrees,
+                local,
+                weights,
+                length,
+                bytes_available(work.memory_gb),
+                watch,
+                watch.before,
+            )
         except KeyboardInterrupt:
             found = watch.march
             if found is None or not found.slabs:
@@ -269,8 +262,8 @@ class _Watch:
         done = (time - low) / (high - low)
         seconds = self.work.clock.seconds()
         slab = march.slabs[-1]
-        _record(
-            self.work, f"march {self.number + 1}", len(march.slabs), slab.loss, slab.terms,
+        self.work.record(
+            f"march {self.number + 1}", len(march.slabs), slab.loss, slab.terms,
             **slab.rank, time_left=seconds * (1 - done) / done if self.number == 0 else None,
         )  # fmt: skip
         self.errors.append((time, self.error(march)))

@@ -9,7 +9,25 @@ Sources: Trefethen, Series solution of Laplace problems, ANZIAM Journal 60 (2018
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+
 import numpy as np
+from scatter import relative_difference, write_reference
+
+
+def reference_of(name: str, sums: tuple, z: np.ndarray, accuracy: float, elements: Callable) -> None:
+    """Writes the finer of two sums at points z as a reference, if its misfit on the boundary and how far the other is
+    from it stay below the accuracy; with `--verify`, says how far `elements(z)` are."""
+    coarse, fine = sums
+    u = fine(z)
+    misfit, difference = fine.misfit() / np.abs(u).max(), relative_difference(coarse(z), u)
+    print(f"misfit on the boundary {misfit:.1e}, difference between two sums {difference:.1e}")
+    if max(misfit, difference) > accuracy:
+        raise SystemExit("the sum has not converged")
+    if "--verify" in sys.argv[1:]:
+        print(f"difference to finite elements: {relative_difference(elements(z), u):.1e}")
+    write_reference(name, accuracy, x=z.real, y=z.imag, u=u)
 
 
 class PowersOf:
