@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from pinnsolve.bases.lookup import NEAR, Lookup
+
 if TYPE_CHECKING:
     from pinnsolve.bases.within import Within
-
-NEAR = 1e-9  # relative to the box: coordinates closer than this are the same
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,27 +102,28 @@ class Cells:
         """(N,) the cell that holds each point (N, d), of its material; points just outside count to the nearest."""
         materials = None if self.parts is None else self.parts.within.materials
         if materials is None:
-            return self._nearest(x, torch.arange(self.count))
+            return self._found(x, 0)
         material = materials(x)
         found = torch.zeros(len(x), dtype=torch.long)
         for number in torch.unique(material).tolist():
             here = (material == number).nonzero()[:, 0]
-            found[here] = self._nearest(x[here], self.of_material(number))
+            found[here] = self._found(x[here], number)
         return found
+
+    def _found(self, x: Tensor, material: int) -> Tensor:
+        among = self.of_material(material)
+        if material not in self._lookups:
+            self._lookups[material] = Lookup(self.lower[among], self.upper[among])
+        return among[self._lookups[material].nearest(x)]
+
+    @cached_property
+    def _lookups(self) -> dict[int, Lookup]:
+        return {}
 
     def of_material(self, number: int) -> Tensor:
         """The cells of a material; all, if it has none."""
         chosen = (self.material == number).nonzero()[:, 0]
         return chosen if len(chosen) else torch.arange(self.count)
-
-    def _nearest(self, x: Tensor, among: Tensor) -> Tensor:
-        centre = 0.5 * (self.lower + self.upper)[among]
-        half = 0.5 * (self.upper - self.lower)[among]
-        found = []
-        for block in x.split(max(1, int(2e7 // (len(among) * self.dimension)))):
-            away = ((block[:, None] - centre).abs() / half).amax(dim=2)  # (N, C), at most 1 inside
-            found.append(away.argmin(dim=1))
-        return among[torch.cat(found)] if found else torch.zeros(0, dtype=torch.long)
 
     def touching(self, axis: int, value: float) -> Tensor:
         """The cells whose closed interval holds `axis = value`; of two that share the face, the upper one."""

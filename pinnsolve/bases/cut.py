@@ -121,11 +121,10 @@ class Metric:
         n = len(self.order)
         part = A[here].reshape(len(here), -1, n)[..., self.order]  # (K, M U, n)
         part = torch.linalg.solve_triangular(self.R[place[here]], part, upper=True, left=False)
-        result = torch.empty_like(part)
-        result[..., self.order] = part
-        A = A.clone()
-        A[here] = result.reshape(len(here), A.shape[1], unknowns * n)
-        return A
+        part = part[..., torch.argsort(self.order)].reshape(len(here), A.shape[1], unknowns * n)
+        if len(here) == len(A):
+            return part
+        return A.index_copy(0, here, part)
 
 
 def metric_of(space: Space) -> Metric | None:

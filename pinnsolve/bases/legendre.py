@@ -15,6 +15,8 @@ from torch import Tensor
 
 from pinnsolve.terms import MultiIndex
 
+ROWS = 512  # of a table made at a time: what lies between stays in the cache
+
 
 def legendre(s: Tensor, degree: int, orders: int) -> Tensor:
     """(orders + 1, ..., degree + 1): the k-th derivatives of P~_0 .. P~_degree at s, for k = 0 .. orders.
@@ -102,12 +104,20 @@ class ReferenceTables:
 
     def table(self, alpha: MultiIndex) -> Tensor:
         if alpha not in self._tables:
-            result = self._axes[0][alpha[0]]
-            for axis, k in zip(self._axes[1:], alpha[1:], strict=True):
-                result = (result[..., :, None] * axis[k][..., None, :]).flatten(-2)
-            whole = result.shape[-1] == len(self._index)
-            self._tables[alpha] = result if whole else result[..., self._index]
+            axes = [axis[k].flatten(0, 1) for axis, k in zip(self._axes, alpha, strict=True)]  # (G m, p + 1)
+            result = axes[0].new_empty(len(axes[0]), len(self._index))
+            for i in range(0, len(result), ROWS):
+                _products([axis[i : i + ROWS] for axis in axes], self._index, result[i : i + ROWS])
+            self._tables[alpha] = result.reshape(-1, self.points, len(self._index))
         return self._tables[alpha]
+
+
+def _products(axes: Sequence[Tensor], index: Tensor, out: Tensor) -> None:
+    """Fills `out` (N, n) with those of the products of one function per axis, (N, p + 1) each, that `index` names."""
+    result = axes[0]
+    for axis in axes[1:]:
+        result = (result[:, :, None] * axis[:, None, :]).flatten(1)
+    out.copy_(result if result.shape[1] == len(index) else result.index_select(1, index))
 
 
 @lru_cache(maxsize=64)

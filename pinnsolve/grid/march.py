@@ -15,12 +15,15 @@ import torch
 
 from pinnsolve.bases.cells import Cells
 from pinnsolve.grid.groups import highest_orders
-from pinnsolve.grid.slab import Local, Slab, SlabSolver
+from pinnsolve.grid.slab import LOCAL, Local, Slab, SlabSolver
 from pinnsolve.terms import CompiledProblem
 
 SAFETY = 0.3  # of the tolerance is what the next slab aims at
 SHORTEST, LONGEST = 0.2, 2.0  # factors between the lengths of slabs that follow each other
-KEEP, KEEP_STEADY = 1.25, 1.6  # a slab that could be longer by no more keeps its length, and with it a factorization
+KEEP = 1.25  # a slab that could be longer by no more keeps its length
+SAVED = 8  # slabs that longer ones must save to be worth a new factorization, where the operator does not change
+LONGEST_STEADY, LEAST_TREND = 4.0, 0.03  # of them; what the error may be expected to fall by from slab to slab
+SLOWEST = 0.5  # order at which errors fall with the length of slabs, at least
 MOST_CELLS = 4096
 SPLITS = 12  # of one slab before its length is halved
 ALIKE = 0.4  # of the error of the worst axis of a cell: what an axis must have to be halved with it
@@ -54,18 +57,22 @@ def march(
     watch: Callable[[March, float], bool] = lambda march, time: True,
     interrupt: Callable[[March], str | None] = lambda march: None,
 ) -> March:
-    """Marches along `axis` with local errors below `tolerance`; `cells`: (C, d - 1) boxes in space to begin with.
+    """Marches along `axis` with an error below `tolerance`; `cells`: (C, d - 1) boxes in space to begin with.
 
+    Where the operator does not change in time, what slabs add to the error of the whole time is kept account of;
+    elsewhere the error of every slab stays below a part of the tolerance, and adds up to what it will.
     `interrupt(march)` is asked before every slab, and ends the march with the status it answers; `watch(march, time)`
     after every slab, and stops the march by answering False.
     """
     low, high = problem.intervals[axis]
     time, result = low, March()
     refused, splits, shortened = 0, 0, None  # of this slab: refusals, splits, its error before it was shortened
+    longer: tuple[float, float] | None = None  # a slab refused here: its length, and its error in time
+    accepted: tuple[float, float] | None = None  # the same of the slab before
     kinks_travel = problem.linear and problem.order <= 1 and cells.dimension > 0
     most_refused = MOST_REFUSED_OF_FIRST_ORDER if kinks_travel else MOST_REFUSED
     solver = SlabSolver(problem, axis, degrees, weights, memory)
-    cells = solver.resolving_start(cells, tolerance)
+    cells = solver.resolving_start(cells, LOCAL * tolerance)
     while time < high - 1e-12 * (high - low):
         status = interrupt(result)
         if status is None and (length < TINY * (high - low) or refused > most_refused):
@@ -76,31 +83,40 @@ def march(
         remaining = high - time
         dt = remaining / math.ceil(remaining / length * (1 - 1e-9))
         before = result.slabs[-1] if result.slabs else None
-        slab, local = solver.attempt(cells, time, dt, before, tolerance)
+        allowed = solver.allowed(tolerance)
+        slab, local = solver.attempt(cells, time, dt, before, allowed)
         if slab is None:  # Newton's method did not converge
             result.rejected += 1
             length = 0.5 * dt
             continue
-        plan = _Plan(local, tolerance, degrees, axis, dt)
-        if local.total > tolerance:
+        plan = _Plan(local, allowed, degrees, axis, dt)
+        if local.total > allowed:
             result.rejected += 1
             refused += 1
             splits += 1
             if shortened is not None and local.total > 0.5 * shortened:
                 plan = plan.of_space()  # a shorter slab was no better: it is not time after all
             split = bool(plan.marked.any()) and cells.count < MOST_CELLS and splits <= SPLITS
+            if solver.steady and plan.too_long and plan.in_space < allowed:
+                split = False  # cells stay for all slabs to come, and a shorter slab counts less
             shortened = local.total if plan.too_long or not split else None
-            length = dt if shortened is None else dt * min(plan.factor, 0.7)
+            length = dt if shortened is None else dt * min(plan.shortening(longer), 0.7)
+            longer = None if split else (dt, local.in_time)
             cells = cells.split(plan.marked, plan.bad) if split else cells
             continue
-        splits, shortened, refused = 0, None, 0
+        splits, shortened, refused, longer = 0, None, 0, None
         result.slabs.append(slab)
+        solver.accept()
         time += dt
         if not watch(result, time):
             result.status = "stopped"
             return result
         wish = dt * max(plan.factor, 1.0)  # a slab that was good enough is no reason for shorter ones
-        length = dt if dt <= wish <= (KEEP_STEADY if solver.steady else KEEP) * dt else wish
+        if solver.steady:
+            wish = max(wish, dt * plan.lengthening(accepted))
+        accepted = (dt, local.in_time)
+        saved = (high - time) * (1 / dt - 1 / wish)
+        length = dt if wish <= KEEP * dt or (solver.steady and saved <= SAVED) else wish
         cells = _adapted(cells, plan, solver.steady)
     return result
 
@@ -112,8 +128,9 @@ class _Plan:
         self.space_degrees = [p for a, p in enumerate(degrees) if a != axis]
         self.parts = local.in_space
         self.share = tolerance / math.sqrt(max(len(local.in_space), 1))  # of a cell
-        factor = (SAFETY * tolerance / max(local.in_time, 1e-300)) ** (1.0 / (degrees[axis] + 1))
-        self.factor = min(max(factor, SHORTEST), LONGEST)
+        self.dt, self.in_time, self.in_space = dt, local.in_time, float(local.in_space.norm())
+        self.wanted, self.order = SAFETY * tolerance / max(local.in_time, 1e-300), degrees[axis] + 1
+        self.factor = min(max(self.wanted ** (1.0 / self.order), SHORTEST), LONGEST)
         # while space is far too coarse, what the correction says of time means little
         self.too_long = local.in_time > max(0.5 * tolerance, 0.1 * float(local.in_space.norm()))
         if not self.space_degrees:
@@ -124,6 +141,26 @@ class _Plan:
         bad &= float(self.parts.norm()) > 0.1 * local.in_time  # and the other way round
         self.bad = bad & (self.parts > ALIKE * self.parts.amax(dim=1, keepdim=True))  # axes that are not to blame stay
         self.marked = self.bad.any(dim=1)
+
+    def shortening(self, longer: tuple[float, float] | None) -> float:
+        """By how much to shorten a slab that was refused, after a `longer` one: errors may fall at a lower order."""
+        if longer is None or not 0 < self.in_time < longer[1]:
+            return self.factor
+        order = math.log(longer[1] / self.in_time) / math.log(longer[0] / self.dt)
+        order = min(max(order, SLOWEST), self.order)
+        return min(max(self.wanted ** (1.0 / order), SHORTEST**2), LONGEST)
+
+    def lengthening(self, before: tuple[float, float] | None) -> float:
+        """By how much the next slab may be longer if errors go on falling as from the slab `before` to this one.
+
+        A solution that settles has smaller ones in equal slabs (the predictive controller of Gustafsson, ACM Trans.
+        Math. Softw. 20 (1994) 496-517).
+        """
+        if before is None:
+            return self.factor
+        foreseen = before[1] * (self.dt / before[0]) ** self.order
+        trend = min(max(self.in_time / max(foreseen, 1e-300), LEAST_TREND), 1.0)
+        return min(max((self.wanted / trend) ** (1.0 / self.order), 1.0), LONGEST_STEADY)
 
     def of_space(self) -> _Plan:
         """The same error, laid upon the cells alone."""

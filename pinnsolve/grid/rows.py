@@ -99,6 +99,10 @@ class TermGroup:
                 rows.border = self._border(coefficients, scales)
         return rows
 
+    def lies_at(self, axis: int, value: float) -> bool:
+        """Whether all points have this coordinate."""
+        return bool((self._rows.points.x[0][:, axis] == value).all())
+
     def _border(self, coefficients, scales) -> Tensor:
         """(G, M, P): the derivatives of all residuals, one after another, by the unknown parameters."""
         m = self._rows.points.count // self.members
@@ -187,6 +191,10 @@ class JumpGroup:
         self.cells_of_sides = [below.cells, above.cells]
         self.row_count = self.members * sum(orders) * below.tables.points
         self._A: list[tuple[Tensor, Tensor]] | None = None
+
+    def lies_at(self, axis: int, value: float) -> bool:
+        """No face between cells is the start of anything."""
+        return False
 
     def _alpha(self, k: int) -> MultiIndex:
         return tuple(k if a == self.axis else 0 for a in range(self.space.cells.dimension))

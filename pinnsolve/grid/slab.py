@@ -9,7 +9,7 @@ factorizations.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -21,12 +21,16 @@ from pinnsolve.bases.legendre import exponents
 from pinnsolve.bases.space import Space
 from pinnsolve.grid.correction import EXTRA_DEGREES, Correction, blame, correct, enriched_space
 from pinnsolve.grid.groups import highest_orders, interface_groups, jump_groups, start_groups, table_orders, term_groups
+from pinnsolve.grid.handed_on import fading, lasting, size_at_end
 from pinnsolve.grid.memory import check_memory
 from pinnsolve.grid.rows import StartGroup
 from pinnsolve.grid.system import BLOCK_THREADS, System, points_of, solve, weights_of
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
 
+LOCAL = 0.3  # of the tolerance of a march is what a slab's own error may reach
+BUDGET, PORTION = 0.8, 0.3  # of the tolerance, and of the square of what is left of it: for a slab where errors fade
+LEAST = 0.1  # of the tolerance is what a slab may always take
 START_SPLITS = 12  # how often cells are halved so that they hold the conditions at the start
 MOST_START_CELLS = 1024
 
@@ -75,6 +79,28 @@ class SlabSolver:
         self.start: Callable[[Tensor], Tensor] | None = None  # (N, d) -> (unknowns, N), what the start says
         self.size: Tensor | None = None  # (U,) largest rms so far
         self._known: dict = {}
+        self._past = self._later = torch.zeros(self.unknowns, dtype=torch.float64)  # (U,) squared errors, times time
+        self._pending = self._past, self._later
+
+    def allowed(self, tolerance: float) -> float:
+        """What the error of the next slab may be, so that that of the whole march stays below the tolerance.
+
+        Where the operator does not change in time, the error so far and what will become of it are known.
+        """
+        if not self.steady:
+            return LOCAL * tolerance
+        spent = float(((self._past + self._later) / self._unit**2).max()) / self._whole
+        return math.sqrt(max(PORTION * ((BUDGET * tolerance) ** 2 - spent), (LEAST * tolerance) ** 2))
+
+    def accept(self) -> None:
+        """The slab attempted last is part of the march."""
+        past, self._later = self._pending
+        self._past = self._past + past
+
+    @property
+    def _whole(self) -> float:
+        low, high = self.problem.intervals[self.axis]
+        return high - low
 
     def attempt(
         self, cells: Cells, time: float, dt: float, before: Slab | None, tolerance: float
@@ -86,10 +112,11 @@ class SlabSolver:
         space = Space(cells.extruded(self.axis, time, time + dt), self.degrees, self.orders)
         system, start = self._system(space, before)
         zero = torch.zeros(space.cells.count, self.unknowns, space.functions, dtype=torch.float64)
-        if before is not None:
+        guess = zero  # of linear problems: their solution does not depend on it
+        if not self.problem.linear and before is not None:
             guess = self._guess(space, start, before)
-        else:
-            guess = zero if self.start is None else space.project(self.start, self.unknowns)
+        elif not self.problem.linear and self.start is not None:
+            guess = space.project(self.start, self.unknowns)
         key = self._key(space, before is None)
         fine = enriched_space(space)
         fine_system, fine_start = self._system(fine, before)
@@ -104,28 +131,60 @@ class SlabSolver:
             carried = torch.zeros_like(corrected.delta)
             if before is not None:
                 carried = self._carried(fine_system, fine_start, corrected, before)
+        size = space.rms(solved.c)
+        self.size = size if self.size is None else torch.maximum(self.size, size)
+        ratios: list[float] = []
         if self.steady:
+            ratios = self._known.get((key, "fading")) or fading(
+                fine_system, corrected.factor, corrected.matrices, corrected.delta, self._unit, self.axis, self.evolving
+            )
             self._known = {
                 (key, "coarse"): (solved.factor, solved.matrices),
                 (key, "fine"): (corrected.factor, corrected.matrices),
+                (key, "fading"): ratios,
             }
-        size = space.rms(solved.c)
-        self.size = size if self.size is None else torch.maximum(self.size, size)
         slab = Slab(
             space, solved.c, fine, corrected.c + carried, corrected.error(carried), size, corrected.left,
             solved.residual**2, solved.terms, points_of(system), weights_of(system), solved.factor.rank_info(),
         )  # fmt: skip
-        return slab, self._local(corrected, space)
+        if self.steady:
+            left = size_at_end(slab.w - space.widened(slab.c, fine), fine, self.axis, self.evolving)
+            self._pending = slab.error**2 * dt, left**2 * self._after(fine, ratios)
+        return slab, self._local(corrected, space, ratios)
 
-    def _local(self, corrected: Correction, space: Space) -> Local:
+    def _local(self, corrected: Correction, space: Space, ratios: Sequence[float]) -> Local:
         volume = space.cells.volume
-        scaled = corrected.enlargement * corrected.delta / torch.where(self.size > 0, self.size, 1.0)[:, None]
-        total = float(corrected.space.rms(scaled).max())
+        unit = self._unit
+        scaled = corrected.enlargement * corrected.delta / unit[:, None]
+        total = self._counted(scaled, corrected.space, ratios)
         parts = torch.sqrt(blame(scaled, corrected.space, self.degrees) * (volume / volume.sum())[:, None])  # (C, d)
         # what the correction does in the old degrees follows from what it lacks in the new ones
         parts *= total / max(float(parts.norm()), 1e-300)
         others = [a for a in range(space.cells.dimension) if a != self.axis]
         return Local(total, float(parts[:, self.axis].norm()), parts[:, others])
+
+    def _counted(self, delta: Tensor, space: Space, ratios: Sequence[float]) -> float:
+        """How much an error (C, U, n) counts.
+
+        Where it is known how it fades: what it adds to that of the whole time.
+        """
+        inside = space.rms(delta)
+        if not self.steady:
+            return float(inside.max())
+        dt = float(space.cells.size[0, self.axis])
+        left = size_at_end(delta, space, self.axis, self.evolving)
+        return math.sqrt(float((inside**2 * dt + left**2 * self._after(space, ratios)).max()) / self._whole)
+
+    def _after(self, space: Space, ratios: Sequence[float]) -> float:
+        """For how long, counted as if it stayed, an error at the end of a slab will be felt."""
+        remaining = self.problem.intervals[self.axis][1] - float(space.cells.box[1][self.axis])
+        return lasting(ratios, float(space.cells.size[0, self.axis]), max(remaining, 0.0))
+
+    @property
+    def _unit(self) -> Tensor:
+        if self.size is None:
+            return torch.ones(self.unknowns, dtype=torch.float64)
+        return torch.where(self.size > 0, self.size, 1.0)
 
     def resolving_start(self, cells: Cells, tolerance: float) -> Cells:
         """Cells on which polynomials in space hold the conditions at the start alone.
@@ -149,7 +208,7 @@ class SlabSolver:
             if not groups:  # narrowed to nothing by its `where`
                 return cells
             c = solve(System(space, groups, U, none), zero, start.linear, 1e-12).c
-            self.start = partial(self._started, space, c)
+            self.start = partial(_value, space, c)
             if cells.dimension == 0:
                 return cells
             correction = correct(System(fine, term_groups(start, fine, self.weights), U, none), space.widened(c, fine))
@@ -163,9 +222,6 @@ class SlabSolver:
                 break
             cells = cells.split(bad.any(dim=1), bad)
         return cells
-
-    def _started(self, space: Space, c: Tensor, x: Tensor) -> Tensor:
-        return space.values(c, x, (0,) * x.shape[1])
 
     def _system(self, space: Space, before: Slab | None) -> tuple[System, list[StartGroup]]:
         """The least squares on a space, which starts from the slab before."""
@@ -232,6 +288,10 @@ class SlabSolver:
         others = system.rows_of(start, corrected.c, with_matrix=False)
         differences = [replace(a, r=a.r - b.r) for a, b in zip(starts, others, strict=True)]
         return -system.step(corrected.factor, differences, starts)
+
+
+def _value(space: Space, c: Tensor, x: Tensor) -> Tensor:
+    return space.values(c, x, (0,) * x.shape[1])
 
 
 def _positions(all_exponents: Tensor, wanted: Tensor, axis: int) -> Tensor:

@@ -26,7 +26,7 @@ from pinnsolve.grid.groups import highest_orders, table_orders, term_groups
 from pinnsolve.grid.levels import Level, carried_over, first_space, make_system, next_space, solve_level
 from pinnsolve.grid.march import March, can_march, march
 from pinnsolve.grid.memory import bytes_available, check_memory, check_work
-from pinnsolve.grid.slab import Slab
+from pinnsolve.grid.slab import LOCAL, Slab
 from pinnsolve.grid.system import points_of, weights_of
 from pinnsolve.solvers.base import INTERRUPTED
 from pinnsolve.strategies import Result, Work
@@ -35,11 +35,11 @@ from pinnsolve.threads import threads_for
 
 MOST_LEVELS, MOST_MARCHES = 30, 6
 MOST_OPERATIONS = 2e12  # of a factorization that is worth it without a time limit (minutes)
-LOCAL = 0.3  # of the tolerance is what a slab's own error may reach at first
 SMOOTH, MARGIN = 0.1, 0.7  # residual left of a smooth solution; part of the tolerance that others are refined to
 LOST = 0.03  # estimated error from which on the error no longer grows as its linearization says: a march is given up
 LEAST_DEGREE = 5  # in space, beyond the order of the equations; lower ones need many more cells
-FIRST_SLAB = 0.2  # of the time
+MANY_CELLS, LOW_DEGREE = 100, 3  # first cells of a shape, and degree beyond the order then
+FIRST_SLAB = 0.2  # of the time; all of it for linear problems: even a poor solution tells its size
 FIRST_CELLS = {2: 2, 3: 1, 4: 1}  # per axis of space; more where the conditions at the start need them
 
 
@@ -169,16 +169,17 @@ def _level_result(work: Work, level: Level, weights) -> Result:
 # -- slabs --------------------------------------------------------------------------------------------------------
 
 
-def degrees_for(local: float, dimension: int, axis: int, order: int = 2) -> tuple[int, ...]:
+def degrees_for(local: float, dimension: int, axis: int, order: int = 2, many: bool = False) -> tuple[int, ...]:
     """Degrees of slabs with local errors of that size: more digits, more degrees; fewer in more dimensions.
 
-    Equations of high order in space lose as many degrees to their derivatives.
+    Equations of high order in space lose as many degrees to their derivatives. Where a shape calls for `many` cells
+    anyway, lower degrees may do.
     """
     digits = -math.log10(local)
     if dimension == 1:
         return (min(max(round(4 + digits), 8), 20),)
     space = {2: 4.5 + digits, 3: 3.0 + 0.9 * digits, 4: 2.0 + 0.7 * digits}[dimension]
-    in_space = min(max(round(space), LEAST_DEGREE + order), {2: 16, 3: 12, 4: 8}[dimension])
+    in_space = min(max(round(space), (LOW_DEGREE if many else LEAST_DEGREE) + order), {2: 16, 3: 12, 4: 8}[dimension])
     in_time = max(3, round({2: 0.6, 3: 0.55, 4: 0.5}[dimension] * in_space))
     return tuple(in_time if a == axis else in_space for a in range(dimension))
 
@@ -187,12 +188,12 @@ def _marches(work: Work, axis: int, tolerance: float, weights, refinements: int 
     problem = work.problem
     low, high = problem.intervals[axis]
     order = max((k for ks in highest_orders(problem) for a, k in enumerate(ks) if a != axis), default=0)
-    length = FIRST_SLAB * (high - low)
+    length = (1.0 if problem.linear else FIRST_SLAB) * (high - low)
     cells = space_cells(problem, axis, FIRST_CELLS.get(work.dimension, 1))
-    local, best = LOCAL * tolerance, None
+    aim, best = tolerance, None
     most = MOST_MARCHES if refinements is None else refinements + 1
     for number in range(most):
-        degrees = degrees_for(local, work.dimension, axis, order)
+        degrees = degrees_for(LOCAL * aim, work.dimension, axis, order, cells.count >= MANY_CELLS)
         watch = _Watch(work, axis, tolerance, number, last=number == most - 1)
         try:
             found = march(
@@ -200,7 +201,7 @@ def _marches(work: Work, axis: int, tolerance: float, weights, refinements: int 
                 axis,
                 cells,
                 degrees,
-                local,
+                aim,
                 weights,
                 length,
                 bytes_available(work.memory_gb),
@@ -233,7 +234,7 @@ def _marches(work: Work, axis: int, tolerance: float, weights, refinements: int 
             return best and replace(best, status="stalled")
         if found.status == "finished" and best.estimate.worst <= tolerance:
             return best
-        local *= min(max(0.3 * tolerance / watch.foreseen(found), 1e-6), 0.3)
+        aim *= min(max(0.3 * tolerance / watch.foreseen(found), 1e-6), 0.3)
         length = found.slabs[0].length(axis) if found.slabs else length
     return best
 
@@ -267,7 +268,8 @@ class _Watch:
             **slab.rank, time_left=seconds * (1 - done) / done if self.number == 0 else None,
         )  # fmt: skip
         self.errors.append((time, self.error(march)))
-        return self.last or self.errors[-1][1] < max(LOST, 100 * self.tolerance)
+        # of a linear problem, errors are what their linearization says, however large
+        return self.last or self.work.problem.linear or self.errors[-1][1] < max(LOST, 100 * self.tolerance)
 
     def foreseen(self, march: March) -> float:
         """The error at the end: as it is, or growing on at the rate of the second half of what was marched."""

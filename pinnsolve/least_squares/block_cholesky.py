@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 LEAF_COLUMNS = 128  # of a front that is not worth cutting further
+UPDATE_COLUMNS = 512  # of a front's update made at a time
 FIRST_SHIFT, LAST_SHIFT = 1e-14, 1e-8  # added to the unit diagonal, so that dependent columns stay bounded
 
 
@@ -160,7 +161,7 @@ class BlockCholesky:
             below = update = None
             if size > own:
                 below = torch.linalg.solve_triangular(L, F[own:, :own].T, upper=False)  # (own, border)
-                update = torch.addmm(F[own:, own:], below.T, below, beta=-1.0)
+                update = _lower_update(F[own:, own:], below)
             updates.append(update)
             self.factors.append((L, below))
             self._indices.append((_columns(front.own, n), _columns(front.border, n)))
@@ -215,6 +216,15 @@ class BlockCholesky:
             part = y[own] if below is None else y[own] - below @ y[border]
             y[own] = torch.linalg.solve_triangular(L.T, part, upper=True)
         return (y * scale).reshape(shape)
+
+
+def _lower_update(F: Tensor, below: Tensor) -> Tensor:
+    """below^T below - F, (B, B), on and below the diagonal alone, but for whole blocks of columns."""
+    update = torch.empty_like(F, memory_format=torch.contiguous_format)
+    for j in range(0, len(F), UPDATE_COLUMNS):
+        columns = slice(j, j + UPDATE_COLUMNS)
+        torch.addmm(F[j:, columns], below[:, j:].T, below[:, columns], beta=-1.0, out=update[j:, columns])
+    return update
 
 
 def _extend(F: Tensor, update: Tensor | None, places: Sequence[int], n: int) -> None:
