@@ -6,7 +6,7 @@ hold sympy residuals on regions. Mathematical checks that only warn live in `che
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import sympy as sp
 
 from pinnsolve import registry
-from pinnsolve.checks import check_problem
+from pinnsolve.checks import check_problem, completion
 from pinnsolve.domain_shape import ShapeReader
 from pinnsolve.errors import Diagnostic, ExpressionError, ProblemError
 from pinnsolve.expressions import Fluxes, Scope, boolean, equation, expression, fluxes
@@ -111,13 +111,26 @@ class Problem:
 def build_problem(spec: Spec) -> Problem:
     """Parse every expression of the spec and check the mathematics.
 
-    Raises `ProblemError` with all errors found; warnings are kept on the problem.
+    Raises `ProblemError` with all errors found; warnings are kept on the problem, and conditions that are missing and
+    clear from those stated are added to it.
     """
     problem = _Builder(spec).build()
     found = check_problem(problem)
     if any(d.severity == "error" for d in found):
         raise ProblemError(found)
-    return replace(problem, warnings=tuple(found))
+    assumed = _assumed(problem) if found else ()
+    return replace(problem, statements=(*problem.statements, *assumed), warnings=tuple(found))
+
+
+def _assumed(problem: Problem) -> Iterator[Statement]:
+    """Conditions that the file does not state and the equations need; a warning tells of each."""
+    names = {statement.name for statement in problem.statements}
+    for item in completion(problem).assumed:
+        name = f"assumed on {item.region.label}"
+        while name in names:
+            name += "'"
+        names.add(name)
+        yield Statement(name, "condition", item.residuals, item.region, key="conditions")
 
 
 def _compares(statement: Statement) -> bool:
