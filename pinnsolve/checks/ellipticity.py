@@ -52,12 +52,13 @@ def linear_part(residual: sp.Expr) -> Linear | None:
 class Principal:
     """The principal part at a point: `degree` m, and `orders` (i, j) of the entries that belong to it.
 
-    `equations` are the coefficients of the residuals that hold at the point.
+    `equations` are the coefficients of the residuals that hold at the point, `numbers` which ones of all these are.
     """
 
     degree: int
     orders: Mapping[tuple[int, int], int]
     equations: tuple[Linear, ...]
+    numbers: tuple[int, ...]
 
 
 class Equations:
@@ -86,8 +87,8 @@ class Equations:
 
     def principal_at(self, at: Mapping[sp.Symbol, float]) -> Principal | None:
         """The principal part where symbols (those of features, too) have these values; None unless it is elliptic."""
-        here = [part for where, part in self._parts if holds_at(where, at)]
-        unknowns = self.problem.unknowns
+        numbers = tuple(k for k, (where, _) in enumerate(self._parts) if holds_at(where, at))
+        here, unknowns = [self._parts[k][1] for k in numbers], self.problem.unknowns
         if None in here or len(here) != len(unknowns) or len(unknowns) > MOST_UNKNOWNS:
             return None
         entries: dict[tuple[int, int, tuple[int, ...]], float] = {}
@@ -103,7 +104,7 @@ class Equations:
         if key not in self._known:
             self._known[key] = _elliptic(entries, len(unknowns), len(self.space))
         found = self._known[key]
-        return None if found is None else Principal(*found, tuple(here))
+        return None if found is None else Principal(*found, tuple(here), numbers)
 
 
 def _elliptic(entries: Mapping, size: int, dimension: int) -> tuple[int, Mapping] | None:

@@ -1,88 +1,37 @@
 """What is assumed where conditions are missing: the natural conditions that the stated ones leave open.
 
 Where nothing is stated, second-order equations i have the natural condition that their flux through the boundary
-vanishes, sum_j L_ij(n) Dn^(o_ij - 1) u_j = 0 with the principal part L of order o_ij and the normal n: Dn(u) = 0 for the
-Laplacian, Dn(u)/Re = p*n for the velocity of a flow. A stated condition on u_j takes the place of the natural one in the
-direction L_.j(n) of the equations; what is left is orthogonal to all of these. So beside p = 0, the velocity along the
-boundary no longer changes across it. Of one equation of order 2k, a condition on the derivative of order q across the
-boundary takes the place of order 2k - 1 - q, or its own (Lions & Magenes, Non-Homogeneous Boundary Value Problems and
-Applications I, chapter 2, section 2).
+vanishes, sum_j L_ij(n) Dn^(o_ij - 1) u_j = 0 with the principal part L of orders o_ij and the normal n: Dn(u) = 0 for
+the Laplacian, Dn(u)/Re = p*n for the velocity of a flow. A stated condition on u_j takes the place of the natural one
+in the direction L_.j(n) of the equations, and what is left is orthogonal to all of these: beside p = 0, the velocity
+along the boundary no longer changes across it. Of one equation of order 2k, a condition on the derivative of order q
+across the boundary takes the place of order 2k - 1 - q, or its own (Lions & Magenes, Non-Homogeneous Boundary Value
+Problems and Applications I, chapter 2, section 2).
 
-Input: the places that miss conditions. Output: residuals that complete them, as statements, and warnings. No array
-library.
+Input: a place that misses conditions. Output: residuals that complete it. No array library.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from pinnsolve.checks.findings import quoted, warning
-from pinnsolve.checks.places import Missing, missing_conditions
-from pinnsolve.errors import Diagnostic, ExpressionError
-from pinnsolve.geometry.regions import Piece, Region
-from pinnsolve.printing import to_text
+from pinnsolve.checks.ellipticity import Linear, linear_part
+from pinnsolve.checks.places import Condition, Missing
+from pinnsolve.expressions import Fluxes
+from pinnsolve.geometry.regions import Piece
 from pinnsolve.terms import coordinate_symbol, feature_symbol
 from pinnsolve.terms_folding import substituted
 
 if TYPE_CHECKING:
     from pinnsolve.problem import Problem
 
-HINT = "state it, or what holds instead"
-NO_HINT = "the solution is not unique: say what holds there"
-
-
-@dataclass(frozen=True)
-class Assumed:
-    """Residuals that hold in `region` besides what is stated there, and the same in words."""
-
-    region: Region
-    residuals: tuple[sp.Expr, ...]
-    words: str
-
-
-@dataclass(frozen=True)
-class Completion:
-    """What is assumed, and the warnings about every place; `decided` is whether it could be told what is missing."""
-
-    decided: bool
-    assumed: tuple[Assumed, ...] = ()
-    warnings: tuple[Diagnostic, ...] = ()
-
-
-def completion(problem: Problem) -> Completion:
-    """What is missing on the boundary of a problem, and what completes it."""
-    missing = missing_conditions(problem)
-    if missing is None:
-        return Completion(False)
-    pieces = (piece for statement in problem.of_kind("condition") for piece in statement.region.pieces)
-    bare = not any(_is_boundary(piece, problem) for piece in pieces)
-    assumed, warnings = [], []
-    for residuals, several in _alike(problem, missing, bare):
-        first = several[0]
-        found = f"too few conditions: {_places(several)} {_given(first)}, and {_needed(first)}"
-        if not residuals:
-            warnings.append(warning(problem, "conditions", found, NO_HINT))
-            continue
-        label = ", ".join(m.place.removeprefix("the ").removeprefix("face ") for m in several)
-        region = Region(label, tuple(m.piece for m in several), first.where)
-        words = _words(problem, residuals)
-        assumed.append(Assumed(region, tuple(_with_derivatives(problem, r) for r in residuals), words))
-        verb = "is" if len(residuals) == 1 else "are"
-        warnings.append(warning(problem, "conditions", f"{found}; {words} {verb} assumed there", HINT))
-    return Completion(True, tuple(assumed), tuple(warnings))
-
-
-def _is_boundary(piece: Piece, problem: Problem) -> bool:
-    return piece.part is not None or any(axis in problem.space_axes for axis, _ in piece.fixed)
-
-
-# -- the natural conditions ---------------------------------------------------------------------------------------
+FluxesOf = Callable[[], Sequence[Fluxes]]  # of all residuals of equations, in order
+Entries = Mapping[tuple[int, int], sp.Expr]
 
 
 class Normal(sp.Symbol):
@@ -99,31 +48,38 @@ class Normal(sp.Symbol):
         return (self.unknown, self.order), {}
 
 
-def _natural(problem: Problem, missing: Missing) -> tuple[sp.Expr, ...]:
-    """Residuals in `Normal`s; none where it cannot be told which."""
+def with_derivatives(problem: Problem, residual: sp.Expr) -> sp.Expr:
+    """A residual with its `Normal`s written out as derivatives along the axes."""
+    return substituted(residual, {s: _across_boundary(problem, s) for s in residual.atoms(Normal)})
+
+
+def _across_boundary(problem: Problem, symbol: Normal) -> sp.Expr:
+    """(n . grad)^order of an unknown."""
+    total = sp.S.Zero
+    for axes in product(problem.space_axes, repeat=symbol.order):
+        alpha = tuple(axes.count(a) for a in range(len(problem.coordinates)))
+        factor = prod((coordinate_symbol(f"n_{problem.coordinates[a]}") for a in axes), start=sp.S.One)
+        total += factor * feature_symbol(symbol.unknown, alpha)
+    return total
+
+
+def natural_conditions(problem: Problem, missing: Missing, fluxes: FluxesOf) -> tuple[sp.Expr, ...]:
+    """Residuals in features and `Normal`s; none where it cannot be told which."""
     orders, wanted = missing.principal.orders, missing.needed - missing.given
-    if len(problem.unknowns) == 1:
+    if len(problem.unknowns) == 1 and orders[0, 0] > 2:
         return _of_one_unknown(problem, missing, orders[0, 0] // 2)
     second = sorted({i for (i, _), order in orders.items() if order == 2})
     if len(second) != missing.needed or max(orders.values()) > 2:
         return ()
     normal = _normal(problem, missing.piece)
-    symbols = {key: _symbol(problem, missing, *key, normal) for key in orders if key[0] in second}
-    taken = [_direction(problem, missing, c, symbols, second) for c in missing.conditions]
-    taken = [column for column in dict.fromkeys(taken) if any(entry != 0 for entry in column)]
+    entries = {key: _entry(problem, missing, *key, normal) for key in orders if key[0] in second}
+    taken = [_direction(problem, c, entries, second, normal) for c in missing.conditions]
+    taken = [column for column in dict.fromkeys(taken) if any(column)]
     rows = _complement(taken, len(second))
-    if rows is None or len(second) - len(taken) != wanted or len(taken) != missing.given:
+    if rows is None or len(taken) != missing.given or len(second) - len(taken) != wanted:
         return ()
-    fluxes = [
-        sum(
-            symbols[i, j] * Normal(name, orders[i, j] - 1)
-            for j, name in enumerate(problem.unknowns)
-            if orders.get((i, j), 0) > 0
-        )
-        for i in second
-    ]
-    combined = [sp.expand(sum(w * flux for w, flux in zip(row, fluxes, strict=True))) for row in rows]
-    return tuple(map(_without_factor, combined))
+    through = [_flux(problem, missing, i, entries, normal, fluxes) for i in second]
+    return tuple(_without_factor(sum(w * flux for w, flux in zip(row, through, strict=True))) for row in rows)
 
 
 def _of_one_unknown(problem: Problem, missing: Missing, half: int) -> tuple[sp.Expr, ...]:
@@ -140,7 +96,7 @@ def _of_one_unknown(problem: Problem, missing: Missing, half: int) -> tuple[sp.E
 
 
 def _normal(problem: Problem, piece: Piece) -> dict[int, sp.Expr]:
-    """The components of the normal: numbers on faces, zero across the axis of a plane."""
+    """The components of the normal: numbers on faces, zero along a plane."""
     if piece.outward is not None:
         axis, sign = piece.outward
         return {a: sp.Integer(sign * (a == axis)) for a in problem.space_axes}
@@ -149,30 +105,39 @@ def _normal(problem: Problem, piece: Piece) -> dict[int, sp.Expr]:
     return {a: symbol if a in along else sp.S.Zero for a, symbol in symbols.items()}
 
 
-def _symbol(problem: Problem, missing: Missing, i: int, j: int, normal: dict[int, sp.Expr]) -> sp.Expr:
-    """L_ij(n), without its powers of the imaginary unit."""
+def _power(normal: Mapping[int, sp.Expr], alpha: Sequence[int]) -> sp.Expr:
+    return prod((n ** alpha[a] for a, n in normal.items()), start=sp.S.One)
+
+
+def _of_order(linear: Linear, unknown: str, order: int) -> dict[tuple[int, ...], sp.Expr]:
+    """The coefficients of one unknown's derivatives of that order."""
+    return {f.alpha: c for f, (c, _) in linear.items() if (f.unknown, f.order) == (unknown, order)}
+
+
+def _entry(problem: Problem, missing: Missing, i: int, j: int, normal: Mapping[int, sp.Expr]) -> sp.Expr:
+    """L_ij(n), without its powers of the imaginary unit; the square of the normal is one."""
     order, name = missing.principal.orders[i, j], problem.unknowns[j]
-    return sum(
-        (
-            coefficient * prod(n ** f.alpha[a] for a, n in normal.items())
-            for f, (coefficient, _) in missing.principal.equations[i].items()
-            if f.unknown == name and f.order == order
-        ),
-        sp.S.Zero,
-    )
+    parts = {
+        f.alpha: c for f, (c, _) in missing.principal.equations[i].items() if (f.unknown, f.order) == (name, order)
+    }
+    whole = sp.S.Zero
+    pure = [parts.get(tuple(2 * (b == a) for b in range(len(problem.coordinates))), sp.S.Zero) for a in normal]
+    if order == 2 and all(sp.expand(c - pure[0]) == 0 for c in pure):
+        whole, parts = pure[0], {alpha: c for alpha, c in parts.items() if max(alpha) < 2}
+    return whole + sum((c * _power(normal, alpha) for alpha, c in parts.items()), sp.S.Zero)
 
 
-def _direction(problem: Problem, missing: Missing, condition, symbols, second: Sequence[int]) -> tuple[sp.Expr, ...]:
+def _direction(
+    problem: Problem, condition: Condition, entries: Entries, second: Sequence[int], normal: Mapping[int, sp.Expr]
+) -> tuple[sp.Expr, ...]:
     """The direction among the second-order equations in which a condition takes the place of the natural one."""
     highest = {f.unknown: max(g.order for g in condition.linear if g.unknown == f.unknown) for f in condition.linear}
-    normal = _normal(problem, missing.piece)
     column = [sp.S.Zero] * len(second)
     for f, (coefficient, _) in condition.linear.items():
-        if f.order < highest[f.unknown]:
-            continue
-        across = prod(n ** f.alpha[a] for a, n in normal.items()) if f.order else sp.S.One
-        for k, i in enumerate(second):
-            column[k] += coefficient * across * symbols.get((i, problem.unknowns.index(f.unknown)), sp.S.Zero)
+        if f.order == highest[f.unknown]:
+            for k, i in enumerate(second):
+                entry = entries.get((i, problem.unknowns.index(f.unknown)), sp.S.Zero)
+                column[k] += coefficient * _power(normal, f.alpha) * entry
     column = [sp.expand(entry) for entry in column]
     if sum(entry != 0 for entry in column) == 1:
         return tuple(sp.Integer(entry != 0) for entry in column)
@@ -181,82 +146,78 @@ def _direction(problem: Problem, missing: Missing, condition, symbols, second: S
 
 def _complement(taken: Sequence[tuple[sp.Expr, ...]], size: int) -> list[list[sp.Expr]] | None:
     """Rows that span what is orthogonal to columns, in polynomials of their entries; None where that is not simple."""
-    whole = [column for column in taken if sum(entry != 0 for entry in column) == 1]
-    free = [k for k in range(size) if not any(column[k] for column in whole)]
-    others = [column for column in taken if column not in whole]
+    alone = [column for column in taken if sum(entry != 0 for entry in column) == 1]
+    free = [k for k in range(size) if not any(column[k] for column in alone)]
+    others = [column for column in taken if column not in alone]
     if not others:
-        return [[sp.Integer(k == free_k) for k in range(size)] for free_k in free]
-    if len(others) > 1 or any(others[0][k] != 0 for k in range(size) if k not in free):
-        return None
+        return [[sp.Integer(k == m) for k in range(size)] for m in free]
     column = others[0]
+    if len(others) > 1 or any(column[k] != 0 for k in range(size) if k not in free):
+        return None
     if len(free) == 2:
-        return [[column[free[1]] * (k == free[0]) - column[free[0]] * (k == free[1]) for k in range(size)]]
+        one, two = free
+        return [[{one: column[two], two: -column[one]}.get(k, sp.S.Zero) for k in range(size)]]
     square = sum(column[k] ** 2 for k in free)
-    return [[square * (k == m) - column[k] * column[m] * (k in free) for k in range(size)] for m in free]
+    return [[square * int(k == m) - column[k] * column[m] for k in range(size)] for m in free]
 
 
-def _without_factor(residual: sp.Expr) -> sp.Expr:
-    """A residual of one derivative without its coefficient."""
-    normals = residual.atoms(Normal)
-    return next(iter(normals)) if len(normals) == 1 else residual
+def _flux(
+    problem: Problem, missing: Missing, i: int, entries: Entries, normal: Mapping[int, sp.Expr], fluxes: FluxesOf
+) -> sp.Expr:
+    """The principal part of an equation's flux through the boundary: of div(k grad u), k Dn(u).
 
-
-# -- in words, and as statements ----------------------------------------------------------------------------------
-
-
-def _with_derivatives(problem: Problem, residual: sp.Expr) -> sp.Expr:
-    """A residual with the derivatives across the boundary written out."""
-    return substituted(residual, {s: _across_boundary(problem, s) for s in residual.atoms(Normal)})
-
-
-def _across_boundary(problem: Problem, symbol: Normal) -> sp.Expr:
-    """(n . grad)^order of an unknown."""
+    It is what the equation takes derivatives of, as it is written; where that is not all of it, L_ij(n) Dn^(o_ij - 1).
+    """
+    principal = missing.principal
+    written: dict[str, dict[tuple[int, ...], list[sp.Expr]]] = {name: {} for name in problem.unknowns}
+    for axis, c, inner in fluxes()[principal.numbers[i]]:
+        for f, (factor, _) in (linear_part(inner) or {}).items() if axis in normal else ():
+            if f.order == principal.orders.get((i, problem.unknowns.index(f.unknown)), 0) - 1:
+                shares = written[f.unknown].setdefault(f.alpha, [sp.S.Zero] * len(problem.coordinates))
+                shares[axis] += c * factor
     total = sp.S.Zero
-    for axes in product(problem.space_axes, repeat=symbol.order):
-        alpha = tuple(axes.count(a) for a in range(len(problem.coordinates)))
-        factor = prod((coordinate_symbol(f"n_{problem.coordinates[a]}") for a in axes), start=sp.S.One)
-        total += factor * feature_symbol(symbol.unknown, alpha)
+    for j, name in enumerate(problem.unknowns):
+        order = principal.orders.get((i, j), 0)
+        if order > 0:
+            here = _of_order(principal.equations[i], name, order)
+            total += _through(name, order - 1, written[name], here, entries[i, j], normal)
     return total
 
 
-def _words(problem: Problem, residuals: Sequence[sp.Expr]) -> str:
-    """Residuals as equations of the language: `Dn(v) = 0`."""
-    texts = []
-    for residual in residuals:
-        names = {s: sp.Symbol(_name(s)) for s in residual.atoms(Normal)}
-        try:
-            texts.append(f"{to_text(substituted(residual, names), problem.coordinates)} = 0")
-        except ExpressionError:
-            texts.append(f"a relation of {', '.join(map(str, names.values()))}")
-    return " and ".join(f"`{text}`" for text in texts)
+def _through(
+    name: str,
+    order: int,
+    written: Mapping[tuple[int, ...], Sequence[sp.Expr]],
+    principal: Mapping[tuple[int, ...], sp.Expr],
+    entry: sp.Expr,
+    normal: Mapping[int, sp.Expr],
+) -> sp.Expr:
+    """The part of a flux that one unknown has: `written` are, per derivative, the factors of its fluxes by axis."""
+    rest = dict(principal)  # what the equation holds besides the divergence of what is written
+    for alpha, shares in written.items():
+        for axis, share in enumerate(shares):
+            beta = tuple(k + (a == axis) for a, k in enumerate(alpha))
+            rest[beta] = rest.get(beta, sp.S.Zero) - share
+    if not written or any(sp.expand(c) != 0 for c in rest.values()):
+        return entry * Normal(name, order)
+    parts = {alpha: sum(shares[a] * n for a, n in normal.items()) for alpha, shares in written.items()}
+    for alpha, c in parts.items():
+        power = _power(normal, alpha)
+        factor = sp.expand(c / power) if power != 0 else sp.S.Zero
+        if factor != 0 and _is_across(parts, factor, order, normal):
+            return factor * Normal(name, order)
+    return sum((c * feature_symbol(name, alpha) for alpha, c in parts.items()), sp.S.Zero)
 
 
-def _name(symbol: Normal) -> str:
-    return symbol.unknown if not symbol.order else "Dn(" * symbol.order + symbol.unknown + ")" * symbol.order
+def _is_across(parts: Mapping, factor: sp.Expr, order: int, normal: Mapping[int, sp.Expr]) -> bool:
+    """Whether derivatives of first order or none add up to a multiple of the one across the boundary."""
+    size = len(next(iter(parts)))
+    alphas = [tuple(order * (b == a) for b in range(size)) for a in normal]
+    return all(sp.expand(parts.get(alpha, sp.S.Zero) - factor * _power(normal, alpha)) == 0 for alpha in alphas)
 
 
-def _alike(problem: Problem, missing: Sequence[Missing], bare: bool) -> list[tuple[tuple, list[Missing]]]:
-    """What is assumed, and the places for which that is the same beside the same conditions."""
-    groups: dict[object, tuple[tuple, list[Missing]]] = {}
-    for m in missing:
-        residuals = () if bare or not m.clear else _natural(problem, m)
-        stated = tuple(c.statement.name for c in m.conditions)
-        groups.setdefault((residuals, stated, m.where, m.given, m.needed), (residuals, []))[1].append(m)
-    return list(groups.values())
-
-
-def _places(several: Sequence[Missing]) -> str:
-    places = [m.place for m in several]
-    return "on " + (places[0] if len(places) == 1 else f"{', '.join(places[:-1])} and {places[-1]}")
-
-
-def _given(missing: Missing) -> str:
-    names = list(dict.fromkeys(c.statement.name for c in missing.conditions))
-    by = f" ({quoted(names)})" if names else ""
-    return {0: "there is no condition", 1: f"there is 1 condition{by}"}.get(
-        missing.given, f"there are {missing.given} conditions{by}"
-    )
-
-
-def _needed(missing: Missing) -> str:
-    return f"the equations need {missing.needed}"
+def _without_factor(residual: sp.Expr) -> sp.Expr:
+    """A residual without the factor that all its parts have in common."""
+    factored = sp.factor_terms(sp.expand(residual))
+    kept = [a for a in sp.Mul.make_args(factored) if a.atoms(Normal) or linear_part(a)]
+    return sp.expand(sp.Mul(*kept))

@@ -49,11 +49,12 @@ class Condition:
 class Missing:
     """A place with fewer conditions than needed: `given` of `needed`.
 
-    `conditions` hold there; `where` narrows the place to the part that is meant. `clear` tells whether nothing else
-    can hold there.
+    `label` is the place as problem files have it, `place` as a sentence has it. `conditions` hold there; it is narrowed
+    by `where`. `clear` tells whether nothing else can hold there.
     """
 
     piece: Piece
+    label: str
     place: str
     where: sp.Basic | None
     conditions: tuple[Condition, ...]
@@ -138,12 +139,13 @@ class _Counter:
             pattern = tuple(holds_at(c.where, at) for c in here)
             if pattern not in found:
                 conditions = tuple(c for c, holds in zip(here, pattern, strict=True) if holds)
-                place = f"the face {plane_text(self.problem, axis, end)}"
+                label = plane_text(self.problem, axis, end)
+                place = f"the face {label}"
                 where = _region_of(here, pattern)
                 if where is not None:
                     spot = {i: at[s] for i, s in enumerate(self.symbols) if i != axis}
                     place = f"the part of {place} around {point_text(self.problem, spot)}"
-                found[pattern] = self._missing(piece, place, where, conditions, at)
+                found[pattern] = self._missing(piece, (label, place), where, conditions, at)
         return [m for m in found.values() if m is not None]
 
     # -- shapes --
@@ -161,11 +163,12 @@ class _Counter:
             at = dict(self.points[0])
             if piece.plane is not None:
                 at[self.symbols[piece.plane[0]]] = piece.plane[1]
-            if piece.plane is not None:
-                place = f"the boundary {plane_text(self.problem, *piece.plane)}"
+                label = plane_text(self.problem, *piece.plane)
+                place = f"the boundary {label}"
             else:
-                place = f"the part `{piece.part}` of the boundary" if piece.part else "the boundary"
-            missing = self._missing(piece, place, None, (*certain, *maybe), at, clear)
+                label, place = piece.part or "boundary", "the boundary"
+                place = f"the part `{piece.part}` of the boundary" if piece.part else place
+            missing = self._missing(piece, (label, place), None, (*certain, *maybe), at, clear)
             if missing is not None:
                 yield missing
 
@@ -183,7 +186,7 @@ class _Counter:
 
     # -- counts --
 
-    def _missing(self, piece, place, where, conditions, at: Point, clear: bool = True) -> Missing | None:
+    def _missing(self, piece, words: tuple[str, str], where, conditions, at: Point, clear=True) -> Missing | None:
         principal = self.equations.principal_at(at)
         if principal is None:
             raise Undecided
@@ -192,7 +195,7 @@ class _Counter:
             raise Undecided
         if given >= needed:
             return None
-        return Missing(piece, place, where, tuple(conditions), given, needed, principal, clear)
+        return Missing(piece, *words, where, tuple(conditions), given, needed, principal, clear)
 
     def _rank(self, conditions: tuple[Condition, ...], at: Point) -> int:
         """How many of the conditions say something of their own."""

@@ -23,7 +23,7 @@ from pinnsolve.grid.correction import EXTRA_DEGREES, Correction, blame, correct,
 from pinnsolve.grid.groups import highest_orders, interface_groups, jump_groups, start_groups, table_orders, term_groups
 from pinnsolve.grid.memory import check_memory
 from pinnsolve.grid.rows import StartGroup
-from pinnsolve.grid.system import BLOCK_THREADS, System, points_of, solve, weights_of
+from pinnsolve.grid.system import BLOCK_THREADS, System, points_of, solve, units, weights_of
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
 
@@ -119,7 +119,8 @@ class SlabSolver:
 
     def _local(self, corrected: Correction, space: Space) -> Local:
         volume = space.cells.volume
-        scaled = corrected.enlargement * corrected.delta / torch.where(self.size > 0, self.size, 1.0)[:, None]
+        unit = units(self.size, corrected.enlargement * corrected.space.rms(corrected.delta))
+        scaled = corrected.enlargement * corrected.delta / unit[:, None]
         total = float(corrected.space.rms(scaled).max())
         parts = torch.sqrt(blame(scaled, corrected.space, self.degrees) * (volume / volume.sum())[:, None])  # (C, d)
         # what the correction does in the old degrees follows from what it lacks in the new ones
