@@ -20,7 +20,7 @@ from pinnsolve.checks.faces import on_face
 from pinnsolve.checks.findings import constants, plane_text, point_text
 from pinnsolve.checks.pointwise import function_of, holds_at, scattered, value_at
 from pinnsolve.geometry.regions import Piece, face
-from pinnsolve.geometry.shape_tree import MeshFile, may_have_face, part_names, primitives
+from pinnsolve.geometry.shape_tree import Box, Difference, MeshFile, bounds, may_have_face, part_names, primitives
 from pinnsolve.terms import FeatureSymbol, coordinate_symbol
 
 if TYPE_CHECKING:
@@ -151,8 +151,9 @@ class _Counter:
     # -- shapes --
 
     def on_shape(self) -> Iterator[Missing]:
-        """Parts with a name and planes with a condition."""
+        """Parts with a name, planes with a condition, and what no condition is about."""
         planes = dict.fromkeys(p for p, _ in self.held if p.plane is not None)
+        planes |= dict.fromkeys(self._faces_without_name() if planes else ())
         parts = [Piece(part=name) for name in part_names(self.problem.shape)]
         whole = [Piece(part="")] if not planes and not parts else []
         for piece in (*planes, *parts, *whole):
@@ -171,6 +172,25 @@ class _Counter:
             missing = self._missing(piece, (label, place), None, (*certain, *maybe), at, clear)
             if missing is not None:
                 yield missing
+
+    def _faces_without_name(self) -> Iterator[Piece]:
+        """Of a box that others are cut from, the faces of which they leave something."""
+        if not isinstance(self.problem.shape, Difference) or not isinstance(self.problem.shape.first, Box):
+            return
+        box, cut = self.problem.shape.first, [bounds(other) for other in self.problem.shape.others]
+        if box.name or any(piece.part == "" and piece.plane is None for piece, _ in self.held):
+            return
+        space = self.problem.space_axes
+        for k, axis in enumerate(space):
+            others = [m for m in range(len(space)) if m != k]
+            for value in (box.lower[k], box.upper[k]):
+                covers = (
+                    low[k] <= value <= high[k]
+                    and all(low[m] <= box.lower[m] and high[m] >= box.upper[m] for m in others)
+                    for low, high in cut
+                )
+                if not any(covers):
+                    yield Piece(part="", plane=(axis, value))
 
     def _may_meet(self, one: Piece, other: Piece) -> bool:
         """Whether two places of the boundary can have more than corners in common."""
