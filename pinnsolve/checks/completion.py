@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pinnsolve.problem import Problem
 
 STATE = "state it, or what holds instead"
+NATURAL, MOST_TEXT = "the natural condition", 200  # in place of longer equations
 OPEN = "the solution is not unique: say what holds there"
 
 
@@ -102,9 +103,10 @@ def _words(problem: Problem, residuals: Sequence[sp.Expr]) -> str:
     for residual in residuals:
         names = {s: sp.Symbol("Dn(" * s.order + s.unknown + ")" * s.order) for s in residual.atoms(Normal)}
         try:
-            texts.append(f"`{to_text(substituted(residual, names), problem.coordinates)} = 0`")
+            text = f"`{to_text(substituted(residual, names), problem.coordinates)} = 0`"
         except ExpressionError:
-            texts.append("the natural condition")
+            text = NATURAL
+        texts.append(text if len(text) <= MOST_TEXT else NATURAL)
     return " and ".join(texts)
 
 

@@ -22,6 +22,7 @@ import sympy as sp
 
 from pinnsolve.checks.ellipticity import Linear, linear_part
 from pinnsolve.checks.places import Condition, Missing
+from pinnsolve.checks.pointwise import function_of, value_at
 from pinnsolve.expressions import Fluxes
 from pinnsolve.geometry.regions import Piece
 from pinnsolve.terms import coordinate_symbol, feature_symbol
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 FluxesOf = Callable[[], Sequence[Fluxes]]  # of all residuals of equations, in order
 Entries = Mapping[tuple[int, int], sp.Expr]
+MOST_NODES = 300  # of an expression in which common factors are looked for
+PROBES, ROUNDING = (0.0, 0.29, 0.71), 1e-12  # where it is tested whether expressions vanish, and what counts as zero
 
 
 class Normal(sp.Symbol):
@@ -79,7 +82,7 @@ def natural_conditions(problem: Problem, missing: Missing, fluxes: FluxesOf) -> 
     if rows is None or len(taken) != missing.given or len(second) - len(taken) != wanted:
         return ()
     through = [_flux(problem, missing, i, entries, normal, fluxes) for i in second]
-    return tuple(_without_factor(sum(w * flux for w, flux in zip(row, through, strict=True))) for row in rows)
+    return tuple(_without_factor(_combined(row, through)) for row in rows)
 
 
 def _of_one_unknown(problem: Problem, missing: Missing, half: int) -> tuple[sp.Expr, ...]:
@@ -122,7 +125,7 @@ def _entry(problem: Problem, missing: Missing, i: int, j: int, normal: Mapping[i
     }
     whole = sp.S.Zero
     pure = [parts.get(tuple(2 * (b == a) for b in range(len(problem.coordinates))), sp.S.Zero) for a in normal]
-    if order == 2 and all(sp.expand(c - pure[0]) == 0 for c in pure):
+    if order == 2 and all(_vanishes(c - pure[0]) for c in pure):
         whole, parts = pure[0], {alpha: c for alpha, c in parts.items() if max(alpha) < 2}
     return whole + sum((c * _power(normal, alpha) for alpha, c in parts.items()), sp.S.Zero)
 
@@ -138,7 +141,7 @@ def _direction(
             for k, i in enumerate(second):
                 entry = entries.get((i, problem.unknowns.index(f.unknown)), sp.S.Zero)
                 column[k] += coefficient * _power(normal, f.alpha) * entry
-    column = [sp.expand(entry) for entry in column]
+    column = [sp.S.Zero if _vanishes(entry) else entry for entry in column]
     if sum(entry != 0 for entry in column) == 1:
         return tuple(sp.Integer(entry != 0) for entry in column)
     return tuple(column)
@@ -198,12 +201,12 @@ def _through(
         for axis, share in enumerate(shares):
             beta = tuple(k + (a == axis) for a, k in enumerate(alpha))
             rest[beta] = rest.get(beta, sp.S.Zero) - share
-    if not written or any(sp.expand(c) != 0 for c in rest.values()):
+    if not written or not all(map(_vanishes, rest.values())):
         return entry * Normal(name, order)
     parts = {alpha: sum(shares[a] * n for a, n in normal.items()) for alpha, shares in written.items()}
     for alpha, c in parts.items():
         power = _power(normal, alpha)
-        factor = sp.expand(c / power) if power != 0 else sp.S.Zero
+        factor = c / power if power != 0 else sp.S.Zero
         if factor != 0 and _is_across(parts, factor, order, normal):
             return factor * Normal(name, order)
     return sum((c * feature_symbol(name, alpha) for alpha, c in parts.items()), sp.S.Zero)
@@ -213,11 +216,31 @@ def _is_across(parts: Mapping, factor: sp.Expr, order: int, normal: Mapping[int,
     """Whether derivatives of first order or none add up to a multiple of the one across the boundary."""
     size = len(next(iter(parts)))
     alphas = [tuple(order * (b == a) for b in range(size)) for a in normal]
-    return all(sp.expand(parts.get(alpha, sp.S.Zero) - factor * _power(normal, alpha)) == 0 for alpha in alphas)
+    return all(_vanishes(parts.get(alpha, sp.S.Zero) - factor * _power(normal, alpha)) for alpha in alphas)
+
+
+def _combined(row: Sequence[sp.Expr], fluxes: Sequence[sp.Expr]) -> sp.Expr:
+    return sp.Add(*(w * part for w, flux in zip(row, fluxes, strict=True) for part in sp.Add.make_args(flux)))
 
 
 def _without_factor(residual: sp.Expr) -> sp.Expr:
     """A residual without the factor that all its parts have in common."""
-    factored = sp.factor_terms(sp.expand(residual))
+    if any(k > MOST_NODES for k, _ in enumerate(sp.preorder_traversal(residual))):
+        return residual
+    factored = sp.factor_terms(residual)
     kept = [a for a in sp.Mul.make_args(factored) if a.atoms(Normal) or linear_part(a)]
-    return sp.expand(sp.Mul(*kept))
+    return sp.Mul(*kept)
+
+
+def _vanishes(expression: sp.Expr) -> bool:
+    """Whether an expression is zero whatever its symbols are, found out by numbers: expanding could take forever."""
+    if expression == 0 or expression.is_number:
+        return expression == 0
+    symbols = sorted(expression.free_symbols, key=lambda s: s.name)
+    functions = [function_of(part) for part in sp.Add.make_args(expression)]
+    for shift in PROBES:
+        at = {s: 0.4 + (shift + 0.618 * (i + 1)) % 1.0 for i, s in enumerate(symbols)}
+        values = [value_at(function, at) for function in functions]
+        if None in values or abs(sum(values)) > ROUNDING * sum(map(abs, values)):
+            return False
+    return True
