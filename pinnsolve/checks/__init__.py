@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pinnsolve.checks.completion import UNDECIDED, Assumed, Completion, completion
-from pinnsolve.checks.corners import contradictions
+from pinnsolve.checks.corners import contradictions, contradictions_at
 from pinnsolve.checks.counts import equation_count, incomplete_exact, not_smooth_enough, unheld_unknowns
 from pinnsolve.checks.faces import too_few_conditions
 from pinnsolve.checks.neumann import floating_unknowns, undetermined_constants
@@ -18,7 +18,7 @@ from pinnsolve.errors import Diagnostic
 if TYPE_CHECKING:
     from pinnsolve.problem import Problem
 
-__all__ = ["Assumed", "Completion", "check_problem", "completion", "floating_unknowns"]
+__all__ = ["Assumed", "Completion", "check_problem", "completion", "contradictions_at", "floating_unknowns"]
 
 
 def check_problem(problem: Problem, completed: Completion = UNDECIDED) -> list[Diagnostic]:
