@@ -184,10 +184,20 @@ def test_where_conditions_may_stand_in_for_others():
         assert not any("assumed" in s.name for s in stated("laplacian(u) = 0", conditions).statements)
 
 
+def test_unknowns_of_their_own_are_counted_by_themselves():
+    """Two conditions of u do not make up for none of v, and the older count says so."""
+    walls = {"on": ["x = 0", "x = 1", "y = 0"], "equations": ["u = 0", "v = 0"]}
+    conditions = {"walls": walls, "top": {"on": "y = 1", "equations": ["u = 0", "Dn(u) = 0"]}}
+    (warning,) = stated({"a": "laplacian(u) = v", "b": "laplacian(v) = u"}, conditions, ["u", "v"]).warnings
+    assert "`v` has 1 condition on the faces y = 0 and y = 1 together and needs 2" in warning.message
+
+
 def test_without_any_condition_the_solution_is_just_not_unique():
-    (warning,) = stated("laplacian(u) = 0", None).warnings
-    assert warning.message.endswith("there is no condition, and the equations need 1")
-    assert warning.hint == "the solution is not unique: say what holds there"
+    points = {"points": {"at": [{"x": 0.3, "y": 0.3}, {"x": 0, "y": 0.7}], "equation": "u = 1"}}
+    for conditions in (None, points):
+        (warning,) = stated("laplacian(u) = 0", conditions).warnings
+        assert warning.message.endswith("there is no condition, and the equations need 1")
+        assert warning.hint == "the solution is not unique: say what holds there"
 
 
 def test_coefficients_that_vanish_or_are_infinite_on_a_face_need_nothing_there():

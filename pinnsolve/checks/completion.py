@@ -78,7 +78,9 @@ def completion(problem: Problem, fluxes: FluxesOf) -> Completion:
 
 
 def _is_boundary(piece: Piece, problem: Problem) -> bool:
-    return piece.part is not None or any(axis in problem.space_axes for axis, _ in piece.fixed)
+    """Whether a piece is more of the boundary in space than a point or an edge."""
+    faces = (piece.outward, piece.partner)
+    return piece.part is not None or any(face is not None and face[0] in problem.space_axes for face in faces)
 
 
 def _natural(problem: Problem, missing: Missing, fluxes: FluxesOf, bare: bool) -> tuple[sp.Expr, ...]:

@@ -52,11 +52,13 @@ def linear_part(residual: sp.Expr) -> Linear | None:
 class Principal:
     """The principal part at a point: `degree` m, and `orders` (i, j) of the entries that belong to it.
 
+    `blocks` are the unknowns that its entries tie together, and the degrees of their parts of the determinant.
     `equations` are the coefficients of the residuals that hold at the point, `numbers` which ones of all these are.
     """
 
     degree: int
     orders: Mapping[tuple[int, int], int]
+    blocks: tuple[tuple[frozenset[int], int], ...]
     equations: tuple[Linear, ...]
     numbers: tuple[int, ...]
 
@@ -67,7 +69,7 @@ class Equations:
     def __init__(self, problem: Problem):
         self.problem = problem
         self.space = problem.space_axes
-        self._known: dict[object, tuple[int, Mapping] | None] = {}
+        self._known: dict[object, tuple[int, Mapping, tuple] | None] = {}
         self._parts = list(self._linear_parts())
 
     def _linear_parts(self) -> Iterator[tuple[Callable | None, Linear | None]]:
@@ -107,8 +109,8 @@ class Equations:
         return None if found is None else Principal(*found, tuple(here), numbers)
 
 
-def _elliptic(entries: Mapping, size: int, dimension: int) -> tuple[int, Mapping] | None:
-    """Degree of the determinant and orders of the principal entries; None where it is zero in some direction."""
+def _elliptic(entries: Mapping, size: int, dimension: int) -> tuple[int, Mapping, tuple] | None:
+    """Degree of the determinant, orders of the principal entries, blocks; None where it is zero in some direction."""
     orders = [[IMPOSSIBLE] * size for _ in range(size)]
     for i, j, alpha in entries:
         orders[i][j] = max(orders[i][j], sum(alpha))
@@ -130,7 +132,23 @@ def _elliptic(entries: Mapping, size: int, dimension: int) -> tuple[int, Mapping
             matrix[i][j] += value * math.prod(x**k for x, k in zip(xi, alpha, strict=True))
         return _determinant(matrix)
 
-    return (degree, principal) if _never_zero(determinant, dimension) else None
+    return (degree, principal, _blocks(principal, s, t)) if _never_zero(determinant, dimension) else None
+
+
+def _blocks(principal: Mapping[tuple[int, int], int], s: list[int], t: list[int]) -> tuple:
+    """The columns that rows tie together, with the sums of the weights of both."""
+    number = list(range(len(t)))  # of the block of a column
+    for i in range(len(s)):
+        tied = {number[j] for row, j in principal if row == i}
+        number = [min(tied) if k in tied else k for k in number]
+    rows = {i: number[j] for i, j in principal}
+    return tuple(
+        (
+            frozenset(j for j, k in enumerate(number) if k == block),
+            sum(t[j] for j, k in enumerate(number) if k == block) + sum(s[i] for i, k in rows.items() if k == block),
+        )
+        for block in sorted(set(number))
+    )
 
 
 def _weights(orders: list[list[float]]) -> tuple[list[int], list[int]] | None:

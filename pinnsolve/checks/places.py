@@ -21,7 +21,7 @@ from pinnsolve.checks.findings import constants, plane_text, point_text
 from pinnsolve.checks.pointwise import function_of, holds_at, scattered, value_at
 from pinnsolve.geometry.regions import Piece, face
 from pinnsolve.geometry.shape_tree import Box, Difference, MeshFile, bounds, may_have_face, part_names, primitives
-from pinnsolve.terms import FeatureSymbol, coordinate_symbol
+from pinnsolve.terms import Feature, FeatureSymbol, coordinate_symbol
 
 if TYPE_CHECKING:
     from pinnsolve.problem import Problem, Statement
@@ -210,22 +210,26 @@ class _Counter:
         principal = self.equations.principal_at(at)
         if principal is None:
             raise Undecided
-        given, needed = self._rank(conditions, at), principal.degree // 2
-        if given > needed and clear:
-            raise Undecided
+        rows, needed = self._rows(conditions, at), principal.degree // 2
+        given = _rank(rows)
+        for columns, degree in principal.blocks if clear else ():
+            names = {self.problem.unknowns[j] for j in columns}
+            mine = [{f: v for f, v in row.items() if f.unknown in names} for row in rows]
+            if _rank(mine) > degree // 2:
+                raise Undecided
         if given >= needed:
             return None
         return Missing(piece, *words, where, tuple(conditions), given, needed, principal, clear)
 
-    def _rank(self, conditions: tuple[Condition, ...], at: Point) -> int:
-        """How many of the conditions say something of their own."""
+    def _rows(self, conditions: tuple[Condition, ...], at: Point) -> list[dict[Feature, float]]:
+        """The coefficients of conditions as numbers."""
         rows = []
         for condition in conditions:
             row = {f: value_at(function, at) for f, (_, function) in condition.linear.items()}
             if None in row.values():
                 raise Undecided
             rows.append(row)
-        return _rank(rows)
+        return rows
 
 
 def _bears(leaf, name: str) -> bool:
@@ -243,7 +247,7 @@ def _region_of(conditions: list[Condition], pattern: tuple[bool, ...]) -> sp.Bas
 
 
 def _rank(rows: list[dict]) -> int:
-    """Of a matrix given by rows from column to value, by elimination."""
+    """Of a matrix given by rows from column to value, by elimination: how many say something of their own."""
     rank, rest = 0, [{f: v for f, v in row.items() if v} for row in rows]
     while rest := [row for row in rest if row]:
         pivot, *rest = sorted(rest, key=len)
