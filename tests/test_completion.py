@@ -232,6 +232,15 @@ def test_a_plane_of_a_shape():
     assert assumed(on_shape(ROUND, whole)) == ["`Dn(v) = 0` is assumed there"]
 
 
+def test_walls_that_where_keeps_from_the_ends():
+    walls = {**still("boundary"), "where": "x > 0 and x < 2"}
+    ends = {"into": still("x = 0"), "out": {"on": "x = 2", "equation": "p = 0"}}
+    assert assumed(on_shape(STEP, {"walls": walls, **ends})) == ["`Dn(v) = 0` is assumed there"]
+    box = channel(walls={**WALLS, "on": "boundary", "where": "x > 0 and x < 1"})
+    (warning,) = box.warnings
+    assert "on the face x = 1 there is" in warning.message
+
+
 def test_a_curved_part_of_a_boundary():
     """Beside p = 0, what does not change across it is the velocity along it."""
     conditions = {"walls": still("x = 0", "x = 2", "y = 0", "y = 1"), "body": {"on": "body", "equation": "p = 0"}}

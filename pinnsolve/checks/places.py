@@ -133,20 +133,23 @@ class _Counter:
         """The parts of a face that `where` tells apart, if there are too few conditions on them."""
         ((axis, end),) = piece.fixed
         here = [c for other, c in self.held if other.fixed == piece.fixed]
-        found: dict[tuple[bool, ...], Missing | None] = {}
-        for point in self.points:
-            at = {**point, self.symbols[axis]: end}
-            pattern = tuple(holds_at(c.where, at) for c in here)
-            if pattern not in found:
-                conditions = tuple(c for c, holds in zip(here, pattern, strict=True) if holds)
-                label = plane_text(self.problem, axis, end)
-                place = f"the face {label}"
+        patterns: dict[tuple[bool, ...], dict] = {}
+        for at in self._moved(axis, end):
+            patterns.setdefault(tuple(holds_at(c.where, at) for c in here), at)
+        label, found = plane_text(self.problem, axis, end), []
+        for pattern, at in patterns.items():
+            conditions = tuple(c for c, holds in zip(here, pattern, strict=True) if holds)
+            place, where = f"the face {label}", None
+            if len(patterns) > 1:
+                spot = {i: at[s] for i, s in enumerate(self.symbols) if i != axis}
+                place = f"the part of {place} around {point_text(self.problem, spot)}"
                 where = _region_of(here, pattern)
-                if where is not None:
-                    spot = {i: at[s] for i, s in enumerate(self.symbols) if i != axis}
-                    place = f"the part of {place} around {point_text(self.problem, spot)}"
-                found[pattern] = self._missing(piece, (label, place), where, conditions, at)
-        return [m for m in found.values() if m is not None]
+            found.append(self._missing(piece, (label, place), where, conditions, at))
+        return [m for m in found if m is not None]
+
+    def _moved(self, axis: int, value: float) -> list[dict[sp.Symbol, float]]:
+        """The points, in a plane."""
+        return [{**point, self.symbols[axis]: value} for point in self.points]
 
     # -- shapes --
 
@@ -158,9 +161,9 @@ class _Counter:
         whole = [Piece(part="")] if not planes and not parts else []
         for piece in (*planes, *parts, *whole):
             always = [p for p in (piece, Piece(part="")) if p in (q for q, _ in self.held)]
-            certain = [c for p, c in self.held if p in always]
+            certain = [c for p, c in self.held if p in always and self._holds_somewhere(c, piece)]
             maybe = [c for p, c in self.held if p not in always and p.part is not None and self._may_meet(p, piece)]
-            clear = not maybe and all(c.where is None for c in certain)
+            clear = not maybe and all(self._holds_everywhere(c, piece) for c in certain)
             at = dict(self.points[0])
             if piece.plane is not None:
                 at[self.symbols[piece.plane[0]]] = piece.plane[1]
@@ -172,6 +175,15 @@ class _Counter:
             missing = self._missing(piece, (label, place), None, (*certain, *maybe), at, clear)
             if missing is not None:
                 yield missing
+
+    def _holds_somewhere(self, condition: Condition, piece: Piece) -> bool:
+        """Whether the `where` of a condition leaves something of a place; of curved ones it may."""
+        return piece.plane is None or any(holds_at(condition.where, at) for at in self._moved(*piece.plane))
+
+    def _holds_everywhere(self, condition: Condition, piece: Piece) -> bool:
+        if condition.where is None:
+            return True
+        return piece.plane is not None and all(holds_at(condition.where, at) for at in self._moved(*piece.plane))
 
     def _faces_without_name(self) -> Iterator[Piece]:
         """Of a box that others are cut from, the faces of which they leave something."""
