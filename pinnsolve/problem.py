@@ -6,7 +6,7 @@ hold sympy residuals on regions. Mathematical checks that only warn live in `che
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import sympy as sp
 
 from pinnsolve import registry
-from pinnsolve.checks import check_problem
+from pinnsolve.checks import Assumed, check_problem, completion
 from pinnsolve.domain_shape import ShapeReader
 from pinnsolve.errors import Diagnostic, ExpressionError, ProblemError
 from pinnsolve.expressions import Fluxes, Scope, boolean, equation, expression, fluxes
@@ -111,13 +111,28 @@ class Problem:
 def build_problem(spec: Spec) -> Problem:
     """Parse every expression of the spec and check the mathematics.
 
-    Raises `ProblemError` with all errors found; warnings are kept on the problem.
+    Raises `ProblemError` with all errors found; warnings are kept on the problem, and conditions that are missing and
+    clear from those stated are added to it.
     """
-    problem = _Builder(spec).build()
-    found = check_problem(problem)
+    builder = _Builder(spec)
+    problem = builder.build()
+    completed = completion(problem, builder.fluxes)
+    found = check_problem(problem, completed)
     if any(d.severity == "error" for d in found):
         raise ProblemError(found)
-    return replace(problem, warnings=tuple(found))
+    statements = (*problem.statements, *_assumed(problem, completed.assumed))
+    return replace(problem, statements=statements, warnings=tuple(found))
+
+
+def _assumed(problem: Problem, assumed: Sequence[Assumed]) -> Iterator[Statement]:
+    """Conditions that the file does not state and the equations need; a warning tells of each."""
+    names = {statement.name for statement in problem.statements}
+    for item in assumed:
+        name = f"assumed on {item.region.label}"
+        while name in names:
+            name += "'"
+        names.add(name)
+        yield Statement(name, "condition", item.residuals, item.region, key="conditions")
 
 
 def _compares(statement: Statement) -> bool:
@@ -258,9 +273,12 @@ class _Builder:
             statements.append(Statement(name, "equation", residuals, region, key=key))
         if self.errors or not any(map(_compares, statements)):
             return statements
-        texts = [item.equations for item in self.spec.equations.values()]
-        found = [tuple(fluxes(text, self.scope()) for text in several) for several in texts]
-        return [replace(s, fluxes=parts) for s, parts in zip(statements, found, strict=True)]
+        found = iter(self.fluxes())
+        return [replace(s, fluxes=tuple(next(found) for _ in s.residuals)) for s in statements]
+
+    def fluxes(self) -> list[Fluxes]:
+        """What every residual of an equation takes derivatives of."""
+        return [fluxes(text, self.scope()) for item in self.spec.equations.values() for text in item.equations]
 
     def _conditions(self):
         for name, item in self.spec.conditions.items():

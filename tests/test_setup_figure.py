@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,12 +79,15 @@ def test_a_condition_at_a_few_times_and_narrowed():
 
 def test_the_boundary_without_condition_is_found():
     sides = {"side": {"on": ["x = 0", "y = 0", "y = 2"], "equation": "u = 0"}}
-    free = free_boundary(compiled_with(sides))
+    transport = {"laplace": "D(u, x) + D(u, y) = 0"}
+    free = free_boundary(compiled_with(sides, equations=transport))
     assert free.label == "x = 1"
     assert (place(free, compiled_with(sides)).x[0, :, 0] == 1).all()
+    assert free_boundary(compiled_with(sides)) is None  # there Dn(u) = 0 is assumed, and drawn by that name
+    assert compiled_with(sides).terms[-1].name == "assumed on x = 1"
     assert free_boundary(compiled_with({"all": {"on": "boundary", "equation": "u = 0"}})) is None
     tied = {"tied": {"periodic": "x"}, "side": {"on": "y = 0", "equation": "u = 0"}}
-    assert free_boundary(compiled_with(tied)).label == "y = 2"
+    assert free_boundary(compiled_with(tied, equations=transport)).label == "y = 2"
     start = {t.name: t for t in compile_problem(ps.load("advection")).terms}["start"]
     assert fills_space(start.region, compile_problem(ps.load("advection")))
 
@@ -164,6 +168,7 @@ def test_a_shape_with_its_parts(time, monkeypatch):
 
 def test_a_part_of_a_shape_without_condition():
     compiled = compile_problem(ring_problem(rim={"on": "rim", "equation": "u = 0"}))
-    assert free_boundary(compiled).label == "hole"
+    assert [term.name for term in compiled.terms][-1] == "assumed on hole" and free_boundary(compiled) is None
+    assert free_boundary(replace(compiled, terms=compiled.terms[:-1])).label == "hole"
     everything = compile_problem(ring_problem(all={"on": "boundary", "equation": "u = 0"}))
     assert free_boundary(everything) is None

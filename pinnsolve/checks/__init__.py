@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pinnsolve.checks.corners import contradictions
+from pinnsolve.checks.completion import UNDECIDED, Assumed, Completion, completion
+from pinnsolve.checks.corners import contradictions, contradictions_at
 from pinnsolve.checks.counts import equation_count, incomplete_exact, not_smooth_enough, unheld_unknowns
 from pinnsolve.checks.faces import too_few_conditions
 from pinnsolve.checks.neumann import floating_unknowns, undetermined_constants
@@ -17,20 +18,21 @@ from pinnsolve.errors import Diagnostic
 if TYPE_CHECKING:
     from pinnsolve.problem import Problem
 
-__all__ = ["check_problem", "floating_unknowns"]
+__all__ = ["Assumed", "Completion", "check_problem", "completion", "contradictions_at", "floating_unknowns"]
 
 
-def check_problem(problem: Problem) -> list[Diagnostic]:
-    """All errors and warnings of a problem. With errors, nothing else is looked at."""
+def check_problem(problem: Problem, completed: Completion = UNDECIDED) -> list[Diagnostic]:
+    """All errors and warnings of a problem, with those of its completion. With errors, nothing else is looked at."""
     errors = [*unheld_unknowns(problem), *not_smooth_enough(problem)]
     if errors:
         return errors
-    missing = too_few_conditions(problem)
+    missing = too_few_conditions(problem, in_space=not completed.decided)
     return [
         *equation_count(problem),
+        *completed.warnings,
         *(finding for findings in missing.values() for finding in findings),
         # an unknown without conditions floats; once is enough
-        *undetermined_constants(problem, besides=tuple(missing)),
+        *undetermined_constants(problem, completed.assumed, problem.unknowns if completed.open else tuple(missing)),
         *contradictions(problem),
         *incomplete_exact(problem),
     ]

@@ -7,7 +7,7 @@ compared with itself on the two ends of a periodic coordinate.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 RELATIVE = 1e-9  # to the larger of the two values
 MAX_PLACES, MAX_POINTS = 300, 20_000  # looked at in one problem, so that none takes long
 ROUNDING = 1e-12  # to the size of the values elsewhere on their places: sin(pi) is not quite 0
+LOOSE = 1e-5  # the same on shapes, whose points are known to rounding: next to 0, roots make much of it
 HINT = "near such a spot no method is accurate; let the two agree there, if they should"
 
 
@@ -48,7 +49,7 @@ class _Fixed:
 def contradictions(problem: Problem) -> Iterator[Diagnostic]:
     """Warnings, one per pair of terms, with the place and the two values."""
     if problem.shape is not None:
-        return  # where parts of a boundary meet is known to points only
+        return  # where parts of a boundary meet is known to points only, see `contradictions_at`
     fixed = list(islice(_fixed_values(problem), MAX_PLACES))
     told, budget = set(), iter(range(MAX_POINTS))
     for i, a in enumerate(fixed):
@@ -59,11 +60,37 @@ def contradictions(problem: Problem) -> Iterator[Diagnostic]:
                 continue
             if found := _contradiction(problem, b, a, budget):
                 told.add(pair)
-                spot, first, second = found
-                who = f"`{pair[0]}` contradicts itself" if pair[0] == pair[1] else f"contradicts `{pair[0]}`"
-                values = f"there {a.unknown} = {first:.6g}, here {a.unknown} = {second:.6g}"
-                yield warning(problem, a.statement.key, f"{who} at {point_text(problem, spot)}: {values}", HINT)
+                yield _told(problem, a, pair, *found)
     yield from _periodic_contradictions(problem, fixed)
+
+
+def contradictions_at(problem: Problem, meetings: Iterable[tuple[Mapping[int, float], Collection[Piece]]]):
+    """The same for a shape, from points (axis to value) and the places on its boundary that meet there.
+
+    Places that do not lie on the boundary, such as the start, are everywhere.
+    """
+    fixed = list(islice(_fixed_values(problem), MAX_PLACES))
+    told, budget = set(), iter(range(MAX_POINTS))
+    for spot, pieces in meetings:
+        here = [f for f in fixed if f.piece in pieces or _at_a_time(f.piece, problem)]
+        for i, a in enumerate(here):
+            for b in here[:i]:
+                pair = (b.statement.name, a.statement.name)
+                if a.unknown != b.unknown or pair in told or (a.statement.name, a.residual) == (pair[0], b.residual):
+                    continue
+                if found := _contradiction(problem, b, a, budget, spot):
+                    told.add(pair)
+                    yield _told(problem, a, pair, *found)
+
+
+def _at_a_time(piece: Piece, problem: Problem) -> bool:
+    return piece.part is None and bool(piece.fixed) and all(axis not in problem.space_axes for axis, _ in piece.fixed)
+
+
+def _told(problem: Problem, a: _Fixed, pair: tuple[str, str], spot, first: float, second: float) -> Diagnostic:
+    who = f"`{pair[0]}` contradicts itself" if pair[0] == pair[1] else f"contradicts `{pair[0]}`"
+    values = f"there {a.unknown} = {first:.6g}, here {a.unknown} = {second:.6g}"
+    return warning(problem, a.statement.key, f"{who} at {point_text(problem, spot)}: {values}", HINT)
 
 
 def _fixed_values(problem: Problem) -> Iterator[_Fixed]:
@@ -97,16 +124,26 @@ def value_fixed_by(residual: sp.Expr) -> tuple[str, sp.Expr] | None:
 
 
 def _contradiction(
-    problem: Problem, a: _Fixed, b: _Fixed, budget: Iterator
+    problem: Problem, a: _Fixed, b: _Fixed, budget: Iterator, spot: Mapping[int, float] | None = None
 ) -> tuple[Mapping[int, float], float, float] | None:
-    """The first point (axis to value) at which two values differ, and the values; each point is a step of `budget`."""
+    """The first point (axis to value) at which two values differ, and the values; each point is a step of `budget`.
+
+    With a `spot` in space, only there.
+    """
     common = _intersection(problem, a.piece, b.piece)
     if common is None:
         return None
+    if spot is not None:
+        common |= spot  # what is not on the boundary lies at a time, or in a plane inside that is left out before
     for at, _ in zip(_points(problem, common), budget, strict=False):
         if holds_at(a.where, at) and holds_at(b.where, at):
             values = value_at(a.value, at), value_at(b.value, at)
-            if None not in values and _differ(*values, max(a.size, b.size)):
+            size = max(a.size, b.size)
+            if (
+                None not in values
+                and _differ(*values, size)
+                and (not spot or abs(values[0] - values[1]) > LOOSE * size)
+            ):
                 spot = {i: at[coordinate_symbol(c)] for i, c in enumerate(problem.coordinates)}
                 return spot, *values
     return None

@@ -31,14 +31,18 @@ SAMPLES = 16  # places on a face at which conditions are counted, since `where` 
 Point = Mapping[sp.Symbol, float]
 
 
-def too_few_conditions(problem: Problem) -> dict[str, list[Diagnostic]]:
-    """Warnings by unknown. None where data or a condition on the domain can stand in for what is missing."""
+def too_few_conditions(problem: Problem, in_space: bool = True) -> dict[str, list[Diagnostic]]:
+    """Warnings by unknown. None where data or a condition on the domain can stand in for what is missing.
+
+    Without `in_space`, only conditions in time are counted.
+    """
     if replaces_conditions(problem) or not problem.of_kind("equation"):
         return {}
     counter = _Counter(problem)
-    axes = [a for a in range(len(problem.coordinates)) if problem.shape is None or a not in problem.space_axes]
+    boxed = in_space and problem.shape is None
+    axes = [a for a in range(len(problem.coordinates)) if boxed or a not in problem.space_axes]
     found = {name: [w for axis in axes for w in counter.warnings(name, axis)] for name in problem.unknowns}
-    if problem.shape is not None:
+    if in_space and problem.shape is not None:
         for name in problem.unknowns:
             found[name] += counter.bare_parts(name)
     return {name: warnings for name, warnings in found.items() if warnings}

@@ -50,12 +50,17 @@ def floating_unknowns(statements: Iterable[HoldsResiduals]) -> tuple[str, ...]:
     return tuple(name for name in dict.fromkeys(f.unknown for f, _ in features) if name not in pinned)
 
 
-def undetermined_constants(problem: Problem, besides: Iterable[str] = ()) -> Iterator[Diagnostic]:
-    """Warnings, with the verdict on the data where there is one. Unknowns in `besides` are left out."""
+def undetermined_constants(
+    problem: Problem, assumed: Iterable[HoldsResiduals] = (), besides: Iterable[str] = ()
+) -> Iterator[Diagnostic]:
+    """Warnings, with the verdict on the data where there is one.
+
+    What is `assumed` besides the statements counts, too. Unknowns in `besides` are left out.
+    """
     point = ", ".join(f"{c}: {low:g}" for c, (low, _) in zip(problem.coordinates, problem.intervals, strict=True))
     if problem.shape is not None:
         point = ", ".join(f"{c}: ..." for c in problem.coordinates)
-    for name in floating_unknowns(problem.statements):
+    for name in floating_unknowns((*problem.statements, *assumed)):
         if name in besides:
             continue
         message = f"`{name}` is determined only up to a constant: only its derivatives occur"

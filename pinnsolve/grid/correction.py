@@ -8,7 +8,6 @@ Anal. 30 (1993) 921-935). Its part in the added degrees of an axis says where th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -117,11 +116,3 @@ def decay_rates(c: Tensor, space: Space) -> Tensor:
         slope = (log * k).sum(dim=1) / (k**2).sum().clamp_min(1.0)
         result.append(torch.exp(slope))
     return torch.stack(result, dim=1)
-
-
-def relative(error: Tensor, size: Tensor, unknowns: tuple[str, ...]) -> Mapping[str, float]:
-    """Relative errors by name; an unknown that vanishes is judged against 1."""
-    return {
-        name: float(e) / float(s) if float(s) > 0 else float(e)
-        for name, e, s in zip(unknowns, error, size, strict=True)
-    }

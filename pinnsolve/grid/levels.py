@@ -19,7 +19,7 @@ from pinnsolve.grid.continuation import by_continuation
 from pinnsolve.grid.correction import Correction, blame, correct, decay_rates, enriched_space
 from pinnsolve.grid.first_cells import first_cells
 from pinnsolve.grid.groups import interface_groups, jump_groups, table_orders, term_groups
-from pinnsolve.grid.system import BLOCK_THREADS, System, solve
+from pinnsolve.grid.system import BLOCK_THREADS, System, solve, units
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
 
@@ -51,8 +51,8 @@ class Level:
 
     @property
     def relative(self) -> Tensor:
-        """(U,) estimated errors relative to the unknowns; those of an unknown that vanishes as they are."""
-        return self.error / torch.where(self.size > 0, self.size, 1.0)
+        """(U,) estimated errors relative to the unknowns; see `system.units`."""
+        return self.error / units(self.size, self.error)
 
     @property
     def worst(self) -> float:
@@ -180,7 +180,7 @@ def _work_of_splitting(space: Space, parts: Tensor, rate: Mapping[int, float], t
 
 def level_parts(level: Level) -> Tensor:
     """(C, d): what every cell and axis contributes to the relative error; their squares add up to its square."""
-    unit = torch.where(level.size > 0, level.size, 1.0)[None, :, None]
+    unit = units(level.size, level.error)[None, :, None]
     volume = level.space.cells.volume
     parts = torch.sqrt(
         blame(level.correction.delta / unit, level.correction.space, level.space.degrees)

@@ -24,7 +24,7 @@ from pinnsolve.grid.groups import highest_orders, interface_groups, jump_groups,
 from pinnsolve.grid.handed_on import fading, lasting, size_at_end
 from pinnsolve.grid.memory import check_memory
 from pinnsolve.grid.rows import StartGroup
-from pinnsolve.grid.system import BLOCK_THREADS, System, points_of, solve, weights_of
+from pinnsolve.grid.system import BLOCK_THREADS, System, points_of, solve, units, weights_of
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
 
@@ -89,7 +89,8 @@ class SlabSolver:
         """
         if not self.steady:
             return LOCAL * tolerance
-        spent = float(((self._past + self._later) / self._unit**2).max()) / self._whole
+        error = torch.sqrt((self._past + self._later) / self._whole)
+        spent = 0.0 if self.size is None else float((error / units(self.size, error)).max()) ** 2
         return math.sqrt(max(PORTION * ((BUDGET * tolerance) ** 2 - spent), (LEAST * tolerance) ** 2))
 
     def accept(self) -> None:
@@ -136,7 +137,13 @@ class SlabSolver:
         ratios: list[float] = []
         if self.steady:
             ratios = self._known.get((key, "fading")) or fading(
-                fine_system, corrected.factor, corrected.matrices, corrected.delta, self._unit, self.axis, self.evolving
+                fine_system,
+                corrected.factor,
+                corrected.matrices,
+                corrected.delta,
+                units(self.size, self.size),
+                self.axis,
+                self.evolving,
             )
             self._known = {
                 (key, "coarse"): (solved.factor, solved.matrices),
@@ -154,7 +161,7 @@ class SlabSolver:
 
     def _local(self, corrected: Correction, space: Space, ratios: Sequence[float]) -> Local:
         volume = space.cells.volume
-        unit = self._unit
+        unit = units(self.size, corrected.enlargement * corrected.space.rms(corrected.delta))
         scaled = corrected.enlargement * corrected.delta / unit[:, None]
         total = self._counted(scaled, corrected.space, ratios)
         parts = torch.sqrt(blame(scaled, corrected.space, self.degrees) * (volume / volume.sum())[:, None])  # (C, d)
@@ -179,12 +186,6 @@ class SlabSolver:
         """For how long, counted as if it stayed, an error at the end of a slab will be felt."""
         remaining = self.problem.intervals[self.axis][1] - float(space.cells.box[1][self.axis])
         return lasting(ratios, float(space.cells.size[0, self.axis]), max(remaining, 0.0))
-
-    @property
-    def _unit(self) -> Tensor:
-        if self.size is None:
-            return torch.ones(self.unknowns, dtype=torch.float64)
-        return torch.where(self.size > 0, self.size, 1.0)
 
     def resolving_start(self, cells: Cells, tolerance: float) -> Cells:
         """Cells on which polynomials in space hold the conditions at the start alone.

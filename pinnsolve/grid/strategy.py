@@ -27,7 +27,7 @@ from pinnsolve.grid.levels import Level, carried_over, first_space, make_system,
 from pinnsolve.grid.march import March, can_march, march
 from pinnsolve.grid.memory import bytes_available, check_memory, check_work
 from pinnsolve.grid.slab import LOCAL, Slab
-from pinnsolve.grid.system import points_of, weights_of
+from pinnsolve.grid.system import points_of, units, weights_of
 from pinnsolve.solvers.base import INTERRUPTED
 from pinnsolve.strategies import Result, Work
 from pinnsolve.terms import CompiledProblem
@@ -286,7 +286,7 @@ class _Watch:
         volume = torch.stack([slab.space.cells.volume.sum() for slab in march.slabs])
         error = torch.sqrt((torch.stack([s.error for s in march.slabs]) ** 2 * volume[:, None]).sum(dim=0))
         size = torch.sqrt((torch.stack([s.size for s in march.slabs]) ** 2 * volume[:, None]).sum(dim=0))
-        return float((error / torch.where(size > 0, size, 1.0)).max())
+        return float((error / units(size, error)).max())
 
 
 def _march_result(work: Work, axis: int, degrees, found: March) -> Result:
@@ -304,7 +304,7 @@ def _march_result(work: Work, axis: int, degrees, found: March) -> Result:
     volume = torch.stack([s.space.cells.volume.sum() for s in slabs])[:, None]
     error = torch.sqrt((torch.stack([s.error for s in slabs]) ** 2 * volume).sum(dim=0))
     size = torch.sqrt((torch.stack([s.size for s in slabs]) ** 2 * volume).sum(dim=0))
-    relative = error / torch.where(size > 0, size, 1.0)
+    relative = error / units(size, error)
     if not complete:
         relative = torch.ones_like(relative)  # what lies beyond is not known at all
     points: dict[str, int] = {}

@@ -136,6 +136,16 @@ def residual_norm(rows: Sequence[Rows]) -> float:
     return math.sqrt(sum(float((group.r**2).sum()) for group in rows))
 
 
+def units(size: Tensor, error: Tensor) -> Tensor:
+    """(U,) what errors of the unknowns are relative to: their sizes (U,).
+
+    One that is nothing but rounding is judged beside the largest, and beside 1 where all vanish.
+    """
+    largest = size.max()
+    rounding = (size <= NOISE * largest) & (error > OF_NOISE * size)
+    return torch.where(rounding | (size == 0), largest if largest > 0 else largest + 1.0, size)
+
+
 @dataclass
 class Solved:
     """A state, its residual, how many corrections and factorizations it took, and what they say of the matrix."""
@@ -151,6 +161,7 @@ class Solved:
     terms: dict[str, float]  # the loss by name
 
 
+NOISE, OF_NOISE = 1e-12, 0.01  # size of an unknown beside the largest, and its relative error, where it is rounding
 MOST_STEPS, MOST_DAMPED = 30, 16
 CHORD = 0.2  # a correction that is not this much smaller than the one before calls for a new factorization
 STAGNANT = 1e-9  # corrections of a linear problem that no longer shrink are rounding below this, and an error above
@@ -184,7 +195,8 @@ def solve(
         else:
             fresh = False
         delta = system.step(factor, rows, matrices)
-        size = float((rms(delta) / rms(c + delta).clamp_min(1e-300)).max())
+        moved = rms(delta)
+        size = float((moved / units(rms(c + delta), moved)).max())
         if not math.isfinite(size):
             break
         if not fresh and not linear and size > CHORD * before:
