@@ -1,8 +1,9 @@
 """Where coefficients jump: the materials a domain consists of, and what holds between them.
 
 Input: a compiled problem and what its equations take derivatives of. Output: the same with `Material`s and
-`Interface`s. The comparisons of coordinates in equations, or in their `where`, tell the materials apart. Between two of
-them an unknown is continuous, and so is what its equation takes the derivative of: of div(k grad u) the flux k Dn(u).
+`Interface`s. The comparisons of coordinates in equations, or in their `where`, tell the materials apart, and so do the
+groups of cells of a mesh that equations hold in. Between two of them an unknown is continuous, and so is what its
+equation takes the derivative of: of div(k grad u) the flux k Dn(u).
 """
 
 from __future__ import annotations
@@ -14,9 +15,21 @@ from dataclasses import replace
 import sympy as sp
 from sympy.core.relational import Relational
 
+from pinnsolve.derivatives import partial_derivative
 from pinnsolve.expressions import Fluxes
+from pinnsolve.geometry.mesh_file import read_mesh
+from pinnsolve.geometry.mesh_groups import only, told_apart
 from pinnsolve.geometry.regions import Piece, Region
-from pinnsolve.geometry.shape_tree import Box, Difference, Implicit, Intersection, bounds
+from pinnsolve.geometry.shape_tree import (
+    INTERFACE,
+    Box,
+    Difference,
+    Implicit,
+    Intersection,
+    MeshFile,
+    ShapeTree,
+    bounds,
+)
 from pinnsolve.linearization import is_linear, linearize
 from pinnsolve.terms import (
     CompiledProblem,
@@ -32,8 +45,8 @@ from pinnsolve.terms import (
 from pinnsolve.terms_folding import substituted
 
 MOST_LEVELS = 3  # that tell materials apart: their number doubles with each
+MOST_MATERIALS = 24  # every pair of them has an interface
 HIGHEST = 2  # order of equations for which it is known what is continuous
-INTERFACE = "(interface)"  # the name of the boundary between materials: no file can use it
 
 
 def with_materials(
@@ -44,16 +57,18 @@ def with_materials(
     space = tuple(c for c in problem.coordinates if c != problem.time)
     highest = max((t.order for t, _ in equations), default=0)
     levels = _levels([e for t, _ in equations for e in (*t.residuals, t.region.where) if e is not None], space)
-    if (
-        len(space) not in (2, 3)
-        or not levels
-        or len(levels) > MOST_LEVELS
-        or highest > HIGHEST
-        or problem.unknown_parameters
-    ):
+    if len(space) not in (2, 3):
         return problem
+    bases = _bases(problem, space)
+    count = len(bases) * 2 ** len(levels)
+    if len(levels) > MOST_LEVELS or count > MOST_MATERIALS or highest > HIGHEST:
+        return problem
+    if problem.unknown_parameters or any(t.data_file is not None for t in problem.terms):
+        return problem  # what is searched for is one function for all of the domain
+    if count == 1:
+        return _everywhere(problem)
     folded = [(t, tuple(_folded(part, parameters) for part in f)) for t, f in equations]
-    materials = _materials(problem, levels, space)
+    materials = _materials(bases, levels, space)
     pairs = itertools.combinations(range(len(materials)), 2)
     interfaces = tuple(Interface(pair, _term(problem, folded, *(materials[i] for i in pair))) for pair in pairs)
     return replace(problem, materials=materials, interfaces=interfaces)
@@ -75,19 +90,46 @@ def _levels(expressions: Sequence[sp.Basic], space: Sequence[str]) -> tuple[sp.E
     return tuple(found)
 
 
-def _materials(problem: CompiledProblem, levels: Sequence[sp.Expr], space: Sequence[str]) -> tuple[Material, ...]:
+def _bases(problem: CompiledProblem, space: Sequence[str]) -> list[ShapeTree]:
+    """The domain in space, or the parts of its mesh in which the same terms hold."""
+    if problem.shape is None:
+        intervals = [ends for c, ends in zip(problem.coordinates, problem.intervals, strict=True) if c in space]
+        return [Box(*zip(*intervals, strict=True))]
+    names = dict.fromkeys(p.region for t in problem.terms for p in t.region.pieces if p.region is not None)
+    if not names or not isinstance(problem.shape, MeshFile):
+        return [problem.shape]
+    mesh, found = read_mesh(problem.shape.path), []
+    for within, without in told_apart(mesh, names):
+        part = only(mesh, (within, without))
+        parts = (*part.parts, INTERFACE) if INTERFACE not in part.parts else part.parts
+        found.append(
+            replace(problem.shape, lower=part.lower, upper=part.upper, parts=parts, regions=(), within=within,
+                    without=without)
+        )  # fmt: skip
+    return found
+
+
+def _everywhere(problem: CompiledProblem) -> CompiledProblem:
+    """The problem, whose mesh has no cells outside the groups that its terms name."""
+    terms = [
+        replace(t, region=replace(t.region, pieces=tuple(replace(p, region=None) for p in t.region.pieces)))
+        for t in problem.terms
+    ]
+    return replace(problem, terms=tuple(terms))
+
+
+def _materials(bases: Sequence[ShapeTree], levels: Sequence[sp.Expr], space: Sequence[str]) -> tuple[Material, ...]:
     """The parts of the domain in which no level changes its sign; some may be empty."""
-    intervals = [ends for c, ends in zip(problem.coordinates, problem.intervals, strict=True) if c in space]
-    base = problem.shape or Box(*zip(*intervals, strict=True))
     symbols = tuple(coordinate_symbol(name) for name in space)
-    shapes = [Implicit(level, symbols, *bounds(base), INTERFACE) for level in levels]
     result = []
-    for signs in itertools.product((True, False), repeat=len(levels)):
+    for base, signs in itertools.product(bases, itertools.product((True, False), repeat=len(levels))):
+        shapes = [Implicit(level, symbols, *bounds(base), INTERFACE) for level in levels]
         inside = [s for s, negative in zip(shapes, signs, strict=True) if negative]
         outside = [s for s, negative in zip(shapes, signs, strict=True) if not negative]
         tree = Intersection((base, *inside)) if inside else base
         tree = Difference(tree, tuple(outside)) if outside else tree
-        result.append(Material(tree, tuple(zip(levels, signs, strict=True))))
+        within = base.within if isinstance(base, MeshFile) else ()
+        result.append(Material(tree, tuple(zip(levels, signs, strict=True)), within))
     return tuple(result)
 
 
@@ -115,7 +157,7 @@ def _term(problem: CompiledProblem, equations, one: Material, two: Material) -> 
             residuals.append(value - _other_side(value))
     for here, there in zip(*(_normal_fluxes(problem, equations, m) for m in (one, two)), strict=False):
         if here != 0 or there != 0:
-            residuals.append(here - _other_side(there))
+            residuals.append(here - _other_side(there) * _sign(here) * _sign(there))
     linearizations = tuple(linearize(r, ()) for r in residuals)
     linear = all(is_linear(r, l, ()) for r, l in zip(residuals, linearizations, strict=True))
     region = Region("interface", (Piece(part=INTERFACE),))
@@ -136,8 +178,9 @@ def _normal_fluxes(problem: CompiledProblem, equations, material: Material) -> l
     found = []
     for term, fluxes in equations:
         where = term.region.where
-        if where is not None and _decided(where, material) == sp.false:
+        if not _in_groups(term, material) or (where is not None and _decided(where, material) == sp.false):
             continue
+        whole = where is None and all(piece.region is None for piece in term.region.pieces)
         for several in fluxes:
             flux = sp.S.Zero
             for axis, coefficient, inner in several:
@@ -145,11 +188,26 @@ def _normal_fluxes(problem: CompiledProblem, equations, material: Material) -> l
                     continue
                 # what stands before a derivative says how fluxes of several directions go together; jumps in it are
                 # not jumps of the flux, unless the equation is one material's alone
-                factor = _decided(coefficient, material) if where is not None else _without_jumps(coefficient)
+                factor = _without_jumps(coefficient) if whole else _decided(coefficient, material)
                 normal = coordinate_symbol(f"n_{problem.coordinates[axis]}")
                 flux += factor * _decided(inner, material) * normal
             found.append(flux)
     return found
+
+
+def _sign(flux: sp.Expr) -> int:
+    """Of the first derivative in it, where that is known: sides with equations of their own may differ in it."""
+    slopes = [s for s in flux.free_symbols if isinstance(s, FeatureSymbol) and s.feature.order]
+    for symbol in sorted(slopes, key=lambda s: s.feature.sort_key()):
+        normals = {s: sp.S.One for s in flux.free_symbols if s.name.startswith("n_")}
+        slope = substituted(partial_derivative(flux, symbol), normals)
+        if slope.is_number and slope != 0:
+            return 1 if slope > 0 else -1
+    return 1
+
+
+def _in_groups(term: Term, material: Material) -> bool:
+    return any(piece.region is None or piece.region in material.within for piece in term.region.pieces)
 
 
 def _without_jumps(expression: sp.Expr) -> sp.Expr:

@@ -157,10 +157,14 @@ class Term:
 
 @dataclass(frozen=True)
 class Material:
-    """A part of the domain in which all coefficients are smooth: where levels are negative or not, as `signs` say."""
+    """A part of the domain in which all coefficients are smooth: where levels are negative or not, as `signs` say.
+
+    `within`: the groups of cells of a mesh that it lies in, of those that equations name.
+    """
 
     shape: ShapeTree
     signs: tuple[tuple[sp.Expr, bool], ...]
+    within: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

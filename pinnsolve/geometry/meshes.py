@@ -17,6 +17,7 @@ from torch import Tensor
 from pinnsolve.geometry.curves import Curve
 from pinnsolve.geometry.levels import Level
 from pinnsolve.geometry.mesh_file import Mesh, read_mesh
+from pinnsolve.geometry.mesh_groups import only
 from pinnsolve.geometry.shape_tree import MeshFile
 from pinnsolve.geometry.surfaces import Triangles, unit_vectors
 
@@ -364,7 +365,17 @@ def _nearest_on_triangle(x: Tensor, corners: Tensor, normal: Tensor, at_corners:
 
 def mesh_level(shape: MeshFile, region: str | None = None) -> Level:
     """The signed distance to the boundary of a mesh, or of one of its groups of cells. Raises KeyError for no such."""
+    mesh = mesh_of(shape)
+    return level_of_sides(mesh.points, mesh.sides if region is None else mesh.regions[region])
+
+
+def level_of_sides(points: Sequence[Sequence[float]], sides: Sequence[Sequence[int]]) -> Level:
+    """The signed distance to the closed chains or surfaces that sides of a mesh make up; `sides` number `points`."""
+    at = torch.tensor(points, dtype=torch.float64)
+    return (plane_level if at.shape[1] == 2 else solid_level)(at, sides)
+
+
+def mesh_of(shape: MeshFile) -> Mesh:
+    """The cells that a shape takes of its mesh."""
     mesh = read_mesh(shape.path)
-    points = torch.tensor(mesh.points, dtype=torch.float64)
-    sides = mesh.sides if region is None else mesh.regions[region]
-    return (plane_level if mesh.dimension == 2 else solid_level)(points, sides)
+    return only(mesh, (shape.within, shape.without)) if shape.within or shape.without else mesh

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from pinnsolve.bases.cells import NEAR, Cells, tensor_cells, uniform_cells
-from pinnsolve.bases.material_map import MaterialMap
+from pinnsolve.bases.material_map import Groups, MaterialMap
 from pinnsolve.bases.within import Within, boundary_points
+from pinnsolve.geometry.shape_tree import primitives
 from pinnsolve.terms import CompiledProblem
 
 if TYPE_CHECKING:
@@ -65,9 +66,8 @@ def _of_shapes(problem: CompiledProblem) -> Cells:
     space = [i for i, c in enumerate(problem.coordinates) if c != problem.time]
     axes, names = tuple(range(len(space))), tuple(problem.coordinates[i] for i in space)
     if problem.materials:
-        levels = tuple(level for level, _ in problem.materials[0].signs)
         shapes = tuple(make_shape(m.shape) for m in problem.materials)
-        within = Within(shapes, axes, MaterialMap(levels, names, axes))
+        within = Within(shapes, axes, _material_map(problem, names, axes))
     else:
         within = Within((make_shape(problem.shape),), axes)
     boxes = tensor_cells(_edges(within.shapes))
@@ -82,6 +82,18 @@ def _of_shapes(problem: CompiledProblem) -> Cells:
         cells = cells.split(marked, marked[:, None].expand(-1, d))
     corners = [c.point for s in within.shapes if d == 2 for c in s.corners() if c.angle > REENTRANT]
     return _graded(cells, torch.stack(corners)) if corners else cells
+
+
+def _material_map(problem: CompiledProblem, names: tuple[str, ...], axes: tuple[int, ...]) -> MaterialMap:
+    levels = tuple(level for level, _ in problem.materials[0].signs)
+    bases = dict.fromkeys(next(primitives(m.shape)) for m in problem.materials)
+    groups = None
+    if len(bases) > 1:  # parts of a mesh, in the order of the materials
+        from pinnsolve.geometry.meshes import mesh_of
+
+        meshes = [mesh_of(base) for base in bases]
+        groups = Groups.of(meshes[0].points, [mesh.sides for mesh in meshes])
+    return MaterialMap(levels, names, axes, groups)
 
 
 def _graded(cells: Cells, corners: Tensor) -> Cells:

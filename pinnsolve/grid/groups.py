@@ -57,7 +57,7 @@ def _piece_groups(term: Term, piece: Piece, problem: CompiledProblem, space: Spa
         return [_partner_group(term, piece, problem, space, weight)]
     if piece.part is not None:
         return [_boundary_group(term, problem, space, weight, on) for on in boundary_in_cells(space, piece)]
-    chosen = _holding(cells, piece.fixed)
+    chosen = _in_group(problem, cells, piece.region, _holding(cells, piece.fixed))
     cut = cells.cut[chosen]
     return [
         make(term, piece, problem, space, weight, some)
@@ -147,6 +147,14 @@ def _holding(cells: Cells, fixed) -> Tensor:
         here[cells.touching(axis, value)] = True
         chosen &= here
     return chosen.nonzero()[:, 0]
+
+
+def _in_group(problem: CompiledProblem, cells: Cells, name: str | None, chosen: Tensor) -> Tensor:
+    """Those cells chosen whose material lies in a group of a mesh."""
+    if name is None:
+        return chosen
+    holds = torch.tensor([name in material.within for material in problem.materials])
+    return chosen[holds[cells.material[chosen]]]
 
 
 def _end(cells: Cells, chosen: Tensor, axis: int, value: float) -> float | None:
