@@ -126,15 +126,21 @@ def plane_level(points: Tensor, sides: Sequence[tuple[int, ...]]) -> Level:
     def nearest(x: Tensor) -> Tensor:
         _, found = samples.query(x.numpy(), k=min(NEIGHBOURS, len(owner)))
         found = torch.as_tensor(found).reshape(len(x), -1)
-        best, value = torch.full((len(x),), torch.inf, dtype=torch.float64), torch.zeros(len(x), dtype=torch.float64)
-        for k in range(found.shape[1]):
-            side = owner[found[:, k]]
-            distance, signed = _to_side(x, a[side], middles[side], b[side], place[found[:, k]], corner_normals[side])
-            closer = distance < best
-            best, value = torch.where(closer, distance, best), torch.where(closer, signed, value)
-        return value
+        n, k = _first_of_each(owner[found]).nonzero(as_tuple=True)
+        sample = found[n, k]
+        side = owner[sample]
+        distance, signed = _to_side(x[n], a[side], middles[side], b[side], place[sample], corner_normals[side])
+        every, values = torch.full(found.shape, torch.inf, dtype=torch.float64), torch.zeros(found.shape).double()
+        every[n, k], values[n, k] = distance, signed
+        return values.gather(1, every.argmin(dim=1, keepdim=True))[:, 0]
 
     return level
+
+
+def _first_of_each(numbers: Tensor) -> Tensor:
+    """Which of the numbers (N, K) stand in no column before: (N, K) bool."""
+    same = numbers[:, :, None] == numbers[:, None]
+    return ~torch.tril(same, diagonal=-1).any(dim=2)
 
 
 def _pieces(lengths: Tensor) -> Tensor:
