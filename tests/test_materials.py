@@ -117,3 +117,10 @@ def test_layers_along_the_axes_need_no_cuts():
     assert not bool(first_cells(compile_problem(layers)).cut.any())
     result = ps.solve(layers, tolerance=1e-8).result
     assert result["status"] == "converged" and result["relative_l2_error"]["u"] < 1e-8
+
+
+def test_smooth_bases_say_that_they_miss_fluxes():
+    network = {"basis": {"kind": "mlp", "width": 20}, "method": "least_squares"}
+    assert "fluxes are wrong" in ps.solve(problem(), **network).result["message"]
+    same = compile_problem(problem(definitions={**DISK["definitions"], "k": "1"}))  # only the source jumps
+    assert [i.kinks for i in same.interfaces] == [False] and compile_problem(problem()).interfaces[0].kinks

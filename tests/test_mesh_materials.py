@@ -59,7 +59,7 @@ def test_groups_are_materials_with_fluxes_of_their_own_equations():
     compiled = compile_problem(problem())
     assert [m.within for m in compiled.materials] == [("core",), ("shell",)]
     (interface,) = compiled.interfaces
-    value, flux = interface.term.residuals
+    _, flux = interface.term.residuals
     by_normal = {s.name: 1 if s.name == "n_x" else 0 for s in flux.free_symbols if s.name.startswith("n_")}
     here = {s: by_normal[s.name] for s in flux.free_symbols if s.name in by_normal}
     factors = {str(s.feature.side): flux.xreplace(here).coeff(s) for s in flux.free_symbols if hasattr(s, "feature")
@@ -115,7 +115,7 @@ def test_two_groups_with_a_kink_between_them(tmp_path):
 def test_heat_in_two_groups():
     """The same decaying in time, with the sources that this asks for."""
     heat = problem(
-        time={"t": [0, 0.2]},
+        time={"t": [0, 0.1]},
         definitions={**TWO["definitions"], "decaying": "exp(-t)*true"},
         equations={
             "core": {"on": "core", "equation": "D(u, t) = laplacian(u) + exp(-t)*(4 - (0.25 - r2))"},

@@ -51,8 +51,8 @@ class Mesh:
     """A mesh with its boundary.
 
     `points`: (P, d) as lists; `sides`: nodes of the sides of the boundary, corners first; `side_parts`: the name of the
-    group of each, "" for none; `regions`: name to the sides of the boundary of that group of cells; `cells`: kind, nodes
-    and groups of each; `inner`: names of groups of sides that do not bound the mesh.
+    group of each, "" for none; `regions`: name to the sides of the boundary of that group of cells; `cells`: kind,
+    nodes and groups of each; `inner`: names of groups of sides that do not bound the mesh.
     """
 
     dimension: int
