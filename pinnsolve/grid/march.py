@@ -53,18 +53,19 @@ def march(
     memory: float = math.inf,
     watch: Callable[[March, float], bool] = lambda march, time: True,
     interrupt: Callable[[March], str | None] = lambda march: None,
+    check: Callable[[], None] = lambda: None,
 ) -> March:
     """Marches along `axis` with local errors below `tolerance`; `cells`: (C, d - 1) boxes in space to begin with.
 
     `interrupt(march)` is asked before every slab, and ends the march with the status it answers; `watch(march, time)`
-    after every slab, and stops the march by answering False.
+    after every slab, and stops the march by answering False. `check()` may raise while a slab is solved.
     """
     low, high = problem.intervals[axis]
     time, result = low, March()
     refused, splits, shortened = 0, 0, None  # of this slab: refusals, splits, its error before it was shortened
     kinks_travel = problem.linear and problem.order <= 1 and cells.dimension > 0
     most_refused = MOST_REFUSED_OF_FIRST_ORDER if kinks_travel else MOST_REFUSED
-    solver = SlabSolver(problem, axis, degrees, weights, memory)
+    solver = SlabSolver(problem, axis, degrees, weights, memory, check)
     cells = solver.resolving_start(cells, tolerance)
     while time < high - 1e-12 * (high - low):
         status = interrupt(result)
