@@ -9,7 +9,7 @@ equation takes the derivative of: of div(k grad u) the flux k Dn(u).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import sympy as sp
@@ -22,6 +22,7 @@ from pinnsolve.geometry.mesh_groups import only, told_apart
 from pinnsolve.geometry.regions import Piece, Region
 from pinnsolve.geometry.shape_tree import (
     INTERFACE,
+    Bounds,
     Box,
     Difference,
     Implicit,
@@ -46,6 +47,7 @@ from pinnsolve.terms_folding import substituted
 
 MOST_LEVELS = 3  # that tell materials apart: their number doubles with each
 MOST_MATERIALS = 24  # every pair of them has an interface
+BEYOND = 0.05  # of the extent of a domain, round which the levels are traced
 HIGHEST = 2  # order of equations for which it is known what is continuous
 
 
@@ -57,7 +59,7 @@ def with_materials(
     space = tuple(c for c in problem.coordinates if c != problem.time)
     highest = max((t.order for t, _ in equations), default=0)
     levels = _levels([e for t, _ in equations for e in (*t.residuals, t.region.where) if e is not None], space)
-    if len(space) not in (2, 3):
+    if not 1 <= len(space) <= 3:
         return problem
     bases = _bases(problem, space)
     count = len(bases) * 2 ** len(levels)
@@ -123,7 +125,7 @@ def _materials(bases: Sequence[ShapeTree], levels: Sequence[sp.Expr], space: Seq
     symbols = tuple(coordinate_symbol(name) for name in space)
     result = []
     for base, signs in itertools.product(bases, itertools.product((True, False), repeat=len(levels))):
-        shapes = [Implicit(level, symbols, *bounds(base), INTERFACE) for level in levels]
+        shapes = [Implicit(level, symbols, *_around(bounds(base)), INTERFACE) for level in levels]
         inside = [s for s, negative in zip(shapes, signs, strict=True) if negative]
         outside = [s for s, negative in zip(shapes, signs, strict=True) if not negative]
         tree = Intersection((base, *inside)) if inside else base
@@ -131,6 +133,15 @@ def _materials(bases: Sequence[ShapeTree], levels: Sequence[sp.Expr], space: Seq
         within = base.within if isinstance(base, MeshFile) else ()
         result.append(Material(tree, tuple(zip(levels, signs, strict=True)), within))
     return tuple(result)
+
+
+def _around(ends: Bounds) -> Bounds:
+    """A box round another, so that no part of its boundary is that of the domain."""
+    margins = [BEYOND * (b - a) for a, b in zip(*ends, strict=True)]
+    lower, upper = (
+        tuple(a + sign * m for a, m in zip(end, margins, strict=True)) for end, sign in zip(ends, (-1, 1), strict=True)
+    )
+    return lower, upper
 
 
 def _decided(expression: sp.Basic, material: Material) -> sp.Basic:
@@ -149,15 +160,16 @@ def _decided(expression: sp.Basic, material: Material) -> sp.Basic:
 
 
 def _term(problem: CompiledProblem, equations, one: Material, two: Material) -> Term:
-    """Unknowns that are differentiated are continuous, and so are the normal fluxes, equation by equation."""
-    residuals = []
-    for unknown in problem.unknowns:
-        if any(f.unknown == unknown and f.order for t, _ in equations for f in t.features):
-            value = feature_symbol(unknown, (0,) * len(problem.coordinates))
-            residuals.append(value - _other_side(value))
-    for here, there in zip(*(_normal_fluxes(problem, equations, m) for m in (one, two)), strict=False):
+    """Unknowns with second derivatives are continuous, and so are the normal fluxes, equation by equation.
+
+    Of those with first derivatives alone, as the pressure of a viscous flow, fluxes say what is continuous.
+    """
+    smooth = _twice_differentiated(problem, equations)
+    values = (feature_symbol(unknown, (0,) * len(problem.coordinates)) for unknown in problem.unknowns)
+    residuals = [value - _other_side(value) for value in values if value.feature.unknown in smooth]
+    for here, there in zip(*(_normal_fluxes(problem, equations, m, smooth) for m in (one, two)), strict=False):
         if here != 0 or there != 0:
-            residuals.append(here - _other_side(there) * _sign(here) * _sign(there))
+            residuals.append(here - _other_side(there))
     linearizations = tuple(linearize(r, ()) for r in residuals)
     linear = all(is_linear(r, l, ()) for r, l in zip(residuals, linearizations, strict=True))
     region = Region("interface", (Piece(part=INTERFACE),))
@@ -173,8 +185,18 @@ def _beyond(feature: Feature) -> Feature:
     return replace(feature, side=1)
 
 
-def _normal_fluxes(problem: CompiledProblem, equations, material: Material) -> list[sp.Expr]:
-    """Of the equations that hold in the material, in order."""
+def _twice_differentiated(problem: CompiledProblem, equations) -> set[str]:
+    """The unknowns with second derivatives in space."""
+    features = {f for t, _ in equations for f in t.features}
+    return {f.unknown for f in features if sum(_in_space(problem, f)) > 1}
+
+
+def _in_space(problem: CompiledProblem, feature: Feature) -> list[int]:
+    return [a for a, c in zip(feature.alpha, problem.coordinates, strict=True) if c != problem.time]
+
+
+def _normal_fluxes(problem: CompiledProblem, equations, material: Material, smooth: Collection[str]) -> list[sp.Expr]:
+    """Of the equations that hold in the material, in order; what is continuous anyway is left out."""
     found = []
     for term, fluxes in equations:
         where = term.region.where
@@ -184,26 +206,29 @@ def _normal_fluxes(problem: CompiledProblem, equations, material: Material) -> l
         for several in fluxes:
             flux = sp.S.Zero
             for axis, coefficient, inner in several:
-                if problem.coordinates[axis] == problem.time or not any(f.order for f in features_of(inner)):
+                known = all(f.unknown in smooth and not sum(_in_space(problem, f)) for f in features_of(inner))
+                if problem.coordinates[axis] == problem.time or known:
                     continue
                 # what stands before a derivative says how fluxes of several directions go together; jumps in it are
                 # not jumps of the flux, unless the equation is one material's alone
                 factor = _without_jumps(coefficient) if whole else _decided(coefficient, material)
                 normal = coordinate_symbol(f"n_{problem.coordinates[axis]}")
                 flux += factor * _decided(inner, material) * normal
-            found.append(flux)
+            found.append(flux if whole else flux / _scale(flux))
     return found
 
 
-def _sign(flux: sp.Expr) -> int:
-    """Of the first derivative in it, where that is known: sides with equations of their own may differ in it."""
-    slopes = [s for s in flux.free_symbols if isinstance(s, FeatureSymbol) and s.feature.order]
-    for symbol in sorted(slopes, key=lambda s: s.feature.sort_key()):
-        normals = {s: sp.S.One for s in flux.free_symbols if s.name.startswith("n_")}
-        slope = substituted(partial_derivative(flux, symbol), normals)
-        if slope.is_number and slope != 0:
-            return 1 if slope > 0 else -1
-    return 1
+def _scale(flux: sp.Expr) -> sp.Expr:
+    """By what fluxes are divided that sides with equations of their own may state differently: a sign, or, where there
+    is no derivative in a flux, all of its first coefficient."""
+    symbols = [s for s in flux.free_symbols if isinstance(s, FeatureSymbol)]
+    slopes = [s for s in symbols if s.feature.order]
+    normals = {s: sp.S.One for s in flux.free_symbols if s.name.startswith("n_")}
+    for symbol in sorted(slopes or symbols, key=lambda s: s.feature.sort_key()):
+        factor = substituted(partial_derivative(flux, symbol), normals)
+        if factor.is_number and factor != 0:
+            return sp.sign(factor) if slopes else factor
+    return sp.S.One
 
 
 def _in_groups(term: Term, material: Material) -> bool:

@@ -178,11 +178,13 @@ class Cells:
             index = round((low[axis] - start) / size)
             others = tuple(round(v, 9) for a in range(self.dimension) if a != axis for v in (low[a], high[a]))
             keys[(round(size / (root[1] - root[0]), 12), index, (int(self.material[i]), *others))] = i
-        return [
+        pairs = [
             (i, keys[(size, index + 1, others)])
             for (size, index, others), i in keys.items()
             if index % 2 == 0 and (size, index + 1, others) in keys
         ]
+        near = NEAR * (root[1] - root[0])  # roots that are not equal may leave a gap
+        return [(i, j) for i, j in pairs if abs(float(self.upper[i, axis] - self.lower[j, axis])) <= near]
 
     def merged(self, pairs: Sequence[tuple[int, int]]) -> Cells:
         """The cells with each pair replaced by the box of both."""

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from pinnsolve.geometry.shapes import Shape
 
 FLAT = 1e-9  # deviation of a normal from an axis; also of places, relative to the shape, that are the same
-CLOSEST = 1.0 / 24  # of the shape: flat sides nearer to each other do not both get an edge
+CLOSEST = {1: 1e-9, 2: 1.0 / 24, 3: 1.0 / 24}  # of the shape: flat sides nearer to each other do not both get an edge
 COARSEST = 0.5  # edge of a cell, relative to the longest side
 ANGLE = {2: math.cos(1.1), 3: math.cos(1.62)}  # between normals of one smooth piece of boundary in a cell
 MOST_PIECES = {2: 2, 3: 12}  # of boundary in a cell: a corner has so many
 REENTRANT = math.pi + 0.1  # interior angle of corners that cells are graded towards
 GRADED = 3  # times halved
-HALVINGS = {2: 6, 3: 2}  # of the first boxes
+HALVINGS = {1: 0, 2: 6, 3: 2}  # of the first boxes
 MOST_FIRST = {2: 4000, 3: 300}
 
 
@@ -118,7 +118,7 @@ def _edges(shapes: Sequence[Shape]) -> list[Tensor]:
         flat = torch.cat([b.x[b.normals[:, axis].abs() > 1 - FLAT, axis] for b in boundaries])
         places = [low, high]
         for value in torch.unique(flat.round(decimals=12)).tolist():
-            if all(abs(value - other) > CLOSEST * size for other in places):
+            if all(abs(value - other) > CLOSEST[len(lower)] * size for other in places):
                 places.append(value)
         edges: list[float] = []
         places.sort()
