@@ -34,6 +34,11 @@ def layered(equation: str | dict, definitions: dict, **changes):
     return build_problem(spec_from_dict(stated))
 
 
+def held(start: str, ends: str) -> dict:
+    conditions = {"start": {"on": "t = 0", "equation": f"u = {start}"}}
+    return {**conditions, "ends": {"on": "boundary", "equation": f"u = {ends}"}}
+
+
 def test_intervals_have_ends_with_names_and_directions():
     shape = make_shape(Difference(Box((0.0,), (1.0,), "ends"), (where("sin(10*x) < 0"),)))
     b = shape.boundary(0.1)
@@ -90,10 +95,7 @@ def test_heat_in_layers_with_sources_and_capacities():
         },
         coordinates={"x": [0, 1], "t": [0, 1]},
         time="t",
-        conditions={
-            "start": {"on": "t = 0", "equation": "u = phi"},
-            "ends": {"on": "boundary", "equation": "u = true"},
-        },
+        conditions=held("phi", "true"),
         exact={"u": "true"},
     )
     result = ps.solve(heat, tolerance=1e-8).result
@@ -113,7 +115,7 @@ def test_a_pulse_spreads_into_the_other_layer_as_finite_volumes_say(peak):
     problem = layered(
         "D(u, t) = D(k*D(u, x), x)", {"k": f"where(x < {jump}, {k1}, {k2})"},
         coordinates={"x": [0, 1], "t": [0, end]}, time="t",
-        conditions={"start": {"on": "t = 0", "equation": f"u = {start}"}, "ends": {"on": "boundary", "equation": "u = 0"}},
+        conditions=held(start, "0"),
     )  # fmt: skip
     solution = ps.solve(problem, tolerance=1e-6)
     x = np.array([0.1, 0.35, 0.45, 0.8])
