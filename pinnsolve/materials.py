@@ -45,6 +45,8 @@ from pinnsolve.terms import (
 )
 from pinnsolve.terms_folding import substituted
 
+Moved = Mapping[sp.Symbol, sp.Expr]  # coordinates, and what takes their place
+
 MOST_LEVELS = 3  # that tell materials apart: their number doubles with each
 MOST_MATERIALS = 24  # every pair of them has an interface
 BEYOND = 0.05  # of the extent of a domain, round which the levels are traced
@@ -73,7 +75,20 @@ def with_materials(
     materials = _materials(bases, levels, space)
     pairs = itertools.combinations(range(len(materials)), 2)
     interfaces = tuple(Interface(pair, _term(problem, folded, *(materials[i] for i in pair))) for pair in pairs)
-    return replace(problem, materials=materials, interfaces=interfaces)
+    seams = _seams(problem, folded, materials)
+    return replace(problem, materials=materials, interfaces=(*interfaces, *seams))
+
+
+def _seams(problem: CompiledProblem, equations, materials: Sequence[Material]) -> tuple[Interface, ...]:
+    """Where periodic faces bring two materials together: the first ends at the upper face, the second at the lower."""
+    partners = {p.partner[0] for t in problem.terms for p in t.region.pieces if p.partner is not None}
+    found = []
+    for axis in sorted(a for a in partners if problem.coordinates[a] != problem.time):
+        x, (low, high) = coordinate_symbol(problem.coordinates[axis]), problem.intervals[axis]
+        for pair in itertools.permutations(range(len(materials)), 2):
+            term = _term(problem, equations, *(materials[i] for i in pair), {x: x - sp.Float(high - low)})
+            found.append(Interface(pair, term, axis))
+    return tuple(found)
 
 
 def _folded(fluxes: Fluxes, parameters: Mapping[sp.Symbol, sp.Expr]) -> Fluxes:
@@ -159,17 +174,18 @@ def _decided(expression: sp.Basic, material: Material) -> sp.Basic:
 # -- what holds between two materials -----------------------------------------------------------------------------
 
 
-def _term(problem: CompiledProblem, equations, one: Material, two: Material) -> Term:
+def _term(problem: CompiledProblem, equations, one: Material, two: Material, there_at: Moved | None = None) -> Term:
     """Unknowns with second derivatives are continuous, and so are the normal fluxes, equation by equation.
 
-    Of those with first derivatives alone, as the pressure of a viscous flow, fluxes say what is continuous.
+    Of those with first derivatives alone, as the pressure of a viscous flow, fluxes say what is continuous. `there_at`:
+    what coordinates are on the other side, where they are not the same.
     """
     smooth = _twice_differentiated(problem, equations)
     values = (feature_symbol(unknown, (0,) * len(problem.coordinates)) for unknown in problem.unknowns)
     residuals = [value - _other_side(value) for value in values if value.feature.unknown in smooth]
     for here, there in zip(*(_normal_fluxes(problem, equations, m, smooth) for m in (one, two)), strict=False):
         if here != 0 or there != 0:
-            residuals.append(here - _other_side(there))
+            residuals.append(here - _other_side(substituted(there, there_at or {})))
     linearizations = tuple(linearize(r, ()) for r in residuals)
     linear = all(is_linear(r, l, ()) for r, l in zip(residuals, linearizations, strict=True))
     region = Region("interface", (Piece(part=INTERFACE),))

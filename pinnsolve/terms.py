@@ -176,11 +176,12 @@ def _one_side(expression: sp.Expr) -> dict[sp.Symbol, sp.Symbol]:
 class Interface:
     """What holds between two materials, numbers `sides`: a term whose features are of side 0 and 1.
 
-    The normal points out of the first.
+    The normal points out of the first. `axis`: of periodic faces across which the two meet, the first at the upper one.
     """
 
     sides: tuple[int, int]
     term: Term
+    axis: int | None = None
 
     @property
     def kinks(self) -> bool:

@@ -143,3 +143,27 @@ def volumes(n: int, k1: float, k2: float, jump: float, end: float, peak: float, 
         near = side[np.argsort(np.abs(centers[side] - place))[:3]]
         found.append(np.polyval(np.polyfit(centers[near] - place, u[near], 2), 0.0))
     return np.array(found)
+
+
+def test_periodic_layers_hand_on_their_flux_where_the_ends_meet():
+    """One period of a laminate, with coefficients that vary in its layers, too."""
+    problem = layered(
+        "u - D(k*D(u, x), x) = where(x < 0.3, 1, 0)", {"k": "where(x < 0.3, 1 + x, 5 + x)"},
+        conditions={"period": {"periodic": "x"}},
+    )  # fmt: skip
+    solution = ps.solve(problem, tolerance=1e-8)
+    x = np.array([0, 1, 0.3 - 1e-12, 0.3 + 1e-12])
+    u, slope = solution(x=x), solution.derivative("u", "x")(x=x)
+    assert solution.result["status"] == "converged"
+    assert u[0] == pytest.approx(u[1], abs=1e-10)
+    flux = slope * [1, 6, 1.3, 5.3]
+    assert flux[0] == pytest.approx(flux[1], abs=1e-9) and flux[2] == pytest.approx(flux[3], abs=1e-9)
+    assert flux[2] - flux[0] == pytest.approx(
+        -0.3 + _integral(solution, 0, 0.3), abs=1e-9
+    )  # what the first layer makes
+
+
+def _integral(solution, low: float, high: float) -> float:
+    """The integral of the solution, by Gauss's rule."""
+    s, w = np.polynomial.legendre.leggauss(20)
+    return float((high - low) / 2 * w @ solution(x=(low + high) / 2 + (high - low) / 2 * s))

@@ -132,8 +132,13 @@ class Cells:
             inside = (self.upper[:, axis] - value).abs() <= near
         return inside.nonzero()[:, 0]
 
-    def contacts(self, axis: int, below: Tensor, above: Tensor, shift: float = 0.0) -> tuple[Tensor, Tensor]:
-        """Pairs (i, j) of `below` x `above` whose faces upper_i + shift = lower_j overlap, as cell numbers."""
+    def contacts(
+        self, axis: int, below: Tensor, above: Tensor, shift: float = 0.0, across: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Pairs (i, j) of `below` x `above` whose faces upper_i + shift = lower_j overlap, as cell numbers.
+
+        Of one material, unless `across` materials.
+        """
         low, high = self.box
         near = NEAR * (high - low)
         lower, upper = self.lower, self.upper
@@ -144,7 +149,8 @@ class Cells:
                     lower[below][:, None, other], lower[above][None, :, other]
                 )
                 meets &= overlap > near[other]
-        meets &= self.material[below][:, None] == self.material[above][None]
+        if not across:
+            meets &= self.material[below][:, None] == self.material[above][None]
         i, j = meets.nonzero(as_tuple=True)
         return below[i], above[j]
 
