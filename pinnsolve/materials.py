@@ -76,7 +76,8 @@ def with_materials(
     pairs = itertools.combinations(range(len(materials)), 2)
     interfaces = tuple(Interface(pair, _term(problem, folded, *(materials[i] for i in pair))) for pair in pairs)
     seams = _seams(problem, folded, materials)
-    return replace(problem, materials=materials, interfaces=(*interfaces, *seams))
+    held = tuple(i for i in (*interfaces, *seams) if i.term.residuals)  # without derivatives in space, nothing is
+    return replace(problem, materials=materials, interfaces=held)
 
 
 def _seams(problem: CompiledProblem, equations, materials: Sequence[Material]) -> tuple[Interface, ...]:

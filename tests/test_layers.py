@@ -167,3 +167,50 @@ def _integral(solution, low: float, high: float) -> float:
     """The integral of the solution, by Gauss's rule."""
     s, w = np.polynomial.legendre.leggauss(20)
     return float((high - low) / 2 * w @ solution(x=(low + high) / 2 + (high - low) / 2 * s))
+
+
+IN_TIME = {"coordinates": {"x": [0, 1], "t": [0, 0.5]}, "time": "t"}
+WAVES = {
+    "what flows on is continuous, and its density jumps": {
+        "unknowns": "u",
+        "definitions": {
+            "c": "where(x < 0.3, 1, 2)",
+            "late": "where(x < 0.3, x, 0.3 + (x - 0.3)/2)",
+            "true": "sin(5*(t - late))/c",
+        },
+        "equations": {"flow": "D(u, t) + D(c*u, x) = 0"},
+        "conditions": {**held("true", "true"), "ends": {"on": "x = 0", "equation": "u = true"}},
+        "exact": {"u": "true"},
+    },
+    "sound is reflected and goes on": {  # by the impedances 1 and 2: a third of the pressure comes back
+        "unknowns": ["p", "v"],
+        "definitions": {
+            "K": "where(x < 0.3, 1, 4)",
+            "there": "sin(5*(t - x))",
+            "back": "sin(5*(t + x - 0.6))/3",
+            "on": "4/3*sin(5*(t - 0.3 - (x - 0.3)/2))",
+            "pressure": "where(x < 0.3, there + back, on)",
+            "speed": "where(x < 0.3, there - back, on/2)",
+        },
+        "equations": {"gas": "D(p, t) + K*D(v, x) = 0", "motion": "D(v, t) + D(p, x) = 0"},
+        "conditions": {
+            "start": {"on": "t = 0", "equations": ["p = pressure", "v = speed"]},
+            "left": {"on": "x = 0", "equation": "p = pressure"},
+            "right": {"on": "x = 1", "equation": "p = 2*v"},
+        },
+        "exact": {"p": "pressure", "v": "speed"},
+    },
+    "nothing goes on where nothing flows": {
+        "unknowns": "u",
+        "definitions": {"a": "where(x < 0.3, 1, 2)"},
+        "equations": {"decay": "D(u, t) = -a*u"},
+        "conditions": {"start": {"on": "t = 0", "equation": "u = 1 + x"}},
+        "exact": {"u": "exp(-a*t)*(1 + x)"},
+    },
+}
+
+
+@pytest.mark.parametrize("name", WAVES)
+def test_layers_with_first_derivatives_alone(name):
+    result = ps.solve(build_problem(spec_from_dict({"name": "waves", **IN_TIME, **WAVES[name]})), tolerance=1e-7).result
+    assert result["status"] == "converged" and max(result["relative_l2_error"].values()) < 1e-7
