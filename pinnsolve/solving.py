@@ -106,7 +106,7 @@ def _run(problem: Problem, work: Work, start: Solution | None) -> Result:
 
 def _on_sharp_cells(work: Work, method: str) -> bool:
     """Whether a grid of partitions can be sharp: its continuity is then part of a sparse least squares."""
-    plain = work.lower.dtype == torch.float64 and work.lower.device.type == "cpu"
+    plain = work.lower.dtype == torch.float64 and work.lower.device.type == "cpu" and work.problem.shape is None
     return (
         plain and method in ("auto", "least_squares") and why_not_cells(work.problem) is None and not is_inverse(work)
     )
