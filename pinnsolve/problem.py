@@ -42,7 +42,7 @@ FLAT = 1e-9  # relative to an interval: boundary this near a plane lies in it
 class Statement:
     """A named equation, condition or data term: residuals (left minus right side) that vanish on a region.
 
-    `fluxes` are, of equations that hold or follow comparisons, what they take derivatives of.
+    `fluxes` are, of equations some of which hold in a part or compare, what they take derivatives of.
     """
 
     name: str
@@ -137,7 +137,9 @@ def _assumed(problem: Problem, assumed: Sequence[Assumed]) -> Iterator[Statement
 
 def _compares(statement: Statement) -> bool:
     """Whether it holds in a part of the domain, or says different things in different parts."""
-    return statement.region.where is not None or any(r.has(sp.Piecewise) for r in statement.residuals)
+    region = statement.region
+    in_part = region.where is not None or any(piece.region is not None for piece in region.pieces)
+    return in_part or any(r.has(sp.Piecewise) for r in statement.residuals)
 
 
 class _Builder:

@@ -86,7 +86,10 @@ class EquationInput(Strict):
 
     equation: Equation | None = about("Left side `=` right side.")
     equations: Equations | None = about("Several, sharing the name.")
-    on: Texts | None = about("Groups of cells of a mesh, in which alone it holds.")
+    on: Texts | None = about(
+        "Groups of cells of a mesh, in which alone it holds. Between groups, unknowns and fluxes are continuous: give "
+        "`div([k*D(u, x), k*D(u, y)])` in each, and not a multiple of it."
+    )
     where: Text | None = about('Restricts the term: `"x < 0.5"`.')
 
     @model_validator(mode="after")

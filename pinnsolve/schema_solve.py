@@ -234,7 +234,9 @@ class OptimizerSpec(Strict):
 class LimitsSpec(Strict):
     """Where to stop when the tolerance is out of reach."""
 
-    seconds: PositiveNumber | None = about("Wall-clock time; without it there is no limit.")
+    seconds: PositiveNumber | None = about(
+        "Wall-clock time; without it there is no limit. A first answer is computed however long it takes."
+    )
     memory_gb: PositiveNumber | None = about("Memory; without it, most of what is free.")
     refinements: CountOrZero | None = about("How often the basis may be made larger; without it, by the method.")
 

@@ -18,9 +18,10 @@ import torch
 from pinnsolve import defaults, registry
 from pinnsolve.assembly import State
 from pinnsolve.bases.base import Basis
+from pinnsolve.bases.pou_cells import PouCells
 from pinnsolve.bases.pou_grid import read_settings
 from pinnsolve.checks import floating_unknowns
-from pinnsolve.errors import PinnsolveError
+from pinnsolve.errors import PinnsolveError, ResourceError
 from pinnsolve.estimate import Approximation, Estimate
 from pinnsolve.expressions import Scope, expression
 from pinnsolve.grid.inverse_strategy import inverse_on_cells, is_inverse
@@ -38,6 +39,10 @@ from pinnsolve.terms import CompiledProblem, coordinate_symbol
 from pinnsolve.version import version
 
 SMOOTH_OVERLAP = 0.25  # of windows that a file asks for without saying how far they overlap
+NO_ROOM = (
+    "the first cells of the materials take more memory or time than there is, and networks are smooth where "
+    "coefficients jump; raise limits.memory_gb or limits.seconds, or state a smaller domain"
+)
 KINKED_WIDTHS = (32, 64)  # of ReLU bases that `auto` adapts where a first-order equation has no smooth solution
 
 
@@ -101,7 +106,7 @@ def _run(problem: Problem, work: Work, start: Solution | None) -> Result:
 
 def _on_sharp_cells(work: Work, method: str) -> bool:
     """Whether a grid of partitions can be sharp: its continuity is then part of a sparse least squares."""
-    plain = work.lower.dtype == torch.float64 and work.lower.device.type == "cpu"
+    plain = work.lower.dtype == torch.float64 and work.lower.device.type == "cpu" and work.problem.shape is None
     return (
         plain and method in ("auto", "least_squares") and why_not_cells(work.problem) is None and not is_inverse(work)
     )
@@ -144,6 +149,10 @@ def _on_cells(problem: Problem, work: Work) -> Result | None:
         return result
     result = on_cells(work, settings.tolerance, settings.limits.refinements)
     work.why = "polynomials on cells, because equations hold in the domain"
+    if any(interface.kinks for interface in work.problem.interfaces):
+        if result is None:
+            raise ResourceError(NO_ROOM)
+        return replace(result, status="finished" if result.status == "stalled" else result.status)
     if result is not None and (_reached(result, settings.tolerance) or result.status not in ("finished", "stalled")):
         return result
     other = _networks(problem, work, result)
@@ -275,6 +284,8 @@ def _solution(problem: Problem, work: Work, result: Result) -> Solution:
         if result.assembly:
             found["parameters"] = parameter_report(result.assembly, approximation)
     status, message = _status(problem, result, terms)
+    if _misses_kinks(work.problem, approximation.basis):
+        message += "; this basis knows nothing of what holds where coefficients jump, so fluxes are wrong there"
     report = {
         "problem": problem.name,
         "status": status,
@@ -312,6 +323,12 @@ def _solution(problem: Problem, work: Work, result: Result) -> Solution:
         shape=problem.shape,
         deviations=result.deviations,
     )
+
+
+def _misses_kinks(problem: CompiledProblem, basis: Basis) -> bool:
+    """Whether solutions have kinks between materials, and the basis has no cells of each."""
+    has_cells = isinstance(basis, PouCells) and basis.space.cells.parts is not None
+    return not has_cells and any(interface.kinks for interface in problem.interfaces)
 
 
 def _effectivity(estimate: Estimate, measured: tuple) -> dict[str, float | None]:

@@ -21,7 +21,7 @@ from pinnsolve.schema import ConditionInput, ProblemFile
 from pinnsolve.schema_shapes import raw_files, raw_names, raw_shapes
 from pinnsolve.spec_errors import MAX_ERRORS, KeyPath, Places
 from pinnsolve.spec_names import Names
-from pinnsolve.spec_shapes import mesh_names, shape_problems
+from pinnsolve.spec_shapes import inner_names, mesh_names, shape_problems
 from pinnsolve.syntax import Name, Node, parse, parse_equation
 from pinnsolve.vocabulary import RESERVED, Scope, close_match, definition, signature
 
@@ -255,6 +255,11 @@ class ExpressionChecks:
             return
         if "=" not in text:
             if named is None:
+                return
+            if text in inner_names(self.names.domain, self.folder):
+                message = f"`{text[:60]}` lies inside the mesh, and conditions hold on its boundary"
+                hint = "between groups of cells, unknowns and fluxes are continuous; see the equations' `on`"
+                self.problem(path, message, hint)
                 return
             close = close_match(text, ("boundary", "domain", *named))
             known = ", ".join(f"`{name}`" for name in ("boundary", "domain", *named))

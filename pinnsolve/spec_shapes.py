@@ -6,6 +6,7 @@ path, a message, a hint, and the text and offset where there is one. No sympy.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +97,15 @@ def _mesh(path: KeyPath, file: str, space: tuple[str, ...], folder: Path) -> Ite
     if header.dimension != len(space):
         message = f"the mesh lies in {header.dimension} dimensions, and the coordinates of space are {', '.join(space)}"
         yield ShapeProblem(path, message, text=file)
+
+
+def inner_names(domain: Any, folder: Path) -> tuple[str, ...]:
+    """Names of the groups of sides that lie inside the meshes of a domain."""
+    found: list[str] = []
+    for _, file in raw_files(domain):
+        with contextlib.suppress(DataFileError):
+            found += read_mesh(mesh_path(folder, file)).inner
+    return tuple(found)
 
 
 def mesh_names(domain: Any, folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]] | None:

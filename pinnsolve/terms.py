@@ -10,7 +10,7 @@ Input: names of coordinates and unknowns. Output: symbols, total derivatives, te
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import sympy as sp
@@ -157,21 +157,37 @@ class Term:
 
 @dataclass(frozen=True)
 class Material:
-    """A part of the domain in which all coefficients are smooth: where levels are negative or not, as `signs` say."""
+    """A part of the domain in which all coefficients are smooth: where levels are negative or not, as `signs` say.
+
+    `within`: the groups of cells of a mesh that it lies in, of those that equations name.
+    """
 
     shape: ShapeTree
     signs: tuple[tuple[sp.Expr, bool], ...]
+    within: tuple[str, ...] = ()
+
+
+def _one_side(expression: sp.Expr) -> dict[sp.Symbol, sp.Symbol]:
+    symbols = (s for s in expression.free_symbols if isinstance(s, FeatureSymbol) and s.feature.side)
+    return {s: FeatureSymbol(replace(s.feature, side=0)) for s in symbols}
 
 
 @dataclass(frozen=True)
 class Interface:
     """What holds between two materials, numbers `sides`: a term whose features are of side 0 and 1.
 
-    The normal points out of the first.
+    The normal points out of the first. `axis`: of periodic faces across which the two meet, the first at the upper one.
     """
 
     sides: tuple[int, int]
     term: Term
+    axis: int | None = None
+
+    @property
+    def kinks(self) -> bool:
+        """Whether smooth functions miss what holds: it says something of them where both sides are the same."""
+        same = (r.xreplace(_one_side(r)) for r in self.term.residuals)
+        return any(sp.expand(r) != 0 for r in same)
 
 
 @dataclass(frozen=True)

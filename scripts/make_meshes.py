@@ -47,6 +47,23 @@ def inclusion() -> None:
     _write(TESTS / "inclusion.msh", size=0.3, order=1, version=2.2)
 
 
+def core() -> None:
+    """A square with a disk of another material inside: two named regions and the line between them, quadratic."""
+    cad = gmsh.model.occ
+    square, disk = cad.addRectangle(-1, -1, 0, 2, 2), cad.addDisk(0, 0, 0, 0.5, 0.5)
+    cad.fragment([(2, square)], [(2, disk)])
+    cad.synchronize()
+    areas = sorted((gmsh.model.occ.getMass(2, tag), tag) for _, tag in gmsh.model.getEntities(2))
+    gmsh.model.addPhysicalGroup(2, [areas[0][1]], name="core")
+    gmsh.model.addPhysicalGroup(2, [areas[1][1]], name="shell")
+    sides, circle = _split(lambda x, y: max(abs(x), abs(y)) > 1 - 1e-6)
+    gmsh.model.addPhysicalGroup(1, sides, name="walls")
+    gmsh.model.addPhysicalGroup(1, circle, name="contact")
+    for curve in circle:
+        gmsh.model.mesh.setTransfiniteCurve(curve, 33)
+    _write(PROBLEMS / "core.msh", size=0.5, order=2, version=4.1)
+
+
 def disk(order: int, version: float) -> None:
     """The unit disk, its boundary named."""
     gmsh.model.occ.addDisk(0, 0, 0, 1, 1)
@@ -110,7 +127,7 @@ def _write(path: Path, size: float, order: int, version: float) -> None:
 def main() -> None:
     for folder in (PROBLEMS, TESTS):
         folder.mkdir(exist_ok=True)
-    makers = [four_holes, inclusion, without_groups, cube_surface]
+    makers = [four_holes, inclusion, core, without_groups, cube_surface]
     makers += [lambda: disk(1, 2.2), lambda: disk(2, 4.1), lambda: shell(1), lambda: shell(2)]
     gmsh.initialize()
     gmsh.option.setNumber("General.Terminal", 0)

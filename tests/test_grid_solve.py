@@ -95,9 +95,9 @@ KNOWN = {
         "conditions": {"walls": wall("u = exp(x + y + z)")},
         "exact": {"u": "exp(x + y + z)"},
     },
-    "kink": {  # of the solution inside a cell, where only smaller cells help
+    "kink": {  # of the solution inside a cell, where only smaller cells help (a comparison would make materials)
         "domain": ps.Box(x=(0, 1)),
-        "equations": {"bend": "D(u, x, x) = where(x < 0.3, 1, 0)"},
+        "equations": {"bend": "D(u, x, x) = heaviside(0.3 - x)"},
         "conditions": {"ends": wall("u = where(x < 0.3, x**2/2, 0.3*x - 0.045)")},
         "exact": {"u": "where(x < 0.3, x**2/2, 0.3*x - 0.045)"},
     },

@@ -18,7 +18,8 @@ SYMBOLIC = (
     "errors", "version", "wording",
     "syntax", "vocabulary", "mathml", "registry", "constants", "resolution",
     "yaml_loader", "yaml_writer", "data_columns", "geometry.mesh_file", "schema", "spec", "catalog", "starting_file",
-    "derivatives", "geometry.regions", "geometry.shape_tree", "terms", "printing", "expressions",
+    "derivatives", "geometry.regions", "geometry.shape_tree", "geometry.mesh_groups",
+    "terms", "printing", "expressions",
     "python_api", "checks", "domain_shape", "problem", "linearization", "materials", "compiler",
     "defaults", "plan", "checking",
 )  # fmt: skip

@@ -133,7 +133,7 @@ def places_of(problem: Problem, term: Term):
         for axis, value in piece.fixed:
             points[:, axis] = value
         if problem.shape is not None:
-            points = points[inside(problem, points)] if normals is None else points
+            points = points[inside(problem, points, piece.region)] if normals is None else points
         values = dict(zip(problem.coordinates, points.T, strict=True))
         if term.region.where is not None:
             kept = evaluate(sp.Piecewise((1, term.region.where), (0, True)), values) > 0
@@ -154,10 +154,11 @@ def places_of(problem: Problem, term: Term):
         yield values, partner
 
 
-def inside(problem: Problem, points: np.ndarray) -> np.ndarray:
+def inside(problem: Problem, points: np.ndarray, region: str | None = None) -> np.ndarray:
     import torch
 
-    return make_shape(problem.shape).inside(torch.from_numpy(points[:, problem.space_axes])).numpy()
+    shape, x = make_shape(problem.shape), torch.from_numpy(points[:, problem.space_axes])
+    return (shape.inside(x) if region is None else shape.in_region(x, region)).numpy()
 
 
 def on_the_boundary(problem: Problem, piece, points: np.ndarray, random) -> tuple[np.ndarray, np.ndarray]:

@@ -129,6 +129,14 @@ def test_a_network_solves_on_a_ring(solution):
     np.testing.assert_allclose(solution(x=1.5 * np.cos(angle), y=1.5 * np.sin(angle)), math.log(1.5), atol=1e-5)
 
 
+def test_partitions_that_a_file_asks_for_overlap_on_a_shape():
+    basis = {"kind": "pou_grid", "partitions": 3, "degree": 6}
+    result = ps.solve(build_problem(spec_from_dict(STATED)), basis=basis).result
+    assert result["relative_l2_error"]["u"] < 0.05
+    with pytest.raises(ps.PinnsolveError, match="sharp partitions are for equations on a box"):
+        ps.solve(build_problem(spec_from_dict(STATED)), basis={**basis, "overlap": 0})
+
+
 def test_outside_the_shape_there_are_no_values(solution):
     values = solution(x=[0.0, 1.5, 1.9], y=[0.0, 0.0, 1.9])
     assert np.isnan(values).tolist() == [True, False, True]

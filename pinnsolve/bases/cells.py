@@ -134,8 +134,13 @@ class Cells:
             inside = (self.upper[:, axis] - value).abs() <= near
         return inside.nonzero()[:, 0]
 
-    def contacts(self, axis: int, below: Tensor, above: Tensor, shift: float = 0.0) -> tuple[Tensor, Tensor]:
-        """Pairs (i, j) of `below` x `above` whose faces upper_i + shift = lower_j overlap, as cell numbers."""
+    def contacts(
+        self, axis: int, below: Tensor, above: Tensor, shift: float = 0.0, across: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Pairs (i, j) of `below` x `above` whose faces upper_i + shift = lower_j overlap, as cell numbers.
+
+        Of one material, unless `across` materials.
+        """
         low, high = self.box
         near = NEAR * (high - low)
         lower, upper = self.lower, self.upper
@@ -146,7 +151,8 @@ class Cells:
                     lower[below][:, None, other], lower[above][None, :, other]
                 )
                 meets &= overlap > near[other]
-        meets &= self.material[below][:, None] == self.material[above][None]
+        if not across:
+            meets &= self.material[below][:, None] == self.material[above][None]
         i, j = meets.nonzero(as_tuple=True)
         return below[i], above[j]
 
@@ -180,11 +186,13 @@ class Cells:
             index = round((low[axis] - start) / size)
             others = tuple(round(v, 9) for a in range(self.dimension) if a != axis for v in (low[a], high[a]))
             keys[(round(size / (root[1] - root[0]), 12), index, (int(self.material[i]), *others))] = i
-        return [
+        pairs = [
             (i, keys[(size, index + 1, others)])
             for (size, index, others), i in keys.items()
             if index % 2 == 0 and (size, index + 1, others) in keys
         ]
+        near = NEAR * (root[1] - root[0])  # roots that are not equal may leave a gap
+        return [(i, j) for i, j in pairs if abs(float(self.upper[i, axis] - self.lower[j, axis])) <= near]
 
     def merged(self, pairs: Sequence[tuple[int, int]]) -> Cells:
         """The cells with each pair replaced by the box of both."""

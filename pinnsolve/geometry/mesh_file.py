@@ -13,7 +13,7 @@ import math
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -43,13 +43,16 @@ CORNERS = {"line": 2, "line3": 2, "triangle": 3, "triangle6": 3, "quad": 4, "qua
 CORNERS |= {"tetra": 4, "tetra10": 4, "hexahedron": 8}
 IGNORED = ("vertex",)
 
+Cell = tuple[str, tuple[int, ...], tuple[str, ...]]  # kind, nodes, names of its groups
+
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
     """A mesh with its boundary.
 
     `points`: (P, d) as lists; `sides`: nodes of the sides of the boundary, corners first; `side_parts`: the name of the
-    group of each, "" for none; `regions`: name to the sides of the boundary of that group of cells.
+    group of each, "" for none; `regions`: name to the sides of the boundary of that group of cells; `cells`: kind,
+    nodes and groups of each; `inner`: names of groups of sides that do not bound the mesh.
     """
 
     dimension: int
@@ -57,6 +60,8 @@ class Mesh:
     sides: list[tuple[int, ...]]
     side_parts: list[str]
     regions: dict[str, list[tuple[int, ...]]]
+    cells: Sequence[Cell] = ()
+    inner: tuple[str, ...] = ()
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -149,8 +154,8 @@ def _mesh(found: Any, dimension: int) -> Mesh:
     if not all(math.isfinite(v) for row in points for v in row):
         raise DataFileError("the mesh has a point that is no finite number")
     names = _group_names(found)
-    cells: list[tuple[str, tuple[int, ...], tuple[str, ...]]] = []
-    lower: list[tuple[str, tuple[int, ...], tuple[str, ...]]] = []
+    cells: list[Cell] = []
+    lower: list[Cell] = []
     for block, groups in zip(found.cells, names, strict=True):
         if block.type in SIDES and SIDES[block.type][0] == dimension:
             target = cells
@@ -172,13 +177,14 @@ def _mesh(found: Any, dimension: int) -> Mesh:
             )
         points = [row[:2] for row in points]
     cells = _oriented(points, cells, dimension)
-    sides = _boundary(cells)
+    sides = boundary_of(cells)
     parts = {frozenset(nodes[: CORNERS[kind]]): group[0] for kind, nodes, group in lower if group}
     n = {2: 2, 3: 3}[dimension]
-    side_parts = [parts.get(frozenset(side[: 4 if n == 3 and len(side) == 4 else n]), "") for side in sides]
+    side_parts = [parts.pop(frozenset(side[: 4 if n == 3 and len(side) == 4 else n]), "") for side in sides]
     regions = dict.fromkeys(name for _, _, group in cells for name in group)
-    inside = {name: _boundary([c for c in cells if name in c[2]]) for name in regions}
-    return Mesh(dimension, points, sides, side_parts, inside)
+    inside = {name: boundary_of([c for c in cells if name in c[2]]) for name in regions}
+    inner = sorted({name for key, name in parts.items() if len(key) >= n} - set(side_parts) - set(regions))
+    return Mesh(dimension, points, sides, side_parts, inside, cells, tuple(inner))
 
 
 def _group_names(found: Any) -> list[list[tuple[str, ...]]]:
@@ -286,7 +292,7 @@ def _mirrored(kind: str, nodes: tuple[int, ...]) -> tuple[int, ...]:
 # -- boundary ---------------------------------------------------------------------------------------------------
 
 
-def _boundary(cells: list) -> list[tuple[int, ...]]:
+def boundary_of(cells: Sequence[Cell]) -> list[tuple[int, ...]]:
     """The sides that one cell has and no other. Raises for sides of more than two cells, and for cells that overlap."""
     sides, keys, directed = [], [], []
     for kind, nodes, _ in cells:

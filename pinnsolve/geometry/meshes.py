@@ -17,6 +17,7 @@ from torch import Tensor
 from pinnsolve.geometry.curves import Curve
 from pinnsolve.geometry.levels import Level
 from pinnsolve.geometry.mesh_file import Mesh, read_mesh
+from pinnsolve.geometry.mesh_groups import only
 from pinnsolve.geometry.shape_tree import MeshFile
 from pinnsolve.geometry.surfaces import Triangles, unit_vectors
 
@@ -125,15 +126,21 @@ def plane_level(points: Tensor, sides: Sequence[tuple[int, ...]]) -> Level:
     def nearest(x: Tensor) -> Tensor:
         _, found = samples.query(x.numpy(), k=min(NEIGHBOURS, len(owner)))
         found = torch.as_tensor(found).reshape(len(x), -1)
-        best, value = torch.full((len(x),), torch.inf, dtype=torch.float64), torch.zeros(len(x), dtype=torch.float64)
-        for k in range(found.shape[1]):
-            side = owner[found[:, k]]
-            distance, signed = _to_side(x, a[side], middles[side], b[side], place[found[:, k]], corner_normals[side])
-            closer = distance < best
-            best, value = torch.where(closer, distance, best), torch.where(closer, signed, value)
-        return value
+        n, k = _first_of_each(owner[found]).nonzero(as_tuple=True)
+        sample = found[n, k]
+        side = owner[sample]
+        distance, signed = _to_side(x[n], a[side], middles[side], b[side], place[sample], corner_normals[side])
+        every, values = torch.full(found.shape, torch.inf, dtype=torch.float64), torch.zeros(found.shape).double()
+        every[n, k], values[n, k] = distance, signed
+        return values.gather(1, every.argmin(dim=1, keepdim=True))[:, 0]
 
     return level
+
+
+def _first_of_each(numbers: Tensor) -> Tensor:
+    """Which of the numbers (N, K) stand in no column before: (N, K) bool."""
+    same = numbers[:, :, None] == numbers[:, None]
+    return ~torch.tril(same, diagonal=-1).any(dim=2)
 
 
 def _pieces(lengths: Tensor) -> Tensor:
@@ -364,7 +371,17 @@ def _nearest_on_triangle(x: Tensor, corners: Tensor, normal: Tensor, at_corners:
 
 def mesh_level(shape: MeshFile, region: str | None = None) -> Level:
     """The signed distance to the boundary of a mesh, or of one of its groups of cells. Raises KeyError for no such."""
+    mesh = mesh_of(shape)
+    return level_of_sides(mesh.points, mesh.sides if region is None else mesh.regions[region])
+
+
+def level_of_sides(points: Sequence[Sequence[float]], sides: Sequence[Sequence[int]]) -> Level:
+    """The signed distance to the closed chains or surfaces that sides of a mesh make up; `sides` number `points`."""
+    at = torch.tensor(points, dtype=torch.float64)
+    return (plane_level if at.shape[1] == 2 else solid_level)(at, sides)
+
+
+def mesh_of(shape: MeshFile) -> Mesh:
+    """The cells that a shape takes of its mesh."""
     mesh = read_mesh(shape.path)
-    points = torch.tensor(mesh.points, dtype=torch.float64)
-    sides = mesh.sides if region is None else mesh.regions[region]
-    return (plane_level if mesh.dimension == 2 else solid_level)(points, sides)
+    return only(mesh, (shape.within, shape.without)) if shape.within or shape.without else mesh

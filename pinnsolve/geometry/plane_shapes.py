@@ -18,8 +18,7 @@ from torch import Tensor
 from pinnsolve.geometry import shape_tree as tree
 from pinnsolve.geometry.curves import Curve, curves_of, line_of
 from pinnsolve.geometry.levels import Level, level_of, primitive_level
-from pinnsolve.geometry.mesh_file import read_mesh
-from pinnsolve.geometry.meshes import mesh_curves, mesh_level
+from pinnsolve.geometry.meshes import mesh_curves, mesh_level, mesh_of
 from pinnsolve.geometry.shape import Boundary, Corner, Shape, Spacing, Spread, with_boxes
 from pinnsolve.geometry.shape_tree import ShapeTree
 
@@ -279,7 +278,7 @@ def _source(primitive: tree.Primitive, lower: tuple, upper: tuple) -> _Source:
     if isinstance(primitive, tree.HalfPlane):
         return _Source(primitive, primitive_level(primitive), [line_of(primitive, lower, upper)])
     if isinstance(primitive, tree.MeshFile):
-        return _Source(primitive, mesh_level(primitive), mesh_curves(read_mesh(primitive.path), primitive.name))
+        return _Source(primitive, mesh_level(primitive), mesh_curves(mesh_of(primitive), primitive.name))
     return _Source(primitive, primitive_level(primitive), curves_of(primitive))
 
 

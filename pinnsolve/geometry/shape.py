@@ -1,7 +1,7 @@
 """Shapes as points: what is inside, the boundary with normals and quadrature weights, corners, measure.
 
-The interface that `plane_shapes`, `solid_shapes` and `meshes` fill in; float64 tensors on the CPU. Boundaries are used
-as they are, so points lie on them to rounding.
+The interface that `line_shapes`, `plane_shapes`, `solid_shapes` and `meshes` fill in; float64 tensors on the CPU.
+Boundaries are used as they are, so points lie on them to rounding.
 """
 
 from __future__ import annotations

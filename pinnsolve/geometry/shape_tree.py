@@ -16,6 +16,7 @@ import sympy as sp
 
 Point = tuple[float, ...]
 Bounds = tuple[Point, Point]  # lower and upper corner; infinite for what is unbounded
+INTERFACE = "(interface)"  # the name of the boundary between materials: no file can use it
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,10 @@ class Implicit:
 
 @dataclass(frozen=True)
 class MeshFile:
-    """The cells of a mesh. `parts`: names of groups on its boundary; `regions`: names of groups of cells."""
+    """The cells of a mesh. `parts`: names of groups on its boundary; `regions`: names of groups of cells.
+
+    Only cells that are in all groups `within` and in none of the groups `without`.
+    """
 
     path: Path
     lower: Point
@@ -103,6 +107,8 @@ class MeshFile:
     parts: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     name: str = ""
+    within: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

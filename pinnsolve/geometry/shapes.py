@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from pinnsolve.geometry.line_shapes import LineShape
 from pinnsolve.geometry.plane_shapes import PlaneShape
 from pinnsolve.geometry.shape import Boundary, Corner, Shape
 from pinnsolve.geometry.shape_tree import ShapeTree, dimension
@@ -18,4 +19,5 @@ __all__ = ["Boundary", "Corner", "Shape", "make_shape"]
 @lru_cache(maxsize=32)
 def make_shape(tree: ShapeTree) -> Shape:
     """The shape of a tree. Raises ValueError for one without points."""
-    return PlaneShape(tree) if dimension(tree) == 2 else SolidShape(tree)
+    kind = {1: LineShape, 2: PlaneShape, 3: SolidShape}[dimension(tree)]
+    return kind(tree)

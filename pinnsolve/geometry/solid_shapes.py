@@ -15,8 +15,7 @@ from torch import Tensor
 
 from pinnsolve.geometry import shape_tree as tree
 from pinnsolve.geometry.levels import Level, level_of, primitive_level
-from pinnsolve.geometry.mesh_file import read_mesh
-from pinnsolve.geometry.meshes import mesh_level, mesh_surface
+from pinnsolve.geometry.meshes import mesh_level, mesh_of, mesh_surface
 from pinnsolve.geometry.shape import Boundary, Corner, Shape, Spacing, Spread, with_boxes
 from pinnsolve.geometry.shape_tree import ShapeTree
 from pinnsolve.geometry.surfaces import Surface, surface_of
@@ -311,7 +310,7 @@ def _level(primitive: tree.Primitive) -> Level:
 
 def _surface(primitive: tree.Primitive, lower: tuple, upper: tuple) -> Surface:
     if isinstance(primitive, tree.MeshFile):
-        return mesh_surface(read_mesh(primitive.path), primitive.name)
+        return mesh_surface(mesh_of(primitive), primitive.name)
     return surface_of(primitive, lower, upper)
 
 

@@ -31,7 +31,7 @@ def smoothed(system: System, c: Tensor, accuracy: float) -> Solved | None:
     for weight in SMOOTHNESS:
         for group in groups:
             group.weight = weight**2
-        way = System(system.space, [*system.groups, *groups], system.unknowns, system.parameters)
+        way = System(system.space, [*system.groups, *groups], system.unknowns, system.parameters, system.check)
         found = solve(way, c, False, LOOSE, damped=True)
         if not bool(torch.isfinite(found.c).all()):
             return None

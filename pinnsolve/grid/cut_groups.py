@@ -12,10 +12,10 @@ from pinnsolve.bases.legendre import chebyshev_points, tensor_points
 from pinnsolve.bases.space import Space
 from pinnsolve.bases.within import boundary_points, cells_at
 from pinnsolve.geometry.regions import Piece
+from pinnsolve.geometry.shape_tree import INTERFACE
 from pinnsolve.grid.rows import JumpGroup, Side
-from pinnsolve.materials import INTERFACE
 
-SEGMENTS = {2: 0.55, 3: 0.5}  # of the boundary per edge of a cell and degree, 4 points each, or 3 x 3
+SEGMENTS = {1: 1.0, 2: 0.55, 3: 0.5}  # of the boundary per edge of a cell and degree, 4 points each, or 3 x 3
 FACE_SAMPLES = {1: 48, 2: 16}  # per axis of a face, for which part of it is inside
 BEYOND = 1e-7  # of the size of a material: a step across its boundary
 PLANE = 1e-9  # of the size of the cells: how near a boundary point lies to a plane it is said to lie in

@@ -15,21 +15,22 @@ import torch
 from torch import Tensor
 
 from pinnsolve.bases.cells import NEAR, Cells, tensor_cells, uniform_cells
-from pinnsolve.bases.material_map import MaterialMap
+from pinnsolve.bases.material_map import Groups, MaterialMap
 from pinnsolve.bases.within import Within, boundary_points
+from pinnsolve.geometry.shape_tree import primitives
 from pinnsolve.terms import CompiledProblem
 
 if TYPE_CHECKING:
     from pinnsolve.geometry.shapes import Shape
 
 FLAT = 1e-9  # deviation of a normal from an axis; also of places, relative to the shape, that are the same
-CLOSEST = 1.0 / 24  # of the shape: flat sides nearer to each other do not both get an edge
+CLOSEST = {1: 1e-9, 2: 1.0 / 24, 3: 1.0 / 24}  # of the shape: flat sides nearer to each other do not both get an edge
 COARSEST = 0.5  # edge of a cell, relative to the longest side
 ANGLE = {2: math.cos(1.1), 3: math.cos(1.62)}  # between normals of one smooth piece of boundary in a cell
 MOST_PIECES = {2: 2, 3: 12}  # of boundary in a cell: a corner has so many
 REENTRANT = math.pi + 0.1  # interior angle of corners that cells are graded towards
 GRADED = 3  # times halved
-HALVINGS = {2: 6, 3: 2}  # of the first boxes
+HALVINGS = {1: 0, 2: 6, 3: 2}  # of the first boxes
 MOST_FIRST = {2: 4000, 3: 300}
 
 
@@ -65,9 +66,8 @@ def _of_shapes(problem: CompiledProblem) -> Cells:
     space = [i for i, c in enumerate(problem.coordinates) if c != problem.time]
     axes, names = tuple(range(len(space))), tuple(problem.coordinates[i] for i in space)
     if problem.materials:
-        levels = tuple(level for level, _ in problem.materials[0].signs)
         shapes = tuple(make_shape(m.shape) for m in problem.materials)
-        within = Within(shapes, axes, MaterialMap(levels, names, axes))
+        within = Within(shapes, axes, _material_map(problem, names, axes))
     else:
         within = Within((make_shape(problem.shape),), axes)
     boxes = tensor_cells(_edges(within.shapes))
@@ -82,6 +82,18 @@ def _of_shapes(problem: CompiledProblem) -> Cells:
         cells = cells.split(marked, marked[:, None].expand(-1, d))
     corners = [c.point for s in within.shapes if d == 2 for c in s.corners() if c.angle > REENTRANT]
     return _graded(cells, torch.stack(corners)) if corners else cells
+
+
+def _material_map(problem: CompiledProblem, names: tuple[str, ...], axes: tuple[int, ...]) -> MaterialMap:
+    levels = tuple(level for level, _ in problem.materials[0].signs)
+    bases = dict.fromkeys(next(primitives(m.shape)) for m in problem.materials)
+    groups = None
+    if len(bases) > 1:  # parts of a mesh, in the order of the materials
+        from pinnsolve.geometry.meshes import mesh_of
+
+        meshes = [mesh_of(base) for base in bases]
+        groups = Groups.of(meshes[0].points, [mesh.sides for mesh in meshes])
+    return MaterialMap(levels, names, axes, groups)
 
 
 def _graded(cells: Cells, corners: Tensor) -> Cells:
@@ -106,7 +118,7 @@ def _edges(shapes: Sequence[Shape]) -> list[Tensor]:
         flat = torch.cat([b.x[b.normals[:, axis].abs() > 1 - FLAT, axis] for b in boundaries])
         places = [low, high]
         for value in torch.unique(flat.round(decimals=12)).tolist():
-            if all(abs(value - other) > CLOSEST * size for other in places):
+            if all(abs(value - other) > CLOSEST[len(lower)] * size for other in places):
                 places.append(value)
         edges: list[float] = []
         places.sort()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -54,10 +55,10 @@ def _piece_groups(term: Term, piece: Piece, problem: CompiledProblem, space: Spa
     """The groups of a piece, some of which may be None."""
     cells = space.cells
     if piece.partner is not None:
-        return [_partner_group(term, piece, problem, space, weight)]
+        return _partner_groups(term, piece, problem, space, weight)
     if piece.part is not None:
         return [_boundary_group(term, problem, space, weight, on) for on in boundary_in_cells(space, piece)]
-    chosen = _holding(cells, piece.fixed)
+    chosen = _in_group(problem, cells, piece.region, _holding(cells, piece.fixed))
     cut = cells.cut[chosen]
     return [
         make(term, piece, problem, space, weight, some)
@@ -88,7 +89,8 @@ def _boundary_group(term: Term, problem, space: Space, weight: float, *on: OnBou
 def interface_groups(problem: CompiledProblem, space: Space) -> list[TermGroup]:
     """What holds between materials."""
     groups = []
-    for interface in problem.interfaces if space.cells.parts is not None else ():
+    inner = [i for i in problem.interfaces if i.axis is None]
+    for interface in inner if space.cells.parts is not None else ():
         found = interface_in_cells(space, interface.sides)
         if found is not None:
             groups.append(_boundary_group(interface.term, problem, space, 1.0, *found))
@@ -149,6 +151,14 @@ def _holding(cells: Cells, fixed) -> Tensor:
     return chosen.nonzero()[:, 0]
 
 
+def _in_group(problem: CompiledProblem, cells: Cells, name: str | None, chosen: Tensor) -> Tensor:
+    """Those cells chosen whose material lies in a group of a mesh."""
+    if name is None:
+        return chosen
+    holds = torch.tensor([name in material.within for material in problem.materials])
+    return chosen[holds[cells.material[chosen]]]
+
+
 def _end(cells: Cells, chosen: Tensor, axis: int, value: float) -> float | None:
     """-1 or 1 where the value is the lower or upper end of every cell chosen, else None."""
     s = _reference(cells, chosen, axis, value)
@@ -204,18 +214,34 @@ def contact_sides(space: Space, axis: int, i: Tensor, j: Tensor, low_end: float,
     return *result, weights
 
 
-def _partner_group(term: Term, piece: Piece, problem: CompiledProblem, space: Space, weight: float):
-    """A periodic pair: side 0 at the fixed face, side 1 at the partner."""
+def _partner_groups(term: Term, piece: Piece, problem: CompiledProblem, space: Space, weight: float):
+    """A periodic pair: side 0 at the fixed face, side 1 at the partner. Different materials meet as at an interface."""
     cells = space.cells
     (axis, value), (_, partner) = piece.fixed[0], piece.partner
     first, second = cells.touching(axis, value), cells.touching(axis, partner)
     if not len(first) or not len(second):
-        return None
+        return []
     j, i = first, second  # the face at the lower end of j meets that at the upper end of i
     low, high = (value, partner) if value < partner else (partner, value)
     if value > partner:
         i, j = j, i
-    i, j = cells.contacts(axis, i, j, shift=low - high)
+    i, j = cells.contacts(axis, i, j, shift=low - high, across=True)
+    pairs = torch.stack([cells.material[i], cells.material[j]], dim=1)
+    same = pairs[:, 0] == pairs[:, 1]
+    found = [_pair_group(term, piece, problem, space, weight, i[same], j[same])] if bool(same.any()) else []
+    for seam in (s for s in problem.interfaces if s.axis == axis):
+        here = (pairs == torch.tensor(seam.sides)).all(dim=1)
+        if bool(here.any()):
+            ends = Piece(((axis, high),), (axis, 1), (axis, low))
+            named = replace(seam.term, name=term.name)
+            found.append(_pair_group(named, ends, problem, space, weight, i[here], j[here]))
+    return found
+
+
+def _pair_group(term: Term, piece: Piece, problem: CompiledProblem, space: Space, weight: float, i: Tensor, j: Tensor):
+    """The upper ends of cells i and the lower ends of cells j, at the fixed face and its partner."""
+    cells = space.cells
+    (axis, value), (_, partner) = piece.fixed[0], piece.partner
     (upper, upper_points), (lower, lower_points), weights = contact_sides(space, axis, i, j, -1.0, 1.0)
     pair = [(lower, lower_points), (upper, upper_points)]
     if value > partner:

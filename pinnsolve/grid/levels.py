@@ -8,8 +8,9 @@ Appl. Mech. Engrg. 116 (1994) 77-86).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ from pinnsolve.grid.correction import Correction, blame, correct, decay_rates, e
 from pinnsolve.grid.first_cells import first_cells
 from pinnsolve.grid.groups import interface_groups, jump_groups, table_orders, term_groups
 from pinnsolve.grid.system import BLOCK_THREADS, System, solve, units
+from pinnsolve.solvers.base import OutOfTime
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
 
@@ -34,12 +36,12 @@ GROWTH = {1: 1.0, 2: 1.5, 3: 2.0, 4: 2.3}  # of the work of a factorization, wit
 
 @dataclass(frozen=True)
 class Level:
-    """A solution (C, U, n) on its space, its correction, and what they cost."""
+    """A solution (C, U, n) on its space, its correction (None for want of time), and what they cost."""
 
     space: Space
     c: Tensor
-    correction: Correction
-    error: Tensor  # (U,) rms
+    correction: Correction | None
+    error: Tensor  # (U,) rms, infinite without a correction
     size: Tensor  # (U,) rms of the solution
     converged: bool
     steps: int
@@ -60,9 +62,14 @@ class Level:
         return float(self.relative.max())
 
 
-def make_system(problem: CompiledProblem, space: Space, weights: Mapping[str, float]) -> System:
-    groups = [*term_groups(problem, space, weights), *jump_groups(problem, space), *interface_groups(problem, space)]
-    return System(space, groups, len(problem.unknowns), torch.zeros(0, dtype=torch.float64))
+def make_system(
+    problem: CompiledProblem, space: Space, weights: Mapping[str, float], check: Callable[[], None] = lambda: None
+) -> System:
+    groups: list = []
+    for make in (partial(term_groups, weights=weights), jump_groups, interface_groups):
+        check()
+        groups += make(problem, space)
+    return System(space, groups, len(problem.unknowns), torch.zeros(0, dtype=torch.float64), check)
 
 
 def first_space(problem: CompiledProblem) -> Space:
@@ -78,12 +85,15 @@ def solve_level(
     weights: Mapping[str, float],
     tolerance: float,
     floating: Sequence[str] = (),
+    check: Callable[[], None] = lambda: None,
+    patient: bool = False,
 ) -> Level:
     """Newton's method on one space, and the correction of what it gives.
 
-    `floating` unknowns are determined up to a constant, which errors leave out.
+    `floating` unknowns are determined up to a constant, which errors leave out. Raises OutOfTime where `check` does; a
+    `patient` level solves all the same, and is left without a correction.
     """
-    system = make_system(problem, space, weights)
+    system = make_system(problem, space, weights) if patient else make_system(problem, space, weights, check)
     with threads_for(BLOCK_THREADS * system.columns):
         solved = solve(system, start, problem.linear, 0.03 * tolerance, damped=True)
         continued = False
@@ -91,19 +101,28 @@ def solve_level(
             other = by_continuation(system, start, 0.03 * tolerance)
             if other is not None:
                 solved, continued = other, True
-    fine = enriched_space(space)
-    fine_system = make_system(problem, fine, weights)
-    with threads_for(BLOCK_THREADS * fine_system.columns):
-        correction = correct(fine_system, space.widened(solved.c, fine))
     constants = [u in floating for u in problem.unknowns]
     size = space.rms(without_constants(solved.c, space, constants))
-    delta = without_constants(correction.delta, fine, constants)
-    # an iteration that ended early adds what it would still have moved
-    error = correction.enlargement * fine.rms(delta) + solved.last * size
+    try:
+        correction = _correction(problem, space, solved.c, weights, constants, check)
+        # an iteration that ended early adds what it would still have moved
+        error = correction.enlargement * correction.space.rms(correction.delta) + solved.last * size
+    except OutOfTime:
+        if not patient:
+            raise
+        correction, error = None, torch.full_like(size, torch.inf)
     return Level(
-        space, solved.c, replace(correction, delta=delta), error, size, solved.converged, solved.steps,
+        space, solved.c, correction, error, size, solved.converged, solved.steps,
         solved.residual**2, solved.terms, system, solved.factor.rank_info(), continued,
     )  # fmt: skip
+
+
+def _correction(problem: CompiledProblem, space: Space, c: Tensor, weights, constants, check) -> Correction:
+    fine = enriched_space(space)
+    system = make_system(problem, fine, weights, check)
+    with threads_for(BLOCK_THREADS * system.columns):
+        correction = correct(system, space.widened(c, fine))
+    return replace(correction, delta=without_constants(correction.delta, fine, constants))
 
 
 def without_constants(c: Tensor, space: Space, chosen: Sequence[bool]) -> Tensor:

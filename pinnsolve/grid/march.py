@@ -56,13 +56,14 @@ def march(
     memory: float = math.inf,
     watch: Callable[[March, float], bool] = lambda march, time: True,
     interrupt: Callable[[March], str | None] = lambda march: None,
+    check: Callable[[], None] = lambda: None,
 ) -> March:
     """Marches along `axis` with an error below `tolerance`; `cells`: (C, d - 1) boxes in space to begin with.
 
     Where the operator does not change in time, what slabs add to the error of the whole time is kept account of;
     elsewhere the error of every slab stays below a part of the tolerance, and adds up to what it will.
     `interrupt(march)` is asked before every slab, and ends the march with the status it answers; `watch(march, time)`
-    after every slab, and stops the march by answering False.
+    after every slab, and stops the march by answering False. `check()` may raise while a slab is solved.
     """
     low, high = problem.intervals[axis]
     time, result = low, March()
@@ -71,7 +72,7 @@ def march(
     accepted: tuple[float, float] | None = None  # the same of the slab before
     kinks_travel = problem.linear and problem.order <= 1 and cells.dimension > 0
     most_refused = MOST_REFUSED_OF_FIRST_ORDER if kinks_travel else MOST_REFUSED
-    solver = SlabSolver(problem, axis, degrees, weights, memory)
+    solver = SlabSolver(problem, axis, degrees, weights, memory, check)
     cells = solver.resolving_start(cells, LOCAL * tolerance)
     while time < high - 1e-12 * (high - low):
         status = interrupt(result)

@@ -69,7 +69,9 @@ class Local:
 class SlabSolver:
     """Builds and solves slabs; keeps systems whose operator does not change."""
 
-    def __init__(self, problem: CompiledProblem, axis: int, degrees: tuple[int, ...], weights, memory: float):
+    def __init__(self, problem: CompiledProblem, axis: int, degrees: tuple[int, ...], weights, memory: float,
+                 check: Callable[[], None] = lambda: None):  # fmt: skip
+        self.check = check  # called now and then, and may end the work on a slab by an exception
         self.problem, self.axis, self.degrees, self.weights = problem, axis, degrees, weights
         self.memory = memory  # bytes that may be taken
         self.orders = table_orders(problem)
@@ -231,7 +233,8 @@ class SlabSolver:
         start = start_groups(self.problem, space, self.axis) if before is not None else []
         for group in start:
             group.aim(lambda x, alpha: before.space.values(before.c, x, alpha))
-        return System(space, [*groups, *start], self.unknowns, torch.zeros(0, dtype=torch.float64)), start
+        none = torch.zeros(0, dtype=torch.float64)
+        return System(space, [*groups, *start], self.unknowns, none, self.check), start
 
     def _key(self, space: Space, first: bool):
         if not self.steady:

@@ -28,7 +28,7 @@ from pinnsolve.grid.march import March, can_march, march
 from pinnsolve.grid.memory import bytes_available, check_memory, check_work
 from pinnsolve.grid.slab import LOCAL, Slab
 from pinnsolve.grid.system import points_of, units, weights_of
-from pinnsolve.solvers.base import INTERRUPTED
+from pinnsolve.solvers.base import INTERRUPTED, OutOfTime
 from pinnsolve.strategies import Result, Work
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
@@ -89,8 +89,8 @@ def on_given_cells(work: Work, partitions: Sequence[int], degrees: Sequence[int]
     c = torch.zeros(space.cells.count, len(problem.unknowns), space.functions, dtype=torch.float64)
     with torch.no_grad(), threads_for(1):
         check_memory(make_system(problem, enriched_space(space), weights), bytes_available(work.memory_gb))
-        level = solve_level(problem, space, c, weights, tolerance, work.floating)
-    work.record(f"{space.cells.count} cells", 0, level.loss, level.terms, estimate=level.worst, **level.rank)
+        level = solve_level(problem, space, c, weights, tolerance, work.floating, work.clock.check, patient=True)
+    _record(work, f"{space.cells.count} cells", 0, level)
     return _level_result(work, level, weights)
 
 
@@ -105,18 +105,25 @@ def _levels(work: Work, tolerance: float, weights: Mapping[str, float], refineme
     estimates: list[float] = []
     most = MOST_LEVELS if refinements is None else refinements + 1
     for number in range(most):
-        refusal = _refusal(work, problem, enriched_space(space), weights)
-        if refusal is not None:
-            return best and replace(best, message=refusal)
+        check = work.clock.check if best else _no_check
         try:
-            level = solve_level(problem, space, c, weights, tolerance, work.floating)
+            refusal = _refusal(work, problem, enriched_space(space), weights, check)
+            if refusal is not None:
+                return best and replace(best, message=refusal)
+            # without any answer the first level is solved, however long it takes
+            level = solve_level(
+                problem, space, c, weights, tolerance, work.floating, work.clock.check, patient=best is None
+            )
+        except OutOfTime:
+            return replace(best, status="time_limit", message=work.clock.message())
         except ArithmeticError as error:
             return best and replace(best, message=f"{error}; the best answer before is kept")
         result = _level_result(work, level, weights)
+        _record(work, f"level {number}: {space.cells.count} cells", number, level)
+        if result.estimate is None:
+            return result
         if best is None or result.estimate.worst <= best.estimate.worst:
             best = work.best = result
-        phase = f"level {number}: {space.cells.count} cells"
-        work.record(phase, number, level.loss, level.terms, estimate=level.worst, **level.rank)
         estimates.append(level.worst)
         # where the correction leaves much of the residual, as at kinks and corners, it is a little too small
         if best.estimate.worst <= (tolerance if best.estimate.residual_left < SMOOTH else MARGIN * tolerance):
@@ -138,14 +145,23 @@ def _slow(estimates: list[float], level: Level, tolerance: float) -> bool:
     return rate >= 1 or math.log(tolerance / estimates[-1]) / math.log(rate) > 12
 
 
-def _refusal(work: Work, problem: CompiledProblem, space: Space, weights) -> str | None:
+def _no_check() -> None:
+    """Lets everything go on."""
+
+
+def _refusal(work: Work, problem: CompiledProblem, space: Space, weights, check) -> str | None:
     """A sentence where the next least squares would take more memory than there is, or unreasonably long."""
     most = MOST_OPERATIONS if work.clock.limit is None else math.inf
     try:
-        check_work(make_system(problem, space, weights), bytes_available(work.memory_gb), most)
+        check_work(make_system(problem, space, weights, check), bytes_available(work.memory_gb), most)
     except ResourceError as error:
         return str(error)
     return None
+
+
+def _record(work: Work, phase: str, number: int, level: Level) -> None:
+    estimate = None if level.correction is None else level.worst
+    work.record(phase, number, level.loss, level.terms, estimate=estimate, **level.rank)
 
 
 def _level_result(work: Work, level: Level, weights) -> Result:
@@ -154,11 +170,16 @@ def _level_result(work: Work, level: Level, weights) -> Result:
     relative = dict(zip(work.problem.unknowns, level.relative.tolist(), strict=True))
     message = "" if level.converged else "Newton's method did not converge on the last cells"
     how = "least_squares, by continuation" if level.continued else "least_squares"
+    estimate, status = None, "finished"
+    if level.correction is None:
+        status, message = "time_limit", f"{work.clock.message()}, and its error was not estimated"
+    else:
+        estimate = Estimate(relative, {}, level.correction.left)
     return Result(
         Approximation(basis, State(c, torch.zeros(0, dtype=c.dtype))),
         None,
-        Estimate(relative, {}, level.correction.left),
-        "finished",
+        estimate,
+        status,
         message,
         how,
         points_of(level.system),
@@ -207,7 +228,11 @@ def _marches(work: Work, axis: int, tolerance: float, weights, refinements: int 
                 bytes_available(work.memory_gb),
                 watch,
                 watch.before,
+                work.clock.check,
             )
+        except OutOfTime:
+            found = watch.march
+            found.status = "time_limit"
         except KeyboardInterrupt:
             found = watch.march
             if found is None or not found.slabs:

@@ -8,7 +8,7 @@ refinement of the normal equations; Bjorck, Numerical Methods for Least Squares 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -25,10 +25,19 @@ class System:
     """The least squares of one space: all groups of rows, and how their cells hang together.
 
     States are (C, U, n) coefficients; matrices, right-hand sides and factors are for `Space.orthonormal` ones.
+    `check()` is called now and then while these are computed, and may end that by an exception.
     """
 
-    def __init__(self, space: Space, groups: Sequence, unknowns: int, parameters: Tensor):
+    def __init__(
+        self,
+        space: Space,
+        groups: Sequence,
+        unknowns: int,
+        parameters: Tensor,
+        check: Callable[[], None] = lambda: None,
+    ):
         self.space, self.groups, self.unknowns, self.parameters = space, list(groups), unknowns, parameters
+        self.check = check
         self.columns = unknowns * space.functions
         self.offset: list[Tensor] | None = None  # of the residuals, by group; see `continuation`
         pairs = set()
@@ -62,7 +71,13 @@ class System:
 
     def rows_of(self, groups: Sequence, c: Tensor, with_matrix: bool = True) -> list[Rows]:
         """The rows of some of the groups."""
-        return [self._orthonormal(group.rows(c, self.parameters, with_matrix)) for group in groups]
+        found = []
+        for group in groups:
+            self.check()
+            rows = group.rows(c, self.parameters, with_matrix)
+            self.check()
+            found.append(self._orthonormal(rows))
+        return found
 
     def _orthonormal(self, rows: Rows) -> Rows:
         """The matrices of rows for functions that are orthonormal on cut cells, too."""
@@ -82,11 +97,12 @@ class System:
         diagonal = torch.zeros(C, n, n, dtype=torch.float64)
         blocks = torch.zeros(len(self.pairs), n, n, dtype=torch.float64)
         for group in rows:
+            self.check()
             for cells, A in group.sides:
                 diagonal.index_add_(0, cells, (A.mT @ A).expand(len(cells), n, n))
             if len(group.sides) == 2:
                 self._couple(diagonal, blocks, *group.sides)
-        return BlockCholesky(BlockMatrix(diagonal, self.pairs, blocks), self.tree)
+        return BlockCholesky(BlockMatrix(diagonal, self.pairs, blocks), self.tree, self.check)
 
     def _couple(self, diagonal: Tensor, blocks: Tensor, one, two) -> None:
         (i, A), (j, B) = one, two

@@ -8,7 +8,7 @@ dimensions costs O(C^{3/2}) block operations.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -122,20 +122,23 @@ class BlockMatrix:
 
 
 class BlockCholesky:
-    """The factorization of a `BlockMatrix`, scaled to unit diagonal and shifted by `shift`."""
+    """The factorization of a `BlockMatrix`, scaled to unit diagonal and shifted by `shift`.
 
-    def __init__(self, matrix: BlockMatrix, tree: Sequence[Front]):
+    `check()` is called several times per front, and ends the factorization by raising what it likes.
+    """
+
+    def __init__(self, matrix: BlockMatrix, tree: Sequence[Front], check: Callable[[], None] = lambda: None):
         d = torch.diagonal(matrix.diagonal, dim1=1, dim2=2)
         self.scale = torch.where(d > 0, d, 1.0).rsqrt()  # (C, n)
         self.tree, self.n = tree, matrix.diagonal.shape[1]
         shift = FIRST_SHIFT
-        while not self._factorize(matrix, shift):
+        while not self._factorize(matrix, shift, check):
             shift *= 100.0
             if shift > LAST_SHIFT:
                 raise ArithmeticError("the matrix of the least squares is not finite, or far from positive")
         self.shift = shift
 
-    def _factorize(self, matrix: BlockMatrix, shift: float) -> bool:
+    def _factorize(self, matrix: BlockMatrix, shift: float, check: Callable[[], None]) -> bool:
         n = self.n
         coupling: dict[int, list[tuple[int, Tensor]]] = {}
         for k, (i, j) in enumerate(matrix.pairs):
@@ -148,6 +151,7 @@ class BlockCholesky:
         # one piece of memory for all fronts: fresh pages for each would take longer than the arithmetic
         memory = matrix.diagonal.new_empty(largest * largest)
         for front in self.tree:
+            check()
             own, size = len(front.own) * n, (len(front.own) + len(front.border)) * n
             F = memory[: size * size].view(size, size).zero_()
             self._fill(F, front, matrix.diagonal, coupling, shift)
@@ -160,7 +164,9 @@ class BlockCholesky:
                 return False
             below = update = None
             if size > own:
+                check()
                 below = torch.linalg.solve_triangular(L, F[own:, :own].T, upper=False)  # (own, border)
+                check()
                 update = _lower_update(F[own:, own:], below)
             updates.append(update)
             self.factors.append((L, below))

@@ -73,6 +73,10 @@ class Solver(ABC):
         return iterate.step >= self.steps
 
 
+class OutOfTime(Exception):
+    """Ends a computation in the middle because the time limit has passed; whoever began it has the answer before."""
+
+
 class Clock:
     """Seconds since the solve began, and whether its limit has passed."""
 
@@ -84,6 +88,11 @@ class Clock:
 
     def expired(self) -> bool:
         return self.limit is not None and self.seconds() >= self.limit
+
+    def check(self) -> None:
+        """Raises OutOfTime once the limit has passed."""
+        if self.expired():
+            raise OutOfTime
 
     def message(self) -> str:
         """For a solve that ended because the limit passed."""
