@@ -62,6 +62,13 @@ class Space:
         """What makes the functions of cut cells orthonormal; None where all cells are whole."""
         return metric_of(self)
 
+    def moved(self, cells: Cells) -> Space:
+        """The same functions on cells that lie elsewhere along an axis on which no boundary depends."""
+        other = Space(cells, self.degrees, self.orders)
+        if "metric" in self.__dict__:
+            other.__dict__["metric"] = self.metric  # the cached value
+        return other
+
     def orthonormal(self, c: Tensor) -> Tensor:
         """(C, U, n): coefficients of functions that are orthonormal, in the mean, on what counts of their cells."""
         return c if self.metric is None else self.metric.orthonormal(c)

@@ -54,6 +54,11 @@ class Rows:
     sides: list[tuple[Tensor, Tensor]] = field(default_factory=list)
     border: Tensor | None = None
 
+    def times(self, z: Tensor) -> Tensor:
+        """(G, M): the matrix times coefficients z (C, U n)."""
+        parts = [z[cells] @ A[0].T if len(A) == 1 else (A @ z[cells][..., None])[..., 0] for cells, A in self.sides]
+        return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+
 
 class TermGroup:
     """One term on the cells where it holds.
@@ -73,12 +78,19 @@ class TermGroup:
         self.points = points.count if keep is None else int(keep.sum())
         self.scales: list[Tensor] | None = None  # per residual (G, 1); see `rescale`
 
-    def rows(self, c: Tensor, parameters: Tensor, with_matrix: bool = True) -> Rows:
-        values = {
-            f: self.sides[f.side].values(self.space, c, f.alpha, self.problem.unknowns.index(f.unknown)).reshape(-1)
-            for f in self._rows.features
-        }
-        residuals, linearizations = self._rows.linearized(values, State(c[0, :, :1], parameters))
+    def rows(self, c: Tensor | None, parameters: Tensor, with_matrix: bool = True) -> Rows:
+        """The rows at a function c (C, U, n), None being that which is zero."""
+        unknowns = self.problem.unknowns
+        if c is None:
+            zero = self.share.new_zeros(self._rows.points.count)
+            values, state = dict.fromkeys(self._rows.features, zero), zero[:1].expand(len(unknowns), 1)
+        else:
+            values = {
+                f: self.sides[f.side].values(self.space, c, f.alpha, unknowns.index(f.unknown)).reshape(-1)
+                for f in self._rows.features
+            }
+            state = c[0, :, :1]
+        residuals, linearizations = self._rows.linearized(values, State(state, parameters))
         G = self.members
         # per residual, a coefficient (G, m) or number per feature
         coefficients = [
@@ -199,8 +211,11 @@ class JumpGroup:
     def _alpha(self, k: int) -> MultiIndex:
         return tuple(k if a == self.axis else 0 for a in range(self.space.cells.dimension))
 
-    def rows(self, c: Tensor, parameters: Tensor, with_matrix: bool = True) -> Rows:
+    def rows(self, c: Tensor | None, parameters: Tensor, with_matrix: bool = True) -> Rows:
         parts = []
+        if c is None:
+            count = sum(self.orders) * self.sides[0].tables.points
+            return Rows(self.name, self.share.new_zeros(self.members, count))
         for unknown, order in enumerate(self.orders):
             for k in range(order):
                 one, two = (side.values(self.space, c, self._alpha(k), unknown) for side in self.sides)
@@ -261,12 +276,12 @@ class StartGroup:
         for k in range(max(self.orders)):
             self.target[k] = before(flat, self._alpha(k)).reshape(-1, *self.x.shape[:2])
 
-    def rows(self, c: Tensor, parameters: Tensor, with_matrix: bool = True) -> Rows:
+    def rows(self, c: Tensor | None, parameters: Tensor, with_matrix: bool = True) -> Rows:
         r, A = [], []
         n, U = self.space.functions, len(self.orders)
         for unknown, order in enumerate(self.orders):
             for k in range(order):
-                values = self.side.values(self.space, c, self._alpha(k), unknown)
+                values = 0.0 if c is None else self.side.values(self.space, c, self._alpha(k), unknown)
                 scale = (0.5 * self.h[:, None]) ** k * torch.sqrt(self.share[:, None] * self.quadrature)
                 r.append((values - self.target[k][unknown]) * scale)
                 if with_matrix and self._A is None:

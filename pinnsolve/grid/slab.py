@@ -66,6 +66,18 @@ class Local:
     in_space: Tensor
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What slabs of one length on one partition share, where the operator does not change: spaces, (factor, matrices)
+    of either, and how errors fade."""
+
+    space: Space
+    fine: Space
+    coarse_pair: tuple
+    fine_pair: tuple
+    ratios: Sequence[float]
+
+
 class SlabSolver:
     """Builds and solves slabs; keeps systems whose operator does not change."""
 
@@ -80,7 +92,7 @@ class SlabSolver:
         self.steady = problem.linear and not _depends_on(problem, axis)
         self.start: Callable[[Tensor], Tensor] | None = None  # (N, d) -> (unknowns, N), what the start says
         self.size: Tensor | None = None  # (U,) largest rms so far
-        self._known: dict = {}
+        self._known: dict[object, _Known] = {}  # of the last slab
         self._past = self._later = torch.zeros(self.unknowns, dtype=torch.float64)  # (U,) squared errors, times time
         self._pending = self._past, self._later
 
@@ -113,6 +125,10 @@ class SlabSolver:
         Raises ResourceError for one that needs too much memory.
         """
         space = Space(cells.extruded(self.axis, time, time + dt), self.degrees, self.orders)
+        key, fine = self._key(space, before is None), enriched_space(space)
+        known = self._known.get(key)
+        if known is not None:
+            space, fine = known.space.moved(space.cells), known.fine.moved(space.cells)
         system, start = self._system(space, before)
         zero = torch.zeros(space.cells.count, self.unknowns, space.functions, dtype=torch.float64)
         guess = zero  # of linear problems: their solution does not depend on it
@@ -120,38 +136,28 @@ class SlabSolver:
             guess = self._guess(space, start, before)
         elif not self.problem.linear and self.start is not None:
             guess = space.project(self.start, self.unknowns)
-        key = self._key(space, before is None)
-        fine = enriched_space(space)
         fine_system, fine_start = self._system(fine, before)
-        check_memory(fine_system, self.memory)
+        if known is not None:
+            system.operator, fine_system.operator = known.coarse_pair[1], known.fine_pair[1]
+        else:
+            check_memory(fine_system, self.memory)
         with threads_for(BLOCK_THREADS * system.columns):
-            solved = solve(system, guess, self.problem.linear, 0.03 * tolerance, self._known.get((key, "coarse")))
+            accuracy = 0.03 * tolerance
+            solved = solve(system, guess, self.problem.linear, accuracy, known and known.coarse_pair)
         if not solved.converged:
             return None, None
         with threads_for(BLOCK_THREADS * fine_system.columns):
-            known = self._known.get((key, "fine"))
-            corrected = correct(fine_system, space.widened(solved.c, fine), known)
+            corrected = correct(fine_system, space.widened(solved.c, fine), known and known.fine_pair)
             carried = torch.zeros_like(corrected.delta)
             if before is not None:
                 carried = self._carried(fine_system, fine_start, corrected, before)
         size = space.rms(solved.c)
         self.size = size if self.size is None else torch.maximum(self.size, size)
-        ratios: list[float] = []
+        ratios: Sequence[float] = ()
         if self.steady:
-            ratios = self._known.get((key, "fading")) or fading(
-                fine_system,
-                corrected.factor,
-                corrected.matrices,
-                corrected.delta,
-                units(self.size, self.size),
-                self.axis,
-                self.evolving,
-            )
-            self._known = {
-                (key, "coarse"): (solved.factor, solved.matrices),
-                (key, "fine"): (corrected.factor, corrected.matrices),
-                (key, "fading"): ratios,
-            }
+            ratios = known.ratios if known is not None else self._fading(fine_system, corrected)
+            pairs = (solved.factor, solved.matrices), (corrected.factor, corrected.matrices)
+            self._known = {key: _Known(space, fine, *pairs, ratios)}
         slab = Slab(
             space, solved.c, fine, corrected.c + carried, corrected.error(carried), size, corrected.left,
             solved.residual**2, solved.terms, points_of(system), weights_of(system), solved.factor.rank_info(),
@@ -160,6 +166,10 @@ class SlabSolver:
             left = size_at_end(slab.w - space.widened(slab.c, fine), fine, self.axis, self.evolving)
             self._pending = slab.error**2 * dt, left**2 * self._after(fine, ratios)
         return slab, self._local(corrected, space, ratios)
+
+    def _fading(self, system: System, corrected: Correction) -> Sequence[float]:
+        unit = units(self.size, self.size)
+        return fading(system, corrected.factor, corrected.matrices, corrected.delta, unit, self.axis, self.evolving)
 
     def _local(self, corrected: Correction, space: Space, ratios: Sequence[float]) -> Local:
         volume = space.cells.volume
@@ -286,11 +296,12 @@ class SlabSolver:
 
         By the linearization: that of a large error would otherwise look like an error of this slab.
         """
-        starts = system.rows_of(start, corrected.c)
+        aimed = system.rows_of(start, None, with_matrix=False)
         for group in start:
             group.aim(lambda x, alpha: before.fine.values(before.w, x, alpha))
-        others = system.rows_of(start, corrected.c, with_matrix=False)
-        differences = [replace(a, r=a.r - b.r) for a, b in zip(starts, others, strict=True)]
+        others = system.rows_of(start, None, with_matrix=False)
+        differences = [replace(a, r=a.r - b.r) for a, b in zip(aimed, others, strict=True)]
+        starts = corrected.matrices[len(corrected.matrices) - len(start) :]  # which come last
         return -system.step(corrected.factor, differences, starts)
 
 

@@ -39,6 +39,8 @@ class System:
         self.space, self.groups, self.unknowns, self.parameters = space, list(groups), unknowns, parameters
         self.check = check
         self.columns = unknowns * space.functions
+        self.operator: list[Rows] | None = None  # of a linear problem, its matrices, where they are known
+        self._constant: list[Rows] | None = None
         self.offset: list[Tensor] | None = None  # of the residuals, by group; see `continuation`
         pairs = set()
         for group in self.groups:
@@ -64,12 +66,24 @@ class System:
 
     def rows(self, c: Tensor, with_matrix: bool = True) -> list[Rows]:
         """All rows at a state, the residuals less `offset`, if there is one."""
+        if self.operator is not None and not with_matrix:
+            return self._from_operator(c)
         rows = self.rows_of(self.groups, c, with_matrix)
         if self.offset is None:
             return rows
         return [replace(group, r=group.r - part) for group, part in zip(rows, self.offset, strict=True)]
 
-    def rows_of(self, groups: Sequence, c: Tensor, with_matrix: bool = True) -> list[Rows]:
+    def _from_operator(self, c: Tensor) -> list[Rows]:
+        """The residuals A z + r(0), which needs no tables."""
+        if self._constant is None:
+            self._constant = self.rows_of(self.groups, None, with_matrix=False)
+        z = self.space.orthonormal(c).flatten(1)
+        return [
+            replace(rows, r=rows.r + matrix.times(z))
+            for rows, matrix in zip(self._constant, self.operator, strict=True)
+        ]
+
+    def rows_of(self, groups: Sequence, c: Tensor | None, with_matrix: bool = True) -> list[Rows]:
         """The rows of some of the groups."""
         found = []
         for group in groups:
