@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -12,14 +13,24 @@ from threadpoolctl import threadpool_limits
 SMALL = 1000  # coefficients up to which one thread is as fast as two
 
 
+@cache
+def _all() -> int:
+    """What there is before anything is limited."""
+    return torch.get_num_threads()
+
+
 @contextmanager
 def threads_for(columns: int) -> Iterator[None]:
-    """Runs a block that solves for that many coefficients, in torch and in the libraries behind numpy and scipy."""
-    if columns > SMALL:
+    """Runs a block that solves for that many coefficients, in torch and in the libraries behind numpy and scipy.
+
+    Within a block for few, one for many takes all threads again.
+    """
+    most = _all()
+    count = most if columns > SMALL else 1
+    before = torch.get_num_threads()
+    if before == count:
         yield
         return
-    count = 1
-    before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
         with threadpool_limits(limits=count):

@@ -23,7 +23,7 @@ from pinnsolve.grid.groups import highest_orders, jump_groups, table_orders, ter
 from pinnsolve.grid.levels import Level, carried_over, first_space, next_space, without_constants
 from pinnsolve.grid.regularization import SmoothnessGroup
 from pinnsolve.grid.smoothness import SMOOTHNESS, Smoothness, chosen, scaled
-from pinnsolve.grid.system import BLOCK_THREADS, System, residual_norm
+from pinnsolve.grid.system import System, residual_norm
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
 
@@ -149,7 +149,7 @@ def first_fit(statement: Statement, space: Space) -> Tensor:
         statement.guess,
     )
     point = Point(zero, statement.guess)
-    with threads_for(BLOCK_THREADS * system.columns):
+    with threads_for(system.width):
         rows = rows_at(system, point)
         linearization = Linearization(system, [replace(group, border=None) for group in rows], 0)
         return space.back(linearization.coefficients(rows).reshape(zero.shape))
@@ -161,7 +161,7 @@ def cascade(statement: Statement, space: Space, start: Point) -> Point:
     for weight in [w for w in CASCADE if w <= last]:
         statement.measurements.weight = weight
         system = statement.system(space)
-        with threads_for(BLOCK_THREADS * system.columns):
+        with threads_for(system.width):
             found = gauss_newton(system, point, statement.bounds, LOOSE, most=FEW_STEPS)
         floor = floor_of(statement, found, data_groups(system))
         if FLOOR * floor > weight < CASCADE[0]:  # the equations can be met no better
@@ -191,7 +191,7 @@ def solve_inverse_level(statement: Statement, space: Space, start: Point, accura
         if statement.measurements.robust:
             statement.measurements.weigh(data_groups(system), point.c, point.parameters)
 
-    with threads_for(BLOCK_THREADS * system.columns):
+    with threads_for(system.width):
         bounds = held_at(start.parameters) if statement.held else statement.bounds
         found = gauss_newton(system, start, bounds, accuracy, reweigh)
     found = _linearized(system, found)
@@ -223,7 +223,7 @@ def _correct(statement: Statement, space: Space, found: Found) -> tuple[Correcti
     bounds = held_at(start.parameters) if statement.held else statement.bounds
     if measurements.robust:
         measurements.weigh(groups, start.c, start.parameters)
-    with threads_for(BLOCK_THREADS * system.columns):
+    with threads_for(system.width):
         rows = rows_at(system, start)
         linearization = Linearization(system, rows, len(start.parameters))
         point = start
@@ -351,7 +351,7 @@ def choose(statement: Statement, space: Space, point: Point) -> None:
     def solved(smoothness, before: Found | None) -> tuple[System, Found, float]:
         statement.smoothness = list(smoothness)
         system = statement.system(space)
-        with threads_for(BLOCK_THREADS * system.columns):
+        with threads_for(system.width):
             found = gauss_newton(system, point if before is None else before.point, statement.bounds, ROUGH)
         return system, _linearized(system, found), statement.measurements.unit(data_groups(system))
 

@@ -20,7 +20,7 @@ from pinnsolve.grid.continuation import by_continuation
 from pinnsolve.grid.correction import Correction, blame, correct, decay_rates, enriched_space
 from pinnsolve.grid.first_cells import first_cells
 from pinnsolve.grid.groups import interface_groups, jump_groups, table_orders, term_groups
-from pinnsolve.grid.system import BLOCK_THREADS, System, solve, units
+from pinnsolve.grid.system import System, solve, units
 from pinnsolve.solvers.base import OutOfTime
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
@@ -94,7 +94,7 @@ def solve_level(
     `patient` level solves all the same, and is left without a correction.
     """
     system = make_system(problem, space, weights) if patient else make_system(problem, space, weights, check)
-    with threads_for(BLOCK_THREADS * system.columns):
+    with threads_for(system.width):
         solved = solve(system, start, problem.linear, 0.03 * tolerance, damped=True)
         continued = False
         if not solved.converged and not problem.linear:
@@ -120,7 +120,7 @@ def solve_level(
 def _correction(problem: CompiledProblem, space: Space, c: Tensor, weights, constants, check) -> Correction:
     fine = enriched_space(space)
     system = make_system(problem, fine, weights, check)
-    with threads_for(BLOCK_THREADS * system.columns):
+    with threads_for(system.width):
         correction = correct(system, space.widened(c, fine))
     return replace(correction, delta=without_constants(correction.delta, fine, constants))
 

@@ -23,8 +23,10 @@ SHORTEST, LONGEST = 0.2, 2.0  # factors between the lengths of slabs that follow
 KEEP = 1.25  # a slab that could be longer by no more keeps its length
 SAVED = 5  # slabs that longer ones must save to be worth a new factorization, where the operator does not change
 LONGEST_STEADY, LEAST_TREND = 4.0, 0.03  # of them; what the error may be expected to fall by from slab to slab
+ROUGH, ROUGH_ORDER = 0.7, 1.0  # share of the residual left of a solution that is not smooth, and its order in time
 SLOWEST = 0.5  # order at which errors fall with the length of slabs, at least
 MOST_CELLS = 4096
+ENOUGH = 0.6  # of the error allowed: what cells that are not split may have, where all slabs to come have them
 SPLITS = 12  # of one slab before its length is halved
 ALIKE = 0.4  # of the error of the worst axis of a cell: what an axis must have to be halved with it
 # Slabs refused in a row before a march has stalled. Nothing smooths the kinks of a linear equation of first order, and
@@ -74,6 +76,8 @@ def march(
     most_refused = MOST_REFUSED_OF_FIRST_ORDER if kinks_travel else MOST_REFUSED
     solver = SlabSolver(problem, axis, degrees, weights, memory, check)
     cells = solver.resolving_start(cells, LOCAL * tolerance)
+    if solver.steady:
+        solver.foresee(cells)
     while time < high - 1e-12 * (high - low):
         status = interrupt(result)
         if status is None and (length < TINY * (high - low) or refused > most_refused):
@@ -98,8 +102,9 @@ def march(
             if shortened is not None and local.total > 0.5 * shortened:
                 plan = plan.of_space()  # a shorter slab was no better: it is not time after all
             split = bool(plan.marked.any()) and cells.count < MOST_CELLS and splits <= SPLITS
-            if solver.steady and plan.too_long and plan.in_space < allowed:
-                split = False  # cells stay for all slabs to come, and a shorter slab counts less
+            if solver.steady:  # cells stay for all slabs to come
+                split &= not plan.too_long or plan.in_space > allowed
+                plan = plan.of_few(allowed)
             shortened = local.total if plan.too_long or not split else None
             length = dt if shortened is None else dt * min(plan.shortening(longer), 0.7)
             longer = None if split else (dt, local.in_time)
@@ -129,6 +134,7 @@ class _Plan:
         self.space_degrees = [p for a, p in enumerate(degrees) if a != axis]
         self.parts = local.in_space
         self.share = tolerance / math.sqrt(max(len(local.in_space), 1))  # of a cell
+        self.rough = local.left > ROUGH
         self.dt, self.in_time, self.in_space = dt, local.in_time, float(local.in_space.norm())
         self.wanted, self.order = SAFETY * tolerance / max(local.in_time, 1e-300), degrees[axis] + 1
         self.factor = min(max(self.wanted ** (1.0 / self.order), SHORTEST), LONGEST)
@@ -145,9 +151,12 @@ class _Plan:
 
     def shortening(self, longer: tuple[float, float] | None) -> float:
         """By how much to shorten a slab that was refused, after a `longer` one: errors may fall at a lower order."""
-        if longer is None or not 0 < self.in_time < longer[1]:
+        if longer is not None and 0 < self.in_time < longer[1]:
+            order = math.log(longer[1] / self.in_time) / math.log(longer[0] / self.dt)
+        elif self.rough:
+            order = ROUGH_ORDER
+        else:
             return self.factor
-        order = math.log(longer[1] / self.in_time) / math.log(longer[0] / self.dt)
         order = min(max(order, SLOWEST), self.order)
         return min(max(self.wanted ** (1.0 / order), SHORTEST**2), LONGEST)
 
@@ -157,11 +166,24 @@ class _Plan:
         A solution that settles has smaller ones in equal slabs (the predictive controller of Gustafsson, ACM Trans.
         Math. Softw. 20 (1994) 496-517).
         """
-        if before is None:
-            return self.factor
-        foreseen = before[1] * (self.dt / before[0]) ** self.order
-        trend = min(max(self.in_time / max(foreseen, 1e-300), LEAST_TREND), 1.0)
+        if before is not None:
+            foreseen = before[1] * (self.dt / before[0]) ** self.order
+            trend = min(max(self.in_time / max(foreseen, 1e-300), LEAST_TREND), 1.0)
+        else:
+            trend = LEAST_TREND if self.rough else 1.0  # a contradiction at the start is of the first slab alone
         return min(max((self.wanted / trend) ** (1.0 / self.order), 1.0), LONGEST_STEADY)
+
+    def of_few(self, allowed: float) -> _Plan:
+        """Of the marked cells, those alone that must be split for space to keep to its part of the error allowed."""
+        square = (self.parts**2).sum(dim=1)
+        order = torch.sort(square, descending=True).indices
+        left = square.sum() - torch.cumsum(square[order], 0) + square[order]  # before each of them is split
+        other = copy(self)
+        few = torch.zeros_like(self.marked)
+        few[order] = left > (ENOUGH * allowed) ** 2
+        other.marked = self.marked & few
+        other.bad = self.bad & other.marked[:, None]
+        return other
 
     def of_space(self) -> _Plan:
         """The same error, laid upon the cells alone."""

@@ -24,13 +24,15 @@ from pinnsolve.grid.groups import highest_orders, interface_groups, jump_groups,
 from pinnsolve.grid.handed_on import fading, lasting, size_at_end
 from pinnsolve.grid.memory import check_memory
 from pinnsolve.grid.rows import StartGroup
-from pinnsolve.grid.system import BLOCK_THREADS, System, points_of, solve, units, weights_of
+from pinnsolve.grid.system import System, points_of, solve, units, weights_of
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
 
 LOCAL = 0.3  # of the tolerance of a march is what a slab's own error may reach
 BUDGET, PORTION = 0.8, 0.3  # of the tolerance, and of the square of what is left of it: for a slab where errors fade
 LEAST = 0.1  # of the tolerance is what a slab may always take
+LOWER, ROUGH = 3, 0.01  # degrees less for a first look at the whole time, and how well it is solved
+FADING = 0.9  # factor from slab to slab
 START_SPLITS = 12  # how often cells are halved so that they hold the conditions at the start
 MOST_START_CELLS = 1024
 
@@ -58,12 +60,13 @@ class Slab:
 
 @dataclass(frozen=True)
 class Local:
-    """The error of a slab alone, relative to the solution so far: all of it, what time is to blame for, and (C, d - 1)
-    what every cell and axis of space is."""
+    """The error of a slab alone, relative to the solution: all of it, what time is to blame for, and (C, d - 1) what
+    every cell and axis of space is. `left`: the share of the residual that its correction left."""
 
     total: float
     in_time: float
     in_space: Tensor
+    left: float
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ class SlabSolver:
         self.start: Callable[[Tensor], Tensor] | None = None  # (N, d) -> (unknowns, N), what the start says
         self.size: Tensor | None = None  # (U,) largest rms so far
         self._known: dict[object, _Known] = {}  # of the last slab
+        self._foreseen: Tensor | None = None  # (U,) rms over the whole time, roughly
+        self._ratios: Sequence[float] = ()  # how errors of the last slab fade
         self._past = self._later = torch.zeros(self.unknowns, dtype=torch.float64)  # (U,) squared errors, times time
         self._pending = self._past, self._later
 
@@ -104,13 +109,32 @@ class SlabSolver:
         if not self.steady:
             return LOCAL * tolerance
         error = torch.sqrt((self._past + self._later) / self._whole)
-        spent = 0.0 if self.size is None else float((error / units(self.size, error)).max()) ** 2
+        spent = 0.0 if self.size is None else float((error / self._units(error)).max()) ** 2
         return math.sqrt(max(PORTION * ((BUDGET * tolerance) ** 2 - spent), (LEAST * tolerance) ** 2))
 
     def accept(self) -> None:
         """The slab attempted last is part of the march."""
         past, self._later = self._pending
         self._past = self._past + past
+
+    def foresee(self, cells: Cells) -> None:
+        """Solves for the whole time at once, in low degrees: even a poor solution tells how large it becomes.
+
+        Where errors fade, later slabs take no harm from errors that are large beside what there is at first.
+        """
+        low, high = self.problem.intervals[self.axis]
+        degrees = tuple(max(p - LOWER, k + 1) for p, k in zip(self.degrees, self.orders, strict=True))
+        space = Space(cells.extruded(self.axis, low, high), degrees, self.orders)
+        system, _ = self._system(space, None)
+        zero = torch.zeros(space.cells.count, self.unknowns, space.functions, dtype=torch.float64)
+        with threads_for(system.width):
+            self._foreseen = space.rms(solve(system, zero, True, ROUGH).c)
+
+    def _units(self, error: Tensor) -> Tensor:
+        """(U,) what errors are relative to: the solution so far, or the whole one where errors fade."""
+        fades = len(self._ratios) == 2 and self._ratios[1] < FADING * self._ratios[0]
+        size = torch.maximum(self.size, self._foreseen) if fades and self._foreseen is not None else self.size
+        return units(size, error)
 
     @property
     def _whole(self) -> float:
@@ -141,12 +165,12 @@ class SlabSolver:
             system.operator, fine_system.operator = known.coarse_pair[1], known.fine_pair[1]
         else:
             check_memory(fine_system, self.memory)
-        with threads_for(BLOCK_THREADS * system.columns):
+        with threads_for(system.width):
             accuracy = 0.03 * tolerance
             solved = solve(system, guess, self.problem.linear, accuracy, known and known.coarse_pair)
         if not solved.converged:
             return None, None
-        with threads_for(BLOCK_THREADS * fine_system.columns):
+        with threads_for(fine_system.width):
             corrected = correct(fine_system, space.widened(solved.c, fine), known and known.fine_pair)
             carried = torch.zeros_like(corrected.delta)
             if before is not None:
@@ -158,6 +182,7 @@ class SlabSolver:
             ratios = known.ratios if known is not None else self._fading(fine_system, corrected)
             pairs = (solved.factor, solved.matrices), (corrected.factor, corrected.matrices)
             self._known = {key: _Known(space, fine, *pairs, ratios)}
+        self._ratios = ratios
         slab = Slab(
             space, solved.c, fine, corrected.c + carried, corrected.error(carried), size, corrected.left,
             solved.residual**2, solved.terms, points_of(system), weights_of(system), solved.factor.rank_info(),
@@ -173,14 +198,14 @@ class SlabSolver:
 
     def _local(self, corrected: Correction, space: Space, ratios: Sequence[float]) -> Local:
         volume = space.cells.volume
-        unit = units(self.size, corrected.enlargement * corrected.space.rms(corrected.delta))
+        unit = self._units(corrected.enlargement * corrected.space.rms(corrected.delta))
         scaled = corrected.enlargement * corrected.delta / unit[:, None]
         total = self._counted(scaled, corrected.space, ratios)
         parts = torch.sqrt(blame(scaled, corrected.space, self.degrees) * (volume / volume.sum())[:, None])  # (C, d)
         # what the correction does in the old degrees follows from what it lacks in the new ones
         parts *= total / max(float(parts.norm()), 1e-300)
         others = [a for a in range(space.cells.dimension) if a != self.axis]
-        return Local(total, float(parts[:, self.axis].norm()), parts[:, others])
+        return Local(total, float(parts[:, self.axis].norm()), parts[:, others], corrected.left)
 
     def _counted(self, delta: Tensor, space: Space, ratios: Sequence[float]) -> float:
         """How much an error (C, U, n) counts.

@@ -39,7 +39,7 @@ SMOOTH, MARGIN = 0.1, 0.7  # residual left of a smooth solution; part of the tol
 LOST = 0.03  # estimated error from which on the error no longer grows as its linearization says: a march is given up
 LEAST_DEGREE = 5  # in space, beyond the order of the equations; lower ones need many more cells
 MANY_CELLS, LOW_DEGREE = 100, 3  # first cells of a shape, and degree beyond the order then
-FIRST_SLAB = 0.2  # of the time; all of it for linear problems: even a poor solution tells its size
+FIRST_SLAB = 0.2  # of the time
 FIRST_CELLS = {2: 2, 3: 1, 4: 1}  # per axis of space; more where the conditions at the start need them
 
 
@@ -209,7 +209,7 @@ def _marches(work: Work, axis: int, tolerance: float, weights, refinements: int 
     problem = work.problem
     low, high = problem.intervals[axis]
     order = max((k for ks in highest_orders(problem) for a, k in enumerate(ks) if a != axis), default=0)
-    length = (1.0 if problem.linear else FIRST_SLAB) * (high - low)
+    length = FIRST_SLAB * (high - low)
     cells = space_cells(problem, axis, FIRST_CELLS.get(work.dimension, 1))
     aim, best = tolerance, None
     most = MOST_MARCHES if refinements is None else refinements + 1

@@ -18,8 +18,6 @@ from pinnsolve.bases.space import Space
 from pinnsolve.grid.rows import Rows, TermGroup
 from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix, Front, fronts
 
-BLOCK_THREADS = 4  # a block of so many columns is worth as many threads as a dense matrix of four times as many
-
 
 class System:
     """The least squares of one space: all groups of rows, and how their cells hang together.
@@ -56,6 +54,13 @@ class System:
     @property
     def coefficients(self) -> int:
         return self.space.cells.count * self.columns
+
+    @property
+    def width(self) -> int:
+        """Columns of the largest front, roughly: a plane of cells separates the others."""
+        lower = self.space.cells.lower
+        axes = sum(bool((lower[:, a] > lower[:, a].min()).any()) for a in range(lower.shape[1]))
+        return round(self.columns * len(lower) ** ((axes - 1) / axes)) if axes else self.columns
 
     @property
     def tree(self) -> tuple[Front, ...]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 LEAF_COLUMNS = 128  # of a front that is not worth cutting further
+SMALL_BLOCK = 48  # columns of blocks that are not worth an addition each where there are many
 UPDATE_COLUMNS = 512  # of a front's update made at a time
 FIRST_SHIFT, LAST_SHIFT = 1e-14, 1e-8  # added to the unit diagonal, so that dependent columns stay bounded
 
@@ -237,7 +238,7 @@ def _extend(F: Tensor, update: Tensor | None, places: Sequence[int], n: int) -> 
     """Subtracts a child's update, whose cells stand at `places` of the front; of both only the lower part is there."""
     if update is None:
         return
-    if len(places) > 16:
+    if len(places) > 16 and n < SMALL_BLOCK:
         index = _columns(places, n)
         F[index[:, None], index] -= torch.tril(update) + torch.tril(update, -1).T
         return
