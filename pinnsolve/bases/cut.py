@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 DENSER = {1: 1.0, 2: 1.15, 3: 1.0}  # points per axis of a cut cell, times those of a whole one
 DENSEST = 3.0
 UNSEEN = 1e-9  # how large a function must be on the part, against its coefficients, to count
+CACHED_NUMBERS = 2e5  # of rows that are carried over at a time: what lies between stays in the cache
 BATCH_NUMBERS = 2e7  # of tables made at a time
 
 
@@ -118,13 +119,13 @@ class Metric:
         here = (place >= 0).nonzero()[:, 0]
         if not len(here):
             return A
-        n = len(self.order)
-        part = A[here].reshape(len(here), -1, n)[..., self.order]  # (K, M U, n)
-        part = torch.linalg.solve_triangular(self.R[place[here]], part, upper=True, left=False)
-        part = part[..., torch.argsort(self.order)].reshape(len(here), A.shape[1], unknowns * n)
-        if len(here) == len(A):
-            return part
-        return A.index_copy(0, here, part)
+        result = A.clone() if len(here) < len(A) else torch.empty_like(A)
+        n, back = len(self.order), torch.argsort(self.order)
+        for some in here.split(max(1, int(CACHED_NUMBERS // (A.shape[1] * A.shape[2])))):
+            part = A[some].reshape(len(some), -1, n).index_select(2, self.order)  # (K, M U, n)
+            part = torch.linalg.solve_triangular(self.R[place[some]], part, upper=True, left=False)
+            result[some] = part.index_select(2, back).reshape(len(some), A.shape[1], unknowns * n)
+        return result
 
 
 def metric_of(space: Space) -> Metric | None:

@@ -21,7 +21,7 @@ from pinnsolve.terms import CompiledProblem
 SAFETY = 0.3  # of the tolerance is what the next slab aims at
 SHORTEST, LONGEST = 0.2, 2.0  # factors between the lengths of slabs that follow each other
 KEEP = 1.25  # a slab that could be longer by no more keeps its length
-SAVED = 5  # slabs that longer ones must save to be worth a new factorization, where the operator does not change
+SAVED = 6  # slabs that longer ones must save to be worth a new factorization, where the operator does not change
 LONGEST_STEADY, LEAST_TREND = 4.0, 0.03  # of them; what the error may be expected to fall by from slab to slab
 ROUGH, ROUGH_ORDER = 0.7, 1.0  # share of the residual left of a solution that is not smooth, and its order in time
 SLOWEST = 0.5  # order at which errors fall with the length of slabs, at least

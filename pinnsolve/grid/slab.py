@@ -29,7 +29,7 @@ from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
 
 LOCAL = 0.3  # of the tolerance of a march is what a slab's own error may reach
-BUDGET, PORTION = 0.8, 0.3  # of the tolerance, and of the square of what is left of it: for a slab where errors fade
+BUDGET, PORTION = 0.8, 0.5  # of the tolerance, and of the square of what is left of it: for a slab where errors fade
 LEAST = 0.1  # of the tolerance is what a slab may always take
 LOWER, ROUGH = 3, 0.01  # degrees less for a first look at the whole time, and how well it is solved
 FADING = 0.9  # factor from slab to slab
