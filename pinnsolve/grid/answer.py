@@ -20,6 +20,8 @@ from pinnsolve.grid.data import DataGroup, Measurements
 NEGLIGIBLE, INFORMED = 0.1, 0.75  # of the noise; share of the information that must come from the data
 LIGHT = 0.03  # weight of the data below which their noise no longer enters the equations
 QUIET = 1e-3  # of the tolerance: smaller noise needs no weighing
+NOISIER = 1.5  # times the stated noise
+SYSTEMATIC, MOST_COMPARED = 5.0, 1000  # standard deviations of a correlation; residuals compared with their neighbours
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class Answer:
     method: str
     phase: str
     slabs: int = 0
+    residuals: Sequence[tuple[Tensor, Tensor]] = ()  # of the data, where they are needed: points (N, d) and (N,)
 
     @property
     def relative(self) -> Tensor:
@@ -110,6 +113,8 @@ class Answer:
     def finished(self, tolerance: float, regularized: bool = False) -> bool:
         """Whether discretization no longer matters: below the tolerance, or far below what noise causes."""
         fit = self.fit
+        if not self.converged:
+            return False
         small = self.parameter_error <= tolerance * self.parameters.abs()
         light = fit.weight <= LIGHT and fit.share >= INFORMED
         # where the data's residual is no error of discretization, it is noise, which the solution must not follow
@@ -120,3 +125,25 @@ class Answer:
         if regularized and self.worst > max(tolerance, NEGLIGIBLE * fit.noise):
             return False
         return light and bool((small | hidden).all()) and self.data_moved <= NEGLIGIBLE * fit.spread
+
+
+def is_explained(answer: Answer, measurements: Measurements) -> bool:
+    """Whether the answer leaves no more of the data than their noise: the noise stated, or what looks like noise."""
+    if all(term.noise is not None for term in measurements.terms):
+        return answer.fit.spread <= NOISIER
+    return answer.data_moved >= 0.5 * answer.fit.spread or not any(_alike(x, r) for x, r in answer.residuals)
+
+
+def _alike(x: Tensor, r: Tensor) -> bool:
+    """Whether residuals (N,) are correlated with those nearest to them, at points (N, d) along the unit box.
+
+    That of independent ones is about normal with variance 1 / N, somewhat more as neighbours may be mutual (a rank-one
+    case of Moran's I: Biometrika 37 (1950) 17-23).
+    """
+    chosen = torch.arange(0, len(x), max(1, len(x) // MOST_COMPARED))
+    away = torch.cdist(x[chosen], x)
+    away[torch.arange(len(chosen)), chosen] = math.inf
+    nearest = away.argmin(dim=1)
+    scale = float((r**2).mean())
+    correlation = float((r[chosen] * r[nearest]).mean()) / scale if scale > 0 else 0.0
+    return correlation > SYSTEMATIC / math.sqrt(len(chosen))

@@ -10,7 +10,7 @@ was foretold (trust regions: Conn, Gould & Toint, Trust-Region Methods, 2000, ch
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -35,6 +35,8 @@ LOOSE = 1e-3  # local error of the first marches
 FIRST_RADIUS, LARGEST_RADIUS, SMALLEST_RADIUS = 0.5, 10.0, 1e-6  # of steps, relative to the parameters
 FORETOLD = (0.25, 0.75)  # share of the foretold decrease from which on a step was not too long, or too short
 MOST_STEPS = 60
+ROUNDING = 1e-12  # of parameters: smaller steps are none
+UNDETERMINED = 0.5  # degrees of freedom of the data that a solution may take whose parameters are given
 LARGER = 8.0  # times the coefficients of the march before, a march is given up
 BELOW = 0.1  # of the step that is left is what errors of discretization should be
 SHARPENED = (1e-4, 0.3)  # factors by which the tolerance of a march falls
@@ -100,7 +102,6 @@ class Marches:
         orders = highest_orders(self.problem)
         self.order = max((k for ks in orders for a, k in enumerate(ks) if a != axis), default=0)
         self.length = FIRST_SLAB * (self.high - self.low)
-        statement.measurements.weight = WEIGHT
 
     def at(self, parameters: Tensor, tolerance: float, most: float = math.inf) -> Marched | None:
         """The march at these parameters; None where it does not reach the end with `most` coefficients."""
@@ -131,6 +132,7 @@ class Marches:
         c = coarse.widened(torch.cat([slab.c for slab in slabs]), space)
         w = torch.cat([slab.w for slab in slabs])
         measurements = self.statement.measurements
+        measurements.weight = WEIGHT
         groups = measurements.groups(self.statement.problem, space)
         if measurements.robust:
             measurements.weigh(groups, c, parameters)
@@ -152,6 +154,27 @@ class Marches:
             column = sum(A @ du[index] for index, A in rows.sides)
             J.append((column if rows.border is None else column + rows.border).flatten(0, 1))
         return torch.cat(J) / self.statement.measurements.unit(at.groups), sensitivity
+
+    def freedom(self, at: Marched) -> float:
+        """How many degrees of freedom of the data the solution would take, weighed as they are, beside the parameters:
+        next to none, unless equations and conditions leave some of it open."""
+        measurements, c = self.statement.measurements, torch.cat([slab.c for slab in at.slabs])
+        space = Space(at.space.cells, at.slabs[0].space.degrees, at.space.orders)
+        generator = torch.Generator().manual_seed(0)
+        g = c.new_zeros(len(c), c[0].numel(), 1)
+        for group in measurements.groups(self.statement.problem, space):
+            sign = torch.randint(0, 2, group.keep.shape, generator=generator).double() * 2.0 - 1.0
+            for index, A in group.rows(c, at.parameters).sides:
+                A = A if space.metric is None else space.metric.matrix(index, A, c.shape[1])
+                g.index_add_(0, index, A.mT @ (sign * group.keep)[:, :, None])
+        total, before, first = 0.0, None, 0
+        for slab in at.slabs:
+            system, _ = at.solver.system(slab.space, before)
+            mine = g[first : first + len(slab.c)]
+            with threads_for(BLOCK_THREADS * system.columns):
+                total += float((mine * system.factorize(system.rows(slab.c)).solve(mine)).sum())
+            before, first = slab, first + len(slab.c)
+        return total
 
 
 def _sensitivities(solver: SlabSolver, slabs: list[Slab]) -> Iterator[Tensor]:
@@ -181,25 +204,32 @@ def _taken_over(group, before: Slab, carried: Tensor, slab: Slab) -> Tensor:
 # -- Gauss-Newton ---------------------------------------------------------------------------------------------------
 
 
-def steps(marches: Marches, tolerance: float) -> Iterator[Answer]:
-    """Answers, better from step to step, until errors of discretization are below the tolerance, or far below what
-    noise causes. It ends early where no march, or no shorter step, is any better."""
+def steps(
+    marches: Marches, guesses: Sequence[Tensor], tolerance: float, refinements: int | None = None
+) -> Iterator[Answer]:
+    """Answers from the best of the guesses on, until errors of discretization are below the tolerance, or far below
+    what noise causes, or marches were made more accurate `refinements` times. Ends early where nothing is better."""
     statement = marches.statement
-    bounds, radius = statement.bounds, FIRST_RADIUS
-    here = marches.at(statement.guess, LOOSE)
+    bounds, radius, left = statement.bounds, FIRST_RADIUS, math.inf if refinements is None else refinements
+    here = _best([marches.at(guess, LOOSE) for guess in guesses])
     for number in range(MOST_STEPS):
-        if here is None:
+        if here is None or (number == 0 and marches.freedom(here) > UNDETERMINED):
             return
         J, sensitivity = marches.linearized(here)
         S, gradient = J.T @ J, J.T @ here.r
         step = bounds.step(here.parameters, S, gradient)
         corrected = bounds.step(here.parameters, S, gradient + J.T @ here.moved)
-        answer = _answer(statement, here, S, sensitivity, step, corrected, number)
+        answer = _answer(statement, here, S, sensitivity, step, corrected, tolerance, number)
         yield answer
-        if answer.finished(tolerance):
+        factor = _sharper(answer, step, corrected - step, tolerance) if left > 0 else 1.0
+        left -= factor < 1.0
+        if factor == 1.0 and bool((step.abs() <= ROUNDING * answer.parameters.abs()).all()):
             return
-        sharper = _sharper(answer, step, corrected - step, tolerance)
-        here, radius = _next(marches, here, S, gradient, radius, here.tolerance * sharper)
+        here, radius = _next(marches, here, S, gradient, radius, here.tolerance * factor)
+
+
+def _best(marched: Sequence[Marched | None]) -> Marched | None:
+    return min((one for one in marched if one is not None), key=lambda one: float(one.r.norm()), default=None)
 
 
 def _sharper(answer: Answer, step: Tensor, off: Tensor, tolerance: float) -> float:
@@ -241,7 +271,14 @@ def _next(
 
 
 def _answer(
-    statement: Statement, at: Marched, S: Tensor, sensitivity: Tensor, step: Tensor, corrected: Tensor, number: int
+    statement: Statement,
+    at: Marched,
+    S: Tensor,
+    sensitivity: Tensor,
+    step: Tensor,
+    corrected: Tensor,
+    tolerance: float,
+    number: int,
 ) -> Answer:
     """The answer at a march: the step that is left counts as error, too."""
     slabs, groups = at.slabs, at.groups
@@ -253,12 +290,12 @@ def _answer(
         for part in ([slab.error for slab in slabs], [slab.size for slab in slabs])
     )
     space = Space(at.space.cells, slabs[0].space.degrees, slabs[0].space.orders)
+    converged = step.abs() <= torch.maximum(BELOW * tolerance * at.parameters.abs(), NEGLIGIBLE * fit.standard_errors)
     parameter_error = (corrected - step).abs() + step.abs()
     error = error + space.rms(torch.einsum("p,pcun->cun", corrected, sensitivity))
-    terms: dict[str, float] = {}
-    for group in groups:
-        terms[group.name] = float((group.rows(torch.cat([s.w for s in slabs]), at.parameters, False).r ** 2).sum())
-    points: dict[str, int] = {}
+    parts = at.r.split([group.keep.numel() for group in groups])
+    terms = {group.name: float((part**2).mean()) for group, part in zip(groups, parts, strict=True)}
+    points = {group.name: group.points for group in groups}
     for slab in slabs:
         for name, value in slab.points.items():
             points[name] = points.get(name, 0) + value
@@ -266,6 +303,15 @@ def _answer(
     return Answer(
         space, torch.cat([slab.c for slab in slabs]), error, size, at.parameters, parameter_error, fit, groups,
         float(at.moved.norm()) / math.sqrt(count), max(slab.left for slab in slabs), sensitivity,
-        lambda seed: (nothing, 0.0), True, sum(terms.values()), terms, slabs[-1].rank, points, slabs[0].weights,
-        "Gauss-Newton over parameters, time slabs, least_squares", f"step {number}: {len(slabs)} slabs", len(slabs),
+        lambda seed: (nothing, 0.0), bool(converged.all()), sum(terms.values()), terms, slabs[-1].rank, points,
+        slabs[0].weights,        "Gauss-Newton over parameters, time slabs, least_squares", f"step {number}: {len(slabs)} slabs", len(slabs),
+        [one for group, part in zip(groups, parts, strict=True) for one in _pairs(statement, group, part)],
     )  # fmt: skip
+
+
+def _pairs(statement: Statement, group: DataGroup, r: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Per residual of a data term: its points (N, d) along the unit box, and values (N,)."""
+    low, high = (torch.tensor([ends[i] for ends in statement.problem.intervals]) for i in (0, 1))
+    r, count = r.reshape(group.keep.shape), len(group.term.residuals)
+    for values, x, keep in zip(r.chunk(count, 1), group.x.chunk(count, 1), group.keep.chunk(count, 1), strict=True):
+        yield (x[keep] - low) / (high - low), values[keep]
