@@ -140,7 +140,7 @@ def drive(
                 begun = before if math.isfinite(before.loss) else best  # which is the start, where it was lost at once
                 return outcome("diverged", lost_message(assembly, iterate, begun))
             if solver.finished(iterate):
-                return outcome("finished", f"{solver.name} ended after {iterate.step} steps")
+                return outcome("finished", "")
             if iterate.step and clock.expired():  # a limit too short for anything still gets one step
                 return outcome("time_limit", clock.message())
             iterate, before = solver.step(assembly, iterate), iterate
