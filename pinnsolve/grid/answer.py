@@ -127,11 +127,13 @@ class Answer:
         return light and bool((small | hidden).all()) and self.data_moved <= NEGLIGIBLE * fit.spread
 
 
-def is_explained(answer: Answer, measurements: Measurements) -> bool:
+def is_explained(answer: Answer, measurements: Measurements, tolerance: float) -> bool:
     """Whether the answer leaves no more of the data than their noise: the noise stated, or what looks like noise."""
-    if all(term.noise is not None for term in measurements.terms):
+    if answer.fit.noise <= tolerance:
+        return True
+    if all(term.noise is not None and not term.robust for term in measurements.terms):
         return answer.fit.spread <= NOISIER
-    return answer.data_moved >= 0.5 * answer.fit.spread or not any(_alike(x, r) for x, r in answer.residuals)
+    return not any(_alike(x, r) for x, r in answer.residuals)
 
 
 def _alike(x: Tensor, r: Tensor) -> bool:

@@ -31,6 +31,7 @@ SEMINORM = 3  # of unknowns of which the file says nothing
 MOST_OPERATIONS = 5e11  # of a factorization that is worth it without a time limit
 FIRST_LEVELS = 3  # after which starts are compared
 SMALL_LEVELS, SMALL_OPERATIONS = 2, 1e8  # of problems that are solved all at once before a march would be
+FALLBACK_OPERATIONS = 1e10  # of a factorization that is worth it where marches do not explain the data
 
 
 def is_inverse(work: Work) -> bool:
@@ -176,15 +177,16 @@ def _by_marches(work: Work, statement: Statement, axis: int, tolerance: float, r
     guesses = [statement.guess] if small.answer is None else [statement.guess, small.answer.parameters]
     marched = _marched(work, statement, axis, tolerance, refinements, guesses)
     found = marched.answer
-    if found is not None and found.finished(tolerance) and is_explained(found, statement.measurements):
+    if found is not None and found.finished(tolerance) and is_explained(found, statement.measurements, tolerance):
         return marched
     if marched.status != "finished" or work.clock.expired():
         return _least(small, marched)
-    whole = _at_once(work, statement, tolerance, None if refinements is None else refinements + 1)
+    most = None if refinements is None else refinements + 1
+    whole = _at_once(work, statement, tolerance, most, None if found is None else FALLBACK_OPERATIONS)
     if whole.status != "finished" or whole.answer is None:
         return _least(whole, marched)
     again = _marched(work, statement, axis, tolerance, refinements, [whole.answer.parameters])
-    if again.answer is not None and is_explained(again.answer, statement.measurements):
+    if again.answer is not None and is_explained(again.answer, statement.measurements, tolerance):
         return again
     return _least(whole, marched, again)
 
