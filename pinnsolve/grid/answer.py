@@ -16,6 +16,7 @@ from torch import Tensor
 from pinnsolve.bases.space import Space
 from pinnsolve.grid.border import Bounds, inverse
 from pinnsolve.grid.data import DataGroup, Measurements
+from pinnsolve.terms import CompiledProblem
 
 NEGLIGIBLE, INFORMED = 0.1, 0.75  # of the noise; share of the information that must come from the data
 LIGHT = 0.03  # weight of the data below which their noise no longer enters the equations
@@ -81,6 +82,7 @@ class Answer:
     fit: Fit
     data: Sequence[DataGroup]
     data_moved: float
+    residuals: Sequence[tuple[Tensor, Tensor]]  # of the data: points (N, d) along the unit box, and values (N,)
     left: float
     sensitivity: Tensor
     drawn: Callable[[int], tuple[Tensor, float]]
@@ -93,7 +95,6 @@ class Answer:
     method: str
     phase: str
     slabs: int = 0
-    residuals: Sequence[tuple[Tensor, Tensor]] = ()  # of the data, where they are needed: points (N, d) and (N,)
 
     @property
     def relative(self) -> Tensor:
@@ -125,6 +126,16 @@ class Answer:
         if regularized and self.worst > max(tolerance, NEGLIGIBLE * fit.noise):
             return False
         return light and bool((small | hidden).all()) and self.data_moved <= NEGLIGIBLE * fit.spread
+
+
+def residuals_of(problem: CompiledProblem, groups: Sequence[DataGroup], r: Sequence[Tensor]):
+    """The `residuals` of an answer, from those of the groups' rows."""
+    low, high = (torch.tensor([ends[i] for ends in problem.intervals]) for i in (0, 1))
+    result = []
+    for group, values in zip(groups, r, strict=True):
+        parts = (t.chunk(len(group.term.residuals), 1) for t in (group.x, values.reshape(group.keep.shape), group.keep))
+        result += [((x[keep] - low) / (high - low), one[keep]) for x, one, keep in zip(*parts, strict=True)]
+    return result
 
 
 def is_explained(answer: Answer, measurements: Measurements, tolerance: float) -> bool:

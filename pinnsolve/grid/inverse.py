@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.bases.space import Space
-from pinnsolve.grid.answer import Answer, Fit, fit_of
+from pinnsolve.grid.answer import Answer, Fit, fit_of, residuals_of
 from pinnsolve.grid.border import Bounds, Found, Linearization, Point, gauss_newton, products, rows_at
 from pinnsolve.grid.correction import Correction, enriched_space
 from pinnsolve.grid.data import WEIGHT, DataGroup, Measurements
@@ -256,14 +256,30 @@ def answer_of(statement: Statement, level: InverseLevel, number: int) -> Answer:
     groups = data_groups(now.system)
     unit = measurements.unit(groups)  # of this level: the weight of the data changes
     X = linearization.X.reshape(*now.c.shape, -1).permute(3, 0, 1, 2)
-    counts = {**points_of(now.system), **{g.name: g.points for g in groups}}
-    method = "least_squares over coefficients and parameters" if len(point.parameters) else "least_squares"
+    r = [rows.r for rows in level.found.rows if rows.name in measurements.sigma]
     return Answer(
-        space, now.c, now.error, now.size, point.parameters, level.parameter_error, _fit(statement, level), groups,
-        level.data_moved, now.correction.left, -torch.stack([space.back(x) for x in X]) if len(X) else X,
-        lambda seed: drawn(now.system, linearization, unit, seed), now.converged, now.loss,
-        now.terms, now.rank, counts, weights_of(now.system), method, f"level {number}: {space.cells.count} cells",
-    )  # fmt: skip
+        space=space,
+        c=now.c,
+        error=now.error,
+        size=now.size,
+        parameters=point.parameters,
+        parameter_error=level.parameter_error,
+        fit=_fit(statement, level),
+        data=groups,
+        data_moved=level.data_moved,
+        residuals=residuals_of(statement.problem, groups, r),
+        left=now.correction.left,
+        sensitivity=-torch.stack([space.back(x) for x in X]) if len(X) else X,
+        drawn=lambda seed: drawn(now.system, linearization, unit, seed),
+        converged=now.converged,
+        loss=now.loss,
+        terms=now.terms,
+        rank=now.rank,
+        points={**points_of(now.system), **{g.name: g.points for g in groups}},
+        weights=weights_of(now.system),
+        method="least_squares over coefficients and parameters" if len(X) else "least_squares",
+        phase=f"level {number}: {space.cells.count} cells",
+    )
 
 
 def _fit(statement: Statement, level: InverseLevel) -> Fit:

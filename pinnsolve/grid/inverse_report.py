@@ -9,7 +9,8 @@ from pinnsolve.assembly import State
 from pinnsolve.bases.pou_cells import PouCells
 from pinnsolve.bases.space import Space
 from pinnsolve.estimate import Approximation, Estimate
-from pinnsolve.grid.answer import NOISIER, Answer
+from pinnsolve.grid.answer import NOISIER, Answer, is_explained
+from pinnsolve.grid.data import Measurements
 from pinnsolve.grid.inverse import Statement
 from pinnsolve.grid.uncertainty import Uncertainty, uncertainty, weak_combinations
 from pinnsolve.strategies import Result, Work
@@ -17,7 +18,7 @@ from pinnsolve.strategies import Result, Work
 DEVIATIONS = 2.0  # standard deviations that count as the error which noise makes
 
 
-def result_of(work: Work, statement: Statement, answer: Answer) -> Result:
+def result_of(work: Work, statement: Statement, answer: Answer, tolerance: float) -> Result:
     """The answer with what noise leaves open."""
     unknowns, space, measurements = work.problem.unknowns, answer.space, statement.measurements
     found = uncertainty(measurements, answer, work.seed)
@@ -29,6 +30,8 @@ def result_of(work: Work, statement: Statement, answer: Answer) -> Result:
     measured = {g.name: 1.0 / measurements.sigma[g.name] ** 2 for g in answer.data}
     largest = max(measured.values(), default=1.0)
     measured = {name: answer.fit.weight**2 * value / largest for name, value in measured.items()}
+    report = _report(statement, answer, found, spread)
+    report["warnings"] += _doubts(measurements, answer, found, tolerance)
     return Result(
         Approximation(basis, State(c, answer.parameters)),
         None,
@@ -38,7 +41,7 @@ def result_of(work: Work, statement: Statement, answer: Answer) -> Result:
         answer.method,
         answer.points,
         {**answer.weights, **measured},
-        inverse={**_report(statement, answer, found, spread), "limited_by": _limit(answer.relative, relative)},
+        inverse={**report, "limited_by": _limit(answer.relative, relative)},
         deviations=found.deviations,
     )
 
@@ -79,12 +82,6 @@ def _report(statement: Statement, answer: Answer, found: Uncertainty, spread: Te
     noise = {}
     for term in measurements.terms:
         noise[term.name] = {"estimated": measurements.sigma[term.name] * found.spread, "stated": term.noise}
-        if term.noise is not None and found.spread > NOISIER:
-            warnings.append(
-                f"the residual of `{term.name}` is {found.spread:.2g} times the noise stated: the equations may "
-                f"not hold, "
-                "or the noise is larger"
-            )
     return {
         "parameters": parameters,
         "correlation": {a: {b: float(correlation[i, j]) for j, b in enumerate(names)} for i, a in enumerate(names)},
@@ -96,3 +93,20 @@ def _report(statement: Statement, answer: Answer, found: Uncertainty, spread: Te
         "data_freedom": found.freedom,
         "warnings": warnings,
     }
+
+
+def _doubts(measurements: Measurements, answer: Answer, found: Uncertainty, tolerance: float) -> list[str]:
+    """Warnings where what is left of the data is more than noise."""
+    warnings = []
+    for term in measurements.terms:
+        if term.noise is not None and found.spread > NOISIER:
+            warnings.append(
+                f"the residual of `{term.name}` is {found.spread:.2g} times the noise stated: the equations may not "
+                "hold, or the noise is larger"
+            )
+    if not warnings and not is_explained(answer, measurements, tolerance):
+        warnings.append(
+            "what is left of the data is alike at neighbouring points, as noise is not: the equations may not hold, or "
+            "other values of the parameters may do better; try another guess, or solve.starts"
+        )
+    return warnings

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -30,7 +30,7 @@ from pinnsolve.threads import threads_for
 SEMINORM = 3  # of unknowns of which the file says nothing
 MOST_OPERATIONS = 5e11  # of a factorization that is worth it without a time limit
 FIRST_LEVELS = 3  # after which starts are compared
-SMALL_LEVELS, SMALL_OPERATIONS = 2, 1e8  # of problems that are solved all at once before a march would be
+SMALL_REFINED, SMALL_OPERATIONS = 1, 1e8  # of problems that are solved all at once before a march would be
 FALLBACK_OPERATIONS = 1e10  # of a factorization that is worth it where marches do not explain the data
 
 
@@ -46,16 +46,14 @@ def inverse_on_cells(work: Work, tolerance: float, refinements: int | None, star
             work.problem, weights, Measurements(work.problem), bounds_of(work.problem), work.floating,
             smoothness_of(work.problem),
         )  # fmt: skip
-        if starts > 1 and work.problem.unknown_parameters:
-            statement.start = _best_start(work, statement, tolerance, starts)
-        axis = marching_axis(statement)
-        if axis is not None:
-            found = _by_marches(work, statement, axis, tolerance, refinements)
+        axis, guesses = marching_axis(statement), _starts(statement, starts, work.seed)
+        if axis is None:
+            found = _at_once(work, statement, tolerance, refinements, guesses)
         else:
-            found = _at_once(work, statement, tolerance, None if refinements is None else refinements + 1)
+            found = _by_marches(work, statement, axis, tolerance, refinements, guesses)
         if found.answer is None:
             return None
-        work.best = replace(result_of(work, statement, found.answer), status=found.status)
+        work.best = replace(result_of(work, statement, found.answer, tolerance), status=found.status)
         return replace(work.best, message=found.message or work.best.message)
 
 
@@ -79,24 +77,29 @@ def smoothness_of(problem: CompiledProblem) -> list[Smoothness]:
     return result
 
 
-def _best_start(work: Work, statement: Statement, tolerance: float, starts: int) -> Tensor:
-    """Of the guess and others at random, the values from which the data are met best after a few levels."""
-    generator = torch.Generator().manual_seed(work.seed)
-    guess, bounds = statement.guess, statement.bounds
-    best, least = guess, math.inf
-    for number in range(starts):
-        random = torch.rand(len(guess), generator=generator, dtype=torch.float64)
-        inside = bounds.low + random * (bounds.high - bounds.low)
-        around = guess * 10.0 ** (2.0 * random - 1.0)  # one decade up or down where there are no bounds
-        values = torch.where(inside.isfinite(), inside, around) if number else guess
-        statement.start = values
+def _best_start(work: Work, statement: Statement, tolerance: float, starts: Sequence[Tensor]) -> Tensor:
+    """The values from which the data are met best after a few levels."""
+    best, least = statement.guess, math.inf
+    for start in starts if len(starts) > 1 else ():
         try:
-            *_, answer = itertools.islice(levels(statement, tolerance), FIRST_LEVELS)
+            *_, answer = itertools.islice(levels(replace(statement, start=start), tolerance), FIRST_LEVELS)
         except ArithmeticError:
             continue
         if answer.fit.noise < least and not work.clock.expired():
-            best, least = values, answer.fit.noise
+            best, least = start, answer.fit.noise
     return best
+
+
+def _starts(statement: Statement, count: int, seed: int) -> list[Tensor]:
+    """The guess, and others at random: within the bounds, or where there are none, one decade up or down."""
+    generator = torch.Generator().manual_seed(seed)
+    guess, bounds = statement.guess, statement.bounds
+    result = [guess]
+    while len(guess) and len(result) < count:
+        random = torch.rand(len(guess), generator=generator, dtype=torch.float64)
+        inside = bounds.low + random * (bounds.high - bounds.low)
+        result.append(torch.where(inside.isfinite(), inside, guess * 10.0 ** (2.0 * random - 1.0)))
+    return result
 
 
 @dataclass(frozen=True)
@@ -143,15 +146,18 @@ def _follow(
 
 
 def _at_once(
-    work: Work, statement: Statement, tolerance: float, most: int | None, operations: float | None = None
-) -> _Followed:
-    """Levels over all of space and time, `most` of them, with factorizations of so many `operations` at most."""
+    work: Work, statement: Statement, tolerance: float, refinements: int | None, starts: Sequence[Tensor],
+    operations: float | None = None,
+) -> _Followed:  # fmt: skip
+    """Levels over all of space and time from the best start, with factorizations of so many `operations` at most."""
+    statement.start = _best_start(work, statement, tolerance, starts)
 
     def check(space: Space) -> None:
         limit = operations or (MOST_OPERATIONS if work.clock.limit is None else math.inf)
         check_work(statement.system(enriched_space(space)), bytes_available(work.memory_gb), limit)
 
     found = levels(statement, tolerance, check)
+    most = None if refinements is None else refinements + 1
     return _follow(work, found, tolerance, most, _rank, bool(statement.smoothness))
 
 
@@ -164,37 +170,45 @@ def _rank(answer: Answer) -> float:
 # -- marches --------------------------------------------------------------------------------------------------------
 
 
-def _by_marches(work: Work, statement: Statement, axis: int, tolerance: float, refinements: int | None) -> _Followed:
+def _by_marches(
+    work: Work, statement: Statement, axis: int, tolerance: float, refinements: int | None, starts: Sequence[Tensor]
+) -> _Followed:
     """Gauss-Newton over the parameters of a march; where it does not explain the data, all of space and time at once,
     and then again from the parameters found there.
 
     Small problems need neither: their first levels are good enough.
     """
-    few = SMALL_LEVELS if refinements is None else min(SMALL_LEVELS, refinements + 1)
-    small = _at_once(work, statement, tolerance, few, SMALL_OPERATIONS)
-    if small.status != "finished" or (small.answer is not None and small.answer.finished(tolerance)):
+
+    def good(one: _Followed) -> bool:
+        answer = one.answer
+        found = answer is not None and answer.finished(tolerance)
+        return found and is_explained(answer, statement.measurements, tolerance)
+
+    few = SMALL_REFINED if refinements is None else min(SMALL_REFINED, refinements)
+    small = _at_once(work, statement, tolerance, few, starts[:1], SMALL_OPERATIONS)
+    if small.status != "finished" or good(small):
         return small
-    guesses = [statement.guess] if small.answer is None else [statement.guess, small.answer.parameters]
-    marched = _marched(work, statement, axis, tolerance, refinements, guesses)
-    found = marched.answer
-    if found is not None and found.finished(tolerance) and is_explained(found, statement.measurements, tolerance):
+    guesses = [] if small.answer is None else [small.answer.parameters]
+    marched = _marched(work, statement, axis, tolerance, refinements, [*starts, *guesses])
+    if good(marched):
         return marched
     if marched.status != "finished" or work.clock.expired():
         return _least(small, marched)
-    most = None if refinements is None else refinements + 1
-    whole = _at_once(work, statement, tolerance, most, None if found is None else FALLBACK_OPERATIONS)
+    operations = None if marched.answer is None else FALLBACK_OPERATIONS
+    whole = _at_once(work, statement, tolerance, refinements, starts, operations)
     if whole.status != "finished" or whole.answer is None:
         return _least(whole, marched)
     again = _marched(work, statement, axis, tolerance, refinements, [whole.answer.parameters])
-    if again.answer is not None and is_explained(again.answer, statement.measurements, tolerance):
-        return again
-    return _least(whole, marched, again)
+    return again if good(again) else _least(whole, marched, again)
 
 
 def _marched(work: Work, statement: Statement, axis: int, tolerance: float, refinements, guesses) -> _Followed:
-    marches = Marches(statement, axis, bytes_available(work.memory_gb), work.clock.expired)
-    # from step to step the data's residual falls
-    return _follow(work, steps(marches, guesses, tolerance, refinements), tolerance, None, lambda answer: 0.0)
+    found = steps(_marches(work, statement, axis), guesses, tolerance, refinements)
+    return _follow(work, found, tolerance, None, lambda answer: 0.0)  # from step to step the data's residual falls
+
+
+def _marches(work: Work, statement: Statement, axis: int) -> Marches:
+    return Marches(statement, axis, bytes_available(work.memory_gb), work.clock.expired)
 
 
 def _least(*found: _Followed) -> _Followed:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pinnsolve.bases.cells import joined
 from pinnsolve.bases.space import Space
-from pinnsolve.grid.answer import NEGLIGIBLE, Answer, fit_of
+from pinnsolve.grid.answer import NEGLIGIBLE, Answer, fit_of, residuals_of
 from pinnsolve.grid.border import Bounds, Linearization
 from pinnsolve.grid.data import WEIGHT, DataGroup
 from pinnsolve.grid.first_cells import space_cells
@@ -271,47 +271,47 @@ def _next(
 
 
 def _answer(
-    statement: Statement,
-    at: Marched,
-    S: Tensor,
-    sensitivity: Tensor,
-    step: Tensor,
-    corrected: Tensor,
-    tolerance: float,
-    number: int,
-) -> Answer:
-    """The answer at a march: the step that is left counts as error, too."""
-    slabs, groups = at.slabs, at.groups
-    measurements, count = statement.measurements, sum(group.count for group in groups)
-    fit = fit_of(measurements, statement.bounds, float(at.r @ at.r), count, S, 1.0, 0.0)
+    statement: Statement, at: Marched, S: Tensor, sensitivity: Tensor, step: Tensor, corrected: Tensor,
+    tolerance: float, number: int,
+) -> Answer:  # fmt: skip
+    """The answer at a march; `step` is what is left to go, which counts as error, and `corrected` the same from the
+    corrected solution."""
+    slabs, groups, p = at.slabs, at.groups, at.parameters
+    count = sum(group.count for group in groups)
+    fit = fit_of(statement.measurements, statement.bounds, float(at.r @ at.r), count, S, 1.0, 0.0)
+    space = Space(at.space.cells, slabs[0].space.degrees, slabs[0].space.orders)
     volume = torch.stack([slab.space.cells.volume.sum() for slab in slabs])[:, None]
     error, size = (
         torch.sqrt((torch.stack(part) ** 2 * volume).sum(dim=0) / volume.sum())
         for part in ([slab.error for slab in slabs], [slab.size for slab in slabs])
     )
-    space = Space(at.space.cells, slabs[0].space.degrees, slabs[0].space.orders)
-    converged = step.abs() <= torch.maximum(BELOW * tolerance * at.parameters.abs(), NEGLIGIBLE * fit.standard_errors)
-    parameter_error = (corrected - step).abs() + step.abs()
-    error = error + space.rms(torch.einsum("p,pcun->cun", corrected, sensitivity))
-    parts = at.r.split([group.keep.numel() for group in groups])
-    terms = {group.name: float((part**2).mean()) for group, part in zip(groups, parts, strict=True)}
     points = {group.name: group.points for group in groups}
-    for slab in slabs:
-        for name, value in slab.points.items():
-            points[name] = points.get(name, 0) + value
+    for name, value in [item for slab in slabs for item in slab.points.items()]:
+        points[name] = points.get(name, 0) + value
+    parts = at.r.split([group.keep.numel() for group in groups])
     nothing = sensitivity.new_zeros(0, *sensitivity.shape[1:])
+    near = torch.maximum(BELOW * tolerance * p.abs(), NEGLIGIBLE * fit.standard_errors)
     return Answer(
-        space, torch.cat([slab.c for slab in slabs]), error, size, at.parameters, parameter_error, fit, groups,
-        float(at.moved.norm()) / math.sqrt(count), max(slab.left for slab in slabs), sensitivity,
-        lambda seed: (nothing, 0.0), bool(converged.all()), sum(terms.values()), terms, slabs[-1].rank, points,
-        slabs[0].weights,        "Gauss-Newton over parameters, time slabs, least_squares", f"step {number}: {len(slabs)} slabs", len(slabs),
-        [one for group, part in zip(groups, parts, strict=True) for one in _pairs(statement, group, part)],
-    )  # fmt: skip
-
-
-def _pairs(statement: Statement, group: DataGroup, r: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Per residual of a data term: its points (N, d) along the unit box, and values (N,)."""
-    low, high = (torch.tensor([ends[i] for ends in statement.problem.intervals]) for i in (0, 1))
-    r, count = r.reshape(group.keep.shape), len(group.term.residuals)
-    for values, x, keep in zip(r.chunk(count, 1), group.x.chunk(count, 1), group.keep.chunk(count, 1), strict=True):
-        yield (x[keep] - low) / (high - low), values[keep]
+        space=space,
+        c=torch.cat([slab.c for slab in slabs]),
+        error=error + space.rms(torch.einsum("p,pcun->cun", corrected, sensitivity)),
+        size=size,
+        parameters=p,
+        parameter_error=(corrected - step).abs() + step.abs(),
+        fit=fit,
+        data=groups,
+        data_moved=float(at.moved.norm()) / math.sqrt(count),
+        residuals=residuals_of(statement.problem, groups, parts),
+        left=max(slab.left for slab in slabs),
+        sensitivity=sensitivity,
+        drawn=lambda seed: (nothing, 0.0),  # the data say nothing of the solution but by way of the parameters
+        converged=bool((step.abs() <= near).all()),
+        loss=float(at.r @ at.r) / count,
+        terms={group.name: float(part @ part) / group.count for group, part in zip(groups, parts, strict=True)},
+        rank=slabs[-1].rank,
+        points=points,
+        weights=slabs[0].weights,
+        method="Gauss-Newton over parameters, time slabs, least_squares",
+        phase=f"step {number}: {len(slabs)} slabs",
+        slabs=len(slabs),
+    )
