@@ -139,8 +139,9 @@ def residuals_of(problem: CompiledProblem, groups: Sequence[DataGroup], r: Seque
 
 
 def is_explained(answer: Answer, measurements: Measurements, tolerance: float) -> bool:
-    """Whether the answer leaves no more of the data than their noise: the noise stated, or what looks like noise."""
-    if answer.fit.noise <= tolerance:
+    """Whether the answer leaves no more of the data than discretization, or their noise: that stated, or what looks
+    like noise."""
+    if answer.fit.noise <= tolerance or answer.fit.spread <= 2.0 * answer.data_moved:
         return True
     if all(term.noise is not None and not term.robust for term in measurements.terms):
         return answer.fit.spread <= NOISIER

@@ -51,6 +51,8 @@ def inverse_on_cells(work: Work, tolerance: float, refinements: int | None, star
             found = _at_once(work, statement, tolerance, refinements, guesses)
         else:
             found = _by_marches(work, statement, axis, tolerance, refinements, guesses)
+        if found.answer is None and found.status == "interrupted":
+            raise KeyboardInterrupt
         if found.answer is None:
             return None
         work.best = replace(result_of(work, statement, found.answer, tolerance), status=found.status)
@@ -117,7 +119,7 @@ def _follow(
 ) -> _Followed:  # fmt: skip
     """Takes answers, `most` of them, until one is good enough; the best has the smallest `rank`."""
     best: Answer | None = None
-    status, message = "finished", ""
+    status, message, done = "finished", "", False
     names = [p.name for p in work.problem.unknown_parameters]
     try:
         for number, answer in enumerate(answers):
@@ -129,16 +131,15 @@ def _follow(
             if done or number + 1 == most:
                 break
             if work.clock.expired():
-                status, message = "time_limit", work.clock.message()
                 break
     except ResourceError as error:
         message = str(error)
     except ArithmeticError as error:
         message = f"{error}; the best answer before is kept"
     except KeyboardInterrupt:
-        if best is None:
-            raise
         status, message = "interrupted", INTERRUPTED
+    if status == "finished" and not done and work.clock.expired():
+        status, message = "time_limit", work.clock.message()
     return _Followed(best, status, message)
 
 
@@ -180,19 +181,18 @@ def _by_marches(
     """
 
     def good(one: _Followed) -> bool:
-        answer = one.answer
-        found = answer is not None and answer.finished(tolerance)
-        return found and is_explained(answer, statement.measurements, tolerance)
+        found = one.answer
+        return found is not None and found.converged and is_explained(found, statement.measurements, tolerance)
 
     few = SMALL_REFINED if refinements is None else min(SMALL_REFINED, refinements)
     small = _at_once(work, statement, tolerance, few, starts[:1], SMALL_OPERATIONS)
-    if small.status != "finished" or good(small):
+    if small.status != "finished" or (good(small) and small.answer.finished(tolerance)):
         return small
     guesses = [] if small.answer is None else [small.answer.parameters]
     marched = _marched(work, statement, axis, tolerance, refinements, [*starts, *guesses])
     if good(marched):
         return marched
-    if marched.status != "finished" or work.clock.expired():
+    if marched.status != "finished":
         return _least(small, marched)
     operations = None if marched.answer is None else FALLBACK_OPERATIONS
     whole = _at_once(work, statement, tolerance, refinements, starts, operations)
