@@ -49,6 +49,11 @@ class Outcome:
     message: str
     history: tuple[dict, ...]
 
+    @property
+    def reason(self) -> str:
+        """What ended it early, if anything did."""
+        return "" if self.status == "finished" else self.message
+
 
 class Solver(ABC):
     """Minimizes the loss of an assembly over coefficients and, if it moves them, hidden parameters."""
@@ -140,7 +145,7 @@ def drive(
                 begun = before if math.isfinite(before.loss) else best  # which is the start, where it was lost at once
                 return outcome("diverged", lost_message(assembly, iterate, begun))
             if solver.finished(iterate):
-                return outcome("finished", "")
+                return outcome("finished", f"{solver.name} ended after {iterate.step} steps")
             if iterate.step and clock.expired():  # a limit too short for anything still gets one step
                 return outcome("time_limit", clock.message())
             iterate, before = solver.step(assembly, iterate), iterate
