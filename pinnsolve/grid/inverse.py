@@ -41,7 +41,9 @@ MOST_ANEW, FEW = 2.5, 2000  # times the coefficients of the level before, or so 
 MOVED = 0.2  # relative change of a parameter since cells were made anew after which they are so again
 FIRST_DEGREE = 10  # in space of the first cell, where weights are chosen on it and there are three axes or more
 RESOLVED = 0.3  # weight of the data below which cells are fine enough for the data to choose weights
-MOST_CHOSEN, ROUGH = 2000, 1e-3  # coefficients up to which weights are chosen anew, and how well these are solved
+# coefficients up to which weights are chosen anew, and how well these are solved: criteria of neighbouring weights are
+# often a thousandth apart
+MOST_CHOSEN, ROUGH = 2000, 1e-4
 FIT_SMOOTHNESS = 1e-3  # weight of the second derivatives in the first fit to the data
 
 
