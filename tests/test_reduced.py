@@ -14,7 +14,8 @@ from pinnsolve.grid import inverse_strategy
 from pinnsolve.grid.answer import is_explained
 from pinnsolve.grid.data import Measurements
 from pinnsolve.grid.inverse import Statement, bounds_of
-from pinnsolve.grid.reduced import Marches, marching_axis, steps
+from pinnsolve.grid.reduced import steps
+from pinnsolve.grid.sensitivities import Marches, marching_axis
 from pinnsolve.problem import Problem, build_problem
 from pinnsolve.spec import spec_from_dict
 

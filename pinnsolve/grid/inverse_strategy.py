@@ -20,7 +20,8 @@ from pinnsolve.grid.data import Measurements
 from pinnsolve.grid.inverse import Statement, bounds_of, levels
 from pinnsolve.grid.inverse_report import result_of
 from pinnsolve.grid.memory import bytes_available, check_work
-from pinnsolve.grid.reduced import Marches, marching_axis, steps
+from pinnsolve.grid.reduced import steps
+from pinnsolve.grid.sensitivities import Marches, marching_axis
 from pinnsolve.grid.smoothness import FIRST_WEIGHT, Smoothness
 from pinnsolve.solvers.base import INTERRUPTED
 from pinnsolve.strategies import Result, Work
