@@ -17,6 +17,7 @@ from pinnsolve.grid.inverse import Statement, bounds_of
 from pinnsolve.grid.reduced import steps
 from pinnsolve.grid.sensitivities import Marches, marching_axis
 from pinnsolve.problem import Problem, build_problem
+from pinnsolve.solvers import Clock
 from pinnsolve.spec import spec_from_dict
 
 KAPPA = 0.3
@@ -64,7 +65,7 @@ def heat_readings(noise: float, count: int = 200) -> dict[str, np.ndarray]:
 def marches_of(stated: Problem) -> Marches:
     compiled = compile_problem(stated)
     statement = Statement(compiled, {}, Measurements(compiled), bounds_of(compiled))
-    return Marches(statement, marching_axis(statement), 4e9, lambda: False)
+    return Marches(statement, marching_axis(statement), 4e9, Clock())
 
 
 def last_answer(stated: Problem, tolerance: float):

@@ -209,7 +209,7 @@ def _marched(work: Work, statement: Statement, axis: int, tolerance: float, refi
 
 
 def _marches(work: Work, statement: Statement, axis: int) -> Marches:
-    return Marches(statement, axis, bytes_available(work.memory_gb), work.clock.expired)
+    return Marches(statement, axis, bytes_available(work.memory_gb), work.clock)
 
 
 def _least(*found: _Followed) -> _Followed:

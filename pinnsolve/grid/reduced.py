@@ -19,7 +19,7 @@ from pinnsolve.grid.border import Bounds
 from pinnsolve.grid.inverse import Statement
 from pinnsolve.grid.sensitivities import Marched, Marches
 
-LOOSE = 1e-3  # local error of the first marches
+LOOSE = 3e-3  # error of the first marches
 FIRST_RADIUS, LARGEST_RADIUS, SMALLEST_RADIUS = 0.5, 10.0, 1e-6  # of steps, relative to the parameters
 FORETOLD = (0.25, 0.75)  # share of the foretold decrease from which on a step was not too long, or too short
 MOST_STEPS = 60
@@ -90,7 +90,7 @@ def _next(
             elif share > FORETOLD[1]:
                 radius = min(max(radius, 2.0 * length), LARGEST_RADIUS)
             return there, radius
-        if marches.expired():
+        if marches.clock.expired():
             break
         radius = 0.25 * length
     return None, radius

@@ -8,7 +8,7 @@ sensitivities: Dickinson & Gelinas, J. Comput. Phys. 21 (1976) 123-143).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -22,9 +22,10 @@ from pinnsolve.grid.first_cells import space_cells
 from pinnsolve.grid.groups import highest_orders, table_orders
 from pinnsolve.grid.inverse import Statement
 from pinnsolve.grid.march import March, can_march, march
-from pinnsolve.grid.slab import Slab, SlabSolver
-from pinnsolve.grid.strategy import FIRST_CELLS, FIRST_SLAB, degrees_for
+from pinnsolve.grid.slab import LOCAL, Slab, SlabSolver
+from pinnsolve.grid.strategy import FIRST_CELLS, FIRST_SLAB, MANY_CELLS, degrees_for
 from pinnsolve.grid.system import BLOCK_THREADS
+from pinnsolve.solvers.base import Clock, OutOfTime
 from pinnsolve.terms import CompiledProblem, features_of
 from pinnsolve.threads import threads_for
 
@@ -88,34 +89,34 @@ class Marched:
 class Marches:
     """The solution of a statement as a function of its parameters."""
 
-    def __init__(self, statement: Statement, axis: int, memory: float, expired: Callable[[], bool]):
-        self.statement, self.axis, self.memory, self.expired = statement, axis, memory, expired
+    def __init__(self, statement: Statement, axis: int, memory: float, clock: Clock):
+        self.statement, self.axis, self.memory, self.clock = statement, axis, memory, clock
         self.problem = at_given_parameters(statement.exact)
-        self.low, self.high = self.problem.intervals[axis]
+        low, high = self.problem.intervals[axis]
         orders = highest_orders(self.problem)
         self.order = max((k for ks in orders for a, k in enumerate(ks) if a != axis), default=0)
-        self.length = FIRST_SLAB * (self.high - self.low)
+        self.length = (1.0 if self.problem.linear else FIRST_SLAB) * (high - low)
 
     def at(self, parameters: Tensor, tolerance: float, most: float = math.inf) -> Marched | None:
         """The march at these parameters; None where it does not reach the end with `most` coefficients."""
 
         def interrupt(march: March) -> str | None:
             size = sum(slab.c.numel() for slab in march.slabs)
-            return "stalled" if size > most or self.expired() else None
+            return "stalled" if size > most else None
 
         dimension, weights = len(self.problem.coordinates), self.statement.weights
-        degrees = degrees_for(tolerance, dimension, self.axis, self.order)
         cells = space_cells(self.problem, self.axis, FIRST_CELLS.get(dimension, 1))
+        degrees = degrees_for(LOCAL * tolerance, dimension, self.axis, self.order, cells.count >= MANY_CELLS)
         try:
             found = march(
                 self.problem, self.axis, cells, degrees, tolerance, weights, self.length, self.memory,
-                interrupt=interrupt, parameters=parameters,
+                interrupt=interrupt, check=self.clock.check, parameters=parameters,
             )  # fmt: skip
-        except ArithmeticError:
+        except (ArithmeticError, OutOfTime):
             return None
         if found.status != "finished" or not found.slabs:
             return None
-        solver = SlabSolver(self.problem, self.axis, degrees, weights, self.memory, parameters)
+        solver = SlabSolver(self.problem, self.axis, degrees, weights, self.memory, parameters=parameters)
         return self._measured(parameters, found.slabs, solver, tolerance)
 
     def _measured(self, parameters: Tensor, slabs: list[Slab], solver: SlabSolver, tolerance: float) -> Marched:
