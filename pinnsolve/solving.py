@@ -352,6 +352,10 @@ def _status(problem: Problem, result: Result, terms: dict) -> tuple[str, str]:
             f"the data; "
             "finer cells would not help, only more or better data, or a larger solve.tolerance"
         )
+    if result.message:  # what ended the refinement
+        return "tolerance_not_reached", (
+            f"the estimated error {estimate.worst:.1e} is above the tolerance {tolerance:g}: {result.message}"
+        )
     largest = max(terms, key=lambda name: terms[name]["rms_residual"])
     return "tolerance_not_reached", (
         f"the estimated error {estimate.worst:.1e} is above the tolerance {tolerance:g}; the largest residual is that "

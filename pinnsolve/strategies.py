@@ -137,7 +137,7 @@ class Work:
         """The first answer is what a solve leaves that is stopped before any error is estimated."""
         if self.best is None and math.isfinite(outcome.best.loss):
             points = point_counts(assembly)
-            self.best = Result(approximation, assembly, None, outcome.status, outcome.message, method, points)
+            self.best = Result(approximation, assembly, None, outcome.status, outcome.reason, method, points)
 
     def drive(self, solver: Solver, assembly: Assembly, basis: Basis, state: State, phase: str) -> Outcome:
         with threads_for(basis.width * len(self.problem.unknowns)):
@@ -221,7 +221,7 @@ def fixed(
     if outcome.status in ("finished", "time_limit") and math.isfinite(outcome.best.loss):
         estimate = estimate_afresh(work, approximation, assembly)
     return Result(
-        approximation, assembly, estimate, outcome.status, outcome.message, solver.name, point_counts(assembly)
+        approximation, assembly, estimate, outcome.status, outcome.reason, solver.name, point_counts(assembly)
     )
 
 
@@ -404,7 +404,7 @@ def _attempt(work: Work, settings: dict, scale: float, assembly: Assembly, start
     work.keep(approximation, assembly, outcome, solver.name)
     residual = residual_norm(check, approximation)
     residual = residual if math.isfinite(residual) else math.inf
-    return _Level(approximation, assembly, residual, basis.width, scale, outcome.status, outcome.message)
+    return _Level(approximation, assembly, residual, basis.width, scale, outcome.status, outcome.reason)
 
 
 def projected(solution: Approximation, basis: Basis, assembly: Assembly) -> State:

@@ -39,6 +39,7 @@ class DataGroup:
         self.cells_of_sides, self.row_count = group.cells_of_sides, group.row_count
         self.points = group.points
         self.keep = group.keep.repeat(1, residuals)  # (G, M)
+        self.x = group.x.repeat(1, residuals, 1)  # (G, M, d)
         self.count = int(self.keep.sum())
         self.root = math.sqrt(group.points)
         self.unit = torch.ones(group.members, 1, dtype=torch.float64)

@@ -16,14 +16,16 @@ import torch
 from torch import Tensor
 
 from pinnsolve.bases.space import Space
-from pinnsolve.grid.border import Bounds, Found, Linearization, Point, gauss_newton, inverse, products, rows_at
+from pinnsolve.grid.answer import Answer, Fit, fit_of, residuals_of
+from pinnsolve.grid.border import Bounds, Found, Linearization, Point, gauss_newton, products, rows_at
 from pinnsolve.grid.correction import Correction, enriched_space
 from pinnsolve.grid.data import WEIGHT, DataGroup, Measurements
 from pinnsolve.grid.groups import highest_orders, jump_groups, table_orders, term_groups
 from pinnsolve.grid.levels import Level, carried_over, first_space, next_space, without_constants
 from pinnsolve.grid.regularization import SmoothnessGroup
 from pinnsolve.grid.smoothness import SMOOTHNESS, Smoothness, chosen, scaled
-from pinnsolve.grid.system import System, residual_norm
+from pinnsolve.grid.system import System, points_of, residual_norm, weights_of
+from pinnsolve.grid.uncertainty import drawn
 from pinnsolve.terms import CompiledProblem
 from pinnsolve.threads import threads_for
 
@@ -38,11 +40,10 @@ FLOOR = 5.0  # times what equations miss by is what the weight of the data is ab
 MOST_ANEW, FEW = 2.5, 2000  # times the coefficients of the level before, or so many, are spent on new cells
 MOVED = 0.2  # relative change of a parameter since cells were made anew after which they are so again
 FIRST_DEGREE = 10  # in space of the first cell, where weights are chosen on it and there are three axes or more
-QUIET = 1e-3  # of the tolerance: smaller noise needs no weighing
-NEGLIGIBLE, INFORMED = 0.1, 0.75  # of the noise; share of the information that must come from the data
 RESOLVED = 0.3  # weight of the data below which cells are fine enough for the data to choose weights
-MOST_CHOSEN, ROUGH = 2000, 1e-3  # coefficients up to which weights are chosen anew, and how well these are solved
-LIGHT = 0.03  # weight of the data below which their noise no longer enters the equations
+# coefficients up to which weights are chosen anew, and how well these are solved: criteria of neighbouring weights are
+# often a thousandth apart
+MOST_CHOSEN, ROUGH = 2000, 1e-4
 FIT_SMOOTHNESS = 1e-3  # weight of the second derivatives in the first fit to the data
 
 
@@ -250,60 +251,56 @@ def _correct(statement: Statement, space: Space, found: Found) -> tuple[Correcti
     return correction, Point(point.c - start.c, (point.parameters - start.parameters).abs()), data_moved
 
 
-def statistics(statement: Statement, level: InverseLevel) -> Fit:
-    """What the data say of the parameters at a level."""
+def answer_of(statement: Statement, level: InverseLevel, number: int) -> Answer:
+    """What a level says."""
+    now, point, linearization = level.level, level.found.point, level.found.linearization
+    space, measurements = now.space, statement.measurements
+    groups = data_groups(now.system)
+    unit = measurements.unit(groups)  # of this level: the weight of the data changes
+    X = linearization.X.reshape(*now.c.shape, -1).permute(3, 0, 1, 2)
+    r = [rows.r for rows in level.found.rows if rows.name in measurements.sigma]
+    return Answer(
+        space=space,
+        c=now.c,
+        error=now.error,
+        size=now.size,
+        parameters=point.parameters,
+        parameter_error=level.parameter_error,
+        fit=_fit(statement, level),
+        data=groups,
+        data_moved=level.data_moved,
+        residuals=residuals_of(statement.problem, groups, r),
+        left=now.correction.left,
+        sensitivity=-torch.stack([space.back(x) for x in X]) if len(X) else X,
+        drawn=lambda seed: drawn(now.system, linearization, unit, seed),
+        converged=now.converged,
+        loss=now.loss,
+        terms=now.terms,
+        rank=now.rank,
+        points={**points_of(now.system), **{g.name: g.points for g in groups}},
+        weights=weights_of(now.system),
+        method="least_squares over coefficients and parameters" if len(X) else "least_squares",
+        phase=f"level {number}: {space.cells.count} cells",
+    )
+
+
+def _fit(statement: Statement, level: InverseLevel) -> Fit:
     groups = data_groups(level.level.system)
     unit = statement.measurements.unit(groups)
     names = {group.name for group in groups}
     measured = [group.name in names for group in level.found.rows]
     noise = sum(float((group.r**2).sum()) for group in level.found.rows if group.name in names)
-    Q = level.found.linearization.Q
-    P = level.found.linearization.count
-    count = sum(group.count for group in groups)
+    Q, S = level.found.linearization.Q, level.found.linearization.S
     information = products(Q, Q, measured) / unit**2
-    spread = math.sqrt(noise / max(count - P, 1)) / unit
-    whole = torch.diagonal(level.found.linearization.S) / unit**2
-    share = float((torch.diagonal(information) / whole.clamp_min(1e-300)).min()) if P else 1.0
-    floor = floor_of(statement, level.found, groups)
-    relative = spread * min(statement.measurements.relative.values())
-    inverted = inverse(information, statement.bounds.size)
-    return Fit(spread, information, inverted, share, floor, relative, count, statement.measurements.weight)
-
-
-@dataclass(frozen=True)
-class Fit:
-    """`spread`: rms residual of the data in standard deviations, per degree of freedom; `information` (P, P): the Schur
-    complement of the data alone, in these units, and its `inverse`; `share`: how much of all information that is,
-    where it is least; `floor`: the rms residual of the equations over that of the data, both in the unit of the
-    unknowns."""
-
-    spread: float
-    information: Tensor
-    inverse: Tensor
-    share: float
-    floor: float
-    noise: float  # rms residual of the data, relative to them
-    count: int  # of measured values
-    weight: float  # of the data on this level
-
-    @property
-    def visible(self) -> float:
-        """The error of discretization, relative to the solution, that noise would let be seen."""
-        return NEGLIGIBLE * self.noise / math.sqrt(self.count)
-
-    @property
-    def covariance(self) -> Tensor:
-        """(P, P) of the parameters, with the noise as it was found."""
-        return self.spread**2 * self.inverse
-
-    @property
-    def standard_errors(self) -> Tensor:
-        return torch.diagonal(self.covariance).clamp_min(0).sqrt()
+    whole = torch.diagonal(S) / unit**2
+    share = float((torch.diagonal(information) / whole.clamp_min(1e-300)).min()) if len(S) else 1.0
+    floor, count = floor_of(statement, level.found, groups), sum(group.count for group in groups)
+    return fit_of(statement.measurements, statement.bounds, noise / unit**2, count, information, share, floor)
 
 
 def levels(
     statement: Statement, tolerance: float, check: Callable[[Space], None] = lambda space: None
-) -> Iterator[tuple[InverseLevel, Fit]]:
+) -> Iterator[Answer]:
     """Levels of refinement until errors of discretization are below the tolerance, or far below what noise causes.
 
     Until parameters are nearly right, the data count as much as the equations; then cells are made anew.
@@ -312,18 +309,19 @@ def levels(
     space = statement.first_space()
     point, before, rebuilt_at = Point(first_fit(statement, space), statement.guess), 1.0, None
     measurements.weight = 1.0
-    for _ in range(MOST_LEVELS):
+    for number in range(MOST_LEVELS):
         check(space)
         if statement.smoothness and measurements.weight > WEIGHT:
             point = cascade(statement, space, point)
         if point.c.numel() <= MOST_CHOSEN and measurements.weight <= RESOLVED:
             choose(statement, space, point)
         level = solve_inverse_level(statement, space, point, max(0.03 * tolerance, LOOSE * before))
-        fit = statistics(statement, level)
-        yield level, fit
+        answer = answer_of(statement, level, number)
+        fit = answer.fit
+        yield answer
         now, before = level.level, level.level.worst
         parameters = level.found.point.parameters
-        if finished(level, fit, tolerance, bool(statement.smoothness)):
+        if answer.finished(tolerance, bool(statement.smoothness)):
             return
         if rebuilt_at is not None:  # so far the cells have been made for these parameters
             measurements.weight = min(max(FLOOR * fit.floor, WEIGHT), 1.0)
@@ -362,21 +360,6 @@ def _changed(parameters: Tensor, before: Tensor) -> bool:
     return bool(((parameters - before).abs() > MOVED * parameters.abs()).any())
 
 
-def finished(level: InverseLevel, fit: Fit, tolerance: float, regularized: bool = False) -> bool:
-    """Whether discretization no longer matters."""
-    parameters = level.found.point.parameters
-    small = level.parameter_error <= tolerance * parameters.abs()
-    light = fit.weight <= LIGHT and fit.share >= INFORMED
-    # where the data's residual is no error of discretization, it is noise, which the solution must not follow
-    quiet = level.data_moved >= 0.5 * fit.spread or fit.noise <= QUIET * tolerance
-    if bool(small.all()) and level.level.worst <= tolerance and (light or (quiet and not regularized)):
-        return True
-    hidden = level.parameter_error <= NEGLIGIBLE * fit.standard_errors
-    if regularized and level.level.worst > max(tolerance, NEGLIGIBLE * fit.noise):
-        return False
-    return light and bool((small | hidden).all()) and level.data_moved <= NEGLIGIBLE * fit.spread
-
-
 def rebuilt(statement: Statement, level: Level, parameters: Tensor, target: float) -> tuple[Space, Point, float, float]:
     """Cells for the solution at parameters that are nearly right, from one cell on, with the parameters held; the
     error and the `floor` there.
@@ -395,6 +378,11 @@ def rebuilt(statement: Statement, level: Level, parameters: Tensor, target: floa
         errors.append(level.worst)
         stuck = len(errors) > 3 and min(errors) < RIPE and errors[-1] > 0.5 * errors[-3]
         if level.worst <= target or stuck or level.c.numel() > most:
-            return space, Point(level.c, parameters), level.worst, statistics(statement, found).floor
+            return (
+                space,
+                Point(level.c, parameters),
+                level.worst,
+                floor_of(statement, found.found, data_groups(level.system)),
+            )
         space = next_space(level, target)
         point = Point(carried_over(level, space), parameters)

@@ -12,6 +12,7 @@ from copy import copy
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from pinnsolve.bases.cells import Cells
 from pinnsolve.grid.groups import highest_orders
@@ -59,13 +60,15 @@ def march(
     watch: Callable[[March, float], bool] = lambda march, time: True,
     interrupt: Callable[[March], str | None] = lambda march: None,
     check: Callable[[], None] = lambda: None,
+    parameters: Tensor | None = None,
 ) -> March:
     """Marches along `axis` with an error below `tolerance`; `cells`: (C, d - 1) boxes in space to begin with.
 
     Where the operator does not change in time, what slabs add to the error of the whole time is kept account of;
     elsewhere the error of every slab stays below a part of the tolerance, and adds up to what it will.
     `interrupt(march)` is asked before every slab, and ends the march with the status it answers; `watch(march, time)`
-    after every slab, and stops the march by answering False. `check()` may raise while a slab is solved.
+    after every slab, and stops the march by answering False. `check()` may raise while a slab is solved. `parameters`
+    (P,): the values of the unknown ones.
     """
     low, high = problem.intervals[axis]
     time, result = low, March()
@@ -74,7 +77,7 @@ def march(
     accepted: tuple[float, float] | None = None  # the same of the slab before
     kinks_travel = problem.linear and problem.order <= 1 and cells.dimension > 0
     most_refused = MOST_REFUSED_OF_FIRST_ORDER if kinks_travel else MOST_REFUSED
-    solver = SlabSolver(problem, axis, degrees, weights, memory, check)
+    solver = SlabSolver(problem, axis, degrees, weights, memory, check, parameters)
     cells = solver.resolving_start(cells, LOCAL * tolerance)
     if solver.steady:
         solver.foresee(cells)

@@ -73,6 +73,7 @@ class TermGroup:
         self.quadrature, self.share, self.keep, self.weight = quadrature, share, keep, weight
         self.members = sides[0].cells.shape[0]
         self._rows = TermRows(term, points, problem, 1.0)
+        self.x = points.x[0].reshape(self.members, -1, points.x.shape[2])  # (G, m, d)
         self.cells_of_sides = [side.cells for side in sides]
         self.row_count = points.count * len(term.residuals)
         self.points = points.count if keep is None else int(keep.sum())

@@ -84,11 +84,12 @@ class _Known:
 class SlabSolver:
     """Builds and solves slabs; keeps systems whose operator does not change."""
 
-    def __init__(self, problem: CompiledProblem, axis: int, degrees: tuple[int, ...], weights, memory: float,
-                 check: Callable[[], None] = lambda: None):  # fmt: skip
+    def __init__(self, problem: CompiledProblem, axis: int, degrees: tuple[int, ...], weights, memory: float = math.inf,
+                 check: Callable[[], None] = lambda: None, parameters: Tensor | None = None):  # fmt: skip
         self.check = check  # called now and then, and may end the work on a slab by an exception
         self.problem, self.axis, self.degrees, self.weights = problem, axis, degrees, weights
         self.memory = memory  # bytes that may be taken
+        self.parameters = torch.zeros(0, dtype=torch.float64) if parameters is None else parameters  # (P,)
         self.orders = table_orders(problem)
         self.unknowns = len(problem.unknowns)
         self.evolving = [order[axis] for order in highest_orders(problem)]
@@ -125,7 +126,7 @@ class SlabSolver:
         low, high = self.problem.intervals[self.axis]
         degrees = tuple(max(p - LOWER, k + 1) for p, k in zip(self.degrees, self.orders, strict=True))
         space = Space(cells.extruded(self.axis, low, high), degrees, self.orders)
-        system, _ = self._system(space, None)
+        system, _ = self.system(space, None)
         zero = torch.zeros(space.cells.count, self.unknowns, space.functions, dtype=torch.float64)
         with threads_for(system.width):
             self._foreseen = space.rms(solve(system, zero, True, ROUGH).c)
@@ -153,14 +154,14 @@ class SlabSolver:
         known = self._known.get(key)
         if known is not None:
             space, fine = known.space.moved(space.cells), known.fine.moved(space.cells)
-        system, start = self._system(space, before)
+        system, start = self.system(space, before)
         zero = torch.zeros(space.cells.count, self.unknowns, space.functions, dtype=torch.float64)
         guess = zero  # of linear problems: their solution does not depend on it
         if not self.problem.linear and before is not None:
             guess = self._guess(space, start, before)
         elif not self.problem.linear and self.start is not None:
             guess = space.project(self.start, self.unknowns)
-        fine_system, fine_start = self._system(fine, before)
+        fine_system, fine_start = self.system(fine, before)
         if known is not None:
             system.operator, fine_system.operator = known.coarse_pair[1], known.fine_pair[1]
         else:
@@ -241,15 +242,15 @@ class SlabSolver:
                 space.cells, tuple(p + EXTRA_DEGREES * (a != self.axis) for a, p in enumerate(degrees)), self.orders
             )
             zero = torch.zeros(space.cells.count, U, space.functions, dtype=torch.float64)
-            none = torch.zeros(0, dtype=torch.float64)
             groups = term_groups(start, space, self.weights)
             if not groups:  # narrowed to nothing by its `where`
                 return cells
-            c = solve(System(space, groups, U, none), zero, start.linear, 1e-12).c
+            c = solve(System(space, groups, U, self.parameters), zero, start.linear, 1e-12).c
             self.start = partial(_value, space, c)
             if cells.dimension == 0:
                 return cells
-            correction = correct(System(fine, term_groups(start, fine, self.weights), U, none), space.widened(c, fine))
+            fine_system = System(fine, term_groups(start, fine, self.weights), U, self.parameters)
+            correction = correct(fine_system, space.widened(c, fine))
             volume = space.cells.volume
             unit = fine.rms(correction.c).clamp_min(1e-300)[None, :, None]
             parts = torch.sqrt(blame(correction.delta / unit, fine, degrees) * (volume / volume.sum())[:, None])
@@ -261,15 +262,14 @@ class SlabSolver:
             cells = cells.split(bad.any(dim=1), bad)
         return cells
 
-    def _system(self, space: Space, before: Slab | None) -> tuple[System, list[StartGroup]]:
+    def system(self, space: Space, before: Slab | None) -> tuple[System, list[StartGroup]]:
         """The least squares on a space, which starts from the slab before."""
         groups = [*term_groups(self.problem, space, self.weights), *jump_groups(self.problem, space)]
         groups += interface_groups(self.problem, space)
         start = start_groups(self.problem, space, self.axis) if before is not None else []
         for group in start:
             group.aim(lambda x, alpha: before.space.values(before.c, x, alpha))
-        none = torch.zeros(0, dtype=torch.float64)
-        return System(space, [*groups, *start], self.unknowns, none, self.check), start
+        return System(space, [*groups, *start], self.unknowns, self.parameters, self.check), start
 
     def _key(self, space: Space, first: bool):
         if not self.steady:

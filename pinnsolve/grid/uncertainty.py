@@ -14,15 +14,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pinnsolve.grid.answer import Answer
 from pinnsolve.grid.border import Linearization, adjoint, applied
-from pinnsolve.grid.data import DataGroup
-from pinnsolve.grid.inverse import Fit, InverseLevel, Statement, data_groups
+from pinnsolve.grid.data import DataGroup, Measurements
 from pinnsolve.grid.regularization import SmoothnessGroup
+from pinnsolve.grid.system import System
 
 DRAWS = 16
 ENOUGH = 10  # degrees of freedom from which on the noise found is trusted before the one stated
 UNDETERMINED = 1.0  # relative standard deviation of a combination of parameters that is worth a warning
-NOISIER = 1.5  # times the stated noise
 
 
 @dataclass(frozen=True)
@@ -46,36 +46,30 @@ class Uncertainty:
         return self.covariance / errors[:, None] / errors
 
 
-def uncertainty(statement: Statement, level: InverseLevel, fit: Fit, seed: int) -> Uncertainty:
-    """The covariance at a level, by the noise that its residuals show."""
-    system, linearization = level.level.system, level.found.linearization
-    groups, unit = data_groups(system), statement.measurements.unit(data_groups(system))
-    drawn, freedom = _draws(system.groups, linearization, unit, seed)
-    count = sum(group.count for group in groups)
-    P = linearization.count
-    left = count - P - freedom
-    squares = fit.spread**2 * max(count - P, 1)
+def uncertainty(measurements: Measurements, answer: Answer, seed: int) -> Uncertainty:
+    """The covariance of an answer, by the noise that its residuals show."""
+    fit, P = answer.fit, len(answer.parameters)
+    drawn, freedom = answer.drawn(seed)
+    left = fit.count - P - freedom
+    squares = fit.spread**2 * max(fit.count - P, 1)
     spread = fit.spread  # without redundant data nothing tells their noise but the file
-    if left >= min(ENOUGH, 0.1 * count):
+    if left >= min(ENOUGH, 0.1 * fit.count):
         spread = math.sqrt(squares / left)
-    elif all(term.noise is not None for term in statement.measurements.terms):
+    elif all(term.noise is not None for term in measurements.terms):
         spread = max(fit.spread, 1.0)
     covariance = spread**2 * fit.inverse
     values, vectors = torch.linalg.eigh(covariance)
     half = vectors * values.clamp_min(0).sqrt()
-    parts = torch.cat([-linearization.X @ half, spread * drawn], dim=2)  # (C, U n, K)
-    U = len(statement.problem.unknowns)
-    cells, K = parts.shape[0], parts.shape[2]
-    deviations = parts.reshape(cells, U, -1, K).permute(3, 1, 0, 2).reshape(K, U, -1)
-    return Uncertainty(covariance, deviations, spread, freedom)
+    parts = torch.cat([torch.einsum("pcun,pk->kcun", answer.sensitivity, half), spread * drawn])
+    return Uncertainty(covariance, parts.transpose(1, 2).flatten(2), spread, freedom)
 
 
-def _draws(groups: Sequence, linearization: Linearization, unit: float, seed: int) -> tuple[Tensor, float]:
-    """(C, U n, DRAWS) what unit noise does to the coefficients, the parameters held, over the root of DRAWS; and the
-    trace of the influence of the data on their own fit (Hutchinson 1990)."""
+def drawn(system: System, linearization: Linearization, unit: float, seed: int) -> tuple[Tensor, float]:
+    """(DRAWS, C, U, n) what unit noise does to the solution, the parameters held, over the root of DRAWS; and the trace
+    of the influence of the data on their own fit (Hutchinson 1990)."""
     generator = torch.Generator().manual_seed(seed)
     noise, prior = [], []
-    for group, rows in zip(groups, linearization.matrices, strict=True):
+    for group, rows in zip(system.groups, linearization.matrices, strict=True):
         random = torch.randn(*rows.r.shape, DRAWS, generator=generator, dtype=torch.float64)
         measured = isinstance(group, DataGroup)
         noise.append(random * group.keep[:, :, None] if measured else torch.zeros_like(random))
@@ -83,9 +77,10 @@ def _draws(groups: Sequence, linearization: Linearization, unit: float, seed: in
     moved = linearization.factor.solve(adjoint(linearization.matrices, noise, linearization.X))
     fitted = applied(linearization.matrices, moved)
     trace = sum(float((a * b).sum()) for a, b in zip(fitted, noise, strict=True)) / DRAWS
-    if any(isinstance(group, SmoothnessGroup) for group in groups):
+    if any(isinstance(group, SmoothnessGroup) for group in system.groups):
         moved = moved + linearization.factor.solve(adjoint(linearization.matrices, prior, linearization.X))
-    return moved * (unit / math.sqrt(DRAWS)), trace
+    moved = moved.reshape(len(moved), system.unknowns, -1, DRAWS).permute(3, 0, 1, 2)
+    return torch.stack([system.space.back(one) for one in moved]) * (unit / math.sqrt(DRAWS)), trace
 
 
 def weak_combinations(names: Sequence[str], values: Tensor, sizes: Tensor, found: Uncertainty) -> list[str]:

@@ -49,6 +49,11 @@ class Outcome:
     message: str
     history: tuple[dict, ...]
 
+    @property
+    def reason(self) -> str:
+        """What ended it early, if anything did."""
+        return "" if self.status == "finished" else self.message
+
 
 class Solver(ABC):
     """Minimizes the loss of an assembly over coefficients and, if it moves them, hidden parameters."""
