@@ -299,8 +299,10 @@ def _last_line_in(path: Path, error: BaseException) -> int | None:
 
 def _solve(problem: Problem, resumed: Path | None, quiet: bool) -> Solution:
     from pinnsolve import pipeline
+    from pinnsolve.allocator import keep_freed_memory
     from pinnsolve.progress import Progress
 
+    keep_freed_memory()
     start = None
     if resumed is not None:
         from pinnsolve.solution import load_solution

@@ -30,7 +30,7 @@ NUMERICAL = (
     "shape_mesh", "html_parts", "html_problem", "html_history", "html_report", "report", "export",
     "solving", "pipeline",
 )  # fmt: skip
-ENTRANCE = ("progress", "run_folders", "__init__", "cli", "__main__")
+ENTRANCE = ("allocator", "progress", "run_folders", "__init__", "cli", "__main__")
 ROOMS = (*SYMBOLIC, *NUMERICAL, *ENTRANCE)
 ARRAY_LIBRARIES = {"torch", "numpy", "scipy", "matplotlib"}
 
