@@ -42,9 +42,14 @@ class Case:
     group: str = "adaptive"
 
 
-def fast(name: str, problem: str, error: float, seconds: float) -> Case:
+def fast(name: str, problem: str, error: float, seconds: float, group: str = "fast") -> Case:
     """A case whose tolerance is the error asked for, and the only setting."""
-    return Case(name, problem, error, seconds, {"tolerance": error}, "fast")
+    return Case(name, problem, error, seconds, {"tolerance": error}, group)
+
+
+def shape(name: str, problem: str, error: float, seconds: float) -> Case:
+    """The same on a domain that is no box, or has several materials."""
+    return fast(name, problem, error, seconds, "shapes")
 
 
 def network(width: int, activation: str) -> dict:
@@ -107,7 +112,20 @@ FAST = (
     fast("Klein-Gordon", "klein-gordon", 1e-8, 20),
     fast("Schroedinger soliton", "schroedinger-soliton", 1e-8, 20),
 )
-CASES = ADAPTIVE + FAST
+SHAPES = (
+    shape("Poisson, four holes", "poisson-four-holes", 1e-6, 10),
+    shape("Poisson-Boltzmann", "poisson-boltzmann", 1e-5, 20),
+    shape("L-shape", "l-shape", 1e-5, 20),
+    shape("annulus, Robin and Neumann", "annulus", 1e-8, 5),
+    shape("two materials, circle", "two-materials", 1e-6, 20),
+    shape("ball less ball", "hollow-ball", 1e-6, 60),
+    shape("heat, many holes", "heat-many-holes", 1e-3, 120),
+    shape("backward-facing step", "backward-step", 1e-2, 120),
+    shape("Poisson, four holes, Gmsh", "poisson-mesh", 1e-4, 20),
+    shape("two regions, Gmsh", "two-regions", 1e-4, 20),
+    shape("layered wall, in time", "layered-wall", 1e-6, 20),
+)
+CASES = ADAPTIVE + FAST + SHAPES
 BURGERS = {"nu": 0.01 / math.pi, "speed": 1.0}
 LORENZ = {"sigma": 10.0, "rho": 28.0, "beta": 8.0 / 3.0}
 SOUGHT = (  # what an inverse problem is to find: parameters by value, or the name of an unknown
