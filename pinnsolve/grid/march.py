@@ -21,10 +21,10 @@ from pinnsolve.terms import CompiledProblem
 
 SAFETY = 0.3  # of the tolerance is what the next slab aims at
 SHORTEST, LONGEST = 0.2, 2.0  # factors between the lengths of slabs that follow each other
-KEEP = 1.25  # a slab that could be longer by no more keeps its length
+KEEP, KEEP_STEADY = 1.25, 1.6  # a slab that could be longer by no more keeps its length, and with it a factorization
 SAVED = 6  # slabs that longer ones must save to be worth a new factorization, where the operator does not change
 LONGEST_STEADY, LEAST_TREND = 4.0, 0.03  # of them; what the error may be expected to fall by from slab to slab
-ROUGH, ROUGH_ORDER = 0.7, 1.0  # share of the residual left of a solution that is not smooth, and its order in time
+ROUGH, ROUGH_ORDER = 0.5, 1.0  # share of the residual left of a solution that is not smooth, and its order in time
 SLOWEST = 0.5  # order at which errors fall with the length of slabs, at least
 MOST_CELLS = 4096
 ENOUGH = 0.6  # of the error allowed: what cells that are not split may have, where all slabs to come have them
@@ -79,7 +79,7 @@ def march(
     most_refused = MOST_REFUSED_OF_FIRST_ORDER if kinks_travel else MOST_REFUSED
     solver = SlabSolver(problem, axis, degrees, weights, memory, check, parameters)
     cells = solver.resolving_start(cells, LOCAL * tolerance)
-    if solver.steady:
+    if solver.settles:
         solver.foresee(cells)
     while time < high - 1e-12 * (high - low):
         status = interrupt(result)
@@ -105,11 +105,12 @@ def march(
             if shortened is not None and local.total > 0.5 * shortened:
                 plan = plan.of_space()  # a shorter slab was no better: it is not time after all
             split = bool(plan.marked.any()) and cells.count < MOST_CELLS and splits <= SPLITS
-            if solver.steady:  # cells stay for all slabs to come
+            if solver.settles:  # cells stay for all slabs to come
                 split &= not plan.too_long or plan.in_space > allowed
                 plan = plan.of_few(allowed)
             shortened = local.total if plan.too_long or not split else None
-            length = dt if shortened is None else dt * min(plan.shortening(longer), 0.7)
+            factor = plan.shortening(longer) if solver.settles else plan.factor
+            length = dt if shortened is None else dt * min(factor, 0.7)
             longer = None if split else (dt, local.in_time)
             cells = cells.split(plan.marked, plan.bad) if split else cells
             continue
@@ -121,11 +122,12 @@ def march(
             result.status = "stopped"
             return result
         wish = dt * max(plan.factor, 1.0)  # a slab that was good enough is no reason for shorter ones
-        if solver.steady:
+        if solver.settles:
             wish = max(wish, dt * plan.lengthening(accepted))
         accepted = (dt, local.in_time)
         saved = (high - time) * (1 / dt - 1 / wish)
-        length = dt if wish <= KEEP * dt or (solver.steady and saved <= SAVED) else wish
+        keep = saved <= SAVED if solver.settles else wish <= (KEEP_STEADY if solver.steady else KEEP) * dt
+        length = dt if keep else wish
         cells = _adapted(cells, plan, solver.steady)
     return result
 

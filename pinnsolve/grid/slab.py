@@ -30,7 +30,7 @@ from pinnsolve.threads import threads_for
 
 LOCAL = 0.3  # of the tolerance of a march is what a slab's own error may reach
 BUDGET, PORTION = 0.8, 0.5  # of the tolerance, and of the square of what is left of it: for a slab where errors fade
-LEAST = 0.1  # of the tolerance is what a slab may always take
+LEAST = 0.15  # of the tolerance is what a slab may always take
 LOWER, ROUGH = 3, 0.01  # degrees less for a first look at the whole time, and how well it is solved
 FADING = 0.9  # factor from slab to slab
 START_SPLITS = 12  # how often cells are halved so that they hold the conditions at the start
@@ -93,7 +93,10 @@ class SlabSolver:
         self.orders = table_orders(problem)
         self.unknowns = len(problem.unknowns)
         self.evolving = [order[axis] for order in highest_orders(problem)]
-        self.steady = problem.linear and not _depends_on(problem, axis)
+        self.steady = problem.linear and not _depends_on(problem, axis)  # factorizations can be used again
+        in_space = max((k for ks in highest_orders(problem) for a, k in enumerate(ks) if a != axis), default=0)
+        # where kinks may travel unchanged, nothing that goes wrong at first is forgotten
+        self.settles = self.steady and max(self.evolving) == 1 and in_space >= 2
         self.start: Callable[[Tensor], Tensor] | None = None  # (N, d) -> (unknowns, N), what the start says
         self.size: Tensor | None = None  # (U,) largest rms so far
         self._known: dict[object, _Known] = {}  # of the last slab
@@ -105,9 +108,9 @@ class SlabSolver:
     def allowed(self, tolerance: float) -> float:
         """What the error of the next slab may be, so that that of the whole march stays below the tolerance.
 
-        Where the operator does not change in time, the error so far and what will become of it are known.
+        Where a steady operator lets errors fade, the error so far and what will become of it are known.
         """
-        if not self.steady:
+        if not self.settles:
             return LOCAL * tolerance
         error = torch.sqrt((self._past + self._later) / self._whole)
         spent = 0.0 if self.size is None else float((error / self._units(error)).max()) ** 2
@@ -180,7 +183,8 @@ class SlabSolver:
         self.size = size if self.size is None else torch.maximum(self.size, size)
         ratios: Sequence[float] = ()
         if self.steady:
-            ratios = known.ratios if known is not None else self._fading(fine_system, corrected)
+            if self.settles:
+                ratios = known.ratios if known is not None else self._fading(fine_system, corrected)
             pairs = (solved.factor, solved.matrices), (corrected.factor, corrected.matrices)
             self._known = {key: _Known(space, fine, *pairs, ratios)}
         self._ratios = ratios
@@ -188,7 +192,7 @@ class SlabSolver:
             space, solved.c, fine, corrected.c + carried, corrected.error(carried), size, corrected.left,
             solved.residual**2, solved.terms, points_of(system), weights_of(system), solved.factor.rank_info(),
         )  # fmt: skip
-        if self.steady:
+        if self.settles:
             left = size_at_end(slab.w - space.widened(slab.c, fine), fine, self.axis, self.evolving)
             self._pending = slab.error**2 * dt, left**2 * self._after(fine, ratios)
         return slab, self._local(corrected, space, ratios)
@@ -214,7 +218,7 @@ class SlabSolver:
         Where it is known how it fades: what it adds to that of the whole time.
         """
         inside = space.rms(delta)
-        if not self.steady:
+        if not self.settles:
             return float(inside.max())
         dt = float(space.cells.size[0, self.axis])
         left = size_at_end(delta, space, self.axis, self.evolving)
