@@ -130,6 +130,7 @@ class SlabSolver:
         degrees = tuple(max(p - LOWER, k + 1) for p, k in zip(self.degrees, self.orders, strict=True))
         space = Space(cells.extruded(self.axis, low, high), degrees, self.orders)
         system, _ = self.system(space, None)
+        check_memory(system, self.memory)
         zero = torch.zeros(space.cells.count, self.unknowns, space.functions, dtype=torch.float64)
         with threads_for(system.width):
             self._foreseen = space.rms(solve(system, zero, True, ROUGH).c)
