@@ -33,31 +33,29 @@ def four_holes() -> None:
     _write(PROBLEMS / "four-holes.msh", size=0.2, order=2, version=4.1)
 
 
-def inclusion() -> None:
-    """A square with a disk of another material inside: two named regions, linear triangles, format 2.2."""
+def _disk_in_square(inside: str, outside: str) -> list[int]:
+    """Two named regions and the `walls` around them; the curves between the two."""
     cad = gmsh.model.occ
     square, disk = cad.addRectangle(-1, -1, 0, 2, 2), cad.addDisk(0, 0, 0, 0.5, 0.5)
     cad.fragment([(2, square)], [(2, disk)])
     cad.synchronize()
-    areas = sorted((gmsh.model.occ.getMass(2, tag), tag) for _, tag in gmsh.model.getEntities(2))
-    gmsh.model.addPhysicalGroup(2, [areas[0][1]], name="copper")
-    gmsh.model.addPhysicalGroup(2, [areas[1][1]], name="resin")
-    sides, _ = _split(lambda x, y: max(abs(x), abs(y)) > 1 - 1e-6)
+    areas = sorted((cad.getMass(2, tag), tag) for _, tag in gmsh.model.getEntities(2))
+    gmsh.model.addPhysicalGroup(2, [areas[0][1]], name=inside)
+    gmsh.model.addPhysicalGroup(2, [areas[1][1]], name=outside)
+    sides, circle = _split(lambda x, y: max(abs(x), abs(y)) > 1 - 1e-6)
     gmsh.model.addPhysicalGroup(1, sides, name="walls")
+    return circle
+
+
+def inclusion() -> None:
+    """A square with a disk of another material inside: two named regions, linear triangles, format 2.2."""
+    _disk_in_square(inside="copper", outside="resin")
     _write(TESTS / "inclusion.msh", size=0.3, order=1, version=2.2)
 
 
 def core() -> None:
     """A square with a disk of another material inside: two named regions and the line between them, quadratic."""
-    cad = gmsh.model.occ
-    square, disk = cad.addRectangle(-1, -1, 0, 2, 2), cad.addDisk(0, 0, 0, 0.5, 0.5)
-    cad.fragment([(2, square)], [(2, disk)])
-    cad.synchronize()
-    areas = sorted((gmsh.model.occ.getMass(2, tag), tag) for _, tag in gmsh.model.getEntities(2))
-    gmsh.model.addPhysicalGroup(2, [areas[0][1]], name="core")
-    gmsh.model.addPhysicalGroup(2, [areas[1][1]], name="shell")
-    sides, circle = _split(lambda x, y: max(abs(x), abs(y)) > 1 - 1e-6)
-    gmsh.model.addPhysicalGroup(1, sides, name="walls")
+    circle = _disk_in_square(inside="core", outside="shell")
     gmsh.model.addPhysicalGroup(1, circle, name="contact")
     for curve in circle:
         gmsh.model.mesh.setTransfiniteCurve(curve, 33)

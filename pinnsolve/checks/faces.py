@@ -25,7 +25,7 @@ from pinnsolve.terms import FeatureSymbol, coordinate_symbol, feature_symbol, fe
 from pinnsolve.terms_folding import substituted
 
 if TYPE_CHECKING:
-    from pinnsolve.problem import Problem
+    from pinnsolve.problem import Problem, Statement
 
 SAMPLES = 16  # places on a face at which conditions are counted, since `where` may restrict them
 Point = Mapping[sp.Symbol, float]
@@ -57,6 +57,15 @@ def on_face(piece: Piece, residual: sp.Expr, problem: Problem) -> sp.Expr:
     return substituted(residual, normal)
 
 
+def held_on_pieces(statement: Statement, problem: Problem) -> Iterator[tuple[Piece, sp.Expr, Callable | None]]:
+    """The residuals of a condition on every piece that has no partner, with what its `where` says."""
+    where = None if statement.region.where is None else function_of(statement.region.where)
+    for piece in statement.region.pieces:
+        if piece.partner is None:
+            for residual in statement.residuals:
+                yield piece, on_face(piece, residual, problem), where
+
+
 @dataclass(frozen=True)
 class _Held:
     """One residual on one piece of its condition's region. `key` is the same for residuals that hold the same thing."""
@@ -82,15 +91,10 @@ class _Counter:
 
     def _residuals(self) -> Iterator[_Held]:
         for statement in self.problem.of_kind("condition"):
-            where = None if statement.region.where is None else function_of(statement.region.where)
-            for piece in statement.region.pieces:
-                if piece.partner is not None:
-                    continue
-                for residual in statement.residuals:
-                    residual = on_face(piece, residual, self.problem)
-                    features = features_of(residual)
-                    key = features[0] if len(features) == 1 else residual
-                    yield _Held(piece, frozenset(f.unknown for f in features), key, where)
+            for piece, residual, where in held_on_pieces(statement, self.problem):
+                features = features_of(residual)
+                key = features[0] if len(features) == 1 else residual
+                yield _Held(piece, frozenset(f.unknown for f in features), key, where)
 
     def _on(self, axis: int, side: int) -> list[_Held]:
         """What is held on a face, whether it was given by `on` or by `at`; planes are at the very end or inside."""

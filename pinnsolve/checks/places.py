@@ -16,9 +16,9 @@ import sympy as sp
 
 from pinnsolve.checks.counts import replaces_conditions
 from pinnsolve.checks.ellipticity import Equations, Linear, Principal, linear_part
-from pinnsolve.checks.faces import on_face
+from pinnsolve.checks.faces import held_on_pieces
 from pinnsolve.checks.findings import constants, plane_text, point_text
-from pinnsolve.checks.pointwise import function_of, holds_at, scattered, value_at
+from pinnsolve.checks.pointwise import holds_at, scattered, value_at
 from pinnsolve.geometry.regions import Piece, face
 from pinnsolve.geometry.shape_tree import Box, Difference, MeshFile, bounds, may_have_face, part_names, primitives
 from pinnsolve.terms import Feature, FeatureSymbol, coordinate_symbol
@@ -104,16 +104,11 @@ class _Counter:
         return result
 
     def _conditions(self, statement: Statement) -> Iterator[tuple[Piece, Condition]]:
-        where = None if statement.region.where is None else function_of(statement.region.where)
-        for piece in statement.region.pieces:
-            if piece.partner is not None:
-                continue
-            for residual in statement.residuals:
-                residual = on_face(piece, residual, self.problem)
-                linear = linear_part(residual)
-                if linear is None:
-                    raise Undecided
-                yield piece, Condition(statement, residual, linear, where)
+        for piece, residual, where in held_on_pieces(statement, self.problem):
+            linear = linear_part(residual)
+            if linear is None:
+                raise Undecided
+            yield piece, Condition(statement, residual, linear, where)
 
     def _inside(self, piece: Piece) -> bool:
         """Whether a piece is a plane inside, across a coordinate of space."""

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from pinnsolve.bases.legendre import chebyshev_points, chebyshev_weights, legendre
 from pinnsolve.bases.space import Space
-from pinnsolve.grid.border import applied
 from pinnsolve.grid.rows import Rows, StartGroup
 from pinnsolve.grid.system import System
 
@@ -29,14 +28,18 @@ def handed_on(delta: Tensor, space: Space, axis: int, evolving: Sequence[int]) -
     """
     spread = space.spread(delta).movedim(axis + 2, -1)  # (C, U, ..., p + 1)
     result = torch.zeros_like(spread)
-    one = torch.ones(1, dtype=delta.dtype)
     for k in range(min(max(evolving), spread.shape[-1])):
         held = torch.tensor([float(k < order) for order in evolving], dtype=delta.dtype)
-        ends = legendre(one, spread.shape[-1] - 1, k)[k, 0]
-        derivative = torch.tensordot(spread, ends, dims=1)
+        derivative = _at_end(spread, k)
         derivative = derivative * held.reshape(1, -1, *[1] * (derivative.dim() - 2))
         result[..., : k + 1] += derivative[..., None] * _power(k)
     return space.gather(result.movedim(-1, axis + 2))
+
+
+def _at_end(spread: Tensor, order: int) -> Tensor:
+    """(C, U, ...): a derivative at the end of functions (C, U, ..., p + 1), by the reference coordinate of the last."""
+    one = torch.ones(1, dtype=spread.dtype)
+    return torch.tensordot(spread, legendre(one, spread.shape[-1] - 1, order)[order, 0], dims=1)
 
 
 def _power(k: int) -> Tensor:
@@ -50,11 +53,9 @@ def size_at_end(delta: Tensor, space: Space, axis: int, evolving: Sequence[int])
     """(U,) rms of what is handed on, with derivatives per half a slab, as the rows have them."""
     spread = space.spread(delta).movedim(axis + 2, -1)
     total = torch.zeros(delta.shape[1], dtype=delta.dtype)
-    one = torch.ones(1, dtype=delta.dtype)
     for k in range(max(evolving)):
-        ends = legendre(one, spread.shape[-1] - 1, k)[k, 0]
         constant = torch.zeros_like(spread)
-        constant[..., 0] = torch.tensordot(spread, ends, dims=1)
+        constant[..., 0] = _at_end(spread, k)
         rms = space.rms(space.gather(constant.movedim(-1, axis + 2)))
         held = torch.tensor([k < order for order in evolving])
         total = torch.hypot(total, torch.where(held, rms, 0.0))
@@ -74,9 +75,9 @@ def fading(
     starts = [isinstance(group, StartGroup) or group.lies_at(axis, low) for group in system.groups]
     result = []
     for _ in range(CARRIED if first > 0 else 0):
-        start = space.orthonormal(handed_on(delta, space, axis, evolving)).flatten(1)[..., None]
+        start = space.orthonormal(handed_on(delta, space, axis, evolving)).flatten(1)
         rows = [
-            replace(rows, r=-applied([rows], start)[0][..., 0] if here else torch.zeros_like(rows.r))
+            replace(rows, r=-rows.times(start) if here else torch.zeros_like(rows.r))
             for rows, here in zip(matrices, starts, strict=True)
         ]
         delta = system.step(factor, rows, matrices)
