@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pinnsolve.errors import Diagnostic, PinnsolveError, ProblemError
-from pinnsolve.wording import printable
+from pinnsolve.files.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from pinnsolve.problem import Problem
-    from pinnsolve.solution import Solution
+    from pinnsolve.problem.problem import Problem
+    from pinnsolve.results.solution import Solution
 
 CONVERGED, NOT_CONVERGED, WRONG, INTERRUPTED = 0, 1, 2, 130
 PIPED_WIDTH = 200  # where no terminal says how wide lines may be
@@ -113,7 +113,7 @@ def run(
     operators: Operators = None,
 ) -> None:
     """Solve a problem and write its run folder. Exits with 0 if it reached its tolerance, else with 1."""
-    from pinnsolve.run_folders import choose_folder
+    from pinnsolve.results.run_folders import choose_folder
 
     problem = _load(file, overrides, operators)
     folder = choose_folder(problem.name, out, resume)
@@ -122,11 +122,11 @@ def run(
         folder = choose_folder(problem.name, out, resume)  # another run may have taken the name meanwhile
     _write(solution, problem, folder)
     if json:
-        from pinnsolve.storage import to_json
+        from pinnsolve.results.storage import to_json
 
         typer.echo(to_json(solution.result, indent=2))
     else:
-        from pinnsolve.report import report
+        from pinnsolve.output.terminal import report
 
         _show(report(solution.result, folder))
     raise typer.Exit(CONVERGED if solution.result.get("status") == "converged" else NOT_CONVERGED)
@@ -144,23 +144,23 @@ def check(
     ] = None,
 ) -> None:
     """Validate a problem file and print the compiled problem, without solving it."""
-    from pinnsolve import checking
+    from pinnsolve.output import check
 
     try:
         problem = _load(file, overrides, operators)
     except ProblemError as error:
         if json:
-            typer.echo(checking.found_as_json(error.diagnostics))
+            typer.echo(check.found_as_json(error.diagnostics))
         raise
     shaped = problem.shape is not None
     if shaped:
         from pinnsolve.geometry.summary import shape_values, shape_words
     if json:
-        typer.echo(checking.found_as_json(problem.warnings, problem, shape_values(problem.shape) if shaped else None))
+        typer.echo(check.found_as_json(problem.warnings, problem, shape_values(problem.shape) if shaped else None))
     else:
-        _show(checking.summary(problem, shape_words(problem.shape) if shaped else None))
+        _show(check.summary(problem, shape_words(problem.shape) if shaped else None))
     if plot is not None:
-        from pinnsolve.setup_figure import plot_setup
+        from pinnsolve.figures.setup import plot_setup
 
         path = plot_setup(problem, plot)
         if not json:
@@ -173,7 +173,7 @@ def list_problems() -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from pinnsolve import catalog
+    from pinnsolve.spec import catalog
 
     table = Table.grid(padding=(0, 2))
     for name, title in catalog.titles().items():
@@ -184,7 +184,7 @@ def list_problems() -> None:
 @app.command()
 def new(name: Annotated[str, typer.Argument(metavar="NAME", help="Of the problem; the file is NAME.yaml.")]) -> None:
     """Write a commented problem file to start from."""
-    from pinnsolve.starting_file import write_starting_file
+    from pinnsolve.spec.template import write_starting_file
 
     path = write_starting_file(name)
     typer.echo(f"wrote {printable(path)}; `pinnsolve run {printable(path)}` solves it as it stands")
@@ -203,9 +203,9 @@ def evaluate(
     ] = None,
 ) -> None:
     """Evaluate a solution at the points of a CSV file."""
-    from pinnsolve.evaluation import evaluate_csv
-    from pinnsolve.solution import load_solution
-    from pinnsolve.storage import replace_file
+    from pinnsolve.results.evaluation import evaluate_csv
+    from pinnsolve.results.solution import load_solution
+    from pinnsolve.results.storage import replace_file
 
     text = evaluate_csv(load_solution(run), at, derivative or ())
     if out is None:
@@ -223,8 +223,8 @@ def export(
     ] = None,
 ) -> None:
     """Write a solution on a regular grid, for other programs; the ending of FILE says the format."""
-    from pinnsolve.export import export
-    from pinnsolve.solution import load_solution
+    from pinnsolve.output.export import export
+    from pinnsolve.results.solution import load_solution
 
     typer.echo(printable(export(load_solution(run), to, points)))
 
@@ -234,7 +234,7 @@ def schema() -> None:
     """Print the JSON Schema of problem files, for editors."""
     import json
 
-    from pinnsolve.spec import json_schema
+    from pinnsolve.spec.spec import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=2))
 
@@ -243,7 +243,7 @@ def schema() -> None:
 
 
 def _load(file: str, overrides: list[str] | None, operators: list[str] | None) -> Problem:
-    from pinnsolve import catalog
+    from pinnsolve.spec import catalog
 
     for text in operators or ():
         _run_operators(catalog.find_operators(text))
@@ -262,8 +262,8 @@ def _met(problem: Problem) -> Problem:
         return problem
     from dataclasses import replace
 
-    from pinnsolve.checks import contradictions_at
-    from pinnsolve.geometry.meetings import meetings
+    from pinnsolve.geometry.junctions import meetings
+    from pinnsolve.problem.checks import contradictions_at
 
     found = contradictions_at(problem, meetings(problem.shape, pieces, problem.space_axes))
     return replace(problem, warnings=(*problem.warnings, *found))
@@ -300,12 +300,12 @@ def _last_line_in(path: Path, error: BaseException) -> int | None:
 def _solve(problem: Problem, resumed: Path | None, quiet: bool) -> Solution:
     from pinnsolve import pipeline
     from pinnsolve.allocator import keep_freed_memory
-    from pinnsolve.progress import Progress
+    from pinnsolve.output.progress import Progress
 
     keep_freed_memory()
     start = None
     if resumed is not None:
-        from pinnsolve.solution import load_solution
+        from pinnsolve.results.solution import load_solution
 
         start = load_solution(resumed)
         if (start.coordinates, start.unknowns) != (problem.coordinates, problem.unknowns):
@@ -316,7 +316,7 @@ def _solve(problem: Problem, resumed: Path | None, quiet: bool) -> Solution:
 
 def _write(solution: Solution, problem: Problem, folder: Path) -> None:
     from pinnsolve import pipeline
-    from pinnsolve.report import write_run
+    from pinnsolve.output.terminal import write_run
 
     write_run(solution, problem, folder, pipeline.truth(problem), problem.files())
 

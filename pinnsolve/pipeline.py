@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pinnsolve.compiler import compile_problem
-from pinnsolve.problem import Problem, build_problem
-from pinnsolve.spec import load_spec, spec_with_settings
+from pinnsolve.compiler.compiler import compile_problem
+from pinnsolve.problem.build import build_problem
+from pinnsolve.problem.problem import Problem
+from pinnsolve.spec.spec import load_spec, spec_with_settings
 
 if TYPE_CHECKING:
-    from pinnsolve.solution import Solution
+    from pinnsolve.results.solution import Solution
 
 
 def load(path_or_name: str | Path, overrides: Iterable[str] = ()) -> Problem:
@@ -43,7 +44,7 @@ def solve(
     """
     if settings:
         problem = build_problem(spec_with_settings(problem.spec, settings))
-    from pinnsolve.solving import solve_compiled
+    from pinnsolve.method import solve_compiled
 
     return solve_compiled(problem, compile_problem(problem), progress, start)
 
@@ -52,6 +53,6 @@ def truth(problem: Problem) -> Callable[[Any], Mapping[str, Any]] | None:
     """The exact solution as a function of points (N, d) -> {unknown: (N,)}; None where it is not known."""
     if not problem.exact:
         return None
-    from pinnsolve.measuring import exact_values
+    from pinnsolve.estimate.measured_errors import exact_values
 
     return lambda points: exact_values(problem, points)

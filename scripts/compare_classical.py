@@ -50,7 +50,7 @@ SPECIALISTS: dict[str, Callable[[], Specialist]] = {
 
 def truth_of(problem, specialist: Specialist) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Points (N, d), those of a problem in time on the specialist's levels, and the unknowns there."""
-    from pinnsolve.measuring import exact_values
+    from pinnsolve.estimate.measured_errors import exact_values
 
     if problem.exact or problem.name == "burgers":
         points = even_points(COUNT, list(problem.intervals))

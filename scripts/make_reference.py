@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pinnsolve.spec import json_schema
-from pinnsolve.vocabulary import CALLABLE, CONSTANTS, MAX_ORDER
+from pinnsolve.language.vocabulary import CALLABLE, CONSTANTS, MAX_ORDER
+from pinnsolve.spec.spec import json_schema
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "problem-file.md"
 

@@ -17,7 +17,7 @@ from statistics import median
 import torch
 
 from pinnsolve.bases import make_basis
-from pinnsolve.bases.initialization import NAMES, numerical_rank
+from pinnsolve.bases.networks.initialization import NAMES, numerical_rank
 
 KINDS = ("resnet", "mlp")
 DEPTHS = (8, 32, 128)

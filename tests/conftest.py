@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from sine_basis import SineBasis, solution_of
 
-from pinnsolve import figures, pipeline, registry
+from pinnsolve import extensions, pipeline
 from pinnsolve.cli import main
+from pinnsolve.figures import figures
 
 WAVES = """\
 name: waves
@@ -29,7 +30,7 @@ conditions:
 def work(tmp_path, monkeypatch):
     """A folder to work in, with a problem file, and solutions of its kind readable."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(registry.BASES, SineBasis.kind, SineBasis)
+    monkeypatch.setitem(extensions.BASES, SineBasis.kind, SineBasis)
     Path("waves.yaml").write_text(WAVES)
     return tmp_path
 

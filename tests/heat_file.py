@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pinnsolve.errors import ProblemError
-from pinnsolve.spec import spec_from_dict
+from pinnsolve.spec.spec import spec_from_dict
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from sine_basis import LOWER, UPPER, solution_of
 
-from pinnsolve.problem import Problem, build_problem
-from pinnsolve.spec import spec_from_dict
+from pinnsolve.problem.build import build_problem
+from pinnsolve.problem.problem import Problem
+from pinnsolve.spec.spec import spec_from_dict
 
 # within the box of the sine basis, [0, 1] x [-1, 2]: a disk of radius 0.5 around (0.5, 0.5), less one of radius 0.2
 CENTER, OUTER, INNER = np.array([0.5, 0.5]), 0.5, 0.2

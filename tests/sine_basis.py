@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pinnsolve.bases.base import Basis
-from pinnsolve.solution import Solution
+from pinnsolve.results.solution import Solution
 
 LOWER, UPPER = (0.0, -1.0), (1.0, 2.0)
 

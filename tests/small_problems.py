@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pinnsolve.assembly import Assembly, State
+from pinnsolve.assembly.collocation import sample_problem, zero_state
+from pinnsolve.assembly.rows import Assembly, State
 from pinnsolve.bases import make_basis
 from pinnsolve.bases.base import Basis
-from pinnsolve.compiler import compile_problem
+from pinnsolve.compiler.compiler import compile_problem
+from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.defaults import Collocation
-from pinnsolve.discretization import sample_problem, zero_state
-from pinnsolve.problem import Problem
-from pinnsolve.terms import CompiledProblem
+from pinnsolve.problem.problem import Problem
 
 HAT = {"hat(s)": "max(0, 1 - abs(s - 0.25)/0.15)"}
 STATEMENTS = {

@@ -8,10 +8,10 @@ import pytest
 import torch
 from small_problems import STATEMENTS, assembled, basis_for, compiled, random_state, stated
 
-from pinnsolve.assembly import Assembly, State, losses
-from pinnsolve.compiler import compile_problem
-from pinnsolve.discretization import term_weights, zero_state
-from pinnsolve.terms import CompiledProblem
+from pinnsolve.assembly.collocation import term_weights, zero_state
+from pinnsolve.assembly.rows import Assembly, State, losses
+from pinnsolve.compiler.compiler import compile_problem
+from pinnsolve.compiler.terms import CompiledProblem
 
 names = pytest.mark.parametrize("name", STATEMENTS)
 LINEAR = {"poisson", "neumann", "periodic"}

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.func import grad, jacrev, jvp, vmap
 
-from pinnsolve import registry
+from pinnsolve import extensions
 from pinnsolve.bases import Basis, make_basis, restore_basis
-from pinnsolve.bases.activations import ACTIVATIONS
+from pinnsolve.bases.jets import indices_to_order
+from pinnsolve.bases.networks.activations import ACTIVATIONS
 from pinnsolve.errors import PinnsolveError, ResourceError
-from pinnsolve.jets import indices_to_order
-from pinnsolve.terms import MAX_ORDER, MultiIndex
+from pinnsolve.language.symbols import MAX_ORDER, MultiIndex
 
 LOWER, UPPER = [-1.0, 0.5, 2.0], [3.0, 1.0, 2.7]  # no side is the unit interval's
 
@@ -85,9 +85,9 @@ SEEDLESS = ("pou_grid",)  # starts from equal partitions
 
 @pytest.fixture(autouse=True)
 def powers() -> Iterator[None]:
-    registry.register_basis("test_powers", Powers)
+    extensions.register_basis("test_powers", Powers)
     yield
-    del registry.BASES["test_powers"]
+    del extensions.BASES["test_powers"]
 
 
 @pytest.fixture(params=CASES, ids=lambda case: "-".join(str(value) for value in case.values()))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pinnsolve.registry import OPERATORS
+from pinnsolve.language.operators import OPERATORS
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 

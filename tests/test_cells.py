@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pinnsolve.bases.cells import Cells, tensor_cells, uniform_cells
+from pinnsolve.bases.piecewise.mesh import Cells, tensor_cells, uniform_cells
 
 LOWER, UPPER = [-1.0, 0.5, 2.0], [3.0, 1.0, 2.7]
 

@@ -7,13 +7,14 @@ import time
 
 import pytest
 
-from pinnsolve import registry
-from pinnsolve.checks import check_problem, floating_unknowns
-from pinnsolve.checks.neumann import fluxes
-from pinnsolve.compiler import compile_problem
+from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.errors import Diagnostic, ProblemError
-from pinnsolve.problem import Problem, build_problem
-from pinnsolve.spec import load_spec, spec_from_dict
+from pinnsolve.language import operators
+from pinnsolve.problem.build import build_problem
+from pinnsolve.problem.checks import check_problem, floating_unknowns
+from pinnsolve.problem.checks.neumann import fluxes
+from pinnsolve.problem.problem import Problem
+from pinnsolve.spec.spec import load_spec, spec_from_dict
 
 LINE = {"x": [0, 1]}
 SQUARE = {"x": [0, 1], "y": [0, 1]}
@@ -104,9 +105,9 @@ RELU = {"basis": {"activation": "relu"}}
 
 @pytest.fixture
 def curvature():
-    registry.operator("curvature", order=2)(lambda basis, points: None)
+    operators.operator("curvature", order=2)(lambda basis, points: None)
     yield
-    del registry.OPERATORS["curvature"]
+    del operators.OPERATORS["curvature"]
 
 
 def test_relu_where_second_derivatives_are_needed(curvature):

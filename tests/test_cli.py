@@ -11,10 +11,12 @@ import pytest
 from conftest import WAVES
 from sine_basis import solution_of
 
-from pinnsolve import catalog, pipeline, registry
+from pinnsolve import pipeline
 from pinnsolve.errors import PinnsolveError, ResourceError
-from pinnsolve.solution import load_solution
-from pinnsolve.spec import load_spec
+from pinnsolve.language import operators
+from pinnsolve.results.solution import load_solution
+from pinnsolve.spec import catalog
+from pinnsolve.spec.spec import load_spec
 
 FILES = ["history.jsonl", "problem.yaml", "report.html", "result.json", "solution.npz"]
 
@@ -156,7 +158,7 @@ def test_a_disk_that_is_full(work, solved, monkeypatch, command):
     def save(self, folder):
         raise OSError(28, "No space left on device", "runs/waves/solution.npz")
 
-    monkeypatch.setattr("pinnsolve.solution.Solution.save", save)
+    monkeypatch.setattr("pinnsolve.results.solution.Solution.save", save)
     code, _, err = command("run", "waves.yaml")
     assert (code, err.splitlines()[-1]) == (2, "error: runs/waves/solution.npz: No space left on device")
 
@@ -164,7 +166,7 @@ def test_a_disk_that_is_full(work, solved, monkeypatch, command):
 # -- operators --------------------------------------------------------------------------------------------------
 
 OPERATOR = """
-from pinnsolve.registry import operator
+from pinnsolve.language.operators import operator
 
 @operator("delayed", order=0)
 def delayed(basis, points):
@@ -173,7 +175,7 @@ def delayed(basis, points):
 
 
 def test_operators_are_run_on_request_only(work, solved, command, monkeypatch):
-    monkeypatch.setattr(registry, "OPERATORS", dict(registry.OPERATORS))
+    monkeypatch.setattr(operators, "OPERATORS", dict(operators.OPERATORS))
     Path("waves.yaml").write_text(WAVES.replace("c*D(u, x, x)", "delayed(u)"))
     Path("mine.py").write_text(OPERATOR)
     code, _, err = command("run", "waves.yaml")

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from conftest import WAVES
 
-from pinnsolve.progress import Progress
-from pinnsolve.solution import load_solution
+from pinnsolve.output.progress import Progress
+from pinnsolve.results.solution import load_solution
 
 ROOT = Path(__file__).resolve().parents[1]
 

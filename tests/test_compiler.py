@@ -8,23 +8,17 @@ import time
 import pytest
 import sympy as sp
 
-from pinnsolve import registry
-from pinnsolve.checks.pointwise import function_of
-from pinnsolve.compiler import compile_problem
+from pinnsolve.compiler.compiler import compile_problem
+from pinnsolve.compiler.term_table import plan
+from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.errors import ProblemError
-from pinnsolve.plan import plan
-from pinnsolve.problem import Problem, build_problem
-from pinnsolve.spec import spec_from_dict
-from pinnsolve.terms import (
-    CompiledProblem,
-    Feature,
-    FeatureSymbol,
-    Term,
-    coordinate_symbol,
-    feature_symbol,
-    features_of,
-)
-from pinnsolve.terms_folding import substituted
+from pinnsolve.language import operators
+from pinnsolve.language.substitution import substituted
+from pinnsolve.language.symbols import Feature, FeatureSymbol, coordinate_symbol, feature_symbol, features_of
+from pinnsolve.problem.build import build_problem
+from pinnsolve.problem.checks.pointwise import function_of
+from pinnsolve.problem.problem import Problem
+from pinnsolve.spec.spec import spec_from_dict
 
 x, y, t = (coordinate_symbol(c) for c in "xyt")
 STRIP = {"t": [0, 1], "x": [0, 1]}
@@ -214,18 +208,18 @@ def test_a_periodic_pair_ties_both_sides():
 
 
 def test_custom_operators_are_features():
-    registry.operator("memory")(lambda basis, points: None)
+    operators.operator("memory")(lambda basis, points: None)
     try:
         found = term("D(u, t) + x*memory(u) = u**2")
     finally:
-        del registry.OPERATORS["memory"]
+        del operators.OPERATORS["memory"]
     assert coefficients(found)["memory(u)"] == x
     assert Feature("u", (0, 0), operator="memory") in found.features
 
 
 def test_a_linearization_too_large_is_an_error_with_its_place(monkeypatch):
     stated = problem(STRIP, equations={"e": "D(u, t) = sin(u*exp(u))*cos(u)*u"})
-    monkeypatch.setattr("pinnsolve.derivatives.MAX_SIZE", 10)
+    monkeypatch.setattr("pinnsolve.language.derivatives.MAX_SIZE", 10)
     with pytest.raises(ProblemError) as caught:
         compile_problem(stated)
     assert [d.key for d in caught.value.diagnostics] == ["equations.e"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 import pinnsolve as ps
-from pinnsolve.checks.places import _Counter
-from pinnsolve.compiler import compile_problem
-from pinnsolve.problem import Problem, build_problem
-from pinnsolve.spec import spec_from_dict
+from pinnsolve.compiler.compiler import compile_problem
+from pinnsolve.problem.build import build_problem
+from pinnsolve.problem.checks.missing_conditions import _Counter
+from pinnsolve.problem.problem import Problem
+from pinnsolve.spec.spec import spec_from_dict
 
 SQUARE = {"x": [0, 1], "y": [0, 1]}
 FLOW = {

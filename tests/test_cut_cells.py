@@ -8,16 +8,16 @@ import pytest
 import torch
 
 import pinnsolve as ps
-from pinnsolve.bases.cells import uniform_cells
-from pinnsolve.bases.cut import cut_points
-from pinnsolve.bases.space import Space
-from pinnsolve.bases.within import Within
-from pinnsolve.compiler import compile_problem
-from pinnsolve.geometry.shape_tree import Box, Difference, Disk
-from pinnsolve.geometry.shapes import make_shape
-from pinnsolve.grid.first_cells import first_cells
-from pinnsolve.grid.groups import jump_groups, table_orders, term_groups
-from pinnsolve.grid.levels import solve_level
+from pinnsolve.adapt.hp_refinement import solve_level
+from pinnsolve.assembly.face_rows import jump_groups, table_orders, term_groups
+from pinnsolve.bases.piecewise.cut_cells import Within
+from pinnsolve.bases.piecewise.cut_quadrature import cut_points
+from pinnsolve.bases.piecewise.initial_mesh import first_cells
+from pinnsolve.bases.piecewise.mesh import uniform_cells
+from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.compiler.compiler import compile_problem
+from pinnsolve.geometry.factory import make_shape
+from pinnsolve.geometry.shapes import Box, Difference, Disk
 
 HOLE = Disk((0.1, -0.05), 0.6, "rim")
 PLATE = Difference(Box((-1.0, -1.0), (1.0, 1.0), "outer"), (HOLE,))
@@ -105,8 +105,8 @@ PROBLEM = {
 
 
 def plate():
-    from pinnsolve.problem import build_problem
-    from pinnsolve.spec import spec_from_dict
+    from pinnsolve.problem.build import build_problem
+    from pinnsolve.spec.spec import spec_from_dict
 
     return build_problem(spec_from_dict(PROBLEM))
 
@@ -144,8 +144,8 @@ def test_the_first_cells_follow_flat_sides_and_curved_ones():
     }
     corner |= {"conditions": {"all": {"on": "boundary", "equation": "u = 0"}}}
     corner.pop("exact")
-    from pinnsolve.problem import build_problem
-    from pinnsolve.spec import spec_from_dict
+    from pinnsolve.problem.build import build_problem
+    from pinnsolve.spec.spec import spec_from_dict
 
     cells = first_cells(compile_problem(build_problem(spec_from_dict(corner))))
     assert not bool(cells.cut.any())
@@ -183,8 +183,8 @@ def test_heat_in_a_ring_marches():
         },
         "exact": {"u": "exp(-3*t)*exp(x)*sin(2*y)"},
     }
-    from pinnsolve.problem import build_problem
-    from pinnsolve.spec import spec_from_dict
+    from pinnsolve.problem.build import build_problem
+    from pinnsolve.spec.spec import spec_from_dict
 
     result = ps.solve(build_problem(spec_from_dict(heat)), tolerance=1e-2).result
     assert result["status"] == "converged" and "slab" in result["basis"]

@@ -24,11 +24,12 @@ from textwrap import dedent
 import pytest
 
 import pinnsolve as ps
-from pinnsolve import defaults, registry
-from pinnsolve.compiler import compile_problem
-from pinnsolve.problem import build_problem
-from pinnsolve.spec import spec_from_dict
-from pinnsolve.yaml_loader import parse_yaml
+from pinnsolve import defaults, extensions
+from pinnsolve.compiler.compiler import compile_problem
+from pinnsolve.files.yaml_reader import parse_yaml
+from pinnsolve.language import operators
+from pinnsolve.problem.build import build_problem
+from pinnsolve.spec.spec import spec_from_dict
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -156,8 +157,8 @@ def merged(problem: dict, change: dict) -> dict:
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_the_examples_of_a_page_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("OPERATORS", "BASES"):  # what an example registers is forgotten afterwards
-        monkeypatch.setattr(registry, name, dict(getattr(registry, name)))
+    for module, name in ((operators, "OPERATORS"), (extensions, "BASES")):  # forgotten afterwards
+        monkeypatch.setattr(module, name, dict(getattr(module, name)))
     reader = Reader(tmp_path)
     for block in blocks_of(page):
         reader.do(block)

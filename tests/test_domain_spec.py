@@ -7,10 +7,11 @@ import math
 import pytest
 import sympy as sp
 
-from pinnsolve.compiler import compile_problem
+from pinnsolve.compiler.compiler import compile_problem
+from pinnsolve.compiler.term_table import plan
 from pinnsolve.errors import ProblemError
 from pinnsolve.geometry.regions import Piece
-from pinnsolve.geometry.shape_tree import (
+from pinnsolve.geometry.shapes import (
     Ball,
     Box,
     Cylinder,
@@ -23,9 +24,9 @@ from pinnsolve.geometry.shape_tree import (
     Polygon,
     Union,
 )
-from pinnsolve.plan import plan
-from pinnsolve.problem import Problem, build_problem
-from pinnsolve.spec import load_spec, spec_from_dict
+from pinnsolve.problem.build import build_problem
+from pinnsolve.problem.problem import Problem
+from pinnsolve.spec.spec import load_spec, spec_from_dict
 
 DISK = {"disk": {"center": [0, 0], "radius": 1}, "boundary": "rim"}
 HOLES = {"difference": [{"box": {"x": [0, 1], "y": [0, 2]}, "boundary": "outer"}, DISK]}

@@ -10,13 +10,13 @@ import pytest
 import torch
 from small_problems import basis_for, box
 
-from pinnsolve import estimate as estimate_module
-from pinnsolve.assembly import Assembly, State
+from pinnsolve.assembly.collocation import sample_problem, term_weights, zero_state
+from pinnsolve.assembly.rows import Assembly, State
 from pinnsolve.bases import make_basis
-from pinnsolve.compiler import compile_problem
+from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.defaults import Collocation
-from pinnsolve.discretization import sample_problem, term_weights, zero_state
-from pinnsolve.estimate import (
+from pinnsolve.estimate import defect_correction as estimate_module
+from pinnsolve.estimate.defect_correction import (
     Approximation,
     Estimate,
     estimate_error,
@@ -24,10 +24,10 @@ from pinnsolve.estimate import (
     relative_norms,
     residual_norm,
 )
+from pinnsolve.estimate.measured_errors import parameter_report, true_error
 from pinnsolve.geometry.regions import domain
 from pinnsolve.geometry.sampling import Points, sample_region
-from pinnsolve.measuring import parameter_report, true_error
-from pinnsolve.problem import Problem
+from pinnsolve.problem.problem import Problem
 from pinnsolve.solvers import Clock, LeastSquares, drive
 
 KNOWN = {

@@ -12,7 +12,7 @@ import pytest
 from meshio.xdmf import TimeSeriesReader
 from sine_basis import solution_of
 
-from pinnsolve import export
+from pinnsolve.output import export
 
 CASES = {
     "evolving": {"unknowns": ("u", "v")},

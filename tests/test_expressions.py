@@ -10,10 +10,10 @@ import sympy as sp
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pinnsolve.derivatives import SizeError, partial_derivative
 from pinnsolve.errors import ExpressionError
-from pinnsolve.expressions import Scope, boolean, equation, equation_sides, expression, to_text
-from pinnsolve.terms import coordinate_symbol, feature_symbol
+from pinnsolve.language.derivatives import SizeError, partial_derivative
+from pinnsolve.language.symbols import coordinate_symbol, feature_symbol
+from pinnsolve.language.to_sympy import Scope, boolean, equation, equation_sides, expression, to_text
 
 SCOPE = Scope(
     coordinates=("t", "x", "y"),

@@ -11,9 +11,9 @@ from matplotlib.colors import LogNorm
 from shape_problems import CENTER, INNER, OUTER, RING_AREA, ring_solution
 from sine_basis import LOWER, UPPER, closed_form, solution_of
 
-from pinnsolve import figures, panels, views
-from pinnsolve.solve_figures import history_figure, residual_figure
-from pinnsolve.views import side
+from pinnsolve.figures import figures, slices, style
+from pinnsolve.figures.convergence import history_figure, residual_figure
+from pinnsolve.figures.slices import side
 
 RNG = np.random.default_rng(1)
 
@@ -91,21 +91,21 @@ def assert_well_laid_out(figure):
 def coarse(monkeypatch):
     """Fewer pixels: the layout is the same."""
     monkeypatch.setattr(figures, "PIXELS", 31)
-    monkeypatch.setattr(panels, "DOTS_PER_INCH", 50)
+    monkeypatch.setattr(style, "DOTS_PER_INCH", 50)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_every_kind_of_problem_gives_four_figures(case, tmp_path, coarse, monkeypatch):
     drawn = []
-    write = panels.write
-    monkeypatch.setattr(panels, "write", lambda figure, path: drawn.append(figure) or write(figure, path))
+    write = style.write
+    monkeypatch.setattr(style, "write", lambda figure, path: drawn.append(figure) or write(figure, path))
     solution = make(*CASES[case])
     before = dict(mpl.rcParams)
     paths = figures.save_figures(solution, tmp_path / "figures", truth_of(solution))
     assert [p.name for p in paths] == ["solution.png", "error.png", "residual.png", "history.png"]
     assert all(p.read_bytes()[:4] == b"\x89PNG" and p.stat().st_size > 2000 for p in paths)
     assert dict(mpl.rcParams) == before
-    with panels.styled():
+    with style.styled():
         for figure in drawn:
             assert_well_laid_out(figure)
 
@@ -116,7 +116,7 @@ def test_a_figure_takes_less_than_two_seconds(tmp_path):
     seconds = []
     for _ in range(3):
         start = time.perf_counter()
-        panels.write(figures.solution_figure(solution, truth_of(solution)), tmp_path / "solution.png")
+        style.write(figures.solution_figure(solution, truth_of(solution)), tmp_path / "solution.png")
         seconds.append(time.perf_counter() - start)
     assert min(seconds) < 2
 
@@ -161,7 +161,7 @@ def test_a_solution_that_diverged_can_be_drawn(case, tmp_path, coarse):
 )
 def test_views(coordinates, axes):
     solution = make(coordinates)
-    found = views.views_of(solution)
+    found = slices.views_of(solution)
     assert [view.axes for view in found] == axes
     for view in found:
         grid = view.grid(solution, 5)
@@ -171,7 +171,7 @@ def test_views(coordinates, axes):
 
 
 def test_snapshots_run_from_the_first_time_to_the_last():
-    found = views.views_of(make(("t", "x", "y")))
+    found = slices.views_of(make(("t", "x", "y")))
     assert [dict(view.held)[0] for view in found] == pytest.approx([0, 1 / 3, 2 / 3, 1])
 
 
@@ -226,24 +226,24 @@ def test_a_reference_is_not_called_exact():
 
 
 def test_colours_follow_the_sign():
-    name, norm = panels.field_colours(np.array([-0.3, 0.9998]))
-    assert (name, norm.vmin, norm.vmax) == (panels.SIGNED, -1.0, 1.0)
-    name, norm = panels.field_colours(np.array([0.001, 0.5]))
-    assert (name, norm.vmin, norm.vmax) == (panels.POSITIVE, 0.0, 0.5)
-    name, norm = panels.field_colours(np.array([-1e-9, 2.0]))  # rounding is no sign
-    assert name == panels.POSITIVE
-    name, norm = panels.field_colours(np.full(9, 3.0))
+    name, norm = style.field_colours(np.array([-0.3, 0.9998]))
+    assert (name, norm.vmin, norm.vmax) == (style.SIGNED, -1.0, 1.0)
+    name, norm = style.field_colours(np.array([0.001, 0.5]))
+    assert (name, norm.vmin, norm.vmax) == (style.POSITIVE, 0.0, 0.5)
+    name, norm = style.field_colours(np.array([-1e-9, 2.0]))  # rounding is no sign
+    assert name == style.POSITIVE
+    name, norm = style.field_colours(np.full(9, 3.0))
     assert norm.vmin < 3 < norm.vmax
-    name, norm = panels.field_colours(np.zeros(9))
+    name, norm = style.field_colours(np.zeros(9))
     assert norm.vmin < 0 < norm.vmax
 
 
 def test_errors_are_shown_on_a_logarithmic_scale():
-    name, norm = panels.magnitude_colours(np.array([0.0, *[1e-12] * 9, 1e-3, np.nan]))
-    assert name == panels.MAGNITUDE
+    name, norm = style.magnitude_colours(np.array([0.0, *[1e-12] * 9, 1e-3, np.nan]))
+    assert name == style.MAGNITUDE
     assert isinstance(norm, LogNorm)
     assert (norm.vmin, norm.vmax) == (pytest.approx(1e-8), 1e-3)
-    assert panels.magnitude_colours(np.zeros(3))[1].vmax == 1
+    assert style.magnitude_colours(np.zeros(3))[1].vmax == 1
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_errors_are_shown_on_a_logarithmic_scale():
     ],
 )
 def test_symbols(name, shown):
-    assert panels.symbol(name) == shown
+    assert style.symbol(name) == shown
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_symbols(name, shown):
     [(2.13e-7, r"$2.1\times10^{-7}$"), (0.25, "0.25"), (0.0, "0"), (12345.0, r"$1.2\times10^{4}$"), (None, "unknown")],
 )
 def test_numbers(value, shown):
-    assert panels.number(value) == shown
+    assert style.number(value) == shown
 
 
 def test_hostile_names_are_only_text(tmp_path, coarse):
@@ -332,7 +332,7 @@ def test_history_of_several_parts_runs_on():
 
 def test_names_of_phases_do_not_overlap(coarse):
     history = tuple({"step": i, "phase": f"W = 250, scale {i // 3}", "loss": 1.0, "terms": {}} for i in range(33))
-    with panels.styled():
+    with style.styled():
         figure = history_figure(make(("x",), history=history))
         figure.canvas.draw()
         texts = figure.axes[0].texts
@@ -355,7 +355,7 @@ def test_a_shape_is_masked_and_its_holes_are_seen(tmp_path):
     assert (cover[(r > OUTER + width) | (r < INNER - width)] == 1).all()
     assert np.isfinite(figure.axes[0].images[0].get_array()).all()  # below it colours go on, so that no edge is pale
     assert any(type(mark).__name__ == "QuadContourSet" for mark in figure.axes[0].collections)
-    with panels.styled():
+    with style.styled():
         assert_well_laid_out(figure)
 
 
@@ -371,8 +371,8 @@ def test_every_figure_of_a_shape(tmp_path, coarse):
 
 def test_an_outline_is_found_as_well_as_by_testing_every_pixel():
     solution = ring_solution()
-    (view,) = views.views_of(solution)
+    (view,) = slices.views_of(solution)
     every = solution.in_domain(view.grid(solution, 240)).reshape(240, 240)
     np.testing.assert_array_equal(view.outline(solution, 240), every)
     assert abs(every.mean() - RING_AREA) < 0.01
-    assert views.views_of(make(("x", "y")))[0].outline(make(("x", "y")), 240) is None
+    assert slices.views_of(make(("x", "y")))[0].outline(make(("x", "y")), 240) is None

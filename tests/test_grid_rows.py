@@ -10,17 +10,17 @@ import torch
 from small_problems import STATEMENTS, box
 from torch import Tensor
 
-from pinnsolve.bases.cells import Cells, uniform_cells
-from pinnsolve.bases.space import Space
-from pinnsolve.compiler import compile_problem
+from pinnsolve.adapt.hp_refinement import make_system
+from pinnsolve.assembly.cell_rows import JumpGroup, Rows
+from pinnsolve.assembly.face_rows import jump_groups, start_groups, table_orders, term_groups
+from pinnsolve.assembly.system import System, residual_norm, solve
+from pinnsolve.bases.piecewise.mesh import Cells, uniform_cells
+from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.compiler.compiler import compile_problem
+from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.errors import ResourceError
-from pinnsolve.grid.groups import jump_groups, start_groups, table_orders, term_groups
-from pinnsolve.grid.levels import make_system
-from pinnsolve.grid.memory import bytes_needed, check_memory
-from pinnsolve.grid.rows import JumpGroup, Rows
-from pinnsolve.grid.system import System, residual_norm, solve
-from pinnsolve.problem import Problem
-from pinnsolve.terms import CompiledProblem
+from pinnsolve.problem.problem import Problem
+from pinnsolve.solvers.memory import bytes_needed, check_memory
 
 NONE = torch.zeros(0, dtype=torch.float64)
 MORE = {

@@ -10,12 +10,12 @@ import sympy as sp
 import torch
 
 import pinnsolve as ps
-from pinnsolve.bases.cells import uniform_cells
-from pinnsolve.bases.space import Space
-from pinnsolve.compiler import compile_problem
-from pinnsolve.grid.groups import table_orders
-from pinnsolve.grid.levels import solve_level
-from pinnsolve.grid.march import can_march
+from pinnsolve.adapt.hp_refinement import solve_level
+from pinnsolve.adapt.time_marching import can_march
+from pinnsolve.assembly.face_rows import table_orders
+from pinnsolve.bases.piecewise.mesh import uniform_cells
+from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.compiler.compiler import compile_problem
 
 FACTOR = 5.0  # within which the estimate is of the true error
 ROUNDING = 1e-12

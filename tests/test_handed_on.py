@@ -8,13 +8,13 @@ import pytest
 import torch
 
 import pinnsolve as ps
-from pinnsolve.bases.cells import uniform_cells
-from pinnsolve.bases.lookup import Lookup
-from pinnsolve.bases.space import Space
-from pinnsolve.compiler import compile_problem
-from pinnsolve.grid.handed_on import fading, handed_on, lasting, size_at_end
-from pinnsolve.grid.slab import SlabSolver
-from pinnsolve.problem import Problem
+from pinnsolve.adapt.error_propagation import fading, handed_on, lasting, size_at_end
+from pinnsolve.adapt.time_slab import SlabSolver
+from pinnsolve.bases.piecewise.mesh import uniform_cells
+from pinnsolve.bases.piecewise.point_location import Lookup
+from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.compiler.compiler import compile_problem
+from pinnsolve.problem.problem import Problem
 
 SPACE = Space(
     uniform_cells(torch.tensor([0.0, 0.0]).double(), torch.tensor([0.5, 1.0]).double(), [1, 2]), (4, 5), (2, 2)

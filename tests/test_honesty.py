@@ -8,12 +8,12 @@ import pytest
 import torch
 
 import pinnsolve as ps
-from pinnsolve import solving
-from pinnsolve.compiler import compile_problem
+from pinnsolve import method
+from pinnsolve.assembly.collocation import zero_state
+from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.defaults import Collocation
-from pinnsolve.discretization import zero_state
-from pinnsolve.estimate import Approximation, Estimate, doubted, estimate_error
-from pinnsolve.measuring import true_error
+from pinnsolve.estimate.defect_correction import Approximation, Estimate, doubted, estimate_error
+from pinnsolve.estimate.measured_errors import true_error
 from pinnsolve.solvers import LeastSquares
 
 LINES = {
@@ -58,7 +58,7 @@ def test_a_jump_that_moved_kinks_hide_between_the_points_is_seen(name, seed):
 
 def test_an_estimate_is_enlarged_by_the_residual_that_was_left():
     problem = line("decay")
-    work = solving._work(problem, compile_problem(problem), None)
+    work = method._work(problem, compile_problem(problem), None)
     basis = work.basis({"width": 20, "activation": "tanh"})
     work.settle_weights(basis)
     check = work.check_assembly(200)
@@ -74,10 +74,10 @@ def test_an_estimate_is_enlarged_by_the_residual_that_was_left():
 # -- points and functions of the estimate -------------------------------------------------------------------
 
 
-def solved_on_few(name: str, width: int, seed: int, **settings) -> tuple[solving.Work, Approximation, float]:
+def solved_on_few(name: str, width: int, seed: int, **settings) -> tuple[method.Work, Approximation, float]:
     """The work and the least-squares solution on a few smooth functions, and its true error."""
     problem = line(name)
-    work = solving._work(problem, compile_problem(problem), None)
+    work = method._work(problem, compile_problem(problem), None)
     work.seed = seed
     basis = work.basis(work.default_settings(width, 2.0))
     work.settle_weights(basis)
@@ -105,7 +105,7 @@ def test_an_estimate_has_points_of_its_own(asked, monkeypatch):
         seen.append(arguments[2])
         return estimate_error(*arguments)
 
-    monkeypatch.setattr("pinnsolve.strategies.estimate_error", watched)
+    monkeypatch.setattr("pinnsolve.adapt.context.estimate_error", watched)
     estimate = work.estimate(solution, 8, (2.0,))
     assert seen[0].points["e"].count >= max(3 * 16, asked.interior if asked else 0)
     assert estimate.worst == pytest.approx(true, rel=0.3)

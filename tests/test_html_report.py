@@ -15,11 +15,12 @@ from shape_problems import ring_problem, ring_solution
 from sine_basis import solution_of
 
 import pinnsolve as ps
-from pinnsolve import html_parts, html_report
 from pinnsolve.cli import main
-from pinnsolve.html_history import history
-from pinnsolve.problem import build_problem
-from pinnsolve.spec import spec_from_dict
+from pinnsolve.output.html import parts
+from pinnsolve.output.html import report as html_report
+from pinnsolve.output.html.history import history
+from pinnsolve.problem.build import build_problem
+from pinnsolve.spec.spec import spec_from_dict
 
 SECTIONS = ["Solution", "Problem", "Terms", "How it was solved", "To cite", "Problem file"]
 KINDS = {  # name of a problem, settings, words of its report
@@ -212,9 +213,9 @@ def test_a_history_of_one_step_and_of_many_terms():
 
 
 def test_numbers():
-    shown = [html_parts.number(v) for v in (0, 3, -2, 0.25, 2.13e-7, 1234567.0, None, float("nan"), "x")]
+    shown = [parts.number(v) for v in (0, 3, -2, 0.25, 2.13e-7, 1234567.0, None, float("nan"), "x")]
     assert shown == ["0", "3", "−2", "0.25", "2.1×10<sup>−7</sup>", "1.2×10<sup>6</sup>", "–", "–", "–"]
-    assert [html_parts.magnitude(v) for v in (0.0, 0.25, None)] == ["0", "2.5×10<sup>−1</sup>", "–"]
+    assert [parts.magnitude(v) for v in (0.0, 0.25, None)] == ["0", "2.5×10<sup>−1</sup>", "–"]
 
 
 # -- in a browser ---------------------------------------------------------------------------------------------

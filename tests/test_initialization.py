@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from pinnsolve.bases import make_basis
-from pinnsolve.bases.activations import ACTIVATIONS
-from pinnsolve.bases.initialization import box_layer, glorot_slopes, he_slopes, initial_layers, numerical_rank
+from pinnsolve.bases.networks.activations import ACTIVATIONS
+from pinnsolve.bases.networks.initialization import box_layer, glorot_slopes, he_slopes, initial_layers, numerical_rank
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 import pinnsolve as ps
-from pinnsolve.compiler import compile_problem
+from pinnsolve.assembly.measurements import Measurements
+from pinnsolve.assembly.regularization import derivatives_of_order
+from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.errors import ProblemError
-from pinnsolve.grid.border import Bounds, Linearization, Point, adjoint, applied, rows_at
-from pinnsolve.grid.data import Measurements
-from pinnsolve.grid.inverse import Statement, bounds_of
-from pinnsolve.grid.regularization import derivatives_of_order
+from pinnsolve.inverse.all_at_once import Statement, bounds_of
+from pinnsolve.solvers.schur_complement import Bounds, Linearization, Point, adjoint, applied, rows_at
 
 DECAY = {"equations": {"decay": "D(u, t) = -rate*u"}, "conditions": None, "unknowns": "u"}
 

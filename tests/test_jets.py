@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pinnsolve import jets
-from pinnsolve.bases.activations import ACTIVATIONS, activation
+from pinnsolve.bases import jets
+from pinnsolve.bases.networks.activations import ACTIVATIONS, activation
 from pinnsolve.errors import PinnsolveError
 
 SYMBOLS = sp.symbols("x y z", real=True)

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 import pinnsolve as ps
-from pinnsolve.compiler import compile_problem
-from pinnsolve.expressions import Scope, boolean
-from pinnsolve.geometry.shape_tree import Box, Difference, Implicit, Intersection
-from pinnsolve.geometry.shapes import make_shape
-from pinnsolve.grid.first_cells import first_cells
-from pinnsolve.problem import build_problem
-from pinnsolve.spec import spec_from_dict
-from pinnsolve.terms import coordinate_symbol
+from pinnsolve.bases.piecewise.initial_mesh import first_cells
+from pinnsolve.compiler.compiler import compile_problem
+from pinnsolve.geometry.factory import make_shape
+from pinnsolve.geometry.shapes import Box, Difference, Implicit, Intersection
+from pinnsolve.language.symbols import coordinate_symbol
+from pinnsolve.language.to_sympy import Scope, boolean
+from pinnsolve.problem.build import build_problem
+from pinnsolve.spec.spec import spec_from_dict
 
 
 def where(text: str) -> Implicit:

@@ -8,16 +8,16 @@ import sympy as sp
 import torch
 
 import pinnsolve as ps
-from pinnsolve.bases.space import Space
-from pinnsolve.compiler import compile_problem
-from pinnsolve.expressions import Scope, fluxes
-from pinnsolve.geometry.shape_tree import INTERFACE
-from pinnsolve.geometry.shapes import make_shape
-from pinnsolve.grid.first_cells import first_cells
-from pinnsolve.grid.groups import interface_groups, table_orders
-from pinnsolve.problem import build_problem
-from pinnsolve.spec import spec_from_dict
-from pinnsolve.terms import feature_symbol, features_of
+from pinnsolve.assembly.face_rows import interface_groups, table_orders
+from pinnsolve.bases.piecewise.initial_mesh import first_cells
+from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.compiler.compiler import compile_problem
+from pinnsolve.geometry.factory import make_shape
+from pinnsolve.geometry.shapes import INTERFACE
+from pinnsolve.language.symbols import feature_symbol, features_of
+from pinnsolve.language.to_sympy import Scope, fluxes
+from pinnsolve.problem.build import build_problem
+from pinnsolve.spec.spec import spec_from_dict
 
 SCOPE = Scope(coordinates=("x", "y"), unknowns=("u",), definitions={"k": "where(x < 0, 1, 7)"})
 U_X, U_Y = feature_symbol("u", (1, 0)), feature_symbol("u", (0, 1))

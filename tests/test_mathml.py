@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pinnsolve import mathml
 from pinnsolve.errors import ExpressionError
-from pinnsolve.yaml_loader import parse_yaml
+from pinnsolve.files.yaml_reader import parse_yaml
+from pinnsolve.language import to_mathml
 
 PROBLEMS = sorted((Path(__file__).resolve().parents[1] / "problems").glob("*.yaml"))
 
@@ -81,31 +81,31 @@ def _words(node: ElementTree.Element) -> str:
     ],
 )
 def test_expressions(text, expected):
-    assert words(mathml.expression(text)) == expected
+    assert words(to_mathml.expression(text)) == expected
 
 
 def test_ordinary_derivatives_have_an_upright_d():
-    formula = mathml.equation("D(u, t, t) = -u", ordinary=True)
+    formula = to_mathml.equation("D(u, t, t) = -u", ordinary=True)
     assert words(formula) == "{d^{2}u/dt^{2}}=−u"
     assert formula.count('mathvariant="normal"') == 2
 
 
 def test_a_long_sum_stands_on_several_lines():
     summands = [f"a{i}*sin({i}*pi*x)" for i in range(1, 30)]
-    lines = re.findall("<[^<>]*>", words(mathml.equation(f"D(u, t) = {' + '.join(summands)}")))
+    lines = re.findall("<[^<>]*>", words(to_mathml.equation(f"D(u, t) = {' + '.join(summands)}")))
     assert len(lines) > 2 and "".join(lines).count("sin") == 29
     assert all(line.count("sin") <= 12 for line in lines)
 
 
 def test_what_is_too_long_stays_text():
     text = "u = " + "+".join(["x"] * 500)
-    assert mathml.equation(text).startswith("<code>u = x+x")
+    assert to_mathml.equation(text).startswith("<code>u = x+x")
 
 
 @pytest.mark.parametrize("text", ["a = b", "a +", "<script>alert(1)</script>", ""])
 def test_what_is_no_expression_is_refused(text):
     with pytest.raises(ExpressionError):
-        mathml.expression(text)
+        to_mathml.expression(text)
 
 
 @pytest.mark.parametrize("path", PROBLEMS, ids=lambda path: path.stem)
@@ -117,6 +117,6 @@ def test_every_equation_of_the_problems_is_well_formed(path):
     texts += [text for item in items for text in item.get("equations", ())]
     texts += [f"{name} = {value}" for name, value in data.get("exact", {}).items()]
     for text in texts:
-        formula = mathml.equation(text)
+        formula = to_mathml.equation(text)
         if not formula.startswith("<code>"):
             assert "=" in words(formula)

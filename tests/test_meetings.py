@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
-from pinnsolve.checks import contradictions_at
 from pinnsolve.cli import app
-from pinnsolve.geometry.meetings import meetings
+from pinnsolve.geometry.junctions import meetings
 from pinnsolve.geometry.regions import Piece
-from pinnsolve.problem import Problem, build_problem
-from pinnsolve.spec import spec_from_dict
+from pinnsolve.problem.build import build_problem
+from pinnsolve.problem.checks import contradictions_at
+from pinnsolve.problem.problem import Problem
+from pinnsolve.spec.spec import spec_from_dict
 
 ELL = {"difference": [{"box": {"x": [0, 2], "y": [0, 2]}}, {"box": {"x": [1, 2], "y": [1, 2]}}]}
 QUARTER = {"intersection": [{"disk": {"center": [0, 0], "radius": 1}, "boundary": "arc"},

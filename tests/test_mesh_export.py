@@ -15,11 +15,11 @@ from scipy.spatial import cKDTree
 from shape_problems import INNER, OUTER, RING_AREA, radius, ring_solution
 from sine_basis import LOWER, UPPER, closed_form, solution_of
 
-from pinnsolve import export
 from pinnsolve.errors import SolutionError
-from pinnsolve.geometry import shape_tree as tree
-from pinnsolve.geometry.shapes import make_shape
-from pinnsolve.shape_mesh import mesh_of_shape
+from pinnsolve.geometry import shapes as tree
+from pinnsolve.geometry.factory import make_shape
+from pinnsolve.geometry.triangulation import mesh_of_shape
+from pinnsolve.output import export
 
 BOX = tree.Box((-0.5, -0.5), (0.5, 0.5), "walls")
 SHAPES = {  # with the share of the measure that cells of straight edges may miss

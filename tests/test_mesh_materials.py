@@ -10,16 +10,16 @@ import sympy as sp
 import torch
 
 import pinnsolve as ps
-from pinnsolve.compiler import compile_problem
+from pinnsolve.bases.piecewise.initial_mesh import first_cells
+from pinnsolve.compiler.applicability import why_not_cells
+from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.errors import ProblemError
-from pinnsolve.geometry.mesh_file import read_mesh
+from pinnsolve.files.mesh_file import read_mesh
+from pinnsolve.geometry.factory import make_shape
 from pinnsolve.geometry.mesh_groups import only, told_apart
-from pinnsolve.geometry.shape_tree import INTERFACE
-from pinnsolve.geometry.shapes import make_shape
-from pinnsolve.grid.first_cells import first_cells
-from pinnsolve.plan import why_not_cells
-from pinnsolve.problem import build_problem
-from pinnsolve.spec import spec_from_dict
+from pinnsolve.geometry.shapes import INTERFACE
+from pinnsolve.problem.build import build_problem
+from pinnsolve.spec.spec import spec_from_dict
 
 ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "problems" / "meshes" / "core.msh"

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from pinnsolve.data_columns import DataFileError
 from pinnsolve.errors import ProblemError
-from pinnsolve.geometry.mesh_file import read_mesh
+from pinnsolve.files.data_files import DataFileError
+from pinnsolve.files.mesh_file import read_mesh
+from pinnsolve.geometry.factory import make_shape
 from pinnsolve.geometry.regions import Piece
-from pinnsolve.geometry.shape_tree import Box, Difference, Disk, MeshFile
-from pinnsolve.geometry.shapes import make_shape
-from pinnsolve.problem import build_problem
-from pinnsolve.spec import spec_from_dict
+from pinnsolve.geometry.shapes import Box, Difference, Disk, MeshFile
+from pinnsolve.problem.build import build_problem
+from pinnsolve.spec.spec import spec_from_dict
 
 MESHES = Path(__file__).parent / "meshes"
 FOUR_HOLES = Path(__file__).resolve().parents[1] / "problems" / "meshes" / "four-holes.msh"
@@ -228,7 +228,7 @@ def test_damaged_and_hostile_files(name, content, words, tmp_path, capsys):
 
 
 def test_large_files_are_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("pinnsolve.geometry.mesh_file.MAX_BYTES", 100)
+    monkeypatch.setattr("pinnsolve.files.mesh_file.MAX_BYTES", 100)
     shutil.copy(MESHES / "disk-1.msh", tmp_path / "large.msh")
     with pytest.raises(DataFileError, match="too large"):
         read_mesh(tmp_path / "large.msh")

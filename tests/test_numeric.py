@@ -11,10 +11,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pinnsolve.expressions import Scope, boolean, expression
-from pinnsolve.numeric import Evaluator, tensor_function
-from pinnsolve.terms import coordinate_symbol
-from pinnsolve.vocabulary import FUNCTIONS
+from pinnsolve.language.symbols import coordinate_symbol
+from pinnsolve.language.to_sympy import Scope, boolean, expression
+from pinnsolve.language.to_torch import Evaluator, tensor_function
+from pinnsolve.language.vocabulary import FUNCTIONS
 
 SCOPE = Scope(coordinates=("x", "y"))
 X, Y = coordinate_symbol("x"), coordinate_symbol("y")

@@ -14,8 +14,10 @@ import sympy as sp
 import torch
 
 import pinnsolve as ps
-from pinnsolve import figures, registry
+from pinnsolve import extensions
 from pinnsolve.errors import PinnsolveError, ProblemError
+from pinnsolve.figures import figures
+from pinnsolve.language import operators
 
 PROBLEMS = Path(__file__).resolve().parents[1] / "problems"
 
@@ -23,9 +25,9 @@ PROBLEMS = Path(__file__).resolve().parents[1] / "problems"
 @pytest.fixture(autouse=True)
 def registries():
     """Both registries as they were, after every test."""
-    before = dict(registry.OPERATORS), dict(registry.BASES)
+    before = dict(operators.OPERATORS), dict(extensions.BASES)
     yield
-    for now, then in zip((registry.OPERATORS, registry.BASES), before, strict=True):
+    for now, then in zip((operators.OPERATORS, extensions.BASES), before, strict=True):
         now.clear()
         now.update(then)
 
@@ -177,7 +179,7 @@ def test_an_operator_nobody_registered_is_refused():
 def test_names_that_cannot_be_called_are_refused(name):
     with pytest.raises(PinnsolveError, match="name"):
         ps.operator(name)
-    assert name not in registry.OPERATORS
+    assert name not in operators.OPERATORS
 
 
 def test_relu_is_refused_where_an_operator_takes_second_derivatives():
@@ -206,12 +208,12 @@ def quick_figures(monkeypatch):
 @pytest.mark.parametrize(("name", "truth"), [("fredholm", np.exp), ("volterra", np.sin)])
 def test_a_problem_file_with_operators(name, truth, command, tmp_path, quick_figures):
     run = tmp_path / "run"
-    file, operators = PROBLEMS / f"{name}.yaml", PROBLEMS / "operators" / f"{name}.py"
-    code, out, _ = command("run", str(file), "--operators", str(operators), "--out", str(run), "--json")
+    file, module = PROBLEMS / f"{name}.yaml", PROBLEMS / "operators" / f"{name}.py"
+    code, out, _ = command("run", str(file), "--operators", str(module), "--out", str(run), "--json")
     result = json.loads(out)
     assert code == 0 and result["status"] == "converged"
     assert result["relative_l2_error"]["u"] < 1e-10
-    registry.OPERATORS.clear()  # a solution needs none of them
+    operators.OPERATORS.clear()  # a solution needs none of them
     assert error(ps.load_solution(run), truth) < 1e-10
 
 
@@ -347,7 +349,7 @@ def test_its_solution_is_saved_and_loaded(tmp_path):
     assert torch.equal(again.basis.hidden["k"], solution.basis.hidden["k"])
     resumed = ps.solve(beam({"kind": "waves", "width": 12, "highest": 2.5}, method="least_squares"), start=again)
     assert error(resumed, np.cos) < 1e-6
-    del registry.BASES["waves"]
+    del extensions.BASES["waves"]
     with pytest.raises(PinnsolveError, match="waves"):
         ps.load_solution(tmp_path / "run")(x=x)
 

@@ -11,13 +11,13 @@ import torch
 from small_problems import assembled, compiled
 
 import pinnsolve as ps
+from pinnsolve.assembly.collocation import zero_state
 from pinnsolve.bases import make_basis
-from pinnsolve.bases.partition import polynomials, total_degree
-from pinnsolve.discretization import zero_state
+from pinnsolve.bases.pou.partition import polynomials, total_degree
 from pinnsolve.errors import PinnsolveError, ResourceError
 from pinnsolve.solvers import LSGD, Clock, VarPro, drive
 from pinnsolve.solvers.lsgd import Penalty
-from pinnsolve.solvers.placement import merged_cells, placed
+from pinnsolve.solvers.partition_placement import merged_cells, placed
 
 LAYER = """
 name: layer

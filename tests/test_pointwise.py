@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import sympy as sp
 
-from pinnsolve.checks.neumann import gauss_legendre
-from pinnsolve.checks.pointwise import function_of, holds_at, landmarks, scattered, value_at
-from pinnsolve.expressions import Scope
-from pinnsolve.expressions import expression as parsed
-from pinnsolve.terms import coordinate_symbol
+from pinnsolve.language.symbols import coordinate_symbol
+from pinnsolve.language.to_sympy import Scope
+from pinnsolve.language.to_sympy import expression as parsed
+from pinnsolve.problem.checks.neumann import gauss_legendre
+from pinnsolve.problem.checks.pointwise import function_of, holds_at, landmarks, scattered, value_at
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ import sympy as sp
 import pinnsolve as ps
 from pinnsolve.errors import ProblemError
 from pinnsolve.geometry.regions import Piece
-from pinnsolve.problem import Problem, build_problem
-from pinnsolve.spec import load_spec
-from pinnsolve.terms import coordinate_symbol, feature_symbol
+from pinnsolve.language.symbols import coordinate_symbol, feature_symbol
+from pinnsolve.problem.build import build_problem
+from pinnsolve.problem.problem import Problem
+from pinnsolve.spec.spec import load_spec
 
 HEADER = "name: test\ncoordinates: {t: [0, 1], x: [-1, 1], y: [0, 2]}\nunknowns: u\n"
 t, x, y = (coordinate_symbol(c) for c in "txy")

@@ -15,12 +15,14 @@ import pytest
 import scipy.special
 import sympy as sp
 
-from pinnsolve.compiler import compile_problem
-from pinnsolve.geometry.shapes import make_shape
-from pinnsolve.problem import Problem, build_problem
-from pinnsolve.registry import OPERATORS
-from pinnsolve.spec import load_spec
-from pinnsolve.terms import CompiledProblem, Term, coordinate_symbol, features_of
+from pinnsolve.compiler.compiler import compile_problem
+from pinnsolve.compiler.terms import CompiledProblem, Term
+from pinnsolve.geometry.factory import make_shape
+from pinnsolve.language.operators import OPERATORS
+from pinnsolve.language.symbols import coordinate_symbol, features_of
+from pinnsolve.problem.build import build_problem
+from pinnsolve.problem.problem import Problem
+from pinnsolve.spec.spec import load_spec
 
 PROBLEMS = Path(__file__).resolve().parents[1] / "problems"
 NAMES = sorted(path.stem for path in PROBLEMS.glob("*.yaml"))

@@ -8,11 +8,11 @@ import pytest
 import sympy as sp
 
 import pinnsolve as ps
-from pinnsolve import registry
-from pinnsolve.compiler import compile_problem
+from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.errors import PinnsolveError, ProblemError
-from pinnsolve.problem import build_problem
-from pinnsolve.spec import spec_from_dict
+from pinnsolve.language import operators
+from pinnsolve.problem.build import build_problem
+from pinnsolve.spec.spec import spec_from_dict
 
 x, y = ps.coordinates("x y")
 u = ps.unknown("u", x, y)
@@ -184,11 +184,11 @@ def memory():
         return basis * points
 
     yield memory
-    del registry.OPERATORS["memory"]
+    del operators.OPERATORS["memory"]
 
 
 def test_an_operator_is_applied_to_unknowns_and_to_bases(memory):
-    assert memory(6, 7) == 42 and registry.OPERATORS["memory"] is memory
+    assert memory(6, 7) == 42 and operators.OPERATORS["memory"] is memory
     problem = stated(equations={"e": sp.Eq(u.diff(x) + x * memory(u), 1)})
     assert same(problem, written(equations={"e": "D(u, x) + x*memory(u) = 1"}))
 
@@ -204,7 +204,7 @@ def test_an_operator_of_anything_else_is_refused(memory, argument, derived):
 def test_an_operator_without_a_proper_name_or_order(name, order):
     with pytest.raises(PinnsolveError):
         ps.operator(name, order=order)
-    assert name not in registry.OPERATORS
+    assert name not in operators.OPERATORS
 
 
 # -- what is refused ----------------------------------------------------------------------------------------

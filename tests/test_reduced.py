@@ -9,16 +9,17 @@ import pytest
 import torch
 
 import pinnsolve as ps
-from pinnsolve.compiler import compile_problem
-from pinnsolve.grid import inverse_strategy
-from pinnsolve.grid.answer import is_explained
-from pinnsolve.grid.data import Measurements
-from pinnsolve.grid.inverse import Statement, bounds_of
-from pinnsolve.grid.reduced import steps
-from pinnsolve.grid.sensitivities import Marches, marching_axis
-from pinnsolve.problem import Problem, build_problem
+from pinnsolve.assembly.measurements import Measurements
+from pinnsolve.compiler.compiler import compile_problem
+from pinnsolve.inverse import strategy
+from pinnsolve.inverse.all_at_once import Statement, bounds_of
+from pinnsolve.inverse.fit import is_explained
+from pinnsolve.inverse.reduced_space import steps
+from pinnsolve.inverse.sensitivities import Marches, marching_axis
+from pinnsolve.problem.build import build_problem
+from pinnsolve.problem.problem import Problem
 from pinnsolve.solvers import Clock
-from pinnsolve.spec import spec_from_dict
+from pinnsolve.spec.spec import spec_from_dict
 
 KAPPA = 0.3
 START = {"on": "t = 0", "equation": "u = sin(pi*x)"}
@@ -238,7 +239,7 @@ def test_deviations_hold_on_cells_that_a_boundary_cuts(tmp_path):
 
 
 def test_what_ended_a_refinement_is_told(monkeypatch):
-    monkeypatch.setattr(inverse_strategy, "MOST_OPERATIONS", 5e6)
+    monkeypatch.setattr(strategy, "MOST_OPERATIONS", 5e6)
     result = ps.solve(ps.load("find-lorenz")).result
     assert result["status"] == "tolerance_not_reached"
     assert "would take very long" in result["message"]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pinnsolve.progress import Progress, display
-from pinnsolve.report import report
-from pinnsolve.wording import duration, printable, scientific
+from pinnsolve.files.text import duration, printable, scientific
+from pinnsolve.output.progress import Progress, display
+from pinnsolve.output.terminal import report
 
 # -- words ------------------------------------------------------------------------------------------------------
 

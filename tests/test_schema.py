@@ -9,8 +9,8 @@ import sys
 import pytest
 from heat_file import ENVIRONMENT, HEAT, ROOT, heat
 
-from pinnsolve.spec import json_schema, spec_from_dict
-from pinnsolve.yaml_loader import load_yaml, parse_yaml
+from pinnsolve.files.yaml_reader import load_yaml, parse_yaml
+from pinnsolve.spec.spec import json_schema, spec_from_dict
 
 
 def test_json_schema():

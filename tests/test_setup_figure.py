@@ -11,12 +11,12 @@ from shape_problems import CENTER, INNER, OUTER, ring_problem
 from test_figures import assert_well_laid_out
 
 import pinnsolve as ps
-from pinnsolve import panels
-from pinnsolve.compiler import compile_problem
-from pinnsolve.problem import build_problem
-from pinnsolve.setup_figure import SetupError, setup_figure
-from pinnsolve.setup_values import asked, fills_space, free_boundary, place, solve_points
-from pinnsolve.spec import spec_from_dict
+from pinnsolve.compiler.compiler import compile_problem
+from pinnsolve.figures import style
+from pinnsolve.figures.setup import SetupError, setup_figure
+from pinnsolve.figures.setup_values import asked, fills_space, free_boundary, place, solve_points
+from pinnsolve.problem.build import build_problem
+from pinnsolve.spec.spec import spec_from_dict
 
 
 def compiled_with(conditions: dict, **keys):
@@ -105,13 +105,13 @@ def test_the_points_are_those_of_the_solve():
      "regression", "find-the-diffusivity", "advection"],
 )  # fmt: skip
 def test_every_kind_of_problem_can_be_drawn(name, monkeypatch):
-    monkeypatch.setattr(panels, "DOTS_PER_INCH", 50)
+    monkeypatch.setattr(style, "DOTS_PER_INCH", 50)
     figure = setup_figure(ps.load(name))
     words = {text.get_text() for axes in figure.axes if (legend := axes.get_legend()) for text in legend.get_texts()}
     for term in compile_problem(ps.load(name)).terms:
         if term.kind != "equation":
-            assert any(word.startswith(panels.plain(term.name)) for word in words)
-    with panels.styled():
+            assert any(word.startswith(style.plain(term.name)) for word in words)
+    with style.styled():
         assert_well_laid_out(figure)
 
 
@@ -146,10 +146,10 @@ def test_the_command(work, command):
 
 @pytest.mark.parametrize("time", [False, True])
 def test_a_shape_with_its_parts(time, monkeypatch):
-    monkeypatch.setattr(panels, "DOTS_PER_INCH", 50)
+    monkeypatch.setattr(style, "DOTS_PER_INCH", 50)
     problem = ring_problem(time)
     figure = setup_figure(problem)
-    with panels.styled():
+    with style.styled():
         assert_well_laid_out(figure)
     arrows = {tuple(m.get_facecolor()[0]): m for m in figure.axes[0].collections if type(m).__name__ == "Quiver"}
     assert len(arrows) == 2

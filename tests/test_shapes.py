@@ -8,8 +8,9 @@ import pytest
 import sympy as sp
 import torch
 
-from pinnsolve.geometry import shape_tree as st
-from pinnsolve.geometry.shape_tree import (
+from pinnsolve.geometry import shapes as st
+from pinnsolve.geometry.factory import make_shape
+from pinnsolve.geometry.shapes import (
     Ball,
     Box,
     Cylinder,
@@ -22,8 +23,7 @@ from pinnsolve.geometry.shape_tree import (
     Polygon,
     Union,
 )
-from pinnsolve.geometry.shapes import make_shape
-from pinnsolve.terms import coordinate_symbol
+from pinnsolve.language.symbols import coordinate_symbol
 
 PI = math.pi
 x, y, z = map(coordinate_symbol, "xyz")

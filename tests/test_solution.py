@@ -11,16 +11,17 @@ import torch
 from shape_problems import CENTER, INNER, OUTER, radius, ring_solution
 from sine_basis import SineBasis, closed_form, solution_of
 
-from pinnsolve import registry, storage
+from pinnsolve import extensions
 from pinnsolve.errors import SolutionError
-from pinnsolve.solution import load_solution
+from pinnsolve.results import storage
+from pinnsolve.results.solution import load_solution
 
 RNG = np.random.default_rng(0)
 
 
 @pytest.fixture
 def registered(monkeypatch):
-    monkeypatch.setitem(registry.BASES, SineBasis.kind, SineBasis)
+    monkeypatch.setitem(extensions.BASES, SineBasis.kind, SineBasis)
 
 
 def points(count: int) -> np.ndarray:
@@ -74,7 +75,8 @@ def test_values_come_in_blocks(monkeypatch):
         return derivatives(self, x, alphas)
 
     monkeypatch.setattr(SineBasis, "derivatives", counting)
-    monkeypatch.setattr("pinnsolve.solution.BLOCK_BYTES", 4 * 2 * 3 * 8 * 64)  # 64 points of this basis, with jets
+    of_64_points = 4 * 2 * 3 * 8 * 64  # of this basis, with jets
+    monkeypatch.setattr("pinnsolve.results.solution.BLOCK_BYTES", of_64_points)
     np.testing.assert_allclose(solution.values(at, "u", (0, 1)), whole, rtol=1e-14)
     assert max(seen) <= 64
     assert sum(seen) == 1000

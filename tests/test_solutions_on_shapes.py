@@ -13,15 +13,14 @@ import torch
 from typer.testing import CliRunner
 
 import pinnsolve as ps
+from pinnsolve.assembly.collocation import sample_problem, space_of
 from pinnsolve.cli import app
-from pinnsolve.compiler import compile_problem
+from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.defaults import Collocation
-from pinnsolve.discretization import sample_problem
 from pinnsolve.errors import ProblemError
-from pinnsolve.geometry.sampling import space_of
-from pinnsolve.geometry.shape_store import from_plain, to_plain
-from pinnsolve.problem import build_problem
-from pinnsolve.spec import spec_from_dict
+from pinnsolve.geometry.serialization import from_plain, to_plain
+from pinnsolve.problem.build import build_problem
+from pinnsolve.spec.spec import spec_from_dict
 
 MESHES = Path(__file__).parent / "meshes"
 LIKE = torch.zeros(1, dtype=torch.float64)

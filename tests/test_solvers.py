@@ -10,13 +10,13 @@ import pytest
 import torch
 from small_problems import HAT, STATEMENTS, assembled, basis_for, compiled, random_state, reduced
 
-from pinnsolve.assembly import Assembly, State, losses
+from pinnsolve.assembly.collocation import sample_problem, zero_state
+from pinnsolve.assembly.rows import Assembly, State, losses
 from pinnsolve.bases.base import Basis
 from pinnsolve.defaults import Collocation
-from pinnsolve.discretization import sample_problem, zero_state
 from pinnsolve.errors import PinnsolveError
 from pinnsolve.solvers import GD, LSGD, SOLVERS, Clock, Iterate, LeastSquares, Outcome, Solver, VarPro, drive
-from pinnsolve.solvers.newton import newton_step
+from pinnsolve.solvers.gauss_newton import newton_step
 from pinnsolve.solvers.varpro import jacobian
 
 solvers = pytest.mark.parametrize("kind", SOLVERS)

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from pinnsolve.bases import restore_basis
-from pinnsolve.bases.cells import Cells, uniform_cells
+from pinnsolve.bases.jets import indices_to_order
 from pinnsolve.bases.legendre import exponents
-from pinnsolve.bases.pou_cells import PouCells
-from pinnsolve.bases.space import Space
+from pinnsolve.bases.piecewise.basis import PouCells
+from pinnsolve.bases.piecewise.mesh import Cells, uniform_cells
+from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.errors import PinnsolveError
-from pinnsolve.jets import indices_to_order
-from pinnsolve.solution import Solution, load_solution
-from pinnsolve.terms import MAX_ORDER
+from pinnsolve.language.symbols import MAX_ORDER
+from pinnsolve.results.solution import Solution, load_solution
 
 LOWER, UPPER = [-1.0, 0.5, 2.0], [3.0, 1.0, 2.7]
 dimensions = pytest.mark.parametrize("dimension", [1, 2, 3])
@@ -147,7 +147,7 @@ def test_long_lists_of_points_come_in_blocks(monkeypatch):
     space = space_of(2)
     c, x = random_function(space), points_in(2)
     whole = space.combined(c, x, [(0, 0), (1, 1)])
-    monkeypatch.setattr("pinnsolve.bases.space.BLOCK_NUMBERS", 7 * space.functions)
+    monkeypatch.setattr("pinnsolve.bases.piecewise.space.BLOCK_NUMBERS", 7 * space.functions)
     for alpha, values in space.combined(c, x, [(0, 0), (1, 1)]).items():
         torch.testing.assert_close(values, whole[alpha], rtol=1e-13, atol=1e-13)
 

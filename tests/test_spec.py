@@ -8,10 +8,11 @@ import os
 import pytest
 from heat_file import HEAT, ROOT, data_folder, heat, only_error, said
 
-from pinnsolve import registry
+from pinnsolve import extensions
 from pinnsolve.errors import ProblemError
-from pinnsolve.spec import load_spec, spec_from_dict
-from pinnsolve.yaml_loader import parse_yaml
+from pinnsolve.files.yaml_reader import parse_yaml
+from pinnsolve.language import operators
+from pinnsolve.spec.spec import load_spec, spec_from_dict
 
 
 @pytest.fixture
@@ -154,7 +155,7 @@ def test_keys_without_a_value_count_as_left_out():
 
 
 def test_a_basis_registered_from_outside_gets_its_own_settings(monkeypatch):
-    monkeypatch.setitem(registry.BASES, "fourier", object)
+    monkeypatch.setitem(extensions.BASES, "fourier", object)
     basis = {"kind": "fourier", "width": 5, "activation": "mine", "modes": [1, 2]}
     assert spec_from_dict(heat(solve={"basis": basis})).solve.basis.settings() == basis
 
@@ -162,7 +163,7 @@ def test_a_basis_registered_from_outside_gets_its_own_settings(monkeypatch):
 def test_a_registered_operator_is_known(monkeypatch):
     volterra = heat(equations={"e": "D(u, t) + past(u) = 0"})
     assert "--operators" in only_error(volterra).hint
-    monkeypatch.setitem(registry.OPERATORS, "past", object())
+    monkeypatch.setitem(operators.OPERATORS, "past", object())
     assert spec_from_dict(volterra).equations["e"].equations == ("D(u, t) + past(u) = 0",)
 
 
@@ -198,7 +199,7 @@ def test_problems_are_found_by_name():
 @pytest.mark.parametrize("path", sorted((ROOT / "problems").glob("*.yaml")), ids=lambda path: path.stem)
 def test_problem_files_are_read_and_written(path, monkeypatch):
     for operator in ("kernel_integral", "memory"):
-        monkeypatch.setitem(registry.OPERATORS, operator, object())
+        monkeypatch.setitem(operators.OPERATORS, operator, object())
     spec = load_spec(path)
     again = spec_from_dict(parse_yaml(spec.to_yaml()).data, path.parent)
     assert dataclasses.replace(again, file=path) == spec

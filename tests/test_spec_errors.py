@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pinnsolve.errors import ProblemError
-from pinnsolve.schema import ProblemFile
-from pinnsolve.spec import load_spec, spec_from_dict
+from pinnsolve.spec.schema.schema import ProblemFile
+from pinnsolve.spec.spec import load_spec, spec_from_dict
 
 
 @pytest.fixture
@@ -283,7 +283,7 @@ def test_hostile_files_are_answered_quickly(name):
 def test_a_wrong_file_is_answered_without_sympy_or_torch(tmp_path):
     (tmp_path / "wrong.yaml").write_text(MANY)
     code = (
-        "import sys, resource\nfrom pinnsolve.errors import ProblemError\nfrom pinnsolve.spec import load_spec\n"
+        "import sys, resource\nfrom pinnsolve.errors import ProblemError\nfrom pinnsolve.spec.spec import load_spec\n"
         "try:\n    load_spec(sys.argv[1])\nexcept ProblemError:\n    pass\n"
         "loaded = {'sympy', 'torch', 'numpy'} & set(sys.modules)\nprint(sorted(loaded))\n"
     )

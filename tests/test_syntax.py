@@ -9,11 +9,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pinnsolve.constants import evaluate
 from pinnsolve.errors import ExpressionError
-from pinnsolve.resolution import constant_value, exact_value, resolve
-from pinnsolve.syntax import MAX_DEPTH, Call, Chain, Name, Number, Power, Unary, parse, parse_equation
-from pinnsolve.vocabulary import CALLABLE, Scope, name_problems
+from pinnsolve.language.constants import evaluate
+from pinnsolve.language.expansion import constant_value, exact_value, resolve
+from pinnsolve.language.syntax import MAX_DEPTH, Call, Chain, Name, Number, Power, Unary, parse, parse_equation
+from pinnsolve.language.vocabulary import CALLABLE, Scope, name_problems
 
 SCOPE = Scope(
     coordinates=("t", "x", "y"),

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pinnsolve.errors import ProblemError
-from pinnsolve.tables import read_columns
+from pinnsolve.files.tables import read_columns
 
 CSV = """\
 # from the laboratory, 2024

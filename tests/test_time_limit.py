@@ -6,12 +6,12 @@ import pytest
 import torch
 
 import pinnsolve as ps
-from pinnsolve.bases.space import Space
-from pinnsolve.compiler import compile_problem
-from pinnsolve.grid.first_cells import first_cells
-from pinnsolve.grid.groups import table_orders
-from pinnsolve.grid.levels import solve_level
-from pinnsolve.solvers.base import Clock, OutOfTime
+from pinnsolve.adapt.hp_refinement import solve_level
+from pinnsolve.assembly.face_rows import table_orders
+from pinnsolve.bases.piecewise.initial_mesh import first_cells
+from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.compiler.compiler import compile_problem
+from pinnsolve.solvers.budget import Clock, OutOfTime
 
 WAVES = ps.Problem(
     name="waves",

@@ -7,11 +7,11 @@ from fractions import Fraction
 
 import pytest
 
-from pinnsolve.constants import evaluate
 from pinnsolve.errors import ExpressionError
-from pinnsolve.resolution import Budget, constant_value, resolve
-from pinnsolve.syntax import parse
-from pinnsolve.vocabulary import Scope, close_match, signature
+from pinnsolve.language.constants import evaluate
+from pinnsolve.language.expansion import Budget, constant_value, resolve
+from pinnsolve.language.syntax import parse
+from pinnsolve.language.vocabulary import Scope, close_match, signature
 
 SCOPE = Scope(
     coordinates=("t", "x", "y"),

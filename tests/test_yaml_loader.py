@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pinnsolve.errors import ProblemError
-from pinnsolve.yaml_loader import load_yaml, parse_value, parse_yaml, scalar
-from pinnsolve.yaml_writer import write_yaml
+from pinnsolve.files.yaml_reader import load_yaml, parse_value, parse_yaml, scalar
+from pinnsolve.files.yaml_writer import write_yaml
 
 
 @pytest.mark.parametrize(

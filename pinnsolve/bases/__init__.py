@@ -1,6 +1,6 @@
 """Bases: families of functions with all their derivatives, made by kind from the settings of a problem file.
 
-Input: settings and the box of the problem. Output: a `Basis`. Kinds are looked up in `pinnsolve.registry`.
+Input: settings and the box of the problem. Output: a `Basis`. Kinds are looked up in `pinnsolve.extensions`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pinnsolve.bases.base import Basis
 from pinnsolve.errors import PinnsolveError
-from pinnsolve.registry import basis_class
+from pinnsolve.extensions import basis_class
 
 __all__ = ["Basis", "make_basis", "restore_basis"]
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from pinnsolve.errors import PinnsolveError
-from pinnsolve.terms import MAX_ORDER, MultiIndex
+from pinnsolve.language.symbols import MAX_ORDER, MultiIndex
 
 
 class Basis(ABC):

@@ -13,7 +13,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from pinnsolve.terms import MultiIndex
+from pinnsolve.language.symbols import MultiIndex
 
 ROWS = 512  # of a table made at a time: what lies between stays in the cache
 

@@ -12,9 +12,9 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from pinnsolve.geometry import shape_tree as tree
-from pinnsolve.geometry.levels import Gradient, rotation
-from pinnsolve.geometry.tracing import traced_chains
+from pinnsolve.geometry import shapes as tree
+from pinnsolve.geometry.level_sets import Gradient, rotation
+from pinnsolve.geometry.marching_squares import traced_chains
 
 AROUND = 16  # segments of a full circle that quadrature takes at least, of an ellipse twice as many
 

@@ -11,10 +11,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from pinnsolve.geometry import shape_tree as tree
-from pinnsolve.geometry.levels import Level, level_of, primitive_level
-from pinnsolve.geometry.shape import Boundary, Corner, Shape, Spacing, Spread, with_boxes
-from pinnsolve.geometry.shape_tree import ShapeTree
+from pinnsolve.geometry import shapes as tree
+from pinnsolve.geometry.level_sets import Level, level_of, primitive_level
+from pinnsolve.geometry.sampled_shape import Boundary, Corner, Shape, Spacing, Spread, with_boxes
+from pinnsolve.geometry.shapes import ShapeTree
 
 SAMPLES = 20_000  # among which levels change their signs
 SHORT = 1e-12  # relative to the size: pieces shorter than this are none

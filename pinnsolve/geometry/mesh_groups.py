@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from pinnsolve.geometry.mesh_file import Mesh, boundary_of
-from pinnsolve.geometry.shape_tree import INTERFACE
+from pinnsolve.files.mesh_file import Mesh, boundary_of
+from pinnsolve.geometry.shapes import INTERFACE
 
 Groups = tuple[tuple[str, ...], tuple[str, ...]]  # the groups that cells are in, and those that they are not in
 

@@ -15,12 +15,12 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from pinnsolve.geometry import shape_tree as tree
+from pinnsolve.geometry import shapes as tree
 from pinnsolve.geometry.curves import Curve, curves_of, line_of
-from pinnsolve.geometry.levels import Level, level_of, primitive_level
-from pinnsolve.geometry.meshes import mesh_curves, mesh_level, mesh_of
-from pinnsolve.geometry.shape import Boundary, Corner, Shape, Spacing, Spread, with_boxes
-from pinnsolve.geometry.shape_tree import ShapeTree
+from pinnsolve.geometry.level_sets import Level, level_of, primitive_level
+from pinnsolve.geometry.mesh_boundary import mesh_curves, mesh_level, mesh_of
+from pinnsolve.geometry.sampled_shape import Boundary, Corner, Shape, Spacing, Spread, with_boxes
+from pinnsolve.geometry.shapes import ShapeTree
 
 ON = 1.5e-14  # relative to size and distance from the origin: a level this small is on the boundary
 ASIDE = 1e-7  # relative to the size: how far from a curve its two sides are looked at

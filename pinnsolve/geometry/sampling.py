@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from pinnsolve.geometry.factory import Shape
 from pinnsolve.geometry.regions import Intervals, Piece, Region
-from pinnsolve.geometry.shapes import Shape, make_shape
-from pinnsolve.terms import CompiledProblem
 
 SAMPLINGS = ("grid", "sobol", "uniform", "chebyshev")
 MOST_DRAWN = 400  # points drawn per point asked for, where a condition leaves few
@@ -64,14 +63,6 @@ class Space:
         if piece.region is None:
             return self.inside
         return lambda x: self.shape.in_region(x[:, list(self.axes)], piece.region)
-
-
-def space_of(problem: CompiledProblem) -> Space | None:
-    """The shape of a problem's domain with its axes; None for a box."""
-    if problem.shape is None:
-        return None
-    axes = tuple(i for i, c in enumerate(problem.coordinates) if c != problem.time)
-    return Space(make_shape(problem.shape), axes)
 
 
 def sample_region(

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from pinnsolve.geometry import shape_tree as tree
-from pinnsolve.geometry.levels import Level, level_of, primitive_level
-from pinnsolve.geometry.meshes import mesh_level, mesh_of, mesh_surface
-from pinnsolve.geometry.shape import Boundary, Corner, Shape, Spacing, Spread, with_boxes
-from pinnsolve.geometry.shape_tree import ShapeTree
+from pinnsolve.geometry import shapes as tree
+from pinnsolve.geometry.level_sets import Level, level_of, primitive_level
+from pinnsolve.geometry.mesh_boundary import mesh_level, mesh_of, mesh_surface
+from pinnsolve.geometry.sampled_shape import Boundary, Corner, Shape, Spacing, Spread, with_boxes
+from pinnsolve.geometry.shapes import ShapeTree
 from pinnsolve.geometry.surfaces import Surface, surface_of
 
 ASIDE = 1e-7  # relative to the size: how far from a surface its two sides are looked at

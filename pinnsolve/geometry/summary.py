@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pinnsolve.geometry.shape import Shape
-from pinnsolve.geometry.shape_tree import ShapeTree, describe
-from pinnsolve.geometry.shapes import make_shape
+from pinnsolve.geometry.factory import make_shape
+from pinnsolve.geometry.sampled_shape import Shape
+from pinnsolve.geometry.shapes import ShapeTree, describe
 
 MOST_CORNERS = 12  # that are listed one by one
 FINE = 40  # parts of the box's diagonal that quadrature takes

@@ -11,9 +11,9 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from pinnsolve.geometry import shape_tree as tree
-from pinnsolve.geometry.levels import Gradient
-from pinnsolve.geometry.tetrahedra import traced_triangles
+from pinnsolve.geometry import shapes as tree
+from pinnsolve.geometry.level_sets import Gradient
+from pinnsolve.geometry.marching_tetrahedra import traced_triangles
 
 
 class Surface(ABC):

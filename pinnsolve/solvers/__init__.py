@@ -1,6 +1,7 @@
 """Ways to minimize the loss. `SOLVERS` maps the name in a problem file to the solver."""
 
-from pinnsolve.solvers.base import Clock, Iterate, Outcome, Solver, drive
+from pinnsolve.solvers.base import Iterate, Outcome, Solver, drive
+from pinnsolve.solvers.budget import Clock
 from pinnsolve.solvers.gd import GD
 from pinnsolve.solvers.least_squares import LeastSquares
 from pinnsolve.solvers.lsgd import LSGD

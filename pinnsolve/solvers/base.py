@@ -8,7 +8,6 @@ Ctrl-C into a status with a sentence; nothing that was computed is lost.
 from __future__ import annotations
 
 import math
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,10 +15,10 @@ from typing import Any
 
 import torch
 
-from pinnsolve.assembly import Assembly, State
+from pinnsolve.assembly.rows import Assembly, State
 from pinnsolve.bases.base import Basis
+from pinnsolve.solvers.budget import INTERRUPTED, Clock
 
-INTERRUPTED = "interrupted by the user; the best answer so far was kept"
 Progress = Callable[[dict], None]
 
 
@@ -76,32 +75,6 @@ class Solver(ABC):
     def finished(self, iterate: Iterate) -> bool:
         """Whether further steps would not help; the loop also ends after `steps`."""
         return iterate.step >= self.steps
-
-
-class OutOfTime(Exception):
-    """Ends a computation in the middle because the time limit has passed; whoever began it has the answer before."""
-
-
-class Clock:
-    """Seconds since the solve began, and whether its limit has passed."""
-
-    def __init__(self, limit: float | None = None):
-        self.start, self.limit = time.perf_counter(), limit
-
-    def seconds(self) -> float:
-        return time.perf_counter() - self.start
-
-    def expired(self) -> bool:
-        return self.limit is not None and self.seconds() >= self.limit
-
-    def check(self) -> None:
-        """Raises OutOfTime once the limit has passed."""
-        if self.expired():
-            raise OutOfTime
-
-    def message(self) -> str:
-        """For a solve that ended because the limit passed."""
-        return f"the time limit of {self.limit:g} s was reached; the best answer so far was kept"
 
 
 def drive(

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import torch
 
-from pinnsolve.assembly import Assembly, State, losses
+from pinnsolve.assembly.rows import Assembly, State, losses
 from pinnsolve.bases.base import Basis
 from pinnsolve.solvers.base import Iterate, Solver
-from pinnsolve.solvers.hidden_step import make_optimizer
-from pinnsolve.solvers.newton import as_leaf, within_bounds
+from pinnsolve.solvers.gauss_newton import as_leaf, within_bounds
+from pinnsolve.solvers.optimizers import make_optimizer
 
 
 @dataclass

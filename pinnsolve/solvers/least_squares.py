@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pinnsolve.assembly import Assembly, State
+from pinnsolve.assembly.rows import Assembly, State
 from pinnsolve.bases.base import Basis
 from pinnsolve.solvers.base import Iterate, Solver
-from pinnsolve.solvers.newton import evaluate, newton_step, rank_info
+from pinnsolve.solvers.gauss_newton import evaluate, newton_step, rank_info
 
 
 @dataclass(frozen=True)

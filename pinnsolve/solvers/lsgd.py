@@ -20,12 +20,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly import Assembly, State, losses
+from pinnsolve.assembly.rows import Assembly, State, losses
 from pinnsolve.bases.base import Basis
 from pinnsolve.least_squares import Solved
 from pinnsolve.solvers.base import Iterate, Solver
-from pinnsolve.solvers.hidden_step import make_optimizer
-from pinnsolve.solvers.newton import as_leaf, bounded_step, gauss_newton, newton_step, rank_info, within_bounds
+from pinnsolve.solvers.gauss_newton import as_leaf, bounded_step, gauss_newton, newton_step, rank_info, within_bounds
+from pinnsolve.solvers.optimizers import make_optimizer
 
 NEWTON_STEPS = 6  # most per step, on the functions at hand, of which none is evaluated again
 SETTLED = 0.99  # ratio of losses before and after a Newton step at which the coefficients are settled

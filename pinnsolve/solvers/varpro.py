@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly import Assembly, State, TermRows, apply_features, losses
+from pinnsolve.assembly.rows import Assembly, State, TermRows, apply_features, losses
 from pinnsolve.bases.base import Basis
+from pinnsolve.language.symbols import Feature
 from pinnsolve.least_squares import solve_dense
 from pinnsolve.solvers.base import Iterate, Solver
-from pinnsolve.solvers.newton import bounded_step, newton_step, rank_info, within_bounds
-from pinnsolve.terms import Feature
+from pinnsolve.solvers.gauss_newton import bounded_step, newton_step, rank_info, within_bounds
 
 MOST_TRIALS = 12
 GIVE_UP = 1e-10  # relative fall of the loss below which a step counts as none

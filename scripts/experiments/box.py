@@ -17,7 +17,7 @@ from common import figure, losses_of, main, regression, save, solve, write_table
 from torch import Tensor
 
 from pinnsolve.bases import make_basis
-from pinnsolve.bases.initialization import numerical_rank
+from pinnsolve.bases.networks.initialization import numerical_rank
 from pinnsolve.solvers import LSGD
 
 STARTS = ("glorot", "he", "box")

@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 import pinnsolve as ps
-from pinnsolve.assembly import Assembly, State
+from pinnsolve.assembly.collocation import measured_points, sample_problem, zero_state
+from pinnsolve.assembly.rows import Assembly, State
 from pinnsolve.bases import Basis
-from pinnsolve.compiler import compile_problem
+from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.defaults import Collocation
-from pinnsolve.discretization import measured_points, sample_problem, zero_state
 from pinnsolve.solvers import Clock, Outcome, Solver, drive
 
 ROOT = Path(__file__).resolve().parents[2]

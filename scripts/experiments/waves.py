@@ -27,7 +27,7 @@ from torch import Tensor
 from pinnsolve.bases import Basis, make_basis
 from pinnsolve.solvers import LSGD, Outcome, VarPro
 from pinnsolve.solvers.lsgd import Penalty
-from pinnsolve.solvers.placement import placed
+from pinnsolve.solvers.partition_placement import placed
 
 PENALTY = Penalty(size=1e-3, factor=0.9, stagnation=20)
 RATE = {1: 0.005, 2: 0.005, 3: 0.005, 4: 0.003, 5: 0.002}

@@ -1,0 +1,179 @@
+"""What all parts of one solve share, and what a strategy ends with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch import Tensor
+
+from pinnsolve import defaults
+from pinnsolve.assembly.collocation import sample_problem, space_of, term_weights
+from pinnsolve.assembly.rows import Assembly, State
+from pinnsolve.bases import make_basis
+from pinnsolve.bases.base import Basis
+from pinnsolve.compiler.terms import CompiledProblem
+from pinnsolve.estimate.defect_correction import (
+    Approximation,
+    Estimate,
+    estimate_error,
+    noise_spread,
+)
+from pinnsolve.geometry.regions import domain
+from pinnsolve.geometry.sampling import sample_region
+from pinnsolve.runtime import threads_for
+from pinnsolve.solvers import Clock, Outcome, Solver, drive
+from pinnsolve.solvers.base import Progress
+
+SEARCH_POINTS = 1500  # unseen points on which scales are compared
+NARROW = 32  # width up to which the error of a basis on a line is sought among twice as many functions
+
+
+@dataclass
+class Work:
+    """What all parts of one solve share: the problem, its box, weights, check points and the clock."""
+
+    problem: CompiledProblem
+    lower: Tensor
+    upper: Tensor
+    seed: int
+    clock: Clock
+    progress: Progress | None
+    collocation: object  # what the file says of points, or None
+    weights_at: Callable[[int], dict[str, float] | None]  # what the file asks for at a width, by term; None for auto
+    memory_gb: float | None = None
+    floating: Sequence[str] = ()
+    term_weights: dict[str, float] = field(default_factory=dict)
+    history: list[dict] = field(default_factory=list)
+    why: str = ""  # which way `auto` went, in words
+    best: Result | None = None  # so far, for when the user stops the solve
+
+    @property
+    def dimension(self) -> int:
+        return len(self.problem.coordinates)
+
+    @property
+    def regression(self) -> bool:
+        """Nothing but data: no equation tells how good a solution is between the points."""
+        return all(term.data_file is not None for term in self.problem.terms)
+
+    @property
+    def measured(self) -> bool:
+        return any(term.data_file is not None for term in self.problem.terms)
+
+    def record(self, phase: str, step: int, loss: float, terms: Mapping[str, float], **more: Any) -> None:
+        """Adds to the history what a step gave, and tells who follows the progress."""
+        seconds = self.clock.seconds()
+        entry = {"step": step, "seconds": seconds, "phase": phase, "loss": loss, "terms": dict(terms), **more}
+        self.history.append(entry)
+        if self.progress is not None:
+            self.progress(entry)
+
+    def basis(self, settings: dict, seed: int | None = None) -> Basis:
+        return make_basis(
+            settings, self.lower, self.upper, self.seed if seed is None else seed, self.lower.dtype, self.lower.device
+        )
+
+    def default_settings(self, width: int, scale: float) -> dict:
+        return {"kind": "mlp", "width": width, "depth": 1, "activation": defaults.ACTIVATION, "scale": scale}
+
+    def settle_weights(self, basis: Basis) -> None:
+        """Fix the term weights, once for all bases of the solve, so that their residuals compare.
+
+        Where the file's depend on `W`, they are those of this basis: of growing ones, the first.
+        """
+        if not self.term_weights:
+            points = sample_problem(self.problem, self.counts(basis.width, False), self.seed, self.lower)
+            self.term_weights = term_weights(self.problem, self.weights_at(basis.width), points, basis)
+
+    def counts(self, width: int, moving: bool) -> defaults.Collocation:
+        return defaults.collocation(self.collocation, self.dimension, width, moving)
+
+    def assembly(self, width: int, moving: bool = False, seed: int | None = None, part: str = "all") -> Assembly:
+        """Points for a basis of that width, with the weights of this solve; `part` as in `sample_problem`."""
+        seed = self.seed if seed is None else seed
+        points = sample_problem(self.problem, self.counts(width, moving), seed, self.lower, part)
+        return Assembly(self.problem, points, self.term_weights)
+
+    def check_assembly(self, count: int, seed: int = 0) -> Assembly:
+        """Random points that no solve sees."""
+        counts = defaults.Collocation(count, max(64, count // (2 * self.dimension)), "uniform")
+        part = "held_out" if self.regression else "all"
+        points = sample_problem(self.problem, counts, defaults.CHECK_SEED + self.seed + seed, self.lower, part)
+        return Assembly(self.problem, points, self.term_weights)
+
+    def check_points(self) -> Tensor:
+        """(N, d) points of the domain at which norms are taken."""
+        points = sample_region(
+            domain(),
+            self.problem.intervals,
+            defaults.CHECK_POINTS,
+            "uniform",
+            defaults.CHECK_SEED + self.seed,
+            space=space_of(self.problem),
+        )
+        return points.x[0].to(self.lower)
+
+    def keep(self, approximation: Approximation, assembly: Assembly, outcome: Outcome, method: str) -> None:
+        """The first answer is what a solve leaves that is stopped before any error is estimated."""
+        if self.best is None and math.isfinite(outcome.best.loss):
+            points = point_counts(assembly)
+            self.best = Result(approximation, assembly, None, outcome.status, outcome.reason, method, points)
+
+    def drive(self, solver: Solver, assembly: Assembly, basis: Basis, state: State, phase: str) -> Outcome:
+        with threads_for(basis.width * len(self.problem.unknowns)):
+            outcome = drive(solver, assembly, basis, state, self.clock, self.progress, phase)
+        self.history.extend(outcome.history)
+        return outcome
+
+    def estimate(
+        self, solution: Approximation, width: int, scales: Sequence[float], check: Assembly | None = None
+    ) -> Estimate:
+        """The error of a solution, from corrections on independent default bases and points, noise of data left out."""
+        if self.dimension == 1 and width <= NARROW:  # few functions see little of what as few others lack
+            width *= 2
+        bases = [self.basis(self.default_settings(width, s), self.seed + 1_000_003 + i) for i, s in enumerate(scales)]
+        # the points that are usual for the width at least: those of the file may be too few to tell
+        usual, asked = defaults.collocation(None, self.dimension, width, False), self.counts(width, False)
+        counts = replace(
+            usual, interior=max(usual.interior, asked.interior), boundary=max(usual.boundary, asked.boundary)
+        )
+        points = sample_problem(self.problem, counts, self.seed + 500_009, self.lower)
+        solve = Assembly(self.problem, points, self.term_weights)
+        check = check or self.check_assembly(SEARCH_POINTS, 1)
+        with threads_for(width * len(self.problem.unknowns)):
+            return estimate_error(solution, bases, solve, check, self.check_points(), self.floating)
+
+    def with_noise(self, estimate: Estimate, solution: Approximation, solved: Assembly) -> Estimate:
+        """The estimate with what noise of the data adds; `solved` is the assembly that gave the solution."""
+        if not self.measured:
+            return estimate
+        with threads_for(solution.state.coefficients.numel()):
+            return estimate.with_noise(*noise_spread(solution, solved, self.check_points(), self.seed))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a strategy ends with.
+
+    `status` is as in `Outcome`; `points`: how many each term had; `assembly`: the rows behind the solution, None where
+    there is no single one.
+    """
+
+    approximation: Approximation
+    assembly: Assembly | None
+    estimate: Estimate | None
+    status: str
+    message: str
+    method: str
+    points: Mapping[str, int]
+    term_weights: Mapping[str, float] | None = None  # where they are not those of the whole solve
+    inverse: Mapping | None = None  # what was found of unknown parameters and noise: entries of the report
+    deviations: Tensor | None = None  # (K, unknowns, W): functions whose squares add up to the variance of the solution
+
+
+def point_counts(assembly: Assembly) -> dict[str, int]:
+    """The number of points of each term."""
+    return {t.term.name: t.points.count for t in assembly.terms}

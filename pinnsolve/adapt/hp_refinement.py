@@ -1,0 +1,216 @@
+"""Refinement of a whole problem: from one cell on, degrees are raised or cells split until the correction is small.
+
+Where the coefficients along an axis fall fast, its degree is raised; where they do not, or where only few cells are to
+blame, those are split along that axis (hp-refinement by the decay of Legendre coefficients: Mavriplis, Comput. Methods
+Appl. Mech. Engrg. 116 (1994) 77-86).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from pinnsolve.assembly.face_rows import interface_groups, jump_groups, table_orders, term_groups
+from pinnsolve.assembly.system import System, solve, units
+from pinnsolve.bases.piecewise.initial_mesh import first_cells
+from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.compiler.terms import CompiledProblem
+from pinnsolve.estimate.enriched_space import Correction, blame, correct, decay_rates, enriched_space
+from pinnsolve.runtime import threads_for
+from pinnsolve.solvers.budget import OutOfTime
+from pinnsolve.solvers.continuation import by_continuation
+
+START = {1: 12, 2: 8, 3: 6, 4: 4}  # degree of the first level, by the number of coordinates
+HIGHEST = {1: 24, 2: 20, 3: 12, 4: 8}
+SPLIT = {1: 16, 2: 8, 3: 7, 4: 5}  # highest degree of cells that are split: small cells gain less from high ones
+FAST_DECAY = 0.7  # per degree: coefficients that fall faster call for a higher degree
+MOST_RAISED = 6  # degrees at a time
+LOST, UNEXPLAINED = 0.5, 0.9  # relative error, and share of the residual left, of what is no solution yet
+GROWTH = {1: 1.0, 2: 1.5, 3: 2.0, 4: 2.3}  # of the work of a factorization, with the number of cells
+
+
+@dataclass(frozen=True)
+class Level:
+    """A solution (C, U, n) on its space, its correction (None for want of time), and what they cost."""
+
+    space: Space
+    c: Tensor
+    correction: Correction | None
+    error: Tensor  # (U,) rms, infinite without a correction
+    size: Tensor  # (U,) rms of the solution
+    converged: bool
+    steps: int
+    loss: float
+    terms: dict[str, float]
+    system: System
+    rank: dict[str, float | int]
+    continued: bool
+
+    @property
+    def relative(self) -> Tensor:
+        """(U,) estimated errors relative to the unknowns; see `system.units`."""
+        return self.error / units(self.size, self.error)
+
+    @property
+    def worst(self) -> float:
+        """The largest relative error of an unknown."""
+        return float(self.relative.max())
+
+
+def make_system(
+    problem: CompiledProblem, space: Space, weights: Mapping[str, float], check: Callable[[], None] = lambda: None
+) -> System:
+    groups: list = []
+    for make in (partial(term_groups, weights=weights), jump_groups, interface_groups):
+        check()
+        groups += make(problem, space)
+    return System(space, groups, len(problem.unknowns), torch.zeros(0, dtype=torch.float64), check)
+
+
+def first_space(problem: CompiledProblem) -> Space:
+    """The first cells, one where the domain is a box, of moderate degree."""
+    d = len(problem.intervals)
+    return Space(first_cells(problem), (START[d],) * d, table_orders(problem))
+
+
+def solve_level(
+    problem: CompiledProblem,
+    space: Space,
+    start: Tensor,
+    weights: Mapping[str, float],
+    tolerance: float,
+    floating: Sequence[str] = (),
+    check: Callable[[], None] = lambda: None,
+    patient: bool = False,
+) -> Level:
+    """Newton's method on one space, and the correction of what it gives.
+
+    `floating` unknowns are determined up to a constant, which errors leave out. Raises OutOfTime where `check` does; a
+    `patient` level solves all the same, and is left without a correction.
+    """
+    system = make_system(problem, space, weights) if patient else make_system(problem, space, weights, check)
+    with threads_for(system.width):
+        solved = solve(system, start, problem.linear, 0.03 * tolerance, damped=True)
+        continued = False
+        if not solved.converged and not problem.linear:
+            other = by_continuation(system, start, 0.03 * tolerance)
+            if other is not None:
+                solved, continued = other, True
+    constants = [u in floating for u in problem.unknowns]
+    size = space.rms(without_constants(solved.c, space, constants))
+    try:
+        correction = _correction(problem, space, solved.c, weights, constants, check)
+        # an iteration that ended early adds what it would still have moved
+        error = correction.enlargement * correction.space.rms(correction.delta) + solved.last * size
+    except OutOfTime:
+        if not patient:
+            raise
+        correction, error = None, torch.full_like(size, torch.inf)
+    return Level(
+        space, solved.c, correction, error, size, solved.converged, solved.steps,
+        solved.residual**2, solved.terms, system, solved.factor.rank_info(), continued,
+    )  # fmt: skip
+
+
+def _correction(problem: CompiledProblem, space: Space, c: Tensor, weights, constants, check) -> Correction:
+    fine = enriched_space(space)
+    system = make_system(problem, fine, weights, check)
+    with threads_for(system.width):
+        correction = correct(system, space.widened(c, fine))
+    return replace(correction, delta=without_constants(correction.delta, fine, constants))
+
+
+def without_constants(c: Tensor, space: Space, chosen: Sequence[bool]) -> Tensor:
+    """The function (C, U, n) less its mean, for the unknowns chosen."""
+    if not any(chosen):
+        return c
+    c = c.clone()
+    c[:, :, 0] -= torch.where(torch.tensor(list(chosen)), space.means(c), 0.0)
+    return c
+
+
+def next_space(level: Level, tolerance: float) -> Space:
+    """Where to go from a level whose error is too large.
+
+    Along axes on which coefficients do not fall fast cells are split. Where they fall fast on all axes to blame,
+    degrees are raised or cells split, whichever is foreseen to take less work until the tolerance is met.
+    """
+    space, d = level.space, len(level.space.degrees)
+    parts = level_parts(level)  # (C, d)
+    totals = parts.norm(dim=0)
+    blamed = totals >= max(0.1 * float(totals.max()), min(0.3 * tolerance, float(totals.max())))
+    axes = blamed.nonzero()[:, 0].tolist()
+    rates = decay_rates(level.correction.c, level.correction.space)
+    rate = {a: float(rates[parts[:, a].argmax(), a]) for a in axes}
+    wanted = {a: _degrees_wanted(float(totals[a]), rate[a], tolerance) for a in axes}
+    room = {a: HIGHEST[d] - space.degrees[a] for a in axes}
+    fast = [a for a in axes if rate[a] < FAST_DECAY and room[a] >= min(2, wanted[a])]
+    raised = {a: min(MOST_RAISED, room[a], max(2, math.ceil(wanted[a]))) for a in fast}
+    if len(fast) == len(axes) and _work_of_splitting(space, parts, rate, tolerance) < _work_of_raising(space, raised):
+        fast = []
+    C = len(parts)
+    if level.worst > LOST and level.correction.left > UNEXPLAINED and C > 1:  # neither rates nor blame mean anything
+        everywhere = torch.ones_like(parts, dtype=torch.bool)
+        cells = space.cells.split(everywhere[:, 0], everywhere)
+        return Space(cells, tuple(min(p, SPLIT[d]) for p in space.degrees), space.orders)
+    degrees, bad = list(space.degrees), torch.zeros_like(parts, dtype=torch.bool)
+    for a in axes:
+        if a in fast:
+            degrees[a] += raised[a]
+        else:
+            e = parts[:, a]
+            bad[:, a] = e >= max(0.1 * float(e.max()), min(0.3 * tolerance / math.sqrt(C), float(e.max())))
+            degrees[a] = min(degrees[a], SPLIT[d])
+    cells = space.cells.split(bad.any(dim=1), bad) if bool(bad.any()) else space.cells
+    return Space(cells, tuple(degrees), space.orders)
+
+
+def _degrees_wanted(error: float, rate: float, tolerance: float) -> float:
+    return math.log(0.3 * tolerance / max(error, 1e-300)) / math.log(rate) if rate < 1 else math.inf
+
+
+def _work_of_raising(space: Space, raised: Mapping[int, int]) -> float:
+    """Of a factorization, relative to the one of this level: the cube of the functions of a cell."""
+    return math.prod(((p + 1 + raised.get(a, 0)) / (p + 1)) ** 3 for a, p in enumerate(space.degrees))
+
+
+def _work_of_splitting(space: Space, parts: Tensor, rate: Mapping[int, float], tolerance: float) -> float:
+    """The same for the last of the levels that halve cells, and a share for those before.
+
+    Halving a cell along an axis makes its error smaller by 2^(p + 1), if its function is smooth; lowering its degree,
+    as splitting does, larger by the `rate` of its coefficients.
+    """
+    d = len(space.degrees)
+    target = 0.3 * tolerance / math.sqrt(len(parts))
+    count, most = torch.ones(len(parts), dtype=torch.float64), 0.0
+    for a, r in rate.items():
+        p = min(space.degrees[a], SPLIT[d])
+        error = parts[:, a] * r ** (p - space.degrees[a])
+        halvings = torch.ceil(torch.log2(error / target).clamp(min=0.0) / (p + 1))
+        count, most = count * 2.0**halvings, max(most, float(halvings.max()))
+    smaller = math.prod(((min(p, SPLIT[d]) + 1) / (p + 1)) ** 3 for p in space.degrees)
+    return smaller * (float(count.sum()) / len(parts)) ** GROWTH[d] * (1.0 + 0.5 * max(most - 1.0, 0.0))
+
+
+def level_parts(level: Level) -> Tensor:
+    """(C, d): what every cell and axis contributes to the relative error; their squares add up to its square."""
+    unit = units(level.size, level.error)[None, :, None]
+    volume = level.space.cells.volume
+    parts = torch.sqrt(
+        blame(level.correction.delta / unit, level.correction.space, level.space.degrees)
+        * (volume / volume.sum())[:, None]
+    )
+    return parts * (level.worst / max(float(parts.norm()), 1e-300))
+
+
+def carried_over(level: Level, space: Space) -> Tensor:
+    """The corrected solution of a level in the next space, where Newton's method starts."""
+    if space.cells is level.space.cells:
+        return level.correction.space.widened(level.correction.c, space)
+    zero = (0,) * len(space.degrees)
+    return space.project(lambda x: level.correction.space.values(level.correction.c, x, zero), level.c.shape[1])

@@ -1,0 +1,364 @@
+"""One slab in time: its least squares, its correction, and how the error of the slab before goes on in it.
+
+The correction (see `enriched_space`) starts from the solution before, and so is the error of this slab alone. With the
+same factorization the difference of the two solutions before is carried through the slab by the linearized equations,
+which gives the error so far. Where the operator does not change in time, slabs of equal length and equal cells share
+factorizations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from pinnsolve.adapt.error_propagation import fading, lasting, size_at_end
+from pinnsolve.assembly.cell_rows import StartGroup
+from pinnsolve.assembly.face_rows import (
+    highest_orders,
+    interface_groups,
+    jump_groups,
+    start_groups,
+    table_orders,
+    term_groups,
+)
+from pinnsolve.assembly.system import System, points_of, solve, units, weights_of
+from pinnsolve.bases.legendre import exponents
+from pinnsolve.bases.piecewise.mesh import Cells
+from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.compiler.terms import CompiledProblem
+from pinnsolve.estimate.enriched_space import EXTRA_DEGREES, Correction, blame, correct, enriched_space
+from pinnsolve.runtime import threads_for
+from pinnsolve.solvers.memory import check_memory
+
+LOCAL = 0.3  # of the tolerance of a march is what a slab's own error may reach
+BUDGET, PORTION = 0.8, 0.5  # of the tolerance, and of the square of what is left of it: for a slab where errors fade
+LEAST = 0.15  # of the tolerance is what a slab may always take
+LOWER, ROUGH = 3, 0.01  # degrees less for a first look at the whole time, and how well it is solved
+FADING = 0.9  # factor from slab to slab
+START_SPLITS = 12  # how often cells are halved so that they hold the conditions at the start
+MOST_START_CELLS = 1024
+
+
+@dataclass(frozen=True)
+class Slab:
+    """One slab: the solution c (C, U, n) on its space, and the corrected one, w on `fine`."""
+
+    space: Space
+    c: Tensor
+    fine: Space
+    w: Tensor
+    error: Tensor  # (U,) rms of the carried correction
+    size: Tensor  # (U,) rms of the solution
+    left: float
+    loss: float
+    terms: dict[str, float]
+    points: dict[str, int]
+    weights: dict[str, float]
+    rank: dict[str, float | int]
+
+    def length(self, axis: int) -> float:
+        return float(self.space.cells.size[0, axis])
+
+
+@dataclass(frozen=True)
+class Local:
+    """The error of a slab alone, relative to the solution: all of it, what time is to blame for, and (C, d - 1) what
+    every cell and axis of space is. `left`: the share of the residual that its correction left."""
+
+    total: float
+    in_time: float
+    in_space: Tensor
+    left: float
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What slabs of one length on one partition share, where the operator does not change: spaces, (factor, matrices)
+    of either, and how errors fade."""
+
+    space: Space
+    fine: Space
+    coarse_pair: tuple
+    fine_pair: tuple
+    ratios: Sequence[float]
+
+
+class SlabSolver:
+    """Builds and solves slabs; keeps systems whose operator does not change."""
+
+    def __init__(self, problem: CompiledProblem, axis: int, degrees: tuple[int, ...], weights, memory: float = math.inf,
+                 check: Callable[[], None] = lambda: None, parameters: Tensor | None = None):  # fmt: skip
+        self.check = check  # called now and then, and may end the work on a slab by an exception
+        self.problem, self.axis, self.degrees, self.weights = problem, axis, degrees, weights
+        self.memory = memory  # bytes that may be taken
+        self.parameters = torch.zeros(0, dtype=torch.float64) if parameters is None else parameters  # (P,)
+        self.orders = table_orders(problem)
+        self.unknowns = len(problem.unknowns)
+        self.evolving = [order[axis] for order in highest_orders(problem)]
+        self.steady = problem.linear and not _depends_on(problem, axis)  # factorizations can be used again
+        in_space = max((k for ks in highest_orders(problem) for a, k in enumerate(ks) if a != axis), default=0)
+        # where kinks may travel unchanged, nothing that goes wrong at first is forgotten
+        self.settles = self.steady and max(self.evolving) == 1 and in_space >= 2
+        self.start: Callable[[Tensor], Tensor] | None = None  # (N, d) -> (unknowns, N), what the start says
+        self.size: Tensor | None = None  # (U,) largest rms so far
+        self._known: dict[object, _Known] = {}  # of the last slab
+        self._foreseen: Tensor | None = None  # (U,) rms over the whole time, roughly
+        self._ratios: Sequence[float] = ()  # how errors of the last slab fade
+        self._past = self._later = torch.zeros(self.unknowns, dtype=torch.float64)  # (U,) squared errors, times time
+        self._pending = self._past, self._later
+
+    def allowed(self, tolerance: float) -> float:
+        """What the error of the next slab may be, so that that of the whole march stays below the tolerance.
+
+        Where a steady operator lets errors fade, the error so far and what will become of it are known.
+        """
+        if not self.settles:
+            return LOCAL * tolerance
+        error = torch.sqrt((self._past + self._later) / self._whole)
+        spent = 0.0 if self.size is None else float((error / self._units(error)).max()) ** 2
+        return math.sqrt(max(PORTION * ((BUDGET * tolerance) ** 2 - spent), (LEAST * tolerance) ** 2))
+
+    def accept(self) -> None:
+        """The slab attempted last is part of the march."""
+        past, self._later = self._pending
+        self._past = self._past + past
+
+    def foresee(self, cells: Cells) -> None:
+        """Solves for the whole time at once, in low degrees: even a poor solution tells how large it becomes.
+
+        Where errors fade, later slabs take no harm from errors that are large beside what there is at first.
+        """
+        low, high = self.problem.intervals[self.axis]
+        degrees = tuple(max(p - LOWER, k + 1) for p, k in zip(self.degrees, self.orders, strict=True))
+        space = Space(cells.extruded(self.axis, low, high), degrees, self.orders)
+        system, _ = self.system(space, None)
+        check_memory(system, self.memory)
+        zero = torch.zeros(space.cells.count, self.unknowns, space.functions, dtype=torch.float64)
+        with threads_for(system.width):
+            self._foreseen = space.rms(solve(system, zero, True, ROUGH).c)
+
+    def _units(self, error: Tensor) -> Tensor:
+        """(U,) what errors are relative to: the solution so far, or the whole one where errors fade."""
+        fades = len(self._ratios) == 2 and self._ratios[1] < FADING * self._ratios[0]
+        size = torch.maximum(self.size, self._foreseen) if fades and self._foreseen is not None else self.size
+        return units(size, error)
+
+    @property
+    def _whole(self) -> float:
+        low, high = self.problem.intervals[self.axis]
+        return high - low
+
+    def attempt(
+        self, cells: Cells, time: float, dt: float, before: Slab | None, tolerance: float
+    ) -> tuple[Slab, Local] | tuple[None, None]:
+        """The slab from `time` on, `dt` long, on cells in space; (None, None) where Newton's method fails.
+
+        Raises ResourceError for one that needs too much memory.
+        """
+        space = Space(cells.extruded(self.axis, time, time + dt), self.degrees, self.orders)
+        key, fine = self._key(space, before is None), enriched_space(space)
+        known = self._known.get(key)
+        if known is not None:
+            space, fine = known.space.moved(space.cells), known.fine.moved(space.cells)
+        system, start = self.system(space, before)
+        zero = torch.zeros(space.cells.count, self.unknowns, space.functions, dtype=torch.float64)
+        guess = zero  # of linear problems: their solution does not depend on it
+        if not self.problem.linear and before is not None:
+            guess = self._guess(space, start, before)
+        elif not self.problem.linear and self.start is not None:
+            guess = space.project(self.start, self.unknowns)
+        fine_system, fine_start = self.system(fine, before)
+        if known is not None:
+            system.operator, fine_system.operator = known.coarse_pair[1], known.fine_pair[1]
+        else:
+            check_memory(fine_system, self.memory)
+        with threads_for(system.width):
+            accuracy = 0.03 * tolerance
+            solved = solve(system, guess, self.problem.linear, accuracy, known and known.coarse_pair)
+        if not solved.converged:
+            return None, None
+        with threads_for(fine_system.width):
+            corrected = correct(fine_system, space.widened(solved.c, fine), known and known.fine_pair)
+            carried = torch.zeros_like(corrected.delta)
+            if before is not None:
+                carried = self._carried(fine_system, fine_start, corrected, before)
+        size = space.rms(solved.c)
+        self.size = size if self.size is None else torch.maximum(self.size, size)
+        ratios: Sequence[float] = ()
+        if self.steady:
+            if self.settles:
+                ratios = known.ratios if known is not None else self._fading(fine_system, corrected)
+            pairs = (solved.factor, solved.matrices), (corrected.factor, corrected.matrices)
+            self._known = {key: _Known(space, fine, *pairs, ratios)}
+        self._ratios = ratios
+        slab = Slab(
+            space, solved.c, fine, corrected.c + carried, corrected.error(carried), size, corrected.left,
+            solved.residual**2, solved.terms, points_of(system), weights_of(system), solved.factor.rank_info(),
+        )  # fmt: skip
+        if self.settles:
+            left = size_at_end(slab.w - space.widened(slab.c, fine), fine, self.axis, self.evolving)
+            self._pending = slab.error**2 * dt, left**2 * self._after(fine, ratios)
+        return slab, self._local(corrected, space, ratios)
+
+    def _fading(self, system: System, corrected: Correction) -> Sequence[float]:
+        unit = units(self.size, self.size)
+        return fading(system, corrected.factor, corrected.matrices, corrected.delta, unit, self.axis, self.evolving)
+
+    def _local(self, corrected: Correction, space: Space, ratios: Sequence[float]) -> Local:
+        volume = space.cells.volume
+        unit = self._units(corrected.enlargement * corrected.space.rms(corrected.delta))
+        scaled = corrected.enlargement * corrected.delta / unit[:, None]
+        total = self._counted(scaled, corrected.space, ratios)
+        parts = torch.sqrt(blame(scaled, corrected.space, self.degrees) * (volume / volume.sum())[:, None])  # (C, d)
+        # what the correction does in the old degrees follows from what it lacks in the new ones
+        parts *= total / max(float(parts.norm()), 1e-300)
+        others = [a for a in range(space.cells.dimension) if a != self.axis]
+        return Local(total, float(parts[:, self.axis].norm()), parts[:, others], corrected.left)
+
+    def _counted(self, delta: Tensor, space: Space, ratios: Sequence[float]) -> float:
+        """How much an error (C, U, n) counts.
+
+        Where it is known how it fades: what it adds to that of the whole time.
+        """
+        inside = space.rms(delta)
+        if not self.settles:
+            return float(inside.max())
+        dt = float(space.cells.size[0, self.axis])
+        left = size_at_end(delta, space, self.axis, self.evolving)
+        return math.sqrt(float((inside**2 * dt + left**2 * self._after(space, ratios)).max()) / self._whole)
+
+    def _after(self, space: Space, ratios: Sequence[float]) -> float:
+        """For how long, counted as if it stayed, an error at the end of a slab will be felt."""
+        remaining = self.problem.intervals[self.axis][1] - float(space.cells.box[1][self.axis])
+        return lasting(ratios, float(space.cells.size[0, self.axis]), max(remaining, 0.0))
+
+    def resolving_start(self, cells: Cells, tolerance: float) -> Cells:
+        """Cells on which polynomials in space hold the conditions at the start alone.
+
+        What they say is kept: the first slab's Newton method starts from it.
+        """
+        low, high = self.problem.intervals[self.axis]
+        held = [t for t in self.problem.terms if any(dict(p.fixed).get(self.axis) == low for p in t.region.pieces)]
+        in_time = max(t_alpha[self.axis] for term in held for t_alpha in [f.alpha for f in term.features])
+        degrees = tuple(in_time if a == self.axis else p for a, p in enumerate(self.degrees))
+        start = replace(self.problem, terms=tuple(held))
+        U = self.unknowns
+        for _ in range(START_SPLITS):
+            space = Space(cells.extruded(self.axis, low, low + (high - low)), degrees, self.orders)
+            fine = Space(
+                space.cells, tuple(p + EXTRA_DEGREES * (a != self.axis) for a, p in enumerate(degrees)), self.orders
+            )
+            zero = torch.zeros(space.cells.count, U, space.functions, dtype=torch.float64)
+            groups = term_groups(start, space, self.weights)
+            if not groups:  # narrowed to nothing by its `where`
+                return cells
+            c = solve(System(space, groups, U, self.parameters), zero, start.linear, 1e-12).c
+            self.start = partial(_value, space, c)
+            if cells.dimension == 0:
+                return cells
+            fine_system = System(fine, term_groups(start, fine, self.weights), U, self.parameters)
+            correction = correct(fine_system, space.widened(c, fine))
+            volume = space.cells.volume
+            unit = fine.rms(correction.c).clamp_min(1e-300)[None, :, None]
+            parts = torch.sqrt(blame(correction.delta / unit, fine, degrees) * (volume / volume.sum())[:, None])
+            in_space = parts[:, [a for a in range(len(degrees)) if a != self.axis]]
+            bad = in_space > 0.3 * tolerance / math.sqrt(cells.count)
+            bad &= in_space > 0.4 * in_space.amax(dim=1, keepdim=True)
+            if not bool(bad.any()) or cells.count >= MOST_START_CELLS:
+                break
+            cells = cells.split(bad.any(dim=1), bad)
+        return cells
+
+    def system(self, space: Space, before: Slab | None) -> tuple[System, list[StartGroup]]:
+        """The least squares on a space, which starts from the slab before."""
+        groups = [*term_groups(self.problem, space, self.weights), *jump_groups(self.problem, space)]
+        groups += interface_groups(self.problem, space)
+        start = start_groups(self.problem, space, self.axis) if before is not None else []
+        for group in start:
+            group.aim(lambda x, alpha: before.space.values(before.c, x, alpha))
+        return System(space, [*groups, *start], self.unknowns, self.parameters, self.check), start
+
+    def _key(self, space: Space, first: bool):
+        if not self.steady:
+            return object()
+        size = space.cells.size
+        others = [a for a in range(size.shape[1]) if a != self.axis]
+        return (
+            first,
+            round(float(size[0, self.axis]), 12),
+            tuple(space.cells.lower[:, others].reshape(-1).round(decimals=12).tolist()),
+        )
+
+    def _guess(self, space: Space, groups: list[StartGroup], before: Slab) -> Tensor:
+        """u(t0) + (t - t0) u_t(t0), cell by cell."""
+        axis, d = self.axis, space.cells.dimension
+        if space.metric is not None:
+            return space.project(partial(self._extrapolated, before), self.unknowns)
+        (start,) = groups
+        k = exponents(space.degrees)
+        constant, linear = k[:, axis] == 0, k[:, axis] == 1
+        table = start.side.tables.table((0,) * d)[0]  # (m, n) at the start, where P~_k in time are (-1)^k sqrt(2k + 1)
+        inverse = torch.linalg.pinv(table[:, constant])
+        x = start.x.flatten(0, 1)
+        C, U, half = space.cells.count, self.unknowns, 0.5 * float(space.cells.size[0, axis])
+        c = table.new_zeros(C, U, len(k))
+
+        def projected(alpha) -> Tensor:
+            values = before.fine.values(before.w, x, alpha).reshape(U, C, -1)
+            return (values @ inverse.T).permute(1, 0, 2)
+
+        c[..., constant] = projected((0,) * d)
+        if space.orders[axis] and bool(linear.any()):
+            rate = half * projected(tuple(int(a == axis) for a in range(d)))
+            c[..., constant] += rate
+            # the functions linear in time are fewer: those of the constant ones that they share
+            held = _positions(k[constant], k[linear], axis)
+            c[..., linear] = rate[..., held] / math.sqrt(3.0)
+        return c
+
+    def _extrapolated(self, before: Slab, x: Tensor) -> Tensor:
+        value, rate = ((0,) * x.shape[1], tuple(int(a == self.axis) for a in range(x.shape[1])))
+        start = x.clone()
+        start[:, self.axis] = before.fine.cells.box[1][self.axis]
+        found = before.fine.combined(before.w, start, [value, rate])
+        return found[value] + (x - start)[:, self.axis] * found[rate]
+
+    def _carried(self, system: System, start: list[StartGroup], corrected: Correction, before: Slab) -> Tensor:
+        """What the error of the slab before, the difference of its two solutions, becomes in this one.
+
+        By the linearization: that of a large error would otherwise look like an error of this slab.
+        """
+        aimed = system.rows_of(start, None, with_matrix=False)
+        for group in start:
+            group.aim(lambda x, alpha: before.fine.values(before.w, x, alpha))
+        others = system.rows_of(start, None, with_matrix=False)
+        differences = [replace(a, r=a.r - b.r) for a, b in zip(aimed, others, strict=True)]
+        starts = corrected.matrices[len(corrected.matrices) - len(start) :]  # which come last
+        return -system.step(corrected.factor, differences, starts)
+
+
+def _value(space: Space, c: Tensor, x: Tensor) -> Tensor:
+    return space.values(c, x, (0,) * x.shape[1])
+
+
+def _positions(all_exponents: Tensor, wanted: Tensor, axis: int) -> Tensor:
+    """Where the exponents `wanted` (k, d) stand among all (n, d), whatever the power of the axis."""
+    others = [a for a in range(wanted.shape[1]) if a != axis]
+    index = {tuple(row): i for i, row in enumerate(all_exponents[:, others].tolist())}
+    return torch.tensor([index[tuple(row)] for row in wanted[:, others].tolist()])
+
+
+def _depends_on(problem: CompiledProblem, axis: int) -> bool:
+    """Whether any linearization holds the coordinate."""
+    name = problem.coordinates[axis]
+    return any(
+        name in {s.name for s in expression.free_symbols}
+        for term in problem.terms
+        for linearization in term.linearizations
+        for _, expression in linearization.features
+    )

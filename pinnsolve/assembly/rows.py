@@ -1,0 +1,246 @@
+"""Terms, basis, points -> rows: the linearized K-term loss, block by block.
+
+At a state (coefficients and unknown parameters) every term gives rows A of its linearization and its residual r,
+both scaled so that the loss is the sum of squares: sum_k eps_k/N_k sum_i r_i^2 (the talk, equation (11)). The
+least-squares problem for the correction is min ||A delta + r||; from the zero state of a linear problem, delta is the
+solution itself. Rows always come in blocks, so memory is bounded by whoever consumes them, and the same code can be
+spread over processes and cards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import sympy as sp
+import torch
+from torch import Tensor
+
+from pinnsolve.bases.base import Basis
+from pinnsolve.compiler.terms import CompiledProblem, Linearization, Term
+from pinnsolve.errors import PinnsolveError
+from pinnsolve.geometry.sampling import Points
+from pinnsolve.language import operators
+from pinnsolve.language.symbols import Feature, coordinate_symbol, feature_symbol
+from pinnsolve.language.to_torch import Evaluator
+
+BLOCK_NUMBERS = 8e6  # of a (points, width) table at a time, where nothing needs all points at once
+FeatureMatrices = dict[Feature, Tensor]  # (N, W) each
+
+
+@dataclass(frozen=True)
+class State:
+    """Where to linearize. `coefficients`: (unknowns, W); `parameters`: (P,) values of the unknown parameters."""
+
+    coefficients: Tensor
+    parameters: Tensor
+
+    def vector(self) -> Tensor:
+        return torch.cat([self.coefficients.reshape(-1), self.parameters])
+
+    def moved(self, delta: Tensor, step: float = 1.0) -> State:
+        """The state after a step along `delta` (unknowns * W + P,)."""
+        split = self.coefficients.numel()
+        change = delta[:split].reshape(self.coefficients.shape)
+        return State(self.coefficients + step * change, self.parameters + step * delta[split:])
+
+
+@dataclass(frozen=True)
+class RowBlock:
+    """Rows of one term. `A`: (rows, coefficients), `r`: (rows,), both scaled by sqrt(eps_k / N_k)."""
+
+    name: str
+    A: Tensor
+    r: Tensor
+
+
+@lru_cache(maxsize=256)
+def _evaluator(residuals: tuple[sp.Expr, ...], linearizations: tuple[Linearization, ...]) -> Evaluator:
+    """Residuals, then the coefficients of every linearization; made once per term, however often points change."""
+    expressions = [*residuals]
+    for linearization in linearizations:
+        expressions += [c for _, c in linearization.features] + [c for _, c in linearization.parameters]
+    return Evaluator(expressions)
+
+
+class TermRows:
+    """One term at its points: evaluates its functions there once, and gives rows and residuals."""
+
+    def __init__(self, term: Term, points: Points, problem: CompiledProblem, term_weight: float):
+        self.term, self.points, self.problem = term, points, problem
+        self.features = term.features
+        self.scale = (term_weight / max(points.count, 1)) ** 0.5
+        self.parameter_names = tuple(p.name for p in problem.unknown_parameters)
+        self._evaluate = _evaluator(term.residuals, term.linearizations)
+        self._known = {coordinate_symbol(c): points.x[0][:, i] for i, c in enumerate(problem.coordinates)}
+        if points.normals is not None:
+            for i, c in enumerate(problem.coordinates):
+                self._known[coordinate_symbol(f"n_{c}")] = points.normals[:, i]
+        for name, column in points.columns.items():
+            self._known[coordinate_symbol(name)] = column
+        # (side, what the basis is asked for there)
+        self.asked = {
+            side: tuple(dict.fromkeys((f.alpha, f.operator) for f in self.features if f.side == side))
+            for side in range(points.x.shape[0])
+        }
+
+    def matrices(self, basis: Basis, hidden: Mapping | None, index: slice | None = None) -> FeatureMatrices:
+        """What the basis answers at the points: (n, W) per feature. The unknowns share the basis functions."""
+        answers = {}
+        for side, asked in self.asked.items():
+            x = self.points.x[side] if index is None else self.points.x[side, index]
+            answers[side] = apply_features(basis, x, asked, hidden)
+        return {f: answers[f.side][(f.alpha, f.operator)] for f in self.features}
+
+    def residuals(self, values: Mapping[Feature, Tensor], state: State, index: slice | None = None) -> Tensor:
+        """Unscaled residuals (residual count, n) where the features take `values` (n,) each."""
+        return self._evaluated(values, state, index)[0]
+
+    def _evaluated(self, values, state: State, index=None) -> tuple[Tensor, list]:
+        known = self._known if index is None else {s: v[index] for s, v in self._known.items()}
+        arguments = {feature_symbol(f.unknown, f.alpha, f.operator, f.side): v for f, v in values.items()}
+        arguments |= {coordinate_symbol(n): state.parameters[i] for i, n in enumerate(self.parameter_names)}
+        results = self._evaluate({**known, **arguments})
+        like = next(iter(known.values()))
+        count = len(self.term.residuals)
+        stacked = torch.stack(
+            [r if isinstance(r, Tensor) and r.ndim else torch.full_like(like, 1.0) * r for r in results[:count]]
+        )
+        return stacked, results[count:]
+
+    def values(self, matrices: FeatureMatrices, state: State) -> dict[Feature, Tensor]:
+        unknowns = self.problem.unknowns
+        return {f: m @ state.coefficients[unknowns.index(f.unknown)] for f, m in matrices.items()}
+
+    def linearized(self, values: Mapping[Feature, Tensor], state: State) -> tuple[Tensor, list[dict]]:
+        """Unscaled residuals (residual count, N), and per residual what `coefficients_of` gives."""
+        residuals, flat = self._evaluated(values, state)
+        return residuals, self._split(flat)
+
+    def combined(self, basis: Basis, state: State, index: slice | None = None) -> dict[Feature, Tensor]:
+        """The features (n,) of the functions that the state is, without the table of the basis where that is spared."""
+        if any(f.operator is not None for f in self.features):
+            return self.values(self.matrices(basis, None, index), state)
+        values = {}
+        for side, asked in self.asked.items():
+            x = self.points.x[side] if index is None else self.points.x[side, index]
+            answers = basis.combined(x, [alpha for alpha, _ in asked], state.coefficients)
+            for f in self.features:
+                if f.side == side:
+                    values[f] = answers[f.alpha][self.problem.unknowns.index(f.unknown)]
+        return values
+
+    def coefficients_of(self, values: Mapping[Feature, Tensor], state: State) -> list[dict]:
+        """Per residual: the linearization's coefficient per feature (and, keyed by name, per unknown parameter)."""
+        return self._split(self._evaluated(values, state, None)[1])
+
+    def _split(self, flat: list) -> list[dict]:
+        result, position = [], 0
+        for linearization in self.term.linearizations:
+            keys = [f for f, _ in linearization.features] + [name for name, _ in linearization.parameters]
+            result.append(dict(zip(keys, flat[position : position + len(keys)], strict=True)))
+            position += len(keys)
+        return result
+
+    def rows(self, matrices: FeatureMatrices, state: State, index: slice | None = None) -> RowBlock:
+        """The scaled rows and residuals at the state; residuals of one point side stand one after another."""
+        return self.rows_at(self.values(matrices, state), matrices, state, index)
+
+    def rows_at(
+        self, values: Mapping[Feature, Tensor], matrices: FeatureMatrices, state: State, index=None
+    ) -> RowBlock:
+        """Rows on the basis of `matrices`, linearized where the features take `values` (n,) each."""
+        residuals, flat = self._evaluated(values, state, index)
+        n, width = residuals.shape[1], next(iter(matrices.values())).shape[1]
+        blocks = []
+        for coefficients in self._split(flat):
+            columns = []
+            for unknown in self.problem.unknowns:
+                parts = [
+                    _times(c, matrices[f])
+                    for f, c in coefficients.items()
+                    if isinstance(f, Feature) and f.unknown == unknown
+                ]
+                columns.append(sum(parts[1:], parts[0]) if parts else residuals.new_zeros(n, width))
+            for name in self.parameter_names:
+                c = coefficients.get(name, 0.0)
+                columns.append((c if isinstance(c, Tensor) and c.ndim else residuals.new_full((n,), float(c)))[:, None])
+            blocks.append(torch.cat(columns, dim=1) if len(columns) > 1 else columns[0])
+        A = torch.cat(blocks) if len(blocks) > 1 else blocks[0]
+        return RowBlock(self.term.name, A * self.scale, residuals.reshape(-1) * self.scale)
+
+
+def _times(coefficient: Tensor | float, matrix: Tensor) -> Tensor:
+    if isinstance(coefficient, Tensor):
+        return (coefficient[:, None] if coefficient.ndim else coefficient) * matrix
+    return matrix if coefficient == 1 else coefficient * matrix
+
+
+def apply_features(basis: Basis, x: Tensor, asked, hidden: Mapping | None) -> dict:
+    """(alpha, operator) -> (N, W) at the points x (N, d)."""
+    alphas = [alpha for alpha, name in asked if name is None]
+    derivatives = basis.derivatives(x, alphas, hidden) if alphas else {}
+    answers = {(alpha, None): derivatives[alpha] for alpha in alphas}
+    for alpha, name in asked:
+        if name is not None:
+            answers[(alpha, name)] = _apply_operator(name, basis if hidden is None else basis.with_hidden(hidden), x)
+    return answers
+
+
+def _apply_operator(name: str, basis: Basis, x: Tensor) -> Tensor:
+    applied = operators.OPERATORS[name].apply(basis, x)
+    if not isinstance(applied, Tensor) or applied.shape != (x.shape[0], basis.width):
+        shape = tuple(applied.shape) if isinstance(applied, Tensor) else type(applied).__name__
+        raise PinnsolveError(
+            f"the operator `{name}` must return a tensor of shape (points, width) = ({x.shape[0]}, {basis.width}), "
+            f"got {shape}"
+        )
+    return applied.to(x)  # nodes of a quadrature, say, come in double precision
+
+
+class Assembly:
+    """All terms at their points. Immutable; `term_weights` are numbers by term name."""
+
+    def __init__(self, problem: CompiledProblem, points: Mapping[str, Points], term_weights: Mapping[str, float]):
+        self.problem, self.points, self.term_weights = problem, dict(points), dict(term_weights)
+        self.terms = tuple(TermRows(t, points[t.name], problem, term_weights[t.name]) for t in problem.terms)
+
+    @property
+    def row_count(self) -> int:
+        return sum(t.points.count * len(t.term.residuals) for t in self.terms)
+
+    def blocks(self, basis: Basis, state: State, hidden: Mapping | None = None, rows: int = 8192) -> Iterator[RowBlock]:
+        """The rows of every term, at most about `rows` points at a time."""
+        for term in self.terms:
+            for start in range(0, term.points.count, rows):
+                index = None if term.points.count <= rows else slice(start, start + rows)
+                yield term.rows(term.matrices(basis, hidden, index), state, index)
+
+    def residual_vector(self, basis: Basis, state: State, hidden: Mapping | None = None) -> Tensor:
+        """All scaled residuals; the loss is the sum of their squares. Differentiable in state and hidden."""
+        return torch.cat([r.reshape(-1) for r in self.residual_parts(basis, state, hidden).values()])
+
+    def residual_parts(self, basis: Basis, state: State, hidden: Mapping | None = None) -> dict[str, Tensor]:
+        """Scaled residuals (residual count, N) by term."""
+        parts = {}
+        for term in self.terms:
+            values = term.values(term.matrices(basis, hidden), state)
+            parts[term.term.name] = term.residuals(values, state) * term.scale
+        return parts
+
+    def unscaled_residuals(self, basis: Basis, state: State) -> dict[str, Tensor]:
+        """Residuals (residual count, N) by term, without term weights, in blocks so that memory stays bounded."""
+        parts, rows = {}, max(64, min(8192, int(BLOCK_NUMBERS // basis.active)))
+        for term in self.terms:
+            pieces = []
+            for start in range(0, term.points.count, rows):
+                index = slice(start, start + rows)
+                pieces.append(term.residuals(term.combined(basis, state, index), state, index))
+            parts[term.term.name] = torch.cat(pieces, dim=1)
+        return parts
+
+
+def losses(parts: Mapping[str, Tensor]) -> dict[str, float]:
+    """The weighted loss per named term, from scaled residuals."""
+    return {name: float((r.detach() ** 2).sum()) for name, r in parts.items()}

@@ -1,0 +1,143 @@
+"""The domain of a problem -> the cells that its refinement begins with.
+
+A box is one cell, or a few in space where slabs march. The boxes round a shape follow its flat sides, where these lie
+along the axes, and are halved until the boundary is simple in each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from pinnsolve.bases.piecewise.cut_cells import Within, boundary_points
+from pinnsolve.bases.piecewise.material_map import Groups, MaterialMap
+from pinnsolve.bases.piecewise.mesh import NEAR, Cells, tensor_cells, uniform_cells
+from pinnsolve.compiler.terms import CompiledProblem
+from pinnsolve.geometry.shapes import primitives
+
+if TYPE_CHECKING:
+    from pinnsolve.geometry.factory import Shape
+
+FLAT = 1e-9  # deviation of a normal from an axis; also of places, relative to the shape, that are the same
+CLOSEST = {1: 1e-9, 2: 1.0 / 24, 3: 1.0 / 24}  # of the shape: flat sides nearer to each other do not both get an edge
+COARSEST = 0.5  # edge of a cell, relative to the longest side
+ANGLE = {2: math.cos(1.1), 3: math.cos(1.62)}  # between normals of one smooth piece of boundary in a cell
+MOST_PIECES = {2: 2, 3: 12}  # of boundary in a cell: a corner has so many
+REENTRANT = math.pi + 0.1  # interior angle of corners that cells are graded towards
+GRADED = 3  # times halved
+HALVINGS = {1: 0, 2: 6, 3: 2}  # of the first boxes
+MOST_FIRST = {2: 4000, 3: 300}
+
+
+def first_cells(problem: CompiledProblem) -> Cells:
+    """The cells of the first level of a whole problem."""
+    if not _is_shape(problem):
+        lower, upper = (torch.tensor([ends[i] for ends in problem.intervals], dtype=torch.float64) for i in (0, 1))
+        return uniform_cells(lower, upper, [1] * len(problem.intervals))
+    cells = _of_shapes(problem)
+    if problem.time is None:
+        return cells
+    axis = problem.coordinates.index(problem.time)
+    return cells.extruded(axis, *problem.intervals[axis])
+
+
+def space_cells(problem: CompiledProblem, axis: int, count: int) -> Cells:
+    """The first cells in space of a problem that marches along `axis`, `count` per axis of a box."""
+    if _is_shape(problem):
+        return _of_shapes(problem)
+    others = [interval for a, interval in enumerate(problem.intervals) if a != axis]
+    lower = torch.tensor([low for low, _ in others], dtype=torch.float64)
+    upper = torch.tensor([high for _, high in others], dtype=torch.float64)
+    return uniform_cells(lower, upper, [count] * len(others))
+
+
+def _is_shape(problem: CompiledProblem) -> bool:
+    return problem.shape is not None or bool(problem.materials)
+
+
+def _of_shapes(problem: CompiledProblem) -> Cells:
+    from pinnsolve.geometry.factory import make_shape  # not needed for boxes
+
+    space = [i for i, c in enumerate(problem.coordinates) if c != problem.time]
+    axes, names = tuple(range(len(space))), tuple(problem.coordinates[i] for i in space)
+    if problem.materials:
+        shapes = tuple(make_shape(m.shape) for m in problem.materials)
+        within = Within(shapes, axes, _material_map(problem, names, axes))
+    else:
+        within = Within((make_shape(problem.shape),), axes)
+    boxes = tensor_cells(_edges(within.shapes))
+    count = len(within.shapes)
+    material = torch.arange(count).repeat_interleave(boxes.count)
+    cells = within.cells(boxes.lower.repeat(count, 1), boxes.upper.repeat(count, 1), material)
+    d = len(space)
+    for _ in range(HALVINGS[d]):
+        marked = _tangled(cells)
+        if not bool(marked.any()) or cells.count + 2**d * int(marked.sum()) > MOST_FIRST[d]:
+            break
+        cells = cells.split(marked, marked[:, None].expand(-1, d))
+    corners = [c.point for s in within.shapes if d == 2 for c in s.corners() if c.angle > REENTRANT]
+    return _graded(cells, torch.stack(corners)) if corners else cells
+
+
+def _material_map(problem: CompiledProblem, names: tuple[str, ...], axes: tuple[int, ...]) -> MaterialMap:
+    levels = tuple(level for level, _ in problem.materials[0].signs)
+    bases = dict.fromkeys(next(primitives(m.shape)) for m in problem.materials)
+    groups = None
+    if len(bases) > 1:  # parts of a mesh, in the order of the materials
+        from pinnsolve.geometry.mesh_boundary import mesh_of
+
+        meshes = [mesh_of(base) for base in bases]
+        groups = Groups.of(meshes[0].points, [mesh.sides for mesh in meshes])
+    return MaterialMap(levels, names, axes, groups)
+
+
+def _graded(cells: Cells, corners: Tensor) -> Cells:
+    """Cells halved towards corners (K, d) at which slopes are infinite."""
+    for _ in range(GRADED):
+        near = NEAR * (cells.upper - cells.lower)
+        low, high = (cells.lower - near)[:, None] <= corners, (cells.upper + near)[:, None] >= corners
+        marked = (low & high).all(dim=2).any(dim=1)
+        cells = cells.split(marked, marked[:, None].expand(-1, cells.dimension))
+    return cells
+
+
+def _edges(shapes: Sequence[Shape]) -> list[Tensor]:
+    """Edges per axis: at flat sides along the axes, and between them so that no cell is large or long."""
+    corners = [(s.lower, s.upper) for s in shapes]
+    lower, upper = torch.stack([a for a, _ in corners]).amin(dim=0), torch.stack([b for _, b in corners]).amax(dim=0)
+    size = float((upper - lower).max())
+    boundaries = [shape.boundary(size / 64) for shape in shapes]
+    result = []
+    for axis in range(len(lower)):
+        low, high = float(lower[axis]), float(upper[axis])
+        flat = torch.cat([b.x[b.normals[:, axis].abs() > 1 - FLAT, axis] for b in boundaries])
+        places = [low, high]
+        for value in torch.unique(flat.round(decimals=12)).tolist():
+            if all(abs(value - other) > CLOSEST[len(lower)] * size for other in places):
+                places.append(value)
+        edges: list[float] = []
+        places.sort()
+        for one, two in pairwise(places):
+            count = math.ceil((two - one) / (COARSEST * size) - 1e-9)
+            edges += [one + (two - one) * k / count for k in range(count)]
+        result.append(torch.tensor([*edges, high], dtype=torch.float64))
+    return result
+
+
+def _tangled(cells: Cells) -> Tensor:
+    """(C,) bool: in which cells the boundary turns far, or has many pieces."""
+    marked = torch.zeros(cells.count, dtype=torch.bool)
+    for material in torch.unique(cells.material).tolist():
+        boundary, number, cell = boundary_points(cells, 6, material)
+        for c in torch.unique(cell[cells.cut[cell]]).tolist():
+            here = number[cell == c]
+            pieces = torch.unique(boundary.piece[here])
+            normals = [boundary.normals[here[boundary.piece[here] == piece]] for piece in pieces]
+            turns = any(bool((n @ n[[0, -1]].T < ANGLE[cells.dimension]).any()) for n in normals)
+            marked[c] = turns or len(pieces) > MOST_PIECES[cells.dimension]
+    return marked

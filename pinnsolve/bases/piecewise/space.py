@@ -1,0 +1,162 @@
+"""Polynomials on cells: the space of functions that a partition into cells and degrees span.
+
+On every cell stand products of Legendre polynomials up to the degrees, nothing outside it: the sharp limit of a
+partition of unity. Continuity is a matter of the least squares.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from pinnsolve.bases.legendre import (
+    ReferenceTables,
+    exponents,
+    shared_points,
+    shared_tables,
+    shared_weights,
+    tensor_index,
+)
+from pinnsolve.bases.piecewise.cut_quadrature import Metric, cut_points, metric_of
+from pinnsolve.bases.piecewise.mesh import Cells
+from pinnsolve.language.symbols import MultiIndex
+
+OVERSAMPLING = {1: 1.5, 2: 1.4, 3: 1.1}  # points per degree and axis, by the number of axes
+BLOCK_NUMBERS = 4e6  # of a table of values at points of their own
+
+
+@dataclass(frozen=True)
+class Space:
+    """Cells and what stands on each: polynomials of the `degrees` per axis (see `exponents`), one set per unknown.
+
+    A function is a tensor of coefficients (C, unknowns, n).
+    """
+
+    cells: Cells
+    degrees: tuple[int, ...]
+    orders: tuple[int, ...]  # the highest derivative asked for, per axis
+
+    @property
+    def functions(self) -> int:
+        return len(exponents(self.degrees))
+
+    def points_per_axis(self, axis: int) -> int:
+        p = self.degrees[axis]
+        return max(p + 2, round(OVERSAMPLING[min(len(self.degrees), 3)] * (p + 1)))
+
+    def tables(self, points: Tensor) -> ReferenceTables:
+        return ReferenceTables(points, self.degrees, self.orders)
+
+    def shared(self, axes: Sequence[int | float]) -> tuple[Tensor, Tensor, ReferenceTables]:
+        """Points (1, m, d), quadrature weights (1, m) and tables shared by all cells; see `shared_tables`."""
+        axes = tuple(axes)
+        return shared_points(axes)[None], shared_weights(axes)[None], shared_tables(axes, self.degrees, self.orders)
+
+    @cached_property
+    def metric(self) -> Metric | None:
+        """What makes the functions of cut cells orthonormal; None where all cells are whole."""
+        return metric_of(self)
+
+    def moved(self, cells: Cells) -> Space:
+        """The same functions on cells that lie elsewhere along an axis on which no boundary depends."""
+        other = Space(cells, self.degrees, self.orders)
+        if "metric" in self.__dict__:
+            other.__dict__["metric"] = self.metric  # the cached value
+        return other
+
+    def orthonormal(self, c: Tensor) -> Tensor:
+        """(C, U, n): coefficients of functions that are orthonormal, in the mean, on what counts of their cells."""
+        return c if self.metric is None else self.metric.orthonormal(c)
+
+    def back(self, z: Tensor) -> Tensor:
+        """The inverse of `orthonormal`."""
+        return z if self.metric is None else self.metric.back(z)
+
+    def rms(self, c: Tensor) -> Tensor:
+        """(U,) root mean squares of functions (C, U, n)."""
+        volume = self.cells.volume
+        return torch.sqrt(((self.orthonormal(c) ** 2).sum(dim=2) * volume[:, None]).sum(dim=0) / volume.sum())
+
+    def means(self, c: Tensor) -> Tensor:
+        """(U,) means of functions (C, U, n)."""
+        volume = self.cells.volume
+        return (self.orthonormal(c)[:, :, 0] * volume[:, None]).sum(dim=0) / volume.sum()
+
+    def values(self, c: Tensor, x: Tensor, alpha: MultiIndex) -> Tensor:
+        """(unknowns, N): a derivative of the function c (C, unknowns, n) at points (N, d)."""
+        return self.combined(c, x, [alpha])[alpha]
+
+    def combined(self, c: Tensor, x: Tensor, alphas: Sequence[MultiIndex]) -> dict[MultiIndex, Tensor]:
+        """(unknowns, N) per derivative of the function c (C, unknowns, n) at points (N, d)."""
+        orders = tuple(max(a[axis] for a in alphas) for axis in range(x.shape[1]))
+        results: dict[MultiIndex, list[Tensor]] = {alpha: [] for alpha in alphas}
+        for part in x.split(max(1, int(BLOCK_NUMBERS // self.functions))):
+            cell = self.cells.locate(part)
+            tables = ReferenceTables(self.cells.reference(part[:, None], cell), self.degrees, orders)
+            for alpha in alphas:
+                table = tables.table(alpha)[:, 0]
+                values = torch.stack([(table * c[cell, u]).sum(dim=1) for u in range(c.shape[1])])
+                results[alpha].append(values * chain_factors(self.cells, cell, alpha))
+        return {alpha: torch.cat(pieces, dim=1) for alpha, pieces in results.items()}
+
+    def spread(self, c: Tensor) -> Tensor:
+        """(C, U, p_1 + 1, ..., p_d + 1): the coefficients in the whole tensor product, zeros where there are none."""
+        shape = [p + 1 for p in self.degrees]
+        result = c.new_zeros(*c.shape[:2], math.prod(shape))
+        result[..., tensor_index(self.degrees)] = c
+        return result.reshape(*c.shape[:2], *shape)
+
+    def gather(self, tensor: Tensor) -> Tensor:
+        """The inverse of `spread`; what the space does not hold is dropped."""
+        return tensor.flatten(2)[..., tensor_index(self.degrees)]
+
+    def widened(self, c: Tensor, other: Space) -> Tensor:
+        """The same function in a space of the same cells and other degrees: padded with zeros, or cut off."""
+        result = c.new_zeros(*c.shape[:2], *(p + 1 for p in other.degrees))
+        common = (..., *(slice(0, min(p, q) + 1) for p, q in zip(self.degrees, other.degrees, strict=True)))
+        result[common] = self.spread(c)[common]
+        return other.gather(result)
+
+    def project(self, function: Callable[[Tensor], Tensor], unknowns: int) -> Tensor:
+        """(C, unknowns, n): discrete least squares of a function (N, d) -> (unknowns, N) cell by cell."""
+        zero = (0,) * self.cells.dimension
+        points, weights, tables = self.shared([self.points_per_axis(a) for a in range(self.cells.dimension)])
+        cut = self.cells.cut
+        whole = (~cut).nonzero()[:, 0]
+        result = torch.zeros(self.cells.count, unknowns, self.functions, dtype=torch.float64)
+        root = torch.sqrt(weights)
+        inverse = torch.linalg.pinv(root.T * tables.table(zero)[0]) * root  # (n, m)
+        x = self.cells.physical(points, whole)
+        values = function(x.flatten(0, 1)).reshape(unknowns, *x.shape[:2])
+        result[whole] = (values @ inverse.T).transpose(0, 1)
+        if self.metric is not None:
+            result[cut] = self._project_cut(function, unknowns)
+        return result
+
+    def _project_cut(self, function, unknowns: int) -> Tensor:
+        metric = self.metric
+        points, weights = cut_points(self, metric.cut)
+        x = self.cells.physical(points, metric.cut)
+        values = function(x.flatten(0, 1)).reshape(unknowns, *x.shape[:2]).permute(1, 2, 0)  # (K, m, U)
+        table = self.tables(points).table((0,) * self.cells.dimension)[..., metric.order]
+        Q = torch.linalg.solve_triangular(metric.R, torch.sqrt(weights)[..., None] * table, upper=True, left=False)
+        z = Q.mT @ torch.where(weights[..., None] > 0, torch.sqrt(weights)[..., None] * values, 0.0)
+        c = torch.linalg.solve_triangular(metric.R, z, upper=True).mT  # (K, U, n)
+        result = torch.empty_like(c)
+        result[..., metric.order] = c
+        return result
+
+
+def chain_factors(cells: Cells, index: Tensor | slice, alpha: MultiIndex) -> Tensor:
+    """(G,): what turns reference derivatives into those of the cells chosen."""
+    size = cells.size[index]
+    factor = torch.ones_like(size[:, 0])
+    for axis, k in enumerate(alpha):
+        if k:
+            factor = factor * (2.0 / size[:, axis]) ** k
+    return factor

@@ -1,0 +1,1 @@
+"""Partitions of unity times polynomials."""

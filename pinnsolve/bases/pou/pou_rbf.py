@@ -1,0 +1,89 @@
+"""A POUnet whose partition is a shallow network of normalized Gaussians (the talk, equation (19)).
+
+    phi_a(x) = exp(-|z - c_a|^2 / s_a^2) / sum_b exp(-|z - c_b|^2 / s_b^2),  z the point in [-1, 1]^d
+
+Centres c_a and shapes s_a are the hidden parameters; each phi_a is multiplied by the polynomials of total degree m.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import log
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from pinnsolve.bases.jets import Jet
+from pinnsolve.bases.pou.partition import PouNet, check_shapes, read_counts, width_of
+from pinnsolve.errors import PinnsolveError
+from pinnsolve.language.symbols import MAX_ORDER, MultiIndex
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class PouRBF(PouNet):
+    """`partitions` P, polynomials of total degree `degree`; `scale`: 1 over the shapes at the start.
+
+    Hidden parameters: `centres` (P, d) on [-1, 1]^d, uniform at the start, and `log_shapes` (P,), by which a shape
+    stays positive and is moved in proportion to its size.
+    """
+
+    kind = "pou_rbf"
+    partitions: int
+    degree: int
+    scale: float
+    lower: Tensor
+    upper: Tensor
+    hidden: Mapping[str, Tensor]
+    smoothness: int = MAX_ORDER
+
+    def _limited_by(self) -> str:
+        return "a partition of Gaussians"
+
+    def _logits(self, points: Tensor, targets: Sequence[MultiIndex], hidden: Mapping[str, Tensor]) -> Jet:
+        """The jet of -|z - c_a|^2 / s_a^2: (N, P), all of it, as it is a polynomial of degree two."""
+        z, rates = self._reference(points)
+        factor = -torch.exp(-2.0 * hidden["log_shapes"])  # (P,)
+        away = z[:, None, :] - hidden["centres"]  # (N, P, d)
+        jet = {(0,) * self.dimension: (away**2).sum(dim=-1) * factor}
+        for axis in range(self.dimension):
+            once = tuple(int(i == axis) for i in range(self.dimension))
+            jet[once] = 2.0 * rates[axis] * away[..., axis] * factor
+            jet[tuple(2 * i for i in once)] = (2.0 * rates[axis] ** 2 * factor).expand(away.shape[:2])
+        return jet
+
+    def settings(self) -> dict[str, Any]:
+        return {"kind": self.kind, "partitions": self.partitions, "degree": self.degree, "scale": self.scale}
+
+    def describe(self) -> str:
+        scale = "" if self.scale == 1 else f", scale {self.scale:g}"
+        return f"{self.kind}, {self.partitions} partitions{scale}, Legendre polynomials of degree {self.degree}"
+
+    @classmethod
+    def create(cls, settings: Mapping[str, Any], lower: Tensor, upper: Tensor, seed: int) -> PouRBF:
+        partitions, degree, scale = _read(settings)
+        width_of(partitions, degree, len(lower))
+        generator = torch.Generator().manual_seed(seed)
+        unit = torch.rand(partitions, len(lower), generator=generator, dtype=torch.float64)
+        hidden = {
+            "centres": (2.0 * unit - 1.0).to(lower),
+            "log_shapes": lower.new_full((partitions,), -log(scale)),
+        }
+        return cls(partitions, degree, scale, lower, upper, hidden)
+
+    @classmethod
+    def restore(cls, settings: Mapping[str, Any], hidden: Mapping[str, Tensor], lower: Tensor, upper: Tensor) -> PouRBF:
+        partitions, degree, scale = _read(settings)
+        expected = {"centres": (partitions, len(lower)), "log_shapes": (partitions,)}
+        return cls(partitions, degree, scale, lower, upper, check_shapes(cls.kind, hidden, expected))
+
+
+def _read(settings: Mapping[str, Any]) -> tuple[int, int, float]:
+    partitions, degree = read_counts(PouRBF.kind, settings, ("scale",))
+    scale = settings.get("scale")
+    scale = 1.0 if scale is None else scale
+    if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale < float("inf"):
+        raise PinnsolveError(f"basis setting 'scale' must be a positive number, not {scale!r}")
+    return partitions, degree, float(scale)

@@ -1,0 +1,1 @@
+"""Problem -> CompiledProblem: a tuple of terms with their linearizations. No array library."""

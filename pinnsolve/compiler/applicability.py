@@ -1,0 +1,20 @@
+"""Whether a problem can be solved by polynomials on cells. No array library."""
+
+from __future__ import annotations
+
+from pinnsolve.compiler.terms import CompiledProblem
+
+MOST_AXES = 4  # of a grid of cells
+
+
+def why_not_cells(problem: CompiledProblem) -> str | None:
+    """What keeps a problem from being solved by polynomials on cells, in words, or None."""
+    if len(problem.coordinates) > MOST_AXES:
+        return f"{len(problem.coordinates)} coordinates are too many for a grid of cells"
+    if any(p.region is not None for t in problem.terms for p in t.region.pieces) and not problem.materials:
+        return "equations hold in groups of cells of a mesh, and are of high order, or with data or unknown parameters"
+    if any(f.operator is not None for term in problem.terms for f in term.features):
+        return "a custom operator takes functions of the whole domain"
+    if not any(term.kind == "equation" for term in problem.terms):
+        return "there is no equation"
+    return None

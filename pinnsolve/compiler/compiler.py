@@ -1,0 +1,69 @@
+"""Problem -> CompiledProblem: fold parameters, linearize every term, decide what is linear.
+
+The compiler differentiates each residual by each feature (and each unknown parameter) it holds; a term whose
+coefficients hold neither is linear and needs no Newton. Nothing here knows of bases, points or solvers, and no
+array library is imported.
+"""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from pinnsolve.compiler.linearization import is_linear, linearize
+from pinnsolve.compiler.materials import with_materials
+from pinnsolve.compiler.terms import CompiledProblem, Regularization, Term
+from pinnsolve.errors import Diagnostic, ProblemError
+from pinnsolve.language.derivatives import SizeError
+from pinnsolve.language.substitution import substituted
+from pinnsolve.language.symbols import coordinate_symbol
+from pinnsolve.problem.problem import Problem, Statement
+
+
+def compile_problem(problem: Problem) -> CompiledProblem:
+    """The passes in order. Raises `ProblemError` for a term whose linearization would be too large."""
+    parameters = {coordinate_symbol(name): _number(value) for name, value in problem.parameters.items()}
+    unknown_parameters = tuple(coordinate_symbol(p.name) for p in problem.unknown_parameters)
+    terms, errors = [], []
+    for statement in problem.statements:
+        try:
+            terms.append(_compile(statement, parameters, unknown_parameters))
+        except SizeError as error:
+            spec = problem.spec
+            file = str(spec.file) if spec.file else None
+            errors.append(Diagnostic(str(error), "error", file, spec.place(statement.key), statement.key))
+    if errors:
+        raise ProblemError(errors)
+    compiled = CompiledProblem(
+        problem.coordinates,
+        problem.intervals,
+        problem.time,
+        problem.unknowns,
+        problem.unknown_parameters,
+        tuple(terms),
+        problem.shape,
+        regularization=tuple(
+            Regularization(name, r.seminorm, r.weight) for name, r in problem.spec.regularization.items()
+        ),
+    )
+    return with_materials(compiled, [s.fluxes for s in problem.statements], parameters)
+
+
+def _number(value: float) -> sp.Number:
+    """Whole numbers stay exact: u**n keeps its form, and a factor 0 takes its term away."""
+    return sp.Integer(int(value)) if value.is_integer() and abs(value) < 2**53 else sp.Float(value)
+
+
+def _compile(statement: Statement, parameters: dict, unknown_parameters: tuple[sp.Symbol, ...]) -> Term:
+    residuals = tuple(substituted(residual, parameters) for residual in statement.residuals)
+    linearizations = tuple(linearize(residual, unknown_parameters) for residual in residuals)
+    return Term(
+        name=statement.name,
+        kind=statement.kind,
+        region=statement.region,
+        residuals=residuals,
+        linearizations=linearizations,
+        linear=all(map(is_linear, residuals, linearizations, [unknown_parameters] * len(residuals))),
+        data_file=statement.data_file,
+        noise=statement.noise,
+        robust=statement.robust,
+    )

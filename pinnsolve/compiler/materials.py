@@ -1,0 +1,247 @@
+"""Where coefficients jump: the materials a domain consists of, and what holds between them.
+
+Input: a compiled problem and what its equations take derivatives of. Output: the same with `Material`s and
+`Interface`s. The comparisons of coordinates in equations, or in their `where`, tell the materials apart, and so do the
+groups of cells of a mesh that equations hold in. Between two of them an unknown is continuous, and so is what its
+equation takes the derivative of: of div(k grad u) the flux k Dn(u).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+import sympy as sp
+from sympy.core.relational import Relational
+
+from pinnsolve.compiler.linearization import is_linear, linearize
+from pinnsolve.compiler.terms import CompiledProblem, Interface, Material, Term
+from pinnsolve.files.mesh_file import read_mesh
+from pinnsolve.geometry.mesh_groups import only, told_apart
+from pinnsolve.geometry.regions import Piece, Region
+from pinnsolve.geometry.shapes import (
+    INTERFACE,
+    Bounds,
+    Box,
+    Difference,
+    Implicit,
+    Intersection,
+    MeshFile,
+    ShapeTree,
+    bounds,
+)
+from pinnsolve.language.derivatives import partial_derivative
+from pinnsolve.language.substitution import substituted
+from pinnsolve.language.symbols import Feature, FeatureSymbol, coordinate_symbol, feature_symbol, features_of
+from pinnsolve.language.to_sympy import Fluxes
+
+Moved = Mapping[sp.Symbol, sp.Expr]  # coordinates, and what takes their place
+
+MOST_LEVELS = 3  # that tell materials apart: their number doubles with each
+MOST_MATERIALS = 24  # every pair of them has an interface
+BEYOND = 0.05  # of the extent of a domain, round which the levels are traced
+HIGHEST = 2  # order of equations for which it is known what is continuous
+
+
+def with_materials(
+    problem: CompiledProblem, fluxes: Sequence[tuple[Fluxes, ...]], parameters: Mapping[sp.Symbol, sp.Expr]
+) -> CompiledProblem:
+    """The problem with its materials, if its coefficients jump in space; `fluxes` are those of every term."""
+    equations = [(t, f) for t, f in zip(problem.terms, fluxes, strict=True) if t.kind == "equation"]
+    space = tuple(c for c in problem.coordinates if c != problem.time)
+    highest = max((t.order for t, _ in equations), default=0)
+    levels = _levels([e for t, _ in equations for e in (*t.residuals, t.region.where) if e is not None], space)
+    if not 1 <= len(space) <= 3:
+        return problem
+    bases = _bases(problem, space)
+    count = len(bases) * 2 ** len(levels)
+    if len(levels) > MOST_LEVELS or count > MOST_MATERIALS or highest > HIGHEST:
+        return problem
+    if problem.unknown_parameters or any(t.data_file is not None for t in problem.terms):
+        return problem  # what is searched for is one function for all of the domain
+    if count == 1:
+        return _everywhere(problem)
+    folded = [(t, tuple(_folded(part, parameters) for part in f)) for t, f in equations]
+    materials = _materials(bases, levels, space)
+    pairs = itertools.combinations(range(len(materials)), 2)
+    interfaces = tuple(Interface(pair, _term(problem, folded, *(materials[i] for i in pair))) for pair in pairs)
+    seams = _seams(problem, folded, materials)
+    held = tuple(i for i in (*interfaces, *seams) if i.term.residuals)  # without derivatives in space, nothing is
+    return replace(problem, materials=materials, interfaces=held)
+
+
+def _seams(problem: CompiledProblem, equations, materials: Sequence[Material]) -> tuple[Interface, ...]:
+    """Where periodic faces bring two materials together: the first ends at the upper face, the second at the lower."""
+    partners = {p.partner[0] for t in problem.terms for p in t.region.pieces if p.partner is not None}
+    found = []
+    for axis in sorted(a for a in partners if problem.coordinates[a] != problem.time):
+        x, (low, high) = coordinate_symbol(problem.coordinates[axis]), problem.intervals[axis]
+        for pair in itertools.permutations(range(len(materials)), 2):
+            term = _term(problem, equations, *(materials[i] for i in pair), {x: x - sp.Float(high - low)})
+            found.append(Interface(pair, term, axis))
+    return tuple(found)
+
+
+def _folded(fluxes: Fluxes, parameters: Mapping[sp.Symbol, sp.Expr]) -> Fluxes:
+    return tuple((axis, substituted(c, parameters), substituted(f, parameters)) for axis, c, f in fluxes)
+
+
+def _levels(expressions: Sequence[sp.Basic], space: Sequence[str]) -> tuple[sp.Expr, ...]:
+    """The levels whose signs decide the comparisons of space coordinates; a level and its negative are one."""
+    symbols = {coordinate_symbol(name) for name in space}
+    found: list[sp.Expr] = []
+    for relation in (r for e in expressions for r in sorted(e.atoms(Relational), key=sp.default_sort_key)):
+        level = relation.lhs - relation.rhs
+        of_space = bool(relation.free_symbols) and relation.free_symbols <= symbols
+        if of_space and not isinstance(relation, sp.Eq | sp.Ne) and level not in found and -level not in found:
+            found.append(level)
+    return tuple(found)
+
+
+def _bases(problem: CompiledProblem, space: Sequence[str]) -> list[ShapeTree]:
+    """The domain in space, or the parts of its mesh in which the same terms hold."""
+    if problem.shape is None:
+        intervals = [ends for c, ends in zip(problem.coordinates, problem.intervals, strict=True) if c in space]
+        return [Box(*zip(*intervals, strict=True))]
+    names = dict.fromkeys(p.region for t in problem.terms for p in t.region.pieces if p.region is not None)
+    if not names or not isinstance(problem.shape, MeshFile):
+        return [problem.shape]
+    mesh, found = read_mesh(problem.shape.path), []
+    for within, without in told_apart(mesh, names):
+        part = only(mesh, (within, without))
+        parts = (*part.parts, INTERFACE) if INTERFACE not in part.parts else part.parts
+        found.append(
+            replace(problem.shape, lower=part.lower, upper=part.upper, parts=parts, regions=(), within=within,
+                    without=without)
+        )  # fmt: skip
+    return found
+
+
+def _everywhere(problem: CompiledProblem) -> CompiledProblem:
+    """The problem, whose mesh has no cells outside the groups that its terms name."""
+    terms = [
+        replace(t, region=replace(t.region, pieces=tuple(replace(p, region=None) for p in t.region.pieces)))
+        for t in problem.terms
+    ]
+    return replace(problem, terms=tuple(terms))
+
+
+def _materials(bases: Sequence[ShapeTree], levels: Sequence[sp.Expr], space: Sequence[str]) -> tuple[Material, ...]:
+    """The parts of the domain in which no level changes its sign; some may be empty."""
+    symbols = tuple(coordinate_symbol(name) for name in space)
+    result = []
+    for base, signs in itertools.product(bases, itertools.product((True, False), repeat=len(levels))):
+        shapes = [Implicit(level, symbols, *_around(bounds(base)), INTERFACE) for level in levels]
+        inside = [s for s, negative in zip(shapes, signs, strict=True) if negative]
+        outside = [s for s, negative in zip(shapes, signs, strict=True) if not negative]
+        tree = Intersection((base, *inside)) if inside else base
+        tree = Difference(tree, tuple(outside)) if outside else tree
+        within = base.within if isinstance(base, MeshFile) else ()
+        result.append(Material(tree, tuple(zip(levels, signs, strict=True)), within))
+    return tuple(result)
+
+
+def _around(ends: Bounds) -> Bounds:
+    """A box round another, so that no part of its boundary is that of the domain."""
+    margins = [BEYOND * (b - a) for a, b in zip(*ends, strict=True)]
+    lower, upper = (
+        tuple(a + sign * m for a, m in zip(end, margins, strict=True)) for end, sign in zip(ends, (-1, 1), strict=True)
+    )
+    return lower, upper
+
+
+def _decided(expression: sp.Basic, material: Material) -> sp.Basic:
+    """An expression in a material, where its comparisons are true or false."""
+    truth = {}
+    for relation in expression.atoms(Relational):
+        level = relation.lhs - relation.rhs
+        for known, negative in material.signs:
+            if level in (known, -known):
+                below = negative if level == known else not negative
+                truth[relation] = sp.true if below == isinstance(relation, sp.Lt | sp.Le) else sp.false
+    return substituted(expression, truth)
+
+
+# -- what holds between two materials -----------------------------------------------------------------------------
+
+
+def _term(problem: CompiledProblem, equations, one: Material, two: Material, there_at: Moved | None = None) -> Term:
+    """Unknowns with second derivatives are continuous, and so are the normal fluxes, equation by equation.
+
+    Of those with first derivatives alone, as the pressure of a viscous flow, fluxes say what is continuous. `there_at`:
+    what coordinates are on the other side, where they are not the same.
+    """
+    smooth = _twice_differentiated(problem, equations)
+    values = (feature_symbol(unknown, (0,) * len(problem.coordinates)) for unknown in problem.unknowns)
+    residuals = [value - _other_side(value) for value in values if value.feature.unknown in smooth]
+    for here, there in zip(*(_normal_fluxes(problem, equations, m, smooth) for m in (one, two)), strict=False):
+        if here != 0 or there != 0:
+            residuals.append(here - _other_side(substituted(there, there_at or {})))
+    linearizations = tuple(linearize(r, ()) for r in residuals)
+    linear = all(is_linear(r, l, ()) for r, l in zip(residuals, linearizations, strict=True))
+    region = Region("interface", (Piece(part=INTERFACE),))
+    return Term("interface", "condition", region, tuple(residuals), linearizations, linear)
+
+
+def _other_side(expression: sp.Expr) -> sp.Expr:
+    symbols = (s for s in expression.free_symbols if isinstance(s, FeatureSymbol))
+    return substituted(expression, {s: FeatureSymbol(_beyond(s.feature)) for s in symbols})
+
+
+def _beyond(feature: Feature) -> Feature:
+    return replace(feature, side=1)
+
+
+def _twice_differentiated(problem: CompiledProblem, equations) -> set[str]:
+    """The unknowns with second derivatives in space."""
+    features = {f for t, _ in equations for f in t.features}
+    return {f.unknown for f in features if sum(_in_space(problem, f)) > 1}
+
+
+def _in_space(problem: CompiledProblem, feature: Feature) -> list[int]:
+    return [a for a, c in zip(feature.alpha, problem.coordinates, strict=True) if c != problem.time]
+
+
+def _normal_fluxes(problem: CompiledProblem, equations, material: Material, smooth: Collection[str]) -> list[sp.Expr]:
+    """Of the equations that hold in the material, in order; what is continuous anyway is left out."""
+    found = []
+    for term, fluxes in equations:
+        where = term.region.where
+        if not _in_groups(term, material) or (where is not None and _decided(where, material) == sp.false):
+            continue
+        whole = where is None and all(piece.region is None for piece in term.region.pieces)
+        for several in fluxes:
+            flux = sp.S.Zero
+            for axis, coefficient, inner in several:
+                known = all(f.unknown in smooth and not sum(_in_space(problem, f)) for f in features_of(inner))
+                if problem.coordinates[axis] == problem.time or known:
+                    continue
+                # what stands before a derivative says how fluxes of several directions go together; jumps in it are
+                # not jumps of the flux, unless the equation is one material's alone
+                factor = _without_jumps(coefficient) if whole else _decided(coefficient, material)
+                normal = coordinate_symbol(f"n_{problem.coordinates[axis]}")
+                flux += factor * _decided(inner, material) * normal
+            found.append(flux if whole else flux / _scale(flux))
+    return found
+
+
+def _scale(flux: sp.Expr) -> sp.Expr:
+    """By what fluxes are divided that sides with equations of their own may state differently: a sign, or, where there
+    is no derivative in a flux, all of its first coefficient."""
+    symbols = [s for s in flux.free_symbols if isinstance(s, FeatureSymbol)]
+    slopes = [s for s in symbols if s.feature.order]
+    normals = {s: sp.S.One for s in flux.free_symbols if s.name.startswith("n_")}
+    for symbol in sorted(slopes or symbols, key=lambda s: s.feature.sort_key()):
+        factor = substituted(partial_derivative(flux, symbol), normals)
+        if factor.is_number and factor != 0:
+            return sp.sign(factor) if slopes else factor
+    return sp.S.One
+
+
+def _in_groups(term: Term, material: Material) -> bool:
+    return any(piece.region is None or piece.region in material.within for piece in term.region.pieces)
+
+
+def _without_jumps(expression: sp.Expr) -> sp.Expr:
+    return substituted(expression, dict.fromkeys(expression.atoms(sp.Piecewise), sp.S.One))

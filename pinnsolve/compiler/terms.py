@@ -1,0 +1,127 @@
+"""The intermediate form: what the symbolic half hands to the numerical half.
+
+Input: symbols of features, see `language.symbols`. Output: terms and the compiled problem. No array library.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import sympy as sp
+
+from pinnsolve.geometry.regions import Intervals, Region
+from pinnsolve.geometry.shapes import ShapeTree
+from pinnsolve.language.symbols import Feature, FeatureSymbol, UnknownParameter, features_of, order_of
+
+
+@dataclass(frozen=True)
+class Linearization:
+    """The Frechet differential of one residual: a coefficient per feature and per unknown parameter."""
+
+    features: tuple[tuple[Feature, sp.Expr], ...]
+    parameters: tuple[tuple[str, sp.Expr], ...]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One named term of the loss: residuals that should vanish on a region, and their linearizations.
+
+    `residuals` are expressions in coordinates, features, unknown parameters, normals and data columns, with
+    every known parameter folded in. The term is `linear` when its linearizations hold no feature and no
+    unknown parameter. `data_file` names measured points, which replace points sampled on the region.
+    """
+
+    name: str
+    kind: str  # "equation", "condition" or "data"
+    region: Region
+    residuals: tuple[sp.Expr, ...]
+    linearizations: tuple[Linearization, ...]
+    linear: bool
+    data_file: Path | None = None
+    noise: float | None = None
+    robust: bool = False  # outliers count by their size, not its square
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        return tuple(sorted({f for r in self.residuals for f in features_of(r)}, key=Feature.sort_key))
+
+    @property
+    def order(self) -> int:
+        """The highest order of derivative in the term, as registered for custom operators."""
+        return max(map(order_of, self.features), default=0)
+
+
+@dataclass(frozen=True)
+class Material:
+    """A part of the domain in which all coefficients are smooth: where levels are negative or not, as `signs` say.
+
+    `within`: the groups of cells of a mesh that it lies in, of those that equations name.
+    """
+
+    shape: ShapeTree
+    signs: tuple[tuple[sp.Expr, bool], ...]
+    within: tuple[str, ...] = ()
+
+
+def _one_side(expression: sp.Expr) -> dict[sp.Symbol, sp.Symbol]:
+    symbols = (s for s in expression.free_symbols if isinstance(s, FeatureSymbol) and s.feature.side)
+    return {s: FeatureSymbol(replace(s.feature, side=0)) for s in symbols}
+
+
+@dataclass(frozen=True)
+class Interface:
+    """What holds between two materials, numbers `sides`: a term whose features are of side 0 and 1.
+
+    The normal points out of the first. `axis`: of periodic faces across which the two meet, the first at the upper one.
+    """
+
+    sides: tuple[int, int]
+    term: Term
+    axis: int | None = None
+
+    @property
+    def kinks(self) -> bool:
+        """Whether smooth functions miss what holds: it says something of them where both sides are the same."""
+        same = (r.xreplace(_one_side(r)) for r in self.term.residuals)
+        return any(sp.expand(r) != 0 for r in same)
+
+
+@dataclass(frozen=True)
+class CompiledProblem:
+    """The weighted K-term loss before weights: what `assembly` needs, and nothing of the file it came from.
+
+    `shape` is the domain in space where it is no box; `intervals` then span a box around it, and time. Where
+    coefficients jump, `materials` are the parts in which they do not, and `interfaces` what holds between these.
+    """
+
+    coordinates: tuple[str, ...]
+    intervals: Intervals
+    time: str | None
+    unknowns: tuple[str, ...]
+    unknown_parameters: tuple[UnknownParameter, ...]
+    terms: tuple[Term, ...]
+    shape: ShapeTree | None = None
+    materials: tuple[Material, ...] = ()
+    interfaces: tuple[Interface, ...] = ()
+    regularization: tuple[Regularization, ...] = ()
+
+    @property
+    def linear(self) -> bool:
+        return all(term.linear for term in self.terms)
+
+    @property
+    def order(self) -> int:
+        return max(term.order for term in self.terms)
+
+
+@dataclass(frozen=True)
+class Regularization:
+    """The seminorm of an unknown function that should be small: of derivatives of that order, with that weight.
+
+    The weight is a number, or the name of the criterion that chooses it.
+    """
+
+    unknown: str
+    order: int
+    weight: float | str

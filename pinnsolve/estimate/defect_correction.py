@@ -1,0 +1,263 @@
+"""How wrong a solution may be: its error, estimated by solving for it (defect correction).
+
+The error e of a solution u solves the linearized equations L e = -r with r the residual of u. That problem is solved by
+least squares on a basis and on points of their own, independent of those that gave u; the relative L2 norm of e is the
+estimate (defect correction: Stetter, Numer. Math. 29 (1978) 425-443). Among several scales of the independent basis the
+one with the smallest residual on further unseen points is taken. It is honest as far as that basis can see: an error
+that neither basis resolves leaves its trace only in `residual_left`, by which `doubted` enlarges it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pinnsolve.assembly.rows import BLOCK_NUMBERS, Assembly, State
+from pinnsolve.bases.base import Basis
+from pinnsolve.least_squares import StreamingQR, solve_dense
+
+DENSE_BYTES = 2e9
+DOUBTED, UNSEEN = 0.5, 0.9  # of the residual left: from where an estimate is enlarged, and hardly believed
+MOST_ENLARGED = 10.0
+
+
+@dataclass(frozen=True)
+class Approximation:
+    """A basis and a state: what a solve gives."""
+
+    basis: Basis
+    state: State
+
+    def values(self, x: Tensor) -> Tensor:
+        """(unknowns, N) at points (N, d)."""
+        zero = (0,) * x.shape[1]
+        blocks = x.split(max(64, min(8192, int(BLOCK_NUMBERS // self.basis.active))))
+        pieces = [self.basis.combined(block, [zero], self.state.coefficients)[zero] for block in blocks]
+        return torch.cat(pieces, dim=1)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """`relative`: estimated relative L2 error per unknown; `parameters`: estimated error per unknown parameter.
+
+    `residual_left` is the part of the residual norm that the correction could not remove, relative to all of it: near 1
+    means that the independent basis did not see the error either.
+    """
+
+    relative: Mapping[str, float]
+    parameters: Mapping[str, float]
+    residual_left: float
+
+    @property
+    def worst(self) -> float:
+        return max(self.relative.values())
+
+    def with_noise(self, relative: Mapping[str, float], parameters: Mapping[str, float]) -> Estimate:
+        """Errors of independent origin, added in squares."""
+        return Estimate(
+            {name: math.hypot(value, relative[name]) for name, value in self.relative.items()},
+            {name: math.hypot(value, parameters[name]) for name, value in self.parameters.items()},
+            self.residual_left,
+        )
+
+    def enlarged(self, factor: float) -> Estimate:
+        """Every error of the solution times a factor."""
+        return Estimate(
+            {name: factor * value for name, value in self.relative.items()}, self.parameters, self.residual_left
+        )
+
+    def at_least(self, relative: Mapping[str, float]) -> Estimate:
+        """The larger of two estimates, per unknown."""
+        larger = {name: max(value, relative.get(name, 0.0)) for name, value in self.relative.items()}
+        return Estimate(larger, self.parameters, self.residual_left)
+
+
+def estimate_error(
+    solution: Approximation,
+    corrections: Sequence[Basis],
+    solve: Assembly,
+    check: Assembly,
+    x: Tensor,
+    floating: Sequence[str] = (),
+) -> Estimate:
+    """Estimate the error of `solution` from its defect.
+
+    `corrections`: independent bases to try; `solve`, `check`: assemblies on points of their own, with the same term
+    weights; `x`: (N, d) where norms are taken. `floating` unknowns are determined up to a constant, which is left out.
+    A basis with more functions than `solve` has rows would make any residual vanish at them: it says nothing, and if
+    all are such, the error is taken to be everything (unless there is nothing but data, judged by others held out).
+    """
+    unknowns = solve.problem.unknowns
+    names = [p.name for p in solve.problem.unknown_parameters]
+    fitting = [b for b in corrections if len(unknowns) * b.width + len(names) <= solve.row_count]
+    corrections = fitting if any(t.term.data_file is None for t in solve.terms) else corrections
+    if not corrections:
+        return Estimate(dict.fromkeys(unknowns, 1.0), dict.fromkeys(names, math.inf), 1.0)
+    best: tuple[float, Tensor, Tensor] | None = None
+    with torch.no_grad():
+        stated = _stated(check)
+        before = _residuals(check, solution)[stated]
+        for basis in corrections:
+            delta = _defect_correction(solution, basis, solve)
+            left = float((before + _linear_part(check, solution, basis, delta)[stated]).norm())
+            if best is None or left < best[0]:
+                error = Approximation(basis, _as_state(solution, basis, delta))
+                best = (left, error.values(x), error.state.parameters)
+        left, e, parameters = best
+        u = solution.values(x)
+    for i, name in enumerate(unknowns):
+        if name in floating:
+            e[i], u[i] = e[i] - e[i].mean(), u[i] - u[i].mean()
+    return Estimate(
+        relative_norms(unknowns, e, u),
+        {name: abs(float(parameters[i])) for i, name in enumerate(names)},
+        left / max(float(before.norm()), 1e-300),
+    )
+
+
+def doubted(estimate: Estimate, solution: Approximation, check: Assembly) -> Estimate:
+    """The estimate, enlarged where the independent basis left much of the residual.
+
+    Of the error it is taken to have seen the part that it removed of the residual. Where that is next to nothing, the
+    error is at least as large, relative to the solution, as the residual is to that of zero.
+    """
+    left = estimate.residual_left
+    if left <= DOUBTED:
+        return estimate
+    larger = estimate.enlarged(min(1 / max(1 - left, 1e-9), MOST_ENLARGED))
+    if left <= UNSEEN:
+        return larger
+    nothing = State(torch.zeros_like(solution.state.coefficients), solution.state.parameters)
+    whole = residual_norm(check, Approximation(solution.basis, nothing))
+    share = min(1.0, residual_norm(check, solution) / max(whole, 1e-300))
+    return larger.at_least(dict.fromkeys(estimate.relative, share))
+
+
+def held_out_errors(
+    solution: Approximation, check: Assembly, others: Sequence[Approximation], x: Tensor
+) -> dict[str, float]:
+    """For regression: rms residual at the points held out, relative to the solution there.
+
+    A few points may be met by chance: with `others`, fits to the same data, it is also how far the best of them lies
+    from the solution at x (N, d).
+    """
+    unknowns = check.problem.unknowns
+    residuals = check.unscaled_residuals(solution.basis, solution.state)
+    r = torch.cat([part.reshape(-1) for part in residuals.values()])
+    u = torch.cat([solution.values(t.points.x[0]) for t in check.terms], dim=1)
+    errors = {name: float(r.norm() / u[i].norm()) for i, name in enumerate(unknowns)}
+    if not others:
+        return errors
+    best = min(others, key=lambda fit: residual_norm(check, fit))
+    u = solution.values(x)
+    apart = relative_norms(unknowns, u - best.values(x), u)
+    return {name: max(apart[name], error) for name, error in errors.items()}
+
+
+def noise_spread(
+    solution: Approximation, assembly: Assembly, x: Tensor, seed: int, draws: int = 4
+) -> tuple[dict[str, float], dict[str, float]]:
+    """How far noise of the data may have moved a solution: relative spread per unknown, and per unknown parameter.
+
+    The noise is what the file states, or the rms residual of the data term. Monte Carlo over the linearized least
+    squares, so correlations between points are those of the solve itself.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    rows, noises = [], []
+    for term in assembly.terms:
+        block = term.rows(term.matrices(solution.basis, None), solution.state)
+        rows.append(block.A)
+        sigma = 0.0
+        if term.term.data_file is not None:
+            sigma = (term.term.noise or 0.0) * term.scale or float(block.r.square().mean().sqrt())
+        random = torch.randn(block.r.shape[0], draws, generator=generator, dtype=torch.float64)
+        noises.append(sigma * random.to(block.r))
+    A, b = torch.cat(rows), torch.cat(noises)
+    moved = [_as_state(solution, solution.basis, solve_dense(A, b[:, i]).x) for i in range(draws)]
+    unknowns = assembly.problem.unknowns
+    u = solution.values(x)
+    e = torch.stack([Approximation(solution.basis, state).values(x) for state in moved]).square().mean(dim=0).sqrt()
+    parameters = torch.stack([state.parameters for state in moved]).square().mean(dim=0).sqrt()
+    names = [p.name for p in assembly.problem.unknown_parameters]
+    return relative_norms(unknowns, e, u), {name: float(parameters[i]) for i, name in enumerate(names)}
+
+
+def relative_norms(unknowns: Sequence[str], errors: Tensor, values: Tensor) -> dict[str, float]:
+    """||error|| / ||value|| per row; an unknown that vanishes is compared with the largest of the others."""
+    norms = values.norm(dim=1)
+    largest = float(norms.max())
+    result = {}
+    for i, name in enumerate(unknowns):
+        norm = float(norms[i])
+        if norm < 1e-12 * largest:
+            norm = largest
+        error = float(errors[i].norm())
+        result[name] = error / norm if norm > 0 else (0.0 if error == 0.0 else math.inf)
+    return result
+
+
+def _stated(assembly: Assembly) -> Tensor:
+    """Which residuals are of equations and conditions, (rows,) bool: noise in data is no error of the solution."""
+    parts = [
+        torch.full((t.points.count * len(t.term.residuals),), t.term.data_file is None, device=t.points.x.device)
+        for t in assembly.terms
+    ]
+    stated = torch.cat(parts)
+    return stated if bool(stated.any()) else ~stated
+
+
+def _as_state(solution: Approximation, basis: Basis, delta: Tensor) -> State:
+    unknowns = solution.state.coefficients.shape[0]
+    zero = solution.state.coefficients.new_zeros(unknowns, basis.width)
+    return State(zero, torch.zeros_like(solution.state.parameters)).moved(delta)
+
+
+def _defect_rows(assembly: Assembly, solution: Approximation, basis: Basis):
+    """Blocks of rows of the linearization at the solution, taken on another basis, with the solution's residuals."""
+    for term in assembly.terms:
+        size = max(256, int(2e7 // basis.width))
+        for start in range(0, term.points.count, size):
+            index = slice(start, start + size)
+            at = term.values(term.matrices(solution.basis, None, index), solution.state)
+            yield term.rows_at(at, term.matrices(basis, None, index), solution.state, index)
+
+
+def _defect_correction(solution: Approximation, basis: Basis, assembly: Assembly) -> Tensor:
+    columns = len(assembly.problem.unknowns) * basis.width + len(assembly.problem.unknown_parameters)
+    if assembly.row_count * columns * 8 <= DENSE_BYTES:
+        blocks = list(_defect_rows(assembly, solution, basis))
+        return solve_dense(torch.cat([b.A for b in blocks]), -torch.cat([b.r for b in blocks])).x
+    stream = StreamingQR(columns)
+    for block in _defect_rows(assembly, solution, basis):
+        stream.add(block.A, -block.r)
+    return stream.solve().x
+
+
+def _linear_part(assembly: Assembly, solution: Approximation, basis: Basis, delta: Tensor) -> Tensor:
+    """A delta on the points of an assembly, in the order of `residual_vector`."""
+    parts = []
+    for term in assembly.terms:
+        pieces = []
+        for start in range(0, term.points.count, 4096):
+            index = slice(start, start + 4096)
+            at = term.values(term.matrices(solution.basis, None, index), solution.state)
+            block = term.rows_at(at, term.matrices(basis, None, index), solution.state, index)
+            pieces.append((block.A @ delta).reshape(len(term.term.residuals), -1))
+        parts.append(torch.cat(pieces, dim=1).reshape(-1))
+    return torch.cat(parts)
+
+
+def residual_norm(assembly: Assembly, approximation: Approximation) -> float:
+    """Root of the loss at the points of an assembly."""
+    with torch.no_grad():
+        return float(_residuals(assembly, approximation).norm())
+
+
+def _residuals(assembly: Assembly, approximation: Approximation) -> Tensor:
+    """All scaled residuals, as `residual_vector`, but in blocks: check points may be many."""
+    parts = assembly.unscaled_residuals(approximation.basis, approximation.state)
+    return torch.cat([(parts[t.term.name] * t.scale).reshape(-1) for t in assembly.terms])

@@ -1,0 +1,111 @@
+"""Solution -> what is reported of it: errors against the truth, residuals at unseen points, standard errors.
+
+Nothing here was seen by the solver: errors are root mean squares over points drawn for the purpose, or over the points
+of the reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pinnsolve.assembly.rows import Assembly
+from pinnsolve.errors import Diagnostic, ProblemError
+from pinnsolve.estimate.defect_correction import Approximation, relative_norms
+from pinnsolve.files.tables import read_columns
+from pinnsolve.language.symbols import coordinate_symbol
+from pinnsolve.language.to_torch import Evaluator
+from pinnsolve.problem.problem import Problem
+
+
+def exact_values(problem: Problem, points: np.ndarray | Tensor) -> dict[str, np.ndarray]:
+    """The exact solution at points (N, d): {unknown: (N,)} for the unknowns whose solution is known."""
+    x = torch.as_tensor(points, dtype=torch.float64)
+    values = Evaluator(list(problem.exact.values()))(
+        {coordinate_symbol(c): x[:, i] for i, c in enumerate(problem.coordinates)}
+    )
+    return {name: (torch.ones_like(x[:, 0]) * v).numpy() for name, v in zip(problem.exact, values, strict=True)}
+
+
+def true_error(
+    problem: Problem, approximation: Approximation, x: Tensor, floating: Sequence[str]
+) -> tuple[dict[str, float], str] | None:
+    """Relative L2 error per unknown and what it was measured against (a reference by file); None if unknown.
+
+    `x`: (N, d) unseen points for an exact solution; a reference brings its own. Raises ProblemError for a reference
+    without the columns it needs.
+    """
+    if problem.exact:
+        truth, against = exact_values(problem, x.cpu()), "exact"
+    elif problem.reference is not None:
+        x, truth = _reference(problem, x)
+        against = f"reference {problem.reference.name}"
+    else:
+        return None
+    names = [u for u in problem.unknowns if u in truth]
+    values = approximation.values(x)
+    u = torch.stack([values[problem.unknowns.index(n)] for n in names])
+    v = torch.stack([torch.as_tensor(truth[n]).to(u) for n in names])
+    errors = u - v
+    for i, name in enumerate(names):
+        if name in floating:
+            errors[i], v[i] = errors[i] - errors[i].mean(), v[i] - v[i].mean()
+    return relative_norms(names, errors, v), against
+
+
+def _reference(problem: Problem, like: Tensor) -> tuple[Tensor, dict[str, np.ndarray]]:
+    columns = read_columns(problem.reference, "reference")
+    missing = [c for c in problem.coordinates if c not in columns]
+    known = {n: columns[n] for n in problem.unknowns if n in columns}
+    if missing or not known:
+        hint = f"it needs the coordinates {', '.join(problem.coordinates)} and at least one unknown"
+        raise ProblemError(
+            [Diagnostic(f"`{problem.reference.name}` has the columns {', '.join(columns)}", key="reference", hint=hint)]
+        )
+    x = torch.from_numpy(np.stack([columns[c] for c in problem.coordinates], axis=1)).to(like)
+    return x, known
+
+
+def term_report(check: Assembly, approximation: Approximation, points: Mapping[str, int]) -> tuple[dict, dict]:
+    """Per term: weight, number of solve points, rms residual at unseen points; and arrays for figures."""
+    residuals = check.unscaled_residuals(approximation.basis, approximation.state)
+    terms, places, magnitudes = {}, {}, {}
+    for term in check.terms:
+        name = term.term.name
+        r = residuals[name]
+        terms[name] = {
+            "weight": check.term_weights[name],
+            "points": points[name],
+            "rms_residual": float((r**2).sum(dim=0).mean().sqrt()),
+        }
+        places[name] = term.points.x[0].cpu().numpy()
+        magnitudes[name] = (r**2).sum(dim=0).sqrt().cpu().numpy()
+    return terms, {"points": places, "residuals": magnitudes}
+
+
+def parameter_report(assembly: Assembly, approximation: Approximation) -> dict[str, dict]:
+    """Unknown parameters with standard errors, from the covariance of the least squares at the solution.
+
+    The coefficients are projected out (Golub & Pereyra 1973); sigma^2 is the loss of the data per degree of freedom,
+    or of everything where there are no data: equations hold exactly and carry no noise.
+    """
+    parameters = assembly.problem.unknown_parameters
+    if not parameters:
+        return {}
+    blocks = list(assembly.blocks(approximation.basis, approximation.state))
+    A = torch.cat([b.A for b in blocks])
+    split = A.shape[1] - len(parameters)
+    C, P = A[:, :split], A[:, split:]
+    norms = C.norm(dim=0)
+    Q, _ = torch.linalg.qr(C / torch.where(norms > 0, norms, 1.0))
+    P = P - Q @ (Q.T @ P)
+    measured = {t.term.name for t in assembly.terms if t.term.data_file is not None}
+    noisy = torch.cat([b.r for b in blocks if b.name in measured or not measured])
+    sigma2 = float(noisy @ noisy) / max(noisy.numel() - len(parameters), 1)
+    covariance = sigma2 * torch.linalg.pinv(P.T @ P, hermitian=True)
+    errors = torch.diagonal(covariance).clamp_min(0).sqrt()
+    values = approximation.state.parameters
+    return {p.name: {"value": float(values[i]), "standard_error": float(errors[i])} for i, p in enumerate(parameters)}

@@ -1,0 +1,43 @@
+"""Bases by kind: those of the package and those added from outside.
+
+Holds no array library, so that checking a problem file stays quick; built-in bases are named by module and
+class and imported when first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from pinnsolve.errors import PinnsolveError
+
+# kind -> class, or "module:Class" for one not yet imported
+BASES: dict[str, Any] = {
+    "mlp": "pinnsolve.bases.networks.mlp:MLP",
+    "resnet": "pinnsolve.bases.networks.resnet:ResNet",
+    "pou_grid": "pinnsolve.bases.pou.pou_grid:PouGrid",
+    "pou_rbf": "pinnsolve.bases.pou.pou_rbf:PouRBF",
+    "pou_resnet": "pinnsolve.bases.pou.pou_resnet:PouResNet",
+}
+BUILT_IN_BASES = tuple(BASES)
+NETWORKS = ("mlp", "resnet")  # those with width, depth, activation
+PARTITIONED = ("pou_rbf", "pou_resnet")  # whose partition moves, of polynomials of total degree
+MADE_BY_SOLVERS = {
+    "pou_cells": "pinnsolve.bases.piecewise.basis:PouCells"
+}  # a solution may have them, a problem file may not
+
+
+def register_basis(kind: str, basis_class: type) -> None:
+    """Make `basis: {kind: KIND, ...}` mean `basis_class`, a subclass of `pinnsolve.Basis`."""
+    BASES[kind] = basis_class
+
+
+def basis_class(kind: str) -> type:
+    """The class of a basis kind. Raises `PinnsolveError` for an unknown one."""
+    found = BASES.get(kind) or MADE_BY_SOLVERS.get(kind)
+    if found is None:
+        raise PinnsolveError(f"unknown basis kind {kind!r}; there are {', '.join(BASES)}")
+    if isinstance(found, str):
+        module, name = found.split(":")
+        found = getattr(importlib.import_module(module), name)
+    return found

@@ -1,0 +1,1 @@
+"""Pictures of a problem, of its solution and of the solve."""

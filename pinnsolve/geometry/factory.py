@@ -1,0 +1,23 @@
+"""Shape trees -> shapes: which class answers for which tree.
+
+Input: a `ShapeTree`. Output: a `Shape`, the same one for the same tree.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from pinnsolve.geometry.line_shapes import LineShape
+from pinnsolve.geometry.plane_shapes import PlaneShape
+from pinnsolve.geometry.sampled_shape import Boundary, Corner, Shape
+from pinnsolve.geometry.shapes import ShapeTree, dimension
+from pinnsolve.geometry.solid_shapes import SolidShape
+
+__all__ = ["Boundary", "Corner", "Shape", "make_shape"]
+
+
+@lru_cache(maxsize=32)
+def make_shape(tree: ShapeTree) -> Shape:
+    """The shape of a tree. Raises ValueError for one without points."""
+    kind = {1: LineShape, 2: PlaneShape, 3: SolidShape}[dimension(tree)]
+    return kind(tree)

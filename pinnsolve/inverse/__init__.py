@@ -1,0 +1,1 @@
+"""Unknown parameters and functions found from data, with their uncertainty."""

@@ -1,0 +1,163 @@
+"""What is known of an inverse problem at one state: the solution, the parameters, how wrong they may be, and what the
+data say of them.
+
+Both ways to solve one end with it: the levels of `all_at_once`, and the marches of `reduced_space`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pinnsolve.assembly.measurements import DataGroup, Measurements
+from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.compiler.terms import CompiledProblem
+from pinnsolve.solvers.schur_complement import Bounds, inverse
+
+NEGLIGIBLE, INFORMED = 0.1, 0.75  # of the noise; share of the information that must come from the data
+LIGHT = 0.03  # weight of the data below which their noise no longer enters the equations
+QUIET = 1e-3  # of the tolerance: smaller noise needs no weighing
+NOISIER = 1.5  # times the stated noise
+SYSTEMATIC, MOST_COMPARED = 5.0, 1000  # standard deviations of a correlation; residuals compared with their neighbours
+
+
+@dataclass(frozen=True)
+class Fit:
+    """`spread`: rms residual of the data in standard deviations, per degree of freedom; `information` (P, P): what the
+    data alone say of the parameters, in these units, and its `inverse`; `share`: how much of all information that is,
+    where it is least; `floor`: the rms residual of the equations over that of the data, both in the unit of the
+    unknowns; `noise`: the rms residual of the data, relative to them; `count`: of measured values; `weight`: of the
+    data."""
+
+    spread: float
+    information: Tensor
+    inverse: Tensor
+    share: float
+    floor: float
+    noise: float
+    count: int
+    weight: float
+
+    @property
+    def visible(self) -> float:
+        """The error of discretization, relative to the solution, that noise would let be seen."""
+        return NEGLIGIBLE * self.noise / math.sqrt(self.count)
+
+    @property
+    def standard_errors(self) -> Tensor:
+        return self.spread * torch.diagonal(self.inverse).clamp_min(0).sqrt()
+
+
+def fit_of(
+    measurements: Measurements, bounds: Bounds, squares: float, count: int, information: Tensor, share: float,
+    floor: float,
+) -> Fit:  # fmt: skip
+    """The fit from the sum of squares of `count` residuals, in standard deviations."""
+    spread = math.sqrt(squares / max(count - len(information), 1))
+    relative = spread * min(measurements.relative.values())
+    inverted = inverse(information, bounds.size)
+    return Fit(spread, information, inverted, share, floor, relative, count, measurements.weight)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The solution c (C, U, n) on its space, with its error and size (U,); the parameters with theirs (P,).
+
+    The errors are those of discretization. `data_moved`: rms change of the data's residuals by the correction, in
+    standard deviations; `left`: share of the residual that the correction left. `sensitivity` (P, C, U, n): the
+    derivatives of c by the parameters; `drawn(seed)`: (K, C, U, n) functions whose squares add up to the variance that
+    unit noise gives the solution with the parameters held, and how many degrees of freedom of the data that takes.
+    """
+
+    space: Space
+    c: Tensor
+    error: Tensor
+    size: Tensor
+    parameters: Tensor
+    parameter_error: Tensor
+    fit: Fit
+    data: Sequence[DataGroup]
+    data_moved: float
+    residuals: Sequence[tuple[Tensor, Tensor]]  # of the data: points (N, d) along the unit box, and values (N,)
+    left: float
+    sensitivity: Tensor
+    drawn: Callable[[int], tuple[Tensor, float]]
+    converged: bool
+    loss: float
+    terms: Mapping[str, float]
+    rank: Mapping[str, float]
+    points: Mapping[str, int]
+    weights: Mapping[str, float]
+    method: str
+    phase: str
+    slabs: int = 0
+
+    @property
+    def relative(self) -> Tensor:
+        """(U,) the error of discretization relative to the solution; an unknown that vanishes is judged against 1."""
+        return self.error / torch.where(self.size > 0, self.size, 1.0)
+
+    @property
+    def worst(self) -> float:
+        return float(self.relative.max())
+
+    @property
+    def parameters_off(self) -> float:
+        """The largest error of discretization of a parameter, relative to it."""
+        relative = self.parameter_error / self.parameters.abs().clamp_min(1e-300)
+        return float(relative.max()) if len(relative) else 0.0
+
+    def finished(self, tolerance: float, regularized: bool = False) -> bool:
+        """Whether discretization no longer matters: below the tolerance, or far below what noise causes."""
+        fit = self.fit
+        if not self.converged:
+            return False
+        small = self.parameter_error <= tolerance * self.parameters.abs()
+        light = fit.weight <= LIGHT and fit.share >= INFORMED
+        # where the data's residual is no error of discretization, it is noise, which the solution must not follow
+        quiet = self.data_moved >= 0.5 * fit.spread or fit.noise <= QUIET * tolerance
+        if bool(small.all()) and self.worst <= tolerance and (light or (quiet and not regularized)):
+            return True
+        hidden = self.parameter_error <= NEGLIGIBLE * fit.standard_errors
+        if regularized and self.worst > max(tolerance, NEGLIGIBLE * fit.noise):
+            return False
+        return light and bool((small | hidden).all()) and self.data_moved <= NEGLIGIBLE * fit.spread
+
+
+def residuals_of(problem: CompiledProblem, groups: Sequence[DataGroup], r: Sequence[Tensor]):
+    """The `residuals` of an answer, from those of the groups' rows."""
+    low, high = (torch.tensor([ends[i] for ends in problem.intervals]) for i in (0, 1))
+    result = []
+    for group, values in zip(groups, r, strict=True):
+        parts = (t.chunk(len(group.term.residuals), 1) for t in (group.x, values.reshape(group.keep.shape), group.keep))
+        result += [((x[keep] - low) / (high - low), one[keep]) for x, one, keep in zip(*parts, strict=True)]
+    return result
+
+
+def is_explained(answer: Answer, measurements: Measurements, tolerance: float) -> bool:
+    """Whether the answer leaves no more of the data than discretization, or their noise: that stated, or what looks
+    like noise."""
+    if answer.fit.noise <= tolerance or answer.fit.spread <= 2.0 * answer.data_moved:
+        return True
+    if all(term.noise is not None and not term.robust for term in measurements.terms):
+        return answer.fit.spread <= NOISIER
+    return not any(_alike(x, r) for x, r in answer.residuals)
+
+
+def _alike(x: Tensor, r: Tensor) -> bool:
+    """Whether residuals (N,) are correlated with those nearest to them, at points (N, d) along the unit box.
+
+    That of independent ones is about normal with variance 1 / N, somewhat more as neighbours may be mutual (a rank-one
+    case of Moran's I: Biometrika 37 (1950) 17-23).
+    """
+    chosen = torch.arange(0, len(x), max(1, len(x) // MOST_COMPARED))
+    away = torch.cdist(x[chosen], x)
+    away[torch.arange(len(chosen)), chosen] = math.inf
+    nearest = away.argmin(dim=1)
+    scale = float((r**2).mean())
+    correlation = float((r[chosen] * r[nearest]).mean()) / scale if scale > 0 else 0.0
+    return correlation > SYSTEMATIC / math.sqrt(len(chosen))

@@ -1,0 +1,112 @@
+"""What an inverse problem ends with, as a result: parameters with their errors, correlation, noise, warnings."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pinnsolve.adapt.context import Result, Work
+from pinnsolve.assembly.measurements import Measurements
+from pinnsolve.assembly.rows import State
+from pinnsolve.bases.piecewise.basis import PouCells
+from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.estimate.defect_correction import Approximation, Estimate
+from pinnsolve.inverse.all_at_once import Statement
+from pinnsolve.inverse.fit import NOISIER, Answer, is_explained
+from pinnsolve.inverse.uncertainty import Uncertainty, uncertainty, weak_combinations
+
+DEVIATIONS = 2.0  # standard deviations that count as the error which noise makes
+
+
+def result_of(work: Work, statement: Statement, answer: Answer, tolerance: float) -> Result:
+    """The answer with what noise leaves open."""
+    unknowns, space, measurements = work.problem.unknowns, answer.space, statement.measurements
+    found = uncertainty(measurements, answer, work.seed)
+    basis = PouCells(space.cells, space.degrees, work.lower, work.upper, answer.slabs)
+    c = answer.c.transpose(0, 1).reshape(len(unknowns), -1)
+    spread = deviation(found.deviations, space, len(unknowns))
+    size = torch.where(answer.size > 0, answer.size, 1.0)
+    relative = torch.sqrt(answer.relative**2 + (DEVIATIONS * spread / size) ** 2)
+    measured = {g.name: 1.0 / measurements.sigma[g.name] ** 2 for g in answer.data}
+    largest = max(measured.values(), default=1.0)
+    measured = {name: answer.fit.weight**2 * value / largest for name, value in measured.items()}
+    report = _report(statement, answer, found, spread)
+    report["warnings"] += _doubts(measurements, answer, found, tolerance)
+    return Result(
+        Approximation(basis, State(c, answer.parameters)),
+        None,
+        Estimate(dict(zip(unknowns, relative.tolist(), strict=True)), {}, answer.left),
+        "finished",
+        "" if answer.converged else "Gauss-Newton did not converge on the last cells",
+        answer.method,
+        answer.points,
+        {**answer.weights, **measured},
+        inverse={**report, "limited_by": _limit(answer.relative, relative)},
+        deviations=found.deviations,
+    )
+
+
+def _limit(discretization: Tensor, whole: Tensor) -> str:
+    """What most of the estimated error is owed to."""
+    worst = int(whole.argmax())
+    return "noise" if float(discretization[worst]) < 0.5 * float(whole[worst]) else "discretization"
+
+
+def deviation(deviations: Tensor, space: Space, unknowns: int) -> Tensor:
+    """(U,) root mean square over the domain of the solution's standard deviation."""
+    total = torch.zeros(unknowns, dtype=torch.float64)
+    for one in deviations:
+        total += space.rms(one.reshape(unknowns, space.cells.count, -1).transpose(0, 1)) ** 2
+    return total.sqrt()
+
+
+def _report(statement: Statement, answer: Answer, found: Uncertainty, spread: Tensor) -> dict:
+    """The entries of `result.json` that are about what was unknown: parameters, correlation, noise, warnings."""
+    problem, measurements = statement.problem, statement.measurements
+    values, names = answer.parameters, [p.name for p in problem.unknown_parameters]
+    errors, correlation = found.standard_errors, found.correlation
+    parameters = {
+        name: {
+            "value": float(values[i]),
+            "standard_error": float(errors[i]),
+            "discretization_error": float(answer.parameter_error[i]),
+        }
+        for i, name in enumerate(names)
+    }
+    warnings = weak_combinations(names, values, statement.bounds.size, found) if names else []
+    for i, p in enumerate(problem.unknown_parameters):
+        if float(values[i]) in p.bounds:
+            warnings.append(
+                f"`{p.name}` ended at its bound {float(values[i]):g}: its standard error does not hold there"
+            )
+    noise = {}
+    for term in measurements.terms:
+        noise[term.name] = {"estimated": measurements.sigma[term.name] * found.spread, "stated": term.noise}
+    return {
+        "parameters": parameters,
+        "correlation": {a: {b: float(correlation[i, j]) for j, b in enumerate(names)} for i, a in enumerate(names)},
+        "noise": noise,
+        "regularization": {
+            problem.unknowns[one.unknown]: {"seminorm": one.order, "weight": one.weight} for one in statement.smoothness
+        },
+        "standard_deviation": dict(zip(problem.unknowns, spread.tolist(), strict=True)),
+        "data_freedom": found.freedom,
+        "warnings": warnings,
+    }
+
+
+def _doubts(measurements: Measurements, answer: Answer, found: Uncertainty, tolerance: float) -> list[str]:
+    """Warnings where what is left of the data is more than noise."""
+    warnings = []
+    for term in measurements.terms:
+        if term.noise is not None and found.spread > NOISIER:
+            warnings.append(
+                f"the residual of `{term.name}` is {found.spread:.2g} times the noise stated: the equations may not "
+                "hold, or the noise is larger"
+            )
+    if not warnings and not is_explained(answer, measurements, tolerance):
+        warnings.append(
+            "what is left of the data is alike at neighbouring points, as noise is not: the equations may not hold, or "
+            "other values of the parameters may do better; try another guess, or solve.starts"
+        )
+    return warnings

@@ -1,0 +1,100 @@
+"""What noise of the data leaves open: standard errors, correlations, deviations of the solution, weak combinations.
+
+The covariance is that of the least squares at its solution, with the noise as the residual of the data shows it. The
+parameters' part of it is exact to first order; what noise does to the coefficients with the parameters held (next to
+nothing where equations and conditions determine them) is drawn at random and carried through the same factorization.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pinnsolve.assembly.measurements import DataGroup, Measurements
+from pinnsolve.assembly.regularization import SmoothnessGroup
+from pinnsolve.assembly.system import System
+from pinnsolve.inverse.fit import Answer
+from pinnsolve.solvers.schur_complement import Linearization, adjoint, applied
+
+DRAWS = 16
+ENOUGH = 10  # degrees of freedom from which on the noise found is trusted before the one stated
+UNDETERMINED = 1.0  # relative standard deviation of a combination of parameters that is worth a warning
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """`covariance` (P, P) of the parameters; `deviations` (K, U, C n): functions whose squares add up to the variance
+    of the solution; `spread`: the noise found over the one assumed; `freedom`: how many degrees of freedom of the
+    data the coefficients take beside the parameters."""
+
+    covariance: Tensor
+    deviations: Tensor
+    spread: float
+    freedom: float
+
+    @property
+    def standard_errors(self) -> Tensor:
+        return torch.diagonal(self.covariance).clamp_min(0).sqrt()
+
+    @property
+    def correlation(self) -> Tensor:
+        errors = self.standard_errors.clamp_min(1e-300)
+        return self.covariance / errors[:, None] / errors
+
+
+def uncertainty(measurements: Measurements, answer: Answer, seed: int) -> Uncertainty:
+    """The covariance of an answer, by the noise that its residuals show."""
+    fit, P = answer.fit, len(answer.parameters)
+    drawn, freedom = answer.drawn(seed)
+    left = fit.count - P - freedom
+    squares = fit.spread**2 * max(fit.count - P, 1)
+    spread = fit.spread  # without redundant data nothing tells their noise but the file
+    if left >= min(ENOUGH, 0.1 * fit.count):
+        spread = math.sqrt(squares / left)
+    elif all(term.noise is not None for term in measurements.terms):
+        spread = max(fit.spread, 1.0)
+    covariance = spread**2 * fit.inverse
+    values, vectors = torch.linalg.eigh(covariance)
+    half = vectors * values.clamp_min(0).sqrt()
+    parts = torch.cat([torch.einsum("pcun,pk->kcun", answer.sensitivity, half), spread * drawn])
+    return Uncertainty(covariance, parts.transpose(1, 2).flatten(2), spread, freedom)
+
+
+def drawn(system: System, linearization: Linearization, unit: float, seed: int) -> tuple[Tensor, float]:
+    """(DRAWS, C, U, n) what unit noise does to the solution, the parameters held, over the root of DRAWS; and the trace
+    of the influence of the data on their own fit (Hutchinson 1990)."""
+    generator = torch.Generator().manual_seed(seed)
+    noise, prior = [], []
+    for group, rows in zip(system.groups, linearization.matrices, strict=True):
+        random = torch.randn(*rows.r.shape, DRAWS, generator=generator, dtype=torch.float64)
+        measured = isinstance(group, DataGroup)
+        noise.append(random * group.keep[:, :, None] if measured else torch.zeros_like(random))
+        prior.append(random if isinstance(group, SmoothnessGroup) else torch.zeros_like(random))
+    moved = linearization.factor.solve(adjoint(linearization.matrices, noise, linearization.X))
+    fitted = applied(linearization.matrices, moved)
+    trace = sum(float((a * b).sum()) for a, b in zip(fitted, noise, strict=True)) / DRAWS
+    if any(isinstance(group, SmoothnessGroup) for group in system.groups):
+        moved = moved + linearization.factor.solve(adjoint(linearization.matrices, prior, linearization.X))
+    moved = moved.reshape(len(moved), system.unknowns, -1, DRAWS).permute(3, 0, 1, 2)
+    return torch.stack([system.space.back(one) for one in moved]) * (unit / math.sqrt(DRAWS)), trace
+
+
+def weak_combinations(names: Sequence[str], values: Tensor, sizes: Tensor, found: Uncertainty) -> list[str]:
+    """Sentences on combinations of parameters that the data hardly determine, relative to the parameters' size."""
+    scale = torch.where(values.abs() > 1e-3 * sizes, values.abs(), sizes)
+    variances, vectors = torch.linalg.eigh(found.covariance / scale[:, None] / scale)
+    sentences = []
+    for variance, vector in zip(variances.tolist(), vectors.T.tolist(), strict=True):
+        deviation = math.sqrt(max(variance, 0.0))
+        if deviation <= UNDETERMINED:
+            continue
+        largest = max(abs(v) for v in vector)
+        parts = [(v, n) for v, n in zip(vector, names, strict=True) if abs(v) > 0.1 * largest]
+        text = " ".join(f"{'+' if v > 0 else '-'} {abs(v):.2g} {n}" for v, n in parts).removeprefix("+ ")
+        what = f"`{parts[0][1]}`" if len(parts) == 1 else f"the combination {text} (each relative to its value)"
+        sentences.append(f"the data hardly determine {what}: its standard deviation is {100 * deviation:.2g} %")
+    return sentences

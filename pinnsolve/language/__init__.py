@@ -1,0 +1,1 @@
+"""Text <-> mathematics: the grammar of problem files, its names, and the symbols that stand for derivatives."""

@@ -1,0 +1,250 @@
+"""Trees made ready for mathematics: definitions put in, derivatives and constants checked.
+
+Input: a syntax tree whose names are known (see `vocabulary`), and a `Scope`. Output: the tree without definitions, or
+every problem it has. Definitions are macros on the tree, so that `D` inside one sees the arguments; their growth is
+limited. Standard library only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from pinnsolve.errors import ExpressionError
+from pinnsolve.language.constants import Value, constant_problems, evaluate
+from pinnsolve.language.syntax import (
+    MAX_DEPTH,
+    MAX_NODES,
+    Call,
+    Chain,
+    Name,
+    Node,
+    Number,
+    Power,
+    Unary,
+    Vector,
+    children,
+    parse,
+)
+from pinnsolve.language.vocabulary import MAX_ORDER, Definition, Scope, definition, kind_of, name_problems
+
+MAX_WORK = 12_000  # nodes that all expressions of a file may come to: about a second of sympy's time
+
+
+class Budget:
+    """Work that all expressions of a file may cause together, in nodes with definitions and derivatives put in."""
+
+    def __init__(self, nodes: int = MAX_WORK):
+        self.left = nodes
+
+    def spend(self, nodes: int, offset: int) -> None:
+        self.left -= nodes
+        if self.left < 0:
+            raise ExpressionError("too much: the expressions and derivatives up to here are too large", offset)
+
+
+def resolve(
+    node: Node,
+    scope: Scope,
+    kind: str = "number",
+    values: Mapping[str, Value] | None = None,
+    budget: Budget | None = None,
+) -> tuple[Node, list[ExpressionError]]:
+    """The tree with its definitions put in, and every problem found on the way.
+
+    `values` are those of names that are constants (parameters); a sub-expression of constants must be a finite number.
+    With problems, the tree returned is the one given.
+    """
+    try:
+        problems = name_problems(node, scope, kind)
+        if not problems:
+            budget = budget or Budget()
+            full = _Expander(scope.macros, budget).expand(node, {}, (), None, 0)
+            budget.spend(derivative_work(full), node.offset)
+            if scope.definitions:  # what a definition uses must be known where it is used
+                problems = name_problems(full, replace(scope, definitions={}), kind)
+            problems = problems or [*_Orders(scope).problems(full, 0), *constant_problems(full, values or {})]
+            if not problems:
+                return full, []
+    except ExpressionError as error:
+        problems = [error]
+    return node, problems
+
+
+def definition_problems(
+    key: str, text: str, scope: Scope, values: Mapping[str, Value] | None = None, budget: Budget | None = None
+) -> list[ExpressionError]:
+    """Every problem of one of the definitions in `scope`."""
+    try:
+        found = definition(key, text)
+        if found.arguments is None:
+            return resolve(found.body, scope, kind_of(found.body, scope), values, budget)[1]
+        problems = name_problems(found.body, scope, kind_of(found.body, scope), found.arguments)
+        if not problems:
+            others = {k: v for k, v in scope.macros.items() if k not in found.arguments}
+            _Expander(others, budget or Budget()).expand(found.body, {}, (found.name,), None, 0)
+    except ExpressionError as error:
+        problems = [error]
+    return problems
+
+
+class _Expander:
+    """Puts definitions in; the nodes that come from one get the offset of the place that uses it."""
+
+    def __init__(self, macros: Mapping[str, Definition], budget: Budget):
+        self.macros, self.budget, self.nodes = macros, budget, 0
+
+    def expand(
+        self, node: Node, bound: Mapping[str, Node], active: tuple[str, ...], at: int | None, depth: int
+    ) -> Node:
+        self.nodes += 1
+        offset = node.offset if at is None else at
+        self.budget.spend(1, offset)
+        if self.nodes > MAX_NODES:
+            raise ExpressionError(f"too large once its definitions are put in: more than {MAX_NODES} parts", offset)
+        if depth > MAX_DEPTH:
+            raise ExpressionError("nested too deeply once its definitions are put in", offset)
+        if isinstance(node, Name) and node.name in bound:
+            return self.expand(bound[node.name], {}, active, None, depth + 1)
+        if isinstance(node, Name | Call) and node.name in self.macros:
+            return self.use(node, bound, active, at, depth)
+
+        def inner(child: Node) -> Node:
+            return self.expand(child, bound, active, at, depth + 1)
+
+        match node:
+            case Call():
+                return replace(node, arguments=tuple(map(inner, node.arguments)), offset=offset)
+            case Chain():
+                return replace(node, operands=tuple(map(inner, node.operands)), offset=offset)
+            case Power():
+                return Power(inner(node.base), inner(node.exponent), offset)
+            case Unary():
+                return Unary(node.operator, inner(node.operand), offset)
+            case Vector():
+                return Vector(tuple(map(inner, node.items)), offset)
+        return replace(node, offset=offset)
+
+    def use(
+        self, node: Name | Call, bound: Mapping[str, Node], active: tuple[str, ...], at: int | None, depth: int
+    ) -> Node:
+        macro, offset = self.macros[node.name], node.offset if at is None else at
+        if node.name in active:
+            loop = " -> ".join((*active[active.index(node.name) :], node.name))
+            raise ExpressionError(f"the definition `{node.name}` uses itself: {loop}", offset)
+        arguments = node.arguments if isinstance(node, Call) else ()
+        # an argument is expanded where it stands: a macro of the same name inside another's argument is no recursion
+        given = {
+            name: self.expand(argument, bound, active, at, depth + 1)
+            for name, argument in zip(macro.arguments or (), arguments, strict=True)
+        }
+        return self.expand(macro.body, given, (*active, node.name), offset, depth + 1)
+
+
+def constant_value(text: str | int | float, values: Mapping[str, Value] | None = None) -> float:
+    """The value of a constant expression, for instance an interval's end; `values` are those of the names it may use.
+
+    Raises `ExpressionError` for anything else, infinities and NaN included.
+    """
+    return float(exact_value(text, values))
+
+
+def exact_value(text: str | int | float, values: Mapping[str, Value] | None = None) -> Value:
+    """Like `constant_value`, but a fraction where the expression is a rational number."""
+    if isinstance(text, float) and not math.isfinite(text):
+        raise ExpressionError("not a finite number", 0)
+    values = values or {}
+    tree = parse(str(text))
+    node, problems = resolve(tree, Scope(parameters=tuple(values)), values=values)
+    if problems:
+        raise problems[0]
+    value = evaluate(node, values)
+    if value is None:
+        raise ExpressionError("not a constant number", 0)
+    return value
+
+
+# -- derivatives --------------------------------------------------------------------------------------------
+
+_ORDER_ADDED = {"laplacian": 2, "grad_dot": 1, "div": 1, "advect": 1, "Dn": 1}
+
+
+class _Orders:
+    """Adds up the orders of derivatives inside one another, from the outside in."""
+
+    def __init__(self, scope: Scope):
+        self.scope = scope
+
+    def problems(self, node: Node, outside: int) -> Iterator[ExpressionError]:
+        """Problems of a tree that stands inside derivatives of order `outside`."""
+        if not isinstance(node, Call):
+            for child in children(node):
+                yield from self.problems(child, outside)
+            return
+        if node.name in self.scope.operators:
+            yield from self.operator_problems(node, outside)
+            return
+        added = _ORDER_ADDED.get(node.name, 0)
+        if node.name == "D":
+            directions = list(directions_of(node, self.scope.coordinates))
+            if None in directions:
+                hint = f"the coordinates are {', '.join(self.scope.coordinates)}"
+                yield ExpressionError("`D` differentiates by coordinates", node.offset, hint)
+                return
+            added = len(directions)
+        if outside + added > MAX_ORDER:
+            hint = "introduce an unknown for a lower derivative, and an equation that says so"
+            yield ExpressionError(f"derivatives beyond order {MAX_ORDER} are not supported", node.offset, hint)
+            return
+        for child in node.arguments[:1] if node.name == "D" else node.arguments:
+            yield from self.problems(child, outside + added)
+
+    def operator_problems(self, node: Call, outside: int) -> Iterator[ExpressionError]:
+        argument = node.arguments[0]
+        if not (isinstance(argument, Name) and argument.name in self.scope.unknowns):
+            known = ", ".join(self.scope.unknowns)
+            message = f"the operator `{node.name}` is applied to an unknown itself"
+            yield ExpressionError(message, argument.offset, f"the unknowns are {known}")
+        if outside:
+            yield ExpressionError(f"derivatives of the operator `{node.name}` are not known", node.offset)
+
+
+def directions_of(node: Call, coordinates: tuple[str, ...]) -> Iterator[str | None]:
+    """The coordinates that a `D(a, x, 2, y)` differentiates by, one after the other; None for anything else."""
+    last: str | None = None
+    for argument in node.arguments[1:]:
+        if isinstance(argument, Name):
+            last = argument.name if argument.name in coordinates else None
+            yield last
+        else:
+            count = int(argument.value) if hasattr(argument, "value") else 0
+            yield from [last] * min(count - 1, MAX_ORDER + 1)
+            if count < 1:
+                yield None
+
+
+def derivative_work(node: Node) -> int:
+    """About how many nodes the derivatives in a tree come to, by the product and chain rules."""
+    total = sum(map(derivative_work, children(node)))
+    order = 1 if isinstance(node, Call) and node.name in _ORDER_ADDED else 0
+    if isinstance(node, Call) and node.name == "D":
+        order = sum(int(a.value) - 1 if hasattr(a, "value") else 1 for a in node.arguments[1:])
+    if order < 1:
+        return total
+    order = _ORDER_ADDED.get(node.name, order)
+    size, derived = _sizes(node.arguments[0])
+    for argument in node.arguments[1:] if node.name in ("grad_dot", "advect") else ():
+        size, derived = max(size, _sizes(argument)[0]), max(derived, _sizes(argument)[1])
+    return total + min(10**9, round(size * (derived / size) ** min(order, MAX_ORDER + 1)))
+
+
+def _sizes(node: Node) -> tuple[int, int]:
+    """Nodes of a tree, and of its first derivative."""
+    parts = [_sizes(child) for child in children(node)]
+    size = 1 + sum(s for s, _ in parts)
+    if not parts:
+        return 1, 0 if isinstance(node, Number) else 1
+    if isinstance(node, Chain) and node.operators[0] in "+-":
+        return size, 1 + sum(d for _, d in parts)
+    return size, 1 + sum(d + size for _, d in parts if d)

@@ -1,0 +1,124 @@
+"""Symbols for what a basis can be asked for at a point, and total derivatives by them.
+
+A `Feature` is anything linear that a basis can be asked for at a point: a derivative of an unknown by
+multi-index, or a custom operator of it. In expressions a feature stands as a real sympy symbol whose name
+the grammar cannot produce, so that derivatives with respect to it are ordinary partial derivatives
+(the Frechet differential, Gelfand & Fomin, Calculus of Variations, section 1.3).
+
+Input: names of coordinates and unknowns. Output: symbols and total derivatives. No array library.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+from pinnsolve.language import operators
+from pinnsolve.language.derivatives import partial_derivative
+
+MultiIndex = tuple[int, ...]
+MAX_ORDER = 4  # of derivatives of an unknown: the jets are truncated there
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A linear functional of an unknown at a point.
+
+    `alpha` is the multi-index of the derivative (over all coordinates, time included); with `operator`, the
+    custom operator of that name is applied instead and `alpha` is zero. `side` is 0, or 1 for the partner
+    point of a periodic pair.
+    """
+
+    unknown: str
+    alpha: MultiIndex
+    operator: str | None = None
+    side: int = 0
+
+    @property
+    def order(self) -> int:
+        return sum(self.alpha)
+
+    def sort_key(self) -> tuple:
+        return self.unknown, self.alpha, self.operator or "", self.side
+
+    def label(self, coordinates: tuple[str, ...]) -> str:
+        """As a reader would write it: `u`, `u_x`, `u_tt`, `memory(u)`."""
+        name = f"{self.operator}({self.unknown})" if self.operator else self.unknown
+        letters = "".join(c * a for c, a in zip(coordinates, self.alpha, strict=True))
+        return name + (f"_{letters}" if letters else "") + ("'" if self.side else "")
+
+
+def order_of(feature: Feature) -> int:
+    """The order of a feature's derivative; for a custom operator, the one it was registered with."""
+    operator = operators.OPERATORS.get(feature.operator)
+    return max(feature.order, operator.order if operator else 0)
+
+
+class FeatureSymbol(sp.Symbol):
+    """A real sympy symbol that stands for a `Feature`."""
+
+    __slots__ = ("feature",)
+
+    def __new__(cls, feature: Feature):
+        alpha = ",".join(map(str, feature.alpha))
+        name = f"{feature.unknown}{{{alpha};{feature.operator or ''};{feature.side}}}"
+        symbol = sp.Symbol.__xnew__(cls, name, real=True)
+        symbol.feature = feature
+        return symbol
+
+    def __getnewargs_ex__(self):
+        return (self.feature,), {}
+
+
+def coordinate_symbol(name: str) -> sp.Symbol:
+    """The sympy symbol of a coordinate, parameter or data column of that name."""
+    return sp.Symbol(name, real=True)
+
+
+def feature_symbol(unknown: str, alpha: MultiIndex, operator: str | None = None, side: int = 0) -> FeatureSymbol:
+    return FeatureSymbol(Feature(unknown, tuple(alpha), operator, side))
+
+
+def features_of(expression: sp.Basic) -> tuple[Feature, ...]:
+    """The features an expression holds, sorted."""
+    found = (s.feature for s in expression.free_symbols if isinstance(s, FeatureSymbol))
+    return tuple(sorted(found, key=Feature.sort_key))
+
+
+def drop_impulses(expression: sp.Expr) -> sp.Expr:
+    """Derivatives of abs, sign, max, heaviside are taken almost everywhere: impulses at their jumps are dropped."""
+    if not expression.has(sp.DiracDelta):
+        return expression
+    return expression.replace(sp.DiracDelta, lambda *_: sp.Integer(0))
+
+
+class DerivativeError(ValueError):
+    """A derivative that cannot be formed; the message says why."""
+
+
+def total_derivative(expression: sp.Expr, axis: int, coordinates: tuple[str, ...]) -> sp.Expr:
+    """D(expression, coordinate) by the chain rule through every feature.
+
+    `axis` is the coordinate's position in `coordinates`. Raises `DerivativeError` beyond order `MAX_ORDER`
+    and for custom operators, of which nobody knows the derivative.
+    """
+    result = partial_derivative(expression, coordinate_symbol(coordinates[axis]))
+    for symbol in sorted((s for s in expression.free_symbols if isinstance(s, FeatureSymbol)), key=lambda s: s.name):
+        feature = symbol.feature
+        if feature.operator is not None:
+            raise DerivativeError(f"derivatives of the custom operator `{feature.operator}` are not known")
+        alpha = tuple(a + (i == axis) for i, a in enumerate(feature.alpha))
+        if sum(alpha) > MAX_ORDER:
+            raise DerivativeError(f"derivatives beyond order {MAX_ORDER} are not supported")
+        result += partial_derivative(expression, symbol) * feature_symbol(feature.unknown, alpha, side=feature.side)
+    return drop_impulses(result)
+
+
+@dataclass(frozen=True)
+class UnknownParameter:
+    """A constant to find: its name, where to start and the bounds that hold it."""
+
+    name: str
+    guess: float
+    bounds: tuple[float, float]

@@ -1,0 +1,272 @@
+"""Text to sympy, and back.
+
+Input: the text of an expression, equation or condition, and the `Scope` of names it may use. Output: sympy expressions
+in which unknowns and their derivatives are feature symbols (see `symbols`), everything else a real symbol. The text
+is parsed by our grammar, checked against a list of known names, and built node by node; nothing in it is ever
+executed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import sympy as sp
+
+from pinnsolve.errors import ExpressionError
+from pinnsolve.language.derivatives import SizeError, partial_derivative
+from pinnsolve.language.expansion import constant_value, directions_of, resolve
+from pinnsolve.language.from_sympy import to_text
+from pinnsolve.language.substitution import substituted
+from pinnsolve.language.symbols import DerivativeError, coordinate_symbol, feature_symbol, total_derivative
+from pinnsolve.language.syntax import Call, Chain, Name, Node, Number, Power, Unary, Vector, parse, parse_equation
+from pinnsolve.language.vocabulary import Scope
+
+Fluxes = tuple[tuple[int, sp.Expr, sp.Expr], ...]
+
+__all__ = [
+    "Fluxes",
+    "Scope",
+    "boolean",
+    "constant_value",
+    "equation",
+    "equation_sides",
+    "expression",
+    "fluxes",
+    "to_text",
+]
+
+
+def expression(text: str, scope: Scope) -> sp.Expr:
+    """The expression of a text. Raises `ExpressionError` with the offset of the spot."""
+    return _build(parse(text), scope)
+
+
+def equation(text: str, scope: Scope) -> sp.Expr:
+    """The residual, left side minus right side, of an equation. Raises `ExpressionError`."""
+    left, right = equation_sides(text, scope)
+    return left - right
+
+
+def fluxes(text: str, scope: Scope) -> Fluxes:
+    """What an equation takes derivatives of: (axis, coefficient, what it is the derivative of), in the text's order.
+
+    `k*D(k*D(u, x), x)` has (0, k, k u_x): where a material ends, k u_x goes on, whatever becomes of k. Raises
+    `ExpressionError`.
+    """
+    marks: list[tuple[sp.Symbol, int, sp.Expr]] = []
+    left, right = (_build(side, scope, marks=marks) for side in parse_equation(text))
+    nothing = {mark: sp.S.Zero for mark, _, _ in marks}
+    found = []
+    for mark, axis, inner in marks:
+        coefficient = partial_derivative(left - right, mark)
+        if coefficient != 0:
+            found.append((axis, substituted(coefficient, nothing), substituted(inner, nothing)))
+    return tuple(found)
+
+
+def equation_sides(text: str, scope: Scope) -> tuple[sp.Expr, sp.Expr]:
+    """Both sides of an equation, which has exactly one `=`. Raises `ExpressionError`."""
+    left, right = parse_equation(text)
+    return _build(left, scope), _build(right, scope)
+
+
+def boolean(text: str, scope: Scope) -> sp.Basic:
+    """The condition of a `where:` key: a sympy relational or a combination of them. Raises `ExpressionError`."""
+    return _build(parse(text), scope, "boolean")
+
+
+def _build(tree: Node, scope: Scope, kind: str = "number", marks: list | None = None) -> sp.Basic:
+    node, problems = resolve(tree, scope, kind)
+    if problems:
+        raise problems[0]
+    result = _Builder(scope, marks).build(node)
+    if isinstance(result, sp.Expr) and result.has(sp.nan, sp.zoo, sp.oo, -sp.oo, sp.I):
+        found = "a complex number" if result.has(sp.I) else "a division by zero"
+        raise ExpressionError(f"the expression holds {found}", tree.offset)
+    return result
+
+
+class _Builder:
+    """Builds the sympy expression of a checked tree without definitions.
+
+    With `marks`, every derivative has a symbol added that tells its place, noted there; see `fluxes`.
+    """
+
+    def __init__(self, scope: Scope, marks: list | None = None):
+        self.scope, self.marks = scope, marks
+        self.zero = (0,) * len(scope.coordinates)
+
+    def build(self, node: Node) -> sp.Basic:
+        try:
+            return self.dispatch(node)
+        except (DerivativeError, SizeError) as error:
+            raise ExpressionError(str(error), node.offset) from None
+        except RecursionError:
+            raise ExpressionError("nested too deeply", node.offset) from None
+        except (ValueError, TypeError, ArithmeticError, AttributeError, NotImplementedError):
+            # what sympy says of, for instance, a comparison of complex numbers
+            raise ExpressionError("this has no real value", node.offset) from None
+
+    def dispatch(self, node: Node) -> sp.Basic:
+        match node:
+            case Number():
+                return sp.Rational(node.value.numerator, node.value.denominator)
+            case Name():
+                return self.name(node.name)
+            case Call():
+                return self.call(node)
+            case Chain():
+                return _CHAINS[node.operators[0]](node.operators, [self.build(operand) for operand in node.operands])
+            case Power():
+                return sp.Pow(self.build(node.base), self.build(node.exponent))
+            case Unary():
+                inner = self.build(node.operand)
+                return sp.Not(inner) if node.operator == "not" else -inner
+        raise ExpressionError("a vector `[...]` stands only in `div` and `advect`", node.offset)
+
+    def name(self, name: str) -> sp.Expr:
+        if name in self.scope.unknowns:
+            return feature_symbol(name, self.zero)
+        if name in self.scope.symbols:
+            return coordinate_symbol(name)
+        return {"pi": sp.pi, "e": sp.E}[name]
+
+    def call(self, node: Call) -> sp.Expr:
+        name = node.name
+        if name in self.scope.operators:
+            return feature_symbol(node.arguments[0].name, self.zero, operator=name)
+        if name in _DERIVATIVES:
+            return _DERIVATIVES[name](self, node)
+        return _FUNCTIONS[name](*(self.build(argument) for argument in node.arguments))
+
+    # -- derivatives --
+
+    def derivative(self, a: sp.Expr, coordinate: str) -> sp.Expr:
+        axis = self.scope.coordinates.index(coordinate)
+        result = total_derivative(a, axis, self.scope.coordinates)
+        if self.marks is None:
+            return result
+        mark = sp.Symbol(f"derivative {len(self.marks)}", real=True)
+        self.marks.append((mark, axis, a))
+        return result + mark
+
+    def d(self, node: Call) -> sp.Expr:
+        result = self.build(node.arguments[0])
+        for coordinate in directions_of(node, self.scope.coordinates):
+            result = self.derivative(result, coordinate)
+        return result
+
+    def laplacian(self, node: Call) -> sp.Expr:
+        a = self.build(node.arguments[0])
+        return sp.Add(*(self.derivative(self.derivative(a, x), x) for x in self.scope.space))
+
+    def grad_dot(self, node: Call) -> sp.Expr:
+        a, b = (self.build(argument) for argument in node.arguments)
+        return sp.Add(*(self.derivative(a, x) * self.derivative(b, x) for x in self.scope.space))
+
+    def div(self, node: Call) -> sp.Expr:
+        parts = self.vector(node.arguments[0])
+        return sp.Add(*(self.derivative(a, x) for a, x in zip(parts, self.scope.space, strict=True)))
+
+    def advect(self, node: Call) -> sp.Expr:
+        parts, w = self.vector(node.arguments[0]), self.build(node.arguments[1])
+        return sp.Add(*(a * self.derivative(w, x) for a, x in zip(parts, self.scope.space, strict=True)))
+
+    def normal(self, node: Call) -> sp.Expr:
+        a = self.build(node.arguments[0])
+        return sp.Add(*(coordinate_symbol(f"n_{x}") * self.derivative(a, x) for x in self.scope.space))
+
+    def vector(self, node: Node) -> list[sp.Expr]:
+        assert isinstance(node, Vector)  # the check of names has seen to that
+        return [self.build(item) for item in node.items]
+
+
+_DERIVATIVES: dict[str, Callable[[_Builder, Call], sp.Expr]] = {
+    "D": _Builder.d,
+    "laplacian": _Builder.laplacian,
+    "grad_dot": _Builder.grad_dot,
+    "div": _Builder.div,
+    "advect": _Builder.advect,
+    "Dn": _Builder.normal,
+}
+
+
+# -- operators and functions --------------------------------------------------------------------------------
+
+
+def _sum(operators: tuple[str, ...], operands: list[sp.Expr]) -> sp.Expr:
+    signs = ("+", *operators)
+    return sp.Add(*(a if sign == "+" else -a for sign, a in zip(signs, operands, strict=True)))
+
+
+def _product(operators: tuple[str, ...], operands: list[sp.Expr]) -> sp.Expr:
+    signs = ("*", *operators)
+    return sp.Mul(*(a if sign == "*" else 1 / a for sign, a in zip(signs, operands, strict=True)))
+
+
+_RELATIONS = {"<": sp.Lt, "<=": sp.Le, ">": sp.Gt, ">=": sp.Ge, "==": sp.Eq, "!=": sp.Ne}
+
+
+def _comparison(operators: tuple[str, ...], operands: list[sp.Expr]) -> sp.Basic:
+    pairs = zip(operators, operands, operands[1:], strict=False)
+    return sp.And(*(_relation(operator, a, b) for operator, a, b in pairs))
+
+
+def _relation(operator: str, a: sp.Expr, b: sp.Expr) -> sp.Basic:
+    # evaluating a relation of symbols asks for the sign of the difference, which can take sympy seconds
+    return _RELATIONS[operator](a, b, evaluate=bool(a.is_number and b.is_number))
+
+
+_CHAINS: dict[str, Callable] = {
+    **dict.fromkeys(("+", "-"), _sum),
+    **dict.fromkeys(("*", "/"), _product),
+    **dict.fromkeys(_RELATIONS, _comparison),
+    "and": lambda operators, operands: sp.And(*operands),
+    "or": lambda operators, operands: sp.Or(*operands),
+}
+
+
+def _extremum(function: type) -> Callable[..., sp.Expr]:
+    def build(*arguments: sp.Expr) -> sp.Expr:
+        different = tuple(dict.fromkeys(arguments))
+        if len(different) == 1:
+            return different[0]
+        try:
+            # evaluating compares every pair by its assumptions, which can take sympy seconds
+            return function(*different, evaluate=all(a.is_number for a in different))
+        except ValueError:  # numbers that sympy cannot tell apart
+            return function(*different, evaluate=False)
+
+    return build
+
+
+def _where(condition: sp.Basic, a: sp.Expr, b: sp.Expr) -> sp.Expr:
+    if condition in (sp.true, sp.false):
+        return a if condition == sp.true else b
+    return sp.Piecewise((a, condition), (b, True), evaluate=False)
+
+
+_FUNCTIONS: dict[str, Callable[..., sp.Expr]] = {
+    "sin": sp.sin,
+    "cos": sp.cos,
+    "tan": sp.tan,
+    "asin": sp.asin,
+    "acos": sp.acos,
+    "atan": sp.atan,
+    "atan2": sp.atan2,
+    "sinh": sp.sinh,
+    "cosh": sp.cosh,
+    "tanh": sp.tanh,
+    "exp": sp.exp,
+    "log": sp.log,
+    "sqrt": sp.sqrt,
+    "abs": lambda a: sp.Abs(a, evaluate=bool(a.is_number)),  # sympy simplifies signs of nested max for seconds
+    "sign": sp.sign,
+    "max": _extremum(sp.Max),
+    "min": _extremum(sp.Min),
+    "floor": sp.floor,
+    "erf": sp.erf,
+    "bessel_j": sp.besselj,
+    "heaviside": sp.Heaviside,
+    "where": _where,
+}

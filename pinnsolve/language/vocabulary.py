@@ -1,0 +1,331 @@
+"""What names mean where: the known functions, the scope of an expression, and the check of a tree against both.
+
+Input: a syntax tree and a `Scope`. Output: every problem of the tree at once (unknown names with a close match, wrong
+numbers of arguments, a comparison where a number belongs). No sympy here: a wrong file is answered before sympy is
+imported.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from itertools import islice
+
+from pinnsolve.errors import ExpressionError
+from pinnsolve.language.syntax import (
+    COMPARISONS,
+    Call,
+    Chain,
+    Name,
+    Node,
+    Number,
+    Power,
+    Unary,
+    Vector,
+    children,
+    parse,
+)
+
+MAX_COMPARED = 150  # names that a wrong one is compared with
+MAX_PROBLEMS = 10  # reported for one text
+MAX_ORDER = 4  # of derivatives, those inside one another added up
+
+# name -> fewest and most arguments
+_TRIGONOMETRIC = ("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh")
+_OTHER = ("exp", "log", "sqrt", "abs", "sign", "floor", "erf", "heaviside")
+_OF_TWO = {"atan2": (2, 2), "bessel_j": (2, 2), "max": (1, 100), "min": (1, 100)}
+FUNCTIONS = {**dict.fromkeys(_TRIGONOMETRIC + _OTHER, (1, 1)), **_OF_TWO}
+DERIVATIVES = {"D": (2, 12), "laplacian": (1, 1), "grad_dot": (2, 2), "div": (1, 1), "advect": (2, 2), "Dn": (1, 1)}
+CALLABLE = {**FUNCTIONS, **DERIVATIVES, "where": (3, 3)}
+CONSTANTS = ("pi", "e")
+RESERVED = frozenset((*CALLABLE, *CONSTANTS, "W", "and", "or", "not"))
+
+_INSTEAD = {
+    "ln": "the natural logarithm is `log`",
+    "pow": "a power is written `a**b`",
+    "diff": "a derivative is written `D(u, x)`",
+    "d": "a derivative is written `D(u, x)`",
+    "grad": "write `D(u, x)`, `D(u, y)`; a product of two gradients is `grad_dot(a, b)`",
+    "arcsin": "write `asin`",
+    "arccos": "write `acos`",
+    "arctan": "write `atan`",
+    "arctan2": "write `atan2`",
+    "fabs": "write `abs`",
+    "step": "write `heaviside`",
+    "if": "write `where(condition, a, b)`",
+}
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The names that an expression may use.
+
+    `definitions` maps `name` or `name(args)` to its text; `columns` are those of a data file; `normals` allows `n_x`
+    and `Dn(u)`, and `width` the basis width `W`; `operators` are custom linear operators. `elsewhere` are names that
+    the file knows and that cannot stand here.
+    """
+
+    coordinates: tuple[str, ...] = ()
+    time: str | None = None
+    unknowns: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    definitions: Mapping[str, str] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    normals: bool = False
+    width: bool = False
+    operators: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+
+    @property
+    def space(self) -> tuple[str, ...]:
+        """The coordinates without time."""
+        return tuple(c for c in self.coordinates if c != self.time)
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Every name that stands for a plain symbol: neither an unknown nor a definition."""
+        normals = tuple(f"n_{c}" for c in self.space) if self.normals else ()
+        return (*self.coordinates, *self.parameters, *self.columns, *normals, *(("W",) if self.width else ()))
+
+    @cached_property
+    def macros(self) -> dict[str, Definition]:
+        """The definitions, parsed, by name. Raises `ExpressionError` for the first that cannot be."""
+        return {d.name: d for d in (definition(key, str(text)) for key, text in self.definitions.items())}
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A named sub-expression: `arguments` is None for one that is used without parentheses."""
+
+    name: str
+    arguments: tuple[str, ...] | None
+    body: Node
+
+
+_SIGNATURE = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:\(([^()]*)\))?\s*", re.ASCII)
+
+
+def signature(key: str) -> tuple[str, tuple[str, ...] | None]:
+    """Name and argument names of a definition's key. Raises `ExpressionError`."""
+    match = _SIGNATURE.fullmatch(key) if len(key) < 1000 else None
+    arguments = tuple(a.strip() for a in match[2].split(",")) if match and match[2] is not None else None
+    if match is None or any(not re.fullmatch(r"[A-Za-z_]\w*", a, re.ASCII) for a in arguments or ()):
+        raise ExpressionError(
+            "not the name of a definition", None, "write `name: expression` or `name(a, b): expression`"
+        )
+    if arguments and len(set(arguments)) < len(arguments):
+        raise ExpressionError("an argument is named twice")
+    return match[1], arguments
+
+
+@lru_cache(maxsize=256)
+def definition(key: str, text: str) -> Definition:
+    """One definition, parsed. Raises `ExpressionError`."""
+    return Definition(*signature(key), parse(text))
+
+
+def close_match(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like `name`, if one is, whatever its case."""
+    lowered = {k.lower(): k for k in islice(known, MAX_COMPARED)}
+    found = difflib.get_close_matches(str(name)[:100].lower(), lowered, 1, 0.6)
+    return lowered[found[0]] if found else None
+
+
+# -- the check of names -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Checker:
+    scope: Scope
+    macros: Mapping[str, Definition]
+    local: tuple[str, ...] = ()  # arguments of the definition whose body this is
+
+    def kind(self, node: Node, depth: int = 0) -> str:
+        """`number`, `boolean` or `vector`."""
+        if isinstance(node, Vector):
+            return "vector"
+        if isinstance(node, Chain) and (node.operators[0] in COMPARISONS or node.operators[0] in ("and", "or")):
+            return "boolean"
+        if isinstance(node, Unary) and node.operator == "not":
+            return "boolean"
+        if isinstance(node, Name | Call) and node.name not in self.local and depth < 50:
+            macro = self.macros.get(node.name)
+            return self.kind(macro.body, depth + 1) if macro else "number"
+        return "number"
+
+    def check(self, node: Node, kind: str = "number") -> Iterator[ExpressionError]:
+        """Problems of the tree, whose value must be of that kind."""
+        found = self.kind(node)
+        if found != kind:
+            yield _wrong_kind(node, found, kind)
+            return
+        match node:
+            case Name():
+                yield from self.check_name(node)
+            case Call():
+                yield from self.check_call(node)
+            case Chain() if node.operators[0] in COMPARISONS:
+                for operand in node.operands:
+                    yield from self.check(operand)
+            case Vector():
+                for item in node.items:
+                    yield from self.check(item)
+            case Chain() | Power() | Unary():
+                for child in children(node):
+                    yield from self.check(child, kind)
+
+    def check_name(self, node: Name) -> Iterator[ExpressionError]:
+        name, scope = node.name, self.scope
+        if name in self.local or name in scope.symbols or name in scope.unknowns or name in CONSTANTS:
+            return
+        if name in self.macros:
+            arguments = self.macros[name].arguments
+            if arguments is not None:
+                yield ExpressionError(
+                    f"`{name}` takes arguments", node.offset, f"write `{name}({', '.join(arguments)})`"
+                )
+        elif name in CALLABLE or name in scope.operators:
+            yield ExpressionError(f"`{name}` is a function", node.offset, f"write `{name}(...)`")
+        else:
+            yield self.unknown(node, (*self.local, *scope.symbols, *scope.unknowns, *self.macros, *CONSTANTS))
+
+    def unknown(self, node: Name | Call, known: tuple[str, ...]) -> ExpressionError:
+        name = node.name
+        if name == "W":
+            return ExpressionError("`W`, the width of the basis, stands only in `term_weights`", node.offset)
+        if (name.startswith("n_") and name[2:] in self.scope.space) or name == "Dn":
+            return ExpressionError(f"`{name}` exists only on a boundary, that is in conditions", node.offset)
+        if name in self.scope.elsewhere:
+            hint = "known here: " + ", ".join(dict.fromkeys(known[:30]))
+            return ExpressionError(f"`{name}` cannot stand here", node.offset, hint)
+        return ExpressionError(f"unknown name `{name}`", node.offset, self.hint(name, known))
+
+    def hint(self, name: str, known: tuple[str, ...]) -> str:
+        if name in _INSTEAD:
+            return _INSTEAD[name]
+        head, _, letters = name.partition("_")
+        if head in self.scope.unknowns and letters and set(letters) <= set(self.scope.coordinates):
+            return f"a derivative is written `D({head}, {', '.join(letters)})`"
+        if match := close_match(name, known):
+            return f"did you mean `{match}`?"
+        return "known here: " + ", ".join(dict.fromkeys(known[:30]))
+
+    def check_call(self, node: Call) -> Iterator[ExpressionError]:
+        name, scope = node.name, self.scope
+        if name in self.macros and name not in self.local:
+            expected = self.macros[name].arguments
+            if expected is None:
+                yield ExpressionError(f"`{name}` takes no arguments", node.offset, f"write `{name}`")
+                return
+            yield from self.check_count(node, (len(expected), len(expected)))
+            for argument in node.arguments:
+                yield from self.check(argument)
+        elif name in scope.operators:
+            yield from self.check_count(node, (1, 1))
+            for argument in node.arguments:
+                yield from self.check(argument)
+        elif name in CALLABLE and (name != "Dn" or scope.normals):
+            count = list(self.check_count(node, CALLABLE[name]))
+            yield from count or self.check_function(node)
+        elif name in scope.unknowns or name in scope.symbols or name in self.local or name in CONSTANTS:
+            what = f"`{name}` is no function"
+            hint = f"write `{name}` for the unknown" if name in scope.unknowns else f"a product is `{name}*(...)`"
+            yield ExpressionError(what, node.offset, hint)
+        else:
+            error = self.unknown(node, (*CALLABLE, *self.macros, *scope.operators))
+            if (error.hint or "").startswith("known here"):
+                error.hint += "; a custom operator comes from `--operators FILE`"
+            yield error
+
+    def check_count(self, node: Call, limits: tuple[int, int]) -> Iterator[ExpressionError]:
+        least, most = limits
+        if least <= len(node.arguments) <= most:
+            return
+        wanted = (
+            f"{least}" if least == most else f"at least {least}" if len(node.arguments) < least else f"at most {most}"
+        )
+        given = len(node.arguments)
+        hint = "write `D(u, x)`: what to differentiate, then by which coordinate" if node.name == "D" else None
+        plural = "argument" if wanted in ("1", "at least 1") else "arguments"
+        yield ExpressionError(f"`{node.name}` takes {wanted} {plural}, not {given}", node.offset, hint)
+
+    def check_function(self, node: Call) -> Iterator[ExpressionError]:
+        """Arguments of a built-in function, whose number is right."""
+        name, arguments = node.name, node.arguments
+        if name == "D":
+            yield from self.check(arguments[0])
+            yield from self.check_directions(node)
+        elif name == "where":
+            yield from self.check(arguments[0], "boolean")
+            yield from self.check(arguments[1])
+            yield from self.check(arguments[2])
+        elif name in ("div", "advect"):
+            yield from self.check_vector(node)
+            for argument in arguments[1:]:
+                yield from self.check(argument)
+        elif name == "bessel_j" and not _is_integer(arguments[0]):
+            yield ExpressionError("the order of `bessel_j` is a whole number 0, 1, 2, ...", arguments[0].offset)
+        else:
+            for argument in arguments:
+                yield from self.check(argument)
+
+    def check_vector(self, node: Call) -> Iterator[ExpressionError]:
+        first, space = node.arguments[0], self.scope.space
+        if not isinstance(first, Vector):
+            example = f"`{node.name}([{', '.join('abcdef'[: len(space)])}]{', u' if node.name == 'advect' else ''})`"
+            yield ExpressionError(f"`{node.name}` takes a vector", first.offset, f"write {example}")
+            return
+        if len(first.items) != len(space):
+            message = f"the vector has {len(first.items)} components, space has {len(space)}"
+            yield ExpressionError(message, first.offset, f"one each for {', '.join(space)}")
+        yield from self.check(first, "vector")
+
+    def check_directions(self, node: Call) -> Iterator[ExpressionError]:
+        coordinates, previous = self.scope.coordinates, False
+        for argument in node.arguments[1:]:
+            if isinstance(argument, Name) and (argument.name in coordinates or argument.name in self.local):
+                previous = True
+            elif previous and _is_integer(argument) and argument.value >= 1:
+                previous = False
+            else:
+                shown = f"`{argument.name}` is not a coordinate" if isinstance(argument, Name) else "not a coordinate"
+                hint = f"the coordinates are {', '.join(coordinates)}" if coordinates else "there are none here"
+                yield ExpressionError(f"{shown}: `D` differentiates by coordinates", argument.offset, hint)
+                return
+
+
+def _is_integer(node: Node) -> bool:
+    return isinstance(node, Number) and node.value.denominator == 1
+
+
+def _wrong_kind(node: Node, found: str, wanted: str) -> ExpressionError:
+    if found == "vector":
+        return ExpressionError("a vector `[...]` stands only in `div` and `advect`", node.offset)
+    if wanted == "boolean":
+        return ExpressionError("a comparison is expected here", node.offset, "for example `x < 0.5`")
+    return ExpressionError(
+        f"a {'comparison' if found == 'boolean' else found} where a {wanted} is expected",
+        node.offset,
+        "use `where(comparison, a, b)`" if found == "boolean" else None,
+    )
+
+
+def name_problems(node: Node, scope: Scope, kind: str = "number", local: tuple[str, ...] = ()) -> list[ExpressionError]:
+    """Every problem with the names of a tree, which must be of that kind (`number` or `boolean`).
+
+    `local` are the arguments of the definition that the tree belongs to.
+    """
+    found: dict[str, ExpressionError] = {}
+    for error in _Checker(scope, scope.macros, local).check(node, kind):
+        found.setdefault(error.message, error)  # the same name wrong twice is one mistake
+        if len(found) == MAX_PROBLEMS:
+            break
+    return list(found.values())
+
+
+def kind_of(node: Node, scope: Scope) -> str:
+    """What the value of a tree is: `number`, `boolean` or `vector`."""
+    return _Checker(scope, scope.macros).kind(node)

@@ -1,0 +1,85 @@
+"""What `pinnsolve check` prints: the problem, and the table of compiled terms.
+
+Input: a `Problem`. Output: rich renderables, or JSON. No array library.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from pinnsolve.compiler.compiler import compile_problem
+from pinnsolve.compiler.term_table import plan
+from pinnsolve.errors import Diagnostic
+from pinnsolve.files.text import printable
+from pinnsolve.problem.problem import Problem
+
+COLUMNS = ("name", "kind", "operator", "region", "points", "weight", "linear")
+
+
+def found_as_json(
+    diagnostics: Iterable[Diagnostic], problem: Problem | None = None, shape: Mapping[str, object] | None = None
+) -> str:
+    """`{"problem", "ok", "diagnostics", "terms"}`; without a problem there is none to speak of.
+
+    `shape` is what points tell of a domain that is no box, under the key `domain`.
+    """
+    found = [{key: value for key, value in asdict(d).items() if value is not None} for d in diagnostics]
+    rows = plan(problem, compile_problem(problem)) if problem is not None else []
+    name = problem.name if problem is not None else None
+    content = {"problem": name, "ok": problem is not None, "diagnostics": found, "terms": rows}
+    if shape is not None:
+        content["domain"] = shape
+    return json.dumps(content, indent=2, ensure_ascii=False)
+
+
+def summary(problem: Problem, shape: Mapping[str, str] | None = None) -> Group:
+    """The problem in a few lines, and its terms; `shape` is what points tell of its domain, in words."""
+    return Group(_headline(problem), _facts(problem, shape or {}), Padding(_terms(problem), (1, 0, 0, 0), expand=False))
+
+
+def _headline(problem: Problem) -> Text:
+    title = problem.spec.title
+    return Text.assemble((printable(problem.name), "bold"), f"  {printable(title)}" if title else "")
+
+
+def _facts(problem: Problem, shape: Mapping[str, str]) -> Padding:
+    box = [
+        f"{name} in [{low:g}, {high:g}]" + (" (time)" if name == problem.time else "")
+        for name, (low, high) in zip(problem.coordinates, problem.intervals, strict=True)
+    ]
+    facts = {
+        "coordinates": ", ".join(box),
+        **shape,
+        "unknowns": ", ".join(problem.unknowns),
+        "parameters": ", ".join(f"{name} = {value:.6g}" for name, value in problem.parameters.items()),
+        "to find": ", ".join(f"{p.name} (from {p.guess:g})" for p in problem.unknown_parameters),
+        "exact": "known" if problem.exact else "",
+        "reference": problem.reference.name if problem.reference else "",
+        "tolerance": f"{problem.spec.solve.tolerance:g}",
+    }
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    for name, value in facts.items():
+        if value:
+            table.add_row(name, Text(printable(value)))
+    return Padding(table, (0, 0, 0, 2), expand=False)
+
+
+def _terms(problem: Problem) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
+    for name in ("term", *COLUMNS[1:]):
+        table.add_column(name, justify="right" if name in ("points", "weight") else "left", overflow="fold")
+    for row in plan(problem, compile_problem(problem)):
+        linear = row["linear"]
+        words = ("yes" if linear else "no") if isinstance(linear, bool) else linear
+        cells = [*(row[name] for name in COLUMNS[:-1]), words]
+        table.add_row(*(Text(printable(cell)) for cell in cells))
+    return table

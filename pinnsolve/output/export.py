@@ -1,0 +1,239 @@
+"""A solution on a regular grid of its box, or on cells that fill its shape, in files that other programs read.
+
+Input: a `Solution`, a path whose ending says the format. Output: CSV, NPZ, VTU (PVD for a series in time) or XDMF.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import math
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+
+from pinnsolve.errors import PinnsolveError
+from pinnsolve.figures.slices import time_axis
+from pinnsolve.geometry.factory import make_shape
+from pinnsolve.language.vocabulary import close_match
+from pinnsolve.results.mesh_values import node_values, with_time
+from pinnsolve.results.solution import Solution
+from pinnsolve.results.storage import replace_file
+
+POINTS_PER_AXIS = {1: 100, 2: 100}  # by the number of space coordinates
+POINTS_OTHERWISE = 40
+TIME_LEVELS = 51
+MOST_POINTS = 2e6  # of a grid nobody asked for
+MOST_ASKED = 1e8  # of any grid
+CELLS = {1: "line", 2: "quad", 3: "hexahedron"}
+SIMPLICES = {2: "triangle", 3: "tetra"}
+
+Arrays = dict[str, np.ndarray]
+Frames = Iterator[tuple[float, Arrays]]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a solution is written to a mesh: points (N, 3), padded with zeros, blocks of cells, and times, if any."""
+
+    points: np.ndarray
+    cells: list[tuple[str, np.ndarray]]
+    times: np.ndarray | None
+
+
+class ExportError(PinnsolveError):
+    """The solution cannot be written as asked."""
+
+
+def export(solution: Solution, path: Path, points: int | None = None) -> str:
+    """Write the solution by the ending of `path`, with `points` per space axis; a sentence on what was written.
+
+    Raises `ExportError` for an unknown ending, and where the format cannot hold the solution.
+    """
+    ending = _ending(solution, path)
+    axes = axes_of(solution, points)
+    last_only = ending == ".vtu" and solution.time in axes
+    if last_only:
+        axes[solution.time] = axes[solution.time][-1:]
+    written = (_write_table if ending in TABLES else _write_mesh)(solution, path, ending, axes)
+    if last_only:
+        written += f"; only the last time, {solution.time} = {axes[solution.time][0]:g} (a .pvd file has all)"
+    return f"wrote {path}: {written}"
+
+
+def _size(axes: Arrays) -> str:
+    return f"{' x '.join(str(len(axis)) for axis in axes.values())} points in {', '.join(axes)}"
+
+
+def _write_table(solution: Solution, path: Path, ending: str, axes: Arrays) -> str:
+    values = sample(solution, axes)
+    shaped = solution.shape is not None
+    inside = ~np.isnan(values[solution.unknowns[0]]).ravel() if shaped else None
+    TABLES[ending](path, axes, values, inside)
+    return _size(axes) + (f", of which {np.count_nonzero(inside)} are in the domain" if shaped else "")
+
+
+def _write_mesh(solution: Solution, path: Path, ending: str, axes: Arrays) -> str:
+    places = places_of(solution, axes)
+    MESHES[ending](path, places, frames(solution, places))
+    if solution.shape is None:
+        return _size(axes)
+    ((kind, cells),) = places.cells
+    times = f" at {len(places.times)} times" if places.times is not None and len(places.times) > 1 else ""
+    return f"{len(places.points)} points and {len(cells)} cells ({kind}){times}"
+
+
+def axes_of(solution: Solution, points: int | None = None) -> Arrays:
+    """The values of each coordinate on the grid, by its name, both ends of each interval included."""
+    time = time_axis(solution)
+    space = len(solution.coordinates) - (time is not None)
+    levels = 1 if time is None else TIME_LEVELS
+    if points is None:
+        most = int((MOST_POINTS / levels) ** (1 / max(space, 1)))
+        count = max(2, min(POINTS_PER_AXIS.get(space, POINTS_OTHERWISE), most))
+    else:
+        count = points
+        if space == 0:  # of an ordinary differential equation: time is the only axis there is
+            levels = points
+    if count < 2:
+        raise ExportError(f"a grid has at least 2 points per axis, not {count}")
+    if levels * count**space > MOST_ASKED:
+        grid = f"{levels * count**space:.1e} points ({count} per axis in {space} dimensions)"
+        raise ExportError(f"the grid would have {grid}; use fewer --points, or `evaluate` at points of your own")
+    counts = [levels if axis == time else count for axis in range(len(solution.coordinates))]
+    sides = zip(solution.coordinates, solution.intervals, counts, strict=True)
+    return {name: np.linspace(*interval, n) for name, interval, n in sides}
+
+
+def sample(solution: Solution, axes: Mapping[str, np.ndarray]) -> Arrays:
+    """Each unknown on the grid, shaped (n_axis0, n_axis1, ...)."""
+    meshes = np.meshgrid(*axes.values(), indexing="ij")
+    values = solution(**dict(zip(axes, meshes, strict=True)))
+    return values if isinstance(values, dict) else {solution.unknowns[0]: values}
+
+
+# -- which format -----------------------------------------------------------------------------------------------
+
+
+def _ending(solution: Solution, path: Path) -> str:
+    """The format, if there is one of that ending that can hold the solution."""
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        found = f"ends in {path.suffix!r}" if path.suffix else "has no ending"
+        near = close_match(ending, ENDINGS)
+        raise ExportError(
+            f"{path} {found}; the ending says the format: {', '.join(ENDINGS)}"
+            + (f" (did you mean {near}?)" if near else "")
+        )
+    space = len(solution.coordinates) - (time_axis(solution) is not None)
+    if ending in MESHES and space not in CELLS:
+        what = f"it has {space} space dimensions" if space else "it depends on time only"
+        raise ExportError(f"{ending} cannot hold this solution, as {what}; use .csv or .npz")
+    if not path.absolute().parent.is_dir():
+        raise ExportError(f"{path}: there is no folder {path.parent}")
+    return ending
+
+
+# -- tables and arrays ------------------------------------------------------------------------------------------
+
+
+def _write_csv(path: Path, axes: Arrays, values: Arrays, inside: np.ndarray | None) -> None:
+    """A row per point of the grid, or of those `inside` the domain."""
+
+    def write(file: Any) -> None:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([*axes, *values])
+        places = itertools.product(*(map(repr, axis.tolist()) for axis in axes.values()))
+        columns = zip(*(array.ravel().tolist() for array in values.values()), strict=True)
+        rows = ([*place, *map(repr, row)] for place, row in zip(places, columns, strict=True))
+        writer.writerows(rows if inside is None else itertools.compress(rows, inside))
+        text.detach()  # writes what is left; the file is closed by its owner
+
+    replace_file(path, write)
+
+
+def _write_npz(path: Path, axes: Arrays, values: Arrays, inside: np.ndarray | None) -> None:
+    def write(file: Any) -> None:  # `numpy.savez` has no room for an unknown called `file`
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, array in {**axes, **values}.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, array, allow_pickle=False)
+
+    replace_file(path, write)
+
+
+# -- meshes -----------------------------------------------------------------------------------------------------
+
+
+def places_of(solution: Solution, axes: Arrays) -> Places:
+    """The grid as cells, or of a shape, cells about as large that fill it up to its boundary."""
+    space = [axis for name, axis in axes.items() if name != solution.time]
+    times = axes.get(solution.time)
+    if solution.shape is None:
+        return Places(*mesh_of(space), times)
+    from pinnsolve.geometry.triangulation import mesh_of_shape
+
+    spacing = np.array([axis[1] - axis[0] for axis in space])
+    points, cells = mesh_of_shape(make_shape(solution.shape), spacing)
+    padded = np.zeros((len(points), 3))
+    padded[:, : points.shape[1]] = points
+    return Places(padded, [(SIMPLICES[points.shape[1]], cells)], times)
+
+
+def mesh_of(axes: list[np.ndarray]) -> tuple[np.ndarray, list[tuple[str, np.ndarray]]]:
+    """Points (N, 3), padded with zeros, and lines, quadrilaterals or hexahedra between them."""
+    dimension, shape = len(axes), tuple(map(len, axes))
+    numbers = np.arange(math.prod(shape)).reshape(shape)
+    points = np.zeros((numbers.size, 3))
+    points[:, :dimension] = np.stack([m.ravel() for m in np.meshgrid(*axes, indexing="ij")], axis=1)
+    round_trip = [(0,), (1,)] if dimension == 1 else [(0, 0), (1, 0), (1, 1), (0, 1)]  # VTK's order of corners
+    corners = round_trip if dimension < 3 else [(*corner, k) for k in (0, 1) for corner in round_trip]
+    cells = [numbers[tuple(slice(c, n - 1 + c) for c, n in zip(corner, shape, strict=True))] for corner in corners]
+    return points, [(CELLS[dimension], np.stack([c.ravel() for c in cells], axis=1))]
+
+
+def frames(solution: Solution, places: Places) -> Frames:
+    """Each time with the unknowns at the points of the mesh; a steady solution is one frame at 0."""
+    space = len(solution.coordinates) - (places.times is not None)
+    for t in (0.0,) if places.times is None else places.times:
+        moment = None if places.times is None else float(t)
+        yield float(t), node_values(solution, with_time(solution, places.points[:, :space], moment))
+
+
+def _write_vtu(path: Path, places: Places, shown: Frames) -> None:
+    import meshio  # only needed here
+
+    ((_, data),) = shown
+    mesh = meshio.Mesh(places.points, places.cells, point_data=data)
+    replace_file(path, lambda file: meshio.write(file.name, mesh, "vtu"))
+
+
+def _write_pvd(path: Path, places: Places, shown: Frames) -> None:
+    lines = ['<?xml version="1.0"?>', '<VTKFile type="Collection" version="0.1">', "  <Collection>"]
+    for i, (t, data) in enumerate(shown):
+        frame = path.with_name(f"{path.stem}_{i:04d}.vtu")
+        _write_vtu(frame, places, iter([(t, data)]))
+        lines.append(f'    <DataSet timestep="{t!r}" part="0" file={quoteattr(frame.name)}/>')
+    lines += ["  </Collection>", "</VTKFile>", ""]
+    replace_file(path, lambda file: file.write("\n".join(lines).encode()))
+
+
+def _write_xdmf(path: Path, places: Places, shown: Frames) -> None:
+    from meshio.xdmf import TimeSeriesWriter
+
+    with TimeSeriesWriter(path, data_format="XML") as writer:  # the other formats need h5py or more files
+        writer.write_points_cells(places.points, places.cells)
+        for t, data in shown:
+            writer.write_data(t, point_data=data)
+
+
+TABLES = {".csv": _write_csv, ".npz": _write_npz}
+MESHES = {".vtu": _write_vtu, ".pvd": _write_pvd, ".xdmf": _write_xdmf}
+ENDINGS = (*TABLES, *MESHES)

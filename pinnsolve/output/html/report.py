@@ -1,0 +1,168 @@
+"""`report.html`: a run on one page that opens anywhere, without a network and without a script.
+
+Input: a `Solution`, its `Problem` and the figures of the run folder. Output: one HTML file: what was asked, how well it
+was answered, how. The numbers are those of `result.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pinnsolve.files.text import STATUS, duration
+from pinnsolve.language import to_mathml
+from pinnsolve.output.html import parts as html
+from pinnsolve.output.html.history import history
+from pinnsolve.output.html.problem import statement
+from pinnsolve.problem.problem import Problem
+from pinnsolve.results.storage import replace_file
+
+if TYPE_CHECKING:
+    from pinnsolve.results.solution import Solution
+
+FILE = "report.html"
+_PICTURES = {
+    "solution.png": "The solution",
+    "error.png": "The error, on a logarithmic scale",
+    "residual.png": "The residual of each term at points that the solve did not use",
+}
+
+Result = Mapping[str, Any]
+
+
+def write_report(solution: Solution, problem: Problem, folder: Path, pictures: Iterable[Path] = ()) -> Path:
+    """Write `report.html` into a run folder and return its path; `pictures` are PNG files to show in it."""
+    text = report_page(solution, problem, pictures)
+    replace_file(folder / FILE, lambda file: file.write(text.encode()))
+    return folder / FILE
+
+
+def report_page(solution: Solution, problem: Problem, pictures: Iterable[Path] = ()) -> str:
+    """The page as text."""
+    result = solution.result
+    shown = {path.name: html.picture(path, _PICTURES[path.name]) for path in pictures if path.name in _PICTURES}
+    body = [
+        _head(result, problem),
+        _warnings(result, problem),
+        html.section(
+            "Solution", _errors(result), _found(result), shown.get("solution.png", ""), shown.get("error.png", "")
+        ),
+        html.section("Problem", statement(problem)),
+        html.section("Terms", _terms(result), shown.get("residual.png", "")),
+        html.section("How it was solved", _method(result), history(solution.history)),
+        html.section("To cite", _citations(result.get("cite") or ())),
+        html.section("Problem file", html.folded("As it was solved, with every default", _file(solution))),
+    ]
+    return html.page(problem.spec.title or problem.name, body)
+
+
+def _head(result: Result, problem: Problem) -> str:
+    status = str(result.get("status"))
+    words = STATUS.get(status, status).capitalize()
+    title = problem.spec.title or problem.name
+    name = f'<p class="faint">{html.text(problem.name)}</p>' if problem.spec.title else ""
+    kind = status if status in ("converged", "diverged") else ""
+    message = result.get("message")
+    sentence = f"<b>{html.text(words)}</b>" + (f": {html.text(message)}." if message else ".")
+    return f'<header><h1>{html.text(title)}</h1>{name}\n<p class="status {kind}">{sentence}</p></header>'
+
+
+# -- how good it is -------------------------------------------------------------------------------------------
+
+
+def _errors(result: Result) -> str:
+    errors, estimates = result.get("relative_l2_error") or {}, result.get("estimated_error") or {}
+    names = list(dict.fromkeys((*errors, *estimates)))
+    if not names:
+        return "<p>No error is known or estimated.</p>"
+    columns = ["unknown", *(["estimated error"] if estimates else []), *(["true error"] if errors else [])]
+    rows = [
+        [to_mathml.symbol(name)]
+        + ([html.magnitude(estimates.get(name))] if estimates else [])
+        + ([html.magnitude(errors.get(name))] if errors else [])
+        for name in names
+    ]
+    return html.table(columns, rows) + f'\n<p class="faint">{html.text(_compared(result))}</p>'
+
+
+def _compared(result: Result) -> str:
+    words = "Errors are relative, in the root mean square over points that the solve did not use"
+    reference = result.get("reference")
+    against = {"exact": "the exact solution"}.get(reference, reference)
+    return f"{words}; compared with {against}." if against else f"{words}."
+
+
+def _found(result: Result) -> str:
+    """Parameters found from data, how they hang together, and the noise that remains."""
+    found = result.get("parameters") or {}
+    by_grid = any("discretization_error" in value for value in found.values())
+    rows = [
+        [to_mathml.symbol(name), html.number(value.get("value"), 7), html.magnitude(value.get("standard_error"))]
+        + ([html.magnitude(value.get("discretization_error"))] if by_grid else [])
+        for name, value in found.items()
+    ]
+    columns = ["parameter found", "value", "standard error", *(["error of discretization"] if by_grid else [])]
+    parts = [html.table(columns, rows) if rows else "", _correlation(result.get("correlation") or {})]
+    noise = [
+        [html.text(name), html.number(value.get("estimated")), html.number(value.get("stated"))]
+        for name, value in (result.get("noise") or {}).items()
+    ]
+    parts.append(html.table(["noise of", "as found", "as stated"], noise) if noise else "")
+    return "\n".join(part for part in parts if part)
+
+
+def _correlation(correlation: Mapping[str, Mapping[str, float]]) -> str:
+    """Of two and more parameters: near 1 and -1 the data tell little of each by itself."""
+    if len(correlation) < 2:
+        return ""
+    rows = [
+        [to_mathml.symbol(name), *(html.number(row.get(other), 2) for other in correlation)]
+        for name, row in correlation.items()
+    ]
+    return html.table(["correlation", *correlation], rows)
+
+
+def _warnings(result: Result, problem: Problem) -> str:
+    messages = [warning.message for warning in problem.warnings] + list(result.get("warnings") or ())
+    items = "".join(f"<li>{html.text(message)}</li>" for message in dict.fromkeys(messages))
+    return f'<ul class="warnings">{items}</ul>' if items else ""
+
+
+def _terms(result: Result) -> str:
+    rows = [
+        [
+            html.text(name),
+            html.number(term.get("weight"), 4),
+            html.number(term.get("points")),
+            html.magnitude(term.get("rms_residual")),
+        ]
+        for name, term in (result.get("terms") or {}).items()
+    ]
+    return html.table(["term", "weight", "points", "rms residual"], rows) if rows else ""
+
+
+# -- how it came about ----------------------------------------------------------------------------------------
+
+
+def _method(result: Result) -> str:
+    seconds, tolerance = result.get("wall_time_s"), result.get("tolerance")
+    plain = ("method", "basis", "why")
+    pairs = [(name, html.text(result[name]) if result.get(name) else "") for name in plain]
+    pairs += [
+        ("coefficients", html.number(count) if (count := result.get("unknown_coefficients")) is not None else ""),
+        ("tolerance", html.number(tolerance) if tolerance is not None else ""),
+        ("time", duration(seconds) if seconds is not None else ""),
+        ("seed", html.number(seed) if (seed := result.get("seed")) is not None else ""),
+        ("version", f"pinnsolve {html.text(version)}" if (version := result.get("version")) else ""),
+    ]
+    return html.facts(pairs)
+
+
+def _citations(citations: Sequence[str]) -> str:
+    items = "".join(f"<li>{html.text(citation)}</li>" for citation in citations)
+    return f"<ol>{items}</ol>" if items else ""
+
+
+def _file(solution: Solution) -> str:
+    return f"<pre>{html.text(solution.problem_text)}</pre>"

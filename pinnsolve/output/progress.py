@@ -1,0 +1,87 @@
+"""What a person sees while a solve runs: phase, step, loss per named term, time left.
+
+Input: the history records a solve reports (`{"step", "seconds", "phase", "loss", "terms"}`, with `steps` or `time_left`
+where known). Output: a table on a terminal that redraws itself in place; nothing anywhere else.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from pinnsolve.files.text import duration, scientific
+
+REDRAW_SECONDS, NEW_PHASE_SECONDS = 0.2, 0.05
+BAR_WIDTH = 40
+
+
+class Progress:
+    """Call it with each record: `with Progress(console) as progress: solve(problem, progress=progress)`.
+
+    Between redraws a record costs no more than a look at the clock. With `quiet`, and where the console is not a
+    terminal, nothing is shown.
+    """
+
+    def __init__(self, console: Console, quiet: bool = False):
+        self._live = None
+        if console.is_terminal and not quiet:
+            self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._drawn, self._phase = -math.inf, None
+
+    def __enter__(self) -> Progress:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        if self._live:
+            self._live.stop()
+
+    def __call__(self, record: Mapping[str, Any]) -> None:
+        if self._live is None:
+            return
+        now, phase = time.monotonic(), record.get("phase")
+        if now < self._drawn + (REDRAW_SECONDS if phase == self._phase else NEW_PHASE_SECONDS):
+            return
+        self._drawn, self._phase = now, phase
+        self._live.update(display(record), refresh=True)
+
+
+def display(record: Mapping[str, Any]) -> Group:
+    """A record as it is shown: a line on where the solve stands, and the terms with their part of the loss."""
+    step, steps = record.get("step"), record.get("steps")
+    words = Text.assemble((str(record.get("phase") or "solving"), "bold"))
+    if step is not None:
+        words.append(f"  step {step}" + (f" of {steps}" if steps else ""))
+    words.append(f"  loss {scientific(record.get('loss'))}")
+    if record.get("seconds") is not None:
+        words.append(f"  {duration(record['seconds'])}")
+    left = _time_left(record)
+    if left is not None:
+        words.append(f"  about {duration(left)} left", style="dim")
+    table = Table.grid(padding=(0, 2))
+    terms = {name: value for name, value in (record.get("terms") or {}).items() if value is not None}
+    total = sum(value for value in terms.values() if value > 0)
+    for name, value in terms.items():
+        share = value / total if total > 0 else 0.0
+        bar = "\N{BOX DRAWINGS HEAVY HORIZONTAL}" * round(BAR_WIDTH * share) if 0 <= share <= 1 else ""
+        table.add_row("", Text(name), scientific(value), Text(bar, style="blue"))
+    return Group(words, table)
+
+
+def _time_left(record: Mapping[str, Any]) -> float | None:
+    """Seconds, as the solver says, or by the pace so far."""
+    if record.get("time_left") is not None:
+        return float(record["time_left"])
+    step, steps, seconds = (record.get(key) for key in ("step", "steps", "seconds"))
+    if step and steps and seconds is not None and steps >= step:
+        return float(seconds) * (steps - step) / step
+    return None

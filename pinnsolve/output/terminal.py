@@ -1,0 +1,168 @@
+"""What is said about a result: a table for people, and the run folder with files and figures.
+
+Input: a `Solution`. Output: rich renderables, files. The numbers are those of `result.json`; nothing is computed here.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from pinnsolve.files.text import STATUS, duration, printable, scientific
+
+if TYPE_CHECKING:
+    from pinnsolve.problem.problem import Problem
+    from pinnsolve.results.solution import Solution
+
+COLOURS = {"converged": "bold green", "diverged": "bold red"}
+FIGURES = "figures"
+
+
+def write_run(
+    solution: Solution,
+    problem: Problem,
+    folder: Path,
+    truth: Callable | None = None,
+    files: Mapping[str, Path] | None = None,
+) -> list[Path]:
+    """Write the run folder: the solution's files, then the figures, then the report. Returns the figures' paths.
+
+    `files` are those the problem file names (as it names them, and where they lie); copies beside the resolved problem
+    file make the folder complete by itself.
+    """
+    from pinnsolve.figures import figures  # matplotlib is only needed here
+    from pinnsolve.output.html import report
+
+    for name in figures.FILES:  # of an earlier run in this folder
+        (folder / FIGURES / name).unlink(missing_ok=True)
+    for name, source in (files or {}).items():
+        _copy(source, folder / name)
+    solution.save(folder)
+    pictures = figures.save_figures(solution, folder / FIGURES, truth)
+    report.write_report(solution, problem, folder, pictures)
+    return pictures
+
+
+def _copy(source: Path, target: Path) -> None:
+    if target.exists() and target.samefile(source):  # the problem file of a run folder, solved again into it
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+
+
+def report(result: Mapping[str, Any], folder: Path | None = None) -> Group:
+    """The result as renderables: status, errors, terms, unknown parameters, how, where, what to cite."""
+    parts: list[RenderableType] = [_status(result), _errors(result)]
+    if result.get("parameters"):
+        parts.append(_parameters(result["parameters"]))
+    parts += [Text(f"  warning: {printable(text)}", style="yellow") for text in result.get("warnings") or ()]
+    if result.get("terms"):
+        parts.append(_terms(result["terms"]))
+    parts.append(_facts(result, folder))
+    if result.get("cite"):
+        parts.append(_citations(result["cite"]))
+    return Group(*parts)
+
+
+def _status(result: Mapping[str, Any]) -> Text:
+    status = str(result.get("status"))
+    words = Text.assemble(
+        (printable(result.get("problem", "the problem")), "bold"),
+        " ",
+        (STATUS.get(status, status), COLOURS.get(status, "bold yellow")),
+    )
+    message = printable(result.get("message") or "")
+    return words.append(f"\n{message}" if message else "")
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
+    for i, name in enumerate(columns):
+        table.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
+    return table
+
+
+def _text(value: object) -> Text:
+    """Text in which rich looks for no markup."""
+    return Text(printable(value))
+
+
+def _padded(table: Table) -> Padding:
+    return Padding(table, (1, 0, 0, 2), expand=False)
+
+
+def _errors(result: Mapping[str, Any]) -> RenderableType:
+    errors, estimates = result.get("relative_l2_error") or {}, result.get("estimated_error") or {}
+    if not errors and not estimates:
+        return Text("  no error is known or estimated", style="dim")
+    table = _table("unknown", *(["relative L2 error"] if errors else []), *(["estimated"] if estimates else []))
+    for unknown in dict.fromkeys((*errors, *estimates)):
+        row: list[RenderableType] = [_text(unknown)]
+        row += [scientific(errors.get(unknown))] if errors else []
+        row += [scientific(estimates.get(unknown))] if estimates else []
+        table.add_row(*row)
+    return _padded(table)
+
+
+def _parameters(parameters: Mapping[str, Mapping[str, Any]]) -> RenderableType:
+    table = _table("parameter", "value", "standard error")
+    for name, found in parameters.items():
+        table.add_row(_text(name), _plain_number(found.get("value")), scientific(found.get("standard_error")))
+    return _padded(table)
+
+
+def _terms(terms: Mapping[str, Mapping[str, Any]]) -> RenderableType:
+    table = _table("term", "weight", "points", "rms residual")
+    for name, term in terms.items():
+        points = term.get("points")
+        table.add_row(
+            _text(name),
+            _plain_number(term.get("weight"), 4),
+            "\N{EN DASH}" if points is None else str(points),
+            scientific(term.get("rms_residual")),
+        )
+    return _padded(table)
+
+
+def _plain_number(value: float | None, digits: int = 7) -> str:
+    return "\N{EN DASH}" if value is None else f"{value:.{digits}g}"
+
+
+def _facts(result: Mapping[str, Any], folder: Path | None) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    count = result.get("unknown_coefficients")
+    seconds = result.get("wall_time_s")
+    facts = {
+        "method": result.get("method"),
+        "basis": result.get("basis"),
+        "coefficients": None if count is None else str(count),
+        "noise found": _noise(result.get("noise") or {}),
+        "compared with": {"exact": "the exact solution"}.get(result.get("reference"), result.get("reference")),
+        "time": None if seconds is None else duration(seconds),
+        "files": folder,
+    }
+    for name, value in facts.items():
+        if value is not None:
+            table.add_row(name, _text(value))
+    return Padding(table, (1, 0, 0, 2), expand=False)
+
+
+def _noise(noise: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """The standard deviation of the data's residuals, by term."""
+    words = [f"{name} {_plain_number(found.get('estimated'), 3)}" for name, found in noise.items()]
+    return ", ".join(words) or None
+
+
+def _citations(citations: list[str]) -> RenderableType:
+    lines = [Text(f"[{i}] {printable(text)}", style="dim") for i, text in enumerate(citations, 1)]
+    return Padding(Group(Text("to cite", style="dim"), *lines), (1, 0, 0, 2), expand=False)

@@ -1,0 +1,1 @@
+"""Spec -> Problem: the mathematics, well formed or refused with every reason. No array library."""

@@ -1,0 +1,360 @@
+"""Stating a problem in Python: sympy in, the text of a problem file out.
+
+Input: coordinates, unknowns, a box, sympy equations and conditions. Output: the same `Spec` that a problem file with
+these equations gives, by way of its text: one way for data to flow. Wherever an expression is expected, a text of our
+language will do, too. No array library.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import sympy as sp
+from sympy.core.function import AppliedUndef, UndefinedFunction
+from sympy.logic.boolalg import BooleanAtom
+
+from pinnsolve.errors import Diagnostic, ExpressionError, ProblemError
+from pinnsolve.language import operators
+from pinnsolve.language.derivatives import SizeError
+from pinnsolve.language.from_sympy import to_text
+from pinnsolve.language.symbols import (
+    DerivativeError,
+    coordinate_symbol,
+    drop_impulses,
+    feature_symbol,
+    total_derivative,
+)
+from pinnsolve.language.vocabulary import RESERVED, close_match
+from pinnsolve.spec.schema.types import IDENTIFIER
+from pinnsolve.spec.spec import Spec, spec_from_dict
+
+Text = str | int | float | sp.Basic  # an expression: a text of our language, a number, or sympy
+
+
+# -- what a person writes -------------------------------------------------------------------------------------
+
+
+def coordinates(names: str) -> sp.Symbol | tuple[sp.Symbol, ...]:
+    """Real sympy symbols for the names given, as in `x, y = coordinates("x y")`; a single symbol for a single name."""
+    symbols = tuple(coordinate_symbol(name) for name in re.split(r"[\s,]+", names.strip()))
+    for symbol in symbols:
+        _check_name(symbol.name)
+    return symbols if len(symbols) > 1 else symbols[0]
+
+
+def unknown(name: str, *arguments: sp.Symbol) -> sp.Expr:
+    """An unknown function of the coordinates: a real sympy function, applied to them."""
+    _check_name(name)
+    return sp.Function(name, real=True)(*arguments)
+
+
+def _check_name(name: str) -> None:
+    if not IDENTIFIER.fullmatch(name) or name in RESERVED:
+        why = "is part of the language" if name in RESERVED else "is no name"
+        raise ProblemError([Diagnostic(f"`{name}` {why}", hint="letters, digits and `_`, as in `x` or `x_1`")])
+
+
+@dataclass(frozen=True, init=False)
+class Box:
+    """A box: `Box(t=(0, 1), x=(0, 2*sp.pi))`, coordinate to its interval, in the order of the coordinates."""
+
+    intervals: Mapping[str, tuple[Text, Text]]
+
+    def __init__(self, **intervals: tuple[Text, Text]):
+        vars(self)["intervals"] = intervals
+
+
+@dataclass(frozen=True, init=False)
+class Shape:
+    """A domain that is no box: `Shape({"disk": {"center": [0, 0], "radius": 1}, "boundary": "rim"}, "x y")`.
+
+    `tree` says what stands under `domain` in a problem file; its numbers may be sympy, and `implicit` a sympy
+    comparison. `coordinates` of space are symbols or names, or with an implicit shape a map to the intervals of a box
+    around it. `time` is a map from its coordinate to its interval, as in `time={t: (0, 3)}`.
+    """
+
+    tree: Mapping[str, Any]
+    coordinates: Any
+    time: Mapping[Any, tuple[Text, Text]] | None
+
+    def __init__(self, tree: Mapping[str, Any], coordinates: Any, time: Mapping | None = None):
+        names = re.split(r"[\s,]+", coordinates.strip()) if isinstance(coordinates, str) else coordinates
+        vars(self).update(tree=tree, coordinates=names, time=time)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """What holds in a place (spec language, section 3).
+
+    The place is one of `on` (`"boundary"`, `"x = 0"`, `sp.Eq(x, 0)`, or a list), `at` (a point `{x: 0, y: 0}`, or a
+    list) and `periodic` (a coordinate, or a list). `equation` is an `sp.Eq` or a text, `equations` a list of them;
+    `where` narrows the place.
+    """
+
+    on: Any = None
+    at: Any = None
+    periodic: Any = None
+    equation: Any = None
+    equations: Any = None
+    where: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """Measurements: a CSV or NPZ file, and how unknowns and its columns belong together, `sp.Eq(u, sp.Symbol("v"))`."""
+
+    file: str | Path
+    equation: Any = None
+    equations: Any = None
+    noise: Text | None = None
+    loss: str | None = None
+
+
+# -- to a spec ------------------------------------------------------------------------------------------------
+
+
+def spec_from_sympy(
+    *,
+    name: str,
+    domain: Box | Shape | Mapping,
+    unknowns: Any,
+    equations: Mapping[str, Any] | None = None,
+    conditions: Mapping[str, Any] | None = None,
+    data: Mapping[str, Any] | None = None,
+    exact: Any = None,
+    parameters: Mapping[Any, Text] | None = None,
+    unknown_parameters: Mapping[Any, Mapping] | None = None,
+    regularization: Mapping[Any, Any] | None = None,
+    definitions: Mapping[str, Text] | None = None,
+    time: Any = None,
+    solve: Mapping[str, Any] | None = None,
+    title: str | None = None,
+    description: str | None = None,
+    cite: Any = (),
+    reference: Any = None,
+    folder: str | Path | None = None,
+    **others: Any,
+) -> Spec:
+    """The spec of a problem stated in Python; the keywords are the keys of a problem file (spec language, section 2).
+
+    `domain`: a `Box` or a `Shape`. `unknowns`: applied functions `u = unknown("u", x, y)`, or names. `equations`: term
+    name to `sp.Eq`, text, or `{"equation": ..., "where": ...}`. `conditions`, `data`: term name to `Condition`, `Data`.
+    `exact`, `parameters`: expressions by unknown and by name. `folder`: where data files lie. Raises `ProblemError`
+    with everything that is wrong.
+    """
+    keywords = ["name", "domain", "unknowns", *spec_from_sympy.__kwdefaults__]
+    writer = _Writer(domain, unknowns)
+    for key in others:
+        close = close_match(key, keywords)
+        writer.problem("unknown keyword", key, hint=f"did you mean `{close}`?" if close else ", ".join(keywords))
+    stated = {
+        "name": name,
+        "title": title,
+        "description": description,
+        "cite": cite or None,
+        **writer.domain(domain, time),
+        "unknowns": list(writer.unknowns),
+        "parameters": writer.expressions(parameters, "parameters"),
+        "unknown_parameters": writer.expressions(unknown_parameters, "unknown_parameters"),
+        "regularization": writer.expressions(regularization, "regularization"),
+        "definitions": writer.expressions(definitions, "definitions"),
+        "equations": writer.terms(equations, "equations"),
+        "conditions": writer.terms(conditions, "conditions"),
+        "data": writer.terms(data, "data"),
+        "exact": writer.expressions(exact, "exact"),
+        "reference": {"file": reference} if isinstance(reference, str | Path) else reference,
+        "solve": writer.expressions(solve, "solve"),
+    }
+    found = list(writer.problems)
+    try:
+        spec = spec_from_dict({key: value for key, value in stated.items() if value is not None}, folder)
+    except ProblemError as error:
+        found += [d for d in error.diagnostics if not writer.is_stood_in(d.key)]
+    if found:
+        raise ProblemError(found)
+    return spec
+
+
+class _Writer:
+    """Turns what a person writes in Python into what stands in a problem file, and collects what cannot be."""
+
+    def __init__(self, domain: Any, unknowns: Any):
+        self.problems: list[Diagnostic] = []
+        intervals = domain.intervals if isinstance(domain, Box) else domain
+        if isinstance(domain, Shape):
+            intervals = dict.fromkeys([*(domain.time or ()), *domain.coordinates])
+        elif not isinstance(intervals, Mapping):
+            hint = 'as in `Box(x=(0, 1), y=(0, 1))`, or a `Shape({"disk": {...}}, "x y")`'
+            raise ProblemError([Diagnostic("a box is expected", key="domain", hint=hint)])
+        self.coordinates = tuple(map(self.key, intervals))
+        listed = unknowns if isinstance(unknowns, list | tuple) else [unknowns]
+        self.unknowns = {self.key(u): self._arguments(u) for u in listed}
+
+    def problem(self, message: str, key: str, text: Any = None, hint: str | None = None) -> None:
+        shown = None if text is None else str(text)
+        self.problems.append(Diagnostic(message, key=key, text=shown, hint=hint))
+
+    def is_stood_in(self, key: str | None) -> bool:
+        """Whether what is at a key of the file took the place of something that is told of already."""
+        told = [(p.key or "").replace("domain", "coordinates", 1).split(".") for p in self.problems]
+        path = (key or "").split(".")
+        return any(path[: len(place)] == place for place in told)
+
+    # -- names --
+
+    def key(self, value: Any) -> Any:
+        """The name of a symbol or an unknown; anything else as it is."""
+        if isinstance(value, AppliedUndef):
+            return value.func.__name__
+        if isinstance(value, UndefinedFunction):
+            return value.__name__
+        return value.name if isinstance(value, sp.Symbol) else value
+
+    def _arguments(self, unknown: Any) -> tuple[str, ...]:
+        """The names of the coordinates of an unknown, which must be those of the domain."""
+        if not isinstance(unknown, AppliedUndef):
+            return self.coordinates
+        names = tuple(str(argument) for argument in unknown.args)
+        if set(names) != set(self.coordinates):
+            expected = f"{self.key(unknown)}({', '.join(self.coordinates)})"
+            self.problem("every unknown depends on all coordinates of the domain", "unknowns", unknown, f"`{expected}`")
+        return names
+
+    # -- parts of a file --
+
+    def domain(self, domain: Any, time: Any) -> dict[str, Any]:
+        """`coordinates`, `domain` and `time`."""
+        if not isinstance(domain, Shape):
+            intervals = domain.intervals if isinstance(domain, Box) else domain
+            return {"coordinates": self.expressions(intervals, "domain"), "time": self.key(time)}
+        tree, space = self.expressions(domain.tree, "domain"), domain.coordinates
+        if isinstance(space, Mapping):
+            intervals = self.expressions({**(domain.time or {}), **space}, "coordinates")
+            return {"coordinates": intervals, "domain": tree, "time": next(map(self.key, domain.time or ()), None)}
+        listed = [self.key(c) for c in (*(domain.time or ()), *space)]
+        return {"coordinates": listed, "domain": tree, "time": self.expressions(domain.time, "time")}
+
+    def expressions(self, value: Any, key: str) -> Any:
+        """Maps and lists of expressions, whatever is in them; what is no expression is left to the spec's checks."""
+        if isinstance(value, Mapping):
+            return {self.key(k): self.expressions(v, f"{key}.{self.key(k)}") for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.expressions(item, key) for item in value]
+        return self.text(value, key) if isinstance(value, sp.Basic) else value
+
+    def terms(self, items: Any, key: str) -> Any:
+        """Equations, conditions or data by name."""
+        if not isinstance(items, Mapping):
+            return items
+        return {name: self.term(item, f"{key}.{name}") for name, item in items.items()}
+
+    def term(self, item: Any, key: str) -> Any:
+        if isinstance(item, Condition | Data):
+            item = {f.name: getattr(item, f.name) for f in fields(item) if getattr(item, f.name) is not None}
+        elif not isinstance(item, Mapping):
+            return self.several(self.equation, item, key)
+        writers = {"equation": self.equation, "equations": self.equation, "on": self.place, "where": self.boolean}
+        return {k: self.several(writers.get(k, self.expression), v, f"{key}.{k}") for k, v in item.items()}
+
+    @staticmethod
+    def several(write: Callable[[Any, str], Any], value: Any, key: str) -> Any:
+        return [write(v, key) for v in value] if isinstance(value, list | tuple) else write(value, key)
+
+    def expression(self, value: Any, key: str) -> Any:
+        """A place in `at` or `periodic`, or a number."""
+        return self.key(value) if isinstance(value, sp.Symbol) else self.expressions(value, key)
+
+    def place(self, value: Any, key: str) -> Any:
+        """`x = 0` for `sp.Eq(x, 0)`."""
+        return self.equation(value, key) if isinstance(value, sp.Basic | bool) else value
+
+    def boolean(self, value: Any, key: str) -> Any:
+        return self.text(value, key) if isinstance(value, sp.Basic) else value
+
+    def equation(self, value: Any, key: str) -> Any:
+        """`left = right` for an `sp.Eq`; a text as it is."""
+        if isinstance(value, sp.Eq):
+            return f"{self.text(value.lhs, key)} = {self.text(value.rhs, key)}"
+        if isinstance(value, bool | BooleanAtom):
+            always = "always" if value else "never"
+            self.problem(f"the equation {always} holds, whatever the unknowns are", key, value)
+        elif isinstance(value, sp.Basic):
+            self.problem("an equation is expected", key, value, "write `sp.Eq(expression, 0)`")
+        return value
+
+    # -- sympy --
+
+    def text(self, value: sp.Basic, key: str) -> str:
+        """An expression in our language."""
+        try:
+            return to_text(drop_impulses(self.translated(value)), self.coordinates)
+        except ExpressionError as error:
+            self.problem(error.message, key, value, error.hint)
+        except (DerivativeError, SizeError) as error:
+            self.problem(str(error), key, value)
+        return "0"
+
+    def translated(self, e: sp.Basic) -> sp.Basic:
+        """With unknowns and their derivatives as feature symbols. Raises `ExpressionError` for what we lack."""
+        if isinstance(e, sp.Derivative):
+            return self.derivative(e)
+        if isinstance(e, AppliedUndef):
+            return self.applied(e)
+        if isinstance(e, sp.Subs):
+            raise _elsewhere(e)
+        if isinstance(e, sp.Symbol):
+            return self.symbol(e)
+        arguments = [self.translated(a) for a in e.args]
+        return e if all(a is b for a, b in zip(arguments, e.args, strict=True)) else e.func(*arguments)
+
+    def derivative(self, e: sp.Derivative) -> sp.Expr:
+        """By our own chain rule, also of whole expressions."""
+        if isinstance(e.expr, AppliedUndef) and e.expr.func.__name__ in operators.OPERATORS:
+            raise DerivativeError(f"derivatives of the custom operator `{e.expr.func.__name__}` are not known")
+        result = self.translated(e.expr)
+        for symbol, count in e.variable_count:
+            name = getattr(symbol, "name", str(symbol))
+            if name not in self.coordinates or not count.is_Integer:
+                hint = f"the coordinates are {', '.join(self.coordinates)}"
+                raise ExpressionError(f"a derivative by `{symbol}`", hint=hint)
+            for _ in range(int(count)):
+                result = total_derivative(result, self.coordinates.index(name), self.coordinates)
+        return result
+
+    def applied(self, e: AppliedUndef) -> sp.Expr:
+        """An unknown, or an operator of one."""
+        name, zero = e.func.__name__, (0,) * len(self.coordinates)
+        if name in self.unknowns:
+            if tuple(str(a) for a in e.args) != self.unknowns[name]:
+                raise _elsewhere(e)
+            return feature_symbol(name, zero)
+        if name in operators.OPERATORS:
+            inner = self.translated(e.args[0]) if len(e.args) == 1 else None
+            feature = getattr(inner, "feature", None)
+            if feature is None or feature.order or feature.operator:
+                raise ExpressionError(f"the operator `{name}` is applied to an unknown itself")
+            return feature_symbol(feature.unknown, zero, operator=name)
+        known = (*self.unknowns, *operators.OPERATORS)
+        close = close_match(name, known)
+        hint = f"did you mean `{close}`?" if close else f"the unknowns are {', '.join(map(str, self.unknowns))}"
+        raise ExpressionError(f"unknown function `{name}`", hint=hint)
+
+    def symbol(self, e: sp.Symbol) -> sp.Symbol:
+        """By its name: sympy tells symbols of different assumptions apart, a problem file does not."""
+        name = e.name
+        if name in self.unknowns:
+            call = f"{name}({', '.join(self.coordinates)})"
+            raise ExpressionError(f"`{name}` is a symbol here, and an unknown", hint=f"write {call}, a function")
+        if name in RESERVED or not IDENTIFIER.fullmatch(name):
+            why = "part of the language" if name in RESERVED else "no name in a problem"
+            raise ExpressionError(f"the symbol `{name}` is {why}", hint="give it another name")
+        return coordinate_symbol(name)
+
+
+def _elsewhere(e: sp.Basic) -> ExpressionError:
+    hint = 'what holds in a place is a condition of its own, such as `Condition(on="x = 0", equation=sp.Eq(u, 0))`'
+    return ExpressionError(f"`{e}` is an unknown at another place", hint=hint)

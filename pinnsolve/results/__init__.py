@@ -1,0 +1,1 @@
+"""What a solve leaves: the solution as a function, on disk and at points."""

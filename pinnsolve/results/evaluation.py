@@ -1,0 +1,148 @@
+"""A solution at the points of a CSV file, with any expressions of its unknowns and their derivatives.
+
+Input: a `Solution`, a CSV file with a column per coordinate, expressions such as `u*D(u, x, x)`. Output: a CSV text
+with the coordinate columns, one per unknown and one per expression, in full precision.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pinnsolve.errors import ExpressionError, PinnsolveError, SolutionError
+from pinnsolve.files.yaml_reader import parse_yaml
+from pinnsolve.language.expansion import exact_value
+from pinnsolve.language.symbols import FeatureSymbol, coordinate_symbol
+from pinnsolve.language.to_sympy import Scope, expression
+from pinnsolve.language.to_torch import Evaluator
+from pinnsolve.language.vocabulary import close_match
+from pinnsolve.results.solution import Solution
+
+MOST_ERRORS = 10  # rows that are named before the rest is only counted
+
+
+class PointsError(PinnsolveError):
+    """The points of a CSV file cannot be used; the message names each row."""
+
+
+def evaluate_csv(solution: Solution, points: Path, expressions: Sequence[str] = ()) -> str:
+    """The CSV text for the points of a CSV file. Raises `PointsError` and `SolutionError`."""
+    header, texts, lines = _read(points, solution.coordinates)
+    used = [name for name in header if name in solution.coordinates]
+    table = _numbers(solution, points, texts, lines)
+    columns = {name: solution.values(table, name) for name in solution.unknowns}
+    for text in expressions:
+        columns[text] = _evaluate(solution, table, text)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*used, *columns])
+    place = [solution.coordinates.index(name) for name in used]
+    for row, values in zip(texts, zip(*columns.values(), strict=True), strict=True):
+        writer.writerow([*(row[i] for i in place), *(repr(float(v)) for v in values)])
+    return out.getvalue()
+
+
+def _read(path: Path, coordinates: tuple[str, ...]) -> tuple[list[str], list[list[str]], list[int]]:
+    """The header, the texts of the coordinate columns in the order of the coordinates, and each row's line."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, skipinitialspace=True)
+            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
+    except OSError as error:
+        raise PointsError(f"{path} cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise PointsError(f"{path} is not a CSV file: {error}") from None
+    if not rows:
+        raise PointsError(f"{path} is empty; its first line should name the columns {', '.join(coordinates)}")
+    header = rows[0][1]
+    _check_header(path, header, coordinates)
+    place = [header.index(name) for name in coordinates]
+    texts = [[row[i] if i < len(row) else "" for i in place] for _, row in rows[1:]]
+    return header, texts, [line for line, _ in rows[1:]]
+
+
+def _check_header(path: Path, header: list[str], coordinates: tuple[str, ...]) -> None:
+    problems = []
+    for name in coordinates:
+        if header.count(name) > 1:
+            problems.append(f"the column {name} is there {header.count(name)} times")
+        elif name not in header:
+            near = close_match(name, header)
+            problems.append(f"there is no column {name}" + (f" (but {near})" if near else ""))
+    if problems:
+        found = ", ".join(header) if len(header) <= 20 else f"{len(header)} columns"
+        raise PointsError(f"{path}, line 1: {'; '.join(problems)}. The header has {found}")
+
+
+def _numbers(solution: Solution, path: Path, texts: list[list[str]], lines: list[int]) -> np.ndarray:
+    """The points (N, d), every one a number inside the box; else an error that names the rows."""
+    table = np.full((len(texts), len(solution.coordinates)), np.nan)
+    problems: list[tuple[int, str]] = []
+    for i, row in enumerate(texts):
+        for axis, text in enumerate(row):
+            try:
+                table[i, axis] = float(text)
+            except ValueError:
+                what = f"{text!r} is not a number" if text else "there is no value"
+                problems.append((i, f"{solution.coordinates[axis]}: {what}"))
+    bad = {i for i, _ in problems}
+    for i, axis in np.argwhere(solution.outside(table)):
+        if i not in bad:
+            problems.append((int(i), solution.describe_outside(int(axis), float(table[i, axis]))))
+    if problems:
+        problems.sort()
+        shown = [f"{path}, line {lines[i]}: {words}" for i, words in problems[:MOST_ERRORS]]
+        more = len(problems) - len(shown)
+        raise PointsError("\n".join([*shown, *([f"and {more} more"] if more else [])]))
+    return table
+
+
+def _evaluate(solution: Solution, points: np.ndarray, text: str) -> np.ndarray:
+    """An expression of everything the problem file names, at points (N, d): (N,)."""
+    constants, definitions = _names_of_file(solution.problem_text)
+    constants |= {name: float(found["value"]) for name, found in solution.parameters.items()}
+    scope = Scope(
+        coordinates=solution.coordinates,
+        time=solution.time,
+        unknowns=solution.unknowns,
+        parameters=tuple(constants),
+        definitions=definitions,
+    )
+    try:
+        parsed = expression(text, scope)
+    except ExpressionError as error:
+        raise SolutionError("\n".join(_explained(text, error))) from None
+    evaluator = Evaluator([parsed])
+    columns = (torch.from_numpy(column.copy()) for column in points.T)
+    values: dict = {coordinate_symbol(name): c for name, c in zip(solution.coordinates, columns, strict=True)}
+    values |= {coordinate_symbol(name): value for name, value in constants.items()}
+    for symbol in evaluator.symbols:
+        if isinstance(symbol, FeatureSymbol):
+            feature = symbol.feature
+            values[symbol] = torch.from_numpy(solution.values(points, feature.unknown, feature.alpha))
+    result = torch.as_tensor(evaluator(values)[0], dtype=torch.float64)
+    return result.expand(len(points)).numpy()
+
+
+def _names_of_file(problem_text: str) -> tuple[dict[str, float], dict[str, str]]:
+    """Parameters and definitions of a resolved problem file."""
+    data = parse_yaml(problem_text).data if problem_text.strip() else {}
+    exact: dict = {}
+    for name, text in (data.get("parameters") or {}).items():
+        exact[name] = exact_value(text, exact)
+    definitions = {key: str(text) for key, text in (data.get("definitions") or {}).items()}
+    return {name: float(value) for name, value in exact.items()}, definitions
+
+
+def _explained(text: str, error: ExpressionError) -> Iterator[str]:
+    yield f"--derivative: {error.message}"
+    yield f"    {text}"
+    if error.offset is not None:
+        yield "    " + " " * error.offset + "^"
+    if error.hint:
+        yield f"    {error.hint}"

@@ -1,0 +1,92 @@
+"""A solution at the nodes of a mesh.
+
+Input: a `Solution` and a meshio mesh, or the path of one. Output: a mesh with the unknowns as point data.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pinnsolve.errors import SolutionError
+
+if TYPE_CHECKING:
+    import meshio
+
+    from pinnsolve.results.solution import Solution
+
+PLANE = 1e-9  # relative to the size of a mesh: how far from a plane the nodes of a plane mesh may be
+
+
+def on_mesh(solution: Solution, mesh: meshio.Mesh | str | Path, **time: Any) -> meshio.Mesh:
+    """See `Solution.on`."""
+    import meshio  # only needed here
+
+    if not isinstance(mesh, meshio.Mesh):
+        mesh = _read(Path(mesh))
+    points = with_time(solution, _places(solution, mesh.points), _moment(solution, time))
+    data = {**mesh.point_data, **node_values(solution, points)}
+    more = {key: getattr(mesh, key) for key in ("cell_data", "field_data", "point_sets", "cell_sets")}
+    return meshio.Mesh(mesh.points, mesh.cells, point_data=data, **more)
+
+
+def node_values(solution: Solution, points: np.ndarray) -> dict[str, np.ndarray]:
+    """Each unknown at points (N, d), NaN outside of the domain: (N,) by name."""
+    inside = ~solution.outside(points).any(axis=1)
+    values = {}
+    for name in solution.unknowns:
+        values[name] = np.full(len(points), np.nan)
+        values[name][inside] = solution.values(points[inside], name)
+    return values
+
+
+def with_time(solution: Solution, places: np.ndarray, moment: float | None) -> np.ndarray:
+    """Points (N, coordinates) from places (N, space) and a time."""
+    points = np.empty((len(places), len(solution.coordinates)))
+    space = [i for i, name in enumerate(solution.coordinates) if name != solution.time]
+    points[:, space] = places
+    if moment is not None:
+        points[:, solution.coordinates.index(solution.time)] = moment
+    return points
+
+
+def _read(path: Path) -> meshio.Mesh:
+    import meshio
+
+    if not path.is_file():
+        raise SolutionError(f"there is no mesh {path}")
+    try:
+        return meshio.read(path)
+    except (meshio.ReadError, OSError, ValueError, KeyError, IndexError, SystemExit) as error:
+        raise SolutionError(f"{path} cannot be read as a mesh: {error or 'its format is not known'}") from None
+
+
+def _places(solution: Solution, nodes: np.ndarray) -> np.ndarray:
+    """The columns of the nodes that are coordinates of space; further ones must be constant."""
+    space = [name for name in solution.coordinates if name != solution.time]
+    given = nodes.shape[1]
+    if not space or len(space) > given:
+        raise SolutionError(f"the mesh has {given} coordinates, and the solution {len(space)} of space")
+    rest = nodes[:, len(space) :]
+    if rest.size and np.ptp(rest, axis=0).max() > PLANE * np.ptp(nodes, axis=0).max():
+        raise SolutionError(f"the solution depends on {', '.join(space)} only, and the mesh is not flat beyond these")
+    return np.asarray(nodes[:, : len(space)], dtype=float)
+
+
+def _moment(solution: Solution, time: dict[str, Any]) -> float | None:
+    if solution.time is None:
+        if time:
+            raise SolutionError(f"the solution has no {', '.join(time)} to choose")
+        return None
+    if set(time) != {solution.time}:
+        raise SolutionError(f"say at which time, and nothing else: solution.on(mesh, {solution.time}=...)")
+    try:
+        moment = float(time[solution.time])
+    except (TypeError, ValueError):
+        raise SolutionError(f"{solution.time} needs a number, not {time[solution.time]!r}") from None
+    axis = solution.coordinates.index(solution.time)
+    if solution.outside(np.full((1, len(solution.coordinates)), moment))[0, axis]:
+        raise SolutionError(solution.describe_outside(axis, moment))
+    return moment

@@ -1,0 +1,362 @@
+"""What a result is: a function that can be called, differentiated, plotted, saved and loaded.
+
+Input: a basis with its coefficients and what the solve reported. Output: values at points, and the run folder
+(`result.json`, `solution.npz`, `problem.yaml`, `history.jsonl`), which holds no pickle and restores bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pinnsolve import extensions
+from pinnsolve.errors import PinnsolveError, SolutionError
+from pinnsolve.geometry.factory import make_shape
+from pinnsolve.geometry.serialization import from_plain, mesh_files, to_plain
+from pinnsolve.geometry.shapes import ShapeTree
+from pinnsolve.language.symbols import MAX_ORDER, MultiIndex
+from pinnsolve.language.vocabulary import close_match
+from pinnsolve.results.storage import SOLUTION_FILE, flatten, nest, read_run, write_run
+
+if TYPE_CHECKING:
+    import meshio
+
+    from pinnsolve.bases import Basis
+
+BOX_TOLERANCE = 1e-9  # relative to the interval: points this little outside the box are moved onto it
+SHAPE_TOLERANCE = 1e-6  # relative to the size of a shape: nodes of a mesh in single precision are on its boundary
+BLOCK_BYTES = 100e6  # of basis values at a time
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Solution:
+    """The approximation sum_i c_i Phi_i of each unknown on a box, or the shape in it, with how it came about.
+
+    `coefficients` has shape (unknowns, W). `result` is what `result.json` holds (spec language, section 6);
+    `history` the records of the solve; `diagnostics` nested dicts of arrays for figures, e.g.
+    `{"points": {term: (N, d)}, "residuals": {term: (N,)}}`. Calling it outside the box raises `SolutionError`:
+    a basis says nothing there. `deviations` (K, unknowns, W) are coefficients of functions whose squares add up to the
+    variance that noise of data leaves. Points within `BOX_TOLERANCE` of the box count as on it. Where the domain is a
+    `shape`, values at points of the box outside it are NaN.
+    """
+
+    name: str
+    coordinates: tuple[str, ...]
+    intervals: tuple[tuple[float, float], ...]
+    time: str | None
+    unknowns: tuple[str, ...]
+    basis: Basis
+    coefficients: Tensor
+    parameters: dict[str, dict] = field(default_factory=dict)
+    result: dict = field(default_factory=dict)
+    history: tuple[dict, ...] = ()
+    problem_text: str = ""
+    diagnostics: dict = field(default_factory=dict)
+    shape: ShapeTree | None = None
+    deviations: Tensor | None = None
+
+    def __repr__(self) -> str:
+        signature = f"({', '.join(self.coordinates)})"
+        functions = ", ".join(unknown + signature for unknown in self.unknowns)
+        return f"<Solution of {self.name!r}: {functions}; {self.result.get('status', 'no status')}>"
+
+    # -- values ----------------------------------------------------------------------------------------
+
+    def __call__(self, **coordinates: Any) -> np.ndarray | dict[str, np.ndarray]:
+        """The unknown at the coordinates, e.g. `solution(t=0.5, x=[0.1, 0.2])`, shaped by numpy's broadcasting.
+
+        With several unknowns, a dict of arrays by name. Raises `SolutionError` for a coordinate that is
+        missing, unknown, not a number or outside the box.
+        """
+        points, shape = self._stack(coordinates)
+        columns = self._evaluate(points, self._zero, range(len(self.unknowns)))
+        arrays = {name: columns[:, i].reshape(shape) for i, name in enumerate(self.unknowns)}
+        return arrays if len(arrays) > 1 else arrays[self.unknowns[0]]
+
+    def derivative(self, unknown: str, *by: str | int) -> Callable[..., np.ndarray]:
+        """A function of the coordinates: `derivative("u", "x", "x")` or `derivative("u", "x", 2)` is u_xx.
+
+        Raises `SolutionError` for unknown names and for orders the basis does not have.
+        """
+        alpha = self.multi_index(by)
+        self._index(unknown)
+        self._check_order(alpha)
+
+        def evaluate(**coordinates: Any) -> np.ndarray:
+            points, shape = self._stack(coordinates)
+            return self.values(points, unknown, alpha).reshape(shape)
+
+        return evaluate
+
+    def standard_deviation(self, unknown: str) -> Callable[..., np.ndarray]:
+        """A function of the coordinates: how far noise of the data may have moved the unknown there.
+
+        Raises `SolutionError` where the solution does not rest on measurements.
+        """
+        index = self._index(unknown)
+        if self.deviations is None:
+            raise SolutionError("this solution has no standard deviation: it does not rest on measured data")
+
+        def evaluate(**coordinates: Any) -> np.ndarray:
+            points, shape = self._stack(coordinates)
+            x = torch.as_tensor(points).to(self.coefficients)
+            with torch.no_grad():
+                parts = self.basis.combined(x, [self._zero], self.deviations[:, index])[self._zero]
+            return parts.square().sum(dim=0).sqrt().cpu().numpy().reshape(shape)
+
+        return evaluate
+
+    def values(self, points: np.ndarray, unknown: str, alpha: MultiIndex | None = None) -> np.ndarray:
+        """The derivative `alpha` (none: the value) of one unknown at points (N, d), shape (N,).
+
+        Computed in blocks of points, so that memory stays near `BLOCK_BYTES` however many there are.
+        """
+        alpha = self._zero if alpha is None else tuple(alpha)
+        self._check_order(alpha)
+        return self._evaluate(self._inside(points), alpha, [self._index(unknown)])[:, 0]
+
+    def outside(self, points: np.ndarray) -> np.ndarray:
+        """Where the points (N, d) are not finite or leave the box: booleans (N, d)."""
+        lower, upper = np.array(self.intervals, dtype=float).T
+        slack = BOX_TOLERANCE * (upper - lower)
+        return ~((points >= lower - slack) & (points <= upper + slack))  # NaN compares false, so it is outside
+
+    def in_domain(self, points: np.ndarray) -> np.ndarray:
+        """Which points (N, d) of the box are in the domain, or so close that they are meant to be: booleans (N,)."""
+        if self.shape is None:
+            return np.ones(len(points), dtype=bool)
+        shape, space = make_shape(self.shape), [i for i, c in enumerate(self.coordinates) if c != self.time]
+        x = torch.as_tensor(np.asarray(points, dtype=float)[:, space])
+        found = shape.inside(x)
+        for axis in range(len(space)):
+            for step in (-SHAPE_TOLERANCE * shape.size, SHAPE_TOLERANCE * shape.size):
+                doubtful = (~found).nonzero()[:, 0]
+                moved = x[doubtful].clone()
+                moved[:, axis] += step
+                found[doubtful] = shape.inside(moved)
+        return found.numpy()
+
+    def multi_index(self, by: Sequence[str | int]) -> MultiIndex:
+        """The multi-index of `("x", "x")` or `("x", 2)`."""
+        alpha = [0] * len(self.coordinates)
+        axis = None
+        for item in by:
+            if isinstance(item, str):
+                axis = self._axis(item)
+                alpha[axis] += 1
+            elif isinstance(item, int) and not isinstance(item, bool) and item >= 1 and axis is not None:
+                alpha[axis] += item - 1
+                axis = None
+            else:
+                raise SolutionError(f"a derivative is by coordinates, each with a count if wanted, not {item!r}")
+        return tuple(alpha)
+
+    @property
+    def _zero(self) -> MultiIndex:
+        return (0,) * len(self.coordinates)
+
+    def _index(self, unknown: str) -> int:
+        if unknown not in self.unknowns:
+            raise SolutionError(f"there is no unknown {unknown!r}{_did_you_mean(unknown, self.unknowns)}")
+        return self.unknowns.index(unknown)
+
+    def _axis(self, coordinate: str) -> int:
+        if coordinate not in self.coordinates:
+            raise SolutionError(f"there is no coordinate {coordinate!r}{_did_you_mean(coordinate, self.coordinates)}")
+        return self.coordinates.index(coordinate)
+
+    def _check_order(self, alpha: MultiIndex) -> None:
+        order = sum(alpha)
+        if len(alpha) != len(self.coordinates) or min(alpha) < 0:
+            raise SolutionError(f"{alpha} is not a multi-index over {', '.join(self.coordinates)}")
+        if order > MAX_ORDER:
+            raise SolutionError(f"derivatives are known up to order {MAX_ORDER}, not {order}")
+        if order > self.basis.smoothness:
+            raise SolutionError(
+                f"this basis ({self.basis.describe()}) has derivatives up to order {self.basis.smoothness}, not {order}"
+            )
+
+    def _stack(self, given: Mapping[str, Any]) -> tuple[np.ndarray, tuple[int, ...]]:
+        for name in given:
+            self._axis(name)
+        missing = [name for name in self.coordinates if name not in given]
+        if missing:
+            raise SolutionError(f"missing {', '.join(missing)}: the coordinates are {', '.join(self.coordinates)}")
+        arrays = [_numbers(name, given[name]) for name in self.coordinates]
+        try:
+            arrays = np.broadcast_arrays(*arrays)
+        except ValueError:
+            shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(self.coordinates, arrays, strict=True))
+            raise SolutionError(f"the shapes of the coordinates do not fit together: {shapes}") from None
+        return self._inside(np.stack([a.ravel() for a in arrays], axis=1)), arrays[0].shape
+
+    def _inside(self, points: np.ndarray) -> np.ndarray:
+        points = np.asarray(points, dtype=float)
+        if points.ndim != 2 or points.shape[1] != len(self.coordinates):
+            raise SolutionError(f"points have shape (N, {len(self.coordinates)}), not {points.shape}")
+        bad = np.argwhere(self.outside(points))
+        if len(bad):
+            row, axis = bad[0]
+            raise SolutionError(self.describe_outside(int(axis), float(points[row, axis])))
+        lower, upper = np.array(self.intervals, dtype=float).T
+        return np.clip(points, lower, upper)
+
+    def describe_outside(self, axis: int, value: float) -> str:
+        """A sentence on why a coordinate's value cannot be evaluated."""
+        low, high = self.intervals[axis]
+        if not math.isfinite(value):
+            return f"{self.coordinates[axis]} = {value} is not a finite number"
+        return f"{self.coordinates[axis]} = {value!r} lies outside [{low:g}, {high:g}]"
+
+    def _evaluate(self, points: np.ndarray, alpha: MultiIndex, rows: Iterable[int]) -> np.ndarray:
+        """sum_i c_i D^alpha Phi_i at points (N, d), for the unknowns in `rows`: (N, rows); NaN outside the shape."""
+        if self.shape is not None:
+            inside = self.in_domain(points)
+            result = np.full((len(points), len(list(rows))), np.nan)
+            result[inside] = self._combined(points[inside], alpha, rows)
+            return result
+        return self._combined(points, alpha, rows)
+
+    def _combined(self, points: np.ndarray, alpha: MultiIndex, rows: Iterable[int]) -> np.ndarray:
+        # a jet of order alpha holds prod(alpha + 1) arrays of the size of the block, and works with copies
+        jets = math.prod(a + 1 for a in alpha)
+        coefficients = self.coefficients[list(rows)]  # (rows, W)
+        block = max(16, int(BLOCK_BYTES / (4 * jets * self.basis.active * coefficients.element_size())))
+        result = np.empty((len(points), coefficients.shape[0]))
+        with torch.no_grad():
+            for start in range(0, len(points), block):
+                part = torch.as_tensor(points[start : start + block]).to(coefficients)
+                values = self.basis.combined(part, [alpha], coefficients)[alpha]  # (rows, block)
+                result[start : start + block] = values.T.cpu().numpy()
+        return result
+
+    # -- files and figures -----------------------------------------------------------------------------
+
+    def plot(self, path: str | os.PathLike | None = None, truth: Callable | None = None):
+        """A matplotlib Figure of the solution, also written to `path` if given; `truth` as in `figures`."""
+        from pinnsolve.figures import figures, style  # matplotlib is only needed here
+
+        figure = figures.solution_figure(self, truth)
+        if path is not None:
+            style.write(figure, Path(path))
+        return figure
+
+    def on(self, mesh: meshio.Mesh | str | os.PathLike, **time: float) -> meshio.Mesh:
+        """The mesh with the unknowns at its nodes as point data, e.g. `solution.on("part.msh").write("part.vtu")`.
+
+        `mesh` is one of meshio or a file that it reads; what depends on time is asked for at one: `on(mesh, t=0.5)`.
+        Nodes outside of the domain get NaN. Raises `SolutionError` for a mesh that does not fit.
+        """
+        from pinnsolve.results.mesh_values import on_mesh
+
+        return on_mesh(self, mesh, **time)
+
+    def save(self, folder: str | os.PathLike) -> Path:
+        """Write the run folder's files (without figures) and return its path; each file is replaced at once."""
+        folder = Path(folder)
+        diagnostics = list(flatten(self.diagnostics))
+        arrays = {
+            "coefficients": _array(self.coefficients),
+            "lower": _array(self.basis.lower),
+            "upper": _array(self.basis.upper),
+            **{f"hidden/{name}": _array(value) for name, value in self.basis.hidden.items()},
+            **({} if self.deviations is None else {"deviations": _array(self.deviations)}),
+            **{f"diagnostics/{i}": array for i, (_, array) in enumerate(diagnostics)},
+        }
+        metadata = {
+            "name": self.name,
+            "coordinates": self.coordinates,
+            "intervals": self.intervals,
+            "time": self.time,
+            "unknowns": self.unknowns,
+            "parameters": self.parameters,
+            "basis": {"kind": self.basis.kind, "settings": self.basis.settings()},
+            "diagnostics": [keys for keys, _ in diagnostics],
+            "shape": None if self.shape is None else to_plain(self.shape),
+        }
+        texts = {"result": self.result, "history": self.history, "problem_text": self.problem_text}
+        write_run(folder, arrays, metadata, texts)
+        for path in () if self.shape is None else mesh_files(self.shape):
+            if path.resolve() != (folder / path.name).resolve():
+                shutil.copyfile(path, folder / path.name)
+        return folder
+
+
+def load_solution(folder: str | os.PathLike) -> Solution:
+    """The solution saved in a run folder, equal in every bit, on the CPU.
+
+    Raises `SolutionError` when the folder holds none, a file is damaged or from another format, or its kind of
+    basis is not registered.
+    """
+    folder = Path(folder)
+    arrays, metadata, texts = read_run(folder)
+    try:
+        return _restore(arrays, metadata, texts, folder)
+    except SolutionError:
+        raise
+    except (PinnsolveError, ValueError, KeyError, TypeError, IndexError, RuntimeError) as error:
+        raise SolutionError(f"{folder / SOLUTION_FILE} is damaged ({type(error).__name__}: {error})") from None
+
+
+def _restore(arrays: Mapping[str, np.ndarray], metadata: Mapping, texts: Mapping[str, Any], folder: Path) -> Solution:
+    basis = _restore_basis(arrays, metadata["basis"])
+    coefficients, unknowns = torch.from_numpy(arrays["coefficients"]), tuple(metadata["unknowns"])
+    if coefficients.shape != (len(unknowns), basis.width):
+        raise ValueError(f"coefficients of shape {tuple(coefficients.shape)} for a basis of width {basis.width}")
+    leaves = ((keys, arrays[f"diagnostics/{i}"]) for i, keys in enumerate(metadata["diagnostics"]))
+    return Solution(
+        name=metadata["name"],
+        coordinates=tuple(metadata["coordinates"]),
+        intervals=tuple((float(low), float(high)) for low, high in metadata["intervals"]),
+        time=metadata["time"],
+        unknowns=unknowns,
+        basis=basis,
+        coefficients=coefficients,
+        parameters=metadata["parameters"],
+        diagnostics=nest(leaves),
+        shape=from_plain(metadata["shape"], folder) if metadata.get("shape") else None,
+        deviations=torch.from_numpy(arrays["deviations"]) if "deviations" in arrays else None,
+        **texts,
+    )
+
+
+def _restore_basis(arrays: Mapping[str, np.ndarray], about: Mapping) -> Basis:
+    try:
+        basis_class = extensions.basis_class(about["kind"])
+    except PinnsolveError:
+        raise SolutionError(
+            f"the solution stands on a basis of kind {about['kind']!r}, which is not registered here; "
+            "import the module that registers it first"
+        ) from None
+    hidden = {
+        key.removeprefix("hidden/"): torch.from_numpy(array)
+        for key, array in arrays.items()
+        if key.startswith("hidden/")
+    }
+    lower, upper = (torch.from_numpy(arrays[key]) for key in ("lower", "upper"))
+    return basis_class.restore(about["settings"], hidden, lower, upper)
+
+
+def _did_you_mean(name: str, known: Sequence[str]) -> str:
+    near = close_match(name, known)
+    return f"; did you mean {near!r}?" if near else f"; there are {', '.join(known)}"
+
+
+def _numbers(name: str, value: Any) -> np.ndarray:
+    try:
+        return np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise SolutionError(f"the coordinate {name} needs numbers, not {value!r}") from None
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().cpu().numpy()

@@ -1,0 +1,61 @@
+"""What a least squares on cells will take, before it is taken."""
+
+from __future__ import annotations
+
+import math
+
+from pinnsolve.assembly.system import System
+from pinnsolve.errors import ResourceError
+from pinnsolve.runtime import memory_available
+
+NUMBER = 8  # bytes
+COPIES = 3  # of the blocks: as they are summed, scaled, and while fronts are put together
+
+
+def bytes_needed(system: System) -> float:
+    """Rows, blocks and factors of a system, as if no two cells were alike."""
+    n = system.columns
+    rows = sum(_rows(group) for group in system.groups)
+    blocks = COPIES * (system.space.cells.count + len(system.pairs)) * n**2
+    factors = sum(len(f.own) * (len(f.own) + len(f.border)) for f in system.tree) * n**2
+    largest = max((len(f.own) + len(f.border)) ** 2 for f in system.tree) * n**2
+    return NUMBER * (rows * n + blocks + factors + 2 * largest)
+
+
+def bytes_available(memory_gb: float | None) -> float:
+    """What may be taken: what the file says, or most of what is free."""
+    return memory_available() if memory_gb is None else memory_gb * 1e9
+
+
+def check_work(system: System, available: float, most: float = math.inf) -> None:
+    """Raises ResourceError for a system that does not fit, or whose factorization takes more than `most` operations."""
+    check_memory(system, available)
+    if operations(system) > most:
+        raise ResourceError(
+            f"the next refinement, {system.coefficients} coefficients, would take very long; "
+            "set limits.seconds to let it go on, or raise the tolerance"
+        )
+
+
+def check_memory(system: System, available: float) -> None:
+    """Raises ResourceError, with the size that would be needed, for a system that does not fit."""
+    needed = bytes_needed(system)
+    if needed > available:
+        raise ResourceError(
+            f"the next refinement, {system.coefficients} coefficients, needs {needed / 1e9:.2g} GB, and "
+            f"{available / 1e9:.2g} GB may be taken; raise limits.memory_gb or the tolerance"
+        )
+
+
+def operations(system: System) -> float:
+    """Multiplications of one factorization."""
+    n = system.columns
+    products = sum(_rows(group) for group in system.groups) * n**2 / 2
+    eliminations = sum(
+        len(f.own) ** 3 / 6 + len(f.own) ** 2 * len(f.border) / 2 + len(f.own) * len(f.border) ** 2 for f in system.tree
+    )
+    return products + eliminations * n**3
+
+
+def _rows(group) -> int:
+    return group.row_count * len(group.cells_of_sides)

@@ -1,0 +1,1 @@
+"""The shape of a problem file: its sections, keys and the types of their values."""

@@ -1,0 +1,288 @@
+"""The shape of a problem file, as pydantic models: which keys there are, what each holds, and what it means.
+
+Input: the plain values of a file. Output: validated models, or every error at once. The descriptions here are the
+reference of the language: `pinnsolve schema` publishes them for editors, and `docs/problem-file.md` is made from
+them. What expressions say is checked elsewhere (`spec.checks`). No sympy.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BeforeValidator, ConfigDict, PlainValidator, ValidationInfo, WrapValidator, model_validator
+from pydantic import WithJsonSchema as Json
+
+from pinnsolve.spec.schema.shapes import ShapeInput, too_large
+from pinnsolve.spec.schema.solve import SolveSpec
+from pinnsolve.spec.schema.types import (
+    INTERVAL_SCHEMA,
+    MAX_ITEMS,
+    Context,
+    Equation,
+    Equations,
+    Expression,
+    Interval,
+    Number,
+    Points,
+    PositiveNumber,
+    ProblemName,
+    Strict,
+    Text,
+    Texts,
+    about,
+    choice,
+    evaluated,
+    refuse,
+    shown,
+    whole,
+)
+
+Loss = choice("squares", "huber")
+_STRING = {"type": "string"}
+_NUMBER_OR_STRING = {"anyOf": [_STRING, {"type": "number"}]}
+
+
+# -- terms ------------------------------------------------------------------------------------------------
+
+
+def _seminorm(value: Any, info: ValidationInfo) -> int:
+    number = whole(1)(value, info)
+    if number > MOST_SMOOTH:
+        raise refuse(f"derivatives beyond order {MOST_SMOOTH} are not supported", "1 to 4; 3 as a rule")
+    return number
+
+
+def _smoothness_weight(value: Any, info: ValidationInfo) -> float | str:
+    if value in WEIGHT_CHOICES:
+        return value
+    word = isinstance(value, str) and value.isidentifier() and value not in (info.context or Context()).values
+    if word or evaluated(value, info) <= 0:
+        raise refuse(f"a positive number or {' or '.join(WEIGHT_CHOICES)} is expected, not {shown(value)}")
+    return evaluated(value, info)
+
+
+MOST_SMOOTH = 4
+WEIGHT_CHOICES = ("auto", "gcv", "discrepancy")
+Seminorm = Annotated[int, PlainValidator(_seminorm), Json({"type": "integer", "minimum": 1, "maximum": MOST_SMOOTH})]
+SmoothnessWeight = Annotated[
+    float | str,
+    PlainValidator(_smoothness_weight),
+    Json({"anyOf": [{"enum": list(WEIGHT_CHOICES)}, {"type": "number", "exclusiveMinimum": 0}]}),
+]
+
+
+def _one_equation(value: Any, needed: bool = True) -> None:
+    """`equation` or `equations`, one of the two."""
+    if value.equation is not None and value.equations is not None:
+        raise refuse(
+            "both `equation` and `equations` are given", "one text is an `equation`, a list of them `equations`"
+        )
+    if needed and value.equation is None and value.equations is None:
+        raise refuse("the equation is missing", 'give `equation: "u = 0"`, or several in a list under `equations`')
+
+
+class EquationInput(Strict):
+    """An equation that holds in the domain, or where a condition on the coordinates says."""
+
+    equation: Equation | None = about("Left side `=` right side.")
+    equations: Equations | None = about("Several, sharing the name.")
+    on: Texts | None = about(
+        "Groups of cells of a mesh, in which alone it holds. Between groups, unknowns and fluxes are continuous: give "
+        "`div([k*D(u, x), k*D(u, y)])` in each, and not a multiple of it."
+    )
+    where: Text | None = about('Restricts the term: `"x < 0.5"`.')
+
+    @model_validator(mode="after")
+    def _check(self) -> EquationInput:
+        _one_equation(self)
+        return self
+
+
+class ConditionInput(Strict):
+    """A boundary, initial or other condition."""
+
+    on: Texts | None = about(
+        'A face (`"x = 0"`), `boundary` (all of it in space), a part of it that a shape or a mesh names, `domain` (the '
+        "interior), or a list of these."
+    )
+    at: Points | None = about("A point such as `{x: 0, y: 0}`, or a list of them; coordinates left out stay free.")
+    periodic: Texts | None = about(
+        "A coordinate, or several, whose two faces are tied: every unknown and the derivatives that the equations need."
+    )
+    equation: Equation | None = about(
+        "What holds there; `n_x`, `n_y`, ... are the outward normal and `Dn(u)` its derivative."
+    )
+    equations: Equations | None = about("Several, sharing the name.")
+    where: Text | None = about('Narrows the place: `"y < 0.5"`.')
+
+    @model_validator(mode="after")
+    def _check(self) -> ConditionInput:
+        places = [key for key in ("on", "at", "periodic") if getattr(self, key) is not None]
+        if len(places) > 1:
+            raise refuse(f"both `{places[0]}` and `{places[1]}` are given", "a condition has one kind of place")
+        if not places:
+            raise refuse("the place is missing", 'give `on: "x = 0"`, `on: boundary`, `at: {x: 0}` or `periodic: x`')
+        _one_equation(self, needed=places[0] != "periodic")
+        if places[0] == "periodic" and (self.equation or self.equations):
+            raise refuse("a periodic condition has no equation", "it ties every unknown and its derivatives by itself")
+        return self
+
+
+class DataInput(Strict):
+    """Measured values that the solution should meet."""
+
+    file: Text = about("A CSV or NPZ file beside the problem file, with a column for each coordinate.", ...)
+    equation: Equation | None = about("How unknowns and the other columns belong together: `u = measured`.")
+    equations: Equations | None = about("Several, sharing the file.")
+    noise: PositiveNumber | None = about("The standard deviation of the measurements; without it, it is estimated.")
+    loss: Loss = about(
+        "`squares`, or `huber`: residuals beyond 1.345 standard deviations count by their size only, as outliers "
+        "should.",
+        "squares",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> DataInput:
+        _one_equation(self)
+        return self
+
+
+class RegularizationInput(Strict):
+    """How smooth an unknown function is taken to be that equations do not determine."""
+
+    seminorm: Seminorm = about("The order of the derivatives whose square should be small.", 3)
+    weight: SmoothnessWeight = about(
+        "The weight of their mean square, the domain mapped to the unit box, against the mean square of the data's "
+        "residuals over their noise. `auto` and `gcv` choose it by generalized cross-validation, `discrepancy` so that "
+        "the residual is the noise stated.",
+        "auto",
+    )
+
+
+class UnknownParameterInput(Strict):
+    """A constant to find."""
+
+    guess: Number = about("Where the search starts.", ...)
+    bounds: Interval | None = about("Least and greatest value.")
+
+    @model_validator(mode="after")
+    def _check(self, info: ValidationInfo) -> UnknownParameterInput:
+        if self.bounds is not None:
+            low, guess, high = (evaluated(value, info) for value in (self.bounds[0], self.guess, self.bounds[1]))
+            if not low <= guess <= high:
+                raise refuse(f"the guess {guess:g} lies outside the bounds [{low:g}, {high:g}]")
+        return self
+
+
+class ReferenceInput(Strict):
+    """A solution of known accuracy, when no exact one is known."""
+
+    file: Text = about("An NPZ or CSV file with a column for each coordinate and unknown, and its accuracy.", ...)
+
+
+# -- the file ---------------------------------------------------------------------------------------------
+
+
+def _equation_item(value: Any, handler: Any, info: ValidationInfo) -> EquationInput:
+    """A text stands for a map with one `equation`."""
+    whole = {"equation": value} if isinstance(value, str) else value
+    return EquationInput.model_validate(whole, context=info.context)
+
+
+def _domain(value: Any) -> Any:
+    if words := too_large(value):
+        raise refuse(words)
+    return value
+
+
+def _coordinates(value: Any, handler: Any) -> Any:
+    if isinstance(value, list | tuple):
+        for name in value:
+            if not isinstance(name, str):
+                raise refuse(f"a list of coordinates holds names, not {shown(name)}")
+        return tuple(value)
+    if not isinstance(value, dict):
+        raise refuse(f"a map is expected, not {shown(value)}", "write `coordinates: {t: [0, 1], x: [0, 1]}`")
+    return handler(value)
+
+
+def _time(value: Any, handler: Any) -> Any:
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, dict) or len(value) != 1:
+        raise refuse(f"the name of a coordinate is expected, not {shown(value)}", "`time: t`, or `time: {t: [0, 3]}`")
+    return handler(value)
+
+
+def _named(value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise refuse(f"a map from names is expected, not {shown(value)}")
+    if len(value) > MAX_ITEMS:
+        raise refuse(f"too many entries: at most {MAX_ITEMS}")
+    return value
+
+
+Item = TypeVar("Item")
+Named = Annotated[dict[str, Item], BeforeValidator(_named)]
+Exact = Annotated[
+    dict[str, Expression],
+    BeforeValidator(lambda value: value if isinstance(value, dict) else {"": value}),
+    Json({"anyOf": [{"type": "object", "additionalProperties": _NUMBER_OR_STRING}, *_NUMBER_OR_STRING["anyOf"]]}),
+]
+_INTERVALS = Json({"type": "object", "additionalProperties": INTERVAL_SCHEMA, "minProperties": 1, "maxProperties": 6})
+Intervals = Annotated[dict[str, Interval], _INTERVALS]
+Coordinates = Annotated[
+    dict[str, Interval],
+    WrapValidator(_coordinates),
+    Json({"anyOf": [_INTERVALS.json_schema, {"type": "array", "items": _STRING, "minItems": 1, "maxItems": 6}]}),
+]
+Time = Annotated[
+    dict[str, Interval],
+    WrapValidator(_time),
+    Json({"anyOf": [_STRING, {"type": "object", "additionalProperties": INTERVAL_SCHEMA, "maxProperties": 1}]}),
+]
+
+
+def _regularization_item(value: Any, handler: Any, info: ValidationInfo) -> RegularizationInput:
+    """A weight stands for a map with one."""
+    whole = value if isinstance(value, dict) else {"weight": value}
+    return RegularizationInput.model_validate(whole, context=info.context)
+
+
+RegularizationItem = Annotated[RegularizationInput | str | float, WrapValidator(_regularization_item)]
+EquationItem = Annotated[EquationInput | str, WrapValidator(_equation_item)]
+
+
+class ProblemFile(Strict):
+    """A boundary value problem, and how to solve it."""
+
+    model_config = ConfigDict(title="pinnsolve problem file")
+
+    name: ProblemName = about("A short name; it names the run folder.", ...)
+    title: Text | None = about("One line for people.")
+    description: Text | None = about("More words.")
+    cite: Texts | None = about("Where the problem comes from: a text or a list.")
+    coordinates: Coordinates | None = about(
+        "Ordered map, coordinate to its interval: a box of one to six coordinates. With `domain`, names alone will do."
+    )
+    domain: Annotated[ShapeInput, BeforeValidator(_domain)] | None = about(
+        "The domain as a shape, instead of the intervals of `coordinates`: `{disk: {center: [0, 0], radius: 1}}`."
+    )
+    time: Time | None = about(
+        "Which coordinate is time: `t` when there is one. With `domain`, also its interval: `{t: [0, 3]}`."
+    )
+    unknowns: Texts = about("The unknown functions: a name or a list.", ...)
+    parameters: Named[Number] | None = about("Named constants; numbers, or expressions of those before them.")
+    definitions: Named[Expression] | None = about("Named sub-expressions: `name: expr` or `name(a, b): expr`.")
+    equations: Named[EquationItem] | None = about(
+        "By term name, what holds in the domain: a text, or a map with `where`."
+    )
+    conditions: Named[ConditionInput] | None = about("By term name, what holds in other places.")
+    data: Named[DataInput] | None = about("By term name, measured values.")
+    unknown_parameters: Named[UnknownParameterInput] | None = about("Constants to find.")
+    regularization: Named[RegularizationItem] | None = about(
+        "By unknown, how smooth it is where only data determine it: `a: auto`, a weight, or a map."
+    )
+    exact: Exact | None = about("The exact solution where it is known: by unknown an expression in the coordinates.")
+    reference: ReferenceInput | None = about("A file to compare with, when no exact solution is known.")
+    solve: SolveSpec = about("How to solve. Everything has a default.", SolveSpec())

@@ -1,0 +1,122 @@
+"""The shapes of a problem file against its names: coordinates, dimensions, mesh files, implicit expressions.
+
+Input: the validated `domain` as plain values, and the names of the file. Output: errors with their key paths, each a
+path, a message, a hint, and the text and offset where there is one. No sympy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pinnsolve.errors import ExpressionError
+from pinnsolve.files.data_files import DataFileError, mesh_path
+from pinnsolve.files.mesh_file import read_mesh
+from pinnsolve.language.syntax import COMPARISONS, Chain, parse
+from pinnsolve.language.vocabulary import close_match
+from pinnsolve.spec.schema.shapes import raw_files, raw_shapes
+
+KeyPath = tuple[str | int, ...]
+DIMENSIONS = {"disk": 2, "ellipse": 2, "polygon": 2, "ball": 3, "cylinder": 3}
+WORDS = {2: "in the plane", 3: "in space"}
+
+
+@dataclass(frozen=True)
+class ShapeProblem:
+    """What is wrong with a shape, and where."""
+
+    path: KeyPath
+    message: str
+    hint: str | None = None
+    text: str | None = None
+
+
+def shape_problems(domain: Any, space: tuple[str, ...], folder: Path) -> Iterator[ShapeProblem]:
+    """Everything that is wrong with the shapes of a domain, expressions apart."""
+    shapes = list(raw_shapes(domain))
+    if len(shapes) == 1 and "box" in domain:
+        return  # its coordinates are those of the problem
+    if len(space) not in (2, 3):
+        words = ", ".join(space) or "none"
+        yield ShapeProblem(("domain",), f"shapes lie in two or three coordinates of space, and here there are {words}")
+        return
+    for path, shape in shapes:
+        yield from _box(path, shape.get("box"), space)
+        yield from _dimension(path, shape, space)
+        if isinstance(shape.get("implicit"), str):
+            yield from _comparison((*path, "implicit"), shape["implicit"])
+    for path, file in raw_files(domain):
+        yield from _mesh((*path, "mesh"), file, space, folder)
+
+
+def _box(path: KeyPath, box: Any, space: tuple[str, ...]) -> Iterator[ShapeProblem]:
+    if not isinstance(box, Mapping):
+        return
+    for name in box:
+        if name not in space:
+            close = close_match(str(name), space)
+            hint = f"did you mean `{close}`?" if close else f"the coordinates of space are {', '.join(space)}"
+            yield ShapeProblem((*path, "box", name), f"`{str(name)[:60]}` is not a coordinate of space", hint)
+    for name in space:
+        if name not in box:
+            yield ShapeProblem((*path, "box"), f"the interval of `{name}` is missing", f"as in `{name}: [0, 1]`")
+
+
+def _dimension(path: KeyPath, shape: Mapping, space: tuple[str, ...]) -> Iterator[ShapeProblem]:
+    for key, wanted in DIMENSIONS.items():
+        if key in shape and wanted != len(space):
+            message = f"`{key}` is a shape {WORDS[wanted]}, and the coordinates of space are {', '.join(space)}"
+            yield ShapeProblem((*path, key), message)
+    half = shape.get("half_plane")
+    normal = half.get("normal") if isinstance(half, Mapping) else None
+    if isinstance(normal, list | tuple) and len(normal) in WORDS and len(normal) != len(space):
+        message = f"the normal has {len(normal)} components, and the coordinates of space are "
+        yield ShapeProblem((*path, "half_plane", "normal"), message + ", ".join(space))
+
+
+def _comparison(path: KeyPath, text: str) -> Iterator[ShapeProblem]:
+    try:
+        tree = parse(text)
+    except ExpressionError:
+        return  # told with the other expressions
+    compares = isinstance(tree, Chain) and tree.operators[0] in (*COMPARISONS, "and", "or")
+    if compares and tree.operators not in (("<",), ("<=",), (">",), (">=",)):
+        hint = 'as in "x**2 + y**4 < 1"; several are put together by `intersection` or `union`'
+        yield ShapeProblem(path, "an implicit shape is one comparison with `<` or `>`", hint, text)
+
+
+def _mesh(path: KeyPath, file: str, space: tuple[str, ...], folder: Path) -> Iterator[ShapeProblem]:
+    try:
+        header = read_mesh(mesh_path(folder, file))
+    except DataFileError as error:
+        yield ShapeProblem(path, error.message, error.hint, file)
+        return
+    if header.dimension != len(space):
+        message = f"the mesh lies in {header.dimension} dimensions, and the coordinates of space are {', '.join(space)}"
+        yield ShapeProblem(path, message, text=file)
+
+
+def inner_names(domain: Any, folder: Path) -> tuple[str, ...]:
+    """Names of the groups of sides that lie inside the meshes of a domain."""
+    found: list[str] = []
+    for _, file in raw_files(domain):
+        with contextlib.suppress(DataFileError):
+            found += read_mesh(mesh_path(folder, file)).inner
+    return tuple(found)
+
+
+def mesh_names(domain: Any, folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """Names of parts of the boundary and of regions that the meshes of a domain bring; None if one cannot be read."""
+    parts: list[str] = []
+    regions: list[str] = []
+    for _, file in raw_files(domain):
+        try:
+            header = read_mesh(mesh_path(folder, file))
+        except DataFileError:
+            return None
+        parts += header.parts
+        regions += header.regions
+    return tuple(dict.fromkeys(parts)), tuple(dict.fromkeys(regions))

@@ -1,0 +1,335 @@
+"""Problem file -> Spec: the file has the right shape, and every name and expression in it makes sense.
+
+Input: the path of a YAML file, the name of a problem that comes with pinnsolve, or a dict; and settings that replace
+values in it. Output: a frozen `Spec` in one form, whichever of the forms the file uses; or a `ProblemError` with
+everything that is wrong. No sympy and no array library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from pinnsolve.errors import Diagnostic, ProblemError
+from pinnsolve.files.data_files import columns, data_path
+from pinnsolve.files.yaml_writer import write_yaml
+from pinnsolve.language.vocabulary import signature
+from pinnsolve.spec.checks import ExpressionChecks, item_equations, parameter_values
+from pinnsolve.spec.comma_repair import mend_commas
+from pinnsolve.spec.located_errors import MAX_ERRORS, Places, mend_keys, refuse_large, validate
+from pinnsolve.spec.names import Names, read_names
+from pinnsolve.spec.schema.schema import ProblemFile
+from pinnsolve.spec.schema.shapes import ShapeInput, as_lists
+from pinnsolve.spec.schema.solve import BasisSpec, CollocationSpec, LimitsSpec, OptimizerSpec, SolveSpec
+from pinnsolve.spec.schema.types import Context
+from pinnsolve.spec.source import Source, file_source, plain, with_overrides
+
+__all__ = [
+    "BasisSpec",
+    "CollocationSpec",
+    "ConditionSpec",
+    "DataSpec",
+    "EquationSpec",
+    "LimitsSpec",
+    "OptimizerSpec",
+    "ReferenceSpec",
+    "RegularizationSpec",
+    "SolveSpec",
+    "Spec",
+    "UnknownParameterSpec",
+    "json_schema",
+    "load_spec",
+    "spec_from_dict",
+    "spec_with_settings",
+]
+
+Number = str | int | float  # a text is a constant expression
+
+
+@dataclass(frozen=True)
+class EquationSpec:
+    """Equations that hold in the domain, in its regions `on` if there are any, or where `where` says."""
+
+    equations: tuple[str, ...]
+    where: str | None = None
+    on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ConditionSpec:
+    """Equations that hold in a place: one of `on`, `at` and `periodic` is not empty."""
+
+    on: tuple[str, ...] = ()
+    at: tuple[dict[str, Number], ...] = ()
+    periodic: tuple[str, ...] = ()
+    equations: tuple[str, ...] = ()
+    where: str | None = None
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """Measurements in a file of the problem's folder; `columns` are all of them, `noise` is a standard deviation."""
+
+    file: str
+    equations: tuple[str, ...]
+    noise: float | None = None
+    columns: tuple[str, ...] = ()
+    loss: str = "squares"
+
+
+@dataclass(frozen=True)
+class ReferenceSpec:
+    """A file of the problem's folder with a solution of known accuracy."""
+
+    file: str
+
+
+@dataclass(frozen=True)
+class RegularizationSpec:
+    """The seminorm that an unknown function should be small in, and its weight: a number, or how it is chosen."""
+
+    seminorm: int
+    weight: float | str
+
+
+@dataclass(frozen=True)
+class UnknownParameterSpec:
+    """A constant to find."""
+
+    guess: Number
+    bounds: tuple[Number, Number] | None = None
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A problem file in one form. Maps keep the order of the file.
+
+    `coordinates` maps each coordinate to its interval, or to None where it follows from the shape `domain` (a tree as
+    the file writes it; None for a box without a name); `time` names the one that is time, if any; `definitions` maps
+    `name` or `name(args)` to its text. `folder` is where data files lie, `file` the problem file if there is one.
+    """
+
+    name: str
+    coordinates: Mapping[str, tuple[Number, Number] | None]
+    unknowns: tuple[str, ...]
+    domain: Mapping[str, Any] | None = None
+    title: str | None = None
+    description: str | None = None
+    cite: tuple[str, ...] = ()
+    time: str | None = None
+    parameters: Mapping[str, Number] = field(default_factory=dict)
+    definitions: Mapping[str, str] = field(default_factory=dict)
+    equations: Mapping[str, EquationSpec] = field(default_factory=dict)
+    conditions: Mapping[str, ConditionSpec] = field(default_factory=dict)
+    data: Mapping[str, DataSpec] = field(default_factory=dict)
+    unknown_parameters: Mapping[str, UnknownParameterSpec] = field(default_factory=dict)
+    regularization: Mapping[str, RegularizationSpec] = field(default_factory=dict)
+    exact: Mapping[str, str] = field(default_factory=dict)
+    reference: ReferenceSpec | None = None
+    solve: SolveSpec = field(default_factory=SolveSpec)
+    file: Path | None = None
+    folder: Path = field(default_factory=Path)
+    lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
+
+    def place(self, key: str) -> int | None:
+        """The line of a dotted key path (`equations.momentum`), or of the nearest key above it."""
+        while key and key not in self.lines:
+            key = key.rpartition(".")[0]
+        return self.lines.get(key)
+
+    def to_yaml(self) -> str:
+        """The problem as a file, defaults of `solve` included; loading it gives the same spec."""
+        return write_yaml(_as_file(self))
+
+
+# -- in -----------------------------------------------------------------------------------------------------
+
+
+def load_spec(path_or_name: str | Path, overrides: Iterable[str] = ()) -> Spec:
+    """Read a problem file, or the problem of that name that comes with pinnsolve.
+
+    `overrides` are settings such as `solve.tolerance=1e-8`, a key path and a YAML value, put in before all checks.
+    Raises `ProblemError` with everything that is wrong, each with file, line, key and what would be right.
+    """
+    return _spec(with_overrides(file_source(path_or_name), overrides))
+
+
+def spec_from_dict(data: Mapping[str, Any], folder: str | Path | None = None) -> Spec:
+    """A spec from the keys and values of a problem file; data files are looked for in `folder`, here by default.
+
+    Raises `ProblemError` with everything that is wrong.
+    """
+    return _spec(Source(plain(data), Places(), Path(folder or "."), None))
+
+
+def spec_with_settings(spec: Spec, settings: Mapping[str, Any]) -> Spec:
+    """The spec with settings of its `solve` section replaced, e.g. `{"tolerance": 1e-8}`.
+
+    Raises `ProblemError` with everything that is wrong with them.
+    """
+    data = _as_file(spec)
+    data["solve"] = {**data["solve"], **settings}
+    changed = _spec(Source(plain(data), Places(), spec.folder, None))
+    return replace(spec, solve=changed.solve)
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of problem files, for editors."""
+    from pinnsolve.spec.schema.json_schema import published
+
+    return published(ProblemFile)
+
+
+def _spec(source: Source) -> Spec:
+    refuse_large(source.data, source.places)
+    whole, problems = mend_commas(source.data, source.places, source.problems)
+    data, places, found = mend_keys(whole, source.places)
+    names = read_names(data, places, source.folder)
+    values, wrong_values = parameter_values(names, places)
+    file, wrong_shape = validate(data, Context(values, reliable=not wrong_values), places)
+    found = [*problems, *found, *names.problems, *wrong_values, *wrong_shape]
+    if file is not None:
+        checks = ExpressionChecks(names, values, places, source.folder)
+        checks.check(file)
+        found += checks.problems
+    if found:
+        raise ProblemError(_in_order(found))
+    return _normalized(file, names, source)
+
+
+def _in_order(found: list[Diagnostic]) -> list[Diagnostic]:
+    """In the order of the file, each once, at most `MAX_ERRORS`."""
+    unique = sorted(dict.fromkeys(found), key=lambda d: d.line or 0)
+    more = len(unique) - MAX_ERRORS
+    return unique if more <= 0 else [*unique[:MAX_ERRORS], Diagnostic(f"and {more} more", file=unique[0].file)]
+
+
+def _normalized(file: ProblemFile, names: Names, source: Source) -> Spec:
+    return Spec(
+        name=file.name,
+        title=file.title,
+        description=file.description,
+        cite=file.cite or (),
+        coordinates={k: None if interval is None else tuple(interval) for k, interval in names.intervals.items()},
+        domain=_shape(file.domain),
+        time=names.time,
+        unknowns=file.unknowns,
+        parameters=file.parameters or {},
+        definitions={_signature_text(key): text for key, text in (file.definitions or {}).items()},
+        equations={k: EquationSpec(_equations(v), v.where, v.on or ()) for k, v in (file.equations or {}).items()},
+        conditions={k: _condition(v) for k, v in (file.conditions or {}).items()},
+        data={k: _data(v, source.folder) for k, v in (file.data or {}).items()},
+        unknown_parameters={
+            k: UnknownParameterSpec(v.guess, v.bounds) for k, v in (file.unknown_parameters or {}).items()
+        },
+        regularization={k: RegularizationSpec(v.seminorm, v.weight) for k, v in (file.regularization or {}).items()},
+        exact={unknown or file.unknowns[0]: text for unknown, text in (file.exact or {}).items()},
+        reference=ReferenceSpec(file.reference.file) if file.reference else None,
+        solve=file.solve,
+        file=source.file,
+        folder=source.folder,
+        lines={".".join(map(str, path)): line for path, line in source.places.lines.items()},
+    )
+
+
+def _shape(domain: ShapeInput | None) -> dict[str, Any] | None:
+    """The plain tree; a box without a name is said by its coordinates."""
+    tree = None if domain is None else as_lists(domain.model_dump(exclude_none=True))
+    return None if tree is None or set(tree) == {"box"} else tree
+
+
+def _signature_text(key: str) -> str:
+    name, arguments = signature(key)
+    return name if arguments is None else f"{name}({', '.join(arguments)})"
+
+
+def _equations(item: Any) -> tuple[str, ...]:
+    return tuple(text for _, text in item_equations(item))
+
+
+def _condition(item: Any) -> ConditionSpec:
+    return ConditionSpec(item.on or (), item.at or (), item.periodic or (), _equations(item), item.where)
+
+
+def _data(item: Any, folder: Path) -> DataSpec:
+    return DataSpec(item.file, _equations(item), item.noise, columns(data_path(folder, item.file)), item.loss)
+
+
+# -- out ----------------------------------------------------------------------------------------------------
+
+
+def _as_file(spec: Spec) -> dict[str, Any]:
+    """The keys and values of a problem file, without empty ones."""
+    whole = {
+        "name": spec.name,
+        "title": spec.title,
+        "description": spec.description,
+        "cite": list(spec.cite),
+        **_domain_out(spec),
+        "unknowns": _one_or_list(spec.unknowns),
+        "parameters": dict(spec.parameters),
+        "unknown_parameters": {
+            k: _filled({"guess": v.guess, "bounds": list(v.bounds or ())}) for k, v in spec.unknown_parameters.items()
+        },
+        "definitions": dict(spec.definitions),
+        "equations": {k: _equation_out(v) for k, v in spec.equations.items()},
+        "conditions": {k: _condition_out(v) for k, v in spec.conditions.items()},
+        "data": {
+            k: _filled({"file": v.file, **_equations_out(v.equations), "noise": v.noise, "loss": v.loss})
+            for k, v in spec.data.items()
+        },
+        "regularization": {k: {"seminorm": v.seminorm, "weight": v.weight} for k, v in spec.regularization.items()},
+        "exact": dict(spec.exact),
+        "reference": {"file": spec.reference.file} if spec.reference else None,
+        "solve": _settings(spec.solve),
+    }
+    return _filled(whole)
+
+
+def _domain_out(spec: Spec) -> dict[str, Any]:
+    """`coordinates`, `domain` and `time`; with a domain, intervals stand only where it needs them."""
+    intervals = {name: None if ends is None else list(ends) for name, ends in spec.coordinates.items()}
+    listed = spec.domain is not None and ("box" in spec.domain or any(ends is None for ends in intervals.values()))
+    if not listed:
+        return {"coordinates": intervals, "domain": spec.domain, "time": spec.time}
+    time = None if spec.time is None else {spec.time: intervals[spec.time]}
+    return {"coordinates": [*intervals], "domain": spec.domain, "time": time}
+
+
+def _filled(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in mapping.items() if value is not None and value != [] and value != {}}
+
+
+def _one_or_list(items: tuple[Any, ...]) -> Any:
+    return items[0] if len(items) == 1 else list(items)
+
+
+def _equations_out(texts: tuple[str, ...]) -> dict[str, Any]:
+    return {"equation": texts[0]} if len(texts) == 1 else {"equations": list(texts)}
+
+
+def _equation_out(item: EquationSpec) -> Any:
+    if len(item.equations) == 1 and item.where is None and not item.on:
+        return item.equations[0]
+    on = _one_or_list(item.on) if item.on else None
+    return _filled({"on": on, **_equations_out(item.equations), "where": item.where})
+
+
+def _condition_out(item: ConditionSpec) -> dict[str, Any]:
+    places = {"on": item.on, "at": tuple(dict(point) for point in item.at), "periodic": item.periodic}
+    place = {key: _one_or_list(value) for key, value in places.items() if value}
+    return _filled({**place, **(_equations_out(item.equations) if item.equations else {}), "where": item.where})
+
+
+def _settings(solve: SolveSpec) -> dict[str, Any]:
+    """The settings of `solve`, without those left to the solver."""
+    return _said(solve)
+
+
+def _said(model: BaseModel) -> dict[str, Any]:
+    parts = {key: getattr(model, key) for key in type(model).model_fields}
+    return _filled({key: _said(value) if isinstance(value, BaseModel) else value for key, value in parts.items()})
