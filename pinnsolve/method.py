@@ -19,7 +19,7 @@ from pinnsolve import defaults, extensions
 from pinnsolve.adapt.context import Result, Work
 from pinnsolve.adapt.forward import on_cells, on_given_cells
 from pinnsolve.adapt.growing_width import fixed, refined
-from pinnsolve.assembly.rows import State
+from pinnsolve.assembly.row_source import State
 from pinnsolve.bases.base import Basis
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.pou.pou_grid import read_settings

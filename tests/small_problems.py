@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from pinnsolve.assembly.collocation import sample_problem, zero_state
-from pinnsolve.assembly.rows import Assembly, State
+from pinnsolve.assembly.row_source import State, stacked
+from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases import make_basis
 from pinnsolve.bases.base import Basis
 from pinnsolve.compiler.compiler import compile_problem
@@ -114,5 +115,5 @@ def reduced(assembly: Assembly, basis, hidden=None) -> float:
     """The loss with the best coefficients, by numpy: of linear problems without unknown parameters."""
     zero = zero_state(assembly.problem, basis)
     blocks = list(assembly.blocks(basis, zero, hidden))
-    A, r = torch.cat([b.A for b in blocks]).detach().numpy(), torch.cat([b.r for b in blocks]).detach().numpy()
+    A, r = (part.detach().numpy() for part in stacked(blocks))
     return float(np.square(A @ np.linalg.lstsq(A, -r)[0] + r).sum())

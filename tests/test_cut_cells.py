@@ -9,7 +9,9 @@ import torch
 
 import pinnsolve as ps
 from pinnsolve.adapt.hp_refinement import solve_level
-from pinnsolve.assembly.face_rows import jump_groups, table_orders, term_groups
+from pinnsolve.assembly.faces import continuity_rows
+from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.term_rows import highest_orders, table_orders, term_rows
 from pinnsolve.bases.piecewise.cut_cells import Within
 from pinnsolve.bases.piecewise.cut_quadrature import cut_points
 from pinnsolve.bases.piecewise.initial_mesh import first_cells
@@ -115,8 +117,9 @@ def test_rows_vanish_for_a_polynomial_that_solves_the_problem():
     compiled = compile_problem(plate())
     space = Space(cells_of(), (8, 8), table_orders(compiled))
     c = space.project(lambda x: smooth(x)[None], 1)
-    for group in [*term_groups(compiled, space, {}), *jump_groups(compiled, space)]:
-        assert float(group.rows(c, NONE).r.abs().max()) < 1e-4, group.name
+    continuity = continuity_rows(space, compiled.coordinates, highest_orders(compiled))
+    for group in [*term_rows(compiled, space, {}), *continuity]:
+        assert float(group.rows(State(c, NONE)).r.abs().max()) < 1e-4, group.name
 
 
 @pytest.mark.parametrize("degree", [3, 5])

@@ -11,7 +11,8 @@ import torch
 from small_problems import basis_for, box
 
 from pinnsolve.assembly.collocation import sample_problem, term_weights, zero_state
-from pinnsolve.assembly.rows import Assembly, State
+from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases import make_basis
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.defaults import Collocation

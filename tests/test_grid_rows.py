@@ -11,18 +11,26 @@ from small_problems import STATEMENTS, box
 from torch import Tensor
 
 from pinnsolve.adapt.hp_refinement import make_system
-from pinnsolve.assembly.cell_rows import JumpGroup, Rows
-from pinnsolve.assembly.face_rows import jump_groups, start_groups, table_orders, term_groups
-from pinnsolve.assembly.system import System, residual_norm, solve
+from pinnsolve.assembly.faces import continuity_rows, start_rows
+from pinnsolve.assembly.row_source import RowBlock, RowSource, State, residual_norm
+from pinnsolve.assembly.system import LinearSystem
+from pinnsolve.assembly.term_rows import highest_orders, table_orders, term_rows
 from pinnsolve.bases.piecewise.mesh import Cells, uniform_cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.errors import ResourceError
 from pinnsolve.problem.problem import Problem
+from pinnsolve.solvers.gauss_newton import Iteration, gauss_newton
 from pinnsolve.solvers.memory import bytes_needed, check_memory
 
 NONE = torch.zeros(0, dtype=torch.float64)
+
+
+def at(c: Tensor) -> State:
+    return State(c, NONE)
+
+
 MORE = {
     "flow": {  # several unknowns, nonlinear, a point inside and a plane inside
         "domain": {"x": (0, 2), "y": (-1, 1)},
@@ -82,7 +90,7 @@ def random_state(space: Space, unknowns: int, seed: int = 0, size: float = 0.3) 
     return size * torch.randn(space.cells.count, unknowns, space.functions, generator=generator, dtype=torch.float64)
 
 
-def dense(rows: Rows, shape: tuple[int, int, int]) -> Tensor:
+def dense(rows: RowBlock, shape: tuple[int, int, int]) -> Tensor:
     """The matrix of a group (G M, C U n)."""
     C, U, n = shape
     G, M = rows.r.shape
@@ -93,35 +101,17 @@ def dense(rows: Rows, shape: tuple[int, int, int]) -> Tensor:
     return result.reshape(G * M, C * U * n)
 
 
-def groups_of(problem: CompiledProblem, space: Space) -> list:
-    groups = [*term_groups(problem, space, {}), *jump_groups(problem, space)]
-    if problem.time:
-        (start,) = start_groups(problem, space, problem.coordinates.index(problem.time))
-        start.aim(lambda x, alpha: torch.sin(x.sum(dim=1)).expand(len(problem.unknowns), -1))
-        groups.append(start)
-    return groups
+def continuity(problem: CompiledProblem, space: Space) -> list[RowSource]:
+    return continuity_rows(space, problem.coordinates, highest_orders(problem))
+
+
+def start(problem: CompiledProblem, space: Space, before) -> RowSource:
+    axis = problem.coordinates.index(problem.time)
+    (source,) = start_rows(space, axis, [order[axis] for order in highest_orders(problem)], before)
+    return source
 
 
 # -- matrices ---------------------------------------------------------------------------------------------------------
-
-
-@names
-@pytest.mark.parametrize("even", [True, False], ids=["even", "uneven"])
-def test_a_matrix_is_the_derivative_of_its_residual(name, even):
-    problem = compiled(name)
-    cells = uniform_cells(*box(problem), [2] + [1] * (len(problem.coordinates) - 1)) if even else None
-    space = space_on(problem, cells)
-    c, direction = (random_state(space, len(problem.unknowns), seed) for seed in (1, 2))
-    h = 1e-5
-    for group in groups_of(problem, space):
-        rows = group.rows(c, NONE)
-        A = dense(rows, c.shape)
-        up, down = (group.rows(c + s * h * direction, NONE, with_matrix=False) for s in (1, -1))
-        assert not up.sides and torch.equal(group.rows(c, NONE, with_matrix=False).r, rows.r)
-        found = A @ direction.reshape(-1)
-        expected = ((up.r - down.r) / (2 * h)).reshape(-1)
-        size = 1e-7 * float(expected.abs().max() + rows.r.abs().max() + 1)
-        torch.testing.assert_close(found, expected, rtol=0, atol=size, msg=group.name)
 
 
 @names
@@ -130,7 +120,7 @@ def test_gradient_and_blocks_are_those_of_the_rows(name):
     space = space_on(problem)
     system = make_system(problem, space, {})
     c = random_state(space, len(problem.unknowns))
-    rows = system.rows(c)
+    rows = system.rows(at(c))
     A = torch.cat([dense(group, c.shape) for group in rows])
     r = torch.cat([group.r.reshape(-1) for group in rows])
     g = system.gradient(rows, rows)
@@ -148,15 +138,17 @@ def test_steps_lead_to_the_dense_least_squares():
     problem = compiled("neumann")
     space = space_on(problem)
     system = make_system(problem, space, {})
-    zero = torch.zeros(space.cells.count, 1, space.functions, dtype=torch.float64)
-    solved = solve(system, zero, True, 1e-14)
-    rows = system.rows(zero)
+    zero = system.zero()
+    solved = gauss_newton(system, at(zero), Iteration(1e-14))
+    rows = system.rows(at(zero))
     A = torch.cat([dense(group, zero.shape) for group in rows])
     r = torch.cat([group.r.reshape(-1) for group in rows])
     expected = np.linalg.lstsq(A.numpy(), -r.numpy(), rcond=None)[0]
     assert solved.converged and solved.factorizations == 1
-    np.testing.assert_allclose(solved.c.reshape(-1).numpy(), expected, atol=1e-10 * np.abs(expected).max())
-    assert solved.residual == pytest.approx(float((A @ torch.tensor(expected) + r).norm()))
+    np.testing.assert_allclose(
+        solved.state.coefficients.reshape(-1).numpy(), expected, atol=1e-10 * np.abs(expected).max()
+    )
+    assert solved.loss**0.5 == pytest.approx(float((A @ torch.tensor(expected) + r).norm()))
 
 
 def test_term_weights_multiply_the_loss_of_their_term():
@@ -165,7 +157,7 @@ def test_term_weights_multiply_the_loss_of_their_term():
     c = random_state(space, 1)
 
     def loss(weights):
-        return {g.name: float((g.rows(c, NONE).r ** 2).sum()) for g in term_groups(problem, space, weights)}
+        return {source.name: source.rows(at(c)).loss for source in term_rows(problem, space, weights)}
 
     one, other = loss({}), loss({"heat": 9.0})
     assert other["heat"] == pytest.approx(9 * one["heat"])
@@ -201,10 +193,10 @@ def test_exact_polynomials_leave_no_residual():
     problem = compile_problem(Problem(name="polynomial", **POLYNOMIAL))
     space = space_on(problem, degree=5)
     system = make_system(problem, space, {})
-    names = {group.name for group in system.groups}
+    names = {source.name for source in system.sources}
     assert names >= {"one", "two", "start", "left", "right", "inside", "pin", "continuity in t", "continuity in x"}
-    exact = system.rows(space.project(polynomials, 2))
-    wrong = system.rows(space.project(lambda x: polynomials(x) + torch.sin(3 * x.sum(dim=1)), 2))
+    exact = system.rows(at(space.project(polynomials, 2)))
+    wrong = system.rows(at(space.project(lambda x: polynomials(x) + torch.sin(3 * x.sum(dim=1)), 2)))
     for one, other in zip(exact, wrong, strict=True):
         assert float(one.r.abs().max()) < 1e-11, one.name
         assert one.name.startswith("continuity") or float(other.r.abs().max()) > 1e-3, one.name
@@ -213,20 +205,22 @@ def test_exact_polynomials_leave_no_residual():
 def test_a_slab_starts_from_what_was_before():
     problem = compile_problem(Problem(name="polynomial", **POLYNOMIAL))
     space = space_on(problem, degree=5)
-    (group,) = start_groups(problem, space, 0)
     c = space.project(polynomials, 2)
-    group.aim(lambda x, alpha: space.values(c, x, alpha))
-    assert float(group.rows(c, NONE).r.abs().max()) < 1e-12
-    assert group.orders == [1, 2]  # u, v and the time derivative of v are handed over
-    assert set(group.target) == {0, 1}
+    source = start(problem, space, lambda x, alpha: space.values(c, x, alpha))
+    assert float(source.rows(at(c)).r.abs().max()) < 1e-12
+    assert source.orders == (1, 2)  # u, v and the time derivative of v are handed over
+    assert source.rows(at(c)).r.shape[1] == 3 * source.at.sides[0].tables.points
+    other = source.starting_from(lambda x, alpha: space.values(2 * c, x, alpha))
+    assert float(other.rows(at(c)).r.abs().max()) > 1e-2
+    assert float(source.rows(at(c)).r.abs().max()) < 1e-12  # which stays as it was
 
 
 def test_rows_outside_of_a_where_are_empty():
     problem = compile_problem(Problem(name="polynomial", **POLYNOMIAL))
     space = space_on(problem)
     c = random_state(space, 2)
-    group = next(g for g in term_groups(problem, space, {}) if g.name == "two")
-    rows = group.rows(c, NONE)
+    group = next(g for g in term_rows(problem, space, {}) if g.name == "two")
+    rows = group.rows(at(c))
     x = space.cells.physical(space.shared([space.points_per_axis(a) for a in (0, 1)])[0])
     outside = x[..., 0] <= 0.3
     assert bool(outside.any()) and not rows.r[outside].any() and rows.r[~outside].all()
@@ -248,12 +242,12 @@ def test_a_global_polynomial_does_not_jump(name):
         return torch.stack([(k + 1) * s**3 - x[:, 0] * s**2 + x[:, -1] for k in range(U)])
 
     c, broken = space.project(function, U), random_state(space, U)
-    groups = jump_groups(problem, space)
+    groups = continuity(problem, space)
     assert {group.axis for group in groups} == set(range(space.cells.dimension))
     for group in groups:
-        assert isinstance(group, JumpGroup)
-        assert float(group.rows(c, NONE).r.abs().max()) < 1e-10
-        assert float(group.rows(broken, NONE).r.abs().max()) > 1e-2
+        assert group.kind == "continuity"
+        assert float(group.rows(at(c)).r.abs().max()) < 1e-10
+        assert float(group.rows(at(broken)).r.abs().max()) > 1e-2
 
 
 def test_jumps_are_those_of_derivatives_below_the_order():
@@ -262,9 +256,9 @@ def test_jumps_are_those_of_derivatives_below_the_order():
     kinked = space.project(lambda x: (x[:, 1].abs())[None], 1)  # u_x jumps at x = 0, u does not
     steps = space.project(lambda x: (x[:, 1] - 0.5 * (x[:, 0] > 0.5))[None], 1)
     bent = space.project(lambda x: (x[:, 1] * x[:, 1].abs() + (x[:, 0] - 0.5).abs())[None], 1)
-    size = {group.axis: group for group in jump_groups(problem, space)}
+    size = {group.axis: group for group in continuity(problem, space)}
     for function, jumps in ((kinked, (False, True)), (steps, (True, False)), (bent, (False, False))):
-        found = [float(size[axis].rows(function, NONE).r.abs().max()) > 1e-10 for axis in (0, 1)]
+        found = [float(size[axis].rows(at(function)).r.abs().max()) > 1e-10 for axis in (0, 1)]
         assert tuple(found) == jumps
 
 
@@ -276,11 +270,11 @@ def test_periodic_faces_meet_though_their_cells_do_not_match():
     space = space_on(problem, cells.split(marked, torch.ones(4, 2, dtype=torch.bool)), degree=14)
     c = space.project(lambda x: (torch.sin(2 * np.pi * x[:, 0]) * torch.cos(np.pi * x[:, 1]))[None], 1)
     broken = space.project(lambda x: (x[:, 0] + x[:, 1] ** 2)[None], 1)
-    groups = [g for g in term_groups(problem, space, {}) if g.name.startswith("around")]
+    groups = [g for g in term_rows(problem, space, {}) if g.name.startswith("around")]
     assert len(groups) == 2
     for group in groups:
-        assert float(group.rows(c, NONE).r.abs().max()) < 1e-6
-        assert float(group.rows(broken, NONE).r.abs().max()) > 1e-2
+        assert float(group.rows(at(c)).r.abs().max()) < 1e-6
+        assert float(group.rows(at(broken)).r.abs().max()) > 1e-2
 
 
 # -- data, memory -----------------------------------------------------------------------------------------------------
@@ -303,13 +297,13 @@ def test_every_measurement_counts_the_same(tmp_path):
     )
     space = space_on(problem, uniform_cells(*box(problem), [4]))
     c = random_state(space, 1)
-    group = next(g for g in term_groups(problem, space, {}) if g.name == "probes")
-    rows = group.rows(c, NONE)
+    group = next(g for g in term_rows(problem, space, {}) if g.name == "probes")
+    rows = group.rows(at(c))
     misfit = space.values(c, torch.tensor(x)[:, None], (0,))[0] - torch.tensor(np.sin(x))
     assert float((rows.r**2).sum()) == pytest.approx(float((misfit**2).mean()))
     assert group.points == 35
     direction = random_state(space, 1, 3)
-    moved = group.rows(c + direction, NONE, with_matrix=False).r - rows.r
+    moved = group.rows(at(c + direction), matrix=False).r - rows.r
     torch.testing.assert_close(dense(rows, c.shape) @ direction.reshape(-1), moved.reshape(-1))
 
 
@@ -327,11 +321,10 @@ def test_memory_grows_with_what_is_held_and_is_refused_in_a_sentence():
 def test_a_term_that_is_not_finite_is_named():
     problem = compiled("burgers")
     space = space_on(problem)
-    groups = [*term_groups(problem, space, {}), *jump_groups(problem, space)]
-    system = System(space, groups, 1, NONE)
+    system = LinearSystem(space, [*term_rows(problem, space, {}), *continuity(problem, space)], 1)
     huge = torch.full((space.cells.count, 1, space.functions), 1e200, dtype=torch.float64)
     with pytest.raises(ArithmeticError, match=r"term `\w+` is not finite"):
-        solve(system, huge, False, 1e-6)
+        gauss_newton(system, at(huge), Iteration(1e-6))
 
 
 def test_norms_are_root_mean_squares():

@@ -77,14 +77,14 @@ def test_errors_fade_as_the_heat_equation_has_it(wave_number):
     (known,) = solver._known.values()
     system, _ = solver.system(known.fine, None)
     error = known.fine.project(lambda x: 1e-3 * torch.sin(wave_number * math.pi * x[:, 1])[None], 1)
-    one, two = fading(system, *known.fine_pair, error, torch.ones(1).double(), 0, [1])
+    one, two = fading(system, known.fine_reduced, error, torch.ones(1).double(), 0, [1])
     assert one == pytest.approx(math.sqrt(-math.expm1(-2 * rate * dt) / (2 * rate * dt)), rel=1e-3)
     assert two / one == pytest.approx(math.exp(-rate * dt), rel=1e-3)
     again, _ = solver.attempt(cells, dt, dt, slab, 1e-6)
     (second,) = solver._known.values()
     third, _ = solver.attempt(cells, 2 * dt, dt, again, 1e-6)  # with the matrices of the second
     (now,) = solver._known.values()
-    assert now.coarse_pair[0] is second.coarse_pair[0]
+    assert now.coarse_reduced is second.coarse_reduced
     x = torch.stack([torch.full((9,), 2.5 * dt), torch.linspace(0.1, 0.9, 9)], dim=1).double()
     exact = torch.exp(-rate * x[:, 0]) * torch.sin(wave_number * math.pi * x[:, 1])
     assert float((third.space.values(third.c, x, (0, 0))[0] - exact).abs().max()) < 1e-6

@@ -11,10 +11,11 @@ import torch
 import pinnsolve as ps
 from pinnsolve.assembly.measurements import Measurements
 from pinnsolve.assembly.regularization import derivatives_of_order
+from pinnsolve.assembly.row_source import State
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.errors import ProblemError
-from pinnsolve.inverse.all_at_once import Statement, bounds_of
-from pinnsolve.solvers.schur_complement import Bounds, Linearization, Point, adjoint, applied, rows_at
+from pinnsolve.inverse.statement import InverseProblem
+from pinnsolve.solvers.schur_complement import Bounds, ReducedSystem, adjoint, applied
 
 DECAY = {"equations": {"decay": "D(u, t) = -rate*u"}, "conditions": None, "unknowns": "u"}
 
@@ -168,22 +169,21 @@ def test_bounds_by_an_active_set():
 
 def test_the_bordered_step_is_that_of_all_columns_together(tmp_path):
     compiled = compile_problem(decay(written(tmp_path, **readings())))
-    statement = Statement(compiled, {}, Measurements(compiled), bounds_of(compiled))
-    statement.measurements.weight = 0.3
+    free = Bounds(torch.tensor([-torch.inf]).double(), torch.tensor([torch.inf]).double(), torch.ones(1).double())
+    statement = InverseProblem(compiled, {}, Measurements.of(compiled), free).with_weight(0.3)
     space = statement.first_space()
     system = statement.system(space)
-    point = Point(space.project(lambda x: 2 * torch.exp(-x.T), 1), statement.guess)
-    rows = rows_at(system, point)
-    linearization = Linearization(system, rows, 1)
-    delta, moved = linearization.step(rows, lambda S, g: -g / S[0])
+    rows = system.rows(State(space.project(lambda x: 2 * torch.exp(-x.T), 1), statement.guess))
+    reduced = ReducedSystem(system, rows, 1)
+    delta, moved = reduced.step(system, rows, statement.guess, free)
     identity = torch.eye(space.functions, dtype=torch.float64)[None]
     A = torch.cat([part.flatten(0, 1) for part in applied(rows, identity)])
-    P = torch.cat([g.border.flatten(0, 1) for g in rows if g.border is not None])
+    P = torch.cat([g.parameters.flatten(0, 1) for g in rows if g.parameters is not None])
     whole = torch.cat([A, torch.cat([P, A.new_zeros(len(A) - len(P), 1)])], dim=1)
     r = torch.cat([g.r.flatten() for g in rows])
     step = torch.linalg.lstsq(whole, -r[:, None], driver="gelsd").solution[:, 0]
     torch.testing.assert_close(torch.cat([delta.flatten(), moved]), step, rtol=1e-6, atol=1e-8)
-    back = adjoint(rows, [g.r[:, :, None] for g in rows], linearization.X)
+    back = adjoint(rows, [g.r[:, :, None] for g in rows], reduced.X)
     torch.testing.assert_close(back.flatten(), A.T @ r)
 
 

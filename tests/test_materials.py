@@ -8,7 +8,8 @@ import sympy as sp
 import torch
 
 import pinnsolve as ps
-from pinnsolve.assembly.face_rows import interface_groups, table_orders
+from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.term_rows import interface_rows, table_orders
 from pinnsolve.bases.piecewise.initial_mesh import first_cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.compiler import compile_problem
@@ -89,11 +90,11 @@ def test_a_solution_with_a_kink_meets_what_holds_at_the_interface():
 
     # from each side's own formula, also at points of a frame beyond the interface
     c = space.project(true, 1)
-    (group,) = interface_groups(compiled, space)
+    (group,) = interface_rows(compiled, space)
     none = torch.zeros(0, dtype=torch.float64)
-    assert float(group.rows(c, none).r.abs().max()) < 1e-5
+    assert float(group.rows(State(c, none)).r.abs().max()) < 1e-5
     other = space.project(lambda x: true(x) + x[:, :1].T ** 2 * (x[:, 0] > 0.4), 1)
-    assert float(group.rows(other, none).r.abs().max()) > 1e-3
+    assert float(group.rows(State(other, none)).r.abs().max()) > 1e-3
 
 
 @pytest.mark.parametrize("inside", [1, 1000])

@@ -10,11 +10,12 @@ import torch
 from small_problems import STATEMENTS, assembled, basis_for, compiled, random_state, reduced
 
 from pinnsolve.assembly.collocation import zero_state
-from pinnsolve.assembly.rows import Assembly, State
+from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.rows import Assembly
 from pinnsolve.errors import ResourceError
 from pinnsolve.solvers import SOLVERS, Clock, LeastSquares, VarPro, drive
-from pinnsolve.solvers import gauss_newton as newton_module
-from pinnsolve.solvers.gauss_newton import correction, evaluate, newton_step
+from pinnsolve.solvers import basis_step as newton_module
+from pinnsolve.solvers.basis_step import correction, evaluate, newton_step
 
 names = pytest.mark.parametrize("name", STATEMENTS)
 

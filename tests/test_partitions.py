@@ -12,6 +12,7 @@ from small_problems import assembled, compiled
 
 import pinnsolve as ps
 from pinnsolve.assembly.collocation import zero_state
+from pinnsolve.assembly.row_source import stacked
 from pinnsolve.bases import make_basis
 from pinnsolve.bases.pou.partition import polynomials, total_degree
 from pinnsolve.errors import PinnsolveError, ResourceError
@@ -151,7 +152,7 @@ def test_penalized_coefficients_are_those_of_ridge_regression():
     assembly, basis, state = small_fit()
     best = drive(LSGD(steps=0, penalty=Penalty(0.3)), assembly, basis, state, Clock()).best
     blocks = list(assembly.blocks(basis, state))
-    A, r = torch.cat([b.A for b in blocks]), torch.cat([b.r for b in blocks])
+    A, r = stacked(blocks)
     wanted = torch.linalg.solve(A.T @ A + 0.3 * torch.eye(A.shape[1], dtype=torch.float64), -A.T @ r)
     torch.testing.assert_close(best.state.coefficients[0], wanted, atol=1e-9, rtol=1e-7)
 

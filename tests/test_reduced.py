@@ -12,10 +12,10 @@ import pinnsolve as ps
 from pinnsolve.assembly.measurements import Measurements
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.inverse import strategy
-from pinnsolve.inverse.all_at_once import Statement, bounds_of
 from pinnsolve.inverse.fit import is_explained
 from pinnsolve.inverse.reduced_space import steps
 from pinnsolve.inverse.sensitivities import Marches, marching_axis
+from pinnsolve.inverse.statement import InverseProblem, bounds_of
 from pinnsolve.problem.build import build_problem
 from pinnsolve.problem.problem import Problem
 from pinnsolve.solvers import Clock
@@ -65,7 +65,7 @@ def heat_readings(noise: float, count: int = 200) -> dict[str, np.ndarray]:
 
 def marches_of(stated: Problem) -> Marches:
     compiled = compile_problem(stated)
-    statement = Statement(compiled, {}, Measurements(compiled), bounds_of(compiled))
+    statement = InverseProblem(compiled, {}, Measurements.of(compiled), bounds_of(compiled))
     return Marches(statement, marching_axis(statement), 4e9, Clock())
 
 
@@ -164,7 +164,7 @@ def test_what_conditions_leave_open_is_not_for_a_march(tmp_path):
         unknowns=["u", "v"], coordinates={"t": [0, 1]}, equations={"one": "D(u, t) = -v", "two": "D(v, t) = k*u"},
     )  # fmt: skip
     compiled = compile_problem(open_system)
-    assert marching_axis(Statement(compiled, {}, Measurements(compiled), bounds_of(compiled))) is None
+    assert marching_axis(InverseProblem(compiled, {}, Measurements.of(compiled), bounds_of(compiled))) is None
 
 
 def oscillator(folder: Path, m: np.ndarray, t: np.ndarray) -> Problem:
@@ -181,7 +181,7 @@ def test_where_marches_end_beside_the_data_another_way_is_tried(tmp_path):
     stated = oscillator(tmp_path, np.cos(3 * t) + 0.01 * np.random.default_rng(0).standard_normal(300), t)
     answer = last_answer(stated, 1e-2)
     assert abs(float(answer.parameters[0]) - 9) > 0.5
-    assert not is_explained(answer, Measurements(compile_problem(stated)), 1e-2)
+    assert not is_explained(answer, Measurements.of(compile_problem(stated)), 1e-2)
     result = ps.solve(stated, tolerance=1e-2).result
     assert result["parameters"]["k"]["value"] == pytest.approx(9, rel=1e-3)
     assert result["warnings"] == []

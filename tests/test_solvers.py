@@ -11,12 +11,13 @@ import torch
 from small_problems import HAT, STATEMENTS, assembled, basis_for, compiled, random_state, reduced
 
 from pinnsolve.assembly.collocation import sample_problem, zero_state
-from pinnsolve.assembly.rows import Assembly, State, losses
+from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.rows import Assembly, losses
 from pinnsolve.bases.base import Basis
 from pinnsolve.defaults import Collocation
 from pinnsolve.errors import PinnsolveError
 from pinnsolve.solvers import GD, LSGD, SOLVERS, Clock, Iterate, LeastSquares, Outcome, Solver, VarPro, drive
-from pinnsolve.solvers.gauss_newton import newton_step
+from pinnsolve.solvers.basis_step import newton_step
 from pinnsolve.solvers.varpro import jacobian
 
 solvers = pytest.mark.parametrize("kind", SOLVERS)

@@ -7,7 +7,7 @@ import torch
 
 import pinnsolve as ps
 from pinnsolve.adapt.hp_refinement import solve_level
-from pinnsolve.assembly.face_rows import table_orders
+from pinnsolve.assembly.term_rows import table_orders
 from pinnsolve.bases.piecewise.initial_mesh import first_cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.compiler import compile_problem

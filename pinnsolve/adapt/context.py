@@ -11,7 +11,8 @@ from torch import Tensor
 
 from pinnsolve import defaults
 from pinnsolve.assembly.collocation import sample_problem, space_of, term_weights
-from pinnsolve.assembly.rows import Assembly, State
+from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases import make_basis
 from pinnsolve.bases.base import Basis
 from pinnsolve.compiler.terms import CompiledProblem

@@ -13,10 +13,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.cell_rows import Rows, StartGroup
-from pinnsolve.assembly.system import System
+from pinnsolve.assembly.system import LinearSystem
 from pinnsolve.bases.legendre import chebyshev_points, chebyshev_weights, legendre
 from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.solvers.schur_complement import ReducedSystem
 
 CARRIED = 2  # slabs through which an error is carried
 
@@ -63,24 +63,24 @@ def size_at_end(delta: Tensor, space: Space, axis: int, evolving: Sequence[int])
 
 
 def fading(
-    system: System, factor, matrices: Sequence[Rows], delta: Tensor, unit: Tensor, axis: int, evolving: Sequence[int]
+    system: LinearSystem, reduced: ReducedSystem, delta: Tensor, unit: Tensor, axis: int, evolving: Sequence[int]
 ) -> list[float]:
     """How large an error (C, U, n) at the end of a slab is in the slabs that follow, relative to itself at the end.
 
-    `matrices`: the rows of the slab's own system, of which those at its start take what is handed on; `unit`: (U,).
+    `reduced`: the slab's own factorization, of whose rows those at its start take what is handed on; `unit`: (U,).
     """
     space = system.space
     first = float((size_at_end(delta, space, axis, evolving) / unit).max())
     low = float(space.cells.box[0][axis])
-    starts = [isinstance(group, StartGroup) or group.lies_at(axis, low) for group in system.groups]
+    starts = [source.lies_at(axis, low) for source in system.sources]
     result = []
     for _ in range(CARRIED if first > 0 else 0):
         start = space.orthonormal(handed_on(delta, space, axis, evolving)).flatten(1)
         rows = [
-            replace(rows, r=-rows.times(start) if here else torch.zeros_like(rows.r))
-            for rows, here in zip(matrices, starts, strict=True)
+            replace(block, r=-block.times(start) if here else torch.zeros_like(block.r))
+            for block, here in zip(reduced.matrices, starts, strict=True)
         ]
-        delta = system.step(factor, rows, matrices)
+        delta = reduced.coefficients(system, rows)
         result.append(float((space.rms(delta) / unit).max()) / first)
     return result
 

@@ -15,12 +15,20 @@ from torch import Tensor
 
 from pinnsolve import defaults
 from pinnsolve.adapt.context import Result, Work
-from pinnsolve.adapt.hp_refinement import Level, carried_over, first_space, make_system, next_space, solve_level
+from pinnsolve.adapt.hp_refinement import (
+    Level,
+    carried_over,
+    first_space,
+    make_system,
+    next_space,
+    solve_level,
+    without_parameters,
+)
 from pinnsolve.adapt.time_marching import March, can_march, march
 from pinnsolve.adapt.time_slab import LOCAL, Slab
-from pinnsolve.assembly.face_rows import highest_orders, table_orders, term_groups
-from pinnsolve.assembly.rows import State
+from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import points_of, units, weights_of
+from pinnsolve.assembly.term_rows import held_at, highest_orders, table_orders, term_rows
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.initial_mesh import space_cells
 from pinnsolve.bases.piecewise.mesh import Cells, joined, uniform_cells
@@ -68,13 +76,13 @@ def _start_missed(work: Work, axis: int, result: Result, weights: Mapping[str, f
     """By how much a solution misses the conditions at the start, relative to what they ask for."""
     problem, space = work.problem, result.approximation.basis.space
     low = problem.intervals[axis][0]
-    held = tuple(t for t in problem.terms if any(dict(p.fixed).get(axis) == low for p in t.region.pieces))
+    held = held_at(problem, axis, low)
     c = result.approximation.state.coefficients
     c = c.reshape(len(c), space.cells.count, -1).transpose(0, 1).contiguous()
-    none = torch.zeros(0, dtype=torch.float64)
-    groups = term_groups(replace(problem, terms=held), space, weights)
-    missed = sum(float((g.rows(c, none, False).r ** 2).sum()) for g in groups)
-    asked = sum(float((g.rows(torch.zeros_like(c), none, False).r ** 2).sum()) for g in groups)
+    state = without_parameters(c)
+    sources = [rows.scaled_at(state) for rows in term_rows(replace(problem, terms=held), space, weights)]
+    missed = sum(source.rows(state, False).loss for source in sources)
+    asked = sum(source.rows(State(None, state.parameters), False).loss for source in sources)
     return math.sqrt(missed / asked) if asked > 0 else 0.0
 
 

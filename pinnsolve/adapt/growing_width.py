@@ -16,7 +16,8 @@ import torch
 from pinnsolve import defaults
 from pinnsolve.adapt.context import SEARCH_POINTS, Result, Work, point_counts
 from pinnsolve.assembly.collocation import zero_state
-from pinnsolve.assembly.rows import Assembly, State
+from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases.base import Basis
 from pinnsolve.estimate.defect_correction import (
     Approximation,
@@ -28,7 +29,7 @@ from pinnsolve.estimate.defect_correction import (
 )
 from pinnsolve.least_squares import solve_dense
 from pinnsolve.solvers import LeastSquares, Solver
-from pinnsolve.solvers.gauss_newton import newton_step
+from pinnsolve.solvers.basis_step import newton_step
 
 BELIEVED_AT_ONCE = 0.1  # an estimate below this share of the tolerance is believed without a second level
 CHEAP = 1000  # coefficients up to which a level is tried without asking whether it will do

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.face_rows import interface_groups, jump_groups, table_orders, term_groups
-from pinnsolve.assembly.system import System, solve, units
+from pinnsolve.assembly.faces import continuity_rows
+from pinnsolve.assembly.row_source import RowSource, State
+from pinnsolve.assembly.system import LinearSystem, go_on, units
+from pinnsolve.assembly.term_rows import highest_orders, interface_rows, table_orders, term_rows
 from pinnsolve.bases.piecewise.initial_mesh import first_cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
@@ -24,7 +25,10 @@ from pinnsolve.estimate.enriched_space import Correction, blame, correct, decay_
 from pinnsolve.runtime import threads_for
 from pinnsolve.solvers.budget import OutOfTime
 from pinnsolve.solvers.continuation import by_continuation
+from pinnsolve.solvers.gauss_newton import Iteration, gauss_newton
 
+ACCURACY = 0.03  # of the tolerance is how well Newton's method solves
+MOST_STEPS, RISE = 16, 1.5  # of Newton's method, and by what factor a step may raise the root of the loss
 START = {1: 12, 2: 8, 3: 6, 4: 4}  # degree of the first level, by the number of coordinates
 HIGHEST = {1: 24, 2: 20, 3: 12, 4: 8}
 SPLIT = {1: 16, 2: 8, 3: 7, 4: 5}  # highest degree of cells that are split: small cells gain less from high ones
@@ -47,7 +51,7 @@ class Level:
     steps: int
     loss: float
     terms: dict[str, float]
-    system: System
+    system: LinearSystem
     rank: dict[str, float | int]
     continued: bool
 
@@ -63,13 +67,21 @@ class Level:
 
 
 def make_system(
-    problem: CompiledProblem, space: Space, weights: Mapping[str, float], check: Callable[[], None] = lambda: None
-) -> System:
-    groups: list = []
-    for make in (partial(term_groups, weights=weights), jump_groups, interface_groups):
-        check()
-        groups += make(problem, space)
-    return System(space, groups, len(problem.unknowns), torch.zeros(0, dtype=torch.float64), check)
+    problem: CompiledProblem, space: Space, weights: Mapping[str, float], check: Callable[[], None] = go_on
+) -> LinearSystem:
+    """The least squares of a whole problem on a space; `check` as of `LinearSystem`."""
+    check()
+    sources: list[RowSource] = [*term_rows(problem, space, weights)]
+    check()
+    sources += continuity_rows(space, problem.coordinates, highest_orders(problem))
+    check()
+    sources += interface_rows(problem, space)
+    return LinearSystem(space, sources, len(problem.unknowns), problem.linear, check)
+
+
+def without_parameters(c: Tensor) -> State:
+    """The state of a problem without unknown parameters."""
+    return State(c, torch.zeros(0, dtype=c.dtype))
 
 
 def first_space(problem: CompiledProblem) -> Space:
@@ -85,7 +97,7 @@ def solve_level(
     weights: Mapping[str, float],
     tolerance: float,
     floating: Sequence[str] = (),
-    check: Callable[[], None] = lambda: None,
+    check: Callable[[], None] = go_on,
     patient: bool = False,
 ) -> Level:
     """Newton's method on one space, and the correction of what it gives.
@@ -94,34 +106,39 @@ def solve_level(
     `patient` level solves all the same, and is left without a correction.
     """
     system = make_system(problem, space, weights) if patient else make_system(problem, space, weights, check)
+    state, how = without_parameters(start), Iteration(ACCURACY * tolerance, most=MOST_STEPS, rise=RISE)
+    system = system.scaled_at(state)
     with threads_for(system.width):
-        solved = solve(system, start, problem.linear, 0.03 * tolerance, damped=True)
+        solved = gauss_newton(system, state, how)
         continued = False
         if not solved.converged and not problem.linear:
-            other = by_continuation(system, start, 0.03 * tolerance)
+            other = by_continuation(system, state, how)
             if other is not None:
                 solved, continued = other, True
     constants = [u in floating for u in problem.unknowns]
-    size = space.rms(without_constants(solved.c, space, constants))
+    c = solved.state.coefficients
+    size = space.rms(without_constants(c, space, constants))
     try:
-        correction = _correction(problem, space, solved.c, weights, constants, check)
+        correction = _correction(problem, space, c, weights, constants, check)
         # an iteration that ended early adds what it would still have moved
-        error = correction.enlargement * correction.space.rms(correction.delta) + solved.last * size
+        error = correction.enlargement * correction.space.rms(correction.delta)
+        error = error + solved.still_to_come(how.accuracy) * size
     except OutOfTime:
         if not patient:
             raise
         correction, error = None, torch.full_like(size, torch.inf)
     return Level(
-        space, solved.c, correction, error, size, solved.converged, solved.steps,
-        solved.residual**2, solved.terms, system, solved.factor.rank_info(), continued,
+        space, c, correction, error, size, solved.converged, solved.steps, solved.loss, solved.terms, system,
+        solved.reduced.factor.rank_info(), continued,
     )  # fmt: skip
 
 
 def _correction(problem: CompiledProblem, space: Space, c: Tensor, weights, constants, check) -> Correction:
     fine = enriched_space(space)
     system = make_system(problem, fine, weights, check)
+    state = without_parameters(space.widened(c, fine))
     with threads_for(system.width):
-        correction = correct(system, space.widened(c, fine))
+        correction = correct(system.scaled_at(state), state)
     return replace(correction, delta=without_constants(correction.delta, fine, constants))
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.adapt.time_slab import LOCAL, Local, Slab, SlabSolver
-from pinnsolve.assembly.face_rows import highest_orders
+from pinnsolve.assembly.term_rows import highest_orders
 from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.compiler.terms import CompiledProblem
 

@@ -17,23 +17,20 @@ import torch
 from torch import Tensor
 
 from pinnsolve.adapt.error_propagation import fading, lasting, size_at_end
-from pinnsolve.assembly.cell_rows import StartGroup
-from pinnsolve.assembly.face_rows import (
-    highest_orders,
-    interface_groups,
-    jump_groups,
-    start_groups,
-    table_orders,
-    term_groups,
-)
-from pinnsolve.assembly.system import System, points_of, solve, units, weights_of
+from pinnsolve.assembly.cell_rows import ContinuityRows
+from pinnsolve.assembly.faces import continuity_rows, start_rows
+from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.system import LinearSystem, go_on, points_of, units, weights_of
+from pinnsolve.assembly.term_rows import held_at, highest_orders, interface_rows, table_orders, term_rows
 from pinnsolve.bases.legendre import exponents
 from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.enriched_space import EXTRA_DEGREES, Correction, blame, correct, enriched_space
 from pinnsolve.runtime import threads_for
+from pinnsolve.solvers.gauss_newton import Iteration, gauss_newton
 from pinnsolve.solvers.memory import check_memory
+from pinnsolve.solvers.schur_complement import ReducedSystem
 
 LOCAL = 0.3  # of the tolerance of a march is what a slab's own error may reach
 BUDGET, PORTION = 0.8, 0.5  # of the tolerance, and of the square of what is left of it: for a slab where errors fade
@@ -78,13 +75,13 @@ class Local:
 
 @dataclass(frozen=True)
 class _Known:
-    """What slabs of one length on one partition share, where the operator does not change: spaces, (factor, matrices)
-    of either, and how errors fade."""
+    """What slabs of one length on one partition share, where the operator does not change: spaces, factorizations of
+    either, and how errors fade."""
 
     space: Space
     fine: Space
-    coarse_pair: tuple
-    fine_pair: tuple
+    coarse_reduced: ReducedSystem
+    fine_reduced: ReducedSystem
     ratios: Sequence[float]
 
 
@@ -92,7 +89,7 @@ class SlabSolver:
     """Builds and solves slabs; keeps systems whose operator does not change."""
 
     def __init__(self, problem: CompiledProblem, axis: int, degrees: tuple[int, ...], weights, memory: float = math.inf,
-                 check: Callable[[], None] = lambda: None, parameters: Tensor | None = None):  # fmt: skip
+                 check: Callable[[], None] = go_on, parameters: Tensor | None = None):  # fmt: skip
         self.check = check  # called now and then, and may end the work on a slab by an exception
         self.problem, self.axis, self.degrees, self.weights = problem, axis, degrees, weights
         self.memory = memory  # bytes that may be taken
@@ -138,9 +135,13 @@ class SlabSolver:
         space = Space(cells.extruded(self.axis, low, high), degrees, self.orders)
         system, _ = self.system(space, None)
         check_memory(system, self.memory)
-        zero = torch.zeros(space.cells.count, self.unknowns, space.functions, dtype=torch.float64)
         with threads_for(system.width):
-            self._foreseen = space.rms(solve(system, zero, True, ROUGH).c)
+            solved = gauss_newton(system, self._state(system.zero()), Iteration(ROUGH))
+        self._foreseen = space.rms(solved.state.coefficients)
+
+    def _state(self, c: Tensor) -> State:
+        """With the values of the unknown parameters."""
+        return State(c, self.parameters)
 
     def _units(self, error: Tensor) -> Tensor:
         """(U,) what errors are relative to: the solution so far, or the whole one where errors fade."""
@@ -166,48 +167,50 @@ class SlabSolver:
         if known is not None:
             space, fine = known.space.moved(space.cells), known.fine.moved(space.cells)
         system, start = self.system(space, before)
-        zero = torch.zeros(space.cells.count, self.unknowns, space.functions, dtype=torch.float64)
-        guess = zero  # of linear problems: their solution does not depend on it
+        guess = system.zero()  # of linear problems: their solution does not depend on it
         if not self.problem.linear and before is not None:
             guess = self._guess(space, start, before)
         elif not self.problem.linear and self.start is not None:
             guess = space.project(self.start, self.unknowns)
         fine_system, fine_start = self.system(fine, before)
         if known is not None:
-            system.operator, fine_system.operator = known.coarse_pair[1], known.fine_pair[1]
+            system = system.with_operator(known.coarse_reduced.matrices)
+            fine_system = fine_system.with_operator(known.fine_reduced.matrices)
         else:
             check_memory(fine_system, self.memory)
         with threads_for(system.width):
-            accuracy = 0.03 * tolerance
-            solved = solve(system, guess, self.problem.linear, accuracy, known and known.coarse_pair)
+            state = self._state(guess)
+            how = Iteration(0.03 * tolerance)
+            solved = gauss_newton(system.scaled_at(state), state, how, None, known and known.coarse_reduced)
         if not solved.converged:
             return None, None
+        c = solved.state.coefficients
         with threads_for(fine_system.width):
-            corrected = correct(fine_system, space.widened(solved.c, fine), known and known.fine_pair)
+            state = self._state(space.widened(c, fine))
+            corrected = correct(fine_system.scaled_at(state), state, known and known.fine_reduced)
             carried = torch.zeros_like(corrected.delta)
             if before is not None:
                 carried = self._carried(fine_system, fine_start, corrected, before)
-        size = space.rms(solved.c)
+        size = space.rms(c)
         self.size = size if self.size is None else torch.maximum(self.size, size)
         ratios: Sequence[float] = ()
         if self.steady:
             if self.settles:
                 ratios = known.ratios if known is not None else self._fading(fine_system, corrected)
-            pairs = (solved.factor, solved.matrices), (corrected.factor, corrected.matrices)
-            self._known = {key: _Known(space, fine, *pairs, ratios)}
+            self._known = {key: _Known(space, fine, solved.reduced, corrected.reduced, ratios)}
         self._ratios = ratios
         slab = Slab(
-            space, solved.c, fine, corrected.c + carried, corrected.error(carried), size, corrected.left,
-            solved.residual**2, solved.terms, points_of(system), weights_of(system), solved.factor.rank_info(),
+            space, c, fine, corrected.c + carried, corrected.error(carried), size, corrected.left, solved.loss,
+            solved.terms, points_of(system), weights_of(solved.system), solved.reduced.factor.rank_info(),
         )  # fmt: skip
         if self.settles:
             left = size_at_end(slab.w - space.widened(slab.c, fine), fine, self.axis, self.evolving)
             self._pending = slab.error**2 * dt, left**2 * self._after(fine, ratios)
         return slab, self._local(corrected, space, ratios)
 
-    def _fading(self, system: System, corrected: Correction) -> Sequence[float]:
+    def _fading(self, system: LinearSystem, corrected: Correction) -> Sequence[float]:
         unit = units(self.size, self.size)
-        return fading(system, corrected.factor, corrected.matrices, corrected.delta, unit, self.axis, self.evolving)
+        return fading(system, corrected.reduced, corrected.delta, unit, self.axis, self.evolving)
 
     def _local(self, corrected: Correction, space: Space, ratios: Sequence[float]) -> Local:
         volume = space.cells.volume
@@ -243,26 +246,26 @@ class SlabSolver:
         What they say is kept: the first slab's Newton method starts from it.
         """
         low, high = self.problem.intervals[self.axis]
-        held = [t for t in self.problem.terms if any(dict(p.fixed).get(self.axis) == low for p in t.region.pieces)]
+        held = held_at(self.problem, self.axis, low)
         in_time = max(t_alpha[self.axis] for term in held for t_alpha in [f.alpha for f in term.features])
         degrees = tuple(in_time if a == self.axis else p for a, p in enumerate(self.degrees))
-        start = replace(self.problem, terms=tuple(held))
+        start = replace(self.problem, terms=held)
         U = self.unknowns
         for _ in range(START_SPLITS):
             space = Space(cells.extruded(self.axis, low, low + (high - low)), degrees, self.orders)
             fine = Space(
                 space.cells, tuple(p + EXTRA_DEGREES * (a != self.axis) for a, p in enumerate(degrees)), self.orders
             )
-            zero = torch.zeros(space.cells.count, U, space.functions, dtype=torch.float64)
-            groups = term_groups(start, space, self.weights)
-            if not groups:  # narrowed to nothing by its `where`
+            system = LinearSystem(space, term_rows(start, space, self.weights), U, start.linear)
+            if not system.sources:  # narrowed to nothing by its `where`
                 return cells
-            c = solve(System(space, groups, U, self.parameters), zero, start.linear, 1e-12).c
+            c = gauss_newton(system, self._state(system.zero()), Iteration(1e-12)).state.coefficients
             self.start = partial(_value, space, c)
             if cells.dimension == 0:
                 return cells
-            fine_system = System(fine, term_groups(start, fine, self.weights), U, self.parameters)
-            correction = correct(fine_system, space.widened(c, fine))
+            fine_system = LinearSystem(fine, term_rows(start, fine, self.weights), U, start.linear)
+            state = self._state(space.widened(c, fine))
+            correction = correct(fine_system.scaled_at(state), state)
             volume = space.cells.volume
             unit = fine.rms(correction.c).clamp_min(1e-300)[None, :, None]
             parts = torch.sqrt(blame(correction.delta / unit, fine, degrees) * (volume / volume.sum())[:, None])
@@ -274,14 +277,18 @@ class SlabSolver:
             cells = cells.split(bad.any(dim=1), bad)
         return cells
 
-    def system(self, space: Space, before: Slab | None) -> tuple[System, list[StartGroup]]:
-        """The least squares on a space, which starts from the slab before."""
-        groups = [*term_groups(self.problem, space, self.weights), *jump_groups(self.problem, space)]
-        groups += interface_groups(self.problem, space)
-        start = start_groups(self.problem, space, self.axis) if before is not None else []
-        for group in start:
-            group.aim(lambda x, alpha: before.space.values(before.c, x, alpha))
-        return System(space, [*groups, *start], self.unknowns, self.parameters, self.check), start
+    def system(self, space: Space, before: Slab | None) -> tuple[LinearSystem, list[ContinuityRows]]:
+        """The least squares on a space, and those of its rows, the last, that start from the slab before."""
+        problem, start = self.problem, []
+        if before is not None:
+            start = start_rows(space, self.axis, self.evolving, partial(before.space.values, before.c))
+        sources = [
+            *term_rows(problem, space, self.weights),
+            *continuity_rows(space, problem.coordinates, highest_orders(problem)),
+            *interface_rows(problem, space),
+            *start,
+        ]
+        return LinearSystem(space, sources, self.unknowns, problem.linear, self.check), start
 
     def _key(self, space: Space, first: bool):
         if not self.steady:
@@ -294,17 +301,18 @@ class SlabSolver:
             tuple(space.cells.lower[:, others].reshape(-1).round(decimals=12).tolist()),
         )
 
-    def _guess(self, space: Space, groups: list[StartGroup], before: Slab) -> Tensor:
+    def _guess(self, space: Space, sources: list[ContinuityRows], before: Slab) -> Tensor:
         """u(t0) + (t - t0) u_t(t0), cell by cell."""
         axis, d = self.axis, space.cells.dimension
         if space.metric is not None:
             return space.project(partial(self._extrapolated, before), self.unknowns)
-        (start,) = groups
+        (start,) = sources
         k = exponents(space.degrees)
         constant, linear = k[:, axis] == 0, k[:, axis] == 1
-        table = start.side.tables.table((0,) * d)[0]  # (m, n) at the start, where P~_k in time are (-1)^k sqrt(2k + 1)
+        # (m, n) at the start, where P~_k in time are (-1)^k sqrt(2k + 1)
+        table = start.at.sides[0].tables.table((0,) * d)[0]
         inverse = torch.linalg.pinv(table[:, constant])
-        x = start.x.flatten(0, 1)
+        x = start.at.points.x[0]
         C, U, half = space.cells.count, self.unknowns, 0.5 * float(space.cells.size[0, axis])
         c = table.new_zeros(C, U, len(k))
 
@@ -328,18 +336,21 @@ class SlabSolver:
         found = before.fine.combined(before.w, start, [value, rate])
         return found[value] + (x - start)[:, self.axis] * found[rate]
 
-    def _carried(self, system: System, start: list[StartGroup], corrected: Correction, before: Slab) -> Tensor:
+    def _carried(
+        self, system: LinearSystem, start: list[ContinuityRows], corrected: Correction, before: Slab
+    ) -> Tensor:
         """What the error of the slab before, the difference of its two solutions, becomes in this one.
 
         By the linearization: that of a large error would otherwise look like an error of this slab.
         """
-        aimed = system.rows_of(start, None, with_matrix=False)
-        for group in start:
-            group.aim(lambda x, alpha: before.fine.values(before.w, x, alpha))
-        others = system.rows_of(start, None, with_matrix=False)
+        nothing = State(None, self.parameters)
+        aimed = system.rows_of(start, nothing, matrix=False)
+        corrected_start = [source.starting_from(partial(before.fine.values, before.w)) for source in start]
+        others = system.rows_of(corrected_start, nothing, matrix=False)
         differences = [replace(a, r=a.r - b.r) for a, b in zip(aimed, others, strict=True)]
-        starts = corrected.matrices[len(corrected.matrices) - len(start) :]  # which come last
-        return -system.step(corrected.factor, differences, starts)
+        matrices = corrected.reduced.matrices
+        starts = matrices[len(matrices) - len(start) :]  # which come last
+        return -system.step(corrected.reduced.factor, differences, starts)
 
 
 def _value(space: Space, c: Tensor, x: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ import sympy as sp
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.rows import State, TermRows
+from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.rows import TermRows
 from pinnsolve.bases.base import Basis
 from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.defaults import Collocation

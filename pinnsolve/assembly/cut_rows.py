@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.cell_rows import JumpGroup, Side
+from pinnsolve.assembly.cell_rows import CellPoints, Side
 from pinnsolve.bases.legendre import chebyshev_points, tensor_points
 from pinnsolve.bases.piecewise.cut_cells import boundary_points, cells_at
 from pinnsolve.bases.piecewise.space import Space
@@ -143,13 +143,13 @@ def _with_time(space: Space, chosen: Tensor, axes, fixed, x_space: Tensor, norma
     return x.flatten(1, 2), normals.flatten(1, 2), weights.flatten(1, 2)
 
 
-def cut_jumps(name: str, space: Space, axis: int, i: Tensor, j: Tensor, orders: Sequence[int]) -> list[JumpGroup]:
-    """Continuity across the faces of cells i (below) and j, at least one of them cut, where these are inside."""
+def points_of_cut_faces(space: Space, axis: int, i: Tensor, j: Tensor) -> CellPoints | None:
+    """The faces of cells i (below) and j, at least one of them cut, where these are inside; None where none is."""
     x, weights = _face_points(space, axis, i, j)
     some = (weights > 0).any(dim=1)
     i, j, x, weights = i[some], j[some], x[some], weights[some]
     if not len(i):
-        return []
+        return None
     cells = space.cells
     sides = []
     for cell, end in ((i, 1.0), (j, -1.0)):
@@ -158,7 +158,7 @@ def cut_jumps(name: str, space: Space, axis: int, i: Tensor, j: Tensor, orders: 
         points[whole, :, axis] = end
         sides.append(Side(cell, space.tables(points)))
     share = cells.volume / cells.volume.sum()
-    return [JumpGroup(name, space, axis, *sides, orders, weights, torch.minimum(share[i], share[j]))]
+    return CellPoints(tuple(sides), weights, torch.minimum(share[i], share[j]))
 
 
 def _face_points(space: Space, axis: int, i: Tensor, j: Tensor) -> tuple[Tensor, Tensor]:

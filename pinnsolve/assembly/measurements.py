@@ -9,14 +9,18 @@ among the solutions of the equations (the weighting method for constraints: Van 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.cell_rows import Rows
-from pinnsolve.assembly.face_rows import term_groups
+from pinnsolve.assembly.cell_rows import CellTerm
+from pinnsolve.assembly.collocation import measured_points
+from pinnsolve.assembly.row_source import RowBlock, RowSource, State
+from pinnsolve.assembly.rows import TermRows
+from pinnsolve.assembly.term_rows import term_rows
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem, Term
 
@@ -25,77 +29,105 @@ NORMAL = 1.4826  # standard deviations of normal noise per median of its size
 HUBER = 1.345  # standard deviations from which on a robust loss grows linearly: 95 % efficiency for normal noise
 
 
-class DataGroup:
-    """The rows of one data term on the cells; `unit` (G, M) is what the residuals are multiplied by.
+class DataRows(RowSource):
+    """The rows of one data term on the cells; every residual is multiplied by `factor`, for its standard deviation.
 
-    `weigh` sets it. Rows that only fill up cells with fewer measurements are zero.
+    Rows that only fill up cells with fewer measurements are zero.
     """
 
-    def __init__(self, term: Term, problem: CompiledProblem, space: Space):
-        (self._group,) = term_groups(replace(problem, terms=(term,)), space, {})
-        group, residuals = self._group, len(term.residuals)
-        group.scales = [torch.ones(group.members, 1, dtype=torch.float64)] * residuals
-        self.name, self.members, self.term = term.name, group.members, term
-        self.cells_of_sides, self.row_count = group.cells_of_sides, group.row_count
-        self.points = group.points
-        self.keep = group.keep.repeat(1, residuals)  # (G, M)
-        self.x = group.x.repeat(1, residuals, 1)  # (G, M, d)
+    kind = "data"
+
+    def __init__(self, term: Term, problem: CompiledProblem, space: Space, factor: float):
+        (on_cells,) = term_rows(replace(problem, terms=(term,)), space, {})
+        self.name, self.term, self.cells, self.row_count = term.name, term, on_cells.cells, on_cells.row_count
+        residuals = len(term.residuals)
+        one = torch.ones(on_cells.members, 1, dtype=torch.float64)
+        self._rows = CellTerm(term, problem, space, on_cells.at, 1.0, [one] * residuals)
+        self.points = on_cells.points
+        self.keep = on_cells.at.keep.repeat(1, residuals)  # (G, M)
+        self.x = on_cells.x.repeat(1, residuals, 1)  # (G, M, d)
         self.count = int(self.keep.sum())
-        self.root = math.sqrt(group.points)
-        self.unit = torch.ones(group.members, 1, dtype=torch.float64)
+        self._root = math.sqrt(on_cells.points)  # the rows of a term are those of a mean
+        self._units = one * (factor * self._root)  # (G, 1), or (G, M) under a robust loss
+        self._factor = factor
 
-    def weigh(self, factor: float, robust: Tensor | None = None) -> None:
-        """Residuals count `factor` times themselves, and the root of `robust` (G, M) weights of their own."""
-        unit = torch.full((self.members, 1), factor * self.root, dtype=torch.float64)
-        self.unit = unit if robust is None else unit * robust.sqrt()
+    def reweighed(self, state: State) -> DataRows:
+        """Huber's weights (Ann. Math. Stat. 35 (1964) 73-101), by the residuals at the state."""
+        if not self.term.robust:
+            return self
+        size = self.residuals(state).abs()
+        # noise that is not stated is that of the better half of the residuals
+        size = size / (self.term.noise or NORMAL * float(size[self.keep].median()) or 1.0)
+        robust = torch.clamp(HUBER / size.clamp_min(1e-300), max=1.0)
+        other = copy(self)
+        other._units = self._factor * self._root * robust.sqrt()
+        return other
 
-    def rows(self, c: Tensor, parameters: Tensor, with_matrix: bool = True) -> Rows:
-        rows = self._group.rows(c, parameters, with_matrix)
-        sides = [(cells, A * self.unit[:, :, None]) for cells, A in rows.sides]
-        border = None if rows.border is None else rows.border * self.unit[:, :, None]
-        return Rows(self.name, rows.r * self.unit, sides, border)
+    def rows(self, state: State, matrix: bool = True) -> RowBlock:
+        block = self._rows.rows(state, matrix)
+        sides = [(cells, A * self._units[:, :, None]) for cells, A in block.sides]
+        parameters = None if block.parameters is None else block.parameters * self._units[:, :, None]
+        return RowBlock(self.name, block.r * self._units, sides, parameters)
 
-    def residuals(self, c: Tensor, parameters: Tensor) -> Tensor:
+    def residuals(self, state: State) -> Tensor:
         """(G, M) residuals as they are, zero where there is no measurement."""
-        return self._group.rows(c, parameters, False).r * self.root
+        return self._rows.rows(state, False).r * self._root
 
 
+@dataclass(frozen=True)
 class Measurements:
-    """The noise of all data terms, given or estimated, and what follows for their rows."""
+    """The noise of all data terms, given or estimated, and what follows for their rows.
 
-    def __init__(self, problem: CompiledProblem):
-        self.terms = [t for t in problem.terms if t.data_file is not None]
-        self.sigma = {t.name: t.noise for t in self.terms}
-        self.robust = any(t.robust for t in self.terms)
-        self.weight = WEIGHT
-        self.relative: dict[str, float] = {}  # sigma over the root mean square of what was measured
+    `sigma`: standard deviations by term; `relative`: the same over the root mean square of what was measured; `counts`:
+    of measured values; `weight`: of the rows of data against those of equations, both in the unit of the unknowns.
+    """
 
-    def groups(self, problem: CompiledProblem, space: Space) -> list[DataGroup]:
-        """A group per term; the size of measurements stands for noise that is not known yet."""
-        groups = [DataGroup(term, problem, space) for term in self.terms]
-        for group in groups:
-            if group.name not in self.relative:
-                zero = torch.zeros(space.cells.count, len(problem.unknowns), space.functions, dtype=torch.float64)
-                guesses = torch.tensor([p.guess for p in problem.unknown_parameters], dtype=torch.float64)
-                size = float((group.residuals(zero, guesses) ** 2).sum() / group.count) ** 0.5
-                self.sigma[group.name] = self.sigma[group.name] or (size if size > 0 else 1.0)
-                self.relative[group.name] = self.sigma[group.name] / size if size > 0 else 1.0
-        self.weigh(groups)
-        return groups
+    terms: tuple[Term, ...]
+    sigma: Mapping[str, float]
+    relative: Mapping[str, float]
+    counts: Mapping[str, int]
+    weight: float = WEIGHT
 
-    def unit(self, groups: Sequence[DataGroup]) -> float:
+    @classmethod
+    def of(cls, problem: CompiledProblem) -> Measurements:
+        """The size of measurements stands for noise that is not known yet."""
+        terms = tuple(t for t in problem.terms if t.data_file is not None)
+        guesses = torch.tensor([p.guess for p in problem.unknown_parameters], dtype=torch.float64)
+        sigma, relative, counts = {}, {}, {}
+        for term in terms:
+            points = measured_points(term, problem)
+            rows = TermRows(term, points, problem, 1.0)
+            zero = dict.fromkeys(term.features, torch.zeros(points.count, dtype=torch.float64))
+            size = float((rows.residuals(zero, State(None, guesses)) ** 2).mean()) ** 0.5
+            counts[term.name] = points.count * len(term.residuals)
+            sigma[term.name] = term.noise or (size if size > 0 else 1.0)
+            relative[term.name] = sigma[term.name] / size if size > 0 else 1.0
+        return cls(terms, sigma, relative, counts)
+
+    @property
+    def count(self) -> int:
+        """Of all measured values."""
+        return sum(self.counts.values())
+
+    @property
+    def unit(self) -> float:
         """What residuals divided by their standard deviation are multiplied by."""
-        total = sum(group.count / self.sigma[group.name] ** 2 for group in groups)
-        return self.weight / math.sqrt(total)
+        return self.weight / math.sqrt(sum(self.counts[name] / self.sigma[name] ** 2 for name in self.sigma))
 
-    def weigh(self, groups: Sequence[DataGroup], c: Tensor | None = None, parameters: Tensor | None = None) -> None:
-        """Sets the weights of the rows; with a state, those of a robust loss (Huber 1964) by its residuals there."""
-        unit = self.unit(groups)
-        for group in groups:
-            sigma, robust = self.sigma[group.name], None
-            if group.term.robust and c is not None:
-                size = group.residuals(c, parameters).abs()
-                # noise that is not stated is that of the better half of the residuals
-                size = size / (group.term.noise or NORMAL * float(size[group.keep].median()) or 1.0)
-                robust = torch.clamp(HUBER / size.clamp_min(1e-300), max=1.0)
-            group.weigh(unit / sigma, robust)
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(self.sigma)
+
+    @property
+    def robust(self) -> bool:
+        return any(term.robust for term in self.terms)
+
+    @property
+    def stated(self) -> bool:
+        """Whether the noise of all of them is stated."""
+        return all(term.noise is not None for term in self.terms)
+
+    def rows(self, problem: CompiledProblem, space: Space) -> list[DataRows]:
+        """The rows of every term on the cells of a space."""
+        unit = self.unit
+        return [DataRows(term, problem, space, unit / self.sigma[term.name]) for term in self.terms]

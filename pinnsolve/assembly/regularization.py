@@ -9,51 +9,47 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
 
-from pinnsolve.assembly.cell_rows import Rows, Side
+from pinnsolve.assembly.row_source import RowBlock, RowSource, State
 from pinnsolve.bases.legendre import exponents
 from pinnsolve.bases.piecewise.space import Space, chain_factors
 from pinnsolve.language.symbols import MultiIndex
 
 
-class SmoothnessGroup:
+class RegularizationRows(RowSource):
     """sqrt(weight) times the derivatives of `order` of one unknown at points of all cells."""
 
-    def __init__(self, name: str, space: Space, unknown: int, unknowns: int, order: int):
+    kind = "regularization"
+
+    def __init__(self, name: str, space: Space, unknown: int, unknowns: int, order: int, weight: float):
         cells, d = space.cells, space.cells.dimension
-        self.name, self.space, self.unknown, self.unknowns = name, space, unknown, unknowns
-        self.alphas = derivatives_of_order(d, order)
+        self.name, self.space, self.unknown, self.unknowns, self.weight = name, space, unknown, unknowns, weight
+        self._alphas = derivatives_of_order(d, order)
         space = Space(cells, space.degrees, tuple(max(o, order) for o in space.orders))
-        _, spread, tables = space.shared([space.points_per_axis(a) for a in range(d)])
+        _, quadrature, self._tables = space.shared([space.points_per_axis(a) for a in range(d)])
         low, high = cells.box
         everything = torch.arange(cells.count)
-        self.side = Side(everything, tables)
-        self.members, self.cells_of_sides = cells.count, [everything]
-        self.row_count = cells.count * len(self.alphas) * tables.points
-        self.share = cells.volume / cells.volume.sum()
-        self.factors = []
-        for alpha in self.alphas:
+        self.cells = [everything]
+        self.row_count = cells.count * len(self._alphas) * self._tables.points
+        share = cells.volume / cells.volume.sum()
+        self._factors = []
+        for alpha in self._alphas:
             mapped = float(((high - low) ** torch.tensor(alpha)).prod())
             repeated = math.factorial(order) / math.prod(math.factorial(k) for k in alpha)
             size = chain_factors(cells, everything, alpha) * mapped * math.sqrt(repeated)
-            self.factors.append(size[:, None] * self.share.sqrt()[:, None] * spread[0].sqrt())  # (C, m)
-        self.weight = 1.0
+            self._factors.append(size[:, None] * share.sqrt()[:, None] * quadrature[0].sqrt())  # (C, m)
 
-    def rows(self, c: Tensor, parameters: Tensor, with_matrix: bool = True) -> Rows:
-        n, root = self.space.functions, math.sqrt(self.weight)
+    def rows(self, state: State, matrix: bool = True) -> RowBlock:
+        n, root, c = self.space.functions, math.sqrt(self.weight), state.coefficients
         r, A = [], []
-        for alpha, factor in zip(self.alphas, self.factors, strict=True):
-            table = self.side.tables.table(alpha)  # (1, m, n)
-            r.append((c[:, self.unknown] @ table[0].T) * factor * root)
-            if with_matrix:
-                block = table.new_zeros(self.members, table.shape[1], self.unknowns * n)
+        for alpha, factor in zip(self._alphas, self._factors, strict=True):
+            table = self._tables.table(alpha)  # (1, m, n)
+            r.append(torch.zeros_like(factor) if c is None else (c[:, self.unknown] @ table[0].T) * factor * root)
+            if matrix:
+                block = table.new_zeros(self.space.cells.count, table.shape[1], self.unknowns * n)
                 block[:, :, self.unknown * n : (self.unknown + 1) * n] = (root * factor)[:, :, None] * table
                 A.append(block)
-        rows = Rows(self.name, torch.cat(r, dim=1))
-        if with_matrix:
-            rows.sides = [(self.cells_of_sides[0], torch.cat(A, dim=1))]
-        return rows
+        return RowBlock(self.name, torch.cat(r, dim=1), [(self.cells[0], torch.cat(A, dim=1))] if matrix else ())
 
 
 def derivatives_of_order(dimension: int, order: int) -> list[MultiIndex]:

@@ -10,13 +10,13 @@ spread over processes and cards.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
 import sympy as sp
 import torch
 from torch import Tensor
 
+from pinnsolve.assembly.row_source import RowBlock, State
 from pinnsolve.bases.base import Basis
 from pinnsolve.compiler.terms import CompiledProblem, Linearization, Term
 from pinnsolve.errors import PinnsolveError
@@ -27,32 +27,6 @@ from pinnsolve.language.to_torch import Evaluator
 
 BLOCK_NUMBERS = 8e6  # of a (points, width) table at a time, where nothing needs all points at once
 FeatureMatrices = dict[Feature, Tensor]  # (N, W) each
-
-
-@dataclass(frozen=True)
-class State:
-    """Where to linearize. `coefficients`: (unknowns, W); `parameters`: (P,) values of the unknown parameters."""
-
-    coefficients: Tensor
-    parameters: Tensor
-
-    def vector(self) -> Tensor:
-        return torch.cat([self.coefficients.reshape(-1), self.parameters])
-
-    def moved(self, delta: Tensor, step: float = 1.0) -> State:
-        """The state after a step along `delta` (unknowns * W + P,)."""
-        split = self.coefficients.numel()
-        change = delta[:split].reshape(self.coefficients.shape)
-        return State(self.coefficients + step * change, self.parameters + step * delta[split:])
-
-
-@dataclass(frozen=True)
-class RowBlock:
-    """Rows of one term. `A`: (rows, coefficients), `r`: (rows,), both scaled by sqrt(eps_k / N_k)."""
-
-    name: str
-    A: Tensor
-    r: Tensor
 
 
 @lru_cache(maxsize=256)
@@ -163,12 +137,21 @@ class TermRows:
                     if isinstance(f, Feature) and f.unknown == unknown
                 ]
                 columns.append(sum(parts[1:], parts[0]) if parts else residuals.new_zeros(n, width))
-            for name in self.parameter_names:
-                c = coefficients.get(name, 0.0)
-                columns.append((c if isinstance(c, Tensor) and c.ndim else residuals.new_full((n,), float(c)))[:, None])
             blocks.append(torch.cat(columns, dim=1) if len(columns) > 1 else columns[0])
         A = torch.cat(blocks) if len(blocks) > 1 else blocks[0]
-        return RowBlock(self.term.name, A * self.scale, residuals.reshape(-1) * self.scale)
+        sides = [(torch.zeros(1, dtype=torch.long, device=A.device), (A * self.scale)[None])]
+        parameters = self._by_parameters(self._split(flat), residuals) if self.parameter_names else None
+        return RowBlock(self.term.name, residuals.reshape(1, -1) * self.scale, sides, parameters)
+
+    def _by_parameters(self, linearizations: list[dict], residuals: Tensor) -> Tensor:
+        """(1, rows, P): the scaled derivatives by the unknown parameters."""
+        n = residuals.shape[1]
+        columns = []
+        for name in self.parameter_names:
+            found = [item.get(name, 0.0) for item in linearizations]
+            parts = [c if isinstance(c, Tensor) and c.ndim else residuals.new_full((n,), float(c)) for c in found]
+            columns.append(torch.cat(parts))
+        return (torch.stack(columns, dim=1) * self.scale)[None]
 
 
 def _times(coefficient: Tensor | float, matrix: Tensor) -> Tensor:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.rows import BLOCK_NUMBERS, Assembly, State
+from pinnsolve.assembly.row_source import State, stacked
+from pinnsolve.assembly.rows import BLOCK_NUMBERS, Assembly
 from pinnsolve.bases.base import Basis
 from pinnsolve.least_squares import StreamingQR, solve_dense
 
@@ -174,7 +175,7 @@ def noise_spread(
         sigma = 0.0
         if term.term.data_file is not None:
             sigma = (term.term.noise or 0.0) * term.scale or float(block.r.square().mean().sqrt())
-        random = torch.randn(block.r.shape[0], draws, generator=generator, dtype=torch.float64)
+        random = torch.randn(block.r.numel(), draws, generator=generator, dtype=torch.float64)
         noises.append(sigma * random.to(block.r))
     A, b = torch.cat(rows), torch.cat(noises)
     moved = [_as_state(solution, solution.basis, solve_dense(A, b[:, i]).x) for i in range(draws)]
@@ -229,11 +230,11 @@ def _defect_rows(assembly: Assembly, solution: Approximation, basis: Basis):
 def _defect_correction(solution: Approximation, basis: Basis, assembly: Assembly) -> Tensor:
     columns = len(assembly.problem.unknowns) * basis.width + len(assembly.problem.unknown_parameters)
     if assembly.row_count * columns * 8 <= DENSE_BYTES:
-        blocks = list(_defect_rows(assembly, solution, basis))
-        return solve_dense(torch.cat([b.A for b in blocks]), -torch.cat([b.r for b in blocks])).x
+        A, r = stacked(_defect_rows(assembly, solution, basis))
+        return solve_dense(A, -r).x
     stream = StreamingQR(columns)
     for block in _defect_rows(assembly, solution, basis):
-        stream.add(block.A, -block.r)
+        stream.add(block.A, -block.r[0])
     return stream.solve().x
 
 

@@ -8,32 +8,44 @@ own (as in `defect_correction`; for spectral elements, hierarchical error estima
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.system import System, residual_norm
+from pinnsolve.assembly.row_source import RowBlock, State, residual_norm
+from pinnsolve.assembly.system import LinearSystem
 from pinnsolve.bases.legendre import BALL, exponents
 from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.solvers.schur_complement import Bounds, ReducedSystem
 
 EXTRA_DEGREES = 2
 CORRECTIONS = 3
+NEGLIGIBLE = 0.02  # of all corrections: one that small is the last
 MOST_LEFT = 0.99
 ROUNDING = 1e-13  # relative to the solution
 
 
 @dataclass(frozen=True)
 class Correction:
-    """`space`, `c`: the corrected solution; `delta`: (C, U, n) what was added; `left`: the share of the residual that
-    stayed; `factor`, `matrices`: for further right-hand sides."""
+    """`space`, `state`: the corrected solution; `delta`: (C, U, n) what was added, `moved`: (P,) and to the parameters;
+    `left`: the share of the residual that stayed; `first`, `rows`: before the correction, and after it; `reduced`: the
+    factorization, for further right-hand sides."""
 
     space: Space
-    c: Tensor
+    state: State
     delta: Tensor
+    moved: Tensor
     left: float
-    factor: object
-    matrices: list
+    first: Sequence[RowBlock]
+    rows: Sequence[RowBlock]
+    reduced: ReducedSystem
+
+    @property
+    def c(self) -> Tensor:
+        """(C, U, n): the coefficients of the corrected solution."""
+        return self.state.coefficients
 
     def error(self, carried: Tensor | float = 0.0) -> Tensor:
         """(U,) root mean square of the correction, enlarged by what it left of the residual, and what is `carried`."""
@@ -55,34 +67,35 @@ def enriched_space(space: Space) -> Space:
     return Space(space.cells, tuple(p + extra for p in space.degrees), space.orders)
 
 
-def correct(system: System, c: Tensor, known: tuple | None = None) -> Correction:
-    """The correction of c, which is already written in the space of `system`."""
-    start = c
-    rows = system.rows(c, with_matrix=known is None)
-    factor, matrices = known if known is not None else (system.factorize(rows), rows)
-    before = residual_norm(rows)
-    now, size = before, float("inf")
-    for _ in range(CORRECTIONS):
-        step = system.step(factor, rows, matrices)
-        trial = c + step
-        rows = system.rows(trial, with_matrix=False)
-        trial_norm, trial_size = residual_norm(rows), float(step.norm())
-        if c is start:
-            # whether it lowers the residual or not, the first step is what is known of the error
-            c, size = trial, trial_size
-            if not trial_norm <= before:  # rounding, or lost: nothing of the residual was explained
-                now = before
-                break
-            now = trial_norm
-            continue
-        if not trial_norm <= now or not trial_size < 0.5 * size:
+def correct(
+    system: LinearSystem, start: State, known: ReducedSystem | None = None, bounds: Bounds | None = None
+) -> Correction:
+    """The correction of a state that is already written in the space of `system`.
+
+    Unknown parameters move within the `bounds`, if there are any. The factorization is that of the start, or `known`.
+    """
+    first = system.rows(start, matrix=known is None)
+    reduced = known or ReducedSystem(system, first, len(start.parameters) if bounds is not None else 0)
+    before = now = residual_norm(first)
+    state, rows, size = start, first, math.inf
+    for number in range(CORRECTIONS):
+        step, moved = reduced.step(system, rows, state.parameters, bounds)
+        trial = State(state.coefficients + step, state.parameters + moved)
+        trial_rows = system.rows(trial, matrix=False)
+        trial_norm, trial_size = residual_norm(trial_rows), float(step.norm())
+        # whether it lowers the residual or not, the first step is what is known of the error
+        if number and (not trial_norm <= now or not trial_size < 0.5 * size):
             break
-        c, now, size = trial, trial_norm, trial_size
-        if size <= 0.02 * float((c - start).norm()):
+        state, rows, size = trial, trial_rows, trial_size
+        if not trial_norm <= now:  # rounding, or lost: nothing of the residual was explained
             break
+        now = trial_norm
+        if number and size <= NEGLIGIBLE * float((state.coefficients - start.coefficients).norm()):
+            break
+    delta, moved = state.coefficients - start.coefficients, state.parameters - start.parameters
     # of rounding nothing needs to be left over
-    left = now / max(before, 1e-300) if float((c - start).norm()) > ROUNDING * float(start.norm()) else 0.0
-    return Correction(system.space, c, c - start, left, factor, matrices)
+    left = now / max(before, 1e-300) if float(delta.norm()) > ROUNDING * float(start.coefficients.norm()) else 0.0
+    return Correction(system.space, state, delta, moved, left, first, rows, reduced)
 
 
 def blame(delta: Tensor, space: Space, degrees: tuple[int, ...]) -> Tensor:

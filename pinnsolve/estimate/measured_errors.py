@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pinnsolve.assembly.row_source import stacked
 from pinnsolve.assembly.rows import Assembly
 from pinnsolve.errors import Diagnostic, ProblemError
 from pinnsolve.estimate.defect_correction import Approximation, relative_norms
@@ -96,14 +97,14 @@ def parameter_report(assembly: Assembly, approximation: Approximation) -> dict[s
     if not parameters:
         return {}
     blocks = list(assembly.blocks(approximation.basis, approximation.state))
-    A = torch.cat([b.A for b in blocks])
+    A, _ = stacked(blocks)
     split = A.shape[1] - len(parameters)
     C, P = A[:, :split], A[:, split:]
     norms = C.norm(dim=0)
     Q, _ = torch.linalg.qr(C / torch.where(norms > 0, norms, 1.0))
     P = P - Q @ (Q.T @ P)
     measured = {t.term.name for t in assembly.terms if t.term.data_file is not None}
-    noisy = torch.cat([b.r for b in blocks if b.name in measured or not measured])
+    noisy = torch.cat([b.r[0] for b in blocks if b.name in measured or not measured])
     sigma2 = float(noisy @ noisy) / max(noisy.numel() - len(parameters), 1)
     covariance = sigma2 * torch.linalg.pinv(P.T @ P, hermitian=True)
     errors = torch.diagonal(covariance).clamp_min(0).sqrt()

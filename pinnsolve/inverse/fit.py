@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.measurements import DataGroup, Measurements
+from pinnsolve.assembly.measurements import DataRows, Measurements
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
+from pinnsolve.inverse.regularization_choice import Smoothness
 from pinnsolve.solvers.schur_complement import Bounds, inverse
 
 NEGLIGIBLE, INFORMED = 0.1, 0.75  # of the noise; share of the information that must come from the data
@@ -80,7 +81,8 @@ class Answer:
     parameters: Tensor
     parameter_error: Tensor
     fit: Fit
-    data: Sequence[DataGroup]
+    smoothness: Sequence[Smoothness]  # of unknown functions, with the weights that were chosen
+    data: Sequence[DataRows]
     data_moved: float
     residuals: Sequence[tuple[Tensor, Tensor]]  # of the data: points (N, d) along the unit box, and values (N,)
     left: float
@@ -128,7 +130,7 @@ class Answer:
         return light and bool((small | hidden).all()) and self.data_moved <= NEGLIGIBLE * fit.spread
 
 
-def residuals_of(problem: CompiledProblem, groups: Sequence[DataGroup], r: Sequence[Tensor]):
+def residuals_of(problem: CompiledProblem, groups: Sequence[DataRows], r: Sequence[Tensor]):
     """The `residuals` of an answer, from those of the groups' rows."""
     low, high = (torch.tensor([ends[i] for ends in problem.intervals]) for i in (0, 1))
     result = []
@@ -143,7 +145,7 @@ def is_explained(answer: Answer, measurements: Measurements, tolerance: float) -
     like noise."""
     if answer.fit.noise <= tolerance or answer.fit.spread <= 2.0 * answer.data_moved:
         return True
-    if all(term.noise is not None and not term.robust for term in measurements.terms):
+    if measurements.stated and not measurements.robust:
         return answer.fit.spread <= NOISIER
     return not any(_alike(x, r) for x, r in answer.residuals)
 

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from pinnsolve.inverse.all_at_once import Statement
 from pinnsolve.inverse.fit import NEGLIGIBLE, Answer, fit_of, residuals_of
 from pinnsolve.inverse.sensitivities import Marched, Marches
+from pinnsolve.inverse.statement import InverseProblem
 from pinnsolve.solvers.schur_complement import Bounds
 
 LOOSE = 3e-3  # error of the first marches
@@ -97,7 +97,7 @@ def _next(
 
 
 def _answer(
-    statement: Statement, at: Marched, S: Tensor, sensitivity: Tensor, step: Tensor, corrected: Tensor,
+    statement: InverseProblem, at: Marched, S: Tensor, sensitivity: Tensor, step: Tensor, corrected: Tensor,
     tolerance: float, number: int,
 ) -> Answer:  # fmt: skip
     """The answer at a march; `step` is what is left to go, which counts as error, and `corrected` the same from the
@@ -126,6 +126,7 @@ def _answer(
         parameter_error=(corrected - step).abs() + step.abs(),
         fit=fit,
         data=groups,
+        smoothness=(),
         data_moved=float(at.moved.norm()) / math.sqrt(count),
         residuals=residuals_of(statement.problem, groups, parts),
         left=max(slab.left for slab in slabs),

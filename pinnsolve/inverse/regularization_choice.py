@@ -13,13 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
 
-from pinnsolve.assembly.measurements import DataGroup
-from pinnsolve.assembly.regularization import SmoothnessGroup
-from pinnsolve.assembly.system import System
+from pinnsolve.assembly.regularization import RegularizationRows
 from pinnsolve.bases.piecewise.space import Space
-from pinnsolve.solvers.schur_complement import Found, Linearization, adjoint, applied
+from pinnsolve.solvers.gauss_newton import Iterate
+from pinnsolve.solvers.schur_complement import adjoint, applied
 
 SMOOTHNESS = "smoothness of unknown"  # how the names of its rows begin
 FIRST_WEIGHT = 1e-9
@@ -42,37 +40,35 @@ class Smoothness:
     weight: float
     choice: str | None
 
-    def group(self, space: Space, unknowns: int) -> SmoothnessGroup:
-        return SmoothnessGroup(f"{SMOOTHNESS} {self.unknown}", space, self.unknown, unknowns, self.order)
-
-
-def scaled(groups: Sequence, smoothness: Sequence[Smoothness], unit: float, count: int) -> None:
-    """Sets the weights of the rows, where residuals over their standard deviation are multiplied by `unit`."""
-    for group, one in zip(groups, smoothness, strict=True):
-        group.weight = unit**2 * count * one.weight
+    def rows(self, space: Space, unknowns: int, unit: float) -> RegularizationRows:
+        """Its rows, where residuals over their standard deviation, squared and summed, are multiplied by `unit`."""
+        name = f"{SMOOTHNESS} {self.unknown}"
+        return RegularizationRows(name, space, self.unknown, unknowns, self.order, unit * self.weight)
 
 
 def chosen(
     smoothness: Sequence[Smoothness],
-    solved: Callable[[Sequence[Smoothness], Found | None], tuple[System, Found, float]],
-) -> list[Smoothness]:
+    solved: Callable[[Sequence[Smoothness], Iterate | None], Iterate],
+    unit: float,
+) -> tuple[Smoothness, ...]:
     """The smoothness with weights by their criteria, one after another along powers of ten and then of three.
 
-    `solved` (smoothness, found before) -> (system, found, unit) solves with given weights.
+    `solved` (smoothness, found before) solves with given weights; `unit` is what residuals over their standard
+    deviation are multiplied by.
     """
-    best = list(smoothness)
+    best = tuple(smoothness)
     choices = {one.choice for one in best} - {None}
     if not choices:
         return best
     choice = "discrepancy" if "discrepancy" in choices else sorted(choices)[0]
-    system, found, unit = solved(best, None)
-    value, factor = criterion(choice, system, found, unit), FACTOR
+    found = solved(best, None)
+    value, factor = criterion(choice, found, unit), FACTOR
     if all(one.weight == FIRST_WEIGHT for one in smoothness if one.choice):
         before = found
         for weight in SCANNED:  # all together, so that the search begins in the right region
-            trial = [replace(one, weight=weight) if one.choice else one for one in smoothness]
-            system, before, unit = solved(trial, before)
-            now = criterion(choice, system, before, unit)
+            trial = tuple(replace(one, weight=weight) if one.choice else one for one in smoothness)
+            before = solved(trial, before)
+            now = criterion(choice, before, unit)
             if now < value:
                 best, value, found = trial, now, before
     for _ in range(SWEEPS):
@@ -82,9 +78,9 @@ def chosen(
                 continue
             for change in (factor, 1.0 / factor):
                 while RANGE[0] < best[i].weight * change < RANGE[1]:
-                    trial = [replace(s, weight=s.weight * change) if k == i else s for k, s in enumerate(best)]
-                    system, other, unit = solved(trial, found)
-                    now = criterion(choice, system, other, unit)
+                    trial = tuple(replace(s, weight=s.weight * change) if k == i else s for k, s in enumerate(best))
+                    other = solved(trial, found)
+                    now = criterion(choice, other, unit)
                     if not now < value - WORTH[choice] * abs(value):
                         break
                     best, value, found, moved = trial, now, other, True
@@ -95,30 +91,23 @@ def chosen(
     return best
 
 
-def criterion(choice: str, system: System, found: Found, unit: float) -> float:
+def criterion(choice: str, found: Iterate, unit: float) -> float:
     """What the weights should make small."""
-    rows, groups = found.rows, system.groups
-    measured = [isinstance(g, DataGroup) for g in groups]
-    count = sum(g.count for g in groups if isinstance(g, DataGroup))
-    squares = _sum(rows, measured) / unit**2
+    measured = [source for source in found.system.sources if source.kind == "data"]
+    names, count = {source.name for source in measured}, sum(source.count for source in measured)
+    squares = sum(block.loss for block in found.rows if block.name in names) / unit**2
     if choice == "discrepancy":
         return abs(math.log(max(squares, 1e-300) / count))
-    freedom = COUNTED * _influence(found.linearization, groups)
+    freedom = COUNTED * _influence(found)
     return count * squares / max(count - freedom, 1.0) ** 2
 
 
-def _sum(rows, which: Sequence[bool]) -> float:
-    return sum(float((group.r**2).sum()) for group, w in zip(rows, which, strict=True) if w)
-
-
-def _influence(linearization: Linearization, groups: Sequence) -> float:
+def _influence(found: Iterate) -> float:
     """The trace of the influence matrix of the data, by random signs (Hutchinson 1990)."""
     generator = torch.Generator().manual_seed(0)
-    signs: list[Tensor] = []
-    for group, rows in zip(groups, linearization.matrices, strict=True):
-        drawn = torch.randint(0, 2, (*rows.r.shape, DRAWS), generator=generator, dtype=torch.float64) * 2 - 1
-        signs.append(drawn * (group.keep[:, :, None] if isinstance(group, DataGroup) else 0.0))
-    fitted = applied(
-        linearization.matrices, linearization.factor.solve(adjoint(linearization.matrices, signs, linearization.X))
-    )
+    matrices, signs = found.reduced.matrices, []
+    for source, block in zip(found.system.sources, matrices, strict=True):
+        random = torch.randint(0, 2, (*block.r.shape, DRAWS), generator=generator, dtype=torch.float64) * 2 - 1
+        signs.append(random * (source.keep[:, :, None] if source.kind == "data" else 0.0))
+    fitted = applied(matrices, found.reduced.factor.solve(adjoint(matrices, signs, found.reduced.X)))
     return sum(float((a * b).sum()) for a, b in zip(fitted, signs, strict=True)) / DRAWS

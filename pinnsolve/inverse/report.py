@@ -7,18 +7,18 @@ from torch import Tensor
 
 from pinnsolve.adapt.context import Result, Work
 from pinnsolve.assembly.measurements import Measurements
-from pinnsolve.assembly.rows import State
+from pinnsolve.assembly.row_source import State
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
-from pinnsolve.inverse.all_at_once import Statement
 from pinnsolve.inverse.fit import NOISIER, Answer, is_explained
+from pinnsolve.inverse.statement import InverseProblem
 from pinnsolve.inverse.uncertainty import Uncertainty, uncertainty, weak_combinations
 
 DEVIATIONS = 2.0  # standard deviations that count as the error which noise makes
 
 
-def result_of(work: Work, statement: Statement, answer: Answer, tolerance: float) -> Result:
+def result_of(work: Work, statement: InverseProblem, answer: Answer, tolerance: float) -> Result:
     """The answer with what noise leaves open."""
     unknowns, space, measurements = work.problem.unknowns, answer.space, statement.measurements
     found = uncertainty(measurements, answer, work.seed)
@@ -60,7 +60,7 @@ def deviation(deviations: Tensor, space: Space, unknowns: int) -> Tensor:
     return total.sqrt()
 
 
-def _report(statement: Statement, answer: Answer, found: Uncertainty, spread: Tensor) -> dict:
+def _report(statement: InverseProblem, answer: Answer, found: Uncertainty, spread: Tensor) -> dict:
     """The entries of `result.json` that are about what was unknown: parameters, correlation, noise, warnings."""
     problem, measurements = statement.problem, statement.measurements
     values, names = answer.parameters, [p.name for p in problem.unknown_parameters]
@@ -87,7 +87,7 @@ def _report(statement: Statement, answer: Answer, found: Uncertainty, spread: Te
         "correlation": {a: {b: float(correlation[i, j]) for j, b in enumerate(names)} for i, a in enumerate(names)},
         "noise": noise,
         "regularization": {
-            problem.unknowns[one.unknown]: {"seminorm": one.order, "weight": one.weight} for one in statement.smoothness
+            problem.unknowns[one.unknown]: {"seminorm": one.order, "weight": one.weight} for one in answer.smoothness
         },
         "standard_deviation": dict(zip(problem.unknowns, spread.tolist(), strict=True)),
         "data_freedom": found.freedom,

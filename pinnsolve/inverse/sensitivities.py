@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -17,20 +18,22 @@ from torch import Tensor
 from pinnsolve.adapt.forward import FIRST_CELLS, FIRST_SLAB, MANY_CELLS, degrees_for
 from pinnsolve.adapt.time_marching import March, can_march, march
 from pinnsolve.adapt.time_slab import LOCAL, Slab, SlabSolver
-from pinnsolve.assembly.face_rows import highest_orders, table_orders
-from pinnsolve.assembly.measurements import WEIGHT, DataGroup
+from pinnsolve.assembly.cell_rows import ContinuityRows
+from pinnsolve.assembly.measurements import DataRows
+from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.term_rows import held_at, highest_orders, table_orders
 from pinnsolve.bases.piecewise.initial_mesh import space_cells
 from pinnsolve.bases.piecewise.mesh import joined
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
-from pinnsolve.inverse.all_at_once import Statement
+from pinnsolve.inverse.statement import InverseProblem
 from pinnsolve.language.symbols import features_of
 from pinnsolve.runtime import threads_for
 from pinnsolve.solvers.budget import Clock, OutOfTime
-from pinnsolve.solvers.schur_complement import Linearization
+from pinnsolve.solvers.schur_complement import ReducedSystem
 
 
-def marching_axis(statement: Statement) -> int | None:
+def marching_axis(statement: InverseProblem) -> int | None:
     """The axis of time, if equations and conditions seem to give the solution for given parameters by a march."""
     if not statement.problem.unknown_parameters or statement.smoothness:
         return None
@@ -39,9 +42,8 @@ def marching_axis(statement: Statement) -> int | None:
     if axis is None:
         return None
     low = problem.intervals[axis][0]
-    starts = [t for t in problem.terms if any(dict(p.fixed).get(axis) == low for p in t.region.pieces)]
     wanted = sum(order[axis] for order in highest_orders(problem))
-    return axis if sum(len(t.residuals) for t in starts) >= wanted else None
+    return axis if sum(len(t.residuals) for t in held_at(problem, axis, low)) >= wanted else None
 
 
 def at_given_parameters(problem: CompiledProblem) -> CompiledProblem:
@@ -66,7 +68,7 @@ class Marched:
     solver: SlabSolver
     tolerance: float
     space: Space
-    groups: list[DataGroup]
+    groups: list[DataRows]
     r: Tensor
     moved: Tensor
 
@@ -89,7 +91,7 @@ class Marched:
 class Marches:
     """The solution of a statement as a function of its parameters."""
 
-    def __init__(self, statement: Statement, axis: int, memory: float, clock: Clock):
+    def __init__(self, statement: InverseProblem, axis: int, memory: float, clock: Clock):
         self.statement, self.axis, self.memory, self.clock = statement, axis, memory, clock
         self.problem = at_given_parameters(statement.exact)
         low, high = self.problem.intervals[axis]
@@ -126,12 +128,12 @@ class Marches:
         c = coarse.widened(torch.cat([slab.c for slab in slabs]), space)
         w = torch.cat([slab.w for slab in slabs])
         measurements = self.statement.measurements
-        measurements.weight = WEIGHT
-        groups = measurements.groups(self.statement.problem, space)
-        if measurements.robust:
-            measurements.weigh(groups, c, parameters)
-        unit = measurements.unit(groups)
-        one, two = (torch.cat([g.rows(v, parameters, False).r.flatten() for g in groups]) / unit for v in (c, w))
+        state = State(c, parameters)
+        groups = [rows.reweighed(state) for rows in measurements.rows(self.statement.problem, space)]
+        one, two = (
+            torch.cat([g.rows(s, False).r.flatten() for g in groups]) / measurements.unit
+            for s in (state, State(w, parameters))
+        )
         return Marched(parameters, slabs, solver, tolerance, space, groups, one, two - one)
 
     def linearized(self, at: Marched) -> tuple[Tensor, Tensor]:
@@ -142,10 +144,10 @@ class Marches:
         du = du.permute(1, 2, 3, 0).flatten(1, 2)  # (C, U n, P)
         J = []
         for group in at.groups:
-            rows = group.rows(c, at.parameters)
-            column = sum(A @ du[index] for index, A in rows.sides)
-            J.append((column if rows.border is None else column + rows.border).flatten(0, 1))
-        return torch.cat(J) / self.statement.measurements.unit(at.groups), sensitivity
+            block = group.rows(State(c, at.parameters))
+            column = block.times(du)
+            J.append((column if block.parameters is None else column + block.parameters).flatten(0, 1))
+        return torch.cat(J) / self.statement.measurements.unit, sensitivity
 
     def freedom(self, at: Marched) -> float:
         """How many degrees of freedom of the data the solution would take, weighed as they are, beside the parameters:
@@ -153,9 +155,9 @@ class Marches:
         measurements, c, space = self.statement.measurements, at.c, at.coarse
         generator = torch.Generator().manual_seed(0)
         g = c.new_zeros(len(c), c[0].numel(), 1)
-        for group in measurements.groups(self.statement.problem, space):
+        for group in measurements.rows(self.statement.problem, space):
             sign = torch.randint(0, 2, group.keep.shape, generator=generator).double() * 2.0 - 1.0
-            for index, A in group.rows(c, at.parameters).sides:
+            for index, A in group.rows(State(c, at.parameters)).sides:
                 A = A if space.metric is None else space.metric.matrix(index, A, c.shape[1])
                 g.index_add_(0, index, A.mT @ (sign * group.keep)[:, :, None])
         total, before, first = 0.0, None, 0
@@ -163,7 +165,8 @@ class Marches:
             system, _ = at.solver.system(slab.space, before)
             mine = g[first : first + len(slab.c)]
             with threads_for(system.width):
-                total += float((mine * system.factorize(system.rows(slab.c)).solve(mine)).sum())
+                rows = system.rows(State(slab.c, at.parameters))
+                total += float((mine * system.factorize(rows).solve(mine)).sum())
             before, first = slab, first + len(slab.c)
         return total
 
@@ -174,19 +177,16 @@ def _sensitivities(solver: SlabSolver, slabs: list[Slab]) -> Iterator[Tensor]:
     for slab in slabs:
         system, start = solver.system(slab.space, before)
         with threads_for(system.width):
-            rows = system.rows(slab.c)
-            for k, group in enumerate(start, len(rows) - len(start)):
-                rows[k] = replace(rows[k], border=_taken_over(group, before, carried, slab))
-            linearization = Linearization(system, rows, len(solver.parameters))
-        X = linearization.X.reshape(*slab.c.shape, -1).permute(3, 0, 1, 2)
-        before, carried = slab, torch.stack([-slab.space.back(x) for x in X])
+            rows = system.rows(State(slab.c, solver.parameters))
+            for k, source in enumerate(start, len(rows) - len(start)):
+                rows[k] = replace(rows[k], parameters=_taken_over(source, before, carried))
+            reduced = ReducedSystem(system, rows, len(solver.parameters))
+        before, carried = slab, reduced.sensitivity(system)
         yield carried
 
 
-def _taken_over(group, before: Slab, carried: Tensor, slab: Slab) -> Tensor:
+def _taken_over(source: ContinuityRows, before: Slab, carried: Tensor) -> Tensor:
     """(G, M, P): what the derivatives in the slab before are to the rows of the start of this one."""
-    columns = []
-    for one in carried:
-        group.aim(lambda x, alpha, one=one: before.space.values(one, x, alpha))
-        columns.append(group.rows(torch.zeros_like(slab.c), torch.zeros(0), with_matrix=False).r)
+    nothing = State(None, torch.zeros(0, dtype=carried.dtype))
+    columns = [source.starting_from(partial(before.space.values, one)).rows(nothing, False).r for one in carried]
     return torch.stack(columns, dim=2)

@@ -18,12 +18,13 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem, Regularization
 from pinnsolve.errors import ResourceError
 from pinnsolve.estimate.enriched_space import enriched_space
-from pinnsolve.inverse.all_at_once import Statement, bounds_of, levels
+from pinnsolve.inverse.all_at_once import levels
 from pinnsolve.inverse.fit import LIGHT, Answer, is_explained
 from pinnsolve.inverse.reduced_space import steps
 from pinnsolve.inverse.regularization_choice import FIRST_WEIGHT, Smoothness
 from pinnsolve.inverse.report import result_of
 from pinnsolve.inverse.sensitivities import Marches, marching_axis
+from pinnsolve.inverse.statement import InverseProblem, bounds_of
 from pinnsolve.runtime import threads_for
 from pinnsolve.solvers.budget import INTERRUPTED
 from pinnsolve.solvers.memory import bytes_available, check_work
@@ -43,9 +44,9 @@ def inverse_on_cells(work: Work, tolerance: float, refinements: int | None, star
     """The result on cells, from the best of so many `starts`; None where nothing was computed."""
     weights = work.weights_at(defaults.widths(work.dimension)[0]) or {}
     with torch.no_grad(), threads_for(1):
-        statement = Statement(
-            work.problem, weights, Measurements(work.problem), bounds_of(work.problem), work.floating,
-            smoothness_of(work.problem),
+        statement = InverseProblem(
+            work.problem, weights, Measurements.of(work.problem), bounds_of(work.problem), work.floating,
+            tuple(smoothness_of(work.problem)),
         )  # fmt: skip
         axis, guesses = marching_axis(statement), _starts(statement, starts, work.seed)
         if axis is None:
@@ -80,7 +81,7 @@ def smoothness_of(problem: CompiledProblem) -> list[Smoothness]:
     return result
 
 
-def _best_start(work: Work, statement: Statement, tolerance: float, starts: Sequence[Tensor]) -> Tensor:
+def _best_start(work: Work, statement: InverseProblem, tolerance: float, starts: Sequence[Tensor]) -> Tensor:
     """The values from which the data are met best after a few levels."""
     best, least = statement.guess, math.inf
     for start in starts if len(starts) > 1 else ():
@@ -93,7 +94,7 @@ def _best_start(work: Work, statement: Statement, tolerance: float, starts: Sequ
     return best
 
 
-def _starts(statement: Statement, count: int, seed: int) -> list[Tensor]:
+def _starts(statement: InverseProblem, count: int, seed: int) -> list[Tensor]:
     """The guess, and others at random: within the bounds, or where there are none, one decade up or down."""
     generator = torch.Generator().manual_seed(seed)
     guess, bounds = statement.guess, statement.bounds
@@ -148,11 +149,11 @@ def _follow(
 
 
 def _at_once(
-    work: Work, statement: Statement, tolerance: float, refinements: int | None, starts: Sequence[Tensor],
+    work: Work, statement: InverseProblem, tolerance: float, refinements: int | None, starts: Sequence[Tensor],
     operations: float | None = None,
 ) -> _Followed:  # fmt: skip
     """Levels over all of space and time from the best start, with factorizations of so many `operations` at most."""
-    statement.start = _best_start(work, statement, tolerance, starts)
+    statement = replace(statement, start=_best_start(work, statement, tolerance, starts))
 
     def check(space: Space) -> None:
         limit = operations or (MOST_OPERATIONS if work.clock.limit is None else math.inf)
@@ -173,7 +174,12 @@ def _rank(answer: Answer) -> float:
 
 
 def _by_marches(
-    work: Work, statement: Statement, axis: int, tolerance: float, refinements: int | None, starts: Sequence[Tensor]
+    work: Work,
+    statement: InverseProblem,
+    axis: int,
+    tolerance: float,
+    refinements: int | None,
+    starts: Sequence[Tensor],
 ) -> _Followed:
     """Gauss-Newton over the parameters of a march; where it does not explain the data, all of space and time at once,
     and then again from the parameters found there.
@@ -203,12 +209,12 @@ def _by_marches(
     return again if good(again) else _least(whole, marched, again)
 
 
-def _marched(work: Work, statement: Statement, axis: int, tolerance: float, refinements, guesses) -> _Followed:
+def _marched(work: Work, statement: InverseProblem, axis: int, tolerance: float, refinements, guesses) -> _Followed:
     found = steps(_marches(work, statement, axis), guesses, tolerance, refinements)
     return _follow(work, found, tolerance, None, lambda answer: 0.0)  # from step to step the data's residual falls
 
 
-def _marches(work: Work, statement: Statement, axis: int) -> Marches:
+def _marches(work: Work, statement: InverseProblem, axis: int) -> Marches:
     return Marches(statement, axis, bytes_available(work.memory_gb), work.clock)
 
 

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.measurements import DataGroup, Measurements
-from pinnsolve.assembly.regularization import SmoothnessGroup
-from pinnsolve.assembly.system import System
+from pinnsolve.assembly.measurements import Measurements
+from pinnsolve.assembly.system import LinearSystem
 from pinnsolve.inverse.fit import Answer
-from pinnsolve.solvers.schur_complement import Linearization, adjoint, applied
+from pinnsolve.solvers.schur_complement import ReducedSystem, adjoint, applied
 
 DRAWS = 16
 ENOUGH = 10  # degrees of freedom from which on the noise found is trusted before the one stated
@@ -55,7 +54,7 @@ def uncertainty(measurements: Measurements, answer: Answer, seed: int) -> Uncert
     spread = fit.spread  # without redundant data nothing tells their noise but the file
     if left >= min(ENOUGH, 0.1 * fit.count):
         spread = math.sqrt(squares / left)
-    elif all(term.noise is not None for term in measurements.terms):
+    elif measurements.stated:
         spread = max(fit.spread, 1.0)
     covariance = spread**2 * fit.inverse
     values, vectors = torch.linalg.eigh(covariance)
@@ -64,23 +63,21 @@ def uncertainty(measurements: Measurements, answer: Answer, seed: int) -> Uncert
     return Uncertainty(covariance, parts.transpose(1, 2).flatten(2), spread, freedom)
 
 
-def drawn(system: System, linearization: Linearization, unit: float, seed: int) -> tuple[Tensor, float]:
+def drawn(system: LinearSystem, reduced: ReducedSystem, unit: float, seed: int) -> tuple[Tensor, float]:
     """(DRAWS, C, U, n) what unit noise does to the solution, the parameters held, over the root of DRAWS; and the trace
     of the influence of the data on their own fit (Hutchinson 1990)."""
     generator = torch.Generator().manual_seed(seed)
     noise, prior = [], []
-    for group, rows in zip(system.groups, linearization.matrices, strict=True):
-        random = torch.randn(*rows.r.shape, DRAWS, generator=generator, dtype=torch.float64)
-        measured = isinstance(group, DataGroup)
-        noise.append(random * group.keep[:, :, None] if measured else torch.zeros_like(random))
-        prior.append(random if isinstance(group, SmoothnessGroup) else torch.zeros_like(random))
-    moved = linearization.factor.solve(adjoint(linearization.matrices, noise, linearization.X))
-    fitted = applied(linearization.matrices, moved)
+    for source, block in zip(system.sources, reduced.matrices, strict=True):
+        random = torch.randn(*block.r.shape, DRAWS, generator=generator, dtype=torch.float64)
+        nothing = torch.zeros_like(random)
+        noise.append(random * source.keep[:, :, None] if source.kind == "data" else nothing)
+        prior.append(random if source.kind == "regularization" else nothing)
+    x = reduced.factor.solve(adjoint(reduced.matrices, noise, reduced.X))
+    fitted = applied(reduced.matrices, x)
     trace = sum(float((a * b).sum()) for a, b in zip(fitted, noise, strict=True)) / DRAWS
-    if any(isinstance(group, SmoothnessGroup) for group in system.groups):
-        moved = moved + linearization.factor.solve(adjoint(linearization.matrices, prior, linearization.X))
-    moved = moved.reshape(len(moved), system.unknowns, -1, DRAWS).permute(3, 0, 1, 2)
-    return torch.stack([system.space.back(one) for one in moved]) * (unit / math.sqrt(DRAWS)), trace
+    moved = reduced.carried(system, [a + b for a, b in zip(noise, prior, strict=True)])
+    return moved * (unit / math.sqrt(DRAWS)), trace
 
 
 def weak_combinations(names: Sequence[str], values: Tensor, sizes: Tensor, found: Uncertainty) -> list[str]:

@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from pinnsolve.assembly.rows import Assembly, State
+from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases.base import Basis
 from pinnsolve.solvers.budget import INTERRUPTED, Clock
 

@@ -1,139 +1,166 @@
-"""Coefficients for a given basis: one least-squares solve, or damped Gauss-Newton steps where a term is nonlinear.
+"""Gauss-Newton: the one loop that solves for coefficients and unknown parameters, and how its steps are shortened.
 
-A step solves min ||A c - (A c_0 - r)|| for the state c itself, and moves along c - c_0. Where A has dependent columns
-the
-solution is the one of least norm, so whatever a starting state holds in directions that A does not see is left behind;
-a correction of least norm would keep it, and its rounding with it.
+A step solves the linearized least squares. The factorization is kept while corrections shrink fast (chord steps:
+Kelley, Iterative Methods for Linear and Nonlinear Equations, section 5.4); of linear problems, for as long as they
+shrink, which refines the solution. A step that raises the loss too much is halved (Bjorck, Numerical Methods for Least
+Squares Problems, section 9.2); before that, coefficients are corrected with the parameters held, where the rows curve.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
-from pinnsolve.assembly.rows import Assembly, State, losses
-from pinnsolve.bases.base import Basis
-from pinnsolve.errors import ResourceError
-from pinnsolve.least_squares import Solved, StreamingQR, solve_dense
-from pinnsolve.runtime import memory_available
+from pinnsolve.assembly.row_source import RowBlock, State, check_finite, loss_by_name, residual_norm
+from pinnsolve.assembly.system import LinearSystem
+from pinnsolve.solvers.schur_complement import Bounds, ReducedSystem
 
-SMALLEST_STEP = 2.0**-12
+CHORD = 0.2  # a correction that is not this much smaller than the one before calls for a new factorization
+SHRINKS = 0.5  # corrections of a linear problem are repeated while each is this much smaller than the one before
+STAGNANT = 1e-9  # corrections of a linear problem that no longer shrink are rounding below this, and an error above
+ROUNDING = 3e-15  # corrections below this, relative to the solution, are rounding
+LOWEST = 1e-6  # correction, relative to the solution, at which a loss that no step lowers is at its minimum
+SHORTEST = 2.0**-12  # step
 
 
 @dataclass(frozen=True)
-class Step:
-    """A state with its loss, the quality of the solve and the length of the damped step that led there."""
+class Iteration:
+    """How Gauss-Newton goes on and when it ends.
 
+    `accuracy`: of corrections relative to the solution; `most`: steps; `rise`: the factor by which a step may raise the
+    root of the loss, infinite for steps that are never shortened; `corrections`: of the coefficients with the
+    parameters held, before a step is shortened.
+    """
+
+    accuracy: float
+    most: int = 30
+    rise: float = math.inf
+    corrections: int = 0
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """A state on the way, and at the end.
+
+    `rows`: there; `system`: with the weights of the rows there; `reduced`: the last factorization, which `fresh` steps
+    do not use; `size`: of the last correction, relative to the solution, times its length; `before`: of the one before
+    it; `ended`: whether it goes on, and `converged`, whether that is because corrections are small enough.
+    """
+
+    system: LinearSystem
     state: State
-    loss: float
-    terms: Mapping[str, float]
-    solved: Solved
-    length: float
+    rows: Sequence[RowBlock]
+    reduced: ReducedSystem | None
+    fresh: bool = True
+    steps: int = 0
+    factorizations: int = 0
+    size: float = math.inf
+    before: float = math.inf
+    ended: bool = False
+    converged: bool = False
+
+    @property
+    def loss(self) -> float:
+        return residual_norm(self.rows) ** 2
+
+    @property
+    def terms(self) -> dict[str, float]:
+        """The loss by name."""
+        return loss_by_name(self.rows)
+
+    def still_to_come(self, accuracy: float) -> float:
+        """The last correction, where it says that more was to come, else zero."""
+        return 0.0 if self.converged and self.size <= max(accuracy, STAGNANT) else self.size
+
+    def linearized(self) -> ReducedSystem:
+        """The factorization at the state itself, or the one of the last steps, which were short."""
+        if self.reduced is not None:
+            return self.reduced
+        return ReducedSystem(self.system, self.system.rows(self.state), len(self.state.parameters))
 
 
-def correction(
-    assembly: Assembly, basis: Basis, state: State, memory_gb: float | None = None, parameters: bool = True
-) -> Solved:
-    """The full Gauss-Newton step at a state: `x` is c - c_0, from all rows at once if they fit, else from a stream.
+def gauss_newton(
+    system: LinearSystem,
+    start: State,
+    how: Iteration,
+    bounds: Bounds | None = None,
+    known: ReducedSystem | None = None,
+) -> Iterate:
+    """From `start` until corrections are small enough, or nothing lowers the loss.
 
-    Without `parameters`, the unknown parameters are held. Raises ResourceError when not even the triangle of the stream
-    fits into `memory_gb`.
+    `bounds`: of the unknown parameters, None where they are held; `known`: the factorization of the same operator, to
+    start with. Raises ArithmeticError where the rows at the start are not finite.
     """
-    columns = state.coefficients.numel() + (state.parameters.numel() if parameters else 0)
-    here = state.vector()[:columns]
-    item = state.coefficients.element_size()
-    dense, streaming = 3 * item * assembly.row_count * columns, 5 * item * columns**2
-    available = memory_available() if memory_gb is None else memory_gb * 1e9
-    if dense <= min(available, 4e9):
-        blocks = list(assembly.blocks(basis, state))
-        A, r = torch.cat([b.A[:, :columns] for b in blocks]), torch.cat([b.r for b in blocks])
-        return gauss_newton(A, r, here)
-    if streaming > available:
-        raise ResourceError(
-            f"{columns} coefficients need {streaming / 1e9:.2g} GB, and {available / 1e9:.2g} GB may be taken; "
-            "lower basis.width or raise limits.memory_gb"
-        )
-    stream = StreamingQR(columns)
-    for block in assembly.blocks(basis, state, rows=max(256, columns // 2)):
-        A = block.A[:, :columns]
-        stream.add(A, A @ here - block.r)
-    solved = stream.solve()
-    return replace(solved, x=solved.x - here)
+    at = Iterate(system, start, system.rows(start, matrix=known is None), known, fresh=known is None)
+    check_finite(at.rows)
+    while at.steps < how.most and not at.ended:
+        at = _step(at, how, bounds)
+    return at
 
 
-def gauss_newton(A: Tensor, r: Tensor, here: Tensor) -> Solved:
-    """The step c - c_0 from c_0 = `here` (n,) with rows A (m, n) and residuals r (m,)."""
-    solved = solve_dense(A, A @ here - r)
-    return replace(solved, x=solved.x - here)
+def _step(at: Iterate, how: Iteration, bounds: Bounds | None) -> Iterate:
+    """The next iterate: after a step, or the same one when it takes a new factorization to go on."""
+    fresh, linear = at.fresh, at.system.linear
+    if fresh:
+        at = _factorized(at, bounds)
+    delta, moved = at.reduced.step(at.system, at.rows, at.state.parameters, bounds)
+    size = _size(at, delta, moved, bounds)
+    if not math.isfinite(size):
+        return replace(at, ended=True, size=size)
+    if not fresh and not linear and size > CHORD * at.before:
+        return replace(at, fresh=True, before=math.inf)
+    state, rows, length = _shortened(at, delta, moved, how)
+    if state is None:
+        if not fresh:
+            return replace(at, fresh=True, before=math.inf)
+        return replace(at, steps=at.steps + 1, size=size, ended=True, converged=size <= max(how.accuracy, LOWEST))
+    stagnates = linear and at.steps > 0 and size > SHRINKS * at.before
+    if stagnates and residual_norm(rows) > residual_norm(at.rows) * (1 + 1e-12):
+        return replace(at, size=size, ended=True, converged=True)
+    small = size * length <= max(how.accuracy, ROUNDING)
+    slow = length < 1.0 or (not linear and size > CHORD * at.before)
+    before = at.before if linear and size >= at.before else size
+    return replace(
+        at, state=state, rows=rows, fresh=slow, steps=at.steps + 1, size=size, before=before,
+        ended=small or stagnates, converged=small or stagnates,
+    )  # fmt: skip
 
 
-def bounded_step(assembly: Assembly, A: Tensor, r: Tensor, state: State) -> tuple[State, Solved]:
-    """The solution of a linear problem from its rows at `state`, with unknown parameters held to their bounds.
-
-    Where a bound holds a parameter, the coefficients are solved anew for it.
-    """
-    solved = gauss_newton(A, r, state.vector())
-    free = state.moved(solved.x)
-    held = within_bounds(assembly, free).parameters
-    if torch.equal(held, free.parameters):
-        return free, solved
-    n = state.coefficients.numel()
-    change = held - state.parameters
-    x = gauss_newton(A[:, :n], r + A[:, n:] @ change, state.vector()[:n]).x
-    return State(state.moved(torch.cat([x, change])).coefficients, held), solved
+def _factorized(at: Iterate, bounds: Bounds | None) -> Iterate:
+    system = at.system.reweighed(at.state)
+    rows = at.rows
+    if system is not at.system or not any(block.sides for block in rows):
+        rows = system.rows(at.state)
+    reduced = ReducedSystem(system, rows, len(at.state.parameters) if bounds is not None else 0)
+    return replace(at, system=system, rows=rows, reduced=reduced, fresh=False, factorizations=at.factorizations + 1)
 
 
-def within_bounds(assembly: Assembly, state: State) -> State:
-    """Unknown parameters are held to their bounds."""
-    if not assembly.problem.unknown_parameters:
-        return state
-    low = state.parameters.new_tensor([p.bounds[0] for p in assembly.problem.unknown_parameters])
-    high = state.parameters.new_tensor([p.bounds[1] for p in assembly.problem.unknown_parameters])
-    return State(state.coefficients, torch.minimum(torch.maximum(state.parameters, low), high))
+def _size(at: Iterate, delta: Tensor, moved: Tensor, bounds: Bounds | None) -> float:
+    """A step relative to the solution and to the parameters."""
+    size = at.system.relative_size(at.state.coefficients, delta)
+    if bounds is not None and len(moved):
+        whole = (at.state.parameters + moved).abs().maximum(1e-3 * bounds.size)
+        size = max(size, float((moved.abs() / whole).max()))
+    return size
 
 
-def evaluate(assembly: Assembly, basis: Basis, state: State) -> tuple[float, dict[str, float]]:
-    """Loss and weighted loss per term at a state."""
-    terms = losses(assembly.residual_parts(basis, state))
-    return math.fsum(terms.values()), terms
-
-
-def newton_step(assembly: Assembly, basis: Basis, state: State, loss: float, memory_gb: float | None = None) -> Step:
-    """One damped Gauss-Newton step from a state of the given loss (inf to accept whatever the full step gives).
-
-    The step is halved until the loss falls (Armijo with a small constant); a linear problem takes the full step. Where
-    parameters are unknown, a trial is judged with coefficients solved anew for its parameters (variable projection), so
-    that the equations' large weight does not shorten steps along the curve on which they hold.
-    """
-    solved = correction(assembly, basis, state, memory_gb)
+def _shortened(at: Iterate, delta: Tensor, moved: Tensor, how: Iteration) -> tuple[State | None, list[RowBlock], float]:
+    """The state after the longest of the halved steps that does not raise the loss too much, its rows and the length;
+    None where there is no such step. Of linear problems, all steps are taken whole."""
+    allowed = math.inf if at.system.linear else residual_norm(at.rows) * how.rise
     length = 1.0
-    while True:
-        trial = within_bounds(assembly, state.moved(solved.x, length))
-        if assembly.problem.unknown_parameters:
-            held = correction(assembly, basis, trial, memory_gb, parameters=False)
-            trial = State(trial.moved(_padded(held.x, trial)).coefficients, trial.parameters)
-        trial_loss, terms = evaluate(assembly, basis, trial)
-        falls = trial_loss <= loss * (1.0 - 1e-4 * length)
-        if assembly.problem.linear or falls or not math.isfinite(loss):
-            return Step(trial, trial_loss, terms, solved, length)
-        length /= 2.0
-        if length < SMALLEST_STEP:
-            unchanged, terms = evaluate(assembly, basis, state)
-            return Step(state, unchanged, terms, solved, 0.0)
-
-
-def _padded(x: Tensor, state: State) -> Tensor:
-    return torch.cat([x, torch.zeros_like(state.parameters)])
-
-
-def rank_info(solved: Solved, columns: int) -> dict:
-    return {"rank": solved.rank, "columns": columns, "condition": solved.condition}
-
-
-def as_leaf(hidden: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Hidden parameters as fresh leaves for autograd."""
-    return {name: value.detach().clone().requires_grad_(True) for name, value in hidden.items()}
+    while length > SHORTEST:
+        c, parameters = at.state.coefficients + length * delta, at.state.parameters + length * moved
+        for number in range(how.corrections + 1):
+            trial = State(c, parameters)
+            rows = at.system.rows(trial, matrix=False)
+            now = residual_norm(rows)
+            if allowed == math.inf or (math.isfinite(now) and now <= allowed):
+                return trial, rows, length
+            if number < how.corrections:
+                c = c + at.reduced.coefficients(at.system, rows)
+        length *= 0.5
+    return None, [], 0.0

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import torch
 
-from pinnsolve.assembly.rows import Assembly, State, losses
+from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.rows import Assembly, losses
 from pinnsolve.bases.base import Basis
 from pinnsolve.solvers.base import Iterate, Solver
-from pinnsolve.solvers.gauss_newton import as_leaf, within_bounds
+from pinnsolve.solvers.basis_step import as_leaf, within_bounds
 from pinnsolve.solvers.optimizers import make_optimizer
 
 

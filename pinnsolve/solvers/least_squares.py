@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pinnsolve.assembly.rows import Assembly, State
+from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases.base import Basis
 from pinnsolve.solvers.base import Iterate, Solver
-from pinnsolve.solvers.gauss_newton import evaluate, newton_step, rank_info
+from pinnsolve.solvers.basis_step import evaluate, newton_step, rank_info
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.rows import Assembly, State, losses
+from pinnsolve.assembly.row_source import State, stacked
+from pinnsolve.assembly.rows import Assembly, losses
 from pinnsolve.bases.base import Basis
 from pinnsolve.least_squares import Solved
 from pinnsolve.solvers.base import Iterate, Solver
-from pinnsolve.solvers.gauss_newton import as_leaf, bounded_step, gauss_newton, newton_step, rank_info, within_bounds
+from pinnsolve.solvers.basis_step import as_leaf, bounded_step, newton_step, rank_info, solution_step, within_bounds
 from pinnsolve.solvers.optimizers import make_optimizer
 
 NEWTON_STEPS = 6  # most per step, on the functions at hand, of which none is evaluated again
@@ -161,12 +162,12 @@ def _solved_for(
     settled = False
     for step in range(NEWTON_STEPS + 1):
         blocks = [t.rows(m, state) for t, m in zip(assembly.terms, matrices, strict=True)]
-        A, r = torch.cat([b.A for b in blocks]), torch.cat([b.r for b in blocks])
+        A, r = stacked(blocks)
         rows = len(r)
         A, r = _penalized(A, r, state, penalty)
         if assembly.problem.linear:
             return *bounded_step(assembly, A, r, state), None
-        solved = gauss_newton(A, r, state.vector())
+        solved = solution_step(A, r, state.vector())
         if settled or step == NEWTON_STEPS:
             break
         before = float(r.square().sum())

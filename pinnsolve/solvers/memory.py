@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from pinnsolve.assembly.system import System
+from pinnsolve.assembly.row_source import RowSource
+from pinnsolve.assembly.system import LinearSystem
 from pinnsolve.errors import ResourceError
 from pinnsolve.runtime import memory_available
 
@@ -12,10 +13,10 @@ NUMBER = 8  # bytes
 COPIES = 3  # of the blocks: as they are summed, scaled, and while fronts are put together
 
 
-def bytes_needed(system: System) -> float:
+def bytes_needed(system: LinearSystem) -> float:
     """Rows, blocks and factors of a system, as if no two cells were alike."""
     n = system.columns
-    rows = sum(_rows(group) for group in system.groups)
+    rows = sum(_rows(source) for source in system.sources)
     blocks = COPIES * (system.space.cells.count + len(system.pairs)) * n**2
     factors = sum(len(f.own) * (len(f.own) + len(f.border)) for f in system.tree) * n**2
     largest = max((len(f.own) + len(f.border)) ** 2 for f in system.tree) * n**2
@@ -27,7 +28,7 @@ def bytes_available(memory_gb: float | None) -> float:
     return memory_available() if memory_gb is None else memory_gb * 1e9
 
 
-def check_work(system: System, available: float, most: float = math.inf) -> None:
+def check_work(system: LinearSystem, available: float, most: float = math.inf) -> None:
     """Raises ResourceError for a system that does not fit, or whose factorization takes more than `most` operations."""
     check_memory(system, available)
     if operations(system) > most:
@@ -37,7 +38,7 @@ def check_work(system: System, available: float, most: float = math.inf) -> None
         )
 
 
-def check_memory(system: System, available: float) -> None:
+def check_memory(system: LinearSystem, available: float) -> None:
     """Raises ResourceError, with the size that would be needed, for a system that does not fit."""
     needed = bytes_needed(system)
     if needed > available:
@@ -47,15 +48,15 @@ def check_memory(system: System, available: float) -> None:
         )
 
 
-def operations(system: System) -> float:
+def operations(system: LinearSystem) -> float:
     """Multiplications of one factorization."""
     n = system.columns
-    products = sum(_rows(group) for group in system.groups) * n**2 / 2
+    products = sum(_rows(source) for source in system.sources) * n**2 / 2
     eliminations = sum(
         len(f.own) ** 3 / 6 + len(f.own) ** 2 * len(f.border) / 2 + len(f.own) * len(f.border) ** 2 for f in system.tree
     )
     return products + eliminations * n**3
 
 
-def _rows(group) -> int:
-    return group.row_count * len(group.cells_of_sides)
+def _rows(source: RowSource) -> int:
+    return source.row_count * len(source.cells)

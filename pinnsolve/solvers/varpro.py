@@ -16,12 +16,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.rows import Assembly, State, TermRows, apply_features, losses
+from pinnsolve.assembly.row_source import State, stacked
+from pinnsolve.assembly.rows import Assembly, TermRows, apply_features, losses
 from pinnsolve.bases.base import Basis
 from pinnsolve.language.symbols import Feature
 from pinnsolve.least_squares import solve_dense
 from pinnsolve.solvers.base import Iterate, Solver
-from pinnsolve.solvers.gauss_newton import bounded_step, newton_step, rank_info, within_bounds
+from pinnsolve.solvers.basis_step import bounded_step, newton_step, rank_info, within_bounds
 
 MOST_TRIALS = 12
 GIVE_UP = 1e-10  # relative fall of the loss below which a step counts as none
@@ -93,7 +94,7 @@ class VarPro(Solver):
         if assembly.problem.linear:
             # one assembly, and the loss from its own rows: no second evaluation
             blocks = list(assembly.blocks(basis, state))
-            A, r = torch.cat([b.A for b in blocks]), torch.cat([b.r for b in blocks])
+            A, r = stacked(blocks)
             moved, solved = bounded_step(assembly, A, r, state)
             rest = r + A @ (moved.vector() - state.vector())
             terms = _by_term(blocks, rest)
@@ -138,7 +139,7 @@ def _carried(assembly: Assembly, before: Iterate, basis: Basis) -> State:
         values = term.values(old, state)
         here = term.rows_at(values, old, state)
         rows.append(term.rows_at(values, term.matrices(basis, None), state).A)
-        sides.append(here.A @ state.vector() - here.r)
+        sides.append(here.A @ state.vector() - here.r[0])
     solved = solve_dense(torch.cat(rows), torch.cat(sides))
     carried = within_bounds(assembly, state.moved(solved.x - state.vector()))
     here, there = (math.fsum(losses(assembly.residual_parts(basis, s)).values()) for s in (state, carried))
@@ -149,7 +150,7 @@ def _by_term(blocks, rest: Tensor) -> dict[str, float]:
     terms: dict[str, float] = {}
     position = 0
     for block in blocks:
-        rows = block.r.shape[0]
+        rows = block.r.numel()
         terms[block.name] = terms.get(block.name, 0.0) + float((rest[position : position + rows] ** 2).sum())
         position += rows
     return terms
@@ -171,9 +172,7 @@ class _Reduced:
 
     @classmethod
     def at(cls, assembly: Assembly, basis: Basis, state: State, names: list[str]) -> _Reduced:
-        blocks = list(assembly.blocks(basis, state))
-        A = torch.cat([b.A for b in blocks])
-        r = torch.cat([b.r for b in blocks])
+        A, r = stacked(assembly.blocks(basis, state))
         J = torch.cat([jacobian(term, basis, state, names) for term in assembly.terms])
         norms = torch.linalg.vector_norm(A, dim=0)
         Q, _ = torch.linalg.qr(A / torch.where(norms > 0, norms, 1.0))

@@ -19,7 +19,8 @@ from torch import Tensor
 
 import pinnsolve as ps
 from pinnsolve.assembly.collocation import measured_points, sample_problem, zero_state
-from pinnsolve.assembly.rows import Assembly, State
+from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases import Basis
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.defaults import Collocation

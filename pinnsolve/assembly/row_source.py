@@ -1,0 +1,131 @@
+"""What a least squares is made of: states, row sources, blocks of rows.
+
+A row source is one term, the continuity of the unknowns, what a slab starts from, measurements or a regularization, on
+the cells where it holds. At a state it gives residuals and the matrix of their derivatives, both scaled, so that the
+loss is the sum of the squares of all residuals. A network is the case of one block.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+KINDS = ("term", "continuity", "start", "data", "regularization")
+
+
+@dataclass(frozen=True)
+class State:
+    """Where to linearize.
+
+    `coefficients`: (unknowns, W) of a basis or (C, unknowns, n) of functions on cells, None for the function that is
+    zero; `parameters`: (P,) values of the unknown parameters.
+    """
+
+    coefficients: Tensor | None
+    parameters: Tensor
+
+    def vector(self) -> Tensor:
+        """(unknowns W + P,): all of it in one row."""
+        return torch.cat([self.coefficients.reshape(-1), self.parameters])
+
+    def moved(self, delta: Tensor, step: float = 1.0) -> State:
+        """The state after a step along `delta` (unknowns W + P,)."""
+        split = self.coefficients.numel()
+        change = delta[:split].reshape(self.coefficients.shape)
+        return State(self.coefficients + step * change, self.parameters + step * delta[split:])
+
+
+@dataclass(frozen=True)
+class RowBlock:
+    """The rows of a source at a state, for its G members (cells, or pairs of cells) with M rows each.
+
+    `r`: (G, M) residuals; `sides`: per side, the blocks (G,) and the matrix A (G, M, U n), which is (1, M, U n) where
+    it is the same for all members; `parameters`: (G, M, P), the derivatives by the unknown parameters, if there are
+    any.
+    """
+
+    name: str
+    r: Tensor
+    sides: Sequence[tuple[Tensor, Tensor]] = ()
+    parameters: Tensor | None = None
+
+    def times(self, z: Tensor) -> Tensor:
+        """(G, M) or (G, M, k): the matrix times coefficients z (C, U n) or (C, U n, k)."""
+        if z.ndim == 3:
+            parts = [A @ z[cells] for cells, A in self.sides]
+        else:
+            parts = [z[cells] @ A[0].T if len(A) == 1 else (A @ z[cells][..., None])[..., 0] for cells, A in self.sides]
+        return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+
+    @property
+    def A(self) -> Tensor:
+        """(G M, U n + P): the whole matrix of rows on one block, the case of a network."""
+        ((_, A),) = self.sides
+        A = A.flatten(0, 1)
+        return A if self.parameters is None else torch.cat([A, self.parameters.flatten(0, 1)], dim=1)
+
+    @property
+    def loss(self) -> float:
+        """The sum of the squares of the residuals."""
+        return float((self.r**2).sum())
+
+
+class RowSource(ABC):
+    """Rows that belong together.
+
+    `name`: as reports have it; `kind`: one of `KINDS`; `cells`: per side, the blocks (G,) that the rows touch;
+    `row_count`: how many rows there are. A source is a value: the same state gives the same rows, whatever was asked
+    before. Rows outside a term's `where` vanish.
+    """
+
+    name: str
+    kind: str
+    cells: Sequence[Tensor]
+    row_count: int
+
+    @abstractmethod
+    def rows(self, state: State, matrix: bool = True) -> RowBlock:
+        """Residuals at the state and, with `matrix`, their derivatives by coefficients and unknown parameters."""
+
+    def scaled_at(self, state: State) -> RowSource:
+        """The same rows in units that the linearization at this state gives them; itself where units are given."""
+        return self
+
+    def reweighed(self, state: State) -> RowSource:
+        """The same rows with the weights that a robust loss gives them at a state; itself where weights are given."""
+        return self
+
+    def lies_at(self, axis: int, value: float) -> bool:
+        """Whether all its points have this coordinate."""
+        return False
+
+
+def stacked(blocks: Iterable[RowBlock]) -> tuple[Tensor, Tensor]:
+    """The matrix (rows, U n + P) and the residuals (rows,) of rows on one block, one term after another."""
+    blocks = list(blocks)
+    return torch.cat([block.A for block in blocks]), torch.cat([block.r.flatten() for block in blocks])
+
+
+def residual_norm(rows: Iterable[RowBlock]) -> float:
+    """The root of the loss: every row stands in the unit of the unknowns."""
+    return math.sqrt(sum(block.loss for block in rows))
+
+
+def loss_by_name(rows: Iterable[RowBlock]) -> dict[str, float]:
+    """The loss of every term."""
+    terms: dict[str, float] = {}
+    for block in rows:
+        terms[block.name] = terms.get(block.name, 0.0) + block.loss
+    return terms
+
+
+def check_finite(rows: Iterable[RowBlock]) -> None:
+    """Raises ArithmeticError, which names the term, where a residual is not finite."""
+    for block in rows:
+        if not bool(torch.isfinite(block.r).all()):
+            raise ArithmeticError(f"term `{block.name}` is not finite")

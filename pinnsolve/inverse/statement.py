@@ -1,0 +1,116 @@
+"""An inverse problem with all that its levels and marches share: weights, measurements, bounds, regularization."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from pinnsolve.adapt.hp_refinement import first_space
+from pinnsolve.assembly.faces import continuity_rows
+from pinnsolve.assembly.measurements import DataRows, Measurements
+from pinnsolve.assembly.regularization import RegularizationRows
+from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.system import LinearSystem
+from pinnsolve.assembly.term_rows import highest_orders, table_orders, term_rows
+from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.compiler.terms import CompiledProblem
+from pinnsolve.inverse.regularization_choice import Smoothness
+from pinnsolve.runtime import threads_for
+from pinnsolve.solvers.schur_complement import Bounds, ReducedSystem
+
+FIRST_DEGREE = 10  # in space of the first cell, where weights are chosen on it and there are three axes or more
+FIT_SMOOTHNESS = 1e-3  # weight of the second derivatives in the first fit to the data
+
+
+@dataclass(frozen=True)
+class InverseProblem:
+    """`weights`: the file's epsilon_k; `floating`: unknowns determined up to a constant; `smoothness`: of unknown
+    functions; `held`: parameters stay as they are; `start`: (P,) of the parameters, where it is not their guess."""
+
+    problem: CompiledProblem
+    weights: Mapping[str, float]
+    measurements: Measurements
+    bounds: Bounds
+    floating: Sequence[str] = ()
+    smoothness: tuple[Smoothness, ...] = ()
+    held: bool = False
+    start: Tensor | None = None
+
+    def with_weight(self, weight: float) -> InverseProblem:
+        """With another weight of the data."""
+        return replace(self, measurements=replace(self.measurements, weight=weight))
+
+    @property
+    def exact(self) -> CompiledProblem:
+        """What is not measured."""
+        return replace(self.problem, terms=tuple(t for t in self.problem.terms if t.data_file is None))
+
+    @property
+    def guess(self) -> Tensor:
+        if self.start is not None:
+            return self.start
+        return torch.tensor([p.guess for p in self.problem.unknown_parameters], dtype=torch.float64)
+
+    def system(self, space: Space) -> LinearSystem:
+        """The least squares of everything on a space."""
+        unknowns, measurements = len(self.problem.unknowns), self.measurements
+        unit = measurements.unit**2 * measurements.count  # of a weight of regularization
+        sources = [
+            *term_rows(self.exact, space, self.weights),
+            *continuity_rows(space, self.problem.coordinates, self.orders),
+            *measurements.rows(self.problem, space),
+            *(one.rows(space, unknowns, unit) for one in self.smoothness),
+        ]
+        return LinearSystem(space, sources, unknowns)
+
+    def first_space(self) -> Space:
+        """One cell, with tables up to the highest derivative that anything asks for."""
+        space = first_space(self.problem)
+        highest = [max(k) for k in zip(table_orders(self.problem), *self.orders, strict=True)]
+        degrees = space.degrees
+        if self.smoothness and len(degrees) > 2:
+            degrees = tuple(
+                p if c == self.problem.time else max(p, FIRST_DEGREE)
+                for p, c in zip(degrees, self.problem.coordinates, strict=True)
+            )
+        return Space(space.cells, degrees, tuple(highest))
+
+    @property
+    def orders(self) -> list[tuple[int, ...]]:
+        """Per unknown and axis, the order of derivative below which it is continuous."""
+        result = highest_orders(self.problem)
+        for one in self.smoothness:
+            result[one.unknown] = tuple(max(k, one.order) for k in result[one.unknown])
+        return result
+
+
+def data_rows(system: LinearSystem) -> list[DataRows]:
+    """The sources of measurements."""
+    return [source for source in system.sources if isinstance(source, DataRows)]
+
+
+def bounds_of(problem: CompiledProblem) -> Bounds:
+    """The bounds of the file; parameters are compared with their guesses, or the width of their bounds at zero."""
+    low, high = (torch.tensor([p.bounds[i] for p in problem.unknown_parameters], dtype=torch.float64) for i in (0, 1))
+    guess = torch.tensor([p.guess for p in problem.unknown_parameters], dtype=torch.float64)
+    width = torch.where((high - low).isfinite(), high - low, 1.0)
+    return Bounds(low, high, torch.where(guess == 0, width, guess.abs()))
+
+
+def first_fit(statement: InverseProblem, space: Space) -> Tensor:
+    """(C, U, n): the data and all that is linear, made smooth; where Gauss-Newton starts."""
+    problem, unknowns = statement.problem, len(statement.problem.unknowns)
+    exact = replace(problem, terms=tuple(t for t in statement.exact.terms if t.linear))
+    sources = [
+        *term_rows(exact, space, statement.weights),
+        *continuity_rows(space, problem.coordinates, statement.orders),
+        *(rows for rows in statement.measurements.rows(problem, space) if rows.term.linear),
+        *(RegularizationRows("smoothness", space, u, unknowns, 2, FIT_SMOOTHNESS**2) for u in range(unknowns)),
+    ]
+    system = LinearSystem(space, sources, unknowns, linear=True)
+    with threads_for(system.width):
+        rows = system.rows(State(system.zero(), statement.guess))
+        return ReducedSystem(system, rows).coefficients(system, rows)
