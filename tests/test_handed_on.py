@@ -77,7 +77,7 @@ def test_errors_fade_as_the_heat_equation_has_it(wave_number):
     (known,) = solver._known.values()
     system, _ = solver.system(known.fine, None)
     error = known.fine.project(lambda x: 1e-3 * torch.sin(wave_number * math.pi * x[:, 1])[None], 1)
-    one, two = fading(system, known.fine_reduced, error, torch.ones(1).double(), 0, [1])
+    one, two = fading(system.sources, known.fine_reduced, error, torch.ones(1).double(), 0, [1])
     assert one == pytest.approx(math.sqrt(-math.expm1(-2 * rate * dt) / (2 * rate * dt)), rel=1e-3)
     assert two / one == pytest.approx(math.exp(-rate * dt), rel=1e-3)
     again, _ = solver.attempt(cells, dt, dt, slab, 1e-6)

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 import pinnsolve as ps
+from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.measurements import Measurements
 from pinnsolve.assembly.regularization import derivatives_of_order
 from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.schur_complement import adjoint, applied
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.errors import ProblemError
 from pinnsolve.inverse.statement import InverseProblem
-from pinnsolve.solvers.schur_complement import Bounds, ReducedSystem, adjoint, applied
 
 DECAY = {"equations": {"decay": "D(u, t) = -rate*u"}, "conditions": None, "unknowns": "u"}
 
@@ -174,8 +175,8 @@ def test_the_bordered_step_is_that_of_all_columns_together(tmp_path):
     space = statement.first_space()
     system = statement.system(space)
     rows = system.rows(State(space.project(lambda x: 2 * torch.exp(-x.T), 1), statement.guess))
-    reduced = ReducedSystem(system, rows, 1)
-    delta, moved = reduced.step(system, rows, statement.guess, free)
+    _, reduced = system.reduced(State(system.zero(), statement.guess), rows, parameters=True)
+    delta, moved = reduced.step(rows, statement.guess, free)
     identity = torch.eye(space.functions, dtype=torch.float64)[None]
     A = torch.cat([part.flatten(0, 1) for part in applied(rows, identity)])
     P = torch.cat([g.parameters.flatten(0, 1) for g in rows if g.parameters is not None])

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 import pinnsolve as ps
+from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.measurements import Measurements
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.inverse import strategy
 from pinnsolve.inverse.fit import is_explained
 from pinnsolve.inverse.reduced_space import steps
 from pinnsolve.inverse.sensitivities import Marches, marching_axis
-from pinnsolve.inverse.statement import InverseProblem, bounds_of
+from pinnsolve.inverse.statement import InverseProblem
 from pinnsolve.problem.build import build_problem
 from pinnsolve.problem.problem import Problem
 from pinnsolve.solvers import Clock
@@ -65,7 +66,7 @@ def heat_readings(noise: float, count: int = 200) -> dict[str, np.ndarray]:
 
 def marches_of(stated: Problem) -> Marches:
     compiled = compile_problem(stated)
-    statement = InverseProblem(compiled, {}, Measurements.of(compiled), bounds_of(compiled))
+    statement = InverseProblem(compiled, {}, Measurements.of(compiled), Bounds.of(compiled))
     return Marches(statement, marching_axis(statement), 4e9, Clock())
 
 
@@ -164,7 +165,7 @@ def test_what_conditions_leave_open_is_not_for_a_march(tmp_path):
         unknowns=["u", "v"], coordinates={"t": [0, 1]}, equations={"one": "D(u, t) = -v", "two": "D(v, t) = k*u"},
     )  # fmt: skip
     compiled = compile_problem(open_system)
-    assert marching_axis(InverseProblem(compiled, {}, Measurements.of(compiled), bounds_of(compiled))) is None
+    assert marching_axis(InverseProblem(compiled, {}, Measurements.of(compiled), Bounds.of(compiled))) is None
 
 
 def oscillator(folder: Path, m: np.ndarray, t: np.ndarray) -> Problem:

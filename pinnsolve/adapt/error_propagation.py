@@ -13,10 +13,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.system import LinearSystem
+from pinnsolve.assembly.row_source import RowSource
+from pinnsolve.assembly.schur_complement import ReducedSystem
 from pinnsolve.bases.legendre import chebyshev_points, chebyshev_weights, legendre
 from pinnsolve.bases.piecewise.space import Space
-from pinnsolve.solvers.schur_complement import ReducedSystem
 
 CARRIED = 2  # slabs through which an error is carried
 
@@ -63,16 +63,22 @@ def size_at_end(delta: Tensor, space: Space, axis: int, evolving: Sequence[int])
 
 
 def fading(
-    system: LinearSystem, reduced: ReducedSystem, delta: Tensor, unit: Tensor, axis: int, evolving: Sequence[int]
+    sources: Sequence[RowSource],
+    reduced: ReducedSystem,
+    delta: Tensor,
+    unit: Tensor,
+    axis: int,
+    evolving: Sequence[int],
 ) -> list[float]:
     """How large an error (C, U, n) at the end of a slab is in the slabs that follow, relative to itself at the end.
 
-    `reduced`: the slab's own factorization, of whose rows those at its start take what is handed on; `unit`: (U,).
+    `sources`, `reduced`: the rows of the slab and their factorization, of which those at its start take what is handed
+    on; `unit`: (U,).
     """
-    space = system.space
+    space = reduced.space
     first = float((size_at_end(delta, space, axis, evolving) / unit).max())
     low = float(space.cells.box[0][axis])
-    starts = [source.lies_at(axis, low) for source in system.sources]
+    starts = [source.lies_at(axis, low) for source in sources]
     result = []
     for _ in range(CARRIED if first > 0 else 0):
         start = space.orthonormal(handed_on(delta, space, axis, evolving)).flatten(1)
@@ -80,7 +86,7 @@ def fading(
             replace(block, r=-block.times(start) if here else torch.zeros_like(block.r))
             for block, here in zip(reduced.matrices, starts, strict=True)
         ]
-        delta = reduced.coefficients(system, rows)
+        delta = reduced.coefficients(rows)
         result.append(float((space.rms(delta) / unit).max()) / first)
     return result
 

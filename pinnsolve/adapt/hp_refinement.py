@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pinnsolve.assembly.faces import continuity_rows
 from pinnsolve.assembly.row_source import RowSource, State
-from pinnsolve.assembly.system import LinearSystem, go_on, units
+from pinnsolve.assembly.system import CellSystem, go_on, units
 from pinnsolve.assembly.term_rows import highest_orders, interface_rows, table_orders, term_rows
 from pinnsolve.bases.piecewise.initial_mesh import first_cells
 from pinnsolve.bases.piecewise.space import Space
@@ -51,7 +51,7 @@ class Level:
     steps: int
     loss: float
     terms: dict[str, float]
-    system: LinearSystem
+    system: CellSystem
     rank: dict[str, float | int]
     continued: bool
 
@@ -68,15 +68,15 @@ class Level:
 
 def make_system(
     problem: CompiledProblem, space: Space, weights: Mapping[str, float], check: Callable[[], None] = go_on
-) -> LinearSystem:
-    """The least squares of a whole problem on a space; `check` as of `LinearSystem`."""
+) -> CellSystem:
+    """The least squares of a whole problem on a space; `check` as of `CellSystem`."""
     check()
     sources: list[RowSource] = [*term_rows(problem, space, weights)]
     check()
     sources += continuity_rows(space, problem.coordinates, highest_orders(problem))
     check()
     sources += interface_rows(problem, space)
-    return LinearSystem(space, sources, len(problem.unknowns), problem.linear, check)
+    return CellSystem(space, sources, len(problem.unknowns), problem.linear, check)
 
 
 def without_parameters(c: Tensor) -> State:
@@ -129,7 +129,7 @@ def solve_level(
         correction, error = None, torch.full_like(size, torch.inf)
     return Level(
         space, c, correction, error, size, solved.converged, solved.steps, solved.loss, solved.terms, system,
-        solved.reduced.factor.rank_info(), continued,
+        solved.reduced.rank_info(), continued,
     )  # fmt: skip
 
 

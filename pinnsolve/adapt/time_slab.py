@@ -20,7 +20,8 @@ from pinnsolve.adapt.error_propagation import fading, lasting, size_at_end
 from pinnsolve.assembly.cell_rows import ContinuityRows
 from pinnsolve.assembly.faces import continuity_rows, start_rows
 from pinnsolve.assembly.row_source import State
-from pinnsolve.assembly.system import LinearSystem, go_on, points_of, units, weights_of
+from pinnsolve.assembly.schur_complement import ReducedSystem
+from pinnsolve.assembly.system import CellSystem, go_on, points_of, units, weights_of
 from pinnsolve.assembly.term_rows import held_at, highest_orders, interface_rows, table_orders, term_rows
 from pinnsolve.bases.legendre import exponents
 from pinnsolve.bases.piecewise.mesh import Cells
@@ -30,7 +31,6 @@ from pinnsolve.estimate.enriched_space import EXTRA_DEGREES, Correction, blame, 
 from pinnsolve.runtime import threads_for
 from pinnsolve.solvers.gauss_newton import Iteration, gauss_newton
 from pinnsolve.solvers.memory import check_memory
-from pinnsolve.solvers.schur_complement import ReducedSystem
 
 LOCAL = 0.3  # of the tolerance of a march is what a slab's own error may reach
 BUDGET, PORTION = 0.8, 0.5  # of the tolerance, and of the square of what is left of it: for a slab where errors fade
@@ -201,16 +201,16 @@ class SlabSolver:
         self._ratios = ratios
         slab = Slab(
             space, c, fine, corrected.c + carried, corrected.error(carried), size, corrected.left, solved.loss,
-            solved.terms, points_of(system), weights_of(solved.system), solved.reduced.factor.rank_info(),
+            solved.terms, points_of(system), weights_of(solved.system), solved.reduced.rank_info(),
         )  # fmt: skip
         if self.settles:
             left = size_at_end(slab.w - space.widened(slab.c, fine), fine, self.axis, self.evolving)
             self._pending = slab.error**2 * dt, left**2 * self._after(fine, ratios)
         return slab, self._local(corrected, space, ratios)
 
-    def _fading(self, system: LinearSystem, corrected: Correction) -> Sequence[float]:
+    def _fading(self, system: CellSystem, corrected: Correction) -> Sequence[float]:
         unit = units(self.size, self.size)
-        return fading(system, corrected.reduced, corrected.delta, unit, self.axis, self.evolving)
+        return fading(system.sources, corrected.reduced, corrected.delta, unit, self.axis, self.evolving)
 
     def _local(self, corrected: Correction, space: Space, ratios: Sequence[float]) -> Local:
         volume = space.cells.volume
@@ -256,14 +256,14 @@ class SlabSolver:
             fine = Space(
                 space.cells, tuple(p + EXTRA_DEGREES * (a != self.axis) for a, p in enumerate(degrees)), self.orders
             )
-            system = LinearSystem(space, term_rows(start, space, self.weights), U, start.linear)
+            system = CellSystem(space, term_rows(start, space, self.weights), U, start.linear)
             if not system.sources:  # narrowed to nothing by its `where`
                 return cells
             c = gauss_newton(system, self._state(system.zero()), Iteration(1e-12)).state.coefficients
             self.start = partial(_value, space, c)
             if cells.dimension == 0:
                 return cells
-            fine_system = LinearSystem(fine, term_rows(start, fine, self.weights), U, start.linear)
+            fine_system = CellSystem(fine, term_rows(start, fine, self.weights), U, start.linear)
             state = self._state(space.widened(c, fine))
             correction = correct(fine_system.scaled_at(state), state)
             volume = space.cells.volume
@@ -277,7 +277,7 @@ class SlabSolver:
             cells = cells.split(bad.any(dim=1), bad)
         return cells
 
-    def system(self, space: Space, before: Slab | None) -> tuple[LinearSystem, list[ContinuityRows]]:
+    def system(self, space: Space, before: Slab | None) -> tuple[CellSystem, list[ContinuityRows]]:
         """The least squares on a space, and those of its rows, the last, that start from the slab before."""
         problem, start = self.problem, []
         if before is not None:
@@ -288,7 +288,7 @@ class SlabSolver:
             *interface_rows(problem, space),
             *start,
         ]
-        return LinearSystem(space, sources, self.unknowns, problem.linear, self.check), start
+        return CellSystem(space, sources, self.unknowns, problem.linear, self.check), start
 
     def _key(self, space: Space, first: bool):
         if not self.steady:
@@ -336,9 +336,7 @@ class SlabSolver:
         found = before.fine.combined(before.w, start, [value, rate])
         return found[value] + (x - start)[:, self.axis] * found[rate]
 
-    def _carried(
-        self, system: LinearSystem, start: list[ContinuityRows], corrected: Correction, before: Slab
-    ) -> Tensor:
+    def _carried(self, system: CellSystem, start: list[ContinuityRows], corrected: Correction, before: Slab) -> Tensor:
         """What the error of the slab before, the difference of its two solutions, becomes in this one.
 
         By the linearization: that of a large error would otherwise look like an error of this slab.
@@ -350,7 +348,7 @@ class SlabSolver:
         differences = [replace(a, r=a.r - b.r) for a, b in zip(aimed, others, strict=True)]
         matrices = corrected.reduced.matrices
         starts = matrices[len(matrices) - len(start) :]  # which come last
-        return -system.step(corrected.reduced.factor, differences, starts)
+        return -corrected.reduced.coefficients(differences, starts)
 
 
 def _value(space: Space, c: Tensor, x: Tensor) -> Tensor:

@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 
 from pinnsolve.assembly.cell_rows import CellTerm
+from pinnsolve.assembly.linear_system import LinearSystem
 from pinnsolve.assembly.row_source import RowBlock, RowSource, State
+from pinnsolve.assembly.schur_complement import ReducedSystem
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix, Front, fronts
 
@@ -27,7 +29,7 @@ def go_on() -> None:
     """Lets a computation go on; the default of what may end it by an exception."""
 
 
-class LinearSystem:
+class CellSystem(LinearSystem):
     """The least squares of one space: all row sources, and how their cells hang together.
 
     States hold (C, U, n) coefficients; matrices, right-hand sides and factors are for `Space.orthonormal` ones.
@@ -52,29 +54,29 @@ class LinearSystem:
 
     # -- other systems ------------------------------------------------------------------------------------------------
 
-    def with_sources(self, sources: Sequence[RowSource]) -> LinearSystem:
+    def with_sources(self, sources: Sequence[RowSource]) -> CellSystem:
         """The same space with other rows."""
-        return LinearSystem(self.space, sources, self.unknowns, self.linear, self.check)
+        return CellSystem(self.space, sources, self.unknowns, self.linear, self.check)
 
-    def scaled_at(self, state: State) -> LinearSystem:
+    def scaled_at(self, state: State) -> CellSystem:
         """With rows in units that the linearization at this state gives them."""
         return self._changed(sources=tuple(source.scaled_at(state) for source in self.sources))
 
-    def reweighed(self, state: State) -> LinearSystem:
+    def reweighed(self, state: State) -> CellSystem:
         """With the weights that robust losses give at a state; itself where there are none."""
         sources = tuple(source.reweighed(state) for source in self.sources)
         same = all(a is b for a, b in zip(sources, self.sources, strict=True))
         return self if same else self._changed(sources=sources)
 
-    def with_operator(self, matrices: Sequence[RowBlock]) -> LinearSystem:
+    def with_operator(self, matrices: Sequence[RowBlock]) -> CellSystem:
         """Of a linear problem: the same rows, whose matrices are known from another one."""
         return self._changed(_operator=matrices)
 
-    def less(self, residuals: Sequence[Tensor] | None) -> LinearSystem:
+    def less(self, residuals: Sequence[Tensor] | None) -> CellSystem:
         """With these (G, M) taken off the residuals, by source; see `continuation`."""
         return self._changed(_less=residuals)
 
-    def _changed(self, **attributes) -> LinearSystem:
+    def _changed(self, **attributes) -> CellSystem:
         other = copy(self)
         vars(other).update(attributes)
         return other
@@ -156,10 +158,11 @@ class LinearSystem:
         moved = self.space.rms(change)
         return float((moved / units(self.space.rms(c + change), moved)).max())
 
-    def step(self, factor: BlockCholesky, rows: Sequence[RowBlock], matrices: Sequence[RowBlock]) -> Tensor:
-        """The correction (C, U, n) of the state that left these residuals."""
-        z = -factor.solve(self.gradient(rows, matrices)).reshape(self.space.cells.count, self.unknowns, -1)
-        return self.space.back(z)
+    def reduced(self, state: State, rows: Sequence[RowBlock], parameters: bool) -> tuple[list[RowBlock], ReducedSystem]:
+        if not any(block.sides for block in rows):
+            rows = self.rows(state)
+        count = len(state.parameters) if parameters else 0
+        return list(rows), ReducedSystem(self.space, self.unknowns, self.factorize(rows), rows, count)
 
     def factorize(self, rows: Sequence[RowBlock]) -> BlockCholesky:
         """The factorization of A^T A."""
@@ -174,14 +177,6 @@ class LinearSystem:
             if len(block.sides) == 2:
                 _couple(diagonal, blocks, number, *block.sides)
         return BlockCholesky(BlockMatrix(diagonal, self.pairs, blocks), self.tree, self.check)
-
-    def gradient(self, rows: Sequence[RowBlock], matrices: Sequence[RowBlock]) -> Tensor:
-        """A^T r, (C, U n), with residuals from `rows` and matrices from `matrices`."""
-        g = torch.zeros(self.space.cells.count, self.columns, dtype=torch.float64)
-        for residual, matrix in zip(rows, matrices, strict=True):
-            for cells, A in matrix.sides:
-                g.index_add_(0, cells, residual.r @ A[0] if A.shape[0] == 1 else (residual.r[:, None] @ A)[:, 0])
-        return g
 
 
 def _couple(diagonal: Tensor, blocks: Tensor, number: dict[tuple[int, int], int], one, two) -> None:
@@ -199,7 +194,7 @@ def _couple(diagonal: Tensor, blocks: Tensor, number: dict[tuple[int, int], int]
             blocks.index_add_(0, torch.tensor([number[p] for p in pairs]), block[chosen])
 
 
-def points_of(system: LinearSystem) -> dict[str, int]:
+def points_of(system: CellSystem) -> dict[str, int]:
     """How many points every term of the problem has."""
     counts: dict[str, int] = {}
     for source in system.sources:
@@ -208,7 +203,7 @@ def points_of(system: LinearSystem) -> dict[str, int]:
     return counts
 
 
-def weights_of(system: LinearSystem) -> dict[str, float]:
+def weights_of(system: CellSystem) -> dict[str, float]:
     """epsilon_k of the terms: the mean of the squared scales of their rows, the largest being 1."""
     sums: dict[str, tuple[float, float]] = {}
     for source in system.sources:

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.row_source import RowBlock, State, residual_norm
-from pinnsolve.assembly.system import LinearSystem
+from pinnsolve.assembly.schur_complement import ReducedSystem
+from pinnsolve.assembly.system import CellSystem
 from pinnsolve.bases.legendre import BALL, exponents
 from pinnsolve.bases.piecewise.space import Space
-from pinnsolve.solvers.schur_complement import Bounds, ReducedSystem
 
 EXTRA_DEGREES = 2
 CORRECTIONS = 3
@@ -68,18 +69,20 @@ def enriched_space(space: Space) -> Space:
 
 
 def correct(
-    system: LinearSystem, start: State, known: ReducedSystem | None = None, bounds: Bounds | None = None
+    system: CellSystem, start: State, known: ReducedSystem | None = None, bounds: Bounds | None = None
 ) -> Correction:
     """The correction of a state that is already written in the space of `system`.
 
     Unknown parameters move within the `bounds`, if there are any. The factorization is that of the start, or `known`.
     """
     first = system.rows(start, matrix=known is None)
-    reduced = known or ReducedSystem(system, first, len(start.parameters) if bounds is not None else 0)
+    reduced = known
+    if reduced is None:
+        first, reduced = system.reduced(start, first, bounds is not None)
     before = now = residual_norm(first)
     state, rows, size = start, first, math.inf
     for number in range(CORRECTIONS):
-        step, moved = reduced.step(system, rows, state.parameters, bounds)
+        step, moved = reduced.step(rows, state.parameters, bounds)
         trial = State(state.coefficients + step, state.parameters + moved)
         trial_rows = system.rows(trial, matrix=False)
         trial_norm, trial_size = residual_norm(trial_rows), float(step.norm())

@@ -16,8 +16,10 @@ import torch
 from torch import Tensor
 
 from pinnsolve.adapt.hp_refinement import Level, carried_over, next_space, without_constants
+from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.measurements import WEIGHT
 from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.schur_complement import products
 from pinnsolve.assembly.system import points_of, weights_of
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.estimate.enriched_space import Correction, correct, enriched_space
@@ -27,7 +29,6 @@ from pinnsolve.inverse.statement import InverseProblem, data_rows, first_fit
 from pinnsolve.inverse.uncertainty import drawn
 from pinnsolve.runtime import threads_for
 from pinnsolve.solvers.gauss_newton import Iterate, Iteration, gauss_newton
-from pinnsolve.solvers.schur_complement import Bounds, products
 
 # weights of the data before functions are found that only data determine, and steps with each of them
 CASCADE, FEW_STEPS = (1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3), 4
@@ -91,8 +92,7 @@ def solve_inverse_level(statement: InverseProblem, space: Space, start: State, a
     system = statement.system(space).scaled_at(start)
     with threads_for(system.width):
         bounds = Bounds.held(start.parameters) if statement.held else statement.bounds
-        found = gauss_newton(system, start, solving(accuracy), bounds)
-        found = replace(found, reduced=found.linearized())
+        found = gauss_newton(system, start, solving(accuracy), bounds).linearized()
     c = found.state.coefficients
     correction, lacking = _correct(statement, space, found)
     constants = [u in statement.floating for u in statement.problem.unknowns]
@@ -101,7 +101,7 @@ def solve_inverse_level(statement: InverseProblem, space: Space, start: State, a
     error = correction.enlargement * fine.rms(without_constants(correction.delta, fine, constants))
     level = Level(
         space, c, replace(correction, delta=lacking), error, size, found.converged, found.steps, found.loss,
-        found.terms, found.system, found.reduced.factor.rank_info(), False,
+        found.terms, found.system, found.reduced.rank_info(), False,
     )  # fmt: skip
     moves = sum(
         float(((a.r - b.r) ** 2).sum())
@@ -124,7 +124,7 @@ def _correct(statement: InverseProblem, space: Space, found: Iterate) -> tuple[C
     bounds = Bounds.held(start.parameters) if statement.held else statement.bounds
     with threads_for(system.width):
         correction = correct(system, start, bounds=bounds)
-        lacking = correction.reduced.coefficients(system, correction.first)
+        lacking = correction.reduced.coefficients(correction.first)
     names = statement.measurements.names
     before, after = (
         math.sqrt(sum(block.loss for block in rows if block.name not in names))
@@ -141,7 +141,7 @@ def answer_of(statement: InverseProblem, level: InverseLevel, number: int) -> An
     space, reduced, unit = now.space, found.reduced, measurements.unit
     data = data_rows(now.system)
     r = [block.r for block in found.rows if block.name in measurements.names]
-    sensitivity = reduced.sensitivity(now.system)
+    sensitivity = reduced.sensitivity()
     return Answer(
         space=space,
         c=now.c,
@@ -226,8 +226,7 @@ def choose(statement: InverseProblem, space: Space, state: State) -> InverseProb
         start = state if before is None else before.state
         system = system.scaled_at(start)
         with threads_for(system.width):
-            found = gauss_newton(system, start, solving(ROUGH), statement.bounds)
-            return replace(found, reduced=found.linearized())
+            return gauss_newton(system, start, solving(ROUGH), statement.bounds).linearized()
 
     return replace(statement, smoothness=chosen(statement.smoothness, solved, statement.measurements.unit))
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.measurements import DataRows, Measurements
+from pinnsolve.assembly.schur_complement import inverse
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.inverse.regularization_choice import Smoothness
-from pinnsolve.solvers.schur_complement import Bounds, inverse
 
 NEGLIGIBLE, INFORMED = 0.1, 0.75  # of the noise; share of the information that must come from the data
 LIGHT = 0.03  # weight of the data below which their noise no longer enters the equations

@@ -14,10 +14,10 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.inverse.fit import NEGLIGIBLE, Answer, fit_of, residuals_of
 from pinnsolve.inverse.sensitivities import Marched, Marches
 from pinnsolve.inverse.statement import InverseProblem
-from pinnsolve.solvers.schur_complement import Bounds
 
 LOOSE = 3e-3  # error of the first marches
 FIRST_RADIUS, LARGEST_RADIUS, SMALLEST_RADIUS = 0.5, 10.0, 1e-6  # of steps, relative to the parameters

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 import torch
 
 from pinnsolve.assembly.regularization import RegularizationRows
+from pinnsolve.assembly.schur_complement import adjoint, applied
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.solvers.gauss_newton import Iterate
-from pinnsolve.solvers.schur_complement import adjoint, applied
 
 SMOOTHNESS = "smoothness of unknown"  # how the names of its rows begin
 FIRST_WEIGHT = 1e-9

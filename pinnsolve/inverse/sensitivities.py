@@ -30,7 +30,6 @@ from pinnsolve.inverse.statement import InverseProblem
 from pinnsolve.language.symbols import features_of
 from pinnsolve.runtime import threads_for
 from pinnsolve.solvers.budget import Clock, OutOfTime
-from pinnsolve.solvers.schur_complement import ReducedSystem
 
 
 def marching_axis(statement: InverseProblem) -> int | None:
@@ -177,11 +176,12 @@ def _sensitivities(solver: SlabSolver, slabs: list[Slab]) -> Iterator[Tensor]:
     for slab in slabs:
         system, start = solver.system(slab.space, before)
         with threads_for(system.width):
-            rows = system.rows(State(slab.c, solver.parameters))
+            state = State(slab.c, solver.parameters)
+            rows = system.rows(state)
             for k, source in enumerate(start, len(rows) - len(start)):
                 rows[k] = replace(rows[k], parameters=_taken_over(source, before, carried))
-            reduced = ReducedSystem(system, rows, len(solver.parameters))
-        before, carried = slab, reduced.sensitivity(system)
+            _, reduced = system.reduced(state, rows, parameters=True)
+        before, carried = slab, reduced.sensitivity()
         yield carried
 
 

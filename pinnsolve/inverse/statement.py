@@ -10,16 +10,16 @@ from torch import Tensor
 
 from pinnsolve.adapt.hp_refinement import first_space
 from pinnsolve.assembly.faces import continuity_rows
+from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.measurements import DataRows, Measurements
 from pinnsolve.assembly.regularization import RegularizationRows
 from pinnsolve.assembly.row_source import State
-from pinnsolve.assembly.system import LinearSystem
+from pinnsolve.assembly.system import CellSystem
 from pinnsolve.assembly.term_rows import highest_orders, table_orders, term_rows
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.inverse.regularization_choice import Smoothness
 from pinnsolve.runtime import threads_for
-from pinnsolve.solvers.schur_complement import Bounds, ReducedSystem
 
 FIRST_DEGREE = 10  # in space of the first cell, where weights are chosen on it and there are three axes or more
 FIT_SMOOTHNESS = 1e-3  # weight of the second derivatives in the first fit to the data
@@ -54,7 +54,7 @@ class InverseProblem:
             return self.start
         return torch.tensor([p.guess for p in self.problem.unknown_parameters], dtype=torch.float64)
 
-    def system(self, space: Space) -> LinearSystem:
+    def system(self, space: Space) -> CellSystem:
         """The least squares of everything on a space."""
         unknowns, measurements = len(self.problem.unknowns), self.measurements
         unit = measurements.unit**2 * measurements.count  # of a weight of regularization
@@ -64,7 +64,7 @@ class InverseProblem:
             *measurements.rows(self.problem, space),
             *(one.rows(space, unknowns, unit) for one in self.smoothness),
         ]
-        return LinearSystem(space, sources, unknowns)
+        return CellSystem(space, sources, unknowns)
 
     def first_space(self) -> Space:
         """One cell, with tables up to the highest derivative that anything asks for."""
@@ -87,17 +87,9 @@ class InverseProblem:
         return result
 
 
-def data_rows(system: LinearSystem) -> list[DataRows]:
+def data_rows(system: CellSystem) -> list[DataRows]:
     """The sources of measurements."""
     return [source for source in system.sources if isinstance(source, DataRows)]
-
-
-def bounds_of(problem: CompiledProblem) -> Bounds:
-    """The bounds of the file; parameters are compared with their guesses, or the width of their bounds at zero."""
-    low, high = (torch.tensor([p.bounds[i] for p in problem.unknown_parameters], dtype=torch.float64) for i in (0, 1))
-    guess = torch.tensor([p.guess for p in problem.unknown_parameters], dtype=torch.float64)
-    width = torch.where((high - low).isfinite(), high - low, 1.0)
-    return Bounds(low, high, torch.where(guess == 0, width, guess.abs()))
 
 
 def first_fit(statement: InverseProblem, space: Space) -> Tensor:
@@ -110,7 +102,7 @@ def first_fit(statement: InverseProblem, space: Space) -> Tensor:
         *(rows for rows in statement.measurements.rows(problem, space) if rows.term.linear),
         *(RegularizationRows("smoothness", space, u, unknowns, 2, FIT_SMOOTHNESS**2) for u in range(unknowns)),
     ]
-    system = LinearSystem(space, sources, unknowns, linear=True)
+    system = CellSystem(space, sources, unknowns, linear=True)
     with threads_for(system.width):
-        rows = system.rows(State(system.zero(), statement.guess))
-        return ReducedSystem(system, rows).coefficients(system, rows)
+        rows, reduced = system.reduced(State(system.zero(), statement.guess), (), parameters=False)
+        return reduced.coefficients(rows)

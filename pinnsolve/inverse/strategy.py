@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pinnsolve import defaults
 from pinnsolve.adapt.context import Result, Work
+from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.measurements import Measurements
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem, Regularization
@@ -24,7 +25,7 @@ from pinnsolve.inverse.reduced_space import steps
 from pinnsolve.inverse.regularization_choice import FIRST_WEIGHT, Smoothness
 from pinnsolve.inverse.report import result_of
 from pinnsolve.inverse.sensitivities import Marches, marching_axis
-from pinnsolve.inverse.statement import InverseProblem, bounds_of
+from pinnsolve.inverse.statement import InverseProblem
 from pinnsolve.runtime import threads_for
 from pinnsolve.solvers.budget import INTERRUPTED
 from pinnsolve.solvers.memory import bytes_available, check_work
@@ -45,7 +46,7 @@ def inverse_on_cells(work: Work, tolerance: float, refinements: int | None, star
     weights = work.weights_at(defaults.widths(work.dimension)[0]) or {}
     with torch.no_grad(), threads_for(1):
         statement = InverseProblem(
-            work.problem, weights, Measurements.of(work.problem), bounds_of(work.problem), work.floating,
+            work.problem, weights, Measurements.of(work.problem), Bounds.of(work.problem), work.floating,
             tuple(smoothness_of(work.problem)),
         )  # fmt: skip
         axis, guesses = marching_axis(statement), _starts(statement, starts, work.seed)

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from pinnsolve.assembly.measurements import Measurements
-from pinnsolve.assembly.system import LinearSystem
+from pinnsolve.assembly.schur_complement import ReducedSystem, adjoint, applied
+from pinnsolve.assembly.system import CellSystem
 from pinnsolve.inverse.fit import Answer
-from pinnsolve.solvers.schur_complement import ReducedSystem, adjoint, applied
 
 DRAWS = 16
 ENOUGH = 10  # degrees of freedom from which on the noise found is trusted before the one stated
@@ -63,7 +63,7 @@ def uncertainty(measurements: Measurements, answer: Answer, seed: int) -> Uncert
     return Uncertainty(covariance, parts.transpose(1, 2).flatten(2), spread, freedom)
 
 
-def drawn(system: LinearSystem, reduced: ReducedSystem, unit: float, seed: int) -> tuple[Tensor, float]:
+def drawn(system: CellSystem, reduced: ReducedSystem, unit: float, seed: int) -> tuple[Tensor, float]:
     """(DRAWS, C, U, n) what unit noise does to the solution, the parameters held, over the root of DRAWS; and the trace
     of the influence of the data on their own fit (Hutchinson 1990)."""
     generator = torch.Generator().manual_seed(seed)
@@ -76,7 +76,7 @@ def drawn(system: LinearSystem, reduced: ReducedSystem, unit: float, seed: int) 
     x = reduced.factor.solve(adjoint(reduced.matrices, noise, reduced.X))
     fitted = applied(reduced.matrices, x)
     trace = sum(float((a * b).sum()) for a, b in zip(fitted, noise, strict=True)) / DRAWS
-    moved = reduced.carried(system, [a + b for a, b in zip(noise, prior, strict=True)])
+    moved = reduced.carried([a + b for a, b in zip(noise, prior, strict=True)])
     return moved * (unit / math.sqrt(DRAWS)), trace
 
 

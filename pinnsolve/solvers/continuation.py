@@ -12,7 +12,7 @@ import torch
 
 from pinnsolve.assembly.regularization import RegularizationRows
 from pinnsolve.assembly.row_source import State
-from pinnsolve.assembly.system import LinearSystem
+from pinnsolve.assembly.system import CellSystem
 from pinnsolve.solvers.gauss_newton import Iterate, Iteration, gauss_newton
 
 SMOOTHNESS = (1e-3, 1e-4, 1e-5)  # of second derivatives along the unit box, relative to equations
@@ -20,7 +20,7 @@ FIRST_STEP, SMALLEST_STEP, LOOSE = 0.2, 1e-3, 1e-2  # of the residual, and how w
 MOST_CONTINUED = 2000  # coefficients per unknown up to which many small steps are affordable
 
 
-def by_continuation(system: LinearSystem, start: State, how: Iteration) -> Iterate | None:
+def by_continuation(system: CellSystem, start: State, how: Iteration) -> Iterate | None:
     """A solution from a start where Newton's method does not converge; None where there is no way to one either."""
     found = smoothed(system, start, how)
     if found is None and system.space.cells.count * system.space.functions <= MOST_CONTINUED:
@@ -28,7 +28,7 @@ def by_continuation(system: LinearSystem, start: State, how: Iteration) -> Itera
     return found
 
 
-def smoothed(system: LinearSystem, start: State, how: Iteration) -> Iterate | None:
+def smoothed(system: CellSystem, start: State, how: Iteration) -> Iterate | None:
     """Newton's method by way of solutions that are kept smooth (Tikhonov regularization that is taken away)."""
     state, space, U = start, system.space, system.unknowns
     for weight in SMOOTHNESS:
@@ -41,7 +41,7 @@ def smoothed(system: LinearSystem, start: State, how: Iteration) -> Iterate | No
     return found if found.converged else None
 
 
-def continued(system: LinearSystem, start: State, how: Iteration) -> Iterate | None:
+def continued(system: CellSystem, start: State, how: Iteration) -> Iterate | None:
     """Newton's method by continuation from the start, for where it fails by itself: r(c') = (1 - s) r(c), s from 0 to
     1.
 

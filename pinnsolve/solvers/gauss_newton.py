@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from pinnsolve.assembly.linear_system import Bounds, LinearSystem, Reduction
 from pinnsolve.assembly.row_source import RowBlock, State, check_finite, loss_by_name, residual_norm
-from pinnsolve.assembly.system import LinearSystem
-from pinnsolve.solvers.schur_complement import Bounds, ReducedSystem
 
 CHORD = 0.2  # a correction that is not this much smaller than the one before calls for a new factorization
 SHRINKS = 0.5  # corrections of a linear problem are repeated while each is this much smaller than the one before
@@ -53,7 +52,7 @@ class Iterate:
     system: LinearSystem
     state: State
     rows: Sequence[RowBlock]
-    reduced: ReducedSystem | None
+    reduced: Reduction | None
     fresh: bool = True
     steps: int = 0
     factorizations: int = 0
@@ -75,11 +74,12 @@ class Iterate:
         """The last correction, where it says that more was to come, else zero."""
         return 0.0 if self.converged and self.size <= max(accuracy, STAGNANT) else self.size
 
-    def linearized(self) -> ReducedSystem:
-        """The factorization at the state itself, or the one of the last steps, which were short."""
-        if self.reduced is not None:
-            return self.reduced
-        return ReducedSystem(self.system, self.system.rows(self.state), len(self.state.parameters))
+    def linearized(self) -> Iterate:
+        """With the factorization at the state itself, or that of the last steps, which were short."""
+        if not self.fresh:
+            return self
+        rows, reduced = self.system.reduced(self.state, self.rows, parameters=True)
+        return replace(self, rows=rows, reduced=reduced, fresh=False)
 
 
 def gauss_newton(
@@ -87,7 +87,7 @@ def gauss_newton(
     start: State,
     how: Iteration,
     bounds: Bounds | None = None,
-    known: ReducedSystem | None = None,
+    known: Reduction | None = None,
 ) -> Iterate:
     """From `start` until corrections are small enough, or nothing lowers the loss.
 
@@ -106,7 +106,7 @@ def _step(at: Iterate, how: Iteration, bounds: Bounds | None) -> Iterate:
     fresh, linear = at.fresh, at.system.linear
     if fresh:
         at = _factorized(at, bounds)
-    delta, moved = at.reduced.step(at.system, at.rows, at.state.parameters, bounds)
+    delta, moved = at.reduced.step(at.rows, at.state.parameters, bounds)
     size = _size(at, delta, moved, bounds)
     if not math.isfinite(size):
         return replace(at, ended=True, size=size)
@@ -131,10 +131,8 @@ def _step(at: Iterate, how: Iteration, bounds: Bounds | None) -> Iterate:
 
 def _factorized(at: Iterate, bounds: Bounds | None) -> Iterate:
     system = at.system.reweighed(at.state)
-    rows = at.rows
-    if system is not at.system or not any(block.sides for block in rows):
-        rows = system.rows(at.state)
-    reduced = ReducedSystem(system, rows, len(at.state.parameters) if bounds is not None else 0)
+    rows = at.rows if system is at.system else ()
+    rows, reduced = system.reduced(at.state, rows, bounds is not None)
     return replace(at, system=system, rows=rows, reduced=reduced, fresh=False, factorizations=at.factorizations + 1)
 
 
@@ -161,6 +159,6 @@ def _shortened(at: Iterate, delta: Tensor, moved: Tensor, how: Iteration) -> tup
             if allowed == math.inf or (math.isfinite(now) and now <= allowed):
                 return trial, rows, length
             if number < how.corrections:
-                c = c + at.reduced.coefficients(at.system, rows)
+                c = c + at.reduced.coefficients(rows)
         length *= 0.5
     return None, [], 0.0

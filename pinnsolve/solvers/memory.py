@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from pinnsolve.assembly.row_source import RowSource
-from pinnsolve.assembly.system import LinearSystem
+from pinnsolve.assembly.system import CellSystem
 from pinnsolve.errors import ResourceError
 from pinnsolve.runtime import memory_available
 
@@ -13,7 +13,7 @@ NUMBER = 8  # bytes
 COPIES = 3  # of the blocks: as they are summed, scaled, and while fronts are put together
 
 
-def bytes_needed(system: LinearSystem) -> float:
+def bytes_needed(system: CellSystem) -> float:
     """Rows, blocks and factors of a system, as if no two cells were alike."""
     n = system.columns
     rows = sum(_rows(source) for source in system.sources)
@@ -28,7 +28,7 @@ def bytes_available(memory_gb: float | None) -> float:
     return memory_available() if memory_gb is None else memory_gb * 1e9
 
 
-def check_work(system: LinearSystem, available: float, most: float = math.inf) -> None:
+def check_work(system: CellSystem, available: float, most: float = math.inf) -> None:
     """Raises ResourceError for a system that does not fit, or whose factorization takes more than `most` operations."""
     check_memory(system, available)
     if operations(system) > most:
@@ -38,7 +38,7 @@ def check_work(system: LinearSystem, available: float, most: float = math.inf) -
         )
 
 
-def check_memory(system: LinearSystem, available: float) -> None:
+def check_memory(system: CellSystem, available: float) -> None:
     """Raises ResourceError, with the size that would be needed, for a system that does not fit."""
     needed = bytes_needed(system)
     if needed > available:
@@ -48,7 +48,7 @@ def check_memory(system: LinearSystem, available: float) -> None:
         )
 
 
-def operations(system: LinearSystem) -> float:
+def operations(system: CellSystem) -> float:
     """Multiplications of one factorization."""
     n = system.columns
     products = sum(_rows(source) for source in system.sources) * n**2 / 2

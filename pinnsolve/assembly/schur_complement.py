@@ -1,0 +1,114 @@
+"""Least squares over coefficients and unknown parameters: parameter columns beside the block-sparse matrix.
+
+With rows [C P] for coefficients and parameters, C^T C is factorized in blocks and the coefficients are eliminated:
+X = C^+ P, and what is left of the parameter columns is Q = P - C X, so that S = Q^T Q is the Schur complement and
+Q^T r the gradient of the reduced problem (variable projection: Golub & Pereyra, SIAM J. Numer. Anal. 10 (1973)
+413-432). Q is formed row by row, which keeps the digits that P^T P - P^T C X would lose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from pinnsolve.assembly.linear_system import Bounds, Reduction
+from pinnsolve.assembly.row_source import RowBlock
+from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.least_squares.block_cholesky import BlockCholesky
+
+REFINED = 3  # times X is refined with residuals taken row by row
+ROUNDING = 3e-15
+
+Columns = list[Tensor]  # (G, M, k) per block of rows
+
+
+def applied(matrices: Sequence[RowBlock], x: Tensor) -> Columns:
+    """C x for x (C, U n, k)."""
+    return [block.times(x) for block in matrices]
+
+
+def gradient(rows: Sequence[RowBlock], matrices: Sequence[RowBlock], like: Tensor) -> Tensor:
+    """A^T r, (C, U n), with residuals from `rows` and matrices from `matrices`; `like`: (C, U n, ...)."""
+    g = like.new_zeros(like.shape[:2])
+    for residual, matrix in zip(rows, matrices, strict=True):
+        for cells, A in matrix.sides:
+            g.index_add_(0, cells, residual.r @ A[0] if A.shape[0] == 1 else (residual.r[:, None] @ A)[:, 0])
+    return g
+
+
+def adjoint(matrices: Sequence[RowBlock], v: Columns, like: Tensor) -> Tensor:
+    """C^T v, (C, U n, k), for v (G, M, k) per block; `like`: (C, U n, ...)."""
+    g = like.new_zeros(*like.shape[:2], v[0].shape[2])
+    for block, part in zip(matrices, v, strict=True):
+        for cells, A in block.sides:
+            g.index_add_(0, cells, A.mT @ part)
+    return g
+
+
+def products(one: Columns, two: Columns, chosen: Sequence[bool] | None = None) -> Tensor:
+    """one^T two, (k, l), over the blocks chosen."""
+    total = one[0].new_zeros(one[0].shape[2], two[0].shape[2])
+    for i, (a, b) in enumerate(zip(one, two, strict=True)):
+        if chosen is None or chosen[i]:
+            total += a.flatten(0, 1).T @ b.flatten(0, 1)
+    return total
+
+
+class ReducedSystem(Reduction):
+    """The rows of cells at a state, factorized, and the least squares in the parameters that is left.
+
+    `matrices`: the rows; `factor`: of C^T C; `X` (C, U n, P), `Q` by block and `S` (P, P) as at the head of this file.
+    """
+
+    def __init__(self, space: Space, unknowns: int, factor: BlockCholesky, matrices: Sequence[RowBlock], count: int):
+        self.space, self.unknowns, self.factor, self.matrices, self.count = space, unknowns, factor, matrices, count
+        self.X = torch.zeros(space.cells.count, unknowns * space.functions, count, dtype=torch.float64)
+        P = [
+            torch.zeros(*block.r.shape, count, dtype=torch.float64) if block.parameters is None else block.parameters
+            for block in (matrices if count else ())
+        ]
+        self.Q = P
+        for _ in range(REFINED if count else 0):
+            self.X = self.X + factor.solve(adjoint(matrices, self.Q, self.X))
+            self.Q = [p - q for p, q in zip(P, applied(matrices, self.X), strict=True)]
+        self.S = products(self.Q, self.Q) if count else torch.zeros(0, 0, dtype=torch.float64)
+
+    def coefficients(self, rows: Sequence[RowBlock], matrices: Sequence[RowBlock] | None = None) -> Tensor:
+        """(C, U, n): the correction with the parameters held; `matrices` of the rows, where these are not all."""
+        g = gradient(rows, self.matrices if matrices is None else matrices, self.X)
+        return self.space.back(-self.factor.solve(g).reshape(len(g), self.unknowns, -1))
+
+    def step(self, rows: Sequence[RowBlock], at: Tensor, bounds: Bounds | None) -> tuple[Tensor, Tensor]:
+        delta = self.coefficients(rows)
+        if not self.count:
+            return delta, torch.zeros_like(at)
+        slope = products(self.Q, [block.r[:, :, None] for block in rows])[:, 0]
+        moved = bounds.step(at, self.S, slope)
+        return delta - self.space.back((self.X @ moved).reshape(delta.shape)), moved
+
+    def rank_info(self) -> dict[str, float | int]:
+        return self.factor.rank_info()
+
+    def sensitivity(self) -> Tensor:
+        """(P, C, U, n): the derivatives of the solution by the parameters."""
+        return -self._functions(self.X)
+
+    def carried(self, columns: Columns) -> Tensor:
+        """(k, C, U, n): the least-squares solutions for right-hand sides (G, M, k) per block of rows."""
+        return self._functions(self.factor.solve(adjoint(self.matrices, columns, self.X)))
+
+    def _functions(self, x: Tensor) -> Tensor:
+        """(k, C, U, n) from (C, U n, k)."""
+        x = x.reshape(len(x), self.unknowns, self.space.functions, x.shape[2]).permute(3, 0, 1, 2)
+        return torch.stack([self.space.back(one) for one in x]) if len(x) else x
+
+
+def inverse(information: Tensor, size: Tensor) -> Tensor:
+    """The inverse of a Schur complement (P, P), parameters scaled by their `size` (P,); what it lacks is large."""
+    if not len(size):
+        return information
+    values, vectors = torch.linalg.eigh(size[:, None] * information * size)
+    values = values.clamp_min(max(ROUNDING * float(values.max()), 1e-300))
+    return size[:, None] * (vectors / values) @ vectors.T * size
