@@ -175,7 +175,7 @@ def test_the_bordered_step_is_that_of_all_columns_together(tmp_path):
     space = statement.first_space()
     system = statement.system(space)
     rows = system.rows(State(space.project(lambda x: 2 * torch.exp(-x.T), 1), statement.guess))
-    _, reduced = system.reduced(State(system.zero(), statement.guess), rows, parameters=True)
+    _, reduced = system.factorized(State(system.zero(), statement.guess), rows, parameters=True)
     delta, moved = reduced.step(rows, statement.guess, free)
     identity = torch.eye(space.functions, dtype=torch.float64)[None]
     A = torch.cat([part.flatten(0, 1) for part in applied(rows, identity)])

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 import torch
 from small_problems import STATEMENTS, assembled, basis_for, compiled, random_state, reduced
 
+from pinnsolve.assembly import basis_system as newton_module
+from pinnsolve.assembly.basis_system import BasisSystem
 from pinnsolve.assembly.collocation import zero_state
-from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.row_source import State, residual_norm
 from pinnsolve.assembly.rows import Assembly
 from pinnsolve.errors import ResourceError
 from pinnsolve.solvers import SOLVERS, Clock, LeastSquares, VarPro, drive
-from pinnsolve.solvers import basis_step as newton_module
-from pinnsolve.solvers.basis_step import correction, evaluate, newton_step
+from pinnsolve.solvers.gauss_newton import Iterate, first_iterate, next_iterate
+from pinnsolve.solvers.least_squares import newton
 
 names = pytest.mark.parametrize("name", STATEMENTS)
 
@@ -56,9 +58,21 @@ def test_what_the_rows_do_not_see_is_left_behind():
     twice = basis.with_hidden({name: torch.cat([v[:5], v[:5]]) for name, v in basis.hidden.items()})
     assembly = assembled(problem)
     state = random_state(problem, twice, size=1e6)
-    result = newton_step(assembly, twice, state, math.inf)
-    assert result.solved.rank == 5
+    result = step_from(assembly, twice, state, leaves=True)
+    assert result.reduced.rank_info()["rank"] == 5
     torch.testing.assert_close(result.state.coefficients[:, :5], result.state.coefficients[:, 5:], rtol=1e-6, atol=1e-6)
+
+
+def step_from(assembly: Assembly, basis, state: State, leaves: bool = False, corrections: int = 1) -> Iterate:
+    """One Gauss-Newton step."""
+    system = BasisSystem(assembly, basis)
+    how = replace(newton(system, 1, 0.0, leaves), corrections=corrections)
+    return next_iterate(first_iterate(system, state), how, system.bounds)
+
+
+def correction(assembly: Assembly, basis, state: State, memory_gb: float | None = None, parameters: bool = True):
+    """The whole step at a state, as its least squares has it."""
+    return BasisSystem(assembly, basis, memory_gb).factorized(state, (), parameters)[1].solved
 
 
 ODE = {"domain": {"x": (0, 1.2)}, "equations": {"ode": "D(u, x) = 1 + u**2"}, "unknowns": "u"}
@@ -73,13 +87,13 @@ def nonlinear_ode(width: int = 24, interior: int = 80) -> tuple[Assembly, object
 
 def test_newton_converges_quadratically():
     assembly, basis = nonlinear_ode()
-    state, loss, changes = zero_state(assembly.problem, basis), math.inf, []
-    for _ in range(9):
-        step = newton_step(assembly, basis, state, loss)
+    state, changes = zero_state(assembly.problem, basis), []
+    for number in range(9):
+        step = step_from(assembly, basis, state, leaves=number == 0)
         x = torch.linspace(0, 1.2, 50, dtype=torch.float64)[:, None]
         phi = basis.derivatives(x, [(0,)])[(0,)]
         changes.append(float((phi @ (step.state.coefficients - state.coefficients)[0]).abs().max()))
-        state, loss = step.state, step.loss
+        state = step.state
         if step.length == 0:
             break
     error = phi @ state.coefficients[0] - torch.tan(x[:, 0])
@@ -104,12 +118,12 @@ def test_a_step_that_would_raise_the_loss_is_shortened():
     phi = basis.derivatives(assembly.points["e"].x[0], [(0,)])[(0,)]
     far = torch.linalg.lstsq(phi, torch.full((len(phi), 1), 3.0, dtype=torch.float64)).solution.T  # u = 3: Newton leaps
     state = State(far, zero_state(problem, basis).parameters)
-    loss, _ = evaluate(assembly, basis, state)
-    full = state.moved(correction(assembly, basis, state).x)
-    assert evaluate(assembly, basis, full)[0] > loss
-    step = newton_step(assembly, basis, state, loss)
+    loss = residual_norm(BasisSystem(assembly, basis).rows(state, matrix=False)) ** 2
+    full = step_from(assembly, basis, state, leaves=True)
+    assert full.length == 1.0 and full.loss > loss
+    step = step_from(assembly, basis, state, corrections=0)
     assert 0 < step.length < 1 and step.loss < loss
-    assert newton_step(assembly, basis, state, math.inf).length == 1.0
+    assert step_from(assembly, basis, state).loss < loss
     outcome = drive(LeastSquares(), assembly, basis, step.state, Clock())
     assert outcome.best.loss < 1e-10
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.assembly.row_source import RowSource
-from pinnsolve.assembly.schur_complement import ReducedSystem
+from pinnsolve.assembly.schur_complement import BlockFactorization
 from pinnsolve.bases.legendre import chebyshev_points, chebyshev_weights, legendre
 from pinnsolve.bases.piecewise.space import Space
 
@@ -64,7 +64,7 @@ def size_at_end(delta: Tensor, space: Space, axis: int, evolving: Sequence[int])
 
 def fading(
     sources: Sequence[RowSource],
-    reduced: ReducedSystem,
+    reduced: BlockFactorization,
     delta: Tensor,
     unit: Tensor,
     axis: int,

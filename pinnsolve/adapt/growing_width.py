@@ -15,6 +15,7 @@ import torch
 
 from pinnsolve import defaults
 from pinnsolve.adapt.context import SEARCH_POINTS, Result, Work, point_counts
+from pinnsolve.assembly.basis_system import BasisSystem
 from pinnsolve.assembly.collocation import zero_state
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.rows import Assembly
@@ -29,7 +30,8 @@ from pinnsolve.estimate.defect_correction import (
 )
 from pinnsolve.least_squares import solve_dense
 from pinnsolve.solvers import LeastSquares, Solver
-from pinnsolve.solvers.basis_step import newton_step
+from pinnsolve.solvers.gauss_newton import gauss_newton
+from pinnsolve.solvers.least_squares import newton
 
 BELIEVED_AT_ONCE = 0.1  # an estimate below this share of the tolerance is believed without a second level
 CHEAP = 1000  # coefficients up to which a level is tried without asking whether it will do
@@ -181,7 +183,9 @@ def _regression_errors(
     kept = work.assembly(width, part="kept")
     for i, scale in enumerate(scales if check.row_count < ENOUGH_HELD_OUT else ()):
         basis = work.basis(work.default_settings(width, scale), work.seed + 2_000_003 + i)
-        others.append(Approximation(basis, newton_step(kept, basis, zero_state(work.problem, basis), math.inf).state))
+        system = BasisSystem(kept, basis)
+        found = gauss_newton(system, zero_state(work.problem, basis), newton(system, 1, 0.0))
+        others.append(Approximation(basis, found.state))
     return held_out_errors(approximation, check, others, work.check_points())
 
 

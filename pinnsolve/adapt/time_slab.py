@@ -20,7 +20,7 @@ from pinnsolve.adapt.error_propagation import fading, lasting, size_at_end
 from pinnsolve.assembly.cell_rows import ContinuityRows
 from pinnsolve.assembly.faces import continuity_rows, start_rows
 from pinnsolve.assembly.row_source import State
-from pinnsolve.assembly.schur_complement import ReducedSystem
+from pinnsolve.assembly.schur_complement import BlockFactorization
 from pinnsolve.assembly.system import CellSystem, go_on, points_of, units, weights_of
 from pinnsolve.assembly.term_rows import held_at, highest_orders, interface_rows, table_orders, term_rows
 from pinnsolve.bases.legendre import exponents
@@ -80,8 +80,8 @@ class _Known:
 
     space: Space
     fine: Space
-    coarse_reduced: ReducedSystem
-    fine_reduced: ReducedSystem
+    coarse_reduced: BlockFactorization
+    fine_reduced: BlockFactorization
     ratios: Sequence[float]
 
 

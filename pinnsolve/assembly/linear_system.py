@@ -67,12 +67,12 @@ class Bounds:
         return -scale * (vectors @ (inverse * (vectors.T @ (scale * gradient))))
 
 
-class Reduction(ABC):
+class Factorization(ABC):
     """Rows at a state, factorized: corrections for the residuals of that state and of those near it."""
 
     @abstractmethod
-    def coefficients(self, rows: Sequence[RowBlock]) -> Tensor:
-        """The correction of the coefficients, with the parameters held, that makes these residuals smallest."""
+    def corrected(self, state: State, rows: Sequence[RowBlock]) -> State:
+        """A state near this one with smaller residuals than `rows`, those it has, and with its parameters."""
 
     @abstractmethod
     def step(self, rows: Sequence[RowBlock], at: Tensor, bounds: Bounds | None) -> tuple[Tensor, Tensor]:
@@ -93,7 +93,9 @@ class LinearSystem(ABC):
         """All rows at a state; without `matrix`, only their residuals."""
 
     @abstractmethod
-    def reduced(self, state: State, rows: Sequence[RowBlock], parameters: bool) -> tuple[list[RowBlock], Reduction]:
+    def factorized(
+        self, state: State, rows: Sequence[RowBlock], parameters: bool
+    ) -> tuple[list[RowBlock], Factorization]:
         """The rows at a state, with matrices, and their factorization; `rows`: there, perhaps without matrices."""
 
     @abstractmethod

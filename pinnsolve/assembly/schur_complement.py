@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.linear_system import Bounds, Reduction
-from pinnsolve.assembly.row_source import RowBlock
+from pinnsolve.assembly.linear_system import Bounds, Factorization
+from pinnsolve.assembly.row_source import RowBlock, State
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.least_squares.block_cholesky import BlockCholesky
 
@@ -56,7 +56,7 @@ def products(one: Columns, two: Columns, chosen: Sequence[bool] | None = None) -
     return total
 
 
-class ReducedSystem(Reduction):
+class BlockFactorization(Factorization):
     """The rows of cells at a state, factorized, and the least squares in the parameters that is left.
 
     `matrices`: the rows; `factor`: of C^T C; `X` (C, U n, P), `Q` by block and `S` (P, P) as at the head of this file.
@@ -79,6 +79,9 @@ class ReducedSystem(Reduction):
         """(C, U, n): the correction with the parameters held; `matrices` of the rows, where these are not all."""
         g = gradient(rows, self.matrices if matrices is None else matrices, self.X)
         return self.space.back(-self.factor.solve(g).reshape(len(g), self.unknowns, -1))
+
+    def corrected(self, state: State, rows: Sequence[RowBlock]) -> State:
+        return State(state.coefficients + self.coefficients(rows), state.parameters)
 
     def step(self, rows: Sequence[RowBlock], at: Tensor, bounds: Bounds | None) -> tuple[Tensor, Tensor]:
         delta = self.coefficients(rows)

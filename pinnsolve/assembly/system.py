@@ -18,7 +18,7 @@ from torch import Tensor
 from pinnsolve.assembly.cell_rows import CellTerm
 from pinnsolve.assembly.linear_system import LinearSystem
 from pinnsolve.assembly.row_source import RowBlock, RowSource, State
-from pinnsolve.assembly.schur_complement import ReducedSystem
+from pinnsolve.assembly.schur_complement import BlockFactorization
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix, Front, fronts
 
@@ -158,11 +158,13 @@ class CellSystem(LinearSystem):
         moved = self.space.rms(change)
         return float((moved / units(self.space.rms(c + change), moved)).max())
 
-    def reduced(self, state: State, rows: Sequence[RowBlock], parameters: bool) -> tuple[list[RowBlock], ReducedSystem]:
+    def factorized(
+        self, state: State, rows: Sequence[RowBlock], parameters: bool
+    ) -> tuple[list[RowBlock], BlockFactorization]:
         if not any(block.sides for block in rows):
             rows = self.rows(state)
         count = len(state.parameters) if parameters else 0
-        return list(rows), ReducedSystem(self.space, self.unknowns, self.factorize(rows), rows, count)
+        return list(rows), BlockFactorization(self.space, self.unknowns, self.factorize(rows), rows, count)
 
     def factorize(self, rows: Sequence[RowBlock]) -> BlockCholesky:
         """The factorization of A^T A."""

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.row_source import RowBlock, State, residual_norm
-from pinnsolve.assembly.schur_complement import ReducedSystem
+from pinnsolve.assembly.schur_complement import BlockFactorization
 from pinnsolve.assembly.system import CellSystem
 from pinnsolve.bases.legendre import BALL, exponents
 from pinnsolve.bases.piecewise.space import Space
@@ -41,7 +41,7 @@ class Correction:
     left: float
     first: Sequence[RowBlock]
     rows: Sequence[RowBlock]
-    reduced: ReducedSystem
+    reduced: BlockFactorization
 
     @property
     def c(self) -> Tensor:
@@ -69,7 +69,7 @@ def enriched_space(space: Space) -> Space:
 
 
 def correct(
-    system: CellSystem, start: State, known: ReducedSystem | None = None, bounds: Bounds | None = None
+    system: CellSystem, start: State, known: BlockFactorization | None = None, bounds: Bounds | None = None
 ) -> Correction:
     """The correction of a state that is already written in the space of `system`.
 
@@ -78,7 +78,7 @@ def correct(
     first = system.rows(start, matrix=known is None)
     reduced = known
     if reduced is None:
-        first, reduced = system.reduced(start, first, bounds is not None)
+        first, reduced = system.factorized(start, first, bounds is not None)
     before = now = residual_norm(first)
     state, rows, size = start, first, math.inf
     for number in range(CORRECTIONS):

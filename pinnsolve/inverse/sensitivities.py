@@ -180,7 +180,7 @@ def _sensitivities(solver: SlabSolver, slabs: list[Slab]) -> Iterator[Tensor]:
             rows = system.rows(state)
             for k, source in enumerate(start, len(rows) - len(start)):
                 rows[k] = replace(rows[k], parameters=_taken_over(source, before, carried))
-            _, reduced = system.reduced(state, rows, parameters=True)
+            _, reduced = system.factorized(state, rows, parameters=True)
         before, carried = slab, reduced.sensitivity()
         yield carried
 

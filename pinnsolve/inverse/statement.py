@@ -104,5 +104,5 @@ def first_fit(statement: InverseProblem, space: Space) -> Tensor:
     ]
     system = CellSystem(space, sources, unknowns, linear=True)
     with threads_for(system.width):
-        rows, reduced = system.reduced(State(system.zero(), statement.guess), (), parameters=False)
+        rows, reduced = system.factorized(State(system.zero(), statement.guess), (), parameters=False)
         return reduced.coefficients(rows)

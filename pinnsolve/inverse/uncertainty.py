@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.assembly.measurements import Measurements
-from pinnsolve.assembly.schur_complement import ReducedSystem, adjoint, applied
+from pinnsolve.assembly.schur_complement import BlockFactorization, adjoint, applied
 from pinnsolve.assembly.system import CellSystem
 from pinnsolve.inverse.fit import Answer
 
@@ -63,7 +63,7 @@ def uncertainty(measurements: Measurements, answer: Answer, seed: int) -> Uncert
     return Uncertainty(covariance, parts.transpose(1, 2).flatten(2), spread, freedom)
 
 
-def drawn(system: CellSystem, reduced: ReducedSystem, unit: float, seed: int) -> tuple[Tensor, float]:
+def drawn(system: CellSystem, reduced: BlockFactorization, unit: float, seed: int) -> tuple[Tensor, float]:
     """(DRAWS, C, U, n) what unit noise does to the solution, the parameters held, over the root of DRAWS; and the trace
     of the influence of the data on their own fit (Hutchinson 1990)."""
     generator = torch.Generator().manual_seed(seed)

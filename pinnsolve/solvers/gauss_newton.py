@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from pinnsolve.assembly.linear_system import Bounds, LinearSystem, Reduction
+from pinnsolve.assembly.linear_system import Bounds, Factorization, LinearSystem
 from pinnsolve.assembly.row_source import RowBlock, State, check_finite, loss_by_name, residual_norm
 
 CHORD = 0.2  # a correction that is not this much smaller than the one before calls for a new factorization
@@ -29,15 +29,23 @@ SHORTEST = 2.0**-12  # step
 class Iteration:
     """How Gauss-Newton goes on and when it ends.
 
-    `accuracy`: of corrections relative to the solution; `most`: steps; `rise`: the factor by which a step may raise the
-    root of the loss, infinite for steps that are never shortened; `corrections`: of the coefficients with the
-    parameters held, before a step is shortened.
+    `accuracy`: of corrections relative to the solution, at which it has converged; `stagnation`: share of the loss that
+    a whole step must take away, else it has; `most`: steps; `rise`: the factor by which a step may raise the root of
+    the loss, infinite for steps that are never shortened; `leaves`: the first step is never shortened, since a start
+    may be a guess whose loss is small for the wrong reason; `corrections`: of the coefficients with the parameters
+    held, before a step is shortened; `chord`: a correction that is not this much smaller than the one before calls for
+    a new factorization, as every step does at zero; `strict`: rows that are not finite at the start are an error, not a
+    loss that is not finite.
     """
 
-    accuracy: float
+    accuracy: float = 0.0
+    stagnation: float = 0.0
     most: int = 30
     rise: float = math.inf
+    leaves: bool = False
     corrections: int = 0
+    chord: float = CHORD
+    strict: bool = True
 
 
 @dataclass(frozen=True)
@@ -45,19 +53,20 @@ class Iterate:
     """A state on the way, and at the end.
 
     `rows`: there; `system`: with the weights of the rows there; `reduced`: the last factorization, which `fresh` steps
-    do not use; `size`: of the last correction, relative to the solution, times its length; `before`: of the one before
-    it; `ended`: whether it goes on, and `converged`, whether that is because corrections are small enough.
+    do not use; `size`: of the last correction, relative to the solution; `before`: of the one before it; `length`: of
+    the last step; `ended`: whether it goes on, and `converged`, whether that is because corrections are small enough.
     """
 
     system: LinearSystem
     state: State
     rows: Sequence[RowBlock]
-    reduced: Reduction | None
+    reduced: Factorization | None
     fresh: bool = True
     steps: int = 0
     factorizations: int = 0
     size: float = math.inf
     before: float = math.inf
+    length: float = 1.0
     ended: bool = False
     converged: bool = False
 
@@ -78,7 +87,7 @@ class Iterate:
         """With the factorization at the state itself, or that of the last steps, which were short."""
         if not self.fresh:
             return self
-        rows, reduced = self.system.reduced(self.state, self.rows, parameters=True)
+        rows, reduced = self.system.factorized(self.state, self.rows, parameters=True)
         return replace(self, rows=rows, reduced=reduced, fresh=False)
 
 
@@ -87,22 +96,28 @@ def gauss_newton(
     start: State,
     how: Iteration,
     bounds: Bounds | None = None,
-    known: Reduction | None = None,
+    known: Factorization | None = None,
 ) -> Iterate:
     """From `start` until corrections are small enough, or nothing lowers the loss.
 
     `bounds`: of the unknown parameters, None where they are held; `known`: the factorization of the same operator, to
-    start with. Raises ArithmeticError where the rows at the start are not finite.
+    start with. Raises ArithmeticError where the rows at the start are not finite, if that is `strict`.
     """
-    at = Iterate(system, start, system.rows(start, matrix=known is None), known, fresh=known is None)
-    check_finite(at.rows)
+    at = first_iterate(system, start, known)
+    if how.strict:
+        check_finite(at.rows)
     while at.steps < how.most and not at.ended:
-        at = _step(at, how, bounds)
+        at = next_iterate(at, how, bounds)
     return at
 
 
-def _step(at: Iterate, how: Iteration, bounds: Bounds | None) -> Iterate:
-    """The next iterate: after a step, or the same one when it takes a new factorization to go on."""
+def first_iterate(system: LinearSystem, start: State, known: Factorization | None = None) -> Iterate:
+    """Where `next_iterate` goes on; see `gauss_newton`."""
+    return Iterate(system, start, system.rows(start, matrix=known is None), known, fresh=known is None)
+
+
+def next_iterate(at: Iterate, how: Iteration, bounds: Bounds | None) -> Iterate:
+    """The iterate after a step, or the same one when it takes a new factorization to go on."""
     fresh, linear = at.fresh, at.system.linear
     if fresh:
         at = _factorized(at, bounds)
@@ -110,29 +125,37 @@ def _step(at: Iterate, how: Iteration, bounds: Bounds | None) -> Iterate:
     size = _size(at, delta, moved, bounds)
     if not math.isfinite(size):
         return replace(at, ended=True, size=size)
-    if not fresh and not linear and size > CHORD * at.before:
+    if not fresh and not linear and size > how.chord * at.before:
         return replace(at, fresh=True, before=math.inf)
     state, rows, length = _shortened(at, delta, moved, how)
     if state is None:
         if not fresh:
             return replace(at, fresh=True, before=math.inf)
-        return replace(at, steps=at.steps + 1, size=size, ended=True, converged=size <= max(how.accuracy, LOWEST))
+        lowest = size <= max(how.accuracy, LOWEST)
+        return replace(at, steps=at.steps + 1, size=size, length=0.0, ended=True, converged=lowest)
     stagnates = linear and at.steps > 0 and size > SHRINKS * at.before
     if stagnates and residual_norm(rows) > residual_norm(at.rows) * (1 + 1e-12):
         return replace(at, size=size, ended=True, converged=True)
-    small = size * length <= max(how.accuracy, ROUNDING)
-    slow = length < 1.0 or (not linear and size > CHORD * at.before)
+    small = size * length <= max(how.accuracy, ROUNDING) or _stands_still(at, rows, length, how)
+    slow = length < 1.0 or (not linear and size > how.chord * at.before)
     before = at.before if linear and size >= at.before else size
     return replace(
-        at, state=state, rows=rows, fresh=slow, steps=at.steps + 1, size=size, before=before,
+        at, state=state, rows=rows, fresh=slow, steps=at.steps + 1, size=size, before=before, length=length,
         ended=small or stagnates, converged=small or stagnates,
     )  # fmt: skip
+
+
+def _stands_still(at: Iterate, rows: Sequence[RowBlock], length: float, how: Iteration) -> bool:
+    """Whether a step took too little of the loss away. Leaving a guess counts as progress."""
+    if not how.stagnation or at.system.linear or (how.leaves and at.steps == 0):
+        return False
+    return not residual_norm(rows) ** 2 < (1 - how.stagnation * length) * at.loss
 
 
 def _factorized(at: Iterate, bounds: Bounds | None) -> Iterate:
     system = at.system.reweighed(at.state)
     rows = at.rows if system is at.system else ()
-    rows, reduced = system.reduced(at.state, rows, bounds is not None)
+    rows, reduced = system.factorized(at.state, rows, bounds is not None)
     return replace(at, system=system, rows=rows, reduced=reduced, fresh=False, factorizations=at.factorizations + 1)
 
 
@@ -148,17 +171,17 @@ def _size(at: Iterate, delta: Tensor, moved: Tensor, bounds: Bounds | None) -> f
 def _shortened(at: Iterate, delta: Tensor, moved: Tensor, how: Iteration) -> tuple[State | None, list[RowBlock], float]:
     """The state after the longest of the halved steps that does not raise the loss too much, its rows and the length;
     None where there is no such step. Of linear problems, all steps are taken whole."""
-    allowed = math.inf if at.system.linear else residual_norm(at.rows) * how.rise
+    whole = at.system.linear or (how.leaves and at.steps == 0)
+    allowed = math.inf if whole else residual_norm(at.rows) * how.rise
     length = 1.0
     while length > SHORTEST:
-        c, parameters = at.state.coefficients + length * delta, at.state.parameters + length * moved
+        trial = State(at.state.coefficients + length * delta, at.state.parameters + length * moved)
         for number in range(how.corrections + 1):
-            trial = State(c, parameters)
             rows = at.system.rows(trial, matrix=False)
             now = residual_norm(rows)
             if allowed == math.inf or (math.isfinite(now) and now <= allowed):
                 return trial, rows, length
             if number < how.corrections:
-                c = c + at.reduced.coefficients(rows)
+                trial = at.reduced.corrected(trial, rows)
         length *= 0.5
     return None, [], 0.0

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import torch
 
+from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.rows import Assembly, losses
 from pinnsolve.bases.base import Basis
 from pinnsolve.solvers.base import Iterate, Solver
-from pinnsolve.solvers.basis_step import as_leaf, within_bounds
-from pinnsolve.solvers.optimizers import make_optimizer
+from pinnsolve.solvers.optimizers import as_leaf, make_optimizer
 
 
 @dataclass
@@ -65,7 +65,8 @@ class GD(Solver):
 
         memory.optimizer.step(closure)
         with torch.no_grad():
-            memory.state.parameters.copy_(within_bounds(assembly, memory.state).parameters)
+            bounds = Bounds.of(assembly.problem, memory.state.parameters)
+            memory.state.parameters.copy_(bounds.hold(memory.state.parameters))
         return self._evaluated(assembly, iterate.basis, memory, iterate.step + 1)
 
     @staticmethod

@@ -6,13 +6,30 @@ Linear problems take one solve; nonlinear ones damped Gauss-Newton steps until t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from pinnsolve.assembly.basis_system import BasisSystem
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases.base import Basis
 from pinnsolve.solvers.base import Iterate, Solver
-from pinnsolve.solvers.basis_step import evaluate, newton_step, rank_info
+from pinnsolve.solvers.gauss_newton import Iteration, first_iterate, next_iterate
+
+FALL = 1e-4  # of the loss, relative to it, by which a step must lower it (Armijo's constant)
+
+
+def newton(system: BasisSystem, most: int, stagnation: float, leaves: bool = True) -> Iteration:
+    """Gauss-Newton on a basis, whose rows are factorized anew for every step: coefficients of nearly dependent
+    functions are large and never settle, so it ends by the loss.
+
+    Where parameters are unknown, a step is judged with coefficients solved anew for its parameters (variable
+    projection), so that the equations' large weight does not shorten steps along the curve on which they hold.
+    """
+    corrections = 1 if system.assembly.problem.unknown_parameters else 0
+    return Iteration(
+        most=most, stagnation=stagnation, leaves=leaves, rise=math.sqrt(1 - FALL), corrections=corrections,
+        chord=0.0, strict=False,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -28,30 +45,20 @@ class LeastSquares(Solver):
     name: str = "least_squares"
 
     def init(self, assembly: Assembly, basis: Basis, state: State) -> Iterate:
-        loss, terms = evaluate(assembly, basis, state)
-        return Iterate(basis, state, loss, terms)
+        at = first_iterate(BasisSystem(assembly, basis, self.memory_gb), state)
+        return Iterate(basis, state, at.loss, at.terms, memory=at)
 
     def step(self, assembly: Assembly, iterate: Iterate) -> Iterate:
-        # a starting state is a guess, often zero, where the loss may be small for the wrong reason: leave it in full
-        loss = iterate.loss if iterate.step else math.inf
-        result = newton_step(assembly, iterate.basis, iterate.state, loss, self.memory_gb)
-        columns = result.solved.x.numel()
-        falls = result.loss < (1 - self.stagnation * result.length) * iterate.loss
-        progress = not assembly.problem.linear and (iterate.step == 0 or (result.length > 0 and falls))
-        return Iterate(
-            iterate.basis,
-            result.state,
-            result.loss,
-            result.terms,
-            iterate.step + 1,
-            {**rank_info(result.solved, columns), "damping": result.length},
-            memory=progress,
-        )
+        before = iterate.memory
+        at = next_iterate(before, newton(before.system, self.steps, self.stagnation), before.system.bounds)
+        lost = not math.isfinite(at.size)
+        info = {**at.reduced.rank_info(), "damping": at.length}
+        ended = at.ended or assembly.problem.linear
+        memory = replace(at, reduced=None, fresh=True, ended=ended)  # of which nothing large is kept
+        return Iterate(iterate.basis, at.state, math.nan if lost else at.loss, at.terms, iterate.step + 1, info, memory)
 
     def most_steps(self, assembly: Assembly) -> int:
         return 1 if assembly.problem.linear else self.steps
 
     def finished(self, iterate: Iterate) -> bool:
-        if iterate.step >= self.steps:
-            return True
-        return iterate.step > 0 and not iterate.memory
+        return iterate.step >= self.steps or iterate.memory.ended

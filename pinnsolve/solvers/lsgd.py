@@ -15,21 +15,22 @@ coefficients, so the penalty keeps the windows of a partition from collapsing.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.row_source import State, stacked
+from pinnsolve.assembly.basis_system import BasisSystem, DenseFactorization
+from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.rows import Assembly, losses
 from pinnsolve.bases.base import Basis
-from pinnsolve.least_squares import Solved
 from pinnsolve.solvers.base import Iterate, Solver
-from pinnsolve.solvers.basis_step import as_leaf, bounded_step, newton_step, rank_info, solution_step, within_bounds
-from pinnsolve.solvers.optimizers import make_optimizer
+from pinnsolve.solvers.gauss_newton import gauss_newton
+from pinnsolve.solvers.least_squares import newton
+from pinnsolve.solvers.optimizers import as_leaf, make_optimizer
 
 NEWTON_STEPS = 6  # most per step, on the functions at hand, of which none is evaluated again
-SETTLED = 0.99  # ratio of losses before and after a Newton step at which the coefficients are settled
+SETTLED = 0.01  # fall of the loss by a Newton step, relative to it, below which the coefficients are settled
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class _Memory:
 
     hidden: dict[str, torch.Tensor]
     optimizer: torch.optim.Optimizer
-    solved: Solved | None = None
+    solved: dict = field(default_factory=dict)  # rank and condition of the last solve
     loss: torch.Tensor | None = None
     penalty: float = 0.0
     least: float = math.inf
@@ -74,7 +75,9 @@ class LSGD(Solver):
         memory = _Memory(hidden, make_optimizer(self.optimizer, list(hidden.values()), self.learning_rate))
         memory.penalty = self.penalty.size if self.penalty else 0.0
         if not assembly.problem.linear:  # so that the first gradient is that of a reduced functional
-            state = _settle(assembly, basis, state, self.newton_steps_at_start)
+            system = BasisSystem(assembly, basis)
+            how = newton(system, self.newton_steps_at_start, SETTLED)
+            state = gauss_newton(system, state, how, system.bounds).state
         return self._solved(assembly, basis, state, memory, 0)
 
     def step(self, assembly: Assembly, iterate: Iterate) -> Iterate:
@@ -96,7 +99,7 @@ class LSGD(Solver):
     def _solved(self, assembly: Assembly, basis: Basis, state: State, memory: _Memory, step: int) -> Iterate:
         state, terms = _reduced_gradient(assembly, basis, state, memory)
         loss = math.fsum(terms.values())
-        info = rank_info(memory.solved, memory.solved.x.numel())
+        info = memory.solved
         if self.penalty:
             info["penalty"] = memory.penalty
             self._relax(memory, loss + memory.penalty * float(state.coefficients.square().sum()))
@@ -114,16 +117,6 @@ class LSGD(Solver):
         return iterate.step >= self.steps or iterate.loss <= self.enough
 
 
-def _settle(assembly: Assembly, basis: Basis, state: State, steps: int) -> State:
-    loss = math.inf
-    for _ in range(steps):
-        result = newton_step(assembly, basis, state, loss)
-        if not result.loss < SETTLED * loss:
-            return result.state if result.loss < loss else state
-        state, loss = result.state, result.loss
-    return state
-
-
 def _reduced_gradient(
     assembly: Assembly, basis: Basis, state: State, memory: _Memory
 ) -> tuple[State, dict[str, float]]:
@@ -135,7 +128,9 @@ def _reduced_gradient(
     matrices = [t.matrices(basis, memory.hidden) for t in assembly.terms]
     with torch.no_grad():
         detached = [{f: m.detach() for f, m in term.items()} for term in matrices]
-        state, memory.solved, rest = _solved_for(assembly, detached, state, memory.penalty)
+        system = BasisSystem(assembly, basis, tables=detached, penalty=memory.penalty)
+        state, reduced, rest = _solved_for(system, state)
+        memory.solved = reduced.rank_info()
     parts = _parts(assembly, matrices, state)
     residual = torch.cat([r.reshape(-1) for r in parts.values()])
     if residual.requires_grad:
@@ -151,50 +146,17 @@ def _parts(assembly: Assembly, matrices: list, state: State) -> dict[str, torch.
     }
 
 
-def _solved_for(
-    assembly: Assembly, matrices: list, state: State, penalty: float
-) -> tuple[State, Solved, torch.Tensor | None]:
-    """Least squares with the basis functions of `matrices`: one solve, or Gauss-Newton steps until the loss settles.
+def _solved_for(system: BasisSystem, state: State) -> tuple[State, DenseFactorization, Tensor | None]:
+    """Least squares with the basis functions at hand: one solve, or Gauss-Newton steps until the loss settles.
 
     Of a nonlinear problem the third part is what the rows leave of the residual: the gradient is taken with that
     (Kaufman 1975), since coefficients whose loss is within a hundredth of the least may still be far from the best.
     """
-    settled = False
-    for step in range(NEWTON_STEPS + 1):
-        blocks = [t.rows(m, state) for t, m in zip(assembly.terms, matrices, strict=True)]
-        A, r = stacked(blocks)
-        rows = len(r)
-        A, r = _penalized(A, r, state, penalty)
-        if assembly.problem.linear:
-            return *bounded_step(assembly, A, r, state), None
-        solved = solution_step(A, r, state.vector())
-        if settled or step == NEWTON_STEPS:
-            break
-        before = float(r.square().sum())
-        state, loss = _accepted(assembly, matrices, state, solved, before, penalty)
-        settled = not loss < SETTLED * before
-    return state, solved, (r + A @ solved.x)[:rows]
-
-
-def _penalized(A: Tensor, r: Tensor, state: State, penalty: float) -> tuple[Tensor, Tensor]:
-    """The rows (m, n) and residuals (m,) with those of lambda |c|^2 below; unknown parameters are not penalized."""
-    if penalty == 0.0:
-        return A, r
-    c = state.coefficients.reshape(-1)
-    own = torch.eye(len(c), A.shape[1], dtype=A.dtype, device=A.device)
-    return torch.cat([A, math.sqrt(penalty) * own]), torch.cat([r, math.sqrt(penalty) * c])
-
-
-def _accepted(
-    assembly: Assembly, matrices: list, state: State, solved: Solved, before: float, penalty: float
-) -> tuple[State, float]:
-    """The state after the correction, halved while loss and penalty would rise, and their sum."""
-    length = 1.0
-    for _ in range(8):
-        trial = within_bounds(assembly, state.moved(solved.x, length))
-        loss = math.fsum(losses(_parts(assembly, matrices, trial)).values())
-        loss += penalty * float(trial.coefficients.square().sum())
-        if loss <= before:
-            return trial, loss
-        length /= 2.0
-    return state, before
+    if not system.linear:
+        how = newton(system, NEWTON_STEPS, SETTLED, leaves=False)
+        state = gauss_newton(system, state, how, system.bounds).state
+    rows, reduced = system.factorized(state, (), parameters=True)
+    delta, moved = reduced.step(rows, state.parameters, system.bounds)
+    if system.linear:
+        return State(state.coefficients + delta, state.parameters + moved), reduced, None
+    return state, reduced, reduced.left(reduced.solved.x)[: system.assembly.row_count]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -30,3 +32,8 @@ def make_optimizer(name: str, parameters: list[Tensor], learning_rate: float) ->
         tolerance_grad=0.0,
         tolerance_change=0.0,
     )
+
+
+def as_leaf(hidden: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Hidden parameters as fresh leaves for autograd."""
+    return {name: value.detach().clone().requires_grad_(True) for name, value in hidden.items()}

@@ -17,8 +17,7 @@ from torch import Tensor
 from pinnsolve.bases.pou.partition import polynomials
 from pinnsolve.bases.pou.pou_rbf import PouRBF
 from pinnsolve.bases.pou.pou_resnet import PouResNet
-from pinnsolve.solvers.basis_step import as_leaf
-from pinnsolve.solvers.optimizers import make_optimizer
+from pinnsolve.solvers.optimizers import as_leaf, make_optimizer
 
 CELLS_PER_PARTITION = 16  # small cells that merging begins with
 CLASSIFIED = 0.05  # mean cross-entropy from which on it is asked whether every point is in its own cell

@@ -16,15 +16,19 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from pinnsolve.assembly.basis_system import BasisSystem
+from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.row_source import State, stacked
 from pinnsolve.assembly.rows import Assembly, TermRows, apply_features, losses
 from pinnsolve.bases.base import Basis
 from pinnsolve.language.symbols import Feature
 from pinnsolve.least_squares import solve_dense
 from pinnsolve.solvers.base import Iterate, Solver
-from pinnsolve.solvers.basis_step import bounded_step, newton_step, rank_info, within_bounds
+from pinnsolve.solvers.gauss_newton import gauss_newton
+from pinnsolve.solvers.least_squares import newton
 
 MOST_TRIALS = 12
+SETTLED = 0.01  # fall of the loss by a Newton step, relative to it, below which the coefficients are settled
 GIVE_UP = 1e-10  # relative fall of the loss below which a step counts as none
 STALLED = 3  # such steps one after another, at which it ends
 
@@ -91,32 +95,16 @@ class VarPro(Solver):
 
     def _solved(self, assembly: Assembly, basis: Basis, state: State, steps: int, number: int, memory) -> Iterate:
         """Coefficients for the basis, from those before: one solve, or a few Newton steps."""
+        system = BasisSystem(assembly, basis)
         if assembly.problem.linear:
             # one assembly, and the loss from its own rows: no second evaluation
-            blocks = list(assembly.blocks(basis, state))
-            A, r = stacked(blocks)
-            moved, solved = bounded_step(assembly, A, r, state)
-            rest = r + A @ (moved.vector() - state.vector())
-            terms = _by_term(blocks, rest)
-            return Iterate(
-                basis,
-                moved,
-                math.fsum(terms.values()),
-                terms,
-                number,
-                rank_info(solved, A.shape[1]),
-                memory,
-            )
-        loss = math.fsum(losses(assembly.residual_parts(basis, state)).values())
-        result = None
-        for _ in range(steps):
-            result = newton_step(assembly, basis, state, loss)
-            done = result.length == 0.0 or result.loss > 0.99 * loss
-            state, loss = result.state, result.loss
-            if done:
-                break
-        info = rank_info(result.solved, result.solved.x.numel())
-        return Iterate(basis, within_bounds(assembly, state), result.loss, result.terms, number, info, memory)
+            rows, reduced = system.factorized(state, (), parameters=True)
+            delta, change = reduced.step(rows, state.parameters, system.bounds)
+            moved = State(state.coefficients + delta, state.parameters + change)
+            terms = _by_term(rows, reduced.left(moved.vector() - state.vector()))
+            return Iterate(basis, moved, math.fsum(terms.values()), terms, number, reduced.rank_info(), memory)
+        at = gauss_newton(system, state, newton(system, steps, SETTLED, leaves=False), system.bounds)
+        return Iterate(basis, at.state, at.loss, at.terms, number, at.reduced.rank_info(), memory)
 
     def finished(self, iterate: Iterate) -> bool:
         return iterate.step >= self.steps or iterate.loss <= self.enough or iterate.memory.stalled >= STALLED
@@ -141,7 +129,8 @@ def _carried(assembly: Assembly, before: Iterate, basis: Basis) -> State:
         rows.append(term.rows_at(values, term.matrices(basis, None), state).A)
         sides.append(here.A @ state.vector() - here.r[0])
     solved = solve_dense(torch.cat(rows), torch.cat(sides))
-    carried = within_bounds(assembly, state.moved(solved.x - state.vector()))
+    moved = state.moved(solved.x - state.vector())
+    carried = State(moved.coefficients, Bounds.of(assembly.problem, moved.parameters).hold(moved.parameters))
     here, there = (math.fsum(losses(assembly.residual_parts(basis, s)).values()) for s in (state, carried))
     return carried if there < here else state
 
