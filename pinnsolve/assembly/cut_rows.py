@@ -65,7 +65,7 @@ def _of_material(space: Space, piece: Piece, material: int) -> OnBoundary | None
     x_space, normal = boundary.x[number][index], boundary.normals[number][index]  # (G, m, k)
     size = cells.size[chosen][:, axes].amax(dim=1) ** (len(axes) - 1)
     weights = torch.where(keep, boundary.weights[number][index] / size[:, None], 0.0)
-    x, normals, weights = _with_time(space, chosen, axes, dict(piece.fixed), x_space, normal, weights)
+    x, normals, weights = _with_time(space, chosen, dict(piece.fixed), x_space, normal, weights)
     return OnBoundary(chosen, cells.reference(x, chosen), x, normals.flatten(0, 1), weights)
 
 
@@ -109,7 +109,7 @@ def interface_in_cells(space: Space, sides: tuple[int, int]) -> tuple[OnBoundary
     size = cells.size[pairs].amax(dim=2).amin(dim=1) ** (len(axes) - 1)
     weights = torch.where(keep, boundary.weights[number][index] / size[:, None], 0.0)
     # at the times of the cell that ends sooner, which is the smaller one in time
-    x, normals, weights = _with_time(space, pairs[:, 0], axes, {}, x_space, normal, weights)
+    x, normals, weights = _with_time(space, pairs[:, 0], {}, x_space, normal, weights)
     normals = normals.flatten(0, 1)
     return tuple(OnBoundary(p, cells.reference(x, p), x, normals, weights) for p in (pairs[:, 0], pairs[:, 1]))
 
@@ -125,9 +125,10 @@ def packed(cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return chosen, order[start[:, None] + torch.minimum(slot[None], counts[:, None] - 1)], keep
 
 
-def _with_time(space: Space, chosen: Tensor, axes, fixed, x_space: Tensor, normal: Tensor, weights: Tensor):
+def _with_time(space: Space, chosen: Tensor, fixed, x_space: Tensor, normal: Tensor, weights: Tensor):
     """Points and normals (G, m, d) in all coordinates: at the Chebyshev points of those that the shape leaves free."""
     cells, d = space.cells, space.cells.dimension
+    axes = list(cells.parts.within.axes)
     G, m, _ = x_space.shape
     free = [a for a in range(d) if a not in axes]
     unit, share, _ = space.shared([1.0 if a in axes or a in fixed else space.points_per_axis(a) for a in range(d)])
