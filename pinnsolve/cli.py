@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pinnsolve import process
 from pinnsolve.errors import Diagnostic, PinnsolveError, ProblemError
 from pinnsolve.files.text import printable
 
@@ -47,7 +48,18 @@ Operators = Annotated[
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The entry point: run a command and exit."""
+    """Run a command and exit; without `arguments`, run that of the process and take its settings in hand."""
+    if arguments is None:
+        process.collect_rarely()
+    try:
+        _run_command(arguments)
+    except SystemExit as ended:
+        if arguments is None and isinstance(ended.code, int):
+            process.leave(ended.code)
+        raise
+
+
+def _run_command(arguments: list[str] | None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a letter that the terminal cannot show is no reason to stop
@@ -115,6 +127,7 @@ def run(
     """Solve a problem and write its run folder. Exits with 0 if it reached its tolerance, else with 1."""
     from pinnsolve.results.run_folders import choose_folder
 
+    process.load_torch_ahead()
     problem = _load(file, overrides, operators)
     folder = choose_folder(problem.name, out, resume)
     solution = _solve(problem, folder if resume else None, quiet=json)
@@ -299,10 +312,9 @@ def _last_line_in(path: Path, error: BaseException) -> int | None:
 
 def _solve(problem: Problem, resumed: Path | None, quiet: bool) -> Solution:
     from pinnsolve import pipeline
-    from pinnsolve.allocator import keep_freed_memory
     from pinnsolve.output.progress import Progress
 
-    keep_freed_memory()
+    process.keep_freed_memory()
     start = None
     if resumed is not None:
         from pinnsolve.results.solution import load_solution

@@ -290,7 +290,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    from pinnsolve.allocator import keep_freed_memory
+    from pinnsolve.process import keep_freed_memory
 
     import_all()
     keep_freed_memory()  # as the command line does
