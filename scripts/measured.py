@@ -35,6 +35,7 @@ def import_all() -> None:
 
     import pinnsolve
 
+    importlib.import_module("scipy.linalg")  # by what is called, not by the heads of modules
     torch.zeros(1, dtype=torch.float64)
     folder = Path(pinnsolve.__file__).parent
     for path in sorted(folder.rglob("*.py")):

@@ -11,7 +11,6 @@ import math
 from collections.abc import Sequence
 
 import torch
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from pinnsolve.files.mesh_file import Mesh, read_mesh
@@ -111,6 +110,8 @@ def _turns(ends: Tensor, middles: Tensor) -> Tensor:
 
 def plane_level(points: Tensor, sides: Sequence[tuple[int, ...]]) -> Level:
     """The signed distance to closed chains of sides, what is inside on their left."""
+    from scipy.spatial import cKDTree  # slow to import, and only meshes need it
+
     ends, middles = _side_points(points, sides)
     a, b = ends.unbind(1)
     t = (torch.arange(SAMPLES, dtype=torch.float64) + 0.5) / SAMPLES
@@ -233,6 +234,8 @@ def solid_level(points: Tensor, sides: Sequence[tuple[int, ...]]) -> Level:
 
     The nearest spot of curved ones is sought on many flat ones first, then on the curved one itself.
     """
+    from scipy.spatial import cKDTree  # slow to import, and only meshes need it
+
     curved = _Curved(points, sides) if any(len(side) == 6 for side in sides) else None
     points, flat = (points, _triangles(sides)[0]) if curved is None else (curved.points, curved.flat)
     corners = points[torch.tensor(flat)]  # (T, 3, 3)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
-import scipy.special
 import sympy as sp
 import torch
 from sympy.printing.pytorch import TorchPrinter
@@ -53,9 +52,11 @@ class _Bessel(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, order, x):
+        from scipy.special import jv  # takes a tenth of a second to import; few problems need it
+
         ctx.order = order
         ctx.save_for_backward(x)
-        return torch.as_tensor(scipy.special.jv(order, x.detach().cpu().numpy()), dtype=x.dtype, device=x.device)
+        return torch.as_tensor(jv(order, x.detach().cpu().numpy()), dtype=x.dtype, device=x.device)
 
     @staticmethod
     def backward(ctx, gradient):

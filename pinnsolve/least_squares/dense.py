@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
 import torch
 from torch import Tensor
 
@@ -58,7 +57,9 @@ def solve_triangle(triangle: Tensor, tolerance: float | None = None) -> Solved:
 
 
 def _minimum_norm(R: np.ndarray, rhs: np.ndarray, tolerance: float) -> tuple[np.ndarray, int, float, float]:
-    Qb, T, pivots = scipy.linalg.qr_multiply(R, rhs, mode="right", pivoting=True, conjugate=False)
+    from scipy import linalg  # slow to import, and solves on cells do without it
+
+    Qb, T, pivots = linalg.qr_multiply(R, rhs, mode="right", pivoting=True, conjugate=False)
     n = R.shape[1]
     diagonal = np.abs(np.diag(T))
     largest = diagonal[0] if diagonal.size else 0.0
@@ -68,9 +69,9 @@ def _minimum_norm(R: np.ndarray, rhs: np.ndarray, tolerance: float) -> tuple[np.
         return x, 0, float("inf"), float(np.linalg.norm(rhs))
     y = Qb[:rank]
     if rank == n:
-        z = scipy.linalg.solve_triangular(T[:n, :n], y)
+        z = linalg.solve_triangular(T[:n, :n], y)
     else:  # [T11 T12] z = y of least norm, by QR of the transpose
-        Q2, L = scipy.linalg.qr(T[:rank].T, mode="economic")
-        z = Q2 @ scipy.linalg.solve_triangular(L, y, trans="T")
+        Q2, L = linalg.qr(T[:rank].T, mode="economic")
+        z = Q2 @ linalg.solve_triangular(L, y, trans="T")
     x[pivots] = z
     return x, rank, float(largest / diagonal[rank - 1]), float(np.linalg.norm(R @ x - rhs))
