@@ -11,7 +11,7 @@ from matplotlib.colors import LogNorm
 from shape_problems import CENTER, INNER, OUTER, RING_AREA, ring_solution
 from sine_basis import LOWER, UPPER, closed_form, solution_of
 
-from pinnsolve.figures import figures, slices, style
+from pinnsolve.figures import figures, labels, slices, style
 from pinnsolve.figures.convergence import history_figure, residual_figure
 from pinnsolve.figures.slices import side
 
@@ -204,7 +204,7 @@ def words_of(figure):
 def test_titles_state_what_is_shown_and_how_wrong_it_is():
     solution = make(("t", "x"))
     words = words_of(figures.solution_figure(solution, truth_of(solution)))
-    assert words[0] == r"waves: solution $u$, relative $L^2$ error $2.1\times10^{-7}$"
+    assert words[0] == "waves: solution $u$, relative L² error 2.1×10⁻⁷"
     assert {"$t$", "$x$", "$u$", "exact"} <= set(words)
     assert "$t$ = 0.25" in words
     estimated = make(("t", "x"), ("u", "v"), result={"estimated_error": {"u": 0.012}})
@@ -260,15 +260,49 @@ def test_errors_are_shown_on_a_logarithmic_scale():
     ],
 )
 def test_symbols(name, shown):
-    assert style.symbol(name) == shown
+    assert labels.symbol(name) == shown
 
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(2.13e-7, r"$2.1\times10^{-7}$"), (0.25, "0.25"), (0.0, "0"), (12345.0, r"$1.2\times10^{4}$"), (None, "unknown")],
+    [(2.13e-7, "2.1×10⁻⁷"), (0.25, "0.25"), (0.0, "0"), (12345.0, "1.2×10⁴"), (None, "unknown")],
 )
 def test_numbers(value, shown):
-    assert style.number(value) == shown
+    assert labels.number(value) == shown
+
+
+def test_ticks_are_plain_letters():
+    figure, ((axes,),) = style.sheet([[style.Panel(3, 2)]], "")
+    axes.plot([0, 3e-7], [1e-5, 2e-3])
+    style.lines(axes, "x", "y", logarithmic=True)
+    figure.canvas.draw()
+    assert axes.xaxis.get_major_formatter().get_offset() == "×10⁻⁷"
+    assert "10⁻⁴" in [tick.get_text() for tick in axes.get_yticklabels()]
+    axes.set_ylim(2e-3, 3e-3)  # no power of ten: the ticks between have labels
+    figure.canvas.draw()
+    assert "2×10⁻³" in [tick.get_text() for tick in axes.get_yticklabels(which="both")]
+    axes.set_xlim(5e5, 5e5 + 1)
+    figure.canvas.draw()
+    assert axes.xaxis.get_major_formatter().get_offset() == "+5×10⁵"
+
+
+def drawn_size(figure, path):
+    """Height and width of the PNG file in pixels, and whether its rim is white."""
+    pixels = mpl.image.imread(style.write(figure, path))
+    rim = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    return pixels.shape[:2], bool((rim == 1).all())
+
+
+def test_files_are_cut_to_what_is_drawn(tmp_path):
+    figure, _ = style.sheet([[style.Panel(3, 2)]], "title")
+    (height, width), white = drawn_size(figure, tmp_path / "a.png")
+    assert white
+    assert 2 * style.DOTS_PER_INCH < height < 3 * style.DOTS_PER_INCH
+    assert 3 * style.DOTS_PER_INCH < width < 4 * style.DOTS_PER_INCH
+    figure.text(0.5, 0.5, "long " * 40)  # beyond the room that is kept
+    (_, wider), white = drawn_size(figure, tmp_path / "b.png")
+    assert white
+    assert wider > width + 4 * style.DOTS_PER_INCH
 
 
 def test_hostile_names_are_only_text(tmp_path, coarse):

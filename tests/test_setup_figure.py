@@ -12,7 +12,7 @@ from test_figures import assert_well_laid_out
 
 import pinnsolve as ps
 from pinnsolve.compiler.compiler import compile_problem
-from pinnsolve.figures import style
+from pinnsolve.figures import labels, style
 from pinnsolve.figures.setup import SetupError, setup_figure
 from pinnsolve.figures.setup_values import asked, fills_space, free_boundary, place, solve_points
 from pinnsolve.problem.build import build_problem
@@ -110,7 +110,7 @@ def test_every_kind_of_problem_can_be_drawn(name, monkeypatch):
     words = {text.get_text() for axes in figure.axes if (legend := axes.get_legend()) for text in legend.get_texts()}
     for term in compile_problem(ps.load(name)).terms:
         if term.kind != "equation":
-            assert any(word.startswith(style.plain(term.name)) for word in words)
+            assert any(word.startswith(labels.plain(term.name)) for word in words)
     with style.styled():
         assert_well_laid_out(figure)
 

@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pinnsolve.figures import style
+from pinnsolve.figures.labels import equation, number, plain, symbol
 from pinnsolve.figures.slices import View, time_axis
-from pinnsolve.figures.style import equation, number, plain, symbol
 
 if TYPE_CHECKING:
     from pinnsolve.figures.drawable import Drawable

@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 
 from pinnsolve.figures import style
 from pinnsolve.figures.convergence import history_figure, residual_figure
+from pinnsolve.figures.labels import equation, number, plain, symbol
 from pinnsolve.figures.slices import View, side, time_axis, views_of
-from pinnsolve.figures.style import number, plain, symbol
 
 if TYPE_CHECKING:
     from pinnsolve.figures.drawable import Drawable
@@ -102,7 +102,7 @@ def _values(solution: Drawable, points: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _headline(solution: Drawable, unknown: str) -> str:
-    for key, words in (("relative_l2_error", "relative $L^2$ error"), ("estimated_error", "estimated relative error")):
+    for key, words in (("relative_l2_error", "relative L² error"), ("estimated_error", "estimated relative error")):
         value = (solution.result.get(key) or {}).get(unknown)
         if value is not None:
             return f"{symbol(unknown)}, {words} {number(value)}"
@@ -253,7 +253,7 @@ def _profiles(axes: Axes, solution: Drawable, quantity: Quantity, view: View, un
     times = np.linspace(*solution.intervals[time], TIMES_OF_LINES)
     for t, colour in zip(times, style.ramp(len(times)), strict=True):
         points = View((space,), ((time, float(t)),)).grid(solution, LINE_POINTS)
-        label = style.equation(solution.coordinates[time], t)
+        label = equation(solution.coordinates[time], t)
         axes.plot(points[:, space], quantity.sample(points)[unknown], color=colour, label=label)
         exact = quantity.exact(points) if quantity.exact else {}
         if unknown in exact:

@@ -17,8 +17,8 @@ from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.errors import PinnsolveError
 from pinnsolve.figures import style
+from pinnsolve.figures.labels import equation, plain, symbol
 from pinnsolve.figures.setup_values import Asked, asked, fills_space, free_boundary, place, solve_points
-from pinnsolve.figures.style import plain, symbol
 from pinnsolve.geometry.regions import Region
 from pinnsolve.geometry.sampling import Points
 from pinnsolve.problem.problem import Problem
@@ -238,7 +238,7 @@ def _curves(axes: Axes, found: Sequence[Asked], compiled: CompiledProblem, colou
     for label in labels if len(labels) > 1 else ():
         axes.plot([], [], color="black", ls=["-", "--", ":", "-."][labels.index(label) % 4], label=_short(plain(label)))
     for i, t in enumerate(times if len(times) > 1 else ()):
-        axes.plot([], [], color=style.ramp(len(times))[i], label=style.equation(compiled.time, t))
+        axes.plot([], [], color=style.ramp(len(times))[i], label=equation(compiled.time, t))
     name = symbol(compiled.coordinates[axis]) if axis is not None else "position along the boundary"
     style.lines(axes, name, _short(plain(labels[0])) if len(labels) == 1 else "value")
     values = np.concatenate([a.values for a in found])

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import binary_dilation, binary_erosion
 
-from pinnsolve.figures.style import equation
+from pinnsolve.figures.labels import equation
 
 if TYPE_CHECKING:
     from pinnsolve.figures.drawable import Drawable
@@ -47,6 +46,8 @@ class View:
         """
         if solution.shape is None or len(self.axes) < 2:
             return None
+        from scipy.ndimage import binary_dilation, binary_erosion  # slow to import, and only shapes need it
+
         rough = solution.in_domain(self.grid(solution, count // COARSER)).reshape(count // COARSER, -1)
         found = rough.repeat(COARSER, axis=0).repeat(COARSER, axis=1)
         unsure = binary_dilation(rough, EIGHT) & ~binary_erosion(rough, EIGHT)

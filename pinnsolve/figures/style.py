@@ -1,4 +1,4 @@
-"""How figures are drawn: style, colours, labels, images, lines and scattered points. What is shown is up to `figures`.
+"""How figures are drawn: style, colours, layout, images, lines and scattered points. `figures` says what is shown.
 
 Input: arrays and a matplotlib Axes. Output: marks on it. Matplotlib's object interface only: no window, no global state
 but the style, which holds within `styled`.
@@ -6,8 +6,8 @@ but the style, which holds within `styled`.
 
 from __future__ import annotations
 
+import io
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,9 +22,15 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
-from scipy.ndimage import distance_transform_edt
+from matplotlib.transforms import Bbox
+from PIL import Image
+
+from pinnsolve.figures.labels import PlainNumbers, PlainPowers
 
 DOTS_PER_INCH = 160
+PAD, ROOM = 0.1, 0.5  # inches around what is drawn, and around the sheet it is drawn on
+PAPER = 255  # white, in each colour
+COMPRESSION = 4  # of PNG files: as small as with the usual 6 to a tenth, in half the time
 DECADES = 5  # of a logarithmic colour scale: what is smaller than 1e-5 of the largest is drawn like that
 LONGEST_EQUAL = 5.0  # ratio of sides up to which both directions of space get the same scale
 
@@ -45,7 +51,6 @@ _STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": False,
-    "axes.formatter.use_mathtext": True,
     "axes.formatter.limits": (-3, 4),
     "figure.titlesize": 12,
     "figure.facecolor": "white",
@@ -64,32 +69,6 @@ _STYLE = {
     "ytick.major.width": 0.7,
     "text.usetex": False,
 }
-_GREEK = frozenset(
-    (
-        "alpha",
-        "beta",
-        "gamma",
-        "delta",
-        "epsilon",
-        "zeta",
-        "eta",
-        "theta",
-        "iota",
-        "kappa",
-        "lambda",
-        "mu",
-        "nu",
-        "xi",
-        "pi",
-        "rho",
-        "sigma",
-        "tau",
-        "phi",
-        "chi",
-        "psi",
-        "omega",
-    )
-)
 
 
 @contextmanager
@@ -97,39 +76,6 @@ def styled() -> Iterator[None]:
     """Matplotlib's settings for our figures, put back as they were at the end."""
     with mpl.rc_context(_STYLE):
         yield
-
-
-# -- words ----------------------------------------------------------------------------------------------------
-
-
-def symbol(name: str) -> str:
-    """A coordinate or unknown as mathematics: `x`, `x_1` for x1, a Greek letter for theta; long names as text."""
-    match = re.fullmatch(r"([A-Za-z]+?)_?(\d*|[A-Za-z]{0,2})", name)
-    for letter, index in ((name, ""), match.groups() if match else ("", "")):
-        if letter in _GREEK or len(letter) == 1:
-            subscript = f"_{{{index}}}" if index else ""
-            return f"${chr(92) if letter in _GREEK else ''}{letter}{subscript}$"
-    return plain(name)
-
-
-def plain(text: str) -> str:
-    """Text in which matplotlib finds no mathematics and no line is endless."""
-    return "".join(c if c.isprintable() else " " for c in text).replace("$", r"\$")
-
-
-def equation(name: str, value: float) -> str:
-    """`x = 0.5` with a true minus sign."""
-    return f"{symbol(name)} = {value:.3g}".replace("-", "\N{MINUS SIGN}")
-
-
-def number(value: float | None) -> str:
-    """`2.1e-7` as 2.1 x 10^-7, numbers of everyday size as they are."""
-    if value is None or not math.isfinite(value):
-        return "unknown"
-    if value == 0 or 1e-3 <= abs(value) < 1e4:
-        return f"{value:.3g}"
-    mantissa, exponent = f"{value:.1e}".split("e")
-    return rf"${mantissa}\times10^{{{int(exponent)}}}$"
 
 
 # -- colours --------------------------------------------------------------------------------------------------
@@ -184,7 +130,10 @@ def colour_bar(axes: Axes, shown: ScalarMappable, label: str) -> None:
     """A bar to the right of a panel, exactly as high as the panel."""
     width, height = axes.get_position().size * axes.figure.get_size_inches()
     bar = axes.figure.colorbar(shown, cax=axes.inset_axes((1 + 0.1 / width, 0.0, 0.13 / width, 1.0)))
-    bar.locator = bar.locator if isinstance(shown.norm, LogNorm) else _ticks(2.4 * height)
+    if isinstance(shown.norm, LogNorm):
+        bar.formatter, bar.minorformatter = PlainPowers(), PlainPowers()
+    else:
+        bar.locator, bar.formatter = _ticks(2.4 * height), PlainNumbers()
     bar.outline.set_linewidth(0.5)
     bar.ax.tick_params(labelsize=8.5, width=0.6)
     bar.set_label(label)
@@ -241,6 +190,8 @@ def sheet(
         for panel in row:
             corner = ((x + LEFT) / width, (y - above - panel.height) / total)
             axes.append(figure.add_axes((*corner, panel.width / width, panel.height / total)))
+            for axis in (axes[-1].xaxis, axes[-1].yaxis):
+                axis.set_major_formatter(PlainNumbers())
             x += LEFT + panel.width + panel.right
         grid.append(axes)
         y -= height
@@ -255,8 +206,32 @@ def write(figure: Figure, path: Path) -> Path:
     """Save a figure in the format that the path's ending names; the margins follow the text, so none is cut off."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with styled():
-        figure.savefig(path, dpi=DOTS_PER_INCH, bbox_inches="tight", pad_inches=0.1)
+        picture = _cropped(figure) if path.suffix.lower() == ".png" else None
+        if picture is None:
+            figure.savefig(path, dpi=DOTS_PER_INCH, bbox_inches="tight", pad_inches=PAD)
+        else:
+            Image.fromarray(picture).save(path, compress_level=COMPRESSION, dpi=(DOTS_PER_INCH, DOTS_PER_INCH))
     return path
+
+
+def _cropped(figure: Figure) -> np.ndarray | None:
+    """The figure in colours (height, width, 3), cut to what is drawn; None where something leaves even a wide sheet.
+
+    matplotlib draws everything twice to find the margins. Here it draws once, on a sheet with room around the figure.
+    """
+    columns, lines = (math.ceil((size + 2 * ROOM) * DOTS_PER_INCH) for size in figure.get_size_inches())
+    ends = [(n + 0.5) / DOTS_PER_INCH - ROOM for n in (columns, lines)]  # matplotlib cuts fractions of pixels off
+    file = io.BytesIO()
+    figure.savefig(file, format="rgba", dpi=DOTS_PER_INCH, bbox_inches=Bbox([[-ROOM, -ROOM], ends]))
+    sheet = np.frombuffer(file.getbuffer(), dtype=np.uint8).reshape(lines, columns, 4)[..., :3]
+    inked = (sheet < PAPER).any(axis=2)
+    pad = round(PAD * DOTS_PER_INCH)
+    marked = [np.flatnonzero(inked.any(axis=axis)) for axis in (1, 0)]
+    ends = [(index[0] - pad, index[-1] + 1 + pad) for index in marked if index.size]
+    if len(ends) < 2 or any(low < 0 or high > n for (low, high), n in zip(ends, inked.shape, strict=True)):
+        return None
+    (top, bottom), (left, right) = ends
+    return np.ascontiguousarray(sheet[top:bottom, left:right])
 
 
 # -- marks ----------------------------------------------------------------------------------------------------
@@ -298,6 +273,8 @@ def extended(values: np.ndarray) -> np.ndarray:
     missing = np.isnan(values)
     if not missing.any() or missing.all():
         return values
+    from scipy.ndimage import distance_transform_edt  # slow to import, and only shapes need it
+
     nearest = distance_transform_edt(missing, return_distances=False, return_indices=True)
     return values[tuple(nearest)]
 
@@ -340,6 +317,8 @@ def lines(axes: Axes, x_label: str, y_label: str, logarithmic: bool = False) -> 
     axes.locator_params(axis="x", nbins=6)
     if logarithmic:
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(PlainPowers())
+        axes.yaxis.set_minor_formatter(PlainPowers())
         low, high = axes.get_ylim()
         if high / low < 100:  # less than two decades would leave an axis with hardly a number on it
             middle = math.sqrt(low * high)
