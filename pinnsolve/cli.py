@@ -125,22 +125,26 @@ def run(
     operators: Operators = None,
 ) -> None:
     """Solve a problem and write its run folder. Exits with 0 if it reached its tolerance, else with 1."""
+    from pinnsolve.figures import drawer
+    from pinnsolve.output.terminal import report, write_run
     from pinnsolve.results.run_folders import choose_folder
 
-    process.load_torch_ahead()
-    problem = _load(file, overrides, operators)
-    folder = choose_folder(problem.name, out, resume)
-    solution = _solve(problem, folder if resume else None, quiet=json)
-    if out is None and not resume:
-        folder = choose_folder(problem.name, out, resume)  # another run may have taken the name meanwhile
-    _write(solution, problem, folder)
+    with drawer.Drawer() as drawing:
+        process.load_torch_ahead()
+        from pinnsolve import pipeline
+
+        problem = _load(file, overrides, operators)
+        folder = choose_folder(problem.name, out, resume)
+        solution = _solve(problem, folder if resume else None, quiet=json)
+        if out is None and not resume:
+            folder = choose_folder(problem.name, out, resume)  # another run may have taken the name meanwhile
+        for failure in write_run(solution, problem, folder, pipeline.truth(problem), drawing.draw):
+            say(f"warning: {failure}")
     if json:
         from pinnsolve.results.storage import to_json
 
         typer.echo(to_json(solution.result, indent=2))
     else:
-        from pinnsolve.output.terminal import report
-
         _show(report(solution.result, folder))
     raise typer.Exit(CONVERGED if solution.result.get("status") == "converged" else NOT_CONVERGED)
 
@@ -324,13 +328,6 @@ def _solve(problem: Problem, resumed: Path | None, quiet: bool) -> Solution:
             raise PinnsolveError(f"{resumed} holds a solution of another problem: {start!r}")
     with Progress(_console(error=True), quiet) as progress:
         return pipeline.solve(problem, progress=progress, start=start)
-
-
-def _write(solution: Solution, problem: Problem, folder: Path) -> None:
-    from pinnsolve import pipeline
-    from pinnsolve.output.terminal import write_run
-
-    write_run(solution, problem, folder, pipeline.truth(problem), problem.files())
 
 
 def _console(error: bool = False) -> Console:

@@ -9,7 +9,8 @@ from sine_basis import SineBasis, solution_of
 
 from pinnsolve import extensions, pipeline
 from pinnsolve.cli import main
-from pinnsolve.figures import figures
+from pinnsolve.figures.drawer import Drawer
+from pinnsolve.figures.figures import Drawn
 
 WAVES = """\
 name: waves
@@ -60,12 +61,12 @@ def solved(monkeypatch):
         monkeypatch.setattr(pipeline, "solve", solve)
         return calls
 
-    def draw(solution, folder, truth):
+    def draw(self, samples, folder):
         folder.mkdir(exist_ok=True)
         (folder / "solution.png").write_bytes(b"drawn")
-        return [folder / "solution.png"]
+        return Drawn((folder / "solution.png",))
 
-    monkeypatch.setattr(figures, "save_figures", draw)
+    monkeypatch.setattr(Drawer, "draw", draw)
     arrange()
     return arrange
 

@@ -1,6 +1,7 @@
 """Figures: what they show follows from the coordinates, colours from the values, and nothing overlaps or is cut off."""
 
 import itertools
+import sys
 import time
 
 import matplotlib as mpl
@@ -11,8 +12,10 @@ from matplotlib.colors import LogNorm
 from shape_problems import CENTER, INNER, OUTER, RING_AREA, ring_solution
 from sine_basis import LOWER, UPPER, closed_form, solution_of
 
-from pinnsolve.figures import figures, labels, slices, style
-from pinnsolve.figures.convergence import history_figure, residual_figure
+from pinnsolve.figures import FILES, convergence, figures, labels, slices, style
+from pinnsolve.figures import samples as sampling
+from pinnsolve.figures.drawer import Drawer
+from pinnsolve.figures.samples import sample
 from pinnsolve.figures.slices import side
 
 RNG = np.random.default_rng(1)
@@ -57,6 +60,25 @@ def truth_of(solution):
     return truth
 
 
+def solution_figure(solution, truth=None):
+    return figures.solution_figure(sample(solution, truth))
+
+
+def residual_figure(solution):
+    return convergence.residual_figure(sample(solution))
+
+
+def history_figure(solution):
+    return convergence.history_figure(sample(solution))
+
+
+def save_figures(solution, folder, truth=None):
+    """The paths of all figures, none of which may fail."""
+    drawn = figures.save_figures(sample(solution, truth), folder)
+    assert drawn.failures == ()
+    return drawn.pictures
+
+
 CASES = {
     "one coordinate": (("x",), ("u",)),
     "time alone, two unknowns": (("t",), ("u", "v")),
@@ -90,7 +112,7 @@ def assert_well_laid_out(figure):
 @pytest.fixture
 def coarse(monkeypatch):
     """Fewer pixels: the layout is the same."""
-    monkeypatch.setattr(figures, "PIXELS", 31)
+    monkeypatch.setattr(sampling, "PIXELS", 31)
     monkeypatch.setattr(style, "DOTS_PER_INCH", 50)
 
 
@@ -101,7 +123,7 @@ def test_every_kind_of_problem_gives_four_figures(case, tmp_path, coarse, monkey
     monkeypatch.setattr(style, "write", lambda figure, path: drawn.append(figure) or write(figure, path))
     solution = make(*CASES[case])
     before = dict(mpl.rcParams)
-    paths = figures.save_figures(solution, tmp_path / "figures", truth_of(solution))
+    paths = save_figures(solution, tmp_path / "figures", truth_of(solution))
     assert [p.name for p in paths] == ["solution.png", "error.png", "residual.png", "history.png"]
     assert all(p.read_bytes()[:4] == b"\x89PNG" and p.stat().st_size > 2000 for p in paths)
     assert dict(mpl.rcParams) == before
@@ -112,23 +134,75 @@ def test_every_kind_of_problem_gives_four_figures(case, tmp_path, coarse, monkey
 
 def test_a_figure_takes_less_than_two_seconds(tmp_path):
     solution = make(("t", "x", "y"))
-    figures.solution_figure(solution)  # imports and fonts
+    solution_figure(solution)  # imports and fonts
     seconds = []
     for _ in range(3):
         start = time.perf_counter()
-        style.write(figures.solution_figure(solution, truth_of(solution)), tmp_path / "solution.png")
+        style.write(solution_figure(solution, truth_of(solution)), tmp_path / "solution.png")
         seconds.append(time.perf_counter() - start)
     assert min(seconds) < 2
 
 
+def test_a_solution_is_evaluated_once_for_all_figures():
+    solution, calls = make(("t", "x")), []
+
+    class Counted:
+        def __getattr__(self, name):
+            return getattr(solution, name)
+
+        def __call__(self, **coordinates):
+            calls.append(coordinates)
+            return solution(**coordinates)
+
+    found = sample(Counted(), truth_of(solution))
+    assert len(calls) == 1
+    assert [values.shape for values in found.values["u"]] == [(sampling.PIXELS, sampling.PIXELS)]
+    for line, values, exact in zip(found.profiles, found.profile_values["u"], found.profile_exact["u"], strict=True):
+        points = line.grid(solution, sampling.LINE_POINTS)
+        np.testing.assert_array_equal(values, solution.values(points, "u"))
+        np.testing.assert_array_equal(exact, truth_of(solution)(points)["u"])
+
+
+def test_a_figure_that_fails_leaves_the_others(tmp_path, coarse, monkeypatch):
+    def fail(samples):
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr(figures, "residual_figure", fail)
+    drawn = figures.save_figures(sample(make(("x", "y"))), tmp_path)
+    assert [path.name for path in drawn.pictures] == ["solution.png", "history.png"]
+    assert drawn.failures == ("The figure residual.png could not be drawn: RuntimeError: no ink",)
+
+
+def test_another_process_draws_the_same(tmp_path):
+    found = sample(make(("x", "y")), truth_of(make(("x", "y"))))
+    here = figures.save_figures(found, tmp_path / "here")
+    with Drawer() as drawer:
+        there = drawer.draw(found, tmp_path / "there")
+    assert there.failures == ()
+    assert [path.name for path in there.pictures] == list(FILES)
+    for a, b in zip(here.pictures, there.pictures, strict=True):
+        np.testing.assert_array_equal(mpl.image.imread(a), mpl.image.imread(b))
+
+
+@pytest.mark.parametrize("how", ["never began", "died"])
+def test_without_another_process_this_one_draws(how, tmp_path, coarse, monkeypatch):
+    if how == "never began":
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
+    with Drawer() as drawer:
+        if how == "died":
+            drawer._process.kill()
+        drawn = drawer.draw(sample(make(("x", "y"))), tmp_path / "figures")
+    assert [path.name for path in drawn.pictures] == ["solution.png", "residual.png", "history.png"]
+
+
 def test_without_truth_there_is_no_error_figure(tmp_path, coarse):
-    paths = figures.save_figures(make(("x", "y")), tmp_path)
+    paths = save_figures(make(("x", "y")), tmp_path)
     assert [p.name for p in paths] == ["solution.png", "residual.png", "history.png"]
 
 
 def test_with_nothing_but_a_solution(tmp_path, coarse):
     solution = make(("x", "y"), diagnostics={}, history=(), result={})
-    assert [p.name for p in figures.save_figures(solution, tmp_path)] == ["solution.png"]
+    assert [p.name for p in save_figures(solution, tmp_path)] == ["solution.png"]
 
 
 @pytest.mark.parametrize("case", ["one coordinate", "time and space", "plane", "five dimensions"])
@@ -140,7 +214,7 @@ def test_a_solution_that_diverged_can_be_drawn(case, tmp_path, coarse):
     solution.diagnostics["points"]["walls"] = solution.diagnostics["points"]["walls"][:60]
     history = tuple({"step": i, "loss": None, "terms": {"momentum": None}} for i in range(2))
     object.__setattr__(solution, "history", history)
-    figures.save_figures(solution, tmp_path, truth_of(solution))
+    save_figures(solution, tmp_path, truth_of(solution))
 
 
 # -- which slices -----------------------------------------------------------------------------------------------
@@ -177,17 +251,17 @@ def test_snapshots_run_from_the_first_time_to_the_last():
 
 def test_images_are_the_right_way_up():
     solution = make(("x", "t"))
-    image = figures.solution_figure(solution).axes[0].images[0]
+    image = solution_figure(solution).axes[0].images[0]
     left, right, bottom, top = image.get_extent()
     assert (left, right, bottom, top) == (-1, 2, 0, 1)  # t over -1..2 horizontally, x over 0..1 upwards
     array = image.get_array()
-    t, x = -1 + 3 * (10 + 0.5) / figures.PIXELS, (170 + 0.5) / figures.PIXELS
+    t, x = -1 + 3 * (10 + 0.5) / sampling.PIXELS, (170 + 0.5) / sampling.PIXELS
     assert array[170, 10] == pytest.approx(float(solution(x=x, t=t)), rel=1e-9)
 
 
 def test_equal_scales_in_space_only():
-    assert figures.solution_figure(make(("x", "y"))).axes[0].get_aspect() == 1
-    assert figures.solution_figure(make(("t", "x"))).axes[0].get_aspect() == "auto"
+    assert solution_figure(make(("x", "y"))).axes[0].get_aspect() == 1
+    assert solution_figure(make(("t", "x"))).axes[0].get_aspect() == "auto"
 
 
 # -- words and colours ------------------------------------------------------------------------------------------
@@ -203,12 +277,12 @@ def words_of(figure):
 
 def test_titles_state_what_is_shown_and_how_wrong_it_is():
     solution = make(("t", "x"))
-    words = words_of(figures.solution_figure(solution, truth_of(solution)))
+    words = words_of(solution_figure(solution, truth_of(solution)))
     assert words[0] == "waves: solution $u$, relative L² error 2.1×10⁻⁷"
     assert {"$t$", "$x$", "$u$", "exact"} <= set(words)
     assert "$t$ = 0.25" in words
     estimated = make(("t", "x"), ("u", "v"), result={"estimated_error": {"u": 0.012}})
-    words = words_of(figures.solution_figure(estimated))
+    words = words_of(solution_figure(estimated))
     assert words[0] == "waves: solution"
     assert "$u$, estimated relative error 0.012" in words
     assert "$v$" in words
@@ -217,10 +291,10 @@ def test_titles_state_what_is_shown_and_how_wrong_it_is():
 
 def test_a_reference_is_not_called_exact():
     solution = make(("t", "x"), result={"reference": "burgers.npz, 1e-9"})
-    assert "reference" in words_of(figures.solution_figure(solution, truth_of(solution)))
+    assert "reference" in words_of(solution_figure(solution, truth_of(solution)))
     assert "|$u$ \N{MINUS SIGN} reference|" in [
         axes.get_ylabel()
-        for a in figures.error_figure(solution, truth_of(solution)).axes
+        for a in figures.error_figure(sample(solution, truth_of(solution))).axes
         for axes in [a, *a.child_axes]
     ]
 
@@ -307,7 +381,7 @@ def test_files_are_cut_to_what_is_drawn(tmp_path):
 
 def test_hostile_names_are_only_text(tmp_path, coarse):
     name = "$\\frac{$ ^_{} \x1b[31m" + "long " * 40
-    assert figures.save_figures(make(("x", "y"), name=name), tmp_path)
+    assert save_figures(make(("x", "y"), name=name), tmp_path)
 
 
 # -- residuals and history --------------------------------------------------------------------------------------
@@ -380,7 +454,7 @@ def test_names_of_phases_do_not_overlap(coarse):
 
 def test_a_shape_is_masked_and_its_holes_are_seen(tmp_path):
     solution = ring_solution()
-    figure = figures.solution_figure(solution)
+    figure = solution_figure(solution)
     cover = figure.axes[0].images[1].get_array()  # white over what is outside, as (vertical, horizontal, RGBA)
     x, y = (side(*ends, cover.shape[0], ends=False) for ends in solution.intervals)
     r = np.hypot(*(np.array(np.meshgrid(x, y)) - CENTER[:, None, None]))
@@ -398,15 +472,23 @@ def test_every_figure_of_a_shape(tmp_path, coarse):
     rim = CENTER + OUTER * np.stack([np.cos(angles := np.linspace(0, 6, 50)), np.sin(angles)], axis=1)
     kept = {"points": {"inside": inside, "rim": rim}, "residuals": {"inside": np.ones(3), "rim": np.ones(50)}}
     solution = ring_solution(diagnostics=kept)
-    paths = figures.save_figures(solution, tmp_path, lambda points: {"u": np.ones(len(points))})
+    paths = save_figures(solution, tmp_path, lambda points: {"u": np.ones(len(points))})
     assert [p.name for p in paths] == ["solution.png", "error.png", "residual.png"]
-    assert figures.save_figures(ring_solution(time=True), tmp_path / "time")
+    assert save_figures(ring_solution(time=True), tmp_path / "time")
 
 
-def test_an_outline_is_found_as_well_as_by_testing_every_pixel():
-    solution = ring_solution()
-    (view,) = slices.views_of(solution)
-    every = solution.in_domain(view.grid(solution, 240)).reshape(240, 240)
-    np.testing.assert_array_equal(view.outline(solution, 240), every)
+def test_an_outline_is_found_as_well_as_by_testing_every_pixel(monkeypatch):
+    monkeypatch.setattr(slices, "OUTLINE_PIXELS", 240)
+    found = sample(ring_solution())
+    (view,) = found.views
+    every = ring_solution().in_domain(view.grid(found, 240)).reshape(240, 240)
+    np.testing.assert_array_equal(found.outline(view), every)
     assert abs(every.mean() - RING_AREA) < 0.01
-    assert slices.views_of(make(("x", "y")))[0].outline(make(("x", "y")), 240) is None
+    assert sample(make(("x", "y"))).outline(view) is None
+
+
+def test_an_outline_is_found_once_for_all_times():
+    found = sample(ring_solution(time=True))
+    assert len(found.views) == slices.TIMES_OF_IMAGES
+    assert len(found.outlines) == 1
+    assert all(found.outline(view) is not None for view in found.views)

@@ -16,7 +16,8 @@ import torch
 import pinnsolve as ps
 from pinnsolve import extensions
 from pinnsolve.errors import PinnsolveError, ProblemError
-from pinnsolve.figures import figures
+from pinnsolve.figures.drawer import Drawer
+from pinnsolve.figures.figures import Drawn
 from pinnsolve.language import operators
 
 PROBLEMS = Path(__file__).resolve().parents[1] / "problems"
@@ -202,7 +203,7 @@ def test_a_smooth_activation_is_chosen_where_an_operator_takes_second_derivative
 
 @pytest.fixture
 def quick_figures(monkeypatch):
-    monkeypatch.setattr(figures, "save_figures", lambda solution, folder, truth: [])
+    monkeypatch.setattr(Drawer, "draw", lambda self, samples, folder: Drawn())
 
 
 @pytest.mark.parametrize(("name", "truth"), [("fredholm", np.exp), ("volterra", np.sin)])

@@ -1,97 +1,87 @@
 """Figures of how a solve went: the residual of every term, and the loss against the step.
 
-Input: a `Solution` whose diagnostics hold the points each term was checked at and the residual there. Output: Figures,
-or None where nothing was kept.
+Input: `Samples`, with the points each term was checked at and the residual there. Output: Figures, or None where
+nothing was kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pinnsolve.figures import style
-from pinnsolve.figures.labels import equation, number, plain, symbol
-from pinnsolve.figures.slices import View, time_axis
+from pinnsolve.figures.labels import number, plain, symbol
+from pinnsolve.figures.samples import Samples
+from pinnsolve.figures.slices import View, faces_of, free_axes, map_view
 
-if TYPE_CHECKING:
-    from pinnsolve.figures.drawable import Drawable
-
-OUTLINE_PIXELS = 360
 MOST_PHASES = 12
 PHASE_LETTER = 0.068  # inches that a letter of a phase's name takes
 
 # -- the residual of every term -------------------------------------------------------------------------------
 
 
-def residual_figure(solution: Drawable) -> Figure | None:
+def residual_figure(samples: Samples) -> Figure | None:
     """The magnitude of each term's residual at the points it was checked at; None where none were kept."""
-    points, residuals = (solution.diagnostics.get(key) or {} for key in ("points", "residuals"))
-    names = [name for name in residuals if name in points and len(residuals[name])]
-    if not names:
+    if not samples.residuals:
         return None
-    parts = [_Part.of(solution, name, points[name], residuals[name]) for name in names]
-    rows = style.in_rows([part.panel(solution) for part in parts], 2 if len(parts) == 4 else 3)
+    parts = [_Part.of(samples, name) for name in samples.residuals]
+    rows = style.in_rows([part.panel(samples) for part in parts], 2 if len(parts) == 4 else 3)
     with style.styled():
-        figure, grid = style.sheet(rows, f"{plain(solution.name)}: residual of each term")
+        figure, grid = style.sheet(rows, f"{plain(samples.name)}: residual of each term")
         for axes, part in zip((axes for row in grid for axes in row), parts, strict=True):
-            part.draw(axes, solution)
+            part.draw(axes, samples)
             axes.set_title(f"{plain(part.name)}: root mean square {number(float(np.sqrt(np.mean(part.values**2))))}")
     return figure
 
 
 @dataclass(frozen=True)
 class _Part:
-    """One term: its points (N, d), the magnitudes there (N,), and the points by face with their free coordinates."""
+    """One term: its points (N, d), the magnitudes there (N,), and the points by face with their free coordinates.
+
+    `view` is that of points that fill two coordinates.
+    """
 
     name: str
     points: np.ndarray
     values: np.ndarray
     faces: list[tuple[str, np.ndarray]]
     free: list[list[int]]
+    view: View | None
 
     @classmethod
-    def of(cls, solution: Drawable, name: str, points: np.ndarray, residuals: np.ndarray) -> _Part:
-        points = np.asarray(points, dtype=float)
-        faces = _faces(solution, points)
-        free = [_free_axes(solution, points[index]) for _, index in faces]
-        return cls(name, points, np.abs(np.asarray(residuals, dtype=float)), faces, free)
+    def of(cls, samples: Samples, name: str) -> _Part:
+        points = samples.points[name]
+        faces = faces_of(samples, points)
+        free = [free_axes(samples, points[index]) for _, index in faces]
+        return cls(name, points, np.abs(samples.residuals[name]), faces, free, map_view(samples, points))
 
-    @property
-    def is_map(self) -> bool:
-        return len(self.free) == 1 and len(self.free[0]) == 2
-
-    def view(self, solution: Drawable) -> View:
-        """Of a map: its two coordinates, time first."""
-        return View(tuple(sorted(self.free[0], key=lambda axis: axis != time_axis(solution))))
-
-    def panel(self, solution: Drawable) -> style.Panel:
-        if not self.is_map:
+    def panel(self, samples: Samples) -> style.Panel:
+        if self.view is None:
             return style.Panel(3.1, 2.5)
-        view = self.view(solution)
-        return style.fitted(view.extent(solution), view.is_space(solution), 3.1, 2.5, style.BAR)
+        view = self.view
+        return style.fitted(view.extent(samples), view.is_space(samples), 3.1, 2.5, style.BAR)
 
-    def draw(self, axes: Axes, solution: Drawable) -> None:
-        if self.is_map:
-            view = self.view(solution)
+    def draw(self, axes: Axes, samples: Samples) -> None:
+        if self.view is not None:
+            view = self.view
             a, b = view.axes
-            extent, equal = view.extent(solution), view.is_space(solution)
+            extent, equal = view.extent(samples), view.is_space(samples)
             shown = style.scatter(axes, self.points[:, a], self.points[:, b], self.values, extent, equal)
-            inside = view.outline(solution, OUTLINE_PIXELS)
+            inside = samples.outline(view)
             if inside is not None:
                 style.outline(axes, inside, extent)
                 style.frame(axes, extent, equal)
-            axes.set(xlabel=symbol(solution.coordinates[a]), ylabel=symbol(solution.coordinates[b]))
+            axes.set(xlabel=symbol(samples.coordinates[a]), ylabel=symbol(samples.coordinates[b]))
             style.colour_bar(axes, shown, "|residual|")
         elif all(len(f) == 1 for f in self.free):
             faces = [(*face, free[0]) for face, free in zip(self.faces, self.free, strict=True)]
-            _along_faces(axes, solution, self.points, self.values, faces)
+            _along_faces(axes, samples, self.points, self.values, faces)
         elif any(self.free):
-            _binned(axes, solution, self.points, self.values)
+            _binned(axes, samples, self.points, self.values)
         else:
             axes.set_axis_off()
             many = "one point" if len(self.values) == 1 else f"{len(self.values)} points"
@@ -99,53 +89,29 @@ class _Part:
             axes.text(0.5, 0.5, words, ha="center", va="center", transform=axes.transAxes)
 
 
-def _free_axes(solution, points: np.ndarray) -> list[int]:
-    lower, upper = np.array(solution.intervals).T
-    return [int(a) for a in np.flatnonzero(np.ptp(points, axis=0) > 1e-9 * (upper - lower))]
-
-
-def _faces(solution, points: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    """The points by the face of the box they lie on, largest first; one nameless group if some lie on none."""
-    everything = [("", np.arange(len(points)))]
-    remaining = np.ones(len(points), dtype=bool)
-    masks = {}
-    for axis, (low, high) in enumerate(solution.intervals):
-        for value in (low, high):
-            masks[axis, value] = np.abs(points[:, axis] - value) <= 1e-9 * (high - low)
-    found = []
-    while remaining.any():
-        (axis, value), mask = max(masks.items(), key=lambda item: np.count_nonzero(item[1] & remaining))
-        index = np.flatnonzero(mask & remaining)
-        if not len(index):
-            return everything
-        found.append((equation(solution.coordinates[axis], value), index))
-        remaining &= ~mask
-    return found
-
-
-def _along_faces(axes: Axes, solution, points: np.ndarray, values: np.ndarray, faces: Sequence[tuple]) -> None:
+def _along_faces(axes: Axes, samples: Samples, points: np.ndarray, values: np.ndarray, faces: Sequence[tuple]) -> None:
     """A line per face; against the coordinate along it, or the position along the face where these differ."""
     along = {axis for _, _, axis in faces}
     for i, (label, index, axis) in enumerate(faces):
-        low, high = solution.intervals[axis]
+        low, high = samples.intervals[axis]
         x = points[index, axis] if len(along) == 1 else (points[index, axis] - low) / (high - low)
         order = np.argsort(x)
         colour = style.LINES[i % len(style.LINES)]
         axes.plot(x[order], style.positive(values[index][order]), color=colour, lw=1.1, label=label)
-    x_label = symbol(solution.coordinates[along.pop()]) if len(along) == 1 else "position along the face"
+    x_label = symbol(samples.coordinates[along.pop()]) if len(along) == 1 else "position along the face"
     style.lines(axes, x_label, "|residual|", logarithmic=True)
     if len(faces) > 1:
         axes.legend(fontsize=8, ncols=2)
 
 
-def _binned(axes: Axes, solution, points: np.ndarray, values: np.ndarray, bins: int = 16) -> None:
+def _binned(axes: Axes, samples: Samples, points: np.ndarray, values: np.ndarray, bins: int = 16) -> None:
     """Where in each coordinate the residual is large: its root mean square in bins of that coordinate."""
-    for i, axis in enumerate(_free_axes(solution, points)):
-        low, high = solution.intervals[axis]
+    for i, axis in enumerate(free_axes(samples, points)):
+        low, high = samples.intervals[axis]
         place = np.clip(((points[:, axis] - low) / (high - low) * bins).astype(int), 0, bins - 1)
         count = np.maximum(np.bincount(place, minlength=bins), 1)
         mean = np.sqrt(np.bincount(place, weights=values**2, minlength=bins) / count)
-        label = symbol(solution.coordinates[axis])
+        label = symbol(samples.coordinates[axis])
         colour = style.LINES[i % len(style.LINES)]
         axes.plot((np.arange(bins) + 0.5) / bins, style.positive(mean), "o-", ms=3, lw=1, color=colour, label=label)
     style.lines(axes, "position in the interval of each coordinate", "root mean square in bins", logarithmic=True)
@@ -155,9 +121,9 @@ def _binned(axes: Axes, solution, points: np.ndarray, values: np.ndarray, bins: 
 # -- the history ----------------------------------------------------------------------------------------------
 
 
-def history_figure(solution: Drawable) -> Figure | None:
+def history_figure(samples: Samples) -> Figure | None:
     """The loss and what each term adds to it against the step, on a logarithmic scale; None without history."""
-    records = [r for r in solution.history if r.get("loss") is not None]
+    records = [r for r in samples.history if r.get("loss") is not None]
     if not records:
         return None
     steps = np.array([r.get("step", i) for i, r in enumerate(records)], dtype=float)
@@ -168,7 +134,7 @@ def history_figure(solution: Drawable) -> Figure | None:
     names = list(dict.fromkeys(name for r in records for name in r.get("terms") or {}))
     mark = "o" if len(records) < 40 else None
     with style.styled():
-        title = f"{plain(solution.name)}: loss per term"
+        title = f"{plain(samples.name)}: loss per term"
         figure, grid = style.sheet([[style.Panel(5.6, 3.2, style.LEGEND)]], title)
         axes = grid[0][0]
         for i, name in enumerate(names):

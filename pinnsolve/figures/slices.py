@@ -1,6 +1,7 @@
-"""Which slices of the box a figure shows, and the points on them.
+"""The slices of the box that figures show, the points on them, and the outline of the domain there.
 
-Input: a `Solution` (only its coordinates, intervals and time are looked at). Output: `View`s with one or two free axes.
+Input: a solution or its samples (only coordinates, intervals and time are looked at, and the shape for an outline).
+Output: `View`s with one or two free axes, and arrays.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import numpy as np
 from pinnsolve.figures.labels import equation
 
 if TYPE_CHECKING:
-    from pinnsolve.figures.drawable import Drawable
+    from pinnsolve.figures.samples import Drawable, Samples
 
 TIMES_OF_IMAGES = 4
 MOST_SLICES = 6
+OUTLINE_PIXELS = 720  # per side of the outline of a shape: finer than a printer's dots
 COARSER = 4  # pixels by which an outline is looked for
 EIGHT = np.ones((3, 3), dtype=bool)  # the neighbours of a pixel, corners included
 
@@ -29,9 +31,16 @@ class View:
     axes: tuple[int, ...]
     held: tuple[tuple[int, float], ...] = ()
 
-    def grid(self, solution: Drawable, count: int) -> np.ndarray:
-        """Points (count^axes, d): the centres of pixels for two axes, both ends included for one."""
-        points = np.empty((count ** len(self.axes), len(solution.coordinates)))
+    def resolution(self, pixels: int, line_points: int) -> int:
+        """How many points an axis gets: few for each of the two of an image, many along a line."""
+        return line_points if len(self.axes) == 1 else pixels
+
+    def grid(self, solution: Drawable | Samples, count: int) -> np.ndarray:
+        """Points (count^axes, d): the centres of pixels for two axes, both ends included for one.
+
+        Coordinates that are neither free nor held are at their lower ends.
+        """
+        points = np.tile([low for low, _ in solution.intervals], (count ** len(self.axes), 1)).astype(float)
         for axis, value in self.held:
             points[:, axis] = value
         sides = [side(*solution.intervals[axis], count, ends=len(self.axes) == 1) for axis in self.axes]
@@ -39,32 +48,71 @@ class View:
             points[:, axis] = mesh.ravel()
         return points
 
-    def outline(self, solution: Drawable, count: int) -> np.ndarray | None:
-        """Which of count x count pixels, fine ones, are in the domain: booleans; None where all of the box is.
+    def in_space(self, solution: Drawable | Samples) -> View:
+        """The view without the time it is held at."""
+        return View(self.axes, tuple((a, value) for a, value in self.held if a != time_axis(solution)))
 
-        Tested coarsely first, and finely only where neighbours differ.
-        """
-        if solution.shape is None or len(self.axes) < 2:
-            return None
-        from scipy.ndimage import binary_dilation, binary_erosion  # slow to import, and only shapes need it
-
-        rough = solution.in_domain(self.grid(solution, count // COARSER)).reshape(count // COARSER, -1)
-        found = rough.repeat(COARSER, axis=0).repeat(COARSER, axis=1)
-        unsure = binary_dilation(rough, EIGHT) & ~binary_erosion(rough, EIGHT)
-        index = np.flatnonzero(unsure.repeat(COARSER, axis=0).repeat(COARSER, axis=1))
-        found.ravel()[index] = solution.in_domain(self.grid(solution, count)[index])
-        return found
-
-    def words(self, solution: Drawable, only: Collection[int]) -> str:
+    def words(self, solution: Drawable | Samples, only: Collection[int]) -> str:
         """Those of the held coordinates, e.g. `t = 0.5, z = 0`."""
         return ", ".join(equation(solution.coordinates[a], value) for a, value in self.held if a in only)
 
-    def extent(self, solution: Drawable) -> tuple[float, ...]:
+    def extent(self, solution: Drawable | Samples) -> tuple[float, ...]:
         """Left, right, bottom and top of an image."""
         return (*solution.intervals[self.axes[0]], *solution.intervals[self.axes[1]])
 
-    def is_space(self, solution: Drawable) -> bool:
+    def is_space(self, solution: Drawable | Samples) -> bool:
         return time_axis(solution) not in self.axes
+
+
+def outline(solution: Drawable, view: View) -> np.ndarray:
+    """The fine pixels of a view that are in the domain: booleans (n, n).
+
+    Coarse ones are tested first, and fine ones only where neighbours differ.
+    """
+    from scipy.ndimage import binary_dilation, binary_erosion  # slow to import, and only shapes need it
+
+    coarse = OUTLINE_PIXELS // COARSER
+    rough = solution.in_domain(view.grid(solution, coarse)).reshape(coarse, coarse)
+    found = rough.repeat(COARSER, axis=0).repeat(COARSER, axis=1)
+    unsure = binary_dilation(rough, EIGHT) & ~binary_erosion(rough, EIGHT)
+    index = np.flatnonzero(unsure.repeat(COARSER, axis=0).repeat(COARSER, axis=1))
+    found.ravel()[index] = solution.in_domain(view.grid(solution, OUTLINE_PIXELS)[index])
+    return found
+
+
+def map_view(solution: Drawable | Samples, points: np.ndarray) -> View | None:
+    """The view of points (N, d) that fill two coordinates, time first; None for others."""
+    faces = faces_of(solution, points)
+    free = free_axes(solution, points)
+    if len(faces) != 1 or len(free) != 2:
+        return None
+    held = tuple((a, float(points[0, a])) for a in range(points.shape[1]) if a not in free)
+    return View(tuple(sorted(free, key=lambda axis: axis != time_axis(solution))), held)
+
+
+def free_axes(solution: Drawable | Samples, points: np.ndarray) -> list[int]:
+    """The coordinates in which points (N, d) differ."""
+    lower, upper = np.array(solution.intervals).T
+    return [int(a) for a in np.flatnonzero(np.ptp(points, axis=0) > 1e-9 * (upper - lower))]
+
+
+def faces_of(solution: Drawable | Samples, points: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """The points by the face of the box they lie on, largest first; one nameless group if some lie on none."""
+    everything = [("", np.arange(len(points)))]
+    remaining = np.ones(len(points), dtype=bool)
+    masks = {}
+    for axis, (low, high) in enumerate(solution.intervals):
+        for value in (low, high):
+            masks[axis, value] = np.abs(points[:, axis] - value) <= 1e-9 * (high - low)
+    found = []
+    while remaining.any():
+        (axis, value), mask = max(masks.items(), key=lambda item: np.count_nonzero(item[1] & remaining))
+        index = np.flatnonzero(mask & remaining)
+        if not len(index):
+            return everything
+        found.append((equation(solution.coordinates[axis], value), index))
+        remaining &= ~mask
+    return found
 
 
 def side(low: float, high: float, count: int, ends: bool) -> np.ndarray:
@@ -74,11 +122,11 @@ def side(low: float, high: float, count: int, ends: bool) -> np.ndarray:
     return low + (high - low) * (np.arange(count) + 0.5) / count
 
 
-def time_axis(solution: Drawable) -> int | None:
+def time_axis(solution: Drawable | Samples) -> int | None:
     return solution.coordinates.index(solution.time) if solution.time in solution.coordinates else None
 
 
-def views_of(solution: Drawable) -> list[View]:
+def views_of(solution: Drawable | Samples) -> list[View]:
     """The slices that show a field best: the whole box up to two coordinates, else slices through its centre.
 
     Slices have the first two directions of space and several times, or, without time, several pairs of coordinates.

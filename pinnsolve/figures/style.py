@@ -25,9 +25,9 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-from pinnsolve.figures.labels import PlainNumbers, PlainPowers
+from pinnsolve.figures import DOTS_PER_INCH
+from pinnsolve.figures.ticks import PlainNumbers, PlainPowers
 
-DOTS_PER_INCH = 160
 PAD, ROOM = 0.1, 0.5  # inches around what is drawn, and around the sheet it is drawn on
 PAPER = 255  # white, in each colour
 COMPRESSION = 4  # of PNG files: as small as with the usual 6 to a tenth, in half the time

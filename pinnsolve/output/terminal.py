@@ -6,7 +6,7 @@ Input: a `Solution`. Output: rich renderables, files. The numbers are those of `
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from pinnsolve.figures import FILES
 from pinnsolve.files.text import STATUS, duration, printable, scientific
 
 if TYPE_CHECKING:
+    from pinnsolve.figures.figures import Drawn
+    from pinnsolve.figures.samples import Samples, Truth
     from pinnsolve.problem.problem import Problem
     from pinnsolve.results.solution import Solution
 
@@ -30,25 +33,37 @@ def write_run(
     solution: Solution,
     problem: Problem,
     folder: Path,
-    truth: Callable | None = None,
-    files: Mapping[str, Path] | None = None,
-) -> list[Path]:
-    """Write the run folder: the solution's files, then the figures, then the report. Returns the figures' paths.
+    truth: Truth | None,
+    draw: Callable[[Samples, Path], Drawn],
+) -> Sequence[str]:
+    """Write the run folder, and return a sentence on each figure that could not be drawn.
 
-    `files` are those the problem file names (as it names them, and where they lie); copies beside the resolved problem
-    file make the folder complete by itself.
+    The solution's files come first, so that nothing that happens to the figures can lose them; then the figures, by
+    `draw`, and the report. Copies of the files that the problem file names make the folder complete by itself.
     """
-    from pinnsolve.figures import figures  # matplotlib is only needed here
     from pinnsolve.output.html import report
 
-    for name in figures.FILES:  # of an earlier run in this folder
+    for name in FILES:  # of an earlier run in this folder
         (folder / FIGURES / name).unlink(missing_ok=True)
-    for name, source in (files or {}).items():
+    for name, source in problem.files().items():
         _copy(source, folder / name)
     solution.save(folder)
-    pictures = figures.save_figures(solution, folder / FIGURES, truth)
+    pictures, failures = _figures(solution, folder / FIGURES, truth, draw)
     report.write_report(solution, problem, folder, pictures)
-    return pictures
+    return failures
+
+
+def _figures(
+    solution: Solution, folder: Path, truth: Truth | None, draw: Callable[[Samples, Path], Drawn]
+) -> tuple[Sequence[Path], Sequence[str]]:
+    """The pictures of a solution, and what went wrong with the others."""
+    from pinnsolve.figures.samples import sample
+
+    try:
+        drawn = draw(sample(solution, truth), folder)
+    except Exception as error:  # the solution is saved, and the report can do without figures
+        return (), (f"No figure could be drawn: {type(error).__name__}: {error}",)
+    return drawn.pictures, drawn.failures
 
 
 def _copy(source: Path, target: Path) -> None:

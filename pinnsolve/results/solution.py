@@ -242,10 +242,10 @@ class Solution:
     # -- files and figures -----------------------------------------------------------------------------
 
     def plot(self, path: str | os.PathLike | None = None, truth: Callable | None = None):
-        """A matplotlib Figure of the solution, also written to `path` if given; `truth` as in `figures`."""
-        from pinnsolve.figures import figures, style  # matplotlib is only needed here
+        """A matplotlib Figure of the solution, also written to `path` if given; `truth` as in `figures.samples`."""
+        from pinnsolve.figures import figures, samples, style  # matplotlib is only needed here
 
-        figure = figures.solution_figure(self, truth)
+        figure = figures.solution_figure(samples.sample(self, truth))
         if path is not None:
             style.write(figure, Path(path))
         return figure

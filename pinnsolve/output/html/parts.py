@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
-from pinnsolve.figures.style import DOTS_PER_INCH
+from pinnsolve.figures import DOTS_PER_INCH
 from pinnsolve.files.text import printable
 
 SCREEN_DOTS = 96  # CSS pixels per inch

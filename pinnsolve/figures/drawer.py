@@ -1,0 +1,68 @@
+"""A second process that draws the figures of a run.
+
+Input: `Samples` and a folder. Output: PNG files. The process imports matplotlib while this one imports torch and
+solves, and ends with this one: it reads its work from a pipe. Where there is no such process, this one draws.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pinnsolve.figures.figures import Drawn
+    from pinnsolve.figures.samples import Samples
+
+
+class Drawer:
+    """Use it as `with Drawer() as drawer: ...; drawer.draw(samples, folder)`, once."""
+
+    def __init__(self):
+        paths = os.pathsep.join(path for path in sys.path if path)
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", __name__],  # finds modules where this process does, nowhere else
+                env={**os.environ, "PYTHONPATH": paths},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C ends the solve, not the drawing of what the solve found
+            )
+        except OSError:
+            self._process = None
+
+    def __enter__(self) -> Drawer:
+        return self
+
+    def __exit__(self, kind: type | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+
+    def draw(self, samples: Samples, folder: Path) -> Drawn:
+        """Draw what can be drawn into a folder; see `figures.save_figures`."""
+        if self._process is not None:
+            answer, _ = self._process.communicate(pickle.dumps((samples, folder.absolute())))
+            if self._process.returncode == 0:
+                return pickle.loads(answer)
+        from pinnsolve.figures.figures import save_figures
+
+        return save_figures(samples, folder)
+
+
+def main() -> None:
+    """Import what drawing takes, wait for samples on standard input, and answer on standard output."""
+    from pinnsolve.figures.figures import save_figures
+
+    work = sys.stdin.buffer.read()
+    if work:
+        sys.stdout.buffer.write(pickle.dumps(save_figures(*pickle.loads(work))))
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""What the figures of a run show, as plain arrays.
+
+Input: a `Solution`, and `truth(points (N, d)) -> {unknown: (N,)}` where an exact or reference solution is known.
+Output: `Samples`. A solution is evaluated once for all figures, and another process can draw what is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from pinnsolve.figures.slices import View, map_view, outline, time_axis, views_of
+
+PIXELS, LINE_POINTS = 181, 801  # per side of an image, along a line
+TIMES_OF_LINES = 5
+
+Truth = Callable[[np.ndarray], Mapping[str, np.ndarray]]
+Fields = Mapping[str, Sequence[np.ndarray]]  # of each unknown an array per view: (n,) along a line, (n, n) of an image
+
+
+class Drawable(Protocol):
+    """The part of `results.solution.Solution` that figures look at; see there."""
+
+    name: str
+    coordinates: tuple[str, ...]
+    intervals: tuple[tuple[float, float], ...]
+    time: str | None
+    unknowns: tuple[str, ...]
+    result: dict
+    history: Sequence[dict]
+    diagnostics: Mapping[str, Any]
+    shape: Any
+
+    def __call__(self, **coordinates: Any) -> np.ndarray | dict[str, np.ndarray]:
+        """Values at points, by NumPy's broadcasting."""
+
+    def in_domain(self, points: np.ndarray) -> np.ndarray:
+        """Which of the points (N, d) lie in the domain, (N,) bool."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A solution where the figures show it.
+
+    `views` are images or one line, with `values` and `exact` there; `profiles` are the lines beside an image over time,
+    with `profile_values` and `profile_exact`. What is exact is empty where no truth is known. `residuals` are those of
+    each term at its `points` (N, d). `outlines` say which fine pixels are in the domain, by the view without its time.
+    """
+
+    name: str
+    coordinates: tuple[str, ...]
+    intervals: tuple[tuple[float, float], ...]
+    time: str | None
+    unknowns: tuple[str, ...]
+    result: Mapping
+    history: Sequence[Mapping]
+    points: Mapping[str, np.ndarray]
+    residuals: Mapping[str, np.ndarray]
+    views: Sequence[View]
+    values: Fields
+    exact: Fields
+    profiles: Sequence[View]
+    profile_values: Fields
+    profile_exact: Fields
+    outlines: Mapping[View, np.ndarray]
+
+    def outline(self, view: View) -> np.ndarray | None:
+        """Which fine pixels of a view are in the domain, (n, n) bool; None where all of the box is."""
+        return self.outlines.get(view.in_space(self))
+
+
+def sample(solution: Drawable, truth: Truth | None = None) -> Samples:
+    """Evaluate a solution and the truth, once, at all points that the figures of a run show."""
+    views, profiles = views_of(solution), _profiles(solution)
+    grids = [view.grid(solution, view.resolution(PIXELS, LINE_POINTS)) for view in (*views, *profiles)]
+    points = np.concatenate(grids)
+    values, profile_values = _split(_values(solution, points), grids, len(views))
+    exact, profile_exact = _split(truth(points) if truth else {}, grids, len(views))
+    checked, residuals = (_arrays(solution.diagnostics.get(key) or {}) for key in ("points", "residuals"))
+    names = [name for name, found in residuals.items() if name in checked and len(found)]
+    maps = [map_view(solution, checked[name]) for name in names]
+    return Samples(
+        name=solution.name,
+        coordinates=solution.coordinates,
+        intervals=solution.intervals,
+        time=solution.time,
+        unknowns=solution.unknowns,
+        result=solution.result,
+        history=solution.history,
+        points={name: checked[name] for name in names},
+        residuals={name: residuals[name] for name in names},
+        views=views,
+        values=values,
+        exact=exact,
+        profiles=profiles,
+        profile_values=profile_values,
+        profile_exact=profile_exact,
+        outlines=_outlines(solution, [*views, *(view for view in maps if view is not None)]),
+    )
+
+
+def _profiles(solution: Drawable) -> list[View]:
+    """Lines over the one direction of space at a few times; none where space has more or there is no time."""
+    time = time_axis(solution)
+    if time is None or len(solution.coordinates) != 2:
+        return []
+    return [View((1 - time,), ((time, float(t)),)) for t in np.linspace(*solution.intervals[time], TIMES_OF_LINES)]
+
+
+def _values(solution: Drawable, points: np.ndarray) -> Mapping[str, np.ndarray]:
+    found = solution(**{name: points[:, i] for i, name in enumerate(solution.coordinates)})
+    return found if isinstance(found, dict) else {solution.unknowns[0]: found}
+
+
+def _split(values: Mapping[str, np.ndarray], grids: Sequence[np.ndarray], views: int) -> tuple[Fields, Fields]:
+    """Values at the points of all grids, (N,), by grid: those of the first `views` grids, and those of the others."""
+    ends = np.cumsum([len(grid) for grid in grids])[:-1]
+    parts = {name: [_squared(part) for part in np.split(found, ends)] for name, found in values.items()}
+    return {name: p[:views] for name, p in parts.items()}, {name: p[views:] for name, p in parts.items()}
+
+
+def _squared(values: np.ndarray) -> np.ndarray:
+    return values.reshape(PIXELS, PIXELS) if len(values) == PIXELS**2 else values
+
+
+def _arrays(found: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    return {name: np.asarray(values, dtype=float) for name, values in found.items()}
+
+
+def _outlines(solution: Drawable, views: Sequence[View]) -> dict[View, np.ndarray]:
+    """The outline of each view with two axes of space; the domain is the same at all times."""
+    if solution.shape is None:
+        return {}
+    places = dict.fromkeys(view.in_space(solution) for view in views if len(view.axes) == 2)
+    return {place: outline(solution, place) for place in places}
