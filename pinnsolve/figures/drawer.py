@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from pinnsolve import process
+
 if TYPE_CHECKING:
     from pinnsolve.figures.figures import Drawn
     from pinnsolve.figures.samples import Samples
@@ -56,12 +58,13 @@ class Drawer:
 
 def main() -> None:
     """Import what drawing takes, wait for samples on standard input, and answer on standard output."""
+    process.collect_rarely()
     from pinnsolve.figures.figures import save_figures
 
     work = sys.stdin.buffer.read()
     if work:
         sys.stdout.buffer.write(pickle.dumps(save_figures(*pickle.loads(work))))
-        sys.stdout.flush()
+    process.leave(0)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from pinnsolve.figures import DOTS_PER_INCH
 from pinnsolve.figures.ticks import PlainNumbers, PlainPowers
 
 PAD, ROOM = 0.1, 0.5  # inches around what is drawn, and around the sheet it is drawn on
-PAPER = 255  # white, in each colour
+PAPER = 0xFFFFFFFF  # a white pixel, its four bytes at once
 COMPRESSION = 4  # of PNG files: as small as with the usual 6 to a tenth, in half the time
 DECADES = 5  # of a logarithmic colour scale: what is smaller than 1e-5 of the largest is drawn like that
 LONGEST_EQUAL = 5.0  # ratio of sides up to which both directions of space get the same scale
@@ -223,15 +223,15 @@ def _cropped(figure: Figure) -> np.ndarray | None:
     ends = [(n + 0.5) / DOTS_PER_INCH - ROOM for n in (columns, lines)]  # matplotlib cuts fractions of pixels off
     file = io.BytesIO()
     figure.savefig(file, format="rgba", dpi=DOTS_PER_INCH, bbox_inches=Bbox([[-ROOM, -ROOM], ends]))
-    sheet = np.frombuffer(file.getbuffer(), dtype=np.uint8).reshape(lines, columns, 4)[..., :3]
-    inked = (sheet < PAPER).any(axis=2)
+    sheet = np.frombuffer(file.getbuffer(), dtype=np.uint8).reshape(lines, columns, 4)
+    inked = sheet.view(np.uint32)[..., 0] != PAPER
     pad = round(PAD * DOTS_PER_INCH)
     marked = [np.flatnonzero(inked.any(axis=axis)) for axis in (1, 0)]
     ends = [(index[0] - pad, index[-1] + 1 + pad) for index in marked if index.size]
     if len(ends) < 2 or any(low < 0 or high > n for (low, high), n in zip(ends, inked.shape, strict=True)):
         return None
     (top, bottom), (left, right) = ends
-    return np.ascontiguousarray(sheet[top:bottom, left:right])
+    return np.ascontiguousarray(sheet[top:bottom, left:right, :3])
 
 
 # -- marks ----------------------------------------------------------------------------------------------------
