@@ -1,15 +1,15 @@
 """Measures speed and accuracy: solves a list of cases, prints a table, writes JSON.
 
-    python scripts/benchmark.py [--only fast | adaptive | inverse | NAME ...] [--sweep] [--seconds 120] [--json FILE]
-    [--seed 0]
+    python scripts/benchmark.py [--only fast | adaptive | inverse | start | NAME ...] [--sweep] [--seconds 120]
+    [--json FILE] [--seed 0]
 
 Each case names a problem file that comes with pinnsolve, settings put over it, the error and the time asked for: the
 group `adaptive` (networks as bases, the rank of initial bases, the order of convergence in width) and the group `fast`
 (a tolerance as the only setting; time against the number of slabs), and the group `inverse` (errors of parameters or of
 the unknown field that was sought; how often standard errors cover the truth). Times are those of `solve` after
-import; errors are against exact solutions or references at points the solver never used. `--sweep` instead solves
-every problem with a known truth at three tolerances, each for at most `--seconds`. Exits with 1 when a figure is
-missed.
+import; errors are against exact solutions or references at points the solver never used. The group `start` measures
+whole processes of the command line instead. `--sweep` solves every problem with a known truth at three tolerances, each
+for at most `--seconds`. Exits with 1 when a figure is missed.
 """
 
 from __future__ import annotations
@@ -139,6 +139,7 @@ SOUGHT = (  # what an inverse problem is to find: parameters by value, or the na
     ("cavity, Reynolds number", "find-reynolds", {"Re": 100.0}, 1e-3, 120),
     ("wall, heat flux", "wall-heat-flux", "q", 2e-2, 60),
 )
+STARTS = (("poisson-2d", 1.6),)  # problems that the command line runs, from its start to its end
 
 
 def run_case(case: Case, seed: int, limit: float | None = None) -> dict:
@@ -255,7 +256,8 @@ def run_cases(arguments: argparse.Namespace, figures: dict) -> bool:
             if case is CASES[0]:
                 rows.append(gradient_descent_row(rows[-1], arguments.seed))
             write_json(arguments.json, figures)
-    print_table(rows)
+    if rows:
+        print_table(rows)
     sought = [case for case in SOUGHT if chosen(f"{case[0]} {case[1]}", "inverse")]
     coverage = chosen("coverage", "inverse")
     if sought or coverage:
@@ -264,6 +266,12 @@ def run_cases(arguments: argparse.Namespace, figures: dict) -> bool:
         figures["inverse"] = [run_sought(*case, arguments.seed, arguments.seconds) for case in sought]
         figures["inverse"] += [run_coverage(arguments.seed)] if coverage else []
         print_sought(figures["inverse"])
+    starts = [case for case in STARTS if chosen(case[0], "start")]
+    if starts:
+        from start_time import print_start, run_start
+
+        figures["start"] = [run_start(*case) for case in starts]
+        print_start(figures["start"])
     if chosen("slabs", "fast"):
         figures["slabs"] = slab_growth(arguments.seed, arguments.seconds)
         print_growth(figures["slabs"])
@@ -277,7 +285,8 @@ def run_cases(arguments: argparse.Namespace, figures: dict) -> bool:
         print("\nnumerical rank of the initial basis, W = 32, sin(2 pi x) at 256 points")
         figures["rank"] = rank_table()
         print_ranks(figures["rank"])
-    tables = [*rows, *figures.get("inverse", []), *figures.get("slabs", []), figures.get("relu_order", {"met": True})]
+    tables = [row for name in ("cases", "inverse", "start", "slabs") for row in figures.get(name, [])]
+    tables.append(figures.get("relu_order", {"met": True}))
     return all(row["met"] for row in tables)
 
 

@@ -31,6 +31,14 @@ def test_cases_name_problems_that_are_there():
     assert all(case.settings == {"tolerance": case.error} for case in benchmark.FAST)
 
 
+def test_whole_processes_are_measured():
+    import start_time
+
+    row = start_time.run_start("poisson-2d", 600.0, runs=1)
+    assert 0 < row["seconds"] == row["median"] < 600
+    assert row["met"]
+
+
 def test_the_sweep_takes_every_problem_with_a_known_truth():
     import sweep
 

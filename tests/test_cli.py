@@ -13,6 +13,7 @@ from sine_basis import solution_of
 
 from pinnsolve import pipeline
 from pinnsolve.errors import PinnsolveError, ResourceError
+from pinnsolve.figures.figures import Drawn
 from pinnsolve.language import operators
 from pinnsolve.results.solution import load_solution
 from pinnsolve.spec import catalog
@@ -152,6 +153,26 @@ def test_interrupted_outside_the_solve(work, monkeypatch, command):
 
     monkeypatch.setattr(pipeline, "solve", solve)
     assert command("run", "waves.yaml") == (130, "", "")
+
+
+def test_figures_that_fail_lose_nothing(work, solved, monkeypatch, command):
+    def draw(self, samples, folder):
+        assert json.loads(Path("runs/waves/result.json").read_text())["status"] == "converged"  # it came first
+        assert Path("runs/waves/solution.npz").is_file()
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr("pinnsolve.figures.drawer.Drawer.draw", draw)
+    code, out, err = command("run", "waves.yaml")
+    assert (code, err.splitlines()[-1]) == (0, "warning: No figure could be drawn: RuntimeError: no ink")
+    assert "converged" in out
+    assert "converged" in Path("runs/waves/report.html").read_text().lower()
+
+
+def test_one_figure_that_fails_is_a_warning(work, solved, monkeypatch, command):
+    failure = "The figure error.png could not be drawn: RuntimeError: no ink"
+    monkeypatch.setattr("pinnsolve.figures.drawer.Drawer.draw", lambda *_: Drawn((), (failure,)))
+    code, _, err = command("run", "waves.yaml")
+    assert (code, err.splitlines()[-1]) == (0, f"warning: {failure}")
 
 
 def test_a_disk_that_is_full(work, solved, monkeypatch, command):
