@@ -214,13 +214,13 @@ def test_nodes_outside_of_the_domain_are_nan():
 @pytest.mark.parametrize(
     ("coordinates", "mesh", "time", "words"),
     [
-        (("t", "x", "y"), triangles((0, 0), (1, 0), (0, 1)), {}, "say at which time"),
+        (("t", "x", "y"), triangles((0, 0), (1, 0), (0, 1)), {}, "Give the time"),
         (("t", "x", "y"), triangles((0, 0), (1, 0), (0, 1)), {"t": 7}, "lies outside"),
-        (("t", "x", "y"), triangles((0, 0), (1, 0), (0, 1)), {"t": "now"}, "needs a number"),
-        (("x", "y"), triangles((0, 0), (1, 0), (0, 1)), {"t": 0}, "has no t"),
-        (("x", "y"), triangles((0, 0, 0), (1, 0, 0), (0, 1, 1)), {}, "is not flat"),
-        (("x", "y", "z"), triangles((0, 0), (1, 0), (0, 1)), {}, "the mesh has 2 coordinates"),
-        (("x", "y"), "nowhere.msh", {}, "there is no mesh nowhere.msh"),
+        (("t", "x", "y"), triangles((0, 0), (1, 0), (0, 1)), {"t": "now"}, "must be a number"),
+        (("x", "y"), triangles((0, 0), (1, 0), (0, 1)), {"t": 0}, "remove the argument t"),
+        (("x", "y"), triangles((0, 0, 0), (1, 0, 0), (0, 1, 1)), {}, "extends beyond"),
+        (("x", "y", "z"), triangles((0, 0), (1, 0), (0, 1)), {}, "The mesh has 2 coordinates"),
+        (("x", "y"), "nowhere.msh", {}, "There is no mesh file nowhere.msh"),
         (("x", "y"), __file__, {}, "cannot be read as a mesh"),
     ],
 )

@@ -126,7 +126,7 @@ def test_normals_point_out_of_the_domain():
 
 
 def test_too_many_coordinates_and_wrong_endings(tmp_path):
-    with pytest.raises(SetupError, match="5 coordinates of space, and at most 3"):
+    with pytest.raises(SetupError, match="5 coordinates of space, but at most 3"):
         setup_figure(ps.load("poisson-5d"))
 
 

@@ -121,9 +121,9 @@ def test_the_box_has_room_for_rounding():
     [
         ("w", ("x",), "there is no unknown 'w'"),
         ("u", ("z",), "there is no coordinate 'z'"),
-        ("u", (2,), "by coordinates"),
-        ("u", ("x", 0), "by coordinates"),
-        ("u", ("x", True), "by coordinates"),
+        ("u", (2,), "as coordinate names"),
+        ("u", ("x", 0), "as coordinate names"),
+        ("u", ("x", True), "as coordinate names"),
         ("u", ("x", 3), "up to order 2, not 3"),
         ("u", ("x", 5), "up to order 4, not 5"),
     ],

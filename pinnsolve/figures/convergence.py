@@ -1,4 +1,4 @@
-"""Figures of how a solve went: the residual of every term, and the loss against the step.
+"""Figures of the course of a solve: the residual of every term, and the loss against the step.
 
 Input: `Samples`, with the points each term was checked at and the residual there. Output: Figures, or None where
 nothing was kept.
@@ -105,7 +105,7 @@ def _along_faces(axes: Axes, samples: Samples, points: np.ndarray, values: np.nd
 
 
 def _binned(axes: Axes, samples: Samples, points: np.ndarray, values: np.ndarray, bins: int = 16) -> None:
-    """Where in each coordinate the residual is large: its root mean square in bins of that coordinate."""
+    """Plot the root mean square of the residual in bins of each coordinate."""
     for i, axis in enumerate(free_axes(samples, points)):
         low, high = samples.intervals[axis]
         place = np.clip(((points[:, axis] - low) / (high - low) * bins).astype(int), 0, bins - 1)

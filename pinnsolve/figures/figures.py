@@ -82,7 +82,7 @@ def error_figure(samples: Samples) -> Figure | None:
 
 
 def _other(samples: Samples) -> str:
-    """What the truth is called: `exact`, or `reference` where it is itself computed."""
+    """The name of the truth: `exact`, or `reference` where it is itself computed."""
     return "exact" if samples.result.get("reference") in (None, "exact") else "reference"
 
 
@@ -107,7 +107,7 @@ def _field_figure(samples: Samples, quantity: Quantity) -> Figure:
 
 
 def _title(samples: Samples, quantity: Quantity) -> str:
-    """What is shown and how wrong it is; with several unknowns their headlines say the latter."""
+    """The title names the quantity and the error; with several unknowns, their headlines give the errors."""
     views = samples.views
     one = next(iter(quantity.fields)) if len(quantity.fields) == 1 else None
     of = " of" if one and quantity.logarithmic else ""

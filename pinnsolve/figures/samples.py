@@ -1,4 +1,4 @@
-"""What the figures of a run show, as plain arrays.
+"""The content of a run's figures as plain arrays.
 
 Input: a `Solution`, and `truth(points (N, d)) -> {unknown: (N,)}` where an exact or reference solution is known.
 Output: `Samples`. A solution is evaluated once for all figures, and another process can draw what is found.
@@ -22,7 +22,7 @@ Fields = Mapping[str, Sequence[np.ndarray]]  # of each unknown an array per view
 
 
 class Drawable(Protocol):
-    """The part of `results.solution.Solution` that figures look at; see there."""
+    """The part of `results.solution.Solution` that figures need; see there."""
 
     name: str
     coordinates: tuple[str, ...]
@@ -38,7 +38,7 @@ class Drawable(Protocol):
         """Values at points, by NumPy's broadcasting."""
 
     def in_domain(self, points: np.ndarray) -> np.ndarray:
-        """Which of the points (N, d) lie in the domain, (N,) bool."""
+        """Mark the points (N, d) that lie in the domain, (N,) bool."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Samples:
     outlines: Mapping[View, np.ndarray]
 
     def outline(self, view: View) -> np.ndarray | None:
-        """Which fine pixels of a view are in the domain, (n, n) bool; None where all of the box is."""
+        """Mark the fine pixels of a view that are in the domain, (n, n) bool; None where all of the box is."""
         return self.outlines.get(view.in_space(self))
 
 

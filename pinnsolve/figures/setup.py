@@ -1,12 +1,13 @@
-"""A figure of a problem before it is solved: domain, places of the conditions, normals, points, and what is asked for.
+"""A figure of a problem before it is solved: domain, conditions with their places and values, normals, points.
 
-Input: a `Problem`. Output: a matplotlib Figure. It shows a place that was meant otherwise, a normal that points the
-wrong way, or a value with a wrong sign, before any time is spent on them.
+Input: a `Problem`. Output: a matplotlib Figure. It reveals a wrong place, a normal that points the wrong way, or a
+value with a wrong sign, before any time is spent on them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -45,11 +46,11 @@ def plot_setup(problem: Problem, path: Path) -> Path:
 
 
 def setup_figure(problem: Problem) -> Figure:
-    """The domain with everything that is stated on it, and below it what each condition asks for."""
+    """Draw the domain with all conditions, and below it the values that each condition prescribes."""
     compiled = compile_problem(problem)
     space = [i for i, c in enumerate(compiled.coordinates) if c != compiled.time]
     if len(space) > 3:
-        raise SetupError(f"{problem.name} has {len(space)} coordinates of space, and at most 3 can be drawn")
+        raise SetupError(f"{problem.name} has {len(space)} coordinates of space, but at most 3 can be drawn")
     conditions = [term for term in compiled.terms if term.kind == "condition"]
     colours = {t.name: style.LINES[i % len(style.LINES)] for i, t in enumerate(conditions)}
     values = [(term, found) for term in conditions if (found := asked(term, compiled))]
@@ -87,7 +88,7 @@ def _map_panel(compiled: CompiledProblem, axes: Sequence[int]) -> style.Panel:
 
 
 def _extent(compiled: CompiledProblem, axes: Sequence[int]) -> tuple[float, ...]:
-    """Of the domain with room around it for normals."""
+    """The extent of the domain with room around it for normals."""
     ends = [compiled.intervals[a] for a in axes]
     return tuple(end for low, high in ends for end in (low - 0.08 * (high - low), high + 0.08 * (high - low)))
 
@@ -97,11 +98,11 @@ def _map(axes: Axes, problem: Problem, compiled: CompiledProblem, shown: Sequenc
     inside = [t for t in compiled.terms if t.kind == "equation"]
     for i, term in enumerate(inside):
         words = "points of the equations" if exactly else "points are chosen with the cells; here are some"
-        _dots(axes, points[term.name].x[0].numpy(), shown, 4, POINT, None if i else words)
+        _dots(axes, points[term.name].x[0].numpy(), shown, _Mark(4, POINT, None if i else words))
     for term in compiled.terms:
         if term.kind == "data":
             x = points[term.name].x[0].numpy()
-            _dots(axes, x, shown, 14, "black", f"{term.name}: {len(x)} measurements", "x")
+            _dots(axes, x, shown, _Mark(14, "black", f"{term.name}: {len(x)} measurements", "x"))
     free = free_boundary(compiled)
     if free is not None:
         _place(axes, free, compiled, shown, (7, FREE), f"no condition: {free.label}")
@@ -116,7 +117,7 @@ def _map(axes: Axes, problem: Problem, compiled: CompiledProblem, shown: Sequenc
 
 
 def _place(axes: Axes, region: Region, compiled: CompiledProblem, shown: Sequence[int], look, label: str) -> None:
-    """Where a region is, and the normals there."""
+    """Mark the place of a region, and the normals there."""
     points = place(region, compiled)
     if points is None:
         return
@@ -125,16 +126,28 @@ def _place(axes: Axes, region: Region, compiled: CompiledProblem, shown: Sequenc
     free = set(np.flatnonzero(np.ptp(x, axis=0) > 0))
     if fills_space(region, compiled) and len(shown) > 1 and set(shown) <= free:  # some dots tell enough
         x, size = x[:FEW_POINTS], 5.0
-    _dots(axes, x, shown, 60 if not free else size, colour, _short(label), "o" if free else "*")
+    mark = _Mark(size, colour, _short(label)) if free else _Mark(60, colour, _short(label), "*")
+    _dots(axes, x, shown, mark)
     _normals(axes, points, compiled, shown, colour)
 
 
-def _dots(axes: Axes, x: np.ndarray, shown: Sequence[int], size: float, colour: str, label, marker: str = "o") -> None:
+@dataclass(frozen=True)
+class _Mark:
+    """The look of points: size in square points, colour, the words in the legend (None: no entry), and the marker."""
+
+    size: float
+    colour: str
+    label: str | None
+    marker: str = "o"
+
+
+def _dots(axes: Axes, x: np.ndarray, shown: Sequence[int], mark: _Mark) -> None:
+    """Draw points (N, d), at most `MOST_POINTS` of them, over the axes that are shown."""
     x = x[:MOST_POINTS]
     columns = [x[:, a] for a in shown]
     columns += [np.zeros(len(x))] * (len(columns) == 1)
-    look = {"lw": 1.0} if marker == "x" else {"lw": 0}
-    axes.scatter(*columns, s=size, color=colour, label=label and plain(label), marker=marker, clip_on=False, **look)
+    label, width = mark.label and plain(mark.label), 1.0 if mark.marker == "x" else 0.0
+    axes.scatter(*columns, s=mark.size, color=mark.colour, label=label, marker=mark.marker, clip_on=False, lw=width)
 
 
 def _normals(axes: Axes, points: Points, compiled: CompiledProblem, shown: Sequence[int], colour: str) -> None:
@@ -192,7 +205,7 @@ def _short(label: str) -> str:
 
 
 def _depth(found: Sequence[Asked], space: Sequence[int]) -> int:
-    """How many axes a panel of these values has: three for faces and volumes in space, else two."""
+    """The number of axes that a panel of these values has: three for faces and volumes in space, else two."""
     return 3 if len(space) == 3 and found[0].dimension > 1 else 2
 
 
@@ -253,7 +266,7 @@ def _steps(points: np.ndarray) -> np.ndarray:
 
 
 def _gaps(points: np.ndarray) -> np.ndarray:
-    """Where (N,) a point does not follow the one before it on the same curve."""
+    """Mark (N,) the points that do not follow the one before them on the same curve."""
     steps = _steps(points)
     return steps > JUMP * np.median(steps[1:]) if len(steps) > 2 else np.zeros(len(steps), dtype=bool)
 

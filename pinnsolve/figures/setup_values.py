@@ -1,6 +1,6 @@
-"""What a problem asks for and where, as arrays to draw before anything is solved.
+"""The values that a problem prescribes, and their places, as arrays to draw before anything is solved.
 
-Input: a compiled problem. Output: per condition the values it asks for, along curves, over faces or at points; the
+Input: a compiled problem. Output: per condition the values it prescribes, along curves, over faces or at points; the
 points of each term; the parts of the boundary on which no condition holds.
 """
 
@@ -26,16 +26,16 @@ from pinnsolve.language.to_torch import Evaluator
 from pinnsolve.problem.problem import Problem
 
 ALONG, OVER = 400, 2500  # points on a curve; on a face or in the domain
-SHARES_OF_TIME = (0.0, 0.5, 1.0)  # at which a condition that holds for all times is looked at
+SHARES_OF_TIME = (0.0, 0.5, 1.0)  # at which a condition that holds for all times is drawn
 SHOWN = Collocation(1500, 300, "sobol")  # of the points of a solve that chooses them by cell
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What one equation of a condition asks for on one piece of its place, at one time or all the same.
+    """The values that one equation of a condition prescribes on one piece of its place, at one time or at all times.
 
-    `points`: (N, d) and `values`: (N,), in order along a curve; `label`: what has these values, such as `u` or `u_x`;
-    `dimension`: of what the points fill, a curve's is 1; `time`: at which it was looked at, where it holds for many.
+    `points`: (N, d) and `values`: (N,), in order along a curve; `label`: the expression that has them, such as `u_x`;
+    `dimension`: 1 for points on a curve, 2 on a face; `time`: the chosen time, where the condition holds for many.
     """
 
     label: str
@@ -50,7 +50,7 @@ class Asked:
 
 
 def asked(term: Term, problem: CompiledProblem) -> list[Asked]:
-    """What a condition asks for; nothing for periodic ones and nonlinear equations, which give no values."""
+    """The values that a condition prescribes; none for periodic and nonlinear conditions."""
     known = [given for residual in term.residuals if (given := _given(residual, problem)) is not None]
     found = []
     for piece in term.region.pieces:
@@ -110,9 +110,9 @@ def _evaluated(value: sp.Expr, points: Points, problem: CompiledProblem) -> np.n
 
 
 def solve_points(problem: Problem, compiled: CompiledProblem) -> tuple[dict[str, Points], bool]:
-    """The points of every term that the first basis is solved on, and whether they are these.
+    """The points of every term that the first basis is solved on, and whether they are exactly these.
 
-    Where the solve chooses cells and with them its points, some that are spread likewise.
+    A solve that chooses cells also chooses its points; then points with a similar spread are returned.
     """
     counts = collocation_of(problem, compiled)
     like = torch.zeros((), dtype=torch.float64)
@@ -132,7 +132,7 @@ def free_boundary(compiled: CompiledProblem) -> Region | None:
 
 
 def _free_parts(pieces: Sequence[Piece], compiled: CompiledProblem) -> Region | None:
-    """Of a shape: the named parts without a condition; what conditions on planes leave out is not looked for."""
+    """The named parts of a shape without a condition; conditions on planes are not searched for gaps."""
     held = {piece.part for piece in pieces}
     free = [] if "" in held else [name for name in part_names(compiled.shape) if name not in held]
     return Region(", ".join(free), tuple(Piece(part=name) for name in free)) if free else None
@@ -148,7 +148,7 @@ def place(region: Region, compiled: CompiledProblem) -> Points | None:
 
 
 def fills_space(region: Region, compiled: CompiledProblem) -> bool:
-    """Whether it leaves all coordinates of space free, as a start does."""
+    """Say whether a region leaves all coordinates of space free, as the initial time does."""
     space = {i for i, c in enumerate(compiled.coordinates) if c != compiled.time}
     return all(
         piece.part is None and space <= set(piece.free_axes(len(compiled.coordinates))) for piece in region.pieces

@@ -26,13 +26,13 @@ EIGHT = np.ones((3, 3), dtype=bool)  # the neighbours of a pixel, corners includ
 
 @dataclass(frozen=True)
 class View:
-    """A slice of the box along one or two free axes (the horizontal one first), with the others held."""
+    """A slice of the box along one or two free axes (the horizontal one first), at fixed values of the others."""
 
     axes: tuple[int, ...]
     held: tuple[tuple[int, float], ...] = ()
 
     def resolution(self, pixels: int, line_points: int) -> int:
-        """How many points an axis gets: few for each of the two of an image, many along a line."""
+        """The number of points on an axis: few for each of the two axes of an image, many along a line."""
         return line_points if len(self.axes) == 1 else pixels
 
     def grid(self, solution: Drawable | Samples, count: int) -> np.ndarray:
@@ -53,7 +53,7 @@ class View:
         return View(self.axes, tuple((a, value) for a, value in self.held if a != time_axis(solution)))
 
     def words(self, solution: Drawable | Samples, only: Collection[int]) -> str:
-        """Those of the held coordinates, e.g. `t = 0.5, z = 0`."""
+        """The held coordinates in words, e.g. `t = 0.5, z = 0`; `only` names the axes to mention."""
         return ", ".join(equation(solution.coordinates[a], value) for a, value in self.held if a in only)
 
     def extent(self, solution: Drawable | Samples) -> tuple[float, ...]:

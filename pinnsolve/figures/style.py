@@ -1,4 +1,4 @@
-"""How figures are drawn: style, colours, layout, images, lines and scattered points. `figures` says what is shown.
+"""The look of figures: style, colours, layout, images, lines and scattered points.
 
 Input: arrays and a matplotlib Axes. Output: marks on it. Matplotlib's object interface only: no window, no global state
 but the style, which holds within `styled`.

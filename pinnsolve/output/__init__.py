@@ -1,1 +1,1 @@
-"""What people see of a run: the terminal, exports, checks."""
+"""Output for people and other programs: the terminal, reports, exports, checks."""

@@ -1,4 +1,4 @@
-"""What `pinnsolve check` prints: the problem, and the table of compiled terms.
+"""The output of `pinnsolve check`: the problem, and the table of compiled terms.
 
 Input: a `Problem`. Output: rich renderables, or JSON. No array library.
 """
@@ -27,9 +27,9 @@ COLUMNS = ("name", "kind", "operator", "region", "points", "weight", "linear")
 def found_as_json(
     diagnostics: Iterable[Diagnostic], problem: Problem | None = None, shape: Mapping[str, object] | None = None
 ) -> str:
-    """`{"problem", "ok", "diagnostics", "terms"}`; without a problem there is none to speak of.
+    """Write `{"problem", "ok", "diagnostics", "terms"}` as JSON; without a problem, only the diagnostics say something.
 
-    `shape` is what points tell of a domain that is no box, under the key `domain`.
+    `shape` describes a domain that is no box by measurements at points; it is written under the key `domain`.
     """
     found = [{key: value for key, value in asdict(d).items() if value is not None} for d in diagnostics]
     rows = plan(problem, compile_problem(problem)) if problem is not None else []
@@ -41,7 +41,7 @@ def found_as_json(
 
 
 def summary(problem: Problem, shape: Mapping[str, str] | None = None) -> Group:
-    """The problem in a few lines, and its terms; `shape` is what points tell of its domain, in words."""
+    """The problem in a few lines, and its terms; `shape` describes its domain in words."""
     return Group(_headline(problem), _facts(problem, shape or {}), Padding(_terms(problem), (1, 0, 0, 0), expand=False))
 
 

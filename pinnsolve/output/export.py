@@ -40,7 +40,7 @@ Frames = Iterator[tuple[float, Arrays]]
 
 @dataclass(frozen=True)
 class Places:
-    """Where a solution is written to a mesh: points (N, 3), padded with zeros, blocks of cells, and times, if any."""
+    """The mesh that a solution is written on: points (N, 3), padded with zeros, blocks of cells, and times, if any."""
 
     points: np.ndarray
     cells: list[tuple[str, np.ndarray]]
@@ -52,7 +52,7 @@ class ExportError(PinnsolveError):
 
 
 def export(solution: Solution, path: Path, points: int | None = None) -> str:
-    """Write the solution by the ending of `path`, with `points` per space axis; a sentence on what was written.
+    """Write the solution in the format that `path` ends in, with `points` per space axis, and say what was written.
 
     Raises `ExportError` for an unknown ending, and where the format cannot hold the solution.
     """
@@ -122,7 +122,7 @@ def sample(solution: Solution, axes: Mapping[str, np.ndarray]) -> Arrays:
 
 
 def _ending(solution: Solution, path: Path) -> str:
-    """The format, if there is one of that ending that can hold the solution."""
+    """Find the format that the path ends in, and check that it can hold the solution."""
     ending = path.suffix.lower()
     if ending not in ENDINGS:
         found = f"ends in {path.suffix!r}" if path.suffix else "has no ending"

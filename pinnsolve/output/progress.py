@@ -1,4 +1,4 @@
-"""What a person sees while a solve runs: phase, step, loss per named term, time left.
+"""The progress of a solve on the terminal: phase, step, loss per named term, time left.
 
 Input: the history records a solve reports (`{"step", "seconds", "phase", "loss", "terms"}`, with `steps` or `time_left`
 where known). Output: a table on a terminal that redraws itself in place; nothing anywhere else.
@@ -56,7 +56,7 @@ class Progress:
 
 
 def display(record: Mapping[str, Any]) -> Group:
-    """A record as it is shown: a line on where the solve stands, and the terms with their part of the loss."""
+    """Show a record as a line on the state of the solve, and the terms with their shares of the loss."""
     step, steps = record.get("step"), record.get("steps")
     words = Text.assemble((str(record.get("phase") or "solving"), "bold"))
     if step is not None:

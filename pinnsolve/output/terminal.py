@@ -1,4 +1,4 @@
-"""What is said about a result: a table for people, and the run folder with files and figures.
+"""The report of a result: a table for people, and the run folder with files and figures.
 
 Input: a `Solution`. Output: rich renderables, files. The numbers are those of `result.json`; nothing is computed here.
 """

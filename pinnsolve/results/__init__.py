@@ -1,1 +1,1 @@
-"""What a solve leaves: the solution as a function, on disk and at points."""
+"""The result of a solve: the solution as a function, on disk and at points."""

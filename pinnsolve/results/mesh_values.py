@@ -56,11 +56,11 @@ def _read(path: Path) -> meshio.Mesh:
     import meshio
 
     if not path.is_file():
-        raise SolutionError(f"there is no mesh {path}")
+        raise SolutionError(f"There is no mesh file {path}.")
     try:
         return meshio.read(path)
     except (meshio.ReadError, OSError, ValueError, KeyError, IndexError, SystemExit) as error:
-        raise SolutionError(f"{path} cannot be read as a mesh: {error or 'its format is not known'}") from None
+        raise SolutionError(f"{path} cannot be read as a mesh: {error or 'its format is not known'}.") from None
 
 
 def _places(solution: Solution, nodes: np.ndarray) -> np.ndarray:
@@ -68,24 +68,28 @@ def _places(solution: Solution, nodes: np.ndarray) -> np.ndarray:
     space = [name for name in solution.coordinates if name != solution.time]
     given = nodes.shape[1]
     if not space or len(space) > given:
-        raise SolutionError(f"the mesh has {given} coordinates, and the solution {len(space)} of space")
+        raise SolutionError(
+            f"The mesh has {given} coordinates, but the solution depends on {len(space)} coordinates of space."
+        )
     rest = nodes[:, len(space) :]
     if rest.size and np.ptp(rest, axis=0).max() > PLANE * np.ptp(nodes, axis=0).max():
-        raise SolutionError(f"the solution depends on {', '.join(space)} only, and the mesh is not flat beyond these")
+        raise SolutionError(
+            f"The solution depends on {', '.join(space)} only, but the mesh extends beyond these directions."
+        )
     return np.asarray(nodes[:, : len(space)], dtype=float)
 
 
 def _moment(solution: Solution, time: dict[str, Any]) -> float | None:
     if solution.time is None:
         if time:
-            raise SolutionError(f"the solution has no {', '.join(time)} to choose")
+            raise SolutionError(f"This solution does not depend on time; remove the argument {', '.join(time)}.")
         return None
     if set(time) != {solution.time}:
-        raise SolutionError(f"say at which time, and nothing else: solution.on(mesh, {solution.time}=...)")
+        raise SolutionError(f"Give the time and nothing else: solution.on(mesh, {solution.time}=...).")
     try:
         moment = float(time[solution.time])
     except (TypeError, ValueError):
-        raise SolutionError(f"{solution.time} needs a number, not {time[solution.time]!r}") from None
+        raise SolutionError(f"The time {solution.time} must be a number, not {time[solution.time]!r}.") from None
     axis = solution.coordinates.index(solution.time)
     if solution.outside(np.full((1, len(solution.coordinates)), moment))[0, axis]:
         raise SolutionError(solution.describe_outside(axis, moment))

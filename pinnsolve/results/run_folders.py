@@ -1,4 +1,4 @@
-"""Where a run is written: a new folder by default, so that no result is ever lost.
+"""The choice of the folder that a run is written to: a new one by default, so that no result is lost.
 
 Input: the problem's name and the options of the command line. Output: a folder, or a `FolderError` before the solve
 begins rather than after it.
@@ -21,7 +21,7 @@ class FolderError(PinnsolveError):
 
 
 def choose_folder(name: str, out: Path | None, resume: bool) -> Path:
-    """The folder a run will go to: `out`, or `runs/NAME`, numbered if that is taken; with `resume`, the last of these.
+    """Choose the folder of a run: `out`, or `runs/NAME`, numbered if that is taken; with `resume`, the last of these.
 
     Nothing is created. Raises `FolderError` for an `out` that holds something else, or when nothing can be resumed.
     """
@@ -40,7 +40,7 @@ def choose_folder(name: str, out: Path | None, resume: bool) -> Path:
 
 
 def is_run_folder(folder: Path) -> bool:
-    """Whether a solution has been saved there."""
+    """Say whether a folder holds a saved solution."""
     return (folder / "solution.npz").is_file() and (folder / "result.json").is_file()
 
 
@@ -53,7 +53,7 @@ def _given(out: Path) -> Path:
 
 
 def _numbered(name: str) -> list[tuple[int, Path]]:
-    """What is at `runs/NAME`, `runs/NAME-2`, `runs/NAME-3` ..., in that order."""
+    """Find the paths `runs/NAME`, `runs/NAME-2`, `runs/NAME-3` ..., in that order, with their numbers."""
     pattern = re.compile(re.escape(name) + r"(?:-([1-9][0-9]*))?")
     found = []
     for path in Path(RUNS).iterdir() if Path(RUNS).is_dir() else ():
@@ -63,7 +63,7 @@ def _numbered(name: str) -> list[tuple[int, Path]]:
 
 
 def _holds_run_of(folder: Path, name: str) -> bool:
-    """Not of another problem whose name ends in a number."""
+    """Say whether a folder holds a run of this problem, and not of one whose name ends in a number."""
     if not is_run_folder(folder):
         return False
     try:

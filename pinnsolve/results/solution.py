@@ -1,4 +1,4 @@
-"""What a result is: a function that can be called, differentiated, plotted, saved and loaded.
+"""The result of a solve: a function that can be called, differentiated, plotted, saved and loaded.
 
 Input: a basis with its coefficients and what the solve reported. Output: values at points, and the run folder
 (`result.json`, `solution.npz`, `problem.yaml`, `history.jsonl`), which holds no pickle and restores bit for bit.
@@ -98,7 +98,7 @@ class Solution:
         return evaluate
 
     def standard_deviation(self, unknown: str) -> Callable[..., np.ndarray]:
-        """A function of the coordinates: how far noise of the data may have moved the unknown there.
+        """A function of the coordinates: the standard deviation of the unknown there, due to noise of the data.
 
         Raises `SolutionError` where the solution does not rest on measurements.
         """
@@ -125,13 +125,13 @@ class Solution:
         return self._evaluate(self._inside(points), alpha, [self._index(unknown)])[:, 0]
 
     def outside(self, points: np.ndarray) -> np.ndarray:
-        """Where the points (N, d) are not finite or leave the box: booleans (N, d)."""
+        """Mark the coordinates of points (N, d) that are not finite or leave the box: booleans (N, d)."""
         lower, upper = np.array(self.intervals, dtype=float).T
         slack = BOX_TOLERANCE * (upper - lower)
         return ~((points >= lower - slack) & (points <= upper + slack))  # NaN compares false, so it is outside
 
     def in_domain(self, points: np.ndarray) -> np.ndarray:
-        """Which points (N, d) of the box are in the domain, or so close that they are meant to be: booleans (N,)."""
+        """Mark the points (N, d) of the box that are in the domain, up to rounding: booleans (N,)."""
         if self.shape is None:
             return np.ones(len(points), dtype=bool)
         shape, space = make_shape(self.shape), [i for i, c in enumerate(self.coordinates) if c != self.time]
@@ -157,7 +157,8 @@ class Solution:
                 alpha[axis] += item - 1
                 axis = None
             else:
-                raise SolutionError(f"a derivative is by coordinates, each with a count if wanted, not {item!r}")
+                form = 'Give derivatives as coordinate names, each optionally followed by an order: ("x", 2)'
+                raise SolutionError(f"{form}; got {item!r}.")
         return tuple(alpha)
 
     @property
@@ -211,7 +212,7 @@ class Solution:
         return np.clip(points, lower, upper)
 
     def describe_outside(self, axis: int, value: float) -> str:
-        """A sentence on why a coordinate's value cannot be evaluated."""
+        """Say why the solution cannot be evaluated at a coordinate's value."""
         low, high = self.intervals[axis]
         if not math.isfinite(value):
             return f"{self.coordinates[axis]} = {value} is not a finite number"

@@ -1,7 +1,7 @@
 """The files of a run folder: strict JSON, arrays without pickle, each file put in place in one step.
 
 Input: plain values and arrays. Output: `result.json`, `solution.npz`, `problem.yaml`, `history.jsonl`, and the same
-read back, or a `SolutionError` that names the file. What the values mean is known to `solution`.
+read back, or a `SolutionError` that names the file. `solution` gives the values their meaning.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def to_json(value: Any, indent: int | None = None) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON says it, and as `to_json` writes it."""
+    """Turn a value into plain ones that JSON has, as `to_json` writes them."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -56,7 +56,7 @@ def write_run(folder: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping,
 
 
 def read_run(folder: Path) -> tuple[dict[str, np.ndarray], dict, dict[str, Any]]:
-    """What `write_run` wrote: arrays, metadata and texts. Raises `SolutionError`."""
+    """Read what `write_run` wrote: arrays, metadata and texts. Raises `SolutionError`."""
     path = folder / SOLUTION_FILE
     if not path.is_file():
         raise SolutionError(f"{folder} is not a run folder: it has no {SOLUTION_FILE}")

@@ -1,7 +1,7 @@
-"""`report.html`: a run on one page that opens anywhere, without a network and without a script.
+"""The page `report.html`, which shows a run and opens anywhere, without a network and without a script.
 
-Input: a `Solution`, its `Problem` and the figures of the run folder. Output: one HTML file: what was asked, how well it
-was answered, how. The numbers are those of `result.json`.
+Input: a `Solution`, its `Problem` and the figures of the run folder. Output: one HTML file with the problem, the
+solution and its errors, and the method. The numbers are those of `result.json`.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _head(result: Result, problem: Problem) -> str:
     return f'<header><h1>{html.text(title)}</h1>{name}\n<p class="status {kind}">{sentence}</p></header>'
 
 
-# -- how good it is -------------------------------------------------------------------------------------------
+# -- its accuracy ---------------------------------------------------------------------------------------------
 
 
 def _errors(result: Result) -> str:
@@ -94,7 +94,7 @@ def _compared(result: Result) -> str:
 
 
 def _found(result: Result) -> str:
-    """Parameters found from data, how they hang together, and the noise that remains."""
+    """Parameters found from data, their correlation, and the noise of the data."""
     found = result.get("parameters") or {}
     by_grid = any("discretization_error" in value for value in found.values())
     rows = [
@@ -113,7 +113,7 @@ def _found(result: Result) -> str:
 
 
 def _correlation(correlation: Mapping[str, Mapping[str, float]]) -> str:
-    """Of two and more parameters: near 1 and -1 the data tell little of each by itself."""
+    """The correlation of two or more parameters: near 1 or -1, the data do not determine each of them alone."""
     if len(correlation) < 2:
         return ""
     rows = [
@@ -142,7 +142,7 @@ def _terms(result: Result) -> str:
     return html.table(["term", "weight", "points", "rms residual"], rows) if rows else ""
 
 
-# -- how it came about ----------------------------------------------------------------------------------------
+# -- the method ----------------------------------------------------------------------------------------------
 
 
 def _method(result: Result) -> str:
