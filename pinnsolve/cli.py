@@ -7,6 +7,7 @@ takes long to import is imported by the command that needs it.
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,7 +51,7 @@ Operators = Annotated[
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit; without `arguments`, run that of the process and take its settings in hand."""
     if arguments is None:
-        process.collect_rarely()
+        process.pause_garbage_collection()
     try:
         _run_command(arguments)
     except SystemExit as ended:
@@ -224,6 +225,7 @@ def evaluate(
     from pinnsolve.results.solution import load_solution
     from pinnsolve.results.storage import replace_file
 
+    process.resume_garbage_collection()
     text = evaluate_csv(load_solution(run), at, derivative or ())
     if out is None:
         typer.echo(text, nl=False)
@@ -243,6 +245,7 @@ def export(
     from pinnsolve.output.export import export
     from pinnsolve.results.solution import load_solution
 
+    process.resume_garbage_collection()
     typer.echo(printable(export(load_solution(run), to, points)))
 
 
@@ -318,7 +321,9 @@ def _solve(problem: Problem, resumed: Path | None, quiet: bool) -> Solution:
     from pinnsolve import pipeline
     from pinnsolve.output.progress import Progress
 
+    importlib.import_module("pinnsolve.method")  # torch and the solvers, before garbage is looked for again
     process.keep_freed_memory()
+    process.resume_garbage_collection()
     start = None
     if resumed is not None:
         from pinnsolve.results.solution import load_solution

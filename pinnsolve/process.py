@@ -1,4 +1,4 @@
-"""Settings of the whole process: memory that is kept, garbage that is collected rarely, libraries loaded ahead.
+"""Settings of the whole process: memory that is kept, a pause of garbage collection, a library loaded ahead.
 
 The command line alone calls these functions, because a program that imports pinnsolve has settings of its own.
 """
@@ -15,7 +15,6 @@ from pathlib import Path
 
 MAPPED_BLOCKS, TRIM = -4, -1  # M_MMAP_MAX and M_TRIM_THRESHOLD of malloc.h
 MOST = 2**31 - 1
-YOUNG = 100_000  # objects made before garbage is looked for: importing torch, sympy and matplotlib makes a million
 TORCH = Path("lib", "libtorch_cpu.so")  # the library that takes longest to load
 
 
@@ -34,9 +33,16 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(MAPPED_BLOCKS, 0)) and bool(mallopt(TRIM, MOST))
 
 
-def collect_rarely() -> None:
-    """Look for garbage after more objects than usual: while modules are imported, Python finds none."""
-    gc.set_threshold(YOUNG, 50, 50)
+def pause_garbage_collection() -> None:
+    """Look for no garbage while modules are imported: among the objects of torch, sympy and matplotlib is none."""
+    gc.disable()
+
+
+def resume_garbage_collection() -> None:
+    """Look for garbage again, but not among the objects that are there now. Without a pause, nothing changes."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def load_torch_ahead() -> None:

@@ -58,7 +58,7 @@ class Drawer:
 
 def main() -> None:
     """Import what drawing takes, wait for samples on standard input, and answer on standard output."""
-    process.collect_rarely()
+    process.pause_garbage_collection()
     from pinnsolve.figures.figures import save_figures
 
     work = sys.stdin.buffer.read()

@@ -58,9 +58,12 @@ def _figures(
 ) -> tuple[Sequence[Path], Sequence[str]]:
     """The pictures of a solution, and what went wrong with the others."""
     from pinnsolve.figures.samples import sample
+    from pinnsolve.runtime import threads_for
 
     try:
-        drawn = draw(sample(solution, truth), folder)
+        with threads_for(solution.coefficients.numel()):
+            samples = sample(solution, truth)
+        drawn = draw(samples, folder)
     except Exception as error:  # the solution is saved, and the report can do without figures
         return (), (f"No figure could be drawn: {type(error).__name__}: {error}",)
     return drawn.pictures, drawn.failures
