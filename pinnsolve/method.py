@@ -35,6 +35,7 @@ from pinnsolve.problem.checks import floating_unknowns
 from pinnsolve.problem.problem import Problem
 from pinnsolve.results.solution import Solution
 from pinnsolve.results.storage import plain
+from pinnsolve.runtime import threads_for
 from pinnsolve.solvers import GD, LSGD, Clock, LeastSquares, Solver, VarPro
 from pinnsolve.solvers.budget import INTERRUPTED
 from pinnsolve.solvers.lsgd import Penalty
@@ -278,7 +279,7 @@ def _weights(problem: Problem, width: int) -> dict[str, float] | None:
 
 def _solution(problem: Problem, work: Work, result: Result) -> Solution:
     approximation = result.approximation
-    with torch.no_grad():
+    with torch.no_grad(), threads_for(approximation.state.coefficients.numel()):
         work.term_weights = dict(result.term_weights or work.term_weights)
         terms, diagnostics = term_report(work.check_assembly(defaults.CHECK_POINTS, 2), approximation, result.points)
         measured = true_error(problem, approximation, work.check_points(), work.floating)
