@@ -10,7 +10,7 @@ from sine_basis import SineBasis, solution_of
 from pinnsolve import extensions, pipeline
 from pinnsolve.cli import main
 from pinnsolve.figures.drawer import Drawer
-from pinnsolve.figures.figures import Drawn
+from pinnsolve.figures.samples import Drawn
 
 WAVES = """\
 name: waves

@@ -13,7 +13,7 @@ from sine_basis import solution_of
 
 from pinnsolve import pipeline
 from pinnsolve.errors import PinnsolveError, ResourceError
-from pinnsolve.figures.figures import Drawn
+from pinnsolve.figures.samples import Drawn
 from pinnsolve.language import operators
 from pinnsolve.results.solution import load_solution
 from pinnsolve.spec import catalog

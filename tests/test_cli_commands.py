@@ -137,6 +137,19 @@ def test_quick_commands_load_nothing_heavy(command, tmp_path):
     assert done.stderr.splitlines()[-1] == "[]"
 
 
+def test_a_run_leaves_matplotlib_to_another_process(work):
+    code = (
+        "import sys\nfrom pinnsolve.cli import main\n"
+        "try:\n    main(['run', 'poisson-2d'])\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "print(sorted({'matplotlib', 'scipy'} & set(sys.modules)), file=sys.stderr)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == "[]"
+    assert len(list(Path("runs/poisson-2d/figures").glob("*.png"))) == 4
+
+
 def test_a_terminal_without_our_letters(work):
     Path("waves.yaml").write_text(WAVES.replace("Waves for tests", "x → y"), encoding="utf-8")
     done = program("check", "waves.yaml", variables={"PYTHONIOENCODING": "latin-1"})

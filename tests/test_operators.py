@@ -17,7 +17,7 @@ import pinnsolve as ps
 from pinnsolve import extensions
 from pinnsolve.errors import PinnsolveError, ProblemError
 from pinnsolve.figures.drawer import Drawer
-from pinnsolve.figures.figures import Drawn
+from pinnsolve.figures.samples import Drawn
 from pinnsolve.language import operators
 
 PROBLEMS = Path(__file__).resolve().parents[1] / "problems"

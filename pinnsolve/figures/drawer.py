@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 from pinnsolve import process
 
 if TYPE_CHECKING:
-    from pinnsolve.figures.figures import Drawn
-    from pinnsolve.figures.samples import Samples
+    from pinnsolve.figures.samples import Drawn, Samples
 
 
 class Drawer:

@@ -18,18 +18,10 @@ from matplotlib.figure import Figure
 from pinnsolve.figures import FILES, style
 from pinnsolve.figures.convergence import history_figure, residual_figure
 from pinnsolve.figures.labels import number, plain, symbol
-from pinnsolve.figures.samples import LINE_POINTS, Fields, Samples
+from pinnsolve.figures.samples import LINE_POINTS, Drawn, Fields, Samples
 from pinnsolve.figures.slices import View, side, time_axis
 
 DASHED = (0, (4, 4))
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """The pictures that were written, and a sentence on each figure that could not be drawn."""
-
-    pictures: tuple[Path, ...] = ()
-    failures: tuple[str, ...] = ()
 
 
 def save_figures(samples: Samples, folder: Path) -> Drawn:

@@ -1,13 +1,14 @@
 """The content of a run's figures as plain arrays.
 
 Input: a `Solution`, and `truth(points (N, d)) -> {unknown: (N,)}` where an exact or reference solution is known.
-Output: `Samples`. A solution is evaluated once for all figures, and another process can draw what is found.
+Output: `Samples`, which another process can draw, and `Drawn`, its answer. Nothing here imports matplotlib.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -70,6 +71,14 @@ class Samples:
     def outline(self, view: View) -> np.ndarray | None:
         """Mark the fine pixels of a view that are in the domain, (n, n) bool; None where all of the box is."""
         return self.outlines.get(view.in_space(self))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The pictures that were written, and a sentence on each figure that could not be drawn."""
+
+    pictures: tuple[Path, ...] = ()
+    failures: tuple[str, ...] = ()
 
 
 def sample(solution: Drawable, truth: Truth | None = None) -> Samples:

@@ -20,8 +20,7 @@ from pinnsolve.figures import FILES
 from pinnsolve.files.text import STATUS, duration, printable, scientific
 
 if TYPE_CHECKING:
-    from pinnsolve.figures.figures import Drawn
-    from pinnsolve.figures.samples import Samples, Truth
+    from pinnsolve.figures.samples import Drawn, Samples, Truth
     from pinnsolve.problem.problem import Problem
     from pinnsolve.results.solution import Solution
 
