@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 import torch
 
@@ -29,8 +28,6 @@ from pinnsolve.errors import PinnsolveError, ResourceError
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
 from pinnsolve.estimate.measured_errors import parameter_report, term_report, true_error
 from pinnsolve.inverse.strategy import inverse_on_cells, is_inverse
-from pinnsolve.language.symbols import coordinate_symbol
-from pinnsolve.language.to_sympy import Scope, expression
 from pinnsolve.problem.checks import floating_unknowns
 from pinnsolve.problem.problem import Problem
 from pinnsolve.results.solution import Solution
@@ -64,7 +61,7 @@ def solve_compiled(
 
 
 def _work(problem: Problem, compiled: CompiledProblem, progress) -> Work:
-    settings = problem.spec.solve
+    settings = problem.settings
     device = settings.device
     if device == "cuda" and not torch.cuda.is_available():
         raise PinnsolveError("solve.device is `cuda`, and no CUDA device is available here; use `cpu`")
@@ -78,7 +75,7 @@ def _work(problem: Problem, compiled: CompiledProblem, progress) -> Work:
         Clock(settings.limits.seconds),
         progress,
         settings.collocation,
-        partial(_weights, problem),
+        compiled.weights_at,
         settings.limits.memory_gb,
         floating_unknowns(problem.statements),
     )
@@ -88,7 +85,7 @@ def _work(problem: Problem, compiled: CompiledProblem, progress) -> Work:
 
 
 def _run(problem: Problem, work: Work, start: Solution | None) -> Result:
-    settings = problem.spec.solve
+    settings = problem.settings
     asked = settings.basis.settings() if settings.basis else {}
     method = settings.method
     grows = method in ("auto", "least_squares") and "width" not in asked and not _is_custom(asked)
@@ -117,18 +114,18 @@ def _on_sharp_cells(work: Work, method: str) -> bool:
 
 def _given_cells(problem: Problem, work: Work, asked: dict) -> Result:
     """One least squares on the sharp partitions that the file asks for."""
-    if not _on_sharp_cells(work, problem.spec.solve.method):
+    if not _on_sharp_cells(work, problem.settings.method):
         raise PinnsolveError(
             "sharp partitions are for equations on a box solved by least squares; give solve.basis an `overlap` above 0"
         )
     partitions, degrees, _ = read_settings(asked, work.dimension)
     work.why = "the partitions that the file asks for"
-    return on_given_cells(work, partitions, degrees, problem.spec.solve.tolerance)
+    return on_given_cells(work, partitions, degrees, problem.settings.tolerance)
 
 
 def _refined(problem: Problem, work: Work, asked: dict) -> Result:
     """Growing bases; where they do not reach the tolerance and `auto` leaves the choice, kinks and layers are tried."""
-    settings = problem.spec.solve
+    settings = problem.settings
     result = refined(work, settings.tolerance, asked, settings.limits.refinements)
     if _reached(result, settings.tolerance) or settings.method != "auto" or result.status != "finished" or asked:
         return result
@@ -139,7 +136,7 @@ def _refined(problem: Problem, work: Work, asked: dict) -> Result:
 
 def _on_cells(problem: Problem, work: Work) -> Result | None:
     """The path on cells, where the problem lets it and it reaches the tolerance or is not beaten by other bases."""
-    settings = problem.spec.solve
+    settings = problem.settings
     reason = why_not_cells(work.problem)
     if settings.precision != "float64" or settings.device != "cpu":
         reason = "cells are solved on the processor in double precision"
@@ -167,7 +164,7 @@ def _on_cells(problem: Problem, work: Work) -> Result | None:
 
 def _networks(problem: Problem, work: Work, result: Result | None) -> Result:
     """Where cells did not reach the tolerance: kinks first, if the equation lets them travel, then growing bases."""
-    settings = problem.spec.solve
+    settings = problem.settings
     if work.problem.order <= 1 and work.problem.linear and not work.regression:
         kinked = _kinked(work, result, settings.tolerance)
         if _reached(kinked, settings.tolerance) or kinked.status not in ("finished", "stalled"):
@@ -236,7 +233,7 @@ def _method_for(basis: Basis) -> str:
 
 
 def _solver(problem: Problem, method: str) -> Solver:
-    settings = problem.spec.solve
+    settings = problem.settings
     asked = settings.optimizer
     name = (asked and asked.name) or "adam"
     rate = (asked and asked.learning_rate) or defaults.LEARNING_RATE[name]
@@ -251,27 +248,13 @@ def _solver(problem: Problem, method: str) -> Solver:
 
 
 def _first_phase(problem: Problem) -> Solver | None:
-    asked = problem.spec.solve.optimizer
+    asked = problem.settings.optimizer
     if asked is None or asked.first_phase is None:
         return None
     phase, name = asked.first_phase, asked.name or "adam"
     penalty = Penalty(phase.penalty, phase.factor, phase.stagnation)
     rate = asked.learning_rate or defaults.LEARNING_RATE[name]
     return LSGD(steps=phase.steps, optimizer=name, learning_rate=rate, penalty=penalty, name="first phase")
-
-
-def _weights(problem: Problem, width: int) -> dict[str, float] | None:
-    """Term weights of the file as numbers at that width; None for `auto`."""
-    asked = problem.spec.solve.term_weights
-    if asked == "auto":
-        return None
-    scope = Scope(coordinates=(), parameters=tuple(problem.parameters), width=True)
-    values = {coordinate_symbol(name): value for name, value in problem.parameters.items()}
-    values[coordinate_symbol("W")] = width
-    numbers = {name: float(expression(str(text), scope).xreplace(values).evalf()) for name, text in asked.items()}
-    # a condition periodic in several coordinates is a term for each; the file knows it by its own name
-    written = {s.name: s.key.partition(".")[2] or s.name for s in problem.statements}
-    return {name: numbers[key] for name, key in written.items() if key in numbers}
 
 
 # -- what came out --------------------------------------------------------------------------------------
@@ -296,7 +279,7 @@ def _solution(problem: Problem, work: Work, result: Result) -> Solution:
         **({"relative_l2_error": measured[0], "reference": measured[1]} if measured else {}),
         "estimated_error": dict(result.estimate.relative) if result.estimate else None,
         **({"effectivity": _effectivity(result.estimate, measured)} if measured and result.estimate else {}),
-        "tolerance": problem.spec.solve.tolerance,
+        "tolerance": problem.settings.tolerance,
         "wall_time_s": work.clock.seconds(),
         "unknown_coefficients": approximation.state.coefficients.numel(),
         "terms": terms,
@@ -305,7 +288,7 @@ def _solution(problem: Problem, work: Work, result: Result) -> Solution:
         "method": result.method,
         "basis": approximation.basis.describe(),
         **({"why": work.why} if work.why else {}),
-        "seed": problem.spec.solve.seed,
+        "seed": problem.settings.seed,
         "version": version(),
         "cite": list(problem.spec.cite),
     }
@@ -343,7 +326,7 @@ def _status(problem: Problem, result: Result, terms: dict) -> tuple[str, str]:
     """The status word and a sentence with the next step."""
     if result.status != "finished":
         return result.status, result.message
-    tolerance = problem.spec.solve.tolerance
+    tolerance = problem.settings.tolerance
     estimate: Estimate | None = result.estimate
     if estimate is None or not math.isfinite(estimate.worst):
         return "diverged", "no usable solution was found; check the problem's conditions and coefficients"

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pinnsolve.compiler.compiler import compile_problem
-from pinnsolve.problem.build import build_problem
+from pinnsolve.problem.build import build_problem, with_settings
 from pinnsolve.problem.problem import Problem
-from pinnsolve.spec.spec import load_spec, spec_with_settings
+from pinnsolve.spec.spec import load_spec
 
 if TYPE_CHECKING:
     from pinnsolve.results.solution import Solution
@@ -43,7 +43,7 @@ def solve(
     `ResourceError` where the memory would not do.
     """
     if settings:
-        problem = build_problem(spec_with_settings(problem.spec, settings))
+        problem = with_settings(problem, settings)
     from pinnsolve.method import solve_compiled
 
     return solve_compiled(problem, compile_problem(problem), progress, start)

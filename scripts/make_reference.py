@@ -82,7 +82,7 @@ SECTIONS: dict[str, tuple[str, str]] = {
     "EllipseInput": ("`ellipse`", ""),
     "CylinderInput": ("`cylinder`", ""),
     "HalfPlaneInput": ("`half_plane`", ""),
-    "SolveSpec": ("`solve`", ""),
+    "SolveSettings": ("`solve`", ""),
     "BasisSpec": ("`solve.basis`", "A basis registered through Python takes its own keys as well."),
     "CollocationSpec": ("`solve.collocation`", ""),
     "OptimizerSpec": ("`solve.optimizer`", ""),

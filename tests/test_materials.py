@@ -15,8 +15,10 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.geometry.factory import make_shape
 from pinnsolve.geometry.shapes import INTERFACE
+from pinnsolve.language.expansion import resolve
 from pinnsolve.language.symbols import feature_symbol, features_of
-from pinnsolve.language.to_sympy import Scope, fluxes
+from pinnsolve.language.syntax import parse_equation
+from pinnsolve.language.to_sympy import Fluxes, Scope, fluxes
 from pinnsolve.problem.build import build_problem
 from pinnsolve.spec.spec import spec_from_dict
 
@@ -37,17 +39,22 @@ DISK = {
 }
 
 
+def fluxes_of(text: str) -> Fluxes:
+    left, right = (resolve(side, SCOPE)[0] for side in parse_equation(text))
+    return fluxes((left, right), SCOPE)
+
+
 def problem(**changes):
     return build_problem(spec_from_dict({**DISK, **changes}))
 
 
 def test_fluxes_are_what_derivatives_are_taken_of():
-    found = fluxes("-div([k*D(u, x), k*D(u, y)]) = 1", SCOPE)
+    found = fluxes_of("-div([k*D(u, x), k*D(u, y)]) = 1")
     outer = [(axis, c, f) for axis, c, f in found if f.has(sp.Piecewise)]
     assert [(axis, c) for axis, c, _ in outer] == [(0, -1), (1, -1)]
     assert sp.simplify(outer[0][2] / U_X).is_Piecewise and outer[1][2].has(U_Y)
-    assert fluxes("u = x", SCOPE) == ()
-    second = fluxes("3*laplacian(u) = 0", SCOPE)
+    assert fluxes_of("u = x") == ()
+    second = fluxes_of("3*laplacian(u) = 0")
     assert [(axis, c, f) for axis, c, f in second] == [(0, 3, U_X), (1, 3, U_Y)]
 
 

@@ -106,7 +106,7 @@ def test_every_form_of_the_language(folder):
     assert spec.solve.term_weights == {"a": 2, "start": "W**(-0.5)", "probes": "k/W"}
     assert spec.solve.limits.refinements == 0
     again = spec_from_dict(parse_yaml(spec.to_yaml()).data, folder)
-    assert dataclasses.replace(again, lines={}) == dataclasses.replace(spec, lines={})
+    assert again == spec
 
 
 def _with(folder, name, text):

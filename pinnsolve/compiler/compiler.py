@@ -7,16 +7,19 @@ array library is imported.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import sympy as sp
 
 from pinnsolve.compiler.linearization import is_linear, linearize
 from pinnsolve.compiler.materials import with_materials
 from pinnsolve.compiler.terms import CompiledProblem, Regularization, Term
-from pinnsolve.errors import Diagnostic, ProblemError
+from pinnsolve.errors import ProblemError
 from pinnsolve.language.derivatives import SizeError
 from pinnsolve.language.substitution import substituted
 from pinnsolve.language.symbols import coordinate_symbol
 from pinnsolve.problem.problem import Problem, Statement
+from pinnsolve.spec.parsed import TermWeights
 
 
 def compile_problem(problem: Problem) -> CompiledProblem:
@@ -28,15 +31,12 @@ def compile_problem(problem: Problem) -> CompiledProblem:
         try:
             terms.append(_compile(statement, parameters, unknown_parameters))
         except SizeError as error:
-            spec = problem.spec
-            file = str(spec.file) if spec.file else None
-            errors.append(Diagnostic(str(error), "error", file, spec.place(statement.key), statement.key))
+            errors.append(problem.spec.diagnostic(tuple(statement.key.split(".")), str(error)))
     if errors:
         raise ProblemError(errors)
     compiled = CompiledProblem(
-        problem.coordinates,
+        problem.axes,
         problem.intervals,
-        problem.time,
         problem.unknowns,
         problem.unknown_parameters,
         tuple(terms),
@@ -44,8 +44,20 @@ def compile_problem(problem: Problem) -> CompiledProblem:
         regularization=tuple(
             Regularization(name, r.seminorm, r.weight) for name, r in problem.spec.regularization.items()
         ),
+        settings=problem.settings,
+        term_weights=_term_weights(problem),
     )
     return with_materials(compiled, [s.fluxes for s in problem.statements], parameters)
+
+
+def _term_weights(problem: Problem) -> TermWeights | None:
+    """The weights that the file asks for, by the names of terms; None for `auto`."""
+    asked = problem.spec.parsed.term_weights
+    if asked is None:
+        return None
+    # a condition periodic in several coordinates is a term for each; the file knows it by its own name
+    written = {s.name: s.key.partition(".")[2] or s.name for s in problem.statements}
+    return replace(asked, trees={name: asked.trees[key] for name, key in written.items() if key in asked.trees})
 
 
 def _number(value: float) -> sp.Number:

@@ -49,7 +49,7 @@ def with_materials(
 ) -> CompiledProblem:
     """The problem with its materials, if its coefficients jump in space; `fluxes` are those of every term."""
     equations = [(t, f) for t, f in zip(problem.terms, fluxes, strict=True) if t.kind == "equation"]
-    space = tuple(c for c in problem.coordinates if c != problem.time)
+    space = problem.axes.space
     highest = max((t.order for t, _ in equations), default=0)
     levels = _levels([e for t, _ in equations for e in (*t.residuals, t.region.where) if e is not None], space)
     if not 1 <= len(space) <= 3:
@@ -75,7 +75,7 @@ def _seams(problem: CompiledProblem, equations, materials: Sequence[Material]) -
     """Where periodic faces bring two materials together: the first ends at the upper face, the second at the lower."""
     partners = {p.partner[0] for t in problem.terms for p in t.region.pieces if p.partner is not None}
     found = []
-    for axis in sorted(a for a in partners if problem.coordinates[a] != problem.time):
+    for axis in sorted(partners & set(problem.axes.space_axes)):
         x, (low, high) = coordinate_symbol(problem.coordinates[axis]), problem.intervals[axis]
         for pair in itertools.permutations(range(len(materials)), 2):
             term = _term(problem, equations, *(materials[i] for i in pair), {x: x - sp.Float(high - low)})
@@ -200,7 +200,7 @@ def _twice_differentiated(problem: CompiledProblem, equations) -> set[str]:
 
 
 def _in_space(problem: CompiledProblem, feature: Feature) -> list[int]:
-    return [a for a, c in zip(feature.alpha, problem.coordinates, strict=True) if c != problem.time]
+    return [feature.alpha[axis] for axis in problem.axes.space_axes]
 
 
 def _normal_fluxes(problem: CompiledProblem, equations, material: Material, smooth: Collection[str]) -> list[sp.Expr]:
@@ -215,7 +215,7 @@ def _normal_fluxes(problem: CompiledProblem, equations, material: Material, smoo
             flux = sp.S.Zero
             for axis, coefficient, inner in several:
                 known = all(f.unknown in smooth and not sum(_in_space(problem, f)) for f in features_of(inner))
-                if problem.coordinates[axis] == problem.time or known:
+                if axis not in problem.axes.space_axes or known:
                     continue
                 # what stands before a derivative says how fluxes of several directions go together; jumps in it are
                 # not jumps of the flux, unless the equation is one material's alone

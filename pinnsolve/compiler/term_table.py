@@ -48,7 +48,7 @@ def plan(problem: Problem, compiled: CompiledProblem) -> list[dict]:
 
 def collocation_of(problem: Problem, compiled: CompiledProblem) -> defaults.Collocation | None:
     """Point counts of the first basis; None where the solve chooses cells and with them its points."""
-    solve = problem.spec.solve
+    solve = problem.settings
     plain = solve.method == "auto" and solve.basis is None and solve.collocation is None
     by_cell = plain and solve.precision == "float64" and solve.device == "cpu" and why_not_cells(compiled) is None
     return None if by_cell else _collocation(problem, compiled.order)
@@ -56,7 +56,7 @@ def collocation_of(problem: Problem, compiled: CompiledProblem) -> defaults.Coll
 
 def _collocation(problem: Problem, order: int) -> defaults.Collocation:
     """Point counts for the basis that the file asks for, or for the first of the default ones."""
-    solve, dimension = problem.spec.solve, len(problem.coordinates)
+    solve, dimension = problem.settings, len(problem.coordinates)
     basis, moves = solve.basis, solve.method not in ("auto", "least_squares")
     custom = basis is not None and basis.kind not in (None, *extensions.NETWORKS)
     if not moves and not custom and (basis is None or basis.width is None):
@@ -89,7 +89,7 @@ def _on_piece(dimension: int, wanted: int, sampling: str) -> int:
 
 
 def _weight(statement: Statement, problem: Problem) -> float | str:
-    asked = problem.spec.solve.term_weights
+    asked = problem.settings.term_weights
     if isinstance(asked, str):
         return asked
     # a periodic condition on several coordinates is several terms; the file knows it by one name

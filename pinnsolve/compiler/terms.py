@@ -5,14 +5,17 @@ Input: symbols of features, see `language.symbols`. Output: terms and the compil
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import sympy as sp
 
 from pinnsolve.geometry.regions import Intervals, Region
 from pinnsolve.geometry.shapes import ShapeTree
+from pinnsolve.language.coordinates import Coordinates
 from pinnsolve.language.symbols import Feature, FeatureSymbol, UnknownParameter, features_of, order_of
+from pinnsolve.spec.parsed import TermWeights
+from pinnsolve.spec.schema.solve import SolveSettings
 
 
 @dataclass(frozen=True)
@@ -93,11 +96,11 @@ class CompiledProblem:
 
     `shape` is the domain in space where it is no box; `intervals` then span a box around it, and time. Where
     coefficients jump, `materials` are the parts in which they do not, and `interfaces` what holds between these.
+    `settings` say how to solve it.
     """
 
-    coordinates: tuple[str, ...]
+    axes: Coordinates
     intervals: Intervals
-    time: str | None
     unknowns: tuple[str, ...]
     unknown_parameters: tuple[UnknownParameter, ...]
     terms: tuple[Term, ...]
@@ -105,6 +108,22 @@ class CompiledProblem:
     materials: tuple[Material, ...] = ()
     interfaces: tuple[Interface, ...] = ()
     regularization: tuple[Regularization, ...] = ()
+    settings: SolveSettings = field(default_factory=SolveSettings)
+    term_weights: TermWeights | None = None
+
+    def weights_at(self, width: int) -> dict[str, float] | None:
+        """The term weights that the file asks for, for a basis of that width; None where they are `auto`."""
+        return None if self.term_weights is None else self.term_weights.at(width)
+
+    @property
+    def coordinates(self) -> tuple[str, ...]:
+        """The names of the coordinates."""
+        return self.axes.names
+
+    @property
+    def time(self) -> str | None:
+        """The name of the coordinate of time, if there is one."""
+        return self.axes.time
 
     @property
     def linear(self) -> bool:

@@ -116,7 +116,7 @@ def solve_points(problem: Problem, compiled: CompiledProblem) -> tuple[dict[str,
     """
     counts = collocation_of(problem, compiled)
     like = torch.zeros((), dtype=torch.float64)
-    return sample_problem(compiled, counts or SHOWN, problem.spec.solve.seed, like), counts is not None
+    return sample_problem(compiled, counts or SHOWN, problem.settings.seed, like), counts is not None
 
 
 def free_boundary(compiled: CompiledProblem) -> Region | None:

@@ -27,7 +27,7 @@ from pinnsolve.language.syntax import (
     children,
     parse,
 )
-from pinnsolve.language.vocabulary import MAX_ORDER, Definition, Scope, definition, kind_of, name_problems
+from pinnsolve.language.vocabulary import MAX_ORDER, Definition, Scope, kind_of, name_problems
 
 MAX_WORK = 12_000  # nodes that all expressions of a file may come to: about a second of sympy's time
 
@@ -73,11 +73,10 @@ def resolve(
 
 
 def definition_problems(
-    key: str, text: str, scope: Scope, values: Mapping[str, Value] | None = None, budget: Budget | None = None
+    found: Definition, scope: Scope, values: Mapping[str, Value] | None = None, budget: Budget | None = None
 ) -> list[ExpressionError]:
     """Every problem of one of the definitions in `scope`."""
     try:
-        found = definition(key, text)
         if found.arguments is None:
             return resolve(found.body, scope, kind_of(found.body, scope), values, budget)[1]
         problems = name_problems(found.body, scope, kind_of(found.body, scope), found.arguments)
@@ -152,16 +151,24 @@ def constant_value(text: str | int | float, values: Mapping[str, Value] | None =
 
 def exact_value(text: str | int | float, values: Mapping[str, Value] | None = None) -> Value:
     """Like `constant_value`, but a fraction where the expression is a rational number."""
-    if isinstance(text, float) and not math.isfinite(text):
+    return tree_value(parse(as_text(text)), values or {})
+
+
+def as_text(value: str | int | float) -> str:
+    """The text of an expression or number. Raises `ExpressionError` for infinities and NaN."""
+    if isinstance(value, float) and not math.isfinite(value):
         raise ExpressionError("not a finite number", 0)
-    values = values or {}
-    tree = parse(str(text))
+    return str(value)
+
+
+def tree_value(tree: Node, values: Mapping[str, Value]) -> Value:
+    """The value of the tree of a constant expression. Raises `ExpressionError` for anything else."""
     node, problems = resolve(tree, Scope(parameters=tuple(values)), values=values)
     if problems:
         raise problems[0]
     value = evaluate(node, values)
     if value is None:
-        raise ExpressionError("not a constant number", 0)
+        raise ExpressionError("not a constant number", tree.offset)
     return value
 
 

@@ -1,9 +1,9 @@
 """Text to sympy, and back.
 
-Input: the text of an expression, equation or condition, and the `Scope` of names it may use. Output: sympy expressions
-in which unknowns and their derivatives are feature symbols (see `symbols`), everything else a real symbol. The text
-is parsed by our grammar, checked against a list of known names, and built node by node; nothing in it is ever
-executed.
+Input: the text of an expression, equation or condition, or its checked tree, and the `Scope` of names it may use.
+Output: sympy expressions in which unknowns and their derivatives are feature symbols (see `symbols`), everything else a
+real symbol. A text is parsed by our grammar, checked against a list of known names, and built node by node; nothing in
+it is ever executed.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pinnsolve.language.syntax import Call, Chain, Name, Node, Number, Power, Un
 from pinnsolve.language.vocabulary import Scope
 
 Fluxes = tuple[tuple[int, sp.Expr, sp.Expr], ...]
+Mark = tuple[sp.Symbol, int, sp.Expr]  # a symbol, the axis of the derivative it marks, what is differentiated
 
 __all__ = [
     "Fluxes",
@@ -32,13 +33,15 @@ __all__ = [
     "equation_sides",
     "expression",
     "fluxes",
+    "from_tree",
+    "residual",
     "to_text",
 ]
 
 
 def expression(text: str, scope: Scope) -> sp.Expr:
     """The expression of a text. Raises `ExpressionError` with the offset of the spot."""
-    return _build(parse(text), scope)
+    return from_tree(_resolved(parse(text), scope), scope)
 
 
 def equation(text: str, scope: Scope) -> sp.Expr:
@@ -47,14 +50,53 @@ def equation(text: str, scope: Scope) -> sp.Expr:
     return left - right
 
 
-def fluxes(text: str, scope: Scope) -> Fluxes:
+def equation_sides(text: str, scope: Scope) -> tuple[sp.Expr, sp.Expr]:
+    """Both sides of an equation, which has exactly one `=`. Raises `ExpressionError`."""
+    left, right = (from_tree(_resolved(side, scope), scope) for side in parse_equation(text))
+    return left, right
+
+
+def boolean(text: str, scope: Scope) -> sp.Basic:
+    """The condition of a `where:` key: a sympy relational or a combination of them. Raises `ExpressionError`."""
+    return from_tree(_resolved(parse(text), scope, "boolean"), scope)
+
+
+def _resolved(tree: Node, scope: Scope, kind: str = "number") -> Node:
+    node, problems = resolve(tree, scope, kind)
+    if problems:
+        raise problems[0]
+    return node
+
+
+# -- trees ----------------------------------------------------------------------------------------------------
+
+
+def from_tree(tree: Node, scope: Scope, marks: list[Mark] | None = None) -> sp.Basic:
+    """The expression of a checked tree without definitions. Raises `ExpressionError` where it has no finite value.
+
+    With `marks`, every derivative has a symbol added that tells its place, noted there; see `fluxes`.
+    """
+    result = _Builder(scope, marks).build(tree)
+    if isinstance(result, sp.Expr) and result.has(sp.nan, sp.zoo, sp.oo, -sp.oo, sp.I):
+        found = "a complex number" if result.has(sp.I) else "a division by zero"
+        raise ExpressionError(f"the expression holds {found}", tree.offset)
+    return result
+
+
+def residual(sides: tuple[Node, Node], scope: Scope) -> sp.Expr:
+    """Left side minus right side of an equation whose sides are checked trees. Raises `ExpressionError`."""
+    left, right = (from_tree(side, scope) for side in sides)
+    return left - right
+
+
+def fluxes(sides: tuple[Node, Node], scope: Scope) -> Fluxes:
     """What an equation takes derivatives of: (axis, coefficient, what it is the derivative of), in the text's order.
 
     `k*D(k*D(u, x), x)` has (0, k, k u_x): where a material ends, k u_x goes on, whatever becomes of k. Raises
     `ExpressionError`.
     """
-    marks: list[tuple[sp.Symbol, int, sp.Expr]] = []
-    left, right = (_build(side, scope, marks=marks) for side in parse_equation(text))
+    marks: list[Mark] = []
+    left, right = (from_tree(side, scope, marks) for side in sides)
     nothing = {mark: sp.S.Zero for mark, _, _ in marks}
     found = []
     for mark, axis, inner in marks:
@@ -64,35 +106,10 @@ def fluxes(text: str, scope: Scope) -> Fluxes:
     return tuple(found)
 
 
-def equation_sides(text: str, scope: Scope) -> tuple[sp.Expr, sp.Expr]:
-    """Both sides of an equation, which has exactly one `=`. Raises `ExpressionError`."""
-    left, right = parse_equation(text)
-    return _build(left, scope), _build(right, scope)
-
-
-def boolean(text: str, scope: Scope) -> sp.Basic:
-    """The condition of a `where:` key: a sympy relational or a combination of them. Raises `ExpressionError`."""
-    return _build(parse(text), scope, "boolean")
-
-
-def _build(tree: Node, scope: Scope, kind: str = "number", marks: list | None = None) -> sp.Basic:
-    node, problems = resolve(tree, scope, kind)
-    if problems:
-        raise problems[0]
-    result = _Builder(scope, marks).build(node)
-    if isinstance(result, sp.Expr) and result.has(sp.nan, sp.zoo, sp.oo, -sp.oo, sp.I):
-        found = "a complex number" if result.has(sp.I) else "a division by zero"
-        raise ExpressionError(f"the expression holds {found}", tree.offset)
-    return result
-
-
 class _Builder:
-    """Builds the sympy expression of a checked tree without definitions.
+    """Builds the sympy expression of a tree node by node; see `from_tree`."""
 
-    With `marks`, every derivative has a symbol added that tells its place, noted there; see `fluxes`.
-    """
-
-    def __init__(self, scope: Scope, marks: list | None = None):
+    def __init__(self, scope: Scope, marks: list[Mark] | None = None):
         self.scope, self.marks = scope, marks
         self.zero = (0,) * len(scope.coordinates)
 

@@ -11,7 +11,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import islice
 
 from pinnsolve.errors import ExpressionError
@@ -63,16 +63,16 @@ _INSTEAD = {
 class Scope:
     """The names that an expression may use.
 
-    `definitions` maps `name` or `name(args)` to its text; `columns` are those of a data file; `normals` allows `n_x`
-    and `Dn(u)`, and `width` the basis width `W`; `operators` are custom linear operators. `elsewhere` are names that
-    the file knows and that cannot stand here.
+    `definitions` maps `name` or `name(args)` to its text, or to the parsed definition; `columns` are those of a data
+    file; `normals` allows `n_x` and `Dn(u)`, and `width` the basis width `W`; `operators` are custom linear operators.
+    `elsewhere` are names that the file knows and that cannot stand here.
     """
 
     coordinates: tuple[str, ...] = ()
     time: str | None = None
     unknowns: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
-    definitions: Mapping[str, str] = field(default_factory=dict)
+    definitions: Mapping[str, str | Definition] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
     normals: bool = False
     width: bool = False
@@ -92,8 +92,10 @@ class Scope:
 
     @cached_property
     def macros(self) -> dict[str, Definition]:
-        """The definitions, parsed, by name. Raises `ExpressionError` for the first that cannot be."""
-        return {d.name: d for d in (definition(key, str(text)) for key, text in self.definitions.items())}
+        """The parsed definitions by name. Raises `ExpressionError` for the first text that is no expression."""
+        given = self.definitions.items()
+        found = (d if isinstance(d, Definition) else Definition(*signature(key), parse(str(d))) for key, d in given)
+        return {d.name: d for d in found}
 
 
 @dataclass(frozen=True)
@@ -119,12 +121,6 @@ def signature(key: str) -> tuple[str, tuple[str, ...] | None]:
     if arguments and len(set(arguments)) < len(arguments):
         raise ExpressionError("an argument is named twice")
     return match[1], arguments
-
-
-@lru_cache(maxsize=256)
-def definition(key: str, text: str) -> Definition:
-    """One definition, parsed. Raises `ExpressionError`."""
-    return Definition(*signature(key), parse(text))
 
 
 def close_match(name: str, known: Iterable[str]) -> str | None:

@@ -63,7 +63,7 @@ def _facts(problem: Problem, shape: Mapping[str, str]) -> Padding:
         "to find": ", ".join(f"{p.name} (from {p.guess:g})" for p in problem.unknown_parameters),
         "exact": "known" if problem.exact else "",
         "reference": problem.reference.name if problem.reference else "",
-        "tolerance": f"{problem.spec.solve.tolerance:g}",
+        "tolerance": f"{problem.settings.tolerance:g}",
     }
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")

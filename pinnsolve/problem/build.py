@@ -1,13 +1,15 @@
-"""Spec -> Problem: every expression parsed, every statement placed, all errors at once.
+"""Spec -> Problem: every parsed text becomes mathematics, every statement gets its region, all errors come at once.
 
-Input: a `Spec` (the file's shape is right, its names are known). Output: a frozen `Problem`, completed by conditions
-that are clear from those stated. Mathematical checks that only warn live in `checks`. No array library.
+Input: a `Spec`, whose texts are parsed, whose names are known and whose places are resolved. Output: a frozen
+`Problem`, completed by conditions that are clear from those stated. Only what sympy or the shape of the domain can tell
+is found here. Mathematical checks that only warn live in `checks`. No array library.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import sympy as sp
@@ -15,40 +17,48 @@ import sympy as sp
 from pinnsolve.errors import Diagnostic, ExpressionError, ProblemError
 from pinnsolve.geometry import regions
 from pinnsolve.geometry.regions import Intervals, Region
-from pinnsolve.geometry.shapes import (
-    Box,
-    ShapeTree,
-    bounds,
-    may_have_face,
-    part_names,
-    region_names,
-)
+from pinnsolve.geometry.shapes import Box, ShapeTree, bounds, may_have_face
 from pinnsolve.language import operators
 from pinnsolve.language.substitution import substituted
 from pinnsolve.language.symbols import FeatureSymbol, UnknownParameter, coordinate_symbol, feature_symbol
-from pinnsolve.language.to_sympy import Fluxes, Scope, boolean, equation, expression, fluxes
-from pinnsolve.problem.checks import Assumed, check_problem, completion
+from pinnsolve.language.to_sympy import Fluxes, Scope, fluxes, from_tree, residual
+from pinnsolve.problem.checks import Assumed, check_problem, completion, settings_errors
 from pinnsolve.problem.domain import ShapeReader
 from pinnsolve.problem.problem import Problem, Statement
-from pinnsolve.spec.spec import Spec
+from pinnsolve.spec.located_errors import KeyPath
+from pinnsolve.spec.parsed import ParsedExpression, ParsedTerm, Place
+from pinnsolve.spec.places import outside
+from pinnsolve.spec.spec import ConditionSpec, Spec, spec_with_settings
 
 FLAT = 1e-9  # relative to an interval: boundary this near a plane lies in it
 
 
 def build_problem(spec: Spec) -> Problem:
-    """Parse every expression of the spec and check the mathematics.
+    """Make the mathematics of a spec and check it.
 
     Raises `ProblemError` with all errors found; warnings are kept on the problem, and conditions that are missing and
     clear from those stated are added to it.
     """
     builder = _Builder(spec)
     problem = builder.build()
-    completed = completion(problem, builder.fluxes)
+    completed = completion(problem, lambda: builder.fluxes)
     found = check_problem(problem, completed)
     if any(d.severity == "error" for d in found):
         raise ProblemError(found)
     statements = (*problem.statements, *_assumed(problem, completed.assumed))
     return replace(problem, statements=statements, warnings=tuple(found))
+
+
+def with_settings(problem: Problem, settings: Mapping[str, Any]) -> Problem:
+    """The same problem with settings of its `solve` section replaced; nothing else is read or checked again.
+
+    Raises `ProblemError` with everything that is wrong with them.
+    """
+    changed = replace(problem, spec=spec_with_settings(problem.spec, settings))
+    errors = list(settings_errors(changed))
+    if errors:
+        raise ProblemError(errors)
+    return changed
 
 
 def _assumed(problem: Problem, assumed: Sequence[Assumed]) -> Iterator[Statement]:
@@ -73,109 +83,69 @@ class _Builder:
     """Collects the errors of all parts before raising, so that a file is corrected in one go."""
 
     def __init__(self, spec: Spec):
-        self.spec = spec
+        self.spec, self.parsed = spec, spec.parsed
         self.errors: list[Diagnostic] = []
-        self.coordinates = tuple(spec.coordinates)
+        self.coordinates, self.space = spec.axes.names, spec.axes.space_axes
+        self.intervals: Intervals = tuple(self.parsed.intervals.values())
         self.constants: dict[sp.Symbol, Any] = {}
 
     def build(self) -> Problem:
+        """The problem. Raises `ProblemError`."""
         spec = self.spec
         parameters = self._parameters()
-        axes = range(len(self.coordinates))
-        self.space = tuple(i for i in axes if self.coordinates[i] != spec.time)
-        self.intervals = self._intervals()
-        self._stop_on_errors()  # without numbers for the box nothing else means anything
-        self.parts: tuple[str, ...] = ()
         self.shape = self._shape()
-        self._stop_on_errors()
-        statements = [*self._equations(), *self._conditions(), *self._data()]
+        self._stop_on_errors()  # without a domain there are no places
+        equations = self._equations()
+        statements = (*equations, *self._conditions(equations), *self._data())
         exact = self._exact()
-        self._check_regularization()
-        unknown_parameters = self._unknown_parameters()
         self._stop_on_errors()
         return Problem(
             name=spec.name,
-            coordinates=self.coordinates,
+            axes=spec.axes,
             intervals=self.intervals,
-            time=spec.time,
             unknowns=tuple(spec.unknowns),
             parameters=parameters,
-            unknown_parameters=unknown_parameters,
-            statements=tuple(statements),
+            unknown_parameters=tuple(
+                UnknownParameter(name, p.guess, p.bounds) for name, p in self.parsed.unknown_parameters.items()
+            ),
+            statements=statements,
             exact=exact,
             reference=spec.folder / spec.reference.file if spec.reference else None,
             spec=spec,
             shape=self.shape,
         )
 
-    # -- numbers ---------------------------------------------------------------------------------------
+    # -- parameters and domain -------------------------------------------------------------------------
 
     def _parameters(self) -> dict[str, float]:
+        """The values of parameters; in conditions on coordinates they stand exactly, as `constants`."""
         values: dict[str, float] = {}
-        for name, text in self.spec.parameters.items():
-            scope = Scope(coordinates=(), parameters=tuple(values))
-            value = self._parse(lambda t=text, s=scope: expression(str(t), s), f"parameters.{name}", text)
-            if value is None:
-                continue
-            value = value.xreplace(self.constants)
-            self.constants[coordinate_symbol(name)] = value
-            values[name] = self._float(value, f"parameters.{name}", text)
+        for name, text in self.parsed.parameters.items():
+            value = self._expression(text, Scope(parameters=tuple(values)))
+            if value is not None:
+                self.constants[coordinate_symbol(name)] = value.xreplace(self.constants)
+                values[name] = float(self.parsed.values[name])
         return values
-
-    def _intervals(self) -> Intervals:
-        result = []
-        for name, ends in self.spec.coordinates.items():
-            if ends is None:
-                result.append(None)  # the shape tells
-                continue
-            low, high = (self.number(end, f"coordinates.{name}") for end in ends)
-            if low is not None and high is not None and not low < high:
-                message = f"the interval of `{name}` is empty: {ends[0]} is not below {ends[1]}"
-                self._error(message, f"coordinates.{name}")
-            result.append((low, high))
-        return tuple(result)
 
     def _shape(self) -> ShapeTree | None:
         """The shape of the domain, which gives the intervals of space; a box stays a box, whatever its name."""
-        if self.spec.domain is None:
+        if self.parsed.domain is None:
             return None
-        space = tuple(self.coordinates[i] for i in self.space)
+        space = self.spec.axes.space
         intervals = dict(zip(self.coordinates, self.intervals, strict=True))
-        reader = ShapeReader(space, intervals, self.spec.folder, self.number, self._inside, self._error)
-        shape = reader.domain(self.spec.domain)
+        reader = ShapeReader(space, intervals, self.spec.folder, self._condition, self._error)
+        shape = reader.domain(self.parsed.domain)
         if shape is None:
             return None
-        self.parts = part_names(shape)
         for name, *ends in zip(space, *bounds(shape), strict=True):
             intervals[name] = tuple(ends)
         self.intervals = tuple(intervals.values())
         return None if isinstance(shape, Box) else shape
 
-    def _inside(self, text: str, key: str) -> sp.Basic | None:
-        """The condition of an implicit shape, in coordinates of space."""
-        scope = Scope(
-            coordinates=tuple(self.coordinates[i] for i in self.space),
-            parameters=tuple(self.spec.parameters),
-            definitions=dict(self.spec.definitions),
-        )
-        condition = self._parse(lambda: boolean(text, scope), key, text)
+    def _condition(self, text: ParsedExpression) -> sp.Basic | None:
+        """A comparison of coordinates, with parameters folded in."""
+        condition = self._expression(text, self.scope())
         return None if condition is None else substituted(condition, self.constants)
-
-    def number(self, text: str | float, key: str) -> float | None:
-        """A number of the file: an expression of parameters, as a float."""
-        scope = Scope(coordinates=(), parameters=tuple(self.spec.parameters))
-        value = self._parse(lambda: expression(str(text), scope), key, text)
-        return None if value is None else self._float(value.xreplace(self.constants), key, text)
-
-    def _float(self, value: sp.Expr, key: str, text) -> float | None:
-        try:
-            number = float(value)
-        except (TypeError, OverflowError, ValueError):
-            number = float("nan")
-        if number - number != 0:
-            self._error("is not a finite real number", key, str(text))
-            return None
-        return number
 
     # -- statements ------------------------------------------------------------------------------------
 
@@ -186,7 +156,6 @@ class _Builder:
             time=spec.time,
             unknowns=tuple(spec.unknowns),
             parameters=(*spec.parameters, *spec.unknown_parameters),
-            definitions=dict(spec.definitions),
             columns=tuple(columns),
             normals=normals,
             operators=tuple(operators.OPERATORS),
@@ -194,78 +163,72 @@ class _Builder:
 
     def _equations(self) -> list[Statement]:
         statements = []
-        for name, item in self.spec.equations.items():
-            key = f"equations.{name}"
-            residuals = self._residuals(item.equations, key, self.scope())
-            places = [regions.domain() if name == "domain" else regions.mesh_region(name) for name in item.on]
-            region = self._narrow(regions.union(places or [regions.domain()]), item.where, key)
-            statements.append(Statement(name, "equation", residuals, region, key=key))
+        for name, term in self.parsed.equations.items():
+            places = [self._region(place) for place in term.places] or [regions.domain()]
+            region = self._narrow(regions.union(places), term.where)
+            residuals = self._residuals(term, self.scope())
+            statements.append(Statement(name, "equation", residuals, region, key=f"equations.{name}"))
         if self.errors or not any(map(_compares, statements)):
             return statements
-        found = iter(self.fluxes())
+        found = iter(self.fluxes)
         return [replace(s, fluxes=tuple(next(found) for _ in s.residuals)) for s in statements]
 
+    @cached_property
     def fluxes(self) -> list[Fluxes]:
         """What every residual of an equation takes derivatives of."""
-        return [fluxes(text, self.scope()) for item in self.spec.equations.values() for text in item.equations]
+        scope = self.scope()
+        return [fluxes(e.sides, scope) for term in self.parsed.equations.values() for e in term.equations]
 
-    def _conditions(self):
-        for name, item in self.spec.conditions.items():
-            key = f"conditions.{name}"
+    def _conditions(self, equations: Sequence[Statement]) -> Iterator[Statement]:
+        for name, term in self.parsed.conditions.items():
+            path, item = ("conditions", name), self.spec.conditions[name]
             if item.periodic:
-                yield from self._periodic(name, item, key)
+                yield from self._periodic(name, item, term.where, equations)
                 continue
-            residuals = self._residuals(item.equations, key, self.scope(normals=True))
-            places = [self._on(place, key) for place in item.on] + [self._at(place, key) for place in item.at]
-            if any(place is None for place in places):
+            residuals = self._residuals(term, self.scope(normals=True))
+            places = [self._place(place, path) for place in term.places]
+            if None in places:
                 continue
-            dimensions = {piece.held for place in places for piece in place.pieces}
-            if len(dimensions) > 1:
-                self._error("places of different dimension need conditions of their own", key)
+            if len({piece.held for place in places for piece in place.pieces}) > 1:
+                self._error(path, "places of different dimension need conditions of their own")
                 continue
-            region = self._narrow(regions.union(places), item.where, key)
-            self._need_normals(residuals, region, key)
-            yield Statement(name, "condition", residuals, region, key=key)
+            region = self._narrow(regions.union(places), term.where)
+            self._need_normals(residuals, region, path)
+            yield Statement(name, "condition", residuals, region, key=f"conditions.{name}")
 
-    def _need_normals(self, residuals, region: Region, key: str) -> None:
+    def _need_normals(self, residuals: Sequence[sp.Expr], region: Region, path: KeyPath) -> None:
         normals = {coordinate_symbol(f"n_{c}") for c in self.coordinates}
         uses = any(normals & r.free_symbols for r in residuals)
         if uses and not all(self._is_boundary(piece) for piece in region.pieces):
-            self._error(f"normals and Dn(..) need a boundary in space, and `{region.label}` is none", key)
+            self._error(path, f"normals and Dn(..) need a boundary in space, and `{region.label}` is none")
 
     def _is_boundary(self, piece: regions.Piece) -> bool:
         """Of space, so that it has normals."""
         return piece.part is not None or (piece.outward is not None and piece.outward[0] in self.space)
 
-    def _periodic(self, name: str, item, key: str):
+    def _periodic(
+        self, name: str, item: ConditionSpec, where: ParsedExpression | None, equations: Sequence[Statement]
+    ) -> Iterator[Statement]:
         """Every unknown and as many derivatives as the equations need agree on a pair of faces."""
+        key = f"conditions.{name}"
         for coordinate in item.periodic:
-            if coordinate not in self.coordinates:
-                self._error(f"`{coordinate}` is not a coordinate", key, hint=self._coordinates_hint())
-                continue
             axis = self.coordinates.index(coordinate)
             if self.shape is not None and axis in self.space:
                 hint = "give the domain as a box, or what holds on each part of the boundary"
-                self._error("periodic coordinates of space need a box, and the domain is a shape", key, hint=hint)
+                message = "periodic coordinates of space need a box, and the domain is a shape"
+                self._error(("conditions", name), message, hint)
                 continue
-            region = regions.periodic_pair(axis, self.intervals, f"periodic in {coordinate}")
-            many = len(item.periodic) > 1
-            yield Statement(
-                f"{name}_{coordinate}" if many else name,
-                "condition",
-                self._periodic_residuals(axis),
-                self._narrow(region, item.where, key),
-                key=key,
-            )
+            pair = regions.periodic_pair(axis, self.intervals, f"periodic in {coordinate}")
+            full = f"{name}_{coordinate}" if len(item.periodic) > 1 else name
+            residuals = self._periodic_residuals(axis, equations)
+            yield Statement(full, "condition", residuals, self._narrow(pair, where), key=key)
 
-    def _periodic_residuals(self, axis: int) -> tuple[sp.Expr, ...]:
+    def _periodic_residuals(self, axis: int, equations: Sequence[Statement]) -> tuple[sp.Expr, ...]:
         orders = dict.fromkeys(self.spec.unknowns, 1)
-        for name, item in self.spec.equations.items():
-            for residual in self._residuals(item.equations, f"equations.{name}", self.scope(), quiet=True):
-                for symbol in residual.free_symbols:
-                    if isinstance(symbol, FeatureSymbol):
-                        f = symbol.feature
-                        orders[f.unknown] = max(orders[f.unknown], f.alpha[axis])
+        for symbol in {s for e in equations for r in e.residuals for s in r.free_symbols}:
+            if isinstance(symbol, FeatureSymbol):
+                f = symbol.feature
+                orders[f.unknown] = max(orders[f.unknown], f.alpha[axis])
         residuals = []
         for unknown, order in orders.items():
             for k in range(order):
@@ -273,151 +236,90 @@ class _Builder:
                 residuals.append(feature_symbol(unknown, alpha) - feature_symbol(unknown, alpha, side=1))
         return tuple(residuals)
 
-    def _data(self):
-        for name, item in self.spec.data.items():
-            key = f"data.{name}"
+    def _data(self) -> Iterator[Statement]:
+        for name, term in self.parsed.data.items():
+            item = self.spec.data[name]
             columns = [c for c in item.columns if c not in self.coordinates]
-            residuals = self._residuals(item.equations, key, self.scope(columns=columns))
-            region = Region(f"{item.file}", ())
             yield Statement(
                 name,
                 "data",
-                residuals,
-                region,
+                self._residuals(term, self.scope(columns=columns)),
+                Region(f"{item.file}", ()),
                 self.spec.folder / item.file,
                 item.noise,
-                key,
+                f"data.{name}",
                 robust=item.loss == "huber",
             )
 
-    def _check_regularization(self) -> None:
-        for name in self.spec.regularization:
-            if name not in self.spec.unknowns:
-                self._error(f"`{name}` is not an unknown", f"regularization.{name}", hint=", ".join(self.spec.unknowns))
-        if self.spec.regularization and not self.spec.data:
-            self._error("regularization is for unknowns that data determine, and there are none", "regularization")
-
     def _exact(self) -> dict[str, sp.Expr]:
-        result = {}
-        scope = self.scope()
-        for unknown, text in self.spec.exact.items():
-            value = self._parse(lambda t=text: expression(str(t), scope), f"exact.{unknown}", text)
-            if value is not None:
-                if any(isinstance(s, FeatureSymbol) for s in value.free_symbols):
-                    self._error("the exact solution may not hold unknowns", f"exact.{unknown}", str(text))
-                result[unknown] = substituted(value, self.constants)
-        return result
-
-    def _unknown_parameters(self) -> tuple[UnknownParameter, ...]:
-        result = []
-        for name, item in self.spec.unknown_parameters.items():
-            key = f"unknown_parameters.{name}"
-            guess = self.number(item.guess, key)
-            low, high = (self.number(b, key) for b in item.bounds) if item.bounds else (float("-inf"), float("inf"))
-            if None in (guess, low, high):
-                continue
-            if not low <= guess <= high:
-                self._error(f"the guess {guess:g} lies outside the bounds [{low:g}, {high:g}]", key)
-            result.append(UnknownParameter(name, guess, (low, high)))
-        return tuple(result)
+        found = {unknown: self._expression(text, self.scope()) for unknown, text in self.parsed.exact.items()}
+        return {unknown: substituted(e, self.constants) for unknown, e in found.items() if e is not None}
 
     # -- places ----------------------------------------------------------------------------------------
 
-    def _on(self, text: str, key: str) -> Region | None:
-        if text == "domain":
-            return regions.domain()
-        if text == "boundary" or text in self.parts:
-            if self.shape is not None:
-                return regions.part("" if text == "boundary" else text, text)
-            return replace(regions.whole_boundary(self.intervals, self.space), label=text)
-        if self.shape is not None and text in region_names(self.shape):
-            return regions.mesh_region(text)
-        left, _, right = text.partition("=")
-        name = left.strip()
-        if not right or name not in self.coordinates:
-            self._error(
-                f"`{text}` is not a place of this problem",
-                key,
-                hint=f"a place is `domain`, `boundary` or a face such as {self._faces_hint()}",
-            )
-            return None
-        value = self.number(right.strip(), key)
-        if value is None:
-            return None
-        region = self._plane(self.coordinates.index(name), value, text)
-        if region is None:
-            self._error(f"`{text}` lies outside the box", key, hint=f"its faces are {self._faces_hint()}")
-        return region
+    def _region(self, place: Place) -> Region:
+        """Where an equation holds."""
+        return regions.domain() if place.kind == "domain" else regions.mesh_region(place.part)
 
-    def _plane(self, axis: int, value: float, label: str) -> Region | None:
-        """Of a shape: the boundary that lies in the plane, where there may be some, else a slice."""
-        if self.shape is not None and axis in self.space:
-            low, high = self.intervals[axis]
-            near = FLAT * (high - low)
-            if low - near <= value <= high + near and may_have_face(self.shape, self.space.index(axis), value, near):
-                return regions.part("", label, (axis, value))
-        return regions.plane(axis, value, self.intervals, label)
+    def _place(self, place: Place, path: KeyPath) -> Region | None:
+        """Where a condition holds; None where that is outside the domain."""
+        if place.kind == "point":
+            return self._point(place, path)
+        if place.kind != "boundary":
+            return self._region(place)
+        if self.shape is not None:
+            return regions.part(place.part, place.label)
+        return replace(regions.whole_boundary(self.intervals, self.space), label=place.label)
 
-    def _at(self, place: Mapping[str, Any], key: str) -> Region | None:
-        fixed = {}
-        for name, text in place.items():
-            if name not in self.coordinates:
-                self._error(f"`{name}` is not a coordinate", key, hint=self._coordinates_hint())
-                return None
-            value = self.number(text, f"{key}.at.{name}")
-            if value is None:
-                return None
-            axis = self.coordinates.index(name)
+    def _point(self, place: Place, path: KeyPath) -> Region | None:
+        """A face, a slice, or a point."""
+        fixed = {self.coordinates.index(name): value for name, value in place.fixed.items()}
+        if len(fixed) == 1 and self._has_face(*next(iter(fixed.items()))):
+            return regions.part("", place.label, next(iter(fixed.items())))
+        for axis, value in fixed.items():
             low, high = self.intervals[axis]
-            if regions.plane(axis, value, self.intervals, "") is None:
-                self._error(f"the point `{name} = {text}` lies outside [{low:g}, {high:g}]", key)
+            message = outside(self.coordinates[axis], value, (low, high))
+            if message is not None:
+                self._error(path, message, text=place.label)
                 return None
             fixed[axis] = min(max(value, low), high)
-        label = ", ".join(f"{c} = {v}" for c, v in place.items())
-        if len(fixed) == 1:  # the same as `on` that plane: a face where there is one
-            return self._plane(axis, value, label)
-        return regions.point(fixed, label)
+        if len(fixed) == 1:
+            return regions.plane(*next(iter(fixed.items())), self.intervals, place.label)
+        return regions.point(fixed, place.label)
 
-    def _narrow(self, region: Region, where: str | None, key: str) -> Region:
-        if where is None:
-            return region
-        scope = Scope(
-            coordinates=self.coordinates,
-            time=self.spec.time,
-            parameters=tuple(self.spec.parameters),
-            definitions=dict(self.spec.definitions),
-        )
-        condition = self._parse(lambda: boolean(where, scope), f"{key}.where", where)
-        return region if condition is None else region.narrowed(substituted(condition, self.constants), where)
+    def _has_face(self, axis: int, value: float) -> bool:
+        """Whether the boundary of a shape may lie in a plane."""
+        if self.shape is None or axis not in self.space:
+            return False
+        low, high = self.intervals[axis]
+        near = FLAT * (high - low)
+        inside = low - near <= value <= high + near
+        return inside and may_have_face(self.shape, self.space.index(axis), value, near)
 
-    # -- errors ----------------------------------------------------------------------------------------
+    def _narrow(self, region: Region, where: ParsedExpression | None) -> Region:
+        condition = None if where is None else self._condition(where)
+        return region if condition is None else region.narrowed(condition, where.text)
 
-    def _residuals(self, texts: Sequence[str], key: str, scope: Scope, quiet: bool = False) -> tuple[sp.Expr, ...]:
-        parsed = [self._parse(lambda t=text: equation(t, scope), key, text, quiet) for text in texts]
-        return tuple(r for r in parsed if r is not None)
+    # -- trees and errors ------------------------------------------------------------------------------
 
-    def _parse(self, parse, key: str, text, quiet: bool = False):
+    def _residuals(self, term: ParsedTerm, scope: Scope) -> tuple[sp.Expr, ...]:
+        found = (self._made(lambda e=e: residual(e.sides, scope), e.path, e.text) for e in term.equations)
+        return tuple(r for r in found if r is not None)
+
+    def _expression(self, text: ParsedExpression, scope: Scope) -> sp.Basic | None:
+        return self._made(lambda: from_tree(text.tree, scope), text.path, text.text)
+
+    def _made(self, make: Callable[[], sp.Basic], path: KeyPath, text: str) -> sp.Basic | None:
+        """What `make` gives; None, and an error, where sympy finds no value."""
         try:
-            return parse()
+            return make()
         except ExpressionError as error:
-            if not quiet:
-                self._error(error.message, key, str(text), error.offset, error.hint)
+            self._error(path, error.message, error.hint, text=text, offset=error.offset)
             return None
 
-    def _error(self, message: str, key: str, text=None, offset=None, hint=None) -> None:
-        spec = self.spec
-        file = str(spec.file) if spec.file else None
-        self.errors.append(Diagnostic(message, "error", file, spec.place(key), key, text, offset, hint))
+    def _error(self, path: KeyPath, message: str, hint: str | None = None, **details: Any) -> None:
+        self.errors.append(self.spec.diagnostic(path, message, hint, **details))
 
     def _stop_on_errors(self) -> None:
         if self.errors:
             raise ProblemError(self.errors)
-
-    def _faces_hint(self) -> str:
-        return ", ".join(f"`{c} = {end:g}`" for c, ends in self._named_intervals() for end in ends)
-
-    def _named_intervals(self):
-        return zip(self.coordinates, self.intervals, strict=True)
-
-    def _coordinates_hint(self) -> str:
-        return f"the coordinates are {', '.join(self.coordinates)}"

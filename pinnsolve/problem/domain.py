@@ -1,7 +1,6 @@
 """The `domain` of a spec -> the shape tree, with parameters folded in, or every reason why it is no domain.
 
-Input: the plain tree of a checked spec, and the parsers of the problem that is being built. Output: a `ShapeTree`. No
-array library.
+Input: the plain tree of a checked spec, its numbers evaluated. Output: a `ShapeTree`. No array library.
 """
 
 from __future__ import annotations
@@ -20,46 +19,47 @@ from pinnsolve.files.mesh_file import read_mesh
 from pinnsolve.geometry import shapes as tree
 from pinnsolve.geometry.shapes import Point, ShapeTree
 from pinnsolve.language.symbols import coordinate_symbol
+from pinnsolve.spec.located_errors import KeyPath
+from pinnsolve.spec.parsed import ParsedExpression
 
 THIN = 1e-12  # relative to its size: a polygon of less area is none
 
 
 @dataclass(frozen=True)
 class ShapeReader:
-    """Reads shapes. `number` and `condition` parse a text at a key and give None where it is wrong; `error` tells."""
+    """Makes shapes. `condition` builds the comparison of an implicit one, None where it is wrong; `error` tells."""
 
     space: tuple[str, ...]
     intervals: Mapping[str, tuple[float, float] | None]  # of the coordinates, where the file gives them
     folder: Path
-    number: Callable[[Any, str], float | None]
-    condition: Callable[[str, str], sp.Basic | None]
+    condition: Callable[[ParsedExpression], sp.Basic | None]
     error: Callable[..., None]
 
     def domain(self, plain: Mapping[str, Any]) -> ShapeTree | None:
         """The shape of a domain: bounded, and not empty as far as bounds tell. None where something is wrong."""
-        shape = self.shape(plain, "domain", "")
+        shape = self.shape(plain, ("domain",), "")
         if shape is None:
             return None
         lower, upper = tree.bounds(shape)
         for name, low, high in zip(self.space, lower, upper, strict=True):
             if not (math.isfinite(low) and math.isfinite(high)):
                 hint = "put the half-planes into an `intersection` with a shape that is bounded"
-                self.error(f"the domain has no end in {name}", "domain", hint=hint)
+                self.error(("domain",), f"the domain has no end in {name}", hint)
                 return None
             if low >= high:
-                self.error(f"the domain is empty: its shapes have no {name} in common", "domain")
+                self.error(("domain",), f"the domain is empty: its shapes have no {name} in common")
                 return None
         return shape
 
-    def shape(self, plain: Mapping[str, Any], key: str, name: str) -> ShapeTree | None:
+    def shape(self, plain: Mapping[str, Any], path: KeyPath, name: str) -> ShapeTree | None:
         """One shape; without a name of its own it has that of the shape around it."""
         name = plain.get("boundary", name)
         kind = next(k for k in plain if k != "boundary")
         read = getattr(self, kind)
         if kind in ("union", "intersection", "difference"):
-            inner = [self.shape(item, f"{key}.{kind}.{i}", name) for i, item in enumerate(plain[kind])]
+            inner = [self.shape(item, (*path, kind, i), name) for i, item in enumerate(plain[kind])]
             return None if None in inner else read(tuple(inner))
-        return read(plain[kind], f"{key}.{kind}", name)
+        return read(plain[kind], (*path, kind), name)
 
     # -- put together ----------------------------------------------------------------------------------
 
@@ -74,65 +74,51 @@ class ShapeReader:
 
     # -- primitives ------------------------------------------------------------------------------------
 
-    def point(self, values: Any, key: str) -> Point | None:
-        numbers = tuple(self.number(v, key) for v in values)
-        return None if None in numbers else numbers
+    def box(self, box: Mapping, path: KeyPath, name: str) -> ShapeTree:
+        return tree.Box(*zip(*(box[c] for c in self.space), strict=True), name)
 
-    def box(self, box: Mapping, key: str, name: str) -> ShapeTree | None:
-        ends = [self.point(box[c], f"{key}.{c}") for c in self.space]
-        return None if None in ends else tree.Box(*zip(*ends, strict=True), name)
-
-    def disk(self, plain: Mapping, key: str, name: str) -> ShapeTree | None:
-        center, radius = self.point(plain["center"], f"{key}.center"), self.number(plain["radius"], f"{key}.radius")
-        if center is None or radius is None:
-            return None
-        return (tree.Disk if len(center) == 2 else tree.Ball)(center, radius, name)
+    def disk(self, plain: Mapping, path: KeyPath, name: str) -> ShapeTree:
+        center = tuple(plain["center"])
+        return (tree.Disk if len(center) == 2 else tree.Ball)(center, plain["radius"], name)
 
     ball = disk
 
-    def ellipse(self, plain: Mapping, key: str, name: str) -> ShapeTree | None:
-        center, radii = (self.point(plain[k], f"{key}.{k}") for k in ("center", "radii"))
-        angle = self.number(plain.get("angle", 0), f"{key}.angle")
-        return None if None in (center, radii, angle) else tree.Ellipse(center, radii, angle, name)
+    def ellipse(self, plain: Mapping, path: KeyPath, name: str) -> ShapeTree:
+        return tree.Ellipse(tuple(plain["center"]), tuple(plain["radii"]), plain.get("angle", 0.0), name)
 
-    def cylinder(self, plain: Mapping, key: str, name: str) -> ShapeTree | None:
-        start, end = (self.point(p, f"{key}.ends") for p in plain["ends"])
-        radius = self.number(plain["radius"], f"{key}.radius")
-        return None if None in (start, end, radius) else tree.Cylinder(start, end, radius, name)
+    def cylinder(self, plain: Mapping, path: KeyPath, name: str) -> ShapeTree:
+        start, end = (tuple(p) for p in plain["ends"])
+        return tree.Cylinder(start, end, plain["radius"], name)
 
-    def half_plane(self, plain: Mapping, key: str, name: str) -> ShapeTree | None:
-        point, normal = (self.point(plain[k], f"{key}.{k}") for k in ("point", "normal"))
-        if point is None or normal is None:
-            return None
+    def half_plane(self, plain: Mapping, path: KeyPath, name: str) -> ShapeTree:
+        normal = plain["normal"]
         length = math.hypot(*normal)
-        return tree.HalfPlane(point, tuple(v / length for v in normal), name)
+        return tree.HalfPlane(tuple(plain["point"]), tuple(v / length for v in normal), name)
 
-    def polygon(self, plain: Any, key: str, name: str) -> ShapeTree | None:
-        points = [self.point(p, key) for p in plain]
-        if None in points:
-            return None
+    def polygon(self, plain: Any, path: KeyPath, name: str) -> ShapeTree | None:
+        points = [tuple(p) for p in plain]
         if points[0] == points[-1]:
             points = points[:-1]  # closed by hand
         if wrong := _not_simple(points):
-            self.error(wrong, key, hint="give the points in order along the boundary, each once")
+            self.error(path, wrong, "give the points in order along the boundary, each once")
             return None
         return tree.Polygon(tuple(points if _area(points) > 0 else reversed(points)), name)
 
-    def implicit(self, text: str, key: str, name: str) -> ShapeTree | None:
-        relation = self.condition(text, key)
+    def implicit(self, inside: ParsedExpression, path: KeyPath, name: str) -> ShapeTree | None:
+        relation = self.condition(inside)
         if relation is None:
             return None
         if not isinstance(relation, sp.core.relational.Relational):
-            self.error("the comparison says the same everywhere", key, text)
+            self.error(path, "the comparison says the same everywhere", text=inside.text)
             return None
         symbols = tuple(coordinate_symbol(c) for c in self.space)
         lower, upper = zip(*(self.intervals[c] for c in self.space), strict=True)
         return tree.Implicit(relation.lts - relation.gts, symbols, lower, upper, name)
 
-    def mesh(self, file: str, key: str, name: str) -> ShapeTree | None:
-        path = mesh_path(self.folder, file)
-        header = read_mesh(path)
-        return tree.MeshFile(path, header.lower, header.upper, header.parts, tuple(header.regions), name)
+    def mesh(self, file: str, path: KeyPath, name: str) -> ShapeTree:
+        found = mesh_path(self.folder, file)
+        header = read_mesh(found)
+        return tree.MeshFile(found, header.lower, header.upper, header.parts, tuple(header.regions), name)
 
 
 # -- polygons ---------------------------------------------------------------------------------------------------

@@ -19,10 +19,11 @@ from pinnsolve.geometry.shapes import (
     ShapeTree,
     primitives,
 )
+from pinnsolve.language.coordinates import Coordinates
 from pinnsolve.language.symbols import UnknownParameter
 from pinnsolve.language.to_sympy import Fluxes
 from pinnsolve.problem.python_api import spec_from_sympy
-from pinnsolve.spec.spec import Spec
+from pinnsolve.spec.spec import SolveSettings, Spec
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,8 @@ class Problem:
     """
 
     name: str
-    coordinates: tuple[str, ...]
+    axes: Coordinates
     intervals: Intervals
-    time: str | None
     unknowns: tuple[str, ...]
     parameters: Mapping[str, float]
     unknown_parameters: tuple[UnknownParameter, ...]
@@ -81,8 +81,24 @@ class Problem:
         return f"<Problem {self.name!r}: {functions}; {terms}>"
 
     @property
+    def coordinates(self) -> tuple[str, ...]:
+        """The names of the coordinates."""
+        return self.axes.names
+
+    @property
+    def time(self) -> str | None:
+        """The name of the coordinate of time, if there is one."""
+        return self.axes.time
+
+    @property
     def space_axes(self) -> tuple[int, ...]:
-        return tuple(i for i, c in enumerate(self.coordinates) if c != self.time)
+        """The positions of the coordinates of space."""
+        return self.axes.space_axes
+
+    @property
+    def settings(self) -> SolveSettings:
+        """How to solve it."""
+        return self.spec.solve
 
     def files(self) -> dict[str, Path]:
         """The files that the problem file names, as it names them, and where they lie."""

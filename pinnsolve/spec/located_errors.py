@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -21,6 +21,7 @@ from pinnsolve.spec.schema import schema, shapes, solve
 from pinnsolve.spec.schema.types import MAX_ITEMS, Context
 
 KeyPath = tuple[str | int, ...]
+Model = TypeVar("Model", bound=BaseModel)
 MAX_ERRORS = 100
 
 
@@ -93,7 +94,7 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     ("unknown_parameters", "*"): schema.UnknownParameterInput,
     ("regularization", "*"): schema.RegularizationInput,
     ("reference",): schema.ReferenceInput,
-    ("solve",): solve.SolveSpec,
+    ("solve",): solve.SolveSettings,
     ("solve", "basis"): solve.BasisSpec,
     ("solve", "collocation"): solve.CollocationSpec,
     ("solve", "optimizer"): solve.OptimizerSpec,
@@ -177,13 +178,16 @@ _NOT_NEEDED = ("where", "noise")  # keys that nothing else in their map depends 
 
 
 def validate(
-    data: dict[str, Any], context: Context, places: Places
-) -> tuple[schema.ProblemFile | None, list[Diagnostic]]:
-    """The validated file without its wrong parts, and every error of its shape; None if nothing of it remains."""
+    data: dict[str, Any], context: Context, places: Places, model: type[Model]
+) -> tuple[Model | None, list[Diagnostic]]:
+    """The validated file without its wrong parts, and every error of its shape; None if nothing of it remains.
+
+    `model` is that of a whole file, or of its settings.
+    """
     remaining, found, dropped = copy.deepcopy(data), [], set()
     for _ in range(8):  # each round removes what the last one found, which may bring out more
         try:
-            return schema.ProblemFile.model_validate(remaining, context=context), found
+            return model.model_validate(remaining, context=context), found
         except ValidationError as error:
             bad = [_Error.of(item, remaining) for item in error.errors(include_url=False, include_input=False)]
         for item in bad:

@@ -15,6 +15,7 @@ from pinnsolve.errors import Diagnostic, ExpressionError
 from pinnsolve.files.data_files import DataFileError, mesh_path
 from pinnsolve.files.mesh_file import read_mesh
 from pinnsolve.language import operators
+from pinnsolve.language.coordinates import Coordinates
 from pinnsolve.language.vocabulary import RESERVED, close_match, signature
 from pinnsolve.spec.located_errors import KeyPath, Places
 from pinnsolve.spec.schema import shapes
@@ -32,40 +33,40 @@ class Names:
     `reliable` is false where coordinates or unknowns could not be read: then nothing can be said about names.
     """
 
+    coordinates: Coordinates
     intervals: dict[str, Any]
     interval_paths: dict[str, KeyPath]
-    time: str | None
     unknowns: tuple[str, ...]
     parameters: dict[str, Any]
     definitions: dict[str, Any]
     unknown_parameters: tuple[str, ...]
-    terms: tuple[str, ...]
+    terms_of: dict[str, tuple[str, ...]]  # by kind: equations, conditions, data
     reliable: bool
     domain: Any = None  # the plain tree of shapes, if there is one
     problems: tuple[Diagnostic, ...] = field(default=())
 
     @property
-    def coordinates(self) -> tuple[str, ...]:
-        return tuple(self.intervals)
+    def terms(self) -> tuple[str, ...]:
+        """The names of equations, conditions and data."""
+        return tuple(dict.fromkeys(name for kind in TERM_KINDS for name in self.terms_of[kind]))
 
 
 def read_names(data: Mapping[str, Any], places: Places, folder: Path) -> Names:
     """The names of a file, with every problem they have."""
     reader = _Reader(data, places, folder)
     intervals, paths = reader.intervals()
-    time = reader.time(intervals)
     unknowns = _words(data.get("unknowns"))
     definitions = _map(data, "definitions")
     names = Names(
+        coordinates=Coordinates.of(tuple(intervals), reader.time(intervals)),
         intervals=intervals,
         interval_paths=paths,
-        time=time,
         unknowns=unknowns,
         parameters=_map(data, "parameters"),
         definitions=definitions,
         unknown_parameters=tuple(_map(data, "unknown_parameters")),
-        terms=tuple(dict.fromkeys(name for kind in TERM_KINDS for name in _map(data, kind))),
-        reliable=bool(intervals and unknowns) and (data.get("definitions") is None or bool(definitions)),
+        terms_of={kind: tuple(_map(data, kind)) for kind in TERM_KINDS},
+        reliable=bool(intervals and unknowns) and isinstance(data.get("definitions"), dict | None),
         domain=data.get("domain"),
     )
     reader.check_names(names)
@@ -207,8 +208,7 @@ class _Reader:
 
     def check_names(self, names: Names) -> None:
         taken = dict.fromkeys(operators.OPERATORS, "a custom operator")
-        space = [name for name in names.intervals if name != names.time]
-        taken |= {f"n_{name}": f"the normal in direction {name}" for name in space}
+        taken |= {f"n_{name}": f"the normal in direction {name}" for name in names.coordinates.space}
         for name, what, path in self.named(names):
             if not IDENTIFIER.fullmatch(name):
                 hint = "a name is a letter, then letters a-z, A-Z, digits and `_`, 60 characters at most"

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pinnsolve.errors import ExpressionError
 from pinnsolve.files.data_files import DataFileError, mesh_path
 from pinnsolve.files.mesh_file import read_mesh
-from pinnsolve.language.syntax import COMPARISONS, Chain, parse
+from pinnsolve.language.syntax import COMPARISONS, Chain
 from pinnsolve.language.vocabulary import close_match
+from pinnsolve.spec.parsed import ParsedExpression
 from pinnsolve.spec.schema.shapes import raw_files, raw_shapes
 
 KeyPath = tuple[str | int, ...]
@@ -46,8 +46,6 @@ def shape_problems(domain: Any, space: tuple[str, ...], folder: Path) -> Iterato
     for path, shape in shapes:
         yield from _box(path, shape.get("box"), space)
         yield from _dimension(path, shape, space)
-        if isinstance(shape.get("implicit"), str):
-            yield from _comparison((*path, "implicit"), shape["implicit"])
     for path, file in raw_files(domain):
         yield from _mesh((*path, "mesh"), file, space, folder)
 
@@ -77,15 +75,13 @@ def _dimension(path: KeyPath, shape: Mapping, space: tuple[str, ...]) -> Iterato
         yield ShapeProblem((*path, "half_plane", "normal"), message + ", ".join(space))
 
 
-def _comparison(path: KeyPath, text: str) -> Iterator[ShapeProblem]:
-    try:
-        tree = parse(text)
-    except ExpressionError:
-        return  # told with the other expressions
-    compares = isinstance(tree, Chain) and tree.operators[0] in (*COMPARISONS, "and", "or")
-    if compares and tree.operators not in (("<",), ("<=",), (">",), (">=",)):
-        hint = 'as in "x**2 + y**4 < 1"; several are put together by `intersection` or `union`'
-        yield ShapeProblem(path, "an implicit shape is one comparison with `<` or `>`", hint, text)
+def comparison_problem(path: KeyPath, inside: ParsedExpression) -> ShapeProblem | None:
+    """What is wrong with the comparison of an implicit shape, if anything is."""
+    compares = isinstance(inside.tree, Chain) and inside.tree.operators[0] in (*COMPARISONS, "and", "or")
+    if not compares or inside.tree.operators in (("<",), ("<=",), (">",), (">=",)):
+        return None
+    hint = 'as in "x**2 + y**4 < 1"; several are put together by `intersection` or `union`'
+    return ShapeProblem(path, "an implicit shape is one comparison with `<` or `>`", hint, inside.text)
 
 
 def _mesh(path: KeyPath, file: str, space: tuple[str, ...], folder: Path) -> Iterator[ShapeProblem]:

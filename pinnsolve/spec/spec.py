@@ -17,16 +17,22 @@ from pydantic import BaseModel
 from pinnsolve.errors import Diagnostic, ProblemError
 from pinnsolve.files.data_files import columns, data_path
 from pinnsolve.files.yaml_writer import write_yaml
+from pinnsolve.language import operators
+from pinnsolve.language.coordinates import Coordinates
+from pinnsolve.language.parsed_texts import ParsedTexts
 from pinnsolve.language.vocabulary import signature
-from pinnsolve.spec.checks import ExpressionChecks, item_equations, parameter_values
 from pinnsolve.spec.comma_repair import mend_commas
-from pinnsolve.spec.located_errors import MAX_ERRORS, Places, mend_keys, refuse_large, validate
+from pinnsolve.spec.expression_reader import ExpressionReader
+from pinnsolve.spec.file_reader import FileReader, item_equations, parameter_values
+from pinnsolve.spec.located_errors import MAX_ERRORS, KeyPath, Places, mend_keys, refuse_large, validate
 from pinnsolve.spec.names import Names, read_names
-from pinnsolve.spec.schema.schema import ProblemFile
+from pinnsolve.spec.parsed import ParsedFile
+from pinnsolve.spec.schema.schema import ProblemFile, SettingsFile
 from pinnsolve.spec.schema.shapes import ShapeInput, as_lists
-from pinnsolve.spec.schema.solve import BasisSpec, CollocationSpec, LimitsSpec, OptimizerSpec, SolveSpec
+from pinnsolve.spec.schema.solve import BasisSpec, CollocationSpec, LimitsSpec, OptimizerSpec, SolveSettings
 from pinnsolve.spec.schema.types import Context
 from pinnsolve.spec.source import Source, file_source, plain, with_overrides
+from pinnsolve.spec.term_weights import read_term_weights
 
 __all__ = [
     "BasisSpec",
@@ -38,7 +44,7 @@ __all__ = [
     "OptimizerSpec",
     "ReferenceSpec",
     "RegularizationSpec",
-    "SolveSpec",
+    "SolveSettings",
     "Spec",
     "UnknownParameterSpec",
     "json_schema",
@@ -109,18 +115,20 @@ class Spec:
     """A problem file in one form. Maps keep the order of the file.
 
     `coordinates` maps each coordinate to its interval, or to None where it follows from the shape `domain` (a tree as
-    the file writes it; None for a box without a name); `time` names the one that is time, if any; `definitions` maps
-    `name` or `name(args)` to its text. `folder` is where data files lie, `file` the problem file if there is one.
+    the file writes it; None for a box without a name), and `axes` tells their roles; `definitions` maps `name` or
+    `name(args)` to its text. `folder` is where data files lie, `file` the problem file if there is one. `parsed` is
+    what the texts say, and `places` where they stand.
     """
 
     name: str
     coordinates: Mapping[str, tuple[Number, Number] | None]
+    axes: Coordinates
     unknowns: tuple[str, ...]
+    parsed: ParsedFile = field(repr=False, compare=False)
     domain: Mapping[str, Any] | None = None
     title: str | None = None
     description: str | None = None
     cite: tuple[str, ...] = ()
-    time: str | None = None
     parameters: Mapping[str, Number] = field(default_factory=dict)
     definitions: Mapping[str, str] = field(default_factory=dict)
     equations: Mapping[str, EquationSpec] = field(default_factory=dict)
@@ -130,16 +138,23 @@ class Spec:
     regularization: Mapping[str, RegularizationSpec] = field(default_factory=dict)
     exact: Mapping[str, str] = field(default_factory=dict)
     reference: ReferenceSpec | None = None
-    solve: SolveSpec = field(default_factory=SolveSpec)
+    solve: SolveSettings = field(default_factory=SolveSettings)
     file: Path | None = None
     folder: Path = field(default_factory=Path)
-    lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
+    places: Places = field(default_factory=Places, repr=False, compare=False)
+
+    @property
+    def time(self) -> str | None:
+        """The name of the coordinate of time, if there is one."""
+        return self.axes.time
 
     def place(self, key: str) -> int | None:
         """The line of a dotted key path (`equations.momentum`), or of the nearest key above it."""
-        while key and key not in self.lines:
-            key = key.rpartition(".")[0]
-        return self.lines.get(key)
+        return self.places.line(tuple(key.split(".")))
+
+    def diagnostic(self, path: KeyPath, message: str, hint: str | None = None, **details: Any) -> Diagnostic:
+        """An error at a key path of the file."""
+        return self.places.diagnostic(path, message, hint, **details)
 
     def to_yaml(self) -> str:
         """The problem as a file, defaults of `solve` included; loading it gives the same spec."""
@@ -167,14 +182,24 @@ def spec_from_dict(data: Mapping[str, Any], folder: str | Path | None = None) ->
 
 
 def spec_with_settings(spec: Spec, settings: Mapping[str, Any]) -> Spec:
-    """The spec with settings of its `solve` section replaced, e.g. `{"tolerance": 1e-8}`.
+    """The spec with settings of its `solve` section replaced, e.g. `{"tolerance": 1e-8}`; nothing else is read again.
 
     Raises `ProblemError` with everything that is wrong with them.
     """
-    data = _as_file(spec)
-    data["solve"] = {**data["solve"], **settings}
-    changed = _spec(Source(plain(data), Places(), spec.folder, None))
-    return replace(spec, solve=changed.solve)
+    stated = {"solve": plain({**_settings(spec.solve), **settings})}
+    texts, values = ParsedTexts(), spec.parsed.values
+    data, places, found = mend_keys(stated, Places())
+    file, wrong_shape = validate(data, Context(values, texts=texts), places, SettingsFile)
+    found = [*found, *wrong_shape]
+    if file is not None:
+        reader = ExpressionReader(texts, values, places)
+        terms = (*spec.equations, *spec.conditions, *spec.data)
+        known = (*spec.coordinates, *spec.unknowns, *spec.parameters, *spec.unknown_parameters, *operators.OPERATORS)
+        weights = read_term_weights(file.solve.term_weights, terms, known, reader)
+        found += reader.problems
+    if found:
+        raise ProblemError(_in_order(found))
+    return replace(spec, solve=file.solve, parsed=replace(spec.parsed, term_weights=weights))
 
 
 def json_schema() -> dict[str, Any]:
@@ -188,17 +213,18 @@ def _spec(source: Source) -> Spec:
     refuse_large(source.data, source.places)
     whole, problems = mend_commas(source.data, source.places, source.problems)
     data, places, found = mend_keys(whole, source.places)
-    names = read_names(data, places, source.folder)
-    values, wrong_values = parameter_values(names, places)
-    file, wrong_shape = validate(data, Context(values, reliable=not wrong_values), places)
+    names, texts = read_names(data, places, source.folder), ParsedTexts()
+    values, wrong_values = parameter_values(names, texts, places)
+    file, wrong_shape = validate(data, Context(values, not wrong_values, texts), places, ProblemFile)
     found = [*problems, *found, *names.problems, *wrong_values, *wrong_shape]
+    parsed = None
     if file is not None:
-        checks = ExpressionChecks(names, values, places, source.folder)
-        checks.check(file)
-        found += checks.problems
+        reader = FileReader(names, values, texts, places, source.folder)
+        parsed = reader.read(file, _shape(file.domain), complete=not found)
+        found += reader.problems
     if found:
         raise ProblemError(_in_order(found))
-    return _normalized(file, names, source)
+    return _normalized(file, names, parsed, replace(source, places=places))
 
 
 def _in_order(found: list[Diagnostic]) -> list[Diagnostic]:
@@ -208,7 +234,7 @@ def _in_order(found: list[Diagnostic]) -> list[Diagnostic]:
     return unique if more <= 0 else [*unique[:MAX_ERRORS], Diagnostic(f"and {more} more", file=unique[0].file)]
 
 
-def _normalized(file: ProblemFile, names: Names, source: Source) -> Spec:
+def _normalized(file: ProblemFile, names: Names, parsed: ParsedFile, source: Source) -> Spec:
     return Spec(
         name=file.name,
         title=file.title,
@@ -216,8 +242,9 @@ def _normalized(file: ProblemFile, names: Names, source: Source) -> Spec:
         cite=file.cite or (),
         coordinates={k: None if interval is None else tuple(interval) for k, interval in names.intervals.items()},
         domain=_shape(file.domain),
-        time=names.time,
+        axes=names.coordinates,
         unknowns=file.unknowns,
+        parsed=parsed,
         parameters=file.parameters or {},
         definitions={_signature_text(key): text for key, text in (file.definitions or {}).items()},
         equations={k: EquationSpec(_equations(v), v.where, v.on or ()) for k, v in (file.equations or {}).items()},
@@ -232,7 +259,7 @@ def _normalized(file: ProblemFile, names: Names, source: Source) -> Spec:
         solve=file.solve,
         file=source.file,
         folder=source.folder,
-        lines={".".join(map(str, path)): line for path, line in source.places.lines.items()},
+        places=source.places,
     )
 
 
@@ -325,7 +352,7 @@ def _condition_out(item: ConditionSpec) -> dict[str, Any]:
     return _filled({**place, **(_equations_out(item.equations) if item.equations else {}), "where": item.where})
 
 
-def _settings(solve: SolveSpec) -> dict[str, Any]:
+def _settings(solve: SolveSettings) -> dict[str, Any]:
     """The settings of `solve`, without those left to the solver."""
     return _said(solve)
 

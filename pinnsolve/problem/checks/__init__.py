@@ -11,19 +11,27 @@ from typing import TYPE_CHECKING
 from pinnsolve.errors import Diagnostic
 from pinnsolve.problem.checks.assumed_conditions import UNDECIDED, Assumed, Completion, completion
 from pinnsolve.problem.checks.corners import contradictions, contradictions_at
-from pinnsolve.problem.checks.counts import equation_count, incomplete_exact, not_smooth_enough, unheld_unknowns
+from pinnsolve.problem.checks.counts import equation_count, incomplete_exact, settings_errors, unheld_unknowns
 from pinnsolve.problem.checks.faces import too_few_conditions
 from pinnsolve.problem.checks.neumann import floating_unknowns, undetermined_constants
 
 if TYPE_CHECKING:
     from pinnsolve.problem.problem import Problem
 
-__all__ = ["Assumed", "Completion", "check_problem", "completion", "contradictions_at", "floating_unknowns"]
+__all__ = [
+    "Assumed",
+    "Completion",
+    "check_problem",
+    "completion",
+    "contradictions_at",
+    "floating_unknowns",
+    "settings_errors",
+]
 
 
 def check_problem(problem: Problem, completed: Completion = UNDECIDED) -> list[Diagnostic]:
     """All errors and warnings of a problem, with those of its completion. With errors, nothing else is looked at."""
-    errors = [*unheld_unknowns(problem), *not_smooth_enough(problem)]
+    errors = [*unheld_unknowns(problem), *settings_errors(problem)]
     if errors:
         return errors
     missing = too_few_conditions(problem, in_space=not completed.decided)

@@ -49,9 +49,9 @@ def unheld_unknowns(problem: Problem) -> Iterator[Diagnostic]:
             yield error(problem, "unknowns", message, "say what holds it, or take it out of `unknowns`")
 
 
-def not_smooth_enough(problem: Problem) -> Iterator[Diagnostic]:
-    """Error: ReLU asked for where second derivatives are needed; those of a piecewise linear function are zero."""
-    basis = problem.spec.solve.basis
+def settings_errors(problem: Problem) -> Iterator[Diagnostic]:
+    """Errors of the settings: ReLU where second derivatives are needed; a piecewise linear function has none."""
+    basis = problem.settings.basis
     if basis is None or basis.activation != "relu" or basis.kind not in (None, *extensions.BUILT_IN_BASES):
         return
     for statement in problem.statements:

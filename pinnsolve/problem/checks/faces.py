@@ -107,7 +107,7 @@ class _Counter:
         problem = self.problem
         if len(problem.coordinates) == 1:
             yield from self._in_one_coordinate(unknown, order)
-        elif problem.coordinates[axis] == problem.time:
+        elif axis == problem.axes.time_axis:
             yield from self._in_time(unknown, axis, order)
         elif order > 1:
             yield from self._in_space(unknown, axis, order)

@@ -2,7 +2,7 @@
 
 Input: the plain values of a file. Output: validated models, or every error at once. The descriptions here are the
 reference of the language: `pinnsolve schema` publishes them for editors, and `docs/problem-file.md` is made from
-them. What expressions say is checked elsewhere (`spec.checks`). No sympy.
+them. What expressions say is checked elsewhere (`spec.file_reader`). No sympy.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, ConfigDict, PlainValidator, ValidationInfo
 from pydantic import WithJsonSchema as Json
 
 from pinnsolve.spec.schema.shapes import ShapeInput, too_large
-from pinnsolve.spec.schema.solve import SolveSpec
+from pinnsolve.spec.schema.solve import SolveSettings
 from pinnsolve.spec.schema.types import (
     INTERVAL_SCHEMA,
     MAX_ITEMS,
@@ -285,4 +285,10 @@ class ProblemFile(Strict):
     )
     exact: Exact | None = about("The exact solution where it is known: by unknown an expression in the coordinates.")
     reference: ReferenceInput | None = about("A file to compare with, when no exact solution is known.")
-    solve: SolveSpec = about("How to solve. Everything has a default.", SolveSpec())
+    solve: SolveSettings = about("How to solve. Everything has a default.", SolveSettings())
+
+
+class SettingsFile(Strict):
+    """The `solve` section of a problem file by itself, for settings given in Python."""
+
+    solve: SolveSettings = about("How to solve. Everything has a default.", SolveSettings())

@@ -7,7 +7,7 @@ once. Whether shapes fit together is for `domain_shape` to say. No sympy.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, PlainValidator, ValidationInfo, model_validator
@@ -278,10 +278,28 @@ def raw_box(domain: Any) -> dict[str, Any] | None:
     return next((s["box"] for _, s in raw_shapes(domain) if isinstance(s.get("box"), dict)), None)
 
 
-def raw_names(domain: Any) -> tuple[str, ...]:
-    """The names of boundaries in a plain tree, in order."""
-    names = (shape.get("boundary") for _, shape in raw_shapes(domain))
-    return tuple(dict.fromkeys(name for name in names if isinstance(name, str)))
+def boundary_names(domain: Any, around: str = "", depth: int = 0) -> tuple[str, ...]:
+    """The names of the boundaries of primitives in a plain tree, in order: their own, or that of the shape around."""
+    if not isinstance(domain, dict) or depth > MAX_DEPTH:
+        return ()
+    own = domain.get("boundary")
+    name = own if isinstance(own, str) else around
+    if not any(key in domain for key in COMBINATIONS):
+        return (name,) if name else ()
+    items = (item for key in COMBINATIONS for item in _items(domain.get(key)))
+    return tuple(dict.fromkeys(n for item in items for n in boundary_names(item, name, depth + 1)))
+
+
+def is_mesh(domain: Any) -> bool:
+    """Whether a plain tree is a mesh and nothing else, be it within a `union` of one."""
+    while isinstance(domain, dict) and "mesh" not in domain:
+        items = [item for key in COMBINATIONS for item in _items(domain.get(key))]
+        domain = items[0] if len(items) == 1 else None
+    return isinstance(domain, dict)
+
+
+def _items(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()
 
 
 def raw_files(domain: Any) -> tuple[tuple[tuple, str], ...]:

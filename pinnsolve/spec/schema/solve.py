@@ -1,6 +1,7 @@
 """The shape of `solve:`, as pydantic models: how a problem is solved, with the default of everything.
 
-Input: the plain values below the key `solve` of a problem file. Output: `SolveSpec`, or every error at once. No sympy.
+Input: the plain values below the key `solve` of a problem file. Output: `SolveSettings`, or every error at
+once. No sympy.
 """
 
 from __future__ import annotations
@@ -241,7 +242,7 @@ class LimitsSpec(Strict):
     refinements: CountOrZero | None = about("How often the basis may be made larger; without it, by the method.")
 
 
-class SolveSpec(Strict):
+class SolveSettings(Strict):
     """How to solve. Everything has a default."""
 
     tolerance: PositiveNumber = about("The relative L2 error to reach, as estimated.", 1e-6)
@@ -262,7 +263,7 @@ class SolveSpec(Strict):
     precision: Precision = about("Of floating-point numbers.", "float64")
 
     @model_validator(mode="after")
-    def _phases_fit(self) -> SolveSpec:
+    def _phases_fit(self) -> SolveSettings:
         phased = self.optimizer is not None and self.optimizer.first_phase is not None
         if phased and self.method not in ("lsgd", "varpro"):
             message = f"`optimizer.first_phase` is for the methods `lsgd` and `varpro`, not `{self.method}`"

@@ -26,7 +26,7 @@ from pydantic_core import PydanticCustomError
 
 from pinnsolve.errors import ExpressionError
 from pinnsolve.language.constants import Value
-from pinnsolve.language.expansion import constant_value
+from pinnsolve.language.parsed_texts import ParsedTexts
 from pinnsolve.language.syntax import MAX_LENGTH
 from pinnsolve.language.vocabulary import close_match
 
@@ -39,10 +39,14 @@ MAX_ITEMS = 200  # of one list or map
 
 @dataclass(frozen=True)
 class Context:
-    """What numbers may refer to: values of the parameters. `reliable` is false when some of them are wrong already."""
+    """What numbers may refer to: values of the parameters. `reliable` is false when some of them are wrong already.
+
+    `texts` are those of the file that are parsed already.
+    """
 
     values: Mapping[str, Value] = field(default_factory=dict)
     reliable: bool = True
+    texts: ParsedTexts = field(default_factory=ParsedTexts)
 
 
 def refuse(message: str, hint: str | None = None, offset: int | None = None, text: str | None = None) -> Exception:
@@ -67,7 +71,7 @@ def evaluated(value: Any, info: ValidationInfo) -> float:
         raise refuse(f"a number is expected, not {shown(value)}", "a number, or an expression such as `2*pi`")
     context = info.context or Context()
     try:
-        return constant_value(value, context.values)
+        return float(context.texts.value(value, context.values))
     except ExpressionError as error:
         text = str(value)
         raise refuse(error.message, error.hint, error.offset, text if error.offset or len(text) > 1 else None) from None

@@ -1,0 +1,291 @@
+"""Everything that a problem file says in expressions, read and checked in one go.
+
+Input: the validated parts of a file and its names. Output: what was parsed, or every error at once. No sympy and no
+array library: a wrong or hostile file is answered before any of them is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from pinnsolve.errors import Diagnostic, ExpressionError
+from pinnsolve.files.data_files import DataFileError, columns, data_path
+from pinnsolve.language import operators
+from pinnsolve.language.constants import Value
+from pinnsolve.language.expansion import as_text, definition_problems
+from pinnsolve.language.parsed_texts import ParsedTexts
+from pinnsolve.language.vocabulary import RESERVED, Definition, Scope, close_match, signature
+from pinnsolve.spec.expression_reader import ExpressionReader
+from pinnsolve.spec.located_errors import KeyPath, Places
+from pinnsolve.spec.names import Names
+from pinnsolve.spec.parsed import ParsedExpression, ParsedFile, ParsedTerm, ParsedUnknownParameter
+from pinnsolve.spec.places import PlaceReader
+from pinnsolve.spec.schema.schema import ProblemFile
+from pinnsolve.spec.schema.shapes import raw_shapes
+from pinnsolve.spec.shapes import comparison_problem, shape_problems
+from pinnsolve.spec.term_weights import read_term_weights
+
+
+def parameter_values(names: Names, texts: ParsedTexts, places: Places) -> tuple[dict[str, Value], list[Diagnostic]]:
+    """The value of each parameter, an expression of those before it; a wrong one is taken as 1 from there on."""
+    values: dict[str, Value] = {}
+    found = []
+    for name, text in names.parameters.items():
+        before = dict(values)
+        values[name] = Fraction(1)
+        if isinstance(text, bool) or not isinstance(text, str | int | float):
+            continue  # the schema says so
+        try:
+            values[name] = texts.value(text, before)
+        except ExpressionError as error:
+            later = [other for other in names.parameters if other not in values and f"`{other}`" in error.message]
+            hint = f"`{later[0]}` is given below; move it up" if later else error.hint
+            if f"unknown name `{name}`" == error.message:
+                hint = "a parameter cannot be given by itself"
+            found.append(places.diagnostic(("parameters", name), error.message, hint, str(text), error.offset))
+    return values, found
+
+
+class FileReader:
+    """Reads the expressions of one file; `problems` holds what is wrong."""
+
+    def __init__(self, names: Names, values: Mapping[str, Value], texts: ParsedTexts, places: Places, folder: Path):
+        self.names, self.values, self.folder = names, values, folder
+        self.reader = ExpressionReader(texts, values, places, names.reliable)
+        self.place_reader = PlaceReader(names, self.reader, folder)
+        self.columns: dict[str, tuple[str, ...]] = {}
+        known = (*names.intervals, *names.unknowns, *names.parameters, *names.unknown_parameters)
+        self.base = Scope(
+            coordinates=names.coordinates.names,
+            time=names.coordinates.time,
+            unknowns=names.unknowns,
+            parameters=(*names.parameters, *names.unknown_parameters),
+            operators=tuple(operators.OPERATORS),
+            elsewhere=(*known, *operators.OPERATORS),
+        )
+
+    @property
+    def problems(self) -> list[Diagnostic]:
+        return self.reader.problems
+
+    def read(self, file: ProblemFile, domain: Mapping[str, Any] | None, complete: bool) -> ParsedFile | None:
+        """Everything that the file says in expressions; None with anything wrong, or if the file is not `complete`.
+
+        `domain` is the plain tree of shapes.
+        """
+        self._data_files(file)
+        self._definitions()
+        implicit = self._shapes(file)
+        equations = {name: self._equation(name, item) for name, item in (file.equations or {}).items()}
+        conditions = {name: self._condition(name, item) for name, item in (file.conditions or {}).items()}
+        data = {name: self._data(name, item) for name, item in (file.data or {}).items() if name in self.columns}
+        exact = self._exact(file.exact or {})
+        self._reference(file)
+        self._regularization(file)
+        weights = read_term_weights(file.solve.term_weights, self.names.terms, self.base.elsewhere, self.reader)
+        if not any((file.equations, file.conditions, file.data)) and not self.names.terms:
+            self.reader.problem((), "there is nothing to solve", "give `equations` and `conditions`, or `data`")
+        if self.problems or not complete:
+            return None
+        return ParsedFile(
+            parameters={name: self._parameter(name, text) for name, text in self.names.parameters.items()},
+            values=self.values,
+            intervals={name: self._interval(ends) for name, ends in self.names.intervals.items()},
+            domain=self._numbers(domain, ("domain",), implicit),
+            equations=equations,
+            conditions=conditions,
+            data=data,
+            unknown_parameters=self._unknown_parameters(file),
+            exact=exact,
+            term_weights=weights,
+        )
+
+    # -- terms --
+
+    def _equation(self, name: str, item: Any) -> ParsedTerm:
+        path = ("equations", name)
+        term = self._term(path, item, self.base)
+        return replace(term, places=self.place_reader.groups((*path, "on"), item.on or ()))
+
+    def _condition(self, name: str, item: Any) -> ParsedTerm:
+        path = ("conditions", name)
+        term = self._term(path, item, replace(self.base, normals=True))
+        return replace(term, places=self.place_reader.places(path, item))
+
+    def _data(self, name: str, item: Any) -> ParsedTerm:
+        extra = tuple(c for c in self.columns[name] if c not in self.names.intervals)
+        return self._term(("data", name), item, replace(self.base, columns=extra))
+
+    def _term(self, path: KeyPath, item: Any, scope: Scope) -> ParsedTerm:
+        """The equations of a term, and its `where`."""
+        found = [self.reader.equation((*path, *inner), text, scope) for inner, text in item_equations(item)]
+        where, text = None, getattr(item, "where", None)
+        if text is not None:
+            where = self.reader.expression((*path, "where"), text, self._known_scope(), "boolean")
+        return ParsedTerm(tuple(equation for equation in found if equation is not None), where)
+
+    def _known_scope(self) -> Scope:
+        """For what is known before the solve: coordinates and parameters."""
+        return replace(self.base, unknowns=(), parameters=tuple(self.names.parameters), operators=())
+
+    def _exact(self, exact: Mapping[str, str]) -> dict[str, ParsedExpression | None]:
+        scope, unknowns, found = self._known_scope(), self.names.unknowns, {}
+        for unknown, text in exact.items():
+            path: KeyPath = ("exact", unknown) if unknown else ("exact",)
+            if not unknown and len(unknowns) > 1:
+                self.reader.problem(path, "there are several unknowns", f"write `exact: {{{unknowns[0]}: ...}}`")
+            if unknown:
+                self._unknown(path, unknown)
+            found[unknown or next(iter(unknowns), "")] = self.reader.expression(path, text, scope)
+        return found
+
+    def _regularization(self, file: ProblemFile) -> None:
+        for name in file.regularization or ():
+            self._unknown(("regularization", name), name)
+        if file.regularization and not self.names.terms_of["data"]:
+            message = "regularization is for unknowns that data determine, and there are none"
+            self.reader.problem(("regularization",), message)
+
+    def _unknown(self, path: KeyPath, name: str) -> None:
+        """A key that must be the name of an unknown."""
+        unknowns = self.names.unknowns
+        if name in unknowns or not self.names.reliable:
+            return
+        close = close_match(name, unknowns)
+        hint = f"did you mean `{close}`?" if close else f"the unknowns are {', '.join(unknowns)}"
+        self.reader.problem(path, f"`{name[:60]}` is not an unknown", hint)
+
+    # -- definitions --
+
+    def _definitions(self) -> None:
+        """Read each definition, and keep the right ones for the scope; a wrong one stands as 0 from there on."""
+        texts = {key: str(text) for key, text in self.names.definitions.items() if isinstance(text, str | int | float)}
+        sound = {key: d for key, text in texts.items() if (d := self._definition(key, text)) is not None}
+        found = (c for columns_ in self.columns.values() for c in columns_ if c not in self.names.intervals)
+        scope = replace(self.base, definitions=sound, normals=True, columns=tuple(dict.fromkeys(found)))
+        for key, defined in sound.items() if self.names.reliable else ():
+            if self.reader.exhausted:
+                break
+            self._check_arguments(key, defined, sound.values())
+            errors = definition_problems(defined, scope, self.values, self.reader.budget)
+            for error in errors:
+                self.reader.wrong(("definitions", key), error, texts[key])
+            if errors:
+                scope = replace(scope, definitions={**scope.definitions, key: self._nothing(defined)})
+        self.base = replace(self.base, definitions=scope.definitions)
+
+    def _definition(self, key: str, text: str) -> Definition | None:
+        """The parsed definition; None for one without a name."""
+        path = ("definitions", key)
+        try:
+            name, arguments = signature(key)
+        except ExpressionError as error:
+            self.reader.problem(path, error.message, error.hint)
+            return None
+        defined = Definition(name, arguments, self.reader.texts.expression("0"))
+        try:
+            return replace(defined, body=self.reader.texts.expression(text))
+        except ExpressionError as error:
+            self.reader.wrong(path, error, text)
+            return defined
+
+    def _nothing(self, defined: Definition) -> Definition:
+        return replace(defined, body=self.reader.texts.expression("0"))
+
+    def _check_arguments(self, key: str, defined: Definition, definitions: Iterable[Definition]) -> None:
+        others = {other.name for other in definitions}
+        for argument in defined.arguments or ():
+            if argument in RESERVED or argument in others:
+                what = "a definition" if argument in others else "part of the language"
+                self.reader.problem(("definitions", key), f"the argument `{argument}` is {what}", "use another name")
+
+    # -- shapes --
+
+    def _shapes(self, file: ProblemFile) -> dict[KeyPath, ParsedExpression]:
+        """The shapes of the domain; the comparisons of implicit ones, in coordinates of space and parameters."""
+        if file.domain is None or not self.names.reliable:
+            return {}
+        domain, space = self.names.domain, self.names.coordinates.space  # with its wrong parts, which are told already
+        for found in shape_problems(domain, space, self.folder):
+            self.reader.problem(found.path, found.message, found.hint, text=found.text)
+        scope, implicit = replace(self._known_scope(), coordinates=space, time=None), {}
+        for outer, shape in raw_shapes(domain):
+            path, text = (*outer, "implicit"), shape.get("implicit")
+            if isinstance(text, str):
+                found = implicit[path] = self.reader.expression(path, text, scope, "boolean")
+                problem = comparison_problem(path, found) if found is not None else None
+                if problem is not None:
+                    self.reader.problem(path, problem.message, problem.hint, text=text)
+        return implicit
+
+    # -- files --
+
+    def _columns(self, path: KeyPath, name: str, needed: Iterable[str], what: str) -> tuple[str, ...] | None:
+        """The columns of a data file, which must have those needed; None where it cannot be used."""
+        try:
+            found = columns(data_path(self.folder, name))
+        except DataFileError as error:
+            self.reader.problem(path, error.message, error.hint, text=name)
+            return None
+        missing = [column for column in needed if column not in found]
+        if missing and self.names.reliable:
+            hint = f"its columns are {', '.join(found[:20])}"
+            self.reader.problem(path, f"the file has no column for the {what} `{missing[0]}`", hint, text=name)
+        return found
+
+    def _data_files(self, file: ProblemFile) -> None:
+        taken = {*self.names.unknowns, *self.names.parameters, *self.names.unknown_parameters, *RESERVED}
+        for name, item in (file.data or {}).items():
+            path = ("data", name, "file")
+            found = self._columns(path, item.file, self.names.coordinates.names, "coordinate")
+            if found is None:
+                continue
+            self.columns[name] = tuple(c for c in found if c.isidentifier() and c.isascii())
+            for column in self.columns[name]:
+                if column in taken and column not in self.names.intervals:
+                    message = f"the column `{column}` has the name of something else"
+                    hint = "rename the column in the file, for instance to `measured`"
+                    self.reader.problem(path, message, hint, text=item.file)
+
+    def _reference(self, file: ProblemFile) -> None:
+        if file.reference is not None:
+            needed = (*self.names.coordinates.names, *self.names.unknowns)
+            self._columns(("reference", "file"), file.reference.file, needed, "coordinate or unknown")
+
+    # -- numbers of a file without mistakes --
+
+    def _parameter(self, name: str, text: str | int | float) -> ParsedExpression:
+        return ParsedExpression(as_text(text), ("parameters", name), self.reader.texts.expression(as_text(text)))
+
+    def _interval(self, ends: Any) -> tuple[float, float] | None:
+        return None if ends is None else tuple(map(self.reader.number, ends))
+
+    def _unknown_parameters(self, file: ProblemFile) -> dict[str, ParsedUnknownParameter]:
+        free, number = (float("-inf"), float("inf")), self.reader.number
+        return {
+            name: ParsedUnknownParameter(number(v.guess), tuple(map(number, v.bounds)) if v.bounds else free)
+            for name, v in (file.unknown_parameters or {}).items()
+        }
+
+    def _numbers(self, node: Any, path: KeyPath, implicit: Mapping[KeyPath, ParsedExpression]) -> Any:
+        """A plain tree of shapes with its numbers evaluated, and trees in the place of comparisons."""
+        if isinstance(node, dict):
+            return {key: self._numbers(value, (*path, key), implicit) for key, value in node.items()}
+        if isinstance(node, list):
+            return [self._numbers(value, (*path, index), implicit) for index, value in enumerate(node)]
+        if path in implicit:
+            return implicit[path]
+        is_name = node is None or path[-1] in ("boundary", "mesh")
+        return node if is_name else self.reader.number(node)
+
+
+def item_equations(item: Any) -> list[tuple[tuple[str | int, ...], str]]:
+    """The equations of a term with their key paths below it."""
+    if item.equation is not None:
+        return [(("equation",), item.equation)]
+    texts = item.equations or ()
+    return [(("equations", index), text) for index, text in enumerate(texts)]

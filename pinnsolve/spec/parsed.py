@@ -1,0 +1,101 @@
+"""What was read of a problem file besides its texts: checked trees, resolved places, and values.
+
+`Spec` keeps these beside the texts, each with the key path where it stands, so that the problem is built from them and
+no text is parsed or checked a second time. Definitions are put into the trees. No sympy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from pinnsolve.language.constants import Value, evaluate
+from pinnsolve.language.syntax import Node
+from pinnsolve.spec.located_errors import KeyPath
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ParsedExpression:
+    """An expression or comparison, and where it stands."""
+
+    text: str
+    path: KeyPath
+    tree: Node
+
+
+@dataclass(frozen=True)
+class ParsedEquation:
+    """An equation by its left and right side, and where it stands."""
+
+    text: str
+    path: KeyPath
+    sides: tuple[Node, Node]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a condition or an equation holds.
+
+    `kind` is `domain`; `boundary`, all of it or the `part` of that name; `group`, the group of cells `part` of a mesh;
+    or `point`, where the coordinates in `fixed` have these values and the others are free.
+    """
+
+    kind: str
+    label: str
+    part: str = ""
+    fixed: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ParsedTerm:
+    """The equations of a term, the comparison that narrows its region, and its places."""
+
+    equations: tuple[ParsedEquation, ...]
+    where: ParsedExpression | None = None
+    places: tuple[Place, ...] = ()
+
+
+@dataclass(frozen=True)
+class ParsedUnknownParameter:
+    """Where the search for a constant starts, and its bounds."""
+
+    guess: float
+    bounds: Interval
+
+
+@dataclass(frozen=True)
+class TermWeights:
+    """The epsilon_k that a file asks for: by term a tree that may hold the width `W`; `values` are the parameters'."""
+
+    trees: Mapping[str, Node] = field(default_factory=dict)
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+    def at(self, width: int) -> dict[str, float]:
+        """The weights as numbers for a basis of that width."""
+        values = {**self.values, "W": Fraction(width)}
+        return {name: float(evaluate(tree, values)) for name, tree in self.trees.items()}
+
+
+@dataclass(frozen=True)
+class ParsedFile:
+    """Everything that was read of one file.
+
+    `parameters` are trees, `values` their values, each by those before it; `intervals` are None where the shape of the
+    domain tells; `domain` is the tree of shapes with numbers in the place of texts, and a `ParsedExpression` in that of
+    the text of an implicit shape.
+    """
+
+    parameters: Mapping[str, ParsedExpression]
+    values: Mapping[str, Value]
+    intervals: Mapping[str, Interval | None]
+    domain: Any
+    equations: Mapping[str, ParsedTerm]
+    conditions: Mapping[str, ParsedTerm]
+    data: Mapping[str, ParsedTerm]
+    unknown_parameters: Mapping[str, ParsedUnknownParameter]
+    exact: Mapping[str, ParsedExpression]
+    term_weights: TermWeights | None  # None for weights chosen by the solver
