@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 from pinnsolve.errors import Diagnostic
 from pinnsolve.problem.checks.assumed_conditions import UNDECIDED, Assumed, Completion, completion
 from pinnsolve.problem.checks.corners import contradictions, contradictions_at
-from pinnsolve.problem.checks.counts import equation_count, incomplete_exact, settings_errors, unheld_unknowns
+from pinnsolve.problem.checks.counts import (
+    equation_count,
+    incomplete_exact,
+    settings_errors,
+    undetermined_parameters,
+    unheld_unknowns,
+)
 from pinnsolve.problem.checks.faces import too_few_conditions
 from pinnsolve.problem.checks.neumann import floating_unknowns, undetermined_constants
 
@@ -43,4 +49,5 @@ def check_problem(problem: Problem, completed: Completion = UNDECIDED) -> list[D
         *undetermined_constants(problem, completed.assumed, problem.unknowns if completed.open else tuple(missing)),
         *contradictions(problem),
         *incomplete_exact(problem),
+        *undetermined_parameters(problem),
     ]

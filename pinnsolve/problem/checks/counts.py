@@ -112,6 +112,34 @@ def _counts(problem: Problem, equations: tuple[Statement, ...]) -> Iterator[tupl
         yield spot, sum(len(s.residuals) for s, t in zip(equations, tests, strict=True) if holds_at(t, at))
 
 
+def undetermined_parameters(problem: Problem) -> Iterator[Diagnostic]:
+    """Warnings: an unknown parameter that occurs nowhere, or that no data and no condition can determine."""
+    symbols = {s for statement in problem.statements for r in statement.residuals for s in r.free_symbols}
+    for parameter in problem.unknown_parameters:
+        if coordinate_symbol(parameter.name) not in symbols:
+            message = f"the unknown parameter `{parameter.name}` occurs in no equation, condition or data"
+            hint = "Use it in one of them, or remove it from `unknown_parameters`."
+            yield warning(problem, f"unknown_parameters.{parameter.name}", message, hint)
+    if problem.unknown_parameters and not replaces_conditions(problem) and len(problem.coordinates) == 1:
+        yield from _conditions_for_parameters(problem)
+
+
+def _conditions_for_parameters(problem: Problem) -> Iterator[Diagnostic]:
+    """Of an ordinary differential equation: as many conditions as orders and parameters determine them."""
+    features = {f for s in problem.of_kind("equation") for r in s.residuals for f in features_of(r)}
+    if any(f.operator is not None for f in features):
+        return
+    orders = sum(max((f.order for f in features if f.unknown == name), default=0) for name in problem.unknowns)
+    wanted = orders + len(problem.unknown_parameters)
+    given = sum(len(s.residuals) * len(s.region.pieces) for s in problem.of_kind("condition"))
+    if given < wanted:
+        names = quoted([p.name for p in problem.unknown_parameters])
+        message = f"nothing determines the unknown parameters {names}: there are no data"
+        stated = f"Without data, {wanted} conditions are needed (here {given})"
+        hint = f"{stated}: state data, or conditions such as a normalization."
+        yield warning(problem, "unknown_parameters", message, hint)
+
+
 def incomplete_exact(problem: Problem) -> Iterator[Diagnostic]:
     """Warning: an exact solution of some unknowns only."""
     missing = [name for name in problem.unknowns if name not in problem.exact]
