@@ -269,24 +269,10 @@ def _load(file: str, overrides: list[str] | None, operators: list[str] | None) -
         _run_operators(catalog.find_operators(text))
     from pinnsolve import pipeline
 
-    problem = _met(pipeline.load(file, overrides or ()))
+    problem = pipeline.load(file, overrides or ())
     for warning in problem.warnings:
         say(warning)
     return problem
-
-
-def _met(problem: Problem) -> Problem:
-    """The problem with warnings about conditions that contradict each other where parts of a shape's boundary meet."""
-    pieces = tuple(dict.fromkeys(p for s in problem.statements for p in s.region.pieces if p.part is not None))
-    if problem.shape is None or not pieces:
-        return problem
-    from dataclasses import replace
-
-    from pinnsolve.geometry.junctions import meetings
-    from pinnsolve.problem.checks import contradictions_at
-
-    found = contradictions_at(problem, meetings(problem.shape, pieces, problem.space_axes))
-    return replace(problem, warnings=(*problem.warnings, *found))
 
 
 def _run_operators(path: Path) -> None:

@@ -9,7 +9,6 @@ from pinnsolve.cli import app
 from pinnsolve.geometry.junctions import meetings
 from pinnsolve.geometry.regions import Piece
 from pinnsolve.problem.build import build_problem
-from pinnsolve.problem.checks import contradictions_at
 from pinnsolve.problem.problem import Problem
 from pinnsolve.spec.spec import spec_from_dict
 
@@ -25,9 +24,7 @@ def stated(domain, conditions: dict, **keys) -> Problem:
 
 
 def contradictions(problem: Problem) -> list[str]:
-    pieces = tuple(dict.fromkeys(p for s in problem.statements for p in s.region.pieces if p.part is not None))
-    found = contradictions_at(problem, meetings(problem.shape, pieces, problem.space_axes))
-    return [d.message for d in found]
+    return [d.message for d in problem.warnings if "contradicts" in d.message]
 
 
 def test_the_places_that_meet_at_corners():

@@ -1,7 +1,8 @@
 """Problem -> what is wrong or doubtful about it, found by mathematics before any solving.
 
 Input: a `Problem` whose parts are well formed. Output: diagnostics; an error where no solve can make sense, a warning
-where one is likely not to. No array library, and well below a second.
+where one is likely not to. It takes well below a second, and an array library only where parts of the boundary of a
+shape meet.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pinnsolve.errors import Diagnostic
 from pinnsolve.problem.checks.assumed_conditions import UNDECIDED, Assumed, Completion, completion
-from pinnsolve.problem.checks.corners import contradictions, contradictions_at
+from pinnsolve.problem.checks.corners import contradictions
 from pinnsolve.problem.checks.counts import (
     equation_count,
     incomplete_exact,
@@ -29,7 +30,6 @@ __all__ = [
     "Completion",
     "check_problem",
     "completion",
-    "contradictions_at",
     "floating_unknowns",
     "settings_errors",
 ]

@@ -26,6 +26,8 @@ from pinnsolve.problem.checks.pointwise import function_of, holds_at, landmarks,
 if TYPE_CHECKING:
     from pinnsolve.problem.problem import Problem, Statement
 
+Junction = tuple[Mapping[int, float], Collection[Piece]]  # coordinates by axis, and the places that meet there
+
 RELATIVE = 1e-9  # to the larger of the two values
 MAX_PLACES, MAX_POINTS = 300, 20_000  # looked at in one problem, so that none takes long
 ROUNDING = 1e-12  # to the size of the values elsewhere on their places: sin(pi) is not quite 0
@@ -49,7 +51,8 @@ class _Fixed:
 def contradictions(problem: Problem) -> Iterator[Diagnostic]:
     """Warnings, one per pair of terms, with the place and the two values."""
     if problem.shape is not None:
-        return  # where parts of a boundary meet is known to points only, see `contradictions_at`
+        yield from _contradictions_at_junctions(problem, _junctions(problem))
+        return
     fixed = list(islice(_fixed_values(problem), MAX_PLACES))
     told, budget = set(), iter(range(MAX_POINTS))
     for i, a in enumerate(fixed):
@@ -64,7 +67,17 @@ def contradictions(problem: Problem) -> Iterator[Diagnostic]:
     yield from _periodic_contradictions(problem, fixed)
 
 
-def contradictions_at(problem: Problem, meetings: Iterable[tuple[Mapping[int, float], Collection[Piece]]]):
+def _junctions(problem: Problem) -> Iterable[Junction]:
+    """Points where the places of conditions on the boundary of a shape meet."""
+    pieces = tuple(dict.fromkeys(p for s in problem.statements for p in s.region.pieces if p.part is not None))
+    if not pieces:
+        return ()
+    from pinnsolve.geometry.junctions import meetings  # samples the boundary, for which torch is loaded
+
+    return meetings(problem.shape, pieces, problem.space_axes)
+
+
+def _contradictions_at_junctions(problem: Problem, meetings: Iterable[Junction]) -> Iterator[Diagnostic]:
     """The same for a shape, from points (axis to value) and the places on its boundary that meet there.
 
     Places that do not lie on the boundary, such as the start, are everywhere.
