@@ -18,7 +18,8 @@ from pinnsolve.errors import ProblemError
 from pinnsolve.language.derivatives import SizeError
 from pinnsolve.language.substitution import substituted
 from pinnsolve.language.symbols import coordinate_symbol
-from pinnsolve.problem.problem import Problem, Statement
+from pinnsolve.problem.problem import Problem
+from pinnsolve.problem.stated import StatedTerm
 from pinnsolve.spec.parsed import TermWeights
 
 
@@ -65,7 +66,7 @@ def _number(value: float) -> sp.Number:
     return sp.Integer(int(value)) if value.is_integer() and abs(value) < 2**53 else sp.Float(value)
 
 
-def _compile(statement: Statement, parameters: dict, unknown_parameters: tuple[sp.Symbol, ...]) -> Term:
+def _compile(statement: StatedTerm, parameters: dict, unknown_parameters: tuple[sp.Symbol, ...]) -> Term:
     residuals = tuple(substituted(residual, parameters) for residual in statement.residuals)
     linearizations = tuple(linearize(residual, unknown_parameters) for residual in residuals)
     return Term(

@@ -15,7 +15,8 @@ from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.language.from_sympy import to_text
 from pinnsolve.language.substitution import substituted
 from pinnsolve.language.symbols import FeatureSymbol, features_of
-from pinnsolve.problem.problem import Problem, Statement
+from pinnsolve.problem.problem import Problem
+from pinnsolve.problem.stated import StatedTerm
 
 MAX_OPERATOR = 240  # characters of an operator that are shown
 MAX_DIGITS = 4  # of numerator and denominator of a fraction that is shown as it is
@@ -88,7 +89,7 @@ def _on_piece(dimension: int, wanted: int, sampling: str) -> int:
     return max(2, round(wanted ** (1 / dimension))) ** dimension if sampling in ("grid", "chebyshev") else wanted
 
 
-def _weight(statement: Statement, problem: Problem) -> float | str:
+def _weight(statement: StatedTerm, problem: Problem) -> float | str:
     asked = problem.settings.term_weights
     if isinstance(asked, str):
         return asked
@@ -99,7 +100,7 @@ def _weight(statement: Statement, problem: Problem) -> float | str:
 # -- operators --------------------------------------------------------------------------------------------------
 
 
-def operator_text(statement: Statement, coordinates: tuple[str, ...]) -> str:
+def operator_text(statement: StatedTerm, coordinates: tuple[str, ...]) -> str:
     """The residuals as a reader would write them, left of `= 0`: `u_t + u*u_x - nu*u_xx`."""
     return ", ".join(left_side(residual, coordinates) for residual in statement.residuals)
 

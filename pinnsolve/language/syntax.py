@@ -1,6 +1,6 @@
 """The grammar of expressions: text to a syntax tree, and nothing else.
 
-Input: the text of an expression, an equation or a condition (spec language, section 4). Output: a tree of
+Input: the text of an expression, an equation or a condition. Output: a tree of
 frozen nodes, each with the offset of its text. What a name means is not known here (see `vocabulary`), no text
 is ever executed, and limits on length, depth and size are checked while reading, so that hostile text is
 refused in time proportional to its length. Standard library only.

@@ -1,6 +1,6 @@
 """Expressions of a problem file as MathML, the way they stand on a blackboard.
 
-Input: texts of the language (spec language, section 4), parsed by `syntax`; nothing is evaluated. Output: presentation
+Input: texts of the language, parsed by `syntax`; nothing is evaluated. Output: presentation
 MathML of the Core level, which browsers draw by themselves (https://www.w3.org/TR/mathml-core/). No sympy: it would
 reorder what a person has written.
 """

@@ -1,114 +1,28 @@
-"""The boundary value problem as mathematics: a frozen `Problem` whose statements hold sympy residuals on regions.
+"""The problem as a person states it and the solver takes it: from keywords of Python, or built from a file.
 
-It is made from a file or from sympy by `build`. No array library.
+Input: the keywords of `python_api.StatedInPython`. Output: a frozen `Problem`. No array library.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-import sympy as sp
-
-from pinnsolve.errors import Diagnostic
-from pinnsolve.geometry.regions import Intervals, Region
-from pinnsolve.geometry.shapes import (
-    MeshFile,
-    ShapeTree,
-    primitives,
-)
-from pinnsolve.language.coordinates import Coordinates
-from pinnsolve.language.symbols import UnknownParameter
-from pinnsolve.language.to_sympy import Fluxes
 from pinnsolve.problem.python_api import spec_from_sympy
-from pinnsolve.spec.spec import SolveSettings, Spec
-
-
-@dataclass(frozen=True)
-class Statement:
-    """A named equation, condition or data term: residuals (left minus right side) that vanish on a region.
-
-    `fluxes` are, of equations some of which hold in a part or compare, what they take derivatives of.
-    """
-
-    name: str
-    kind: str  # "equation", "condition" or "data"
-    residuals: tuple[sp.Expr, ...]
-    region: Region
-    data_file: Path | None = None
-    noise: float | None = None
-    key: str = ""
-    fluxes: tuple[Fluxes, ...] = ()
-    robust: bool = False
+from pinnsolve.problem.stated import StatedProblem
+from pinnsolve.problem.statements import stated_problem
 
 
 @dataclass(frozen=True, init=False, repr=False)
-class Problem:
+class Problem(StatedProblem):
     """A boundary value problem, the same whether it comes from a file or from Python.
 
     From a file it is built by `build_problem`; in Python, `Problem(name=..., domain=..., unknowns=[u], ...)` states
-    one with the keywords of `python_api.spec_from_sympy`, and raises `ProblemError` with everything that is wrong.
-    `shape` is the domain in space where it is no box, and `intervals` then span a box around it. `exact` maps unknowns
-    to expressions in the coordinates; `warnings` are what the checks found.
+    one with the keywords of `python_api.StatedInPython`, and raises `ProblemError` with everything that is wrong.
     """
-
-    name: str
-    axes: Coordinates
-    intervals: Intervals
-    unknowns: tuple[str, ...]
-    parameters: Mapping[str, float]
-    unknown_parameters: tuple[UnknownParameter, ...]
-    statements: tuple[Statement, ...]
-    exact: Mapping[str, sp.Expr]
-    reference: Path | None
-    spec: Spec
-    shape: ShapeTree | None = None
-    warnings: tuple[Diagnostic, ...] = field(default=(), compare=False)
 
     def __init__(self, **statement: Any):
         # with a `spec`, these are the fields themselves: so `build_problem` and `dataclasses.replace` make problems
         if "spec" not in statement:
-            from pinnsolve.problem.build import build_problem  # which makes problems itself
-
-            statement = vars(build_problem(spec_from_sympy(**statement)))
+            statement = vars(stated_problem(spec_from_sympy(**statement)))
         vars(self).update(statement)
-
-    def __repr__(self) -> str:
-        functions = ", ".join(f"{unknown}({', '.join(self.coordinates)})" for unknown in self.unknowns)
-        terms = ", ".join(statement.name for statement in self.statements)
-        return f"<Problem {self.name!r}: {functions}; {terms}>"
-
-    @property
-    def coordinates(self) -> tuple[str, ...]:
-        """The names of the coordinates."""
-        return self.axes.names
-
-    @property
-    def time(self) -> str | None:
-        """The name of the coordinate of time, if there is one."""
-        return self.axes.time
-
-    @property
-    def space_axes(self) -> tuple[int, ...]:
-        """The positions of the coordinates of space."""
-        return self.axes.space_axes
-
-    @property
-    def settings(self) -> SolveSettings:
-        """How to solve it."""
-        return self.spec.solve
-
-    def files(self) -> dict[str, Path]:
-        """The files that the problem file names, as it names them, and where they lie."""
-        spec = self.spec
-        names = [item.file for item in spec.data.values()] + ([spec.reference.file] if spec.reference else [])
-        found = {name: spec.folder / name for name in names}
-        for leaf in primitives(self.shape) if self.shape is not None else ():
-            if isinstance(leaf, MeshFile):
-                found[leaf.path.relative_to(spec.folder.resolve()).as_posix()] = leaf.path
-        return found
-
-    def of_kind(self, kind: str) -> tuple[Statement, ...]:
-        return tuple(s for s in self.statements if s.kind == kind)

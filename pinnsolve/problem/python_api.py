@@ -32,6 +32,14 @@ from pinnsolve.language.vocabulary import RESERVED, close_match
 from pinnsolve.spec.schema.types import IDENTIFIER
 from pinnsolve.spec.spec import Spec, spec_from_dict
 
+_OF_EXPRESSIONS = (  # keys of maps from names to expressions
+    "parameters",
+    "unknown_parameters",
+    "regularization",
+    "definitions",
+    "exact",
+    "solve",
+)
 Text = str | int | float | sp.Basic  # an expression: a text of our language, a number, or sympy
 
 
@@ -88,7 +96,7 @@ class Shape:
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """What holds in a place (spec language, section 3).
+    """What holds in a place.
 
     The place is one of `on` (`"boundary"`, `"x = 0"`, `sp.Eq(x, 0)`, or a list), `at` (a point `{x: 0, y: 0}`, or a
     list) and `periodic` (a coordinate, or a list). `equation` is an `sp.Eq` or a text, `equations` a list of them;
@@ -117,61 +125,50 @@ class Data:
 # -- to a spec ------------------------------------------------------------------------------------------------
 
 
-def spec_from_sympy(
-    *,
-    name: str,
-    domain: Box | Shape | Mapping,
-    unknowns: Any,
-    equations: Mapping[str, Any] | None = None,
-    conditions: Mapping[str, Any] | None = None,
-    data: Mapping[str, Any] | None = None,
-    exact: Any = None,
-    parameters: Mapping[Any, Text] | None = None,
-    unknown_parameters: Mapping[Any, Mapping] | None = None,
-    regularization: Mapping[Any, Any] | None = None,
-    definitions: Mapping[str, Text] | None = None,
-    time: Any = None,
-    solve: Mapping[str, Any] | None = None,
-    title: str | None = None,
-    description: str | None = None,
-    cite: Any = (),
-    reference: Any = None,
-    folder: str | Path | None = None,
-    **others: Any,
-) -> Spec:
-    """The spec of a problem stated in Python; the keywords are the keys of a problem file (spec language, section 2).
+@dataclass(frozen=True, kw_only=True)
+class StatedInPython:
+    """The keywords that state a problem in Python; they are the keys of a problem file.
 
     `domain`: a `Box` or a `Shape`. `unknowns`: applied functions `u = unknown("u", x, y)`, or names. `equations`: term
     name to `sp.Eq`, text, or `{"equation": ..., "where": ...}`. `conditions`, `data`: term name to `Condition`, `Data`.
-    `exact`, `parameters`: expressions by unknown and by name. `folder`: where data files lie. Raises `ProblemError`
-    with everything that is wrong.
+    `exact`, `parameters`: expressions by unknown and by name. `folder`: where data files lie.
     """
-    keywords = ["name", "domain", "unknowns", *spec_from_sympy.__kwdefaults__]
-    writer = _Writer(domain, unknowns)
-    for key in others:
-        close = close_match(key, keywords)
-        writer.problem("unknown keyword", key, hint=f"did you mean `{close}`?" if close else ", ".join(keywords))
-    stated = {
-        "name": name,
-        "title": title,
-        "description": description,
-        "cite": cite or None,
-        **writer.domain(domain, time),
-        "unknowns": list(writer.unknowns),
-        "parameters": writer.expressions(parameters, "parameters"),
-        "unknown_parameters": writer.expressions(unknown_parameters, "unknown_parameters"),
-        "regularization": writer.expressions(regularization, "regularization"),
-        "definitions": writer.expressions(definitions, "definitions"),
-        "equations": writer.terms(equations, "equations"),
-        "conditions": writer.terms(conditions, "conditions"),
-        "data": writer.terms(data, "data"),
-        "exact": writer.expressions(exact, "exact"),
-        "reference": {"file": reference} if isinstance(reference, str | Path) else reference,
-        "solve": writer.expressions(solve, "solve"),
-    }
+
+    name: str
+    domain: Box | Shape | Mapping
+    unknowns: Any
+    equations: Mapping[str, Any] | None = None
+    conditions: Mapping[str, Any] | None = None
+    data: Mapping[str, Any] | None = None
+    exact: Any = None
+    parameters: Mapping[Any, Text] | None = None
+    unknown_parameters: Mapping[Any, Mapping] | None = None
+    regularization: Mapping[Any, Any] | None = None
+    definitions: Mapping[str, Text] | None = None
+    time: Any = None
+    solve: Mapping[str, Any] | None = None
+    title: str | None = None
+    description: str | None = None
+    cite: Any = ()
+    reference: Any = None
+    folder: str | Path | None = None
+
+
+def spec_from_sympy(**keywords: Any) -> Spec:
+    """The spec of a problem stated by the keywords of `StatedInPython`.
+
+    Raises `ProblemError` with everything that is wrong.
+    """
+    known = [f.name for f in fields(StatedInPython)]
+    stated = StatedInPython(**{key: value for key, value in keywords.items() if key in known})
+    writer = _Writer(stated.domain, stated.unknowns)
+    for key in (key for key in keywords if key not in known):
+        close = close_match(key, known)
+        writer.problem("unknown keyword", key, hint=f"did you mean `{close}`?" if close else ", ".join(known))
+    keys = writer.file(stated)
     found = list(writer.problems)
     try:
-        spec = spec_from_dict({key: value for key, value in stated.items() if value is not None}, folder)
+        spec = spec_from_dict(keys, stated.folder)
     except ProblemError as error:
         found += [d for d in error.diagnostics if not writer.is_stood_in(d.key)]
     if found:
@@ -225,6 +222,22 @@ class _Writer:
         return names
 
     # -- parts of a file --
+
+    def file(self, stated: StatedInPython) -> dict[str, Any]:
+        """The keys and values of a problem file."""
+        reference = stated.reference
+        whole = {
+            "name": stated.name,
+            "title": stated.title,
+            "description": stated.description,
+            "cite": stated.cite or None,
+            **self.domain(stated.domain, stated.time),
+            "unknowns": list(self.unknowns),
+            **{key: self.terms(getattr(stated, key), key) for key in ("equations", "conditions", "data")},
+            **{key: self.expressions(getattr(stated, key), key) for key in _OF_EXPRESSIONS},
+            "reference": {"file": reference} if isinstance(reference, str | Path) else reference,
+        }
+        return {key: value for key, value in whole.items() if value is not None}
 
     def domain(self, domain: Any, time: Any) -> dict[str, Any]:
         """`coordinates`, `domain` and `time`."""

@@ -1,8 +1,8 @@
 """Problem -> what is wrong or doubtful about it, found by mathematics before any solving.
 
-Input: a `Problem` whose parts are well formed. Output: diagnostics; an error where no solve can make sense, a warning
-where one is likely not to. It takes well below a second, and an array library only where parts of the boundary of a
-shape meet.
+Input: a `StatedProblem` whose parts are well formed. Output: diagnostics; an error where no solve can make sense, a
+warning where one is likely not to. It takes well below a second, and an array library only where parts of the boundary
+of a shape meet.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pinnsolve.problem.checks.faces import too_few_conditions
 from pinnsolve.problem.checks.neumann import floating_unknowns, undetermined_constants
 
 if TYPE_CHECKING:
-    from pinnsolve.problem.problem import Problem
+    from pinnsolve.problem.stated import StatedProblem
 
 __all__ = [
     "Assumed",
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 
-def check_problem(problem: Problem, completed: Completion = UNDECIDED) -> list[Diagnostic]:
+def check_problem(problem: StatedProblem, completed: Completion = UNDECIDED) -> list[Diagnostic]:
     """All errors and warnings of a problem, with those of its completion. With errors, nothing else is looked at."""
     errors = [*unheld_unknowns(problem), *settings_errors(problem)]
     if errors:

@@ -1,6 +1,6 @@
 """What is assumed where an elliptic system has too few conditions, and the warnings that say so.
 
-Input: a `Problem`. Output: `Assumed` conditions, alike ones together, and diagnostics. No array library.
+Input: a `StatedProblem`. Output: `Assumed` conditions, alike ones together, and diagnostics. No array library.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pinnsolve.problem.checks.missing_conditions import Missing, missing_conditi
 from pinnsolve.problem.checks.natural_conditions import FluxesOf, Normal, natural_conditions, with_derivatives
 
 if TYPE_CHECKING:
-    from pinnsolve.problem.problem import Problem
+    from pinnsolve.problem.stated import StatedProblem
 
 STATE = "state it, or what holds instead"
 NATURAL, MOST_TEXT = "the natural condition", 200  # in place of longer equations
@@ -54,7 +54,7 @@ class Completion:
 UNDECIDED = Completion(False)
 
 
-def completion(problem: Problem, fluxes: FluxesOf) -> Completion:
+def completion(problem: StatedProblem, fluxes: FluxesOf) -> Completion:
     """What is missing on the boundary of a problem, and what completes it."""
     missing = missing_conditions(problem)
     if missing is None:
@@ -77,13 +77,13 @@ def completion(problem: Problem, fluxes: FluxesOf) -> Completion:
     return Completion(True, tuple(assumed), tuple(warnings))
 
 
-def _is_boundary(piece: Piece, problem: Problem) -> bool:
+def _is_boundary(piece: Piece, problem: StatedProblem) -> bool:
     """Whether a piece is more of the boundary in space than a point or an edge."""
     faces = (piece.outward, piece.partner)
     return piece.part is not None or any(face is not None and face[0] in problem.space_axes for face in faces)
 
 
-def _natural(problem: Problem, missing: Missing, fluxes: FluxesOf, bare: bool) -> tuple[sp.Expr, ...]:
+def _natural(problem: StatedProblem, missing: Missing, fluxes: FluxesOf, bare: bool) -> tuple[sp.Expr, ...]:
     return () if bare or not missing.clear else natural_conditions(problem, missing, fluxes)
 
 
@@ -99,7 +99,7 @@ def _alike(found: Sequence[tuple[tuple, Missing]]) -> list[tuple[tuple, list[Mis
 # -- words --------------------------------------------------------------------------------------------------------
 
 
-def _words(problem: Problem, residuals: Sequence[sp.Expr]) -> str:
+def _words(problem: StatedProblem, residuals: Sequence[sp.Expr]) -> str:
     """Residuals as equations of the language: `Dn(v) = 0`."""
     texts = []
     for residual in residuals:

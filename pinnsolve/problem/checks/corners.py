@@ -24,7 +24,7 @@ from pinnsolve.problem.checks.findings import constants, point_text, warning
 from pinnsolve.problem.checks.pointwise import function_of, holds_at, landmarks, value_at
 
 if TYPE_CHECKING:
-    from pinnsolve.problem.problem import Problem, Statement
+    from pinnsolve.problem.stated import StatedProblem, StatedTerm
 
 Junction = tuple[Mapping[int, float], Collection[Piece]]  # coordinates by axis, and the places that meet there
 
@@ -39,7 +39,7 @@ HINT = "near such a spot no method is accurate; let the two agree there, if they
 class _Fixed:
     """The value that a condition gives to an unknown on one piece of its region."""
 
-    statement: Statement
+    statement: StatedTerm
     unknown: str
     residual: int  # its position in the statement
     piece: Piece
@@ -48,7 +48,7 @@ class _Fixed:
     size: float  # of the values on the piece
 
 
-def contradictions(problem: Problem) -> Iterator[Diagnostic]:
+def contradictions(problem: StatedProblem) -> Iterator[Diagnostic]:
     """Warnings, one per pair of terms, with the place and the two values."""
     if problem.shape is not None:
         yield from _contradictions_at_junctions(problem, _junctions(problem))
@@ -67,7 +67,7 @@ def contradictions(problem: Problem) -> Iterator[Diagnostic]:
     yield from _periodic_contradictions(problem, fixed)
 
 
-def _junctions(problem: Problem) -> Iterable[Junction]:
+def _junctions(problem: StatedProblem) -> Iterable[Junction]:
     """Points where the places of conditions on the boundary of a shape meet."""
     pieces = tuple(dict.fromkeys(p for s in problem.statements for p in s.region.pieces if p.part is not None))
     if not pieces:
@@ -77,7 +77,7 @@ def _junctions(problem: Problem) -> Iterable[Junction]:
     return meetings(problem.shape, pieces, problem.space_axes)
 
 
-def _contradictions_at_junctions(problem: Problem, meetings: Iterable[Junction]) -> Iterator[Diagnostic]:
+def _contradictions_at_junctions(problem: StatedProblem, meetings: Iterable[Junction]) -> Iterator[Diagnostic]:
     """The same for a shape, from points (axis to value) and the places on its boundary that meet there.
 
     Places that do not lie on the boundary, such as the start, are everywhere.
@@ -96,17 +96,17 @@ def _contradictions_at_junctions(problem: Problem, meetings: Iterable[Junction])
                     yield _told(problem, a, pair, *found)
 
 
-def _at_a_time(piece: Piece, problem: Problem) -> bool:
+def _at_a_time(piece: Piece, problem: StatedProblem) -> bool:
     return piece.part is None and bool(piece.fixed) and all(axis not in problem.space_axes for axis, _ in piece.fixed)
 
 
-def _told(problem: Problem, a: _Fixed, pair: tuple[str, str], spot, first: float, second: float) -> Diagnostic:
+def _told(problem: StatedProblem, a: _Fixed, pair: tuple[str, str], spot, first: float, second: float) -> Diagnostic:
     who = f"`{pair[0]}` contradicts itself" if pair[0] == pair[1] else f"contradicts `{pair[0]}`"
     values = f"there {a.unknown} = {first:.6g}, here {a.unknown} = {second:.6g}"
     return warning(problem, a.statement.key, f"{who} at {point_text(problem, spot)}: {values}", HINT)
 
 
-def _fixed_values(problem: Problem) -> Iterator[_Fixed]:
+def _fixed_values(problem: StatedProblem) -> Iterator[_Fixed]:
     known = set(constants(problem)) - {coordinate_symbol(p.name) for p in problem.unknown_parameters}
     known |= {coordinate_symbol(c) for c in problem.coordinates}
     for statement in problem.of_kind("condition"):
@@ -137,7 +137,7 @@ def value_fixed_by(residual: sp.Expr) -> tuple[str, sp.Expr] | None:
 
 
 def _contradiction(
-    problem: Problem, a: _Fixed, b: _Fixed, budget: Iterator, spot: Mapping[int, float] | None = None
+    problem: StatedProblem, a: _Fixed, b: _Fixed, budget: Iterator, spot: Mapping[int, float] | None = None
 ) -> tuple[Mapping[int, float], float, float] | None:
     """The first point (axis to value) at which two values differ, and the values; each point is a step of `budget`.
 
@@ -166,7 +166,7 @@ def _differ(a: float, b: float, size: float) -> bool:
     return abs(a - b) > RELATIVE * max(abs(a), abs(b)) + ROUNDING * size
 
 
-def _intersection(problem: Problem, a: Piece, b: Piece) -> dict[int, float] | None:
+def _intersection(problem: StatedProblem, a: Piece, b: Piece) -> dict[int, float] | None:
     """What is held on both pieces, axis to value; None where they do not meet."""
     common = dict(a.fixed)
     for axis, value in b.fixed:
@@ -176,7 +176,7 @@ def _intersection(problem: Problem, a: Piece, b: Piece) -> dict[int, float] | No
     return common
 
 
-def _points(problem: Problem, fixed: Mapping[int, float]) -> Iterator[dict[sp.Symbol, float]]:
+def _points(problem: StatedProblem, fixed: Mapping[int, float]) -> Iterator[dict[sp.Symbol, float]]:
     """Values of coordinates and parameters at landmarks of the slice in which the axes `fixed` are held."""
     free = [i for i in range(len(problem.coordinates)) if i not in fixed]
     symbols = [coordinate_symbol(c) for c in problem.coordinates]
@@ -186,7 +186,7 @@ def _points(problem: Problem, fixed: Mapping[int, float]) -> Iterator[dict[sp.Sy
         yield {**held, **dict(zip(moving, point, strict=True))}
 
 
-def _periodic_contradictions(problem: Problem, fixed: list[_Fixed]) -> Iterator[Diagnostic]:
+def _periodic_contradictions(problem: StatedProblem, fixed: list[_Fixed]) -> Iterator[Diagnostic]:
     """Values given on a slice across a periodic coordinate that differ between its two ends."""
     for statement in problem.of_kind("condition"):
         for piece in statement.region.pieces:

@@ -13,31 +13,31 @@ from pinnsolve.problem.checks.findings import constants, error, point_text, quot
 from pinnsolve.problem.checks.pointwise import function_of, holds_at, scattered
 
 if TYPE_CHECKING:
-    from pinnsolve.problem.problem import Problem, Statement
+    from pinnsolve.problem.stated import StatedProblem, StatedTerm
 
 SAMPLES = 64  # points at which equations restricted by `where` are counted
 
 
-def is_periodic(statement: Statement) -> bool:
+def is_periodic(statement: StatedTerm) -> bool:
     """A pair of faces tied together: it holds every unknown by itself and says nothing of any in particular."""
     return any(piece.partner is not None for piece in statement.region.pieces)
 
 
-def fills_domain(statement: Statement) -> bool:
+def fills_domain(statement: StatedTerm) -> bool:
     """A condition stated on the domain stands in for equations and for conditions elsewhere, as data do."""
     return statement.kind == "condition" and any(piece.fills for piece in statement.region.pieces)
 
 
-def replaces_conditions(problem: Problem) -> bool:
+def replaces_conditions(problem: StatedProblem) -> bool:
     return any(s.kind == "data" or fills_domain(s) for s in problem.statements)
 
 
-def held(statements: Iterable[Statement]) -> set[str]:
+def held(statements: Iterable[StatedTerm]) -> set[str]:
     """The unknowns that occur in statements, periodic pairs left out."""
     return {f.unknown for s in statements if not is_periodic(s) for r in s.residuals for f in features_of(r)}
 
 
-def unheld_unknowns(problem: Problem) -> Iterator[Diagnostic]:
+def unheld_unknowns(problem: StatedProblem) -> Iterator[Diagnostic]:
     """Errors: an unknown that nothing is said about, or nothing said at all."""
     if all(is_periodic(s) for s in problem.statements):
         yield error(problem, "", "there is nothing to solve", "give `equations` and `conditions`, or `data`")
@@ -49,7 +49,7 @@ def unheld_unknowns(problem: Problem) -> Iterator[Diagnostic]:
             yield error(problem, "unknowns", message, "say what holds it, or take it out of `unknowns`")
 
 
-def settings_errors(problem: Problem) -> Iterator[Diagnostic]:
+def settings_errors(problem: StatedProblem) -> Iterator[Diagnostic]:
     """Errors of the settings: ReLU where second derivatives are needed; a piecewise linear function has none."""
     basis = problem.settings.basis
     if basis is None or basis.activation != "relu" or basis.kind not in (None, *extensions.BUILT_IN_BASES):
@@ -63,7 +63,7 @@ def settings_errors(problem: Problem) -> Iterator[Diagnostic]:
             return
 
 
-def equation_count(problem: Problem) -> Iterator[Diagnostic]:
+def equation_count(problem: StatedProblem) -> Iterator[Diagnostic]:
     """Warnings: an unknown without an equation; a number of equations that is not that of the unknowns."""
     equations = problem.of_kind("equation")
     if not equations:
@@ -77,7 +77,7 @@ def equation_count(problem: Problem) -> Iterator[Diagnostic]:
     yield from _number_of_equations(problem, equations)
 
 
-def _number_of_equations(problem: Problem, equations: tuple[Statement, ...]) -> Iterator[Diagnostic]:
+def _number_of_equations(problem: StatedProblem, equations: tuple[StatedTerm, ...]) -> Iterator[Diagnostic]:
     wanted, replaced = len(problem.unknowns), replaces_conditions(problem)
     counts = dict(_counts(problem, equations))
     most, (spot, fewest) = max(counts.values()), min(counts.items(), key=lambda item: item[1])
@@ -94,7 +94,7 @@ def _number_of_equations(problem: Problem, equations: tuple[Statement, ...]) -> 
         yield warning(problem, "equations", message, hint)
 
 
-def _counts(problem: Problem, equations: tuple[Statement, ...]) -> Iterator[tuple[str, int]]:
+def _counts(problem: StatedProblem, equations: tuple[StatedTerm, ...]) -> Iterator[tuple[str, int]]:
     """Spots of the domain in words, and how many equations hold there."""
     names = () if problem.shape is None else region_names(problem.shape)
     if any(piece.region for s in equations for piece in s.region.pieces):
@@ -112,7 +112,7 @@ def _counts(problem: Problem, equations: tuple[Statement, ...]) -> Iterator[tupl
         yield spot, sum(len(s.residuals) for s, t in zip(equations, tests, strict=True) if holds_at(t, at))
 
 
-def undetermined_parameters(problem: Problem) -> Iterator[Diagnostic]:
+def undetermined_parameters(problem: StatedProblem) -> Iterator[Diagnostic]:
     """Warnings: an unknown parameter that occurs nowhere, or that no data and no condition can determine."""
     symbols = {s for statement in problem.statements for r in statement.residuals for s in r.free_symbols}
     for parameter in problem.unknown_parameters:
@@ -124,7 +124,7 @@ def undetermined_parameters(problem: Problem) -> Iterator[Diagnostic]:
         yield from _conditions_for_parameters(problem)
 
 
-def _conditions_for_parameters(problem: Problem) -> Iterator[Diagnostic]:
+def _conditions_for_parameters(problem: StatedProblem) -> Iterator[Diagnostic]:
     """Of an ordinary differential equation: as many conditions as orders and parameters determine them."""
     features = {f for s in problem.of_kind("equation") for r in s.residuals for f in features_of(r)}
     if any(f.operator is not None for f in features):
@@ -140,7 +140,7 @@ def _conditions_for_parameters(problem: Problem) -> Iterator[Diagnostic]:
         yield warning(problem, "unknown_parameters", message, hint)
 
 
-def incomplete_exact(problem: Problem) -> Iterator[Diagnostic]:
+def incomplete_exact(problem: StatedProblem) -> Iterator[Diagnostic]:
     """Warning: an exact solution of some unknowns only."""
     missing = [name for name in problem.unknowns if name not in problem.exact]
     if problem.exact and missing:

@@ -8,7 +8,7 @@ dimensions d, the biharmonic equation 2 (Agmon, Douglis & Nirenberg, Comm. Pure 
 by Volevich's assignment problem). Of problems that evolve the part in space counts. Where a system is not elliptic,
 nothing is said.
 
-Input: a `Problem` and values of its symbols. Output: the principal part there, or None. No array library.
+Input: a `StatedProblem` and values of its symbols. Output: the principal part there, or None. No array library.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pinnsolve.language.symbols import Feature, FeatureSymbol
 from pinnsolve.problem.checks.pointwise import function_of, holds_at, value_at
 
 if TYPE_CHECKING:
-    from pinnsolve.problem.problem import Problem, Statement
+    from pinnsolve.problem.stated import StatedProblem, StatedTerm
 
 Linear = Mapping[Feature, tuple[sp.Expr, Callable]]  # a residual's coefficients, also as functions of points
 MOST_UNKNOWNS = 8
@@ -66,7 +66,7 @@ class Principal:
 class Equations:
     """The equations of a problem, linearized once for all points."""
 
-    def __init__(self, problem: Problem):
+    def __init__(self, problem: StatedProblem):
         self.problem = problem
         self.space = problem.space_axes
         self._known: dict[object, tuple[int, Mapping, tuple] | None] = {}
@@ -78,7 +78,7 @@ class Equations:
             for residual in statement.residuals:
                 yield where, self._in_space(statement, linear_part(residual))
 
-    def _in_space(self, statement: Statement, part: Linear | None) -> Linear | None:
+    def _in_space(self, statement: StatedTerm, part: Linear | None) -> Linear | None:
         """Without derivatives in time; None where these are of derivatives in space, and in groups of mesh cells."""
         if part is None or any(piece.region is not None for piece in statement.region.pieces):
             return None

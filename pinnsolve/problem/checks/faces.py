@@ -25,13 +25,13 @@ from pinnsolve.problem.checks.findings import constants, plane_text, quoted, war
 from pinnsolve.problem.checks.pointwise import function_of, holds_at, scattered, value_at
 
 if TYPE_CHECKING:
-    from pinnsolve.problem.problem import Problem, Statement
+    from pinnsolve.problem.stated import StatedProblem, StatedTerm
 
 SAMPLES = 16  # places on a face at which conditions are counted, since `where` may restrict them
 Point = Mapping[sp.Symbol, float]
 
 
-def too_few_conditions(problem: Problem, in_space: bool = True) -> dict[str, list[Diagnostic]]:
+def too_few_conditions(problem: StatedProblem, in_space: bool = True) -> dict[str, list[Diagnostic]]:
     """Warnings by unknown. None where data or a condition on the domain can stand in for what is missing.
 
     Without `in_space`, only conditions in time are counted.
@@ -48,7 +48,7 @@ def too_few_conditions(problem: Problem, in_space: bool = True) -> dict[str, lis
     return {name: warnings for name, warnings in found.items() if warnings}
 
 
-def on_face(piece: Piece, residual: sp.Expr, problem: Problem) -> sp.Expr:
+def on_face(piece: Piece, residual: sp.Expr, problem: StatedProblem) -> sp.Expr:
     """A residual with the normal of a face put in."""
     if piece.outward is None:
         return residual
@@ -57,7 +57,7 @@ def on_face(piece: Piece, residual: sp.Expr, problem: Problem) -> sp.Expr:
     return substituted(residual, normal)
 
 
-def held_on_pieces(statement: Statement, problem: Problem) -> Iterator[tuple[Piece, sp.Expr, Callable | None]]:
+def held_on_pieces(statement: StatedTerm, problem: StatedProblem) -> Iterator[tuple[Piece, sp.Expr, Callable | None]]:
     """The residuals of a condition on every piece that has no partner, with what its `where` says."""
     where = None if statement.region.where is None else function_of(statement.region.where)
     for piece in statement.region.pieces:
@@ -79,7 +79,7 @@ class _Held:
 class _Counter:
     """Counts the conditions that hold an unknown on the faces across a coordinate, at points along them."""
 
-    def __init__(self, problem: Problem):
+    def __init__(self, problem: StatedProblem):
         self.problem = problem
         self.symbols = [coordinate_symbol(c) for c in problem.coordinates]
         known = constants(problem)

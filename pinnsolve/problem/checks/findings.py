@@ -1,6 +1,6 @@
 """What a check reports, with its place in the problem file; and words for places.
 
-Input: a `Problem`, a key of its file, a message. Output: a `Diagnostic`.
+Input: a `StatedProblem`, a key of its file, a message. Output: a `Diagnostic`.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from pinnsolve.errors import Diagnostic
 from pinnsolve.language.symbols import coordinate_symbol
 
 if TYPE_CHECKING:
-    from pinnsolve.problem.problem import Problem
+    from pinnsolve.problem.stated import StatedProblem
 
 
-def warning(problem: Problem, key: str, message: str, hint: str | None = None) -> Diagnostic:
+def warning(problem: StatedProblem, key: str, message: str, hint: str | None = None) -> Diagnostic:
     return _diagnostic(problem, key, message, hint, "warning")
 
 
-def error(problem: Problem, key: str, message: str, hint: str | None = None) -> Diagnostic:
+def error(problem: StatedProblem, key: str, message: str, hint: str | None = None) -> Diagnostic:
     return _diagnostic(problem, key, message, hint, "error")
 
 
-def _diagnostic(problem: Problem, key: str, message: str, hint: str | None, severity: str) -> Diagnostic:
+def _diagnostic(problem: StatedProblem, key: str, message: str, hint: str | None, severity: str) -> Diagnostic:
     spec = problem.spec
     if key == "conditions" and not spec.conditions:
         key = "equations"  # what is missing has no line of its own
@@ -38,17 +38,17 @@ def quoted(names: tuple[str, ...] | list[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def plane_text(problem: Problem, axis: int, value: float) -> str:
+def plane_text(problem: StatedProblem, axis: int, value: float) -> str:
     """`x = 0`"""
     return f"{problem.coordinates[axis]} = {value:.6g}"
 
 
-def point_text(problem: Problem, point: Mapping[int, float]) -> str:
+def point_text(problem: StatedProblem, point: Mapping[int, float]) -> str:
     """`x = 0, y = 1`, from axis to value."""
     return ", ".join(plane_text(problem, axis, value) for axis, value in sorted(point.items()))
 
 
-def constants(problem: Problem) -> dict[sp.Symbol, float]:
+def constants(problem: StatedProblem) -> dict[sp.Symbol, float]:
     """The values of the parameters, and of those to be found where the search starts."""
     guesses = {coordinate_symbol(p.name): p.guess for p in problem.unknown_parameters}
     return {coordinate_symbol(name): value for name, value in problem.parameters.items()} | guesses

@@ -1,6 +1,6 @@
 """On which parts of the boundary are there fewer conditions than an elliptic system needs?
 
-Input: a `Problem`. Output: the places where conditions are `Missing`, or None where that cannot be told (see
+Input: a `StatedProblem`. Output: the places where conditions are `Missing`, or None where that cannot be told (see
 `ellipticity`). On the faces of a box conditions are counted at points, since `where` may restrict them. The boundary of
 a shape is known by names and planes only, so a place of it counts as bare only where nothing else can hold there. No
 array library.
@@ -24,7 +24,7 @@ from pinnsolve.problem.checks.findings import constants, plane_text, point_text
 from pinnsolve.problem.checks.pointwise import holds_at, scattered, value_at
 
 if TYPE_CHECKING:
-    from pinnsolve.problem.problem import Problem, Statement
+    from pinnsolve.problem.stated import StatedProblem, StatedTerm
 
 SAMPLES = 16  # points of a place at which conditions are counted
 SAME = 1e-9  # relative: a combination of conditions this small says nothing new
@@ -39,7 +39,7 @@ class Undecided(Exception):
 class Condition:
     """One residual of a condition, with the normal of its face put in, and its coefficients."""
 
-    statement: Statement
+    statement: StatedTerm
     residual: sp.Expr
     linear: Linear
     where: Callable | None
@@ -64,7 +64,7 @@ class Missing:
     clear: bool = True
 
 
-def missing_conditions(problem: Problem) -> list[Missing] | None:
+def missing_conditions(problem: StatedProblem) -> list[Missing] | None:
     """The places, in order; None where it cannot be told.
 
     None as well where some place has more conditions than needed, or a plane inside has any: these may stand in for
@@ -80,7 +80,7 @@ def missing_conditions(problem: Problem) -> list[Missing] | None:
 
 
 class _Counter:
-    def __init__(self, problem: Problem):
+    def __init__(self, problem: StatedProblem):
         self.problem, self.equations = problem, Equations(problem)
         self.symbols = [coordinate_symbol(c) for c in problem.coordinates]
         self.points = self._points()
@@ -103,7 +103,7 @@ class _Counter:
             result.append({**known, **state, **unit, **dict(zip(self.symbols, x, strict=True))})
         return result
 
-    def _conditions(self, statement: Statement) -> Iterator[tuple[Piece, Condition]]:
+    def _conditions(self, statement: StatedTerm) -> Iterator[tuple[Piece, Condition]]:
         for piece, residual, where in held_on_pieces(statement, self.problem):
             linear = linear_part(residual)
             if linear is None:

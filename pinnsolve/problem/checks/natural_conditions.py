@@ -29,7 +29,7 @@ from pinnsolve.problem.checks.missing_conditions import Condition, Missing
 from pinnsolve.problem.checks.pointwise import function_of, value_at
 
 if TYPE_CHECKING:
-    from pinnsolve.problem.problem import Problem
+    from pinnsolve.problem.stated import StatedProblem
 
 FluxesOf = Callable[[], Sequence[Fluxes]]  # of all residuals of equations, in order
 Entries = Mapping[tuple[int, int], sp.Expr]
@@ -51,12 +51,12 @@ class Normal(sp.Symbol):
         return (self.unknown, self.order), {}
 
 
-def with_derivatives(problem: Problem, residual: sp.Expr) -> sp.Expr:
+def with_derivatives(problem: StatedProblem, residual: sp.Expr) -> sp.Expr:
     """A residual with its `Normal`s written out as derivatives along the axes."""
     return substituted(residual, {s: _across_boundary(problem, s) for s in residual.atoms(Normal)})
 
 
-def _across_boundary(problem: Problem, symbol: Normal) -> sp.Expr:
+def _across_boundary(problem: StatedProblem, symbol: Normal) -> sp.Expr:
     """(n . grad)^order of an unknown."""
     total = sp.S.Zero
     for axes in product(problem.space_axes, repeat=symbol.order):
@@ -66,7 +66,7 @@ def _across_boundary(problem: Problem, symbol: Normal) -> sp.Expr:
     return total
 
 
-def natural_conditions(problem: Problem, missing: Missing, fluxes: FluxesOf) -> tuple[sp.Expr, ...]:
+def natural_conditions(problem: StatedProblem, missing: Missing, fluxes: FluxesOf) -> tuple[sp.Expr, ...]:
     """Residuals in features and `Normal`s; none where it cannot be told which."""
     orders, wanted = missing.principal.orders, missing.needed - missing.given
     if len(problem.unknowns) == 1 and orders[0, 0] > 2:
@@ -85,7 +85,7 @@ def natural_conditions(problem: Problem, missing: Missing, fluxes: FluxesOf) -> 
     return tuple(_without_factor(_combined(row, through)) for row in rows)
 
 
-def _of_one_unknown(problem: Problem, missing: Missing, half: int) -> tuple[sp.Expr, ...]:
+def _of_one_unknown(problem: StatedProblem, missing: Missing, half: int) -> tuple[sp.Expr, ...]:
     """Of the orders half to 2 half - 1, those that no stated condition takes the place of."""
     left = list(range(half, 2 * half))
     for condition in missing.conditions:
@@ -98,7 +98,7 @@ def _of_one_unknown(problem: Problem, missing: Missing, half: int) -> tuple[sp.E
     return tuple(Normal(problem.unknowns[0], order) for order in left)
 
 
-def _normal(problem: Problem, piece: Piece) -> dict[int, sp.Expr]:
+def _normal(problem: StatedProblem, piece: Piece) -> dict[int, sp.Expr]:
     """The components of the normal: numbers on faces, zero along a plane."""
     if piece.outward is not None:
         axis, sign = piece.outward
@@ -117,7 +117,7 @@ def _of_order(linear: Linear, unknown: str, order: int) -> dict[tuple[int, ...],
     return {f.alpha: c for f, (c, _) in linear.items() if (f.unknown, f.order) == (unknown, order)}
 
 
-def _entry(problem: Problem, missing: Missing, i: int, j: int, normal: Mapping[int, sp.Expr]) -> sp.Expr:
+def _entry(problem: StatedProblem, missing: Missing, i: int, j: int, normal: Mapping[int, sp.Expr]) -> sp.Expr:
     """L_ij(n), without its powers of the imaginary unit; the square of the normal is one."""
     order, name = missing.principal.orders[i, j], problem.unknowns[j]
     parts = {
@@ -131,7 +131,7 @@ def _entry(problem: Problem, missing: Missing, i: int, j: int, normal: Mapping[i
 
 
 def _direction(
-    problem: Problem, condition: Condition, entries: Entries, second: Sequence[int], normal: Mapping[int, sp.Expr]
+    problem: StatedProblem, condition: Condition, entries: Entries, second: Sequence[int], normal: Mapping[int, sp.Expr]
 ) -> tuple[sp.Expr, ...]:
     """The direction among the second-order equations in which a condition takes the place of the natural one."""
     highest = {f.unknown: max(g.order for g in condition.linear if g.unknown == f.unknown) for f in condition.linear}
@@ -165,7 +165,7 @@ def _complement(taken: Sequence[tuple[sp.Expr, ...]], size: int) -> list[list[sp
 
 
 def _flux(
-    problem: Problem, missing: Missing, i: int, entries: Entries, normal: Mapping[int, sp.Expr], fluxes: FluxesOf
+    problem: StatedProblem, missing: Missing, i: int, entries: Entries, normal: Mapping[int, sp.Expr], fluxes: FluxesOf
 ) -> sp.Expr:
     """The principal part of an equation's flux through the boundary: of div(k grad u), k Dn(u).
 

@@ -28,7 +28,7 @@ from pinnsolve.problem.checks.findings import constants, warning
 from pinnsolve.problem.checks.pointwise import function_of, holds_at, value_at
 
 if TYPE_CHECKING:
-    from pinnsolve.problem.problem import Problem, Statement
+    from pinnsolve.problem.stated import StatedProblem, StatedTerm
 
 NODES = 16  # of one panel of quadrature along an axis, fewer where there are many axes
 BUDGET = 2400  # points of one integral
@@ -51,7 +51,7 @@ def floating_unknowns(statements: Iterable[HoldsResiduals]) -> tuple[str, ...]:
 
 
 def undetermined_constants(
-    problem: Problem, assumed: Iterable[HoldsResiduals] = (), besides: Iterable[str] = ()
+    problem: StatedProblem, assumed: Iterable[HoldsResiduals] = (), besides: Iterable[str] = ()
 ) -> Iterator[Diagnostic]:
     """Warnings, with the verdict on the data where there is one.
 
@@ -93,7 +93,7 @@ class Integral:
         return Integral(c * self.value, abs(c) * self.doubt, abs(c) * self.size)
 
 
-def fluxes(problem: Problem) -> tuple[Integral, Integral] | None:
+def fluxes(problem: StatedProblem) -> tuple[Integral, Integral] | None:
     """The integral of f over the box, and that of c*Dn(u) over its boundary.
 
     None unless the problem is c*laplacian(u) = f in space with a number c, and a flux or a periodic pair on all faces.
@@ -115,7 +115,7 @@ def fluxes(problem: Problem) -> tuple[Integral, Integral] | None:
     return source, flux.times(c)
 
 
-def _poisson(problem: Problem, equation: Statement) -> tuple[float, sp.Expr] | None:
+def _poisson(problem: StatedProblem, equation: StatedTerm) -> tuple[float, sp.Expr] | None:
     """c and f of an equation c*laplacian(u) = f."""
     if len(equation.residuals) != 1 or equation.region.where is not None:
         return None
@@ -147,7 +147,7 @@ def _split(residual: sp.Expr) -> tuple[dict[sp.Symbol, sp.Expr], sp.Expr] | None
 Branches = list[tuple[sp.Basic | None, sp.Expr]]  # what holds where; the first that does counts
 
 
-def _flux(problem: Problem, axis: int, side: int) -> Integral | None:
+def _flux(problem: StatedProblem, axis: int, side: int) -> Integral | None:
     """The integral of Dn(u) over a face, from the conditions on it."""
     sign, end = 2 * side - 1, problem.intervals[axis][side]
     branches: Branches = []
@@ -175,7 +175,7 @@ def _given_flux(residual: sp.Expr, axis: int) -> sp.Expr | None:
 # -- quadrature ---------------------------------------------------------------------------------------------
 
 
-def _integral(branches: Branches, fixed: Mapping[int, float], problem: Problem) -> Integral | None:
+def _integral(branches: Branches, fixed: Mapping[int, float], problem: StatedProblem) -> Integral | None:
     """Over the slice of the box in which the axes `fixed` are held; None where a function has no value.
 
     Axes on which nothing depends count by their length, so that the points go where they matter.

@@ -1,0 +1,98 @@
+"""The boundary value problem as mathematics: a frozen value whose statements hold sympy residuals on regions.
+
+It is made from a spec by `statements`, and looked at by `checks`. No array library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import sympy as sp
+
+from pinnsolve.errors import Diagnostic
+from pinnsolve.geometry.regions import Intervals, Region
+from pinnsolve.geometry.shapes import MeshFile, ShapeTree, primitives
+from pinnsolve.language.coordinates import Coordinates
+from pinnsolve.language.symbols import UnknownParameter
+from pinnsolve.language.to_sympy import Fluxes
+from pinnsolve.spec.spec import SolveSettings, Spec
+
+
+@dataclass(frozen=True)
+class StatedTerm:
+    """A named equation, condition or data term: residuals (left minus right side) that vanish on a region.
+
+    `fluxes` are, of equations some of which hold in a part or compare, what they take derivatives of.
+    """
+
+    name: str
+    kind: str  # "equation", "condition" or "data"
+    residuals: tuple[sp.Expr, ...]
+    region: Region
+    data_file: Path | None = None
+    noise: float | None = None
+    key: str = ""
+    fluxes: tuple[Fluxes, ...] = ()
+    robust: bool = False
+
+
+@dataclass(frozen=True, repr=False)
+class StatedProblem:
+    """A boundary value problem by its parts.
+
+    `shape` is the domain in space where it is no box, and `intervals` then span a box around it. `exact` maps unknowns
+    to expressions in the coordinates; `warnings` are what the checks found.
+    """
+
+    name: str
+    axes: Coordinates
+    intervals: Intervals
+    unknowns: tuple[str, ...]
+    parameters: Mapping[str, float]
+    unknown_parameters: tuple[UnknownParameter, ...]
+    statements: tuple[StatedTerm, ...]
+    exact: Mapping[str, sp.Expr]
+    reference: Path | None
+    spec: Spec
+    shape: ShapeTree | None = None
+    warnings: tuple[Diagnostic, ...] = field(default=(), compare=False)
+
+    def __repr__(self) -> str:
+        functions = ", ".join(f"{unknown}({', '.join(self.coordinates)})" for unknown in self.unknowns)
+        terms = ", ".join(statement.name for statement in self.statements)
+        return f"<{type(self).__name__} {self.name!r}: {functions}; {terms}>"
+
+    @property
+    def coordinates(self) -> tuple[str, ...]:
+        """The names of the coordinates."""
+        return self.axes.names
+
+    @property
+    def time(self) -> str | None:
+        """The name of the coordinate of time, if there is one."""
+        return self.axes.time
+
+    @property
+    def space_axes(self) -> tuple[int, ...]:
+        """The positions of the coordinates of space."""
+        return self.axes.space_axes
+
+    @property
+    def settings(self) -> SolveSettings:
+        """How to solve it."""
+        return self.spec.solve
+
+    def files(self) -> dict[str, Path]:
+        """The files that the problem file names, as it names them, and where they lie."""
+        spec = self.spec
+        names = [item.file for item in spec.data.values()] + ([spec.reference.file] if spec.reference else [])
+        found = {name: spec.folder / name for name in names}
+        for leaf in primitives(self.shape) if self.shape is not None else ():
+            if isinstance(leaf, MeshFile):
+                found[leaf.path.relative_to(spec.folder.resolve()).as_posix()] = leaf.path
+        return found
+
+    def of_kind(self, kind: str) -> tuple[StatedTerm, ...]:
+        return tuple(s for s in self.statements if s.kind == kind)

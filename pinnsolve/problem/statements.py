@@ -1,0 +1,313 @@
+"""Spec -> StatedProblem: every text becomes mathematics, every statement gets its region, all errors come at once.
+
+Input: a `Spec`, whose texts are parsed, whose names are known and whose places are resolved. Output: a frozen
+`StatedProblem`, completed by conditions that are clear from those stated. Only what sympy or the shape of the domain
+can tell is found here. Mathematical checks that only warn live in `checks`. No array library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import sympy as sp
+
+from pinnsolve.errors import Diagnostic, ExpressionError, ProblemError
+from pinnsolve.geometry import regions
+from pinnsolve.geometry.regions import Intervals, Region
+from pinnsolve.geometry.shapes import Box, ShapeTree, bounds, may_have_face
+from pinnsolve.language import operators
+from pinnsolve.language.substitution import substituted
+from pinnsolve.language.symbols import FeatureSymbol, UnknownParameter, coordinate_symbol, feature_symbol
+from pinnsolve.language.to_sympy import Fluxes, Scope, fluxes, from_tree, residual
+from pinnsolve.problem.checks import Assumed, check_problem, completion
+from pinnsolve.problem.domain import ShapeReader
+from pinnsolve.problem.stated import StatedProblem, StatedTerm
+from pinnsolve.spec.located_errors import KeyPath
+from pinnsolve.spec.parsed import ParsedExpression, ParsedTerm, Place
+from pinnsolve.spec.places import outside
+from pinnsolve.spec.spec import ConditionSpec, Spec
+
+FLAT = 1e-9  # relative to an interval: boundary this near a plane lies in it
+
+
+def stated_problem(spec: Spec) -> StatedProblem:
+    """Make the mathematics of a spec and check it.
+
+    Raises `ProblemError` with all errors found; warnings are kept on the problem, and conditions that are missing and
+    clear from those stated are added to it.
+    """
+    builder = _Builder(spec)
+    problem = builder.build()
+    completed = completion(problem, lambda: builder.fluxes)
+    found = check_problem(problem, completed)
+    if any(d.severity == "error" for d in found):
+        raise ProblemError(found)
+    statements = (*problem.statements, *_assumed(problem, completed.assumed))
+    return replace(problem, statements=statements, warnings=tuple(found))
+
+
+def _assumed(problem: StatedProblem, assumed: Sequence[Assumed]) -> Iterator[StatedTerm]:
+    """Conditions that the file does not state and the equations need; a warning tells of each."""
+    names = {statement.name for statement in problem.statements}
+    for item in assumed:
+        name = f"assumed on {item.region.label}"
+        while name in names:
+            name += "'"
+        names.add(name)
+        yield StatedTerm(name, "condition", item.residuals, item.region, key="conditions")
+
+
+def _compares(statement: StatedTerm) -> bool:
+    """Whether it holds in a part of the domain, or says different things in different parts."""
+    region = statement.region
+    in_part = region.where is not None or any(piece.region is not None for piece in region.pieces)
+    return in_part or any(r.has(sp.Piecewise) for r in statement.residuals)
+
+
+class _Builder:
+    """Collects the errors of all parts before raising, so that a file is corrected in one go."""
+
+    def __init__(self, spec: Spec):
+        self.spec, self.parsed = spec, spec.parsed
+        self.errors: list[Diagnostic] = []
+        self.coordinates, self.space = spec.axes.names, spec.axes.space_axes
+        self.intervals: Intervals = tuple(self.parsed.intervals.values())
+        self.constants: dict[sp.Symbol, Any] = {}
+
+    def build(self) -> StatedProblem:
+        """The problem. Raises `ProblemError`."""
+        spec = self.spec
+        parameters = self._parameters()
+        self.shape = self._shape()
+        self._stop_on_errors()  # without a domain there are no places
+        equations = self._equations()
+        statements = (*equations, *self._conditions(equations), *self._data())
+        exact = self._exact()
+        self._stop_on_errors()
+        return StatedProblem(
+            name=spec.name,
+            axes=spec.axes,
+            intervals=self.intervals,
+            unknowns=tuple(spec.unknowns),
+            parameters=parameters,
+            unknown_parameters=tuple(
+                UnknownParameter(name, p.guess, p.bounds) for name, p in self.parsed.unknown_parameters.items()
+            ),
+            statements=statements,
+            exact=exact,
+            reference=spec.folder / spec.reference.file if spec.reference else None,
+            spec=spec,
+            shape=self.shape,
+        )
+
+    # -- parameters and domain -------------------------------------------------------------------------
+
+    def _parameters(self) -> dict[str, float]:
+        """The values of parameters; in conditions on coordinates they stand exactly, as `constants`."""
+        values: dict[str, float] = {}
+        for name, text in self.parsed.parameters.items():
+            value = self._expression(text, Scope(parameters=tuple(values)))
+            if value is not None:
+                self.constants[coordinate_symbol(name)] = value.xreplace(self.constants)
+                values[name] = float(self.parsed.values[name])
+        return values
+
+    def _shape(self) -> ShapeTree | None:
+        """The shape of the domain, which gives the intervals of space; a box stays a box, whatever its name."""
+        if self.parsed.domain is None:
+            return None
+        space = self.spec.axes.space
+        intervals = dict(zip(self.coordinates, self.intervals, strict=True))
+        reader = ShapeReader(space, intervals, self.spec.folder, self._condition, self._error)
+        shape = reader.domain(self.parsed.domain)
+        if shape is None:
+            return None
+        for name, *ends in zip(space, *bounds(shape), strict=True):
+            intervals[name] = tuple(ends)
+        self.intervals = tuple(intervals.values())
+        return None if isinstance(shape, Box) else shape
+
+    def _condition(self, text: ParsedExpression) -> sp.Basic | None:
+        """A comparison of coordinates, with parameters folded in."""
+        condition = self._expression(text, self.scope())
+        return None if condition is None else substituted(condition, self.constants)
+
+    # -- statements ------------------------------------------------------------------------------------
+
+    def scope(self, columns: Sequence[str] = (), normals: bool = False) -> Scope:
+        spec = self.spec
+        return Scope(
+            coordinates=self.coordinates,
+            time=spec.time,
+            unknowns=tuple(spec.unknowns),
+            parameters=(*spec.parameters, *spec.unknown_parameters),
+            columns=tuple(columns),
+            normals=normals,
+            operators=tuple(operators.OPERATORS),
+        )
+
+    def _equations(self) -> list[StatedTerm]:
+        statements = []
+        for name, term in self.parsed.equations.items():
+            places = [self._region(place) for place in term.places] or [regions.domain()]
+            region = self._narrow(regions.union(places), term.where)
+            residuals = self._residuals(term, self.scope())
+            statements.append(StatedTerm(name, "equation", residuals, region, key=f"equations.{name}"))
+        if self.errors or not any(map(_compares, statements)):
+            return statements
+        found = iter(self.fluxes)
+        return [replace(s, fluxes=tuple(next(found) for _ in s.residuals)) for s in statements]
+
+    @cached_property
+    def fluxes(self) -> list[Fluxes]:
+        """What every residual of an equation takes derivatives of."""
+        scope = self.scope()
+        return [fluxes(e.sides, scope) for term in self.parsed.equations.values() for e in term.equations]
+
+    def _conditions(self, equations: Sequence[StatedTerm]) -> Iterator[StatedTerm]:
+        for name, term in self.parsed.conditions.items():
+            path, item = ("conditions", name), self.spec.conditions[name]
+            if item.periodic:
+                yield from self._periodic(name, item, term.where, equations)
+                continue
+            residuals = self._residuals(term, self.scope(normals=True))
+            places = [self._place(place, path) for place in term.places]
+            if None in places:
+                continue
+            if len({piece.held for place in places for piece in place.pieces}) > 1:
+                self._error(path, "places of different dimension need conditions of their own")
+                continue
+            region = self._narrow(regions.union(places), term.where)
+            self._need_normals(residuals, region, path)
+            yield StatedTerm(name, "condition", residuals, region, key=f"conditions.{name}")
+
+    def _need_normals(self, residuals: Sequence[sp.Expr], region: Region, path: KeyPath) -> None:
+        normals = {coordinate_symbol(f"n_{c}") for c in self.coordinates}
+        uses = any(normals & r.free_symbols for r in residuals)
+        if uses and not all(self._is_boundary(piece) for piece in region.pieces):
+            self._error(path, f"normals and Dn(..) need a boundary in space, and `{region.label}` is none")
+
+    def _is_boundary(self, piece: regions.Piece) -> bool:
+        """Of space, so that it has normals."""
+        return piece.part is not None or (piece.outward is not None and piece.outward[0] in self.space)
+
+    def _periodic(
+        self, name: str, item: ConditionSpec, where: ParsedExpression | None, equations: Sequence[StatedTerm]
+    ) -> Iterator[StatedTerm]:
+        """Every unknown and as many derivatives as the equations need agree on a pair of faces."""
+        key = f"conditions.{name}"
+        for coordinate in item.periodic:
+            axis = self.coordinates.index(coordinate)
+            if self.shape is not None and axis in self.space:
+                hint = "give the domain as a box, or what holds on each part of the boundary"
+                message = "periodic coordinates of space need a box, and the domain is a shape"
+                self._error(("conditions", name), message, hint)
+                continue
+            pair = regions.periodic_pair(axis, self.intervals, f"periodic in {coordinate}")
+            full = f"{name}_{coordinate}" if len(item.periodic) > 1 else name
+            residuals = self._periodic_residuals(axis, equations)
+            yield StatedTerm(full, "condition", residuals, self._narrow(pair, where), key=key)
+
+    def _periodic_residuals(self, axis: int, equations: Sequence[StatedTerm]) -> tuple[sp.Expr, ...]:
+        orders = dict.fromkeys(self.spec.unknowns, 1)
+        for symbol in {s for e in equations for r in e.residuals for s in r.free_symbols}:
+            if isinstance(symbol, FeatureSymbol):
+                f = symbol.feature
+                orders[f.unknown] = max(orders[f.unknown], f.alpha[axis])
+        residuals = []
+        for unknown, order in orders.items():
+            for k in range(order):
+                alpha = tuple(k * (i == axis) for i in range(len(self.coordinates)))
+                residuals.append(feature_symbol(unknown, alpha) - feature_symbol(unknown, alpha, side=1))
+        return tuple(residuals)
+
+    def _data(self) -> Iterator[StatedTerm]:
+        for name, term in self.parsed.data.items():
+            item = self.spec.data[name]
+            columns = [c for c in item.columns if c not in self.coordinates]
+            yield StatedTerm(
+                name,
+                "data",
+                self._residuals(term, self.scope(columns=columns)),
+                Region(f"{item.file}", ()),
+                self.spec.folder / item.file,
+                item.noise,
+                f"data.{name}",
+                robust=item.loss == "huber",
+            )
+
+    def _exact(self) -> dict[str, sp.Expr]:
+        found = {unknown: self._expression(text, self.scope()) for unknown, text in self.parsed.exact.items()}
+        return {unknown: substituted(e, self.constants) for unknown, e in found.items() if e is not None}
+
+    # -- places ----------------------------------------------------------------------------------------
+
+    def _region(self, place: Place) -> Region:
+        """Where an equation holds."""
+        return regions.domain() if place.kind == "domain" else regions.mesh_region(place.part)
+
+    def _place(self, place: Place, path: KeyPath) -> Region | None:
+        """Where a condition holds; None where that is outside the domain."""
+        if place.kind == "point":
+            return self._point(place, path)
+        if place.kind != "boundary":
+            return self._region(place)
+        if self.shape is not None:
+            return regions.part(place.part, place.label)
+        return replace(regions.whole_boundary(self.intervals, self.space), label=place.label)
+
+    def _point(self, place: Place, path: KeyPath) -> Region | None:
+        """A face, a slice, or a point."""
+        fixed = {self.coordinates.index(name): value for name, value in place.fixed.items()}
+        if len(fixed) == 1 and self._has_face(*next(iter(fixed.items()))):
+            return regions.part("", place.label, next(iter(fixed.items())))
+        for axis, value in fixed.items():
+            low, high = self.intervals[axis]
+            message = outside(self.coordinates[axis], value, (low, high))
+            if message is not None:
+                self._error(path, message, text=place.label)
+                return None
+            fixed[axis] = min(max(value, low), high)
+        if len(fixed) == 1:
+            return regions.plane(*next(iter(fixed.items())), self.intervals, place.label)
+        return regions.point(fixed, place.label)
+
+    def _has_face(self, axis: int, value: float) -> bool:
+        """Whether the boundary of a shape may lie in a plane."""
+        if self.shape is None or axis not in self.space:
+            return False
+        low, high = self.intervals[axis]
+        near = FLAT * (high - low)
+        inside = low - near <= value <= high + near
+        return inside and may_have_face(self.shape, self.space.index(axis), value, near)
+
+    def _narrow(self, region: Region, where: ParsedExpression | None) -> Region:
+        condition = None if where is None else self._condition(where)
+        return region if condition is None else region.narrowed(condition, where.text)
+
+    # -- trees and errors ------------------------------------------------------------------------------
+
+    def _residuals(self, term: ParsedTerm, scope: Scope) -> tuple[sp.Expr, ...]:
+        found = (self._made(lambda e=e: residual(e.sides, scope), e.path, e.text) for e in term.equations)
+        return tuple(r for r in found if r is not None)
+
+    def _expression(self, text: ParsedExpression, scope: Scope) -> sp.Basic | None:
+        return self._made(lambda: from_tree(text.tree, scope), text.path, text.text)
+
+    def _made(self, make: Callable[[], sp.Basic], path: KeyPath, text: str) -> sp.Basic | None:
+        """What `make` gives; None, and an error, where sympy finds no value."""
+        try:
+            return make()
+        except ExpressionError as error:
+            self._error(path, error.message, error.hint, text=text, offset=error.offset)
+            return None
+
+    def _error(self, path: KeyPath, message: str, hint: str | None = None, **details: Any) -> None:
+        self.errors.append(self.spec.diagnostic(path, message, hint, **details))
+
+    def _stop_on_errors(self) -> None:
+        if self.errors:
+            raise ProblemError(self.errors)
