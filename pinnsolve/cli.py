@@ -127,7 +127,7 @@ def run(
 ) -> None:
     """Solve a problem and write its run folder. Exits with 0 if it reached its tolerance, else with 1."""
     from pinnsolve.figures import drawer
-    from pinnsolve.output.terminal import report, write_run
+    from pinnsolve.output.terminal import report
     from pinnsolve.results.run_folders import choose_folder
 
     with drawer.Drawer() as drawing:
@@ -139,7 +139,7 @@ def run(
         solution = _solve(problem, folder if resume else None, quiet=json)
         if out is None and not resume:
             folder = choose_folder(problem.name, out, resume)  # another run may have taken the name meanwhile
-        for failure in write_run(solution, problem, folder, pipeline.truth(problem), drawing.draw):
+        for failure in pipeline.write(solution, problem, folder, drawing.draw):
             say(f"warning: {failure}")
     if json:
         from pinnsolve.results.storage import to_json

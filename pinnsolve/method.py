@@ -28,7 +28,6 @@ from pinnsolve.errors import PinnsolveError, ResourceError
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
 from pinnsolve.estimate.measured_errors import parameter_report, term_report, true_error
 from pinnsolve.inverse.strategy import inverse_on_cells, is_inverse
-from pinnsolve.problem.checks import floating_unknowns
 from pinnsolve.problem.problem import Problem
 from pinnsolve.results.solution import Solution
 from pinnsolve.results.storage import plain
@@ -77,7 +76,7 @@ def _work(problem: Problem, compiled: CompiledProblem, progress) -> Work:
         settings.collocation,
         compiled.weights_at,
         settings.limits.memory_gb,
-        floating_unknowns(problem.statements),
+        compiled.undetermined_constants,
     )
 
 

@@ -1,14 +1,17 @@
-"""The way through, in order; read this first.
+"""From a problem file to a run folder, stage by stage; read this file first.
 
-    problem.yaml or sympy -> Spec -> Problem -> CompiledProblem -> LinearSystem rows -> Solution -> run folder
+    load     a problem file -> Spec -> Problem      folders spec, problem: texts parsed once, mathematics checked
+    compile  Problem -> CompiledProblem             folder compiler: terms with their linearizations, settings
+    solve    CompiledProblem -> Solution            method.py, which chooses; from there bases, assembly, solvers and on
+    write    Solution -> run folder                 folders results, figures, output
 
-Each stage is one function that leaves its input as it was and can be stopped at. The symbolic stages run without torch;
-the numerical ones are imported when a solve begins.
+Each stage is a function that leaves its input as it was, and each can be called by itself. The stages before `solve`
+run without torch; the others are imported when they begin.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +21,7 @@ from pinnsolve.problem.problem import Problem
 from pinnsolve.spec.spec import load_spec
 
 if TYPE_CHECKING:
+    from pinnsolve.figures.samples import Drawn, Samples
     from pinnsolve.results.solution import Solution
 
 
@@ -26,7 +30,8 @@ def load(path_or_name: str | Path, overrides: Iterable[str] = ()) -> Problem:
 
     `overrides` are settings such as `solve.tolerance=1e-8`. Raises `ProblemError` with everything that is wrong.
     """
-    return build_problem(load_spec(path_or_name, overrides))
+    spec = load_spec(path_or_name, overrides)
+    return build_problem(spec)
 
 
 def solve(
@@ -42,11 +47,21 @@ def solve(
     converging is a status of the solution, not an exception. Raises `ProblemError` for settings that are wrong and
     `ResourceError` where the memory would not do.
     """
-    if settings:
-        problem = with_settings(problem, settings)
-    from pinnsolve.method import solve_compiled
+    stated = with_settings(problem, settings) if settings else problem
+    compiled = compile_problem(stated)
+    from pinnsolve.method import solve_compiled  # and with it torch
 
-    return solve_compiled(problem, compile_problem(problem), progress, start)
+    return solve_compiled(stated, compiled, progress, start)
+
+
+def write(solution: Solution, problem: Problem, folder: Path, draw: Callable[[Samples, Path], Drawn]) -> Sequence[str]:
+    """Write the run folder: the solution, the files that the problem names, figures by `draw`, and the report.
+
+    Returns a sentence on each figure that could not be drawn.
+    """
+    from pinnsolve.output.terminal import write_run
+
+    return write_run(solution, problem, folder, truth(problem), draw)
 
 
 def truth(problem: Problem) -> Callable[[Any], Mapping[str, Any]] | None:

@@ -11,7 +11,7 @@ from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.errors import Diagnostic, ProblemError
 from pinnsolve.language import operators
 from pinnsolve.problem.build import build_problem
-from pinnsolve.problem.checks import check_problem, floating_unknowns
+from pinnsolve.problem.checks import check_problem, undetermined_constants
 from pinnsolve.problem.checks.neumann import fluxes
 from pinnsolve.problem.problem import Problem
 from pinnsolve.spec.spec import load_spec, spec_from_dict
@@ -66,7 +66,7 @@ def test_a_periodic_pair_alone_holds_nothing():
 def test_an_unknown_without_an_equation():
     walls = {"on": "boundary", "equations": ["u = 0", "v = 0"]}
     messages = [w.message for w in warned(SQUARE, LAPLACE, {"w": walls}, unknowns=["u", "v"])]
-    assert messages == ["no equation holds the unknown `v`", "1 equation for 2 unknowns (`u`, `v`)"]
+    assert messages == ["no equation contains `v`", "1 equation for 2 unknowns (`u`, `v`)"]
 
 
 def test_more_equations_than_unknowns():
@@ -353,12 +353,12 @@ def test_what_pins_an_unknown_down(curvature):
     assert not warned(LINE, "D(u, x, x) + curvature(u) = 1", {"w": FLUX_WALLS})
 
 
-def test_floating_unknowns_of_statements_and_of_compiled_terms():
+def test_undetermined_constants_of_statements_and_of_compiled_terms():
     equations = {"a": "D(u, t) = D(p, x)", "b": "D(p, x, x) = u"}
     conditions = {"ring": {"periodic": "x"}, "s": ZERO_START}
     problem = stated(STRIP, equations, conditions, unknowns=["u", "p"])
-    assert floating_unknowns(problem.statements) == ("p",)
-    assert floating_unknowns(compile_problem(problem).terms) == ("p",)
+    assert undetermined_constants(problem.statements) == ("p",)
+    assert compile_problem(problem).undetermined_constants == ("p",)
 
 
 # -- all together -------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from pinnsolve.errors import ProblemError
 from pinnsolve.language.derivatives import SizeError
 from pinnsolve.language.substitution import substituted
 from pinnsolve.language.symbols import coordinate_symbol
+from pinnsolve.problem.checks import undetermined_constants
 from pinnsolve.problem.problem import Problem
 from pinnsolve.problem.stated import StatedTerm
 from pinnsolve.spec.parsed import TermWeights
@@ -47,6 +48,7 @@ def compile_problem(problem: Problem) -> CompiledProblem:
         ),
         settings=problem.settings,
         term_weights=_term_weights(problem),
+        undetermined_constants=undetermined_constants(problem.statements),
     )
     return with_materials(compiled, [s.fluxes for s in problem.statements], parameters)
 

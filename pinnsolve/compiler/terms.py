@@ -96,7 +96,7 @@ class CompiledProblem:
 
     `shape` is the domain in space where it is no box; `intervals` then span a box around it, and time. Where
     coefficients jump, `materials` are the parts in which they do not, and `interfaces` what holds between these.
-    `settings` say how to solve it.
+    `settings` say how to solve it; `undetermined_constants` are unknowns determined up to a constant.
     """
 
     axes: Coordinates
@@ -110,6 +110,7 @@ class CompiledProblem:
     regularization: tuple[Regularization, ...] = ()
     settings: SolveSettings = field(default_factory=SolveSettings)
     term_weights: TermWeights | None = None
+    undetermined_constants: tuple[str, ...] = ()
 
     def weights_at(self, width: int) -> dict[str, float] | None:
         """The term weights that the file asks for, for a basis of that width; None where they are `auto`."""

@@ -41,7 +41,7 @@ class Budget:
     def spend(self, nodes: int, offset: int) -> None:
         self.left -= nodes
         if self.left < 0:
-            raise ExpressionError("too much: the expressions and derivatives up to here are too large", offset)
+            raise ExpressionError("too large: the expressions so far exceed the size limit", offset)
 
 
 def resolve(

@@ -1,4 +1,4 @@
-"""Values in the place of symbols, without sympy's second thoughts.
+"""Substitution of values for symbols without sympy's automatic re-evaluation.
 
 Input: an expression and what stands for some of its symbols. Output: the same expression with these put in. sympy's own
 `xreplace` builds every node anew as if typed in, and asks of each `max`, `abs` and comparison whether it can be

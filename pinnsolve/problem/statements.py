@@ -22,7 +22,7 @@ from pinnsolve.language import operators
 from pinnsolve.language.substitution import substituted
 from pinnsolve.language.symbols import FeatureSymbol, UnknownParameter, coordinate_symbol, feature_symbol
 from pinnsolve.language.to_sympy import Fluxes, Scope, fluxes, from_tree, residual
-from pinnsolve.problem.checks import Assumed, check_problem, completion
+from pinnsolve.problem.checks import AssumedCondition, assumed_conditions, check_problem
 from pinnsolve.problem.domain import ShapeReader
 from pinnsolve.problem.stated import StatedProblem, StatedTerm
 from pinnsolve.spec.located_errors import KeyPath
@@ -41,15 +41,15 @@ def stated_problem(spec: Spec) -> StatedProblem:
     """
     builder = _Builder(spec)
     problem = builder.build()
-    completed = completion(problem, lambda: builder.fluxes)
-    found = check_problem(problem, completed)
+    assumed = assumed_conditions(problem, lambda: builder.fluxes)
+    found = check_problem(problem, assumed)
     if any(d.severity == "error" for d in found):
         raise ProblemError(found)
-    statements = (*problem.statements, *_assumed(problem, completed.assumed))
+    statements = (*problem.statements, *_assumed(problem, assumed.conditions))
     return replace(problem, statements=statements, warnings=tuple(found))
 
 
-def _assumed(problem: StatedProblem, assumed: Sequence[Assumed]) -> Iterator[StatedTerm]:
+def _assumed(problem: StatedProblem, assumed: Sequence[AssumedCondition]) -> Iterator[StatedTerm]:
     """Conditions that the file does not state and the equations need; a warning tells of each."""
     names = {statement.name for statement in problem.statements}
     for item in assumed:

@@ -10,7 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pinnsolve.errors import Diagnostic
-from pinnsolve.problem.checks.assumed_conditions import UNDECIDED, Assumed, Completion, completion
+from pinnsolve.problem.checks.assumed_conditions import (
+    UNDECIDED,
+    AssumedCondition,
+    AssumedConditions,
+    assumed_conditions,
+)
 from pinnsolve.problem.checks.corners import contradictions
 from pinnsolve.problem.checks.counts import (
     equation_count,
@@ -20,33 +25,36 @@ from pinnsolve.problem.checks.counts import (
     unheld_unknowns,
 )
 from pinnsolve.problem.checks.faces import too_few_conditions
-from pinnsolve.problem.checks.neumann import floating_unknowns, undetermined_constants
+from pinnsolve.problem.checks.neumann import constant_warnings, undetermined_constants
 
 if TYPE_CHECKING:
     from pinnsolve.problem.stated import StatedProblem
 
 __all__ = [
-    "Assumed",
-    "Completion",
+    "AssumedCondition",
+    "AssumedConditions",
+    "assumed_conditions",
     "check_problem",
-    "completion",
-    "floating_unknowns",
     "settings_errors",
+    "undetermined_constants",
 ]
 
 
-def check_problem(problem: StatedProblem, completed: Completion = UNDECIDED) -> list[Diagnostic]:
-    """All errors and warnings of a problem, with those of its completion. With errors, nothing else is looked at."""
+def check_problem(problem: StatedProblem, assumed: AssumedConditions = UNDECIDED) -> list[Diagnostic]:
+    """All errors and warnings of a problem, with those of the conditions that are assumed.
+
+    Where there are errors, nothing else is checked.
+    """
     errors = [*unheld_unknowns(problem), *settings_errors(problem)]
     if errors:
         return errors
-    missing = too_few_conditions(problem, in_space=not completed.decided)
+    missing = too_few_conditions(problem, in_space=not assumed.decided)
     return [
         *equation_count(problem),
-        *completed.warnings,
+        *assumed.warnings,
         *(finding for findings in missing.values() for finding in findings),
         # an unknown without conditions floats; once is enough
-        *undetermined_constants(problem, completed.assumed, problem.unknowns if completed.open else tuple(missing)),
+        *constant_warnings(problem, assumed.conditions, problem.unknowns if assumed.incomplete else tuple(missing)),
         *contradictions(problem),
         *incomplete_exact(problem),
         *undetermined_parameters(problem),

@@ -1,6 +1,6 @@
 """What is assumed where an elliptic system has too few conditions, and the warnings that say so.
 
-Input: a `StatedProblem`. Output: `Assumed` conditions, alike ones together, and diagnostics. No array library.
+Input: a `StatedProblem`. Output: `AssumedConditions`, alike ones together, and diagnostics. No array library.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ OPEN = "the solution is not unique: say what holds there"
 
 
 @dataclass(frozen=True)
-class Assumed:
+class AssumedCondition:
     """Residuals that hold in `region` besides what is stated there."""
 
     region: Region
@@ -36,33 +36,34 @@ class Assumed:
 
 
 @dataclass(frozen=True)
-class Completion:
+class AssumedConditions:
     """What is assumed, and the warnings about every place.
 
-    `decided` is whether it could be told what is missing, `open` whether something is and nothing is assumed there.
+    `decided` is whether it could be told what is missing; `incomplete`, whether something is missing for which nothing
+    is assumed.
     """
 
     decided: bool
-    assumed: tuple[Assumed, ...] = ()
+    conditions: tuple[AssumedCondition, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
 
     @property
-    def open(self) -> bool:
-        return len(self.warnings) > len(self.assumed)
+    def incomplete(self) -> bool:
+        return len(self.warnings) > len(self.conditions)
 
 
-UNDECIDED = Completion(False)
+UNDECIDED = AssumedConditions(False)
 
 
-def completion(problem: StatedProblem, fluxes: FluxesOf) -> Completion:
-    """What is missing on the boundary of a problem, and what completes it."""
+def assumed_conditions(problem: StatedProblem, fluxes: FluxesOf) -> AssumedConditions:
+    """The conditions that are missing on the boundary of a problem, and those that complete it."""
     missing = missing_conditions(problem)
     if missing is None:
         return UNDECIDED
     pieces = (piece for statement in problem.of_kind("condition") for piece in statement.region.pieces)
-    bare = not any(_is_boundary(piece, problem) for piece in pieces)  # then nothing is clear
+    nothing_stated = not any(_is_boundary(piece, problem) for piece in pieces)  # then nothing is clear
     assumed, warnings = [], []
-    for residuals, several in _alike([(_natural(problem, m, fluxes, bare), m) for m in missing]):
+    for residuals, several in _alike([(_natural(problem, m, fluxes, nothing_stated), m) for m in missing]):
         first = several[0]
         found = f"too few conditions: {_places(several)} {_given(first)}, and the equations need {first.needed}"
         if not residuals:
@@ -70,11 +71,11 @@ def completion(problem: StatedProblem, fluxes: FluxesOf) -> Completion:
             continue
         label = ", ".join(m.label for m in several)
         region = Region(label, tuple(m.piece for m in several), first.where)
-        assumed.append(Assumed(region, tuple(with_derivatives(problem, r) for r in residuals)))
+        assumed.append(AssumedCondition(region, tuple(with_derivatives(problem, r) for r in residuals)))
         verb = "is" if len(residuals) == 1 else "are"
         found += f"; {_words(problem, residuals)} {verb} assumed there"
         warnings.append(warning(problem, "conditions", found, STATE))
-    return Completion(True, tuple(assumed), tuple(warnings))
+    return AssumedConditions(True, tuple(assumed), tuple(warnings))
 
 
 def _is_boundary(piece: Piece, problem: StatedProblem) -> bool:
@@ -83,8 +84,8 @@ def _is_boundary(piece: Piece, problem: StatedProblem) -> bool:
     return piece.part is not None or any(face is not None and face[0] in problem.space_axes for face in faces)
 
 
-def _natural(problem: StatedProblem, missing: Missing, fluxes: FluxesOf, bare: bool) -> tuple[sp.Expr, ...]:
-    return () if bare or not missing.clear else natural_conditions(problem, missing, fluxes)
+def _natural(problem: StatedProblem, missing: Missing, fluxes: FluxesOf, nothing_stated: bool) -> tuple[sp.Expr, ...]:
+    return () if nothing_stated or not missing.clear else natural_conditions(problem, missing, fluxes)
 
 
 def _alike(found: Sequence[tuple[tuple, Missing]]) -> list[tuple[tuple, list[Missing]]]:

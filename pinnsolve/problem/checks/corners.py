@@ -32,7 +32,10 @@ RELATIVE = 1e-9  # to the larger of the two values
 MAX_PLACES, MAX_POINTS = 300, 20_000  # looked at in one problem, so that none takes long
 ROUNDING = 1e-12  # to the size of the values elsewhere on their places: sin(pi) is not quite 0
 LOOSE = 1e-5  # the same on shapes, whose points are known to rounding: next to 0, roots make much of it
-HINT = "near such a spot no method is accurate; let the two agree there, if they should"
+HINT = (
+    "the two values differ at this point, so the solution is singular there and accuracy is limited; "
+    "make the conditions agree if that is intended"
+)
 
 
 @dataclass(frozen=True)

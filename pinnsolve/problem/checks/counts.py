@@ -46,7 +46,9 @@ def unheld_unknowns(problem: StatedProblem) -> Iterator[Diagnostic]:
     for name in problem.unknowns:
         if name not in known:
             message = f"the unknown `{name}` occurs in no equation, condition or data"
-            yield error(problem, "unknowns", message, "say what holds it, or take it out of `unknowns`")
+            yield error(
+                problem, "unknowns", message, "add an equation or condition for it, or remove it from `unknowns`"
+            )
 
 
 def settings_errors(problem: StatedProblem) -> Iterator[Diagnostic]:
@@ -72,8 +74,8 @@ def equation_count(problem: StatedProblem) -> Iterator[Diagnostic]:
     others = held(s for s in problem.statements if s.kind == "data" or fills_domain(s))
     without = [name for name in problem.unknowns if name not in in_equations | others]
     for name in without:
-        message = f"no equation holds the unknown `{name}`"
-        yield warning(problem, "equations", message, "away from its conditions it can be anything")
+        message = f"no equation contains `{name}`"
+        yield warning(problem, "equations", message, "it is undetermined except where a condition fixes it")
     yield from _number_of_equations(problem, equations)
 
 
@@ -118,7 +120,7 @@ def undetermined_parameters(problem: StatedProblem) -> Iterator[Diagnostic]:
     for parameter in problem.unknown_parameters:
         if coordinate_symbol(parameter.name) not in symbols:
             message = f"the unknown parameter `{parameter.name}` occurs in no equation, condition or data"
-            hint = "Use it in one of them, or remove it from `unknown_parameters`."
+            hint = "use it in one of them, or remove it from `unknown_parameters`"
             yield warning(problem, f"unknown_parameters.{parameter.name}", message, hint)
     if problem.unknown_parameters and not replaces_conditions(problem) and len(problem.coordinates) == 1:
         yield from _conditions_for_parameters(problem)
@@ -135,8 +137,8 @@ def _conditions_for_parameters(problem: StatedProblem) -> Iterator[Diagnostic]:
     if given < wanted:
         names = quoted([p.name for p in problem.unknown_parameters])
         message = f"nothing determines the unknown parameters {names}: there are no data"
-        stated = f"Without data, {wanted} conditions are needed (here {given})"
-        hint = f"{stated}: state data, or conditions such as a normalization."
+        stated = f"without data, {wanted} conditions are needed (here {given})"
+        hint = f"{stated}: state data, or a condition such as a normalization"
         yield warning(problem, "unknown_parameters", message, hint)
 
 

@@ -43,14 +43,14 @@ class HoldsResiduals(Protocol):
     region: Region
 
 
-def floating_unknowns(statements: Iterable[HoldsResiduals]) -> tuple[str, ...]:
+def undetermined_constants(statements: Iterable[HoldsResiduals]) -> tuple[str, ...]:
     """The unknowns of which only derivatives occur, periodic pairs left out: determined up to a constant at best."""
     features = [(f, is_periodic(s)) for s in statements for r in s.residuals for f in features_of(r)]
     pinned = {f.unknown for f, periodic in features if not periodic and (f.operator is not None or f.order == 0)}
     return tuple(name for name in dict.fromkeys(f.unknown for f, _ in features) if name not in pinned)
 
 
-def undetermined_constants(
+def constant_warnings(
     problem: StatedProblem, assumed: Iterable[HoldsResiduals] = (), besides: Iterable[str] = ()
 ) -> Iterator[Diagnostic]:
     """Warnings, with the verdict on the data where there is one.
@@ -60,7 +60,7 @@ def undetermined_constants(
     point = ", ".join(f"{c}: {low:g}" for c, (low, _) in zip(problem.coordinates, problem.intervals, strict=True))
     if problem.shape is not None:
         point = ", ".join(f"{c}: ..." for c in problem.coordinates)
-    for name in floating_unknowns((*problem.statements, *assumed)):
+    for name in undetermined_constants((*problem.statements, *assumed)):
         if name in besides:
             continue
         message = f"`{name}` is determined only up to a constant: only its derivatives occur"
