@@ -27,6 +27,15 @@ from pinnsolve.spec.file_reader import FileReader, item_equations, parameter_val
 from pinnsolve.spec.located_errors import MAX_ERRORS, KeyPath, Places, mend_keys, refuse_large, validate
 from pinnsolve.spec.names import Names, read_names
 from pinnsolve.spec.parsed import ParsedFile
+from pinnsolve.spec.parts import (
+    ConditionSpec,
+    DataSpec,
+    EquationSpec,
+    Number,
+    ReferenceSpec,
+    RegularizationSpec,
+    UnknownParameterSpec,
+)
 from pinnsolve.spec.schema.schema import ProblemFile, SettingsFile
 from pinnsolve.spec.schema.shapes import ShapeInput, as_lists
 from pinnsolve.spec.schema.solve import BasisSpec, CollocationSpec, LimitsSpec, OptimizerSpec, SolveSettings
@@ -52,62 +61,6 @@ __all__ = [
     "spec_from_dict",
     "spec_with_settings",
 ]
-
-Number = str | int | float  # a text is a constant expression
-
-
-@dataclass(frozen=True)
-class EquationSpec:
-    """Equations that hold in the domain, in its regions `on` if there are any, or where `where` says."""
-
-    equations: tuple[str, ...]
-    where: str | None = None
-    on: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class ConditionSpec:
-    """Equations that hold in a place: one of `on`, `at` and `periodic` is not empty."""
-
-    on: tuple[str, ...] = ()
-    at: tuple[dict[str, Number], ...] = ()
-    periodic: tuple[str, ...] = ()
-    equations: tuple[str, ...] = ()
-    where: str | None = None
-
-
-@dataclass(frozen=True)
-class DataSpec:
-    """Measurements in a file of the problem's folder; `columns` are all of them, `noise` is a standard deviation."""
-
-    file: str
-    equations: tuple[str, ...]
-    noise: float | None = None
-    columns: tuple[str, ...] = ()
-    loss: str = "squares"
-
-
-@dataclass(frozen=True)
-class ReferenceSpec:
-    """A file of the problem's folder with a solution of known accuracy."""
-
-    file: str
-
-
-@dataclass(frozen=True)
-class RegularizationSpec:
-    """The seminorm that an unknown function should be small in, and its weight: a number, or how it is chosen."""
-
-    seminorm: int
-    weight: float | str
-
-
-@dataclass(frozen=True)
-class UnknownParameterSpec:
-    """A constant to find."""
-
-    guess: Number
-    bounds: tuple[Number, Number] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,61 @@
+"""The parts of a `Spec`, each in one form, whichever of the forms a problem file uses. No sympy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Number = str | int | float  # a text is a constant expression
+
+
+@dataclass(frozen=True)
+class EquationSpec:
+    """Equations that hold in the domain, in its regions `on` if there are any, or where `where` says."""
+
+    equations: tuple[str, ...]
+    where: str | None = None
+    on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ConditionSpec:
+    """Equations that hold in a place: one of `on`, `at` and `periodic` is not empty."""
+
+    on: tuple[str, ...] = ()
+    at: tuple[dict[str, Number], ...] = ()
+    periodic: tuple[str, ...] = ()
+    equations: tuple[str, ...] = ()
+    where: str | None = None
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """Measurements in a file of the problem's folder; `columns` are all of them, `noise` is a standard deviation."""
+
+    file: str
+    equations: tuple[str, ...]
+    noise: float | None = None
+    columns: tuple[str, ...] = ()
+    loss: str = "squares"
+
+
+@dataclass(frozen=True)
+class ReferenceSpec:
+    """A file of the problem's folder with a solution of known accuracy."""
+
+    file: str
+
+
+@dataclass(frozen=True)
+class RegularizationSpec:
+    """The seminorm that an unknown function should be small in, and its weight: a number, or how it is chosen."""
+
+    seminorm: int
+    weight: float | str
+
+
+@dataclass(frozen=True)
+class UnknownParameterSpec:
+    """A constant to find."""
+
+    guess: Number
+    bounds: tuple[Number, Number] | None = None
