@@ -1,7 +1,7 @@
 """The shapes that a `domain` is made of, as pydantic models.
 
 Input: the plain values below `domain`. Output: validated models with numbers as the file writes them, or every error at
-once. Whether shapes fit together is for `domain_shape` to say. No sympy.
+once. Whether shapes fit together is for `problem.domain` to say. No sympy.
 """
 
 from __future__ import annotations
