@@ -231,7 +231,7 @@ def test_a_reference_covers_the_box(name):
     with np.load(problem.reference, allow_pickle=False) as file:
         columns = {key: file[key] for key in file.files}
     assert problem.reference.stat().st_size < 300_000
-    assert 0 < columns.pop("accuracy") <= max(1e-8, problem.spec.solve.tolerance / 100)
+    assert 0 < columns.pop("accuracy") <= max(1e-8, problem.settings.tolerance / 100)
     assert set(columns) == {*problem.coordinates, *problem.unknowns}
     assert len({column.shape for column in columns.values()}) == 1
     assert all(np.isfinite(column).all() for column in columns.values())

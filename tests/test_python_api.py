@@ -153,7 +153,7 @@ def test_parameters_time_and_settings():
     assert problem.parameters == pytest.approx({"k": 0.7853981633974483, "half": 0.39269908169872414})
     assert problem.unknown_parameters[0].bounds == (0, pytest.approx(6.283185307179586))
     assert problem.intervals[1][1] == problem.parameters["k"] and problem.time == "t"
-    assert problem.spec.solve.tolerance == 1e-4 and problem.spec.solve.basis.activation == "tanh"
+    assert problem.settings.tolerance == 1e-4 and problem.settings.basis.activation == "tanh"
 
 
 def test_data_and_references_lie_in_the_folder(tmp_path):

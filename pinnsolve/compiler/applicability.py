@@ -8,7 +8,7 @@ MOST_AXES = 4  # of a grid of cells
 
 
 def why_not_cells(problem: CompiledProblem) -> str | None:
-    """What keeps a problem from being solved by polynomials on cells, in words, or None."""
+    """The reason, in words, why a problem cannot be solved by polynomials on cells, or None."""
     if len(problem.coordinates) > MOST_AXES:
         return f"{len(problem.coordinates)} coordinates are too many for a grid of cells"
     if any(p.region is not None for t in problem.terms for p in t.region.pieces) and not problem.materials:

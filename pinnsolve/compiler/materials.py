@@ -1,4 +1,4 @@
-"""Where coefficients jump: the materials a domain consists of, and what holds between them.
+"""The materials of a domain whose coefficients jump, and the conditions between them.
 
 Input: a compiled problem and what its equations take derivatives of. Output: the same with `Material`s and
 `Interface`s. The comparisons of coordinates in equations, or in their `where`, tell the materials apart, and so do the
@@ -72,7 +72,7 @@ def with_materials(
 
 
 def _seams(problem: CompiledProblem, equations, materials: Sequence[Material]) -> tuple[Interface, ...]:
-    """Where periodic faces bring two materials together: the first ends at the upper face, the second at the lower."""
+    """Interfaces across periodic faces: the first material ends at the upper face, the second at the lower."""
     partners = {p.partner[0] for t in problem.terms for p in t.region.pieces if p.partner is not None}
     found = []
     for axis in sorted(partners & set(problem.axes.space_axes)):
@@ -204,7 +204,7 @@ def _in_space(problem: CompiledProblem, feature: Feature) -> list[int]:
 
 
 def _normal_fluxes(problem: CompiledProblem, equations, material: Material, smooth: Collection[str]) -> list[sp.Expr]:
-    """Of the equations that hold in the material, in order; what is continuous anyway is left out."""
+    """The normal fluxes of the equations of a material, in order; continuous parts are left out."""
     found = []
     for term, fluxes in equations:
         where = term.region.where
@@ -227,8 +227,10 @@ def _normal_fluxes(problem: CompiledProblem, equations, material: Material, smoo
 
 
 def _scale(flux: sp.Expr) -> sp.Expr:
-    """By what fluxes are divided that sides with equations of their own may state differently: a sign, or, where there
-    is no derivative in a flux, all of its first coefficient."""
+    """The divisor of a flux, which sides with equations of their own may state differently.
+
+    It is a sign, or, where there is no derivative in a flux, all of its first coefficient.
+    """
     symbols = [s for s in flux.free_symbols if isinstance(s, FeatureSymbol)]
     slopes = [s for s in symbols if s.feature.order]
     normals = {s: sp.S.One for s in flux.free_symbols if s.name.startswith("n_")}

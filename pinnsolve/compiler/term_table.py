@@ -112,7 +112,7 @@ def left_side(residual: sp.Expr, coordinates: tuple[str, ...]) -> str:
 
 
 def _residual_text(residual: sp.Expr, coordinates: tuple[str, ...]) -> str:
-    """What holds unknowns comes first; derivatives as indices, long numbers cut to six digits."""
+    """The residual with summands of unknowns first; derivatives as indices, long numbers cut to six digits."""
     text = ""
     for summand in sorted(sp.Add.make_args(residual), key=_rank):
         words = {s: sp.Symbol(s.feature.label(coordinates)) for s in summand.atoms(FeatureSymbol)}

@@ -74,7 +74,7 @@ def _one_side(expression: sp.Expr) -> dict[sp.Symbol, sp.Symbol]:
 
 @dataclass(frozen=True)
 class Interface:
-    """What holds between two materials, numbers `sides`: a term whose features are of side 0 and 1.
+    """The conditions between two materials, numbers `sides`: a term whose features are of side 0 and 1.
 
     The normal points out of the first. `axis`: of periodic faces across which the two meet, the first at the upper one.
     """

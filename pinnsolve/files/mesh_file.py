@@ -76,7 +76,7 @@ class Mesh:
         return self._ends(max)
 
     def _ends(self, end) -> tuple[float, ...]:
-        """Of what the boundary spans: a curved side lies in the hull of its Bezier points."""
+        """One end of the box around the boundary: a curved side lies in the hull of its Bezier points."""
         found = [self.points[node] for side in self.sides for node in side[: self.corners(side)]]
         for side in self.sides:
             n = self.corners(side)
@@ -86,7 +86,7 @@ class Mesh:
         return tuple(end(column) for column in zip(*found, strict=True))
 
     def corners(self, side: tuple[int, ...]) -> int:
-        """How many of the nodes of a side are its corners; the others lie between them."""
+        """The number of nodes of a side that are its corners; the others lie between them."""
         return 2 if self.dimension == 2 else 4 if len(side) == 4 else 3
 
 
@@ -116,7 +116,7 @@ def _read_once(path: Path, changed: int, size: int) -> Mesh:
 
 
 def _read(path: Path) -> Any:
-    """What meshio reads. It prints, exits and raises what it likes; here only `DataFileError` gets out."""
+    """The mesh as meshio reads it. Whatever meshio prints or raises, only `DataFileError` gets out."""
     if path.suffix.lower() == ".xdmf":
         _refuse_other_files(path)
     import meshio

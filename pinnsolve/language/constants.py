@@ -21,7 +21,7 @@ MAX_POWER = 10_000  # of something that is not constant, powers of powers multip
 
 
 def constant_problems(node: Node, values: Mapping[str, Value]) -> Iterator[ExpressionError]:
-    """What is wrong with the constant sub-expressions and the powers of a tree; the first problem of each kind."""
+    """The problems of the constant sub-expressions and the powers of a tree; the first of each kind."""
     try:
         evaluate(node, values)
         _check_powers(node, values, 1)

@@ -296,7 +296,7 @@ def _strength(node: Node) -> int:
 
 
 def _first(node: Node) -> Node:
-    """What stands leftmost when the node is written."""
+    """The leftmost part of the node as it is written."""
     while isinstance(node, Chain | Power):
         if isinstance(node, Chain) and "/" in node.operators:
             return node  # a fraction

@@ -90,7 +90,7 @@ def residual(sides: tuple[Node, Node], scope: Scope) -> sp.Expr:
 
 
 def fluxes(sides: tuple[Node, Node], scope: Scope) -> Fluxes:
-    """What an equation takes derivatives of: (axis, coefficient, what it is the derivative of), in the text's order.
+    """The derivatives in an equation as (axis, coefficient, differentiated expression), in the order of its text.
 
     `k*D(k*D(u, x), x)` has (0, k, k u_x): where a material ends, k u_x goes on, whatever becomes of k. Raises
     `ExpressionError`.

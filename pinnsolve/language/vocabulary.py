@@ -1,4 +1,4 @@
-"""What names mean where: the known functions, the scope of an expression, and the check of a tree against both.
+"""The names of expressions: known functions, the scope of an expression, the check of a tree against both.
 
 Input: a syntax tree and a `Scope`. Output: every problem of the tree at once (unknown names with a close match, wrong
 numbers of arguments, a comparison where a number belongs). No sympy here: a wrong file is answered before sympy is
@@ -323,5 +323,5 @@ def name_problems(node: Node, scope: Scope, kind: str = "number", local: tuple[s
 
 
 def kind_of(node: Node, scope: Scope) -> str:
-    """What the value of a tree is: `number`, `boolean` or `vector`."""
+    """The kind of the value of a tree: `number`, `boolean` or `vector`."""
     return _Checker(scope, scope.macros).kind(node)

@@ -96,7 +96,7 @@ class Shape:
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """What holds in a place.
+    """Equations that hold in a place.
 
     The place is one of `on` (`"boundary"`, `"x = 0"`, `sp.Eq(x, 0)`, or a list), `at` (a point `{x: 0, y: 0}`, or a
     list) and `periodic` (a coordinate, or a list). `equation` is an `sp.Eq` or a text, `equations` a list of them;
@@ -325,7 +325,7 @@ class _Writer:
         return e if all(a is b for a, b in zip(arguments, e.args, strict=True)) else e.func(*arguments)
 
     def derivative(self, e: sp.Derivative) -> sp.Expr:
-        """By our own chain rule, also of whole expressions."""
+        """The derivative by our own chain rule, also of whole expressions."""
         if isinstance(e.expr, AppliedUndef) and e.expr.func.__name__ in operators.OPERATORS:
             raise DerivativeError(f"derivatives of the custom operator `{e.expr.func.__name__}` are not known")
         result = self.translated(e.expr)
@@ -357,7 +357,7 @@ class _Writer:
         raise ExpressionError(f"unknown function `{name}`", hint=hint)
 
     def symbol(self, e: sp.Symbol) -> sp.Symbol:
-        """By its name: sympy tells symbols of different assumptions apart, a problem file does not."""
+        """The symbol by its name: a problem file knows no assumptions, by which sympy tells symbols apart."""
         name = e.name
         if name in self.unknowns:
             call = f"{name}({', '.join(self.coordinates)})"

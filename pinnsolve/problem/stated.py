@@ -81,7 +81,7 @@ class StatedProblem:
 
     @property
     def settings(self) -> SolveSettings:
-        """How to solve it."""
+        """The settings of the solve."""
         return self.spec.solve
 
     def files(self) -> dict[str, Path]:

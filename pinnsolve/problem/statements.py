@@ -163,7 +163,7 @@ class _Builder:
 
     @cached_property
     def fluxes(self) -> list[Fluxes]:
-        """What every residual of an equation takes derivatives of."""
+        """The fluxes of every residual of an equation."""
         scope = self.scope()
         return [fluxes(e.sides, scope) for term in self.parsed.equations.values() for e in term.equations]
 
@@ -191,7 +191,7 @@ class _Builder:
             self._error(path, f"normals and Dn(..) need a boundary in space, and `{region.label}` is none")
 
     def _is_boundary(self, piece: regions.Piece) -> bool:
-        """Of space, so that it has normals."""
+        """Whether a piece is boundary in space, so that it has normals."""
         return piece.part is not None or (piece.outward is not None and piece.outward[0] in self.space)
 
     def _periodic(
@@ -246,11 +246,11 @@ class _Builder:
     # -- places ----------------------------------------------------------------------------------------
 
     def _region(self, place: Place) -> Region:
-        """Where an equation holds."""
+        """The region in which an equation holds."""
         return regions.domain() if place.kind == "domain" else regions.mesh_region(place.part)
 
     def _place(self, place: Place, path: KeyPath) -> Region | None:
-        """Where a condition holds; None where that is outside the domain."""
+        """The region in which a condition holds; None outside the domain."""
         if place.kind == "point":
             return self._point(place, path)
         if place.kind != "boundary":
@@ -298,7 +298,7 @@ class _Builder:
         return self._made(lambda: from_tree(text.tree, scope), text.path, text.text)
 
     def _made(self, make: Callable[[], sp.Basic], path: KeyPath, text: str) -> sp.Basic | None:
-        """What `make` gives; None, and an error, where sympy finds no value."""
+        """The result of `make`; None, and an error, where sympy finds no value."""
         try:
             return make()
         except ExpressionError as error:

@@ -91,7 +91,7 @@ class _Mender:
 
     @staticmethod
     def closing(text: str, pieces: Sequence[str]) -> int:
-        """How many of the pieces close the parentheses of a text; 0 if they do not."""
+        """The number of pieces that close the parentheses of a text; 0 if they do not."""
         for count, piece in enumerate(pieces, 1):
             text += piece
             if not _open(text):

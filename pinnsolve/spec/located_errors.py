@@ -27,7 +27,7 @@ MAX_ERRORS = 100
 
 @dataclass(frozen=True)
 class Places:
-    """Where the values of a file came from: lines of the file, or a `--set` of the command line.
+    """The origin of the values of a file: lines of the file, or a `--set` of the command line.
 
     `data` are the values as mended, and `renamed` maps key paths in them to those in the file.
     """

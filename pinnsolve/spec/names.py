@@ -27,8 +27,9 @@ TERM_KINDS = ("equations", "conditions", "data")
 
 @dataclass(frozen=True)
 class Names:
-    """What there is. `intervals` maps each coordinate to its interval, whatever the file says there, or to None where
-    a shape tells.
+    """The names of a file.
+
+    `intervals` maps each coordinate to its interval, whatever the file says there, or to None where a shape tells.
 
     `reliable` is false where coordinates or unknowns could not be read: then nothing can be said about names.
     """
@@ -143,7 +144,7 @@ class _Reader:
         return dict.fromkeys(name for name in names if isinstance(name, str))
 
     def mesh_dimension(self, domain: Any) -> int:
-        """Of the first mesh that can be read; what is wrong with others is said where they are checked."""
+        """The dimension of the first readable mesh; the check of shapes reports the others."""
         for _, file in shapes.raw_files(domain):
             try:
                 return read_mesh(mesh_path(self.folder, file)).dimension

@@ -1,4 +1,4 @@
-"""What was read of a problem file besides its texts: checked trees, resolved places, and values.
+"""The parsed form of a problem file: checked trees, resolved places, and values.
 
 `Spec` keeps these beside the texts, each with the key path where it stands, so that the problem is built from them and
 no text is parsed or checked a second time. Definitions are put into the trees. No sympy.
@@ -38,7 +38,7 @@ class ParsedEquation:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a condition or an equation holds.
+    """The place in which a condition or an equation holds.
 
     `kind` is `domain`; `boundary`, all of it or the `part` of that name; `group`, the group of cells `part` of a mesh;
     or `point`, where the coordinates in `fixed` have these values and the others are free.
@@ -61,7 +61,7 @@ class ParsedTerm:
 
 @dataclass(frozen=True)
 class ParsedUnknownParameter:
-    """Where the search for a constant starts, and its bounds."""
+    """The start of the search for a constant, and its bounds."""
 
     guess: float
     bounds: Interval

@@ -26,7 +26,7 @@ WORDS = {2: "in the plane", 3: "in space"}
 
 @dataclass(frozen=True)
 class ShapeProblem:
-    """What is wrong with a shape, and where."""
+    """A problem of a shape, and its place."""
 
     path: KeyPath
     message: str
@@ -76,7 +76,7 @@ def _dimension(path: KeyPath, shape: Mapping, space: tuple[str, ...]) -> Iterato
 
 
 def comparison_problem(path: KeyPath, inside: ParsedExpression) -> ShapeProblem | None:
-    """What is wrong with the comparison of an implicit shape, if anything is."""
+    """The problem of the comparison of an implicit shape, if it has one."""
     compares = isinstance(inside.tree, Chain) and inside.tree.operators[0] in (*COMPARISONS, "and", "or")
     if not compares or inside.tree.operators in (("<",), ("<=",), (">",), (">=",)):
         return None

@@ -1,4 +1,4 @@
-"""Where a problem comes from: a file, a problem that comes with pinnsolve, or a dict; and settings put over it.
+"""The source of a problem: a file, a problem that comes with pinnsolve, or a dict; and settings put over it.
 
 Input: a path, a name or a dict, and settings such as `solve.tolerance=1e-8`. Output: a `Source` of plain values that
 knows where each came from.
@@ -32,7 +32,7 @@ class Source:
 
 
 def problem_folders() -> tuple[Path, ...]:
-    """Where problems that come with pinnsolve lie: in the package when installed, beside it in a checkout."""
+    """The folders of the problems that come with pinnsolve: in the package when installed, beside it in a checkout."""
     package = Path(__file__).resolve().parents[1]
     return tuple(folder for folder in (package / "problems", package.parent / "problems") if folder.is_dir())
 

@@ -1,4 +1,4 @@
-"""What is assumed where an elliptic system has too few conditions, and the warnings that say so.
+"""Conditions assumed where an elliptic system has too few, and the warnings that say so.
 
 Input: a `StatedProblem`. Output: `AssumedConditions`, alike ones together, and diagnostics. No array library.
 """
@@ -37,7 +37,7 @@ class AssumedCondition:
 
 @dataclass(frozen=True)
 class AssumedConditions:
-    """What is assumed, and the warnings about every place.
+    """The conditions that are assumed, and the warnings about every place.
 
     `decided` is whether it could be told what is missing; `incomplete`, whether something is missing for which nothing
     is assumed.
@@ -89,7 +89,7 @@ def _natural(problem: StatedProblem, missing: Missing, fluxes: FluxesOf, nothing
 
 
 def _alike(found: Sequence[tuple[tuple, Missing]]) -> list[tuple[tuple, list[Missing]]]:
-    """What is assumed, and the places for which that is the same beside the same conditions."""
+    """The assumed residuals, each with the places that share them and the stated conditions."""
     groups: dict[object, tuple[tuple, list[Missing]]] = {}
     for residuals, m in found:
         stated = tuple(c.statement.name for c in m.conditions)

@@ -170,7 +170,7 @@ def _differ(a: float, b: float, size: float) -> bool:
 
 
 def _intersection(problem: StatedProblem, a: Piece, b: Piece) -> dict[int, float] | None:
-    """What is held on both pieces, axis to value; None where they do not meet."""
+    """The intersection of two pieces, axis to value; None where they do not meet."""
     common = dict(a.fixed)
     for axis, value in b.fixed:
         low, high = problem.intervals[axis]

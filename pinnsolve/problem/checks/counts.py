@@ -127,7 +127,7 @@ def undetermined_parameters(problem: StatedProblem) -> Iterator[Diagnostic]:
 
 
 def _conditions_for_parameters(problem: StatedProblem) -> Iterator[Diagnostic]:
-    """Of an ordinary differential equation: as many conditions as orders and parameters determine them."""
+    """Warnings for ordinary differential equations, which need a condition for each order and parameter."""
     features = {f for s in problem.of_kind("equation") for r in s.residuals for f in features_of(r)}
     if any(f.operator is not None for f in features):
         return

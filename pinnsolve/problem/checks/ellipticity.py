@@ -175,7 +175,7 @@ def _weights(orders: list[list[float]]) -> tuple[list[int], list[int]] | None:
 
 
 def _determinant(matrix: list[list[float]]) -> float:
-    """By elimination with pivots; the matrix is used up."""
+    """The determinant by elimination with pivots, which overwrites the matrix."""
     result, size = 1.0, len(matrix)
     for k in range(size):
         pivot = max(range(k, size), key=lambda i: abs(matrix[i][k]))

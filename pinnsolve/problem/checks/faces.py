@@ -97,7 +97,7 @@ class _Counter:
                 yield _Held(piece, frozenset(f.unknown for f in features), key, where)
 
     def _on(self, axis: int, side: int) -> list[_Held]:
-        """What is held on a face, whether it was given by `on` or by `at`; planes are at the very end or inside."""
+        """The values held on a face, whether it was given by `on` or by `at`; planes are at the very end or inside."""
         return [h for h in self.held if h.piece.fixed == ((axis, self.problem.intervals[axis][side]),)]
 
     def warnings(self, unknown: str, axis: int) -> Iterator[Diagnostic]:
@@ -220,7 +220,7 @@ class _Counter:
         return tuple(order * (i == axis) for i in range(len(self.problem.coordinates)))
 
     def _coefficient(self, unknown: str, alpha: tuple[int, ...]) -> sp.Expr | None:
-        """Of a derivative in the only equation, where it holds no unknown."""
+        """The coefficient of a derivative in the only equation, where it holds no unknown."""
         residuals = [r for s in self.problem.of_kind("equation") for r in s.residuals]
         if len(residuals) != 1:
             return None

@@ -1,4 +1,4 @@
-"""What a check reports, with its place in the problem file; and words for places.
+"""Diagnostics of checks with their place in the problem file, and words for places.
 
 Input: a `StatedProblem`, a key of its file, a message. Output: a `Diagnostic`.
 """

@@ -32,7 +32,7 @@ Point = Mapping[sp.Symbol, float]
 
 
 class Undecided(Exception):
-    """What a problem needs cannot be told."""
+    """The conditions that a problem needs cannot be determined."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class _Counter:
         return piece.plane is not None and all(holds_at(condition.where, at) for at in self._moved(*piece.plane))
 
     def _faces_without_name(self) -> Iterator[Piece]:
-        """Of a box that others are cut from, the faces of which they leave something."""
+        """The faces of a box of which the shapes cut from it leave something."""
         if not isinstance(self.problem.shape, Difference) or not isinstance(self.problem.shape.first, Box):
             return
         box, cut = self.problem.shape.first, [bounds(other) for other in self.problem.shape.others]
@@ -244,7 +244,7 @@ def _bears(leaf, name: str) -> bool:
 
 
 def _region_of(conditions: list[Condition], pattern: tuple[bool, ...]) -> sp.Basic | None:
-    """Where just these of the conditions hold; None for everywhere."""
+    """The region in which just these conditions hold; None for everywhere."""
     tests = {}
     for condition, holds in zip(conditions, pattern, strict=True):
         if condition.where is not None:
@@ -254,7 +254,7 @@ def _region_of(conditions: list[Condition], pattern: tuple[bool, ...]) -> sp.Bas
 
 
 def _rank(rows: list[dict]) -> int:
-    """Of a matrix given by rows from column to value, by elimination: how many say something of their own."""
+    """The rank, by elimination, of a matrix given by rows from column to value."""
     rank, rest = 0, [{f: v for f, v in row.items() if v} for row in rows]
     while rest := [row for row in rest if row]:
         pivot, *rest = sorted(rest, key=len)

@@ -1,4 +1,4 @@
-"""What is assumed where conditions are missing: the natural conditions that the stated ones leave open.
+"""The natural conditions that are assumed where the stated ones leave some open.
 
 Where nothing is stated, second-order equations i have the natural condition that their flux through the boundary
 vanishes, sum_j L_ij(n) Dn^(o_ij - 1) u_j = 0 with the principal part L of orders o_ij and the normal n: Dn(u) = 0 for
@@ -86,7 +86,7 @@ def natural_conditions(problem: StatedProblem, missing: Missing, fluxes: FluxesO
 
 
 def _of_one_unknown(problem: StatedProblem, missing: Missing, half: int) -> tuple[sp.Expr, ...]:
-    """Of the orders half to 2 half - 1, those that no stated condition takes the place of."""
+    """The orders from half to 2 half - 1 that no stated condition replaces."""
     left = list(range(half, 2 * half))
     for condition in missing.conditions:
         order = max((sum(f.alpha[a] for a in problem.space_axes) for f in condition.linear), default=0)

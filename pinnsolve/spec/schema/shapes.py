@@ -240,7 +240,7 @@ def raw_shapes(domain: Any, path: tuple = ("domain",), depth: int = 0) -> Iterat
 
 
 def too_large(domain: Any, depth: int = 0) -> str | None:
-    """What is wrong with the size of a plain tree, found before time is spent on its shapes."""
+    """The problem with the size of a plain tree, if any, found before time is spent on its shapes."""
     pending, count = [(domain, 0)], 0
     while pending:
         node, depth = pending.pop()
@@ -258,7 +258,7 @@ def too_large(domain: Any, depth: int = 0) -> str | None:
 
 
 def raw_dimension(domain: Any) -> int | None:
-    """How many coordinates of space the shapes of a plain tree have, from the first that tells."""
+    """The number of coordinates of space of a plain tree, from the first shape that tells."""
     for _, shape in raw_shapes(domain):
         if any(key in shape for key in ("disk", "ellipse", "polygon")):
             return 2

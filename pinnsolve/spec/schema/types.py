@@ -39,9 +39,9 @@ MAX_ITEMS = 200  # of one list or map
 
 @dataclass(frozen=True)
 class Context:
-    """What numbers may refer to: values of the parameters. `reliable` is false when some of them are wrong already.
+    """The values of the parameters, which numbers may refer to.
 
-    `texts` are those of the file that are parsed already.
+    `reliable` is false when some of them are wrong already; `texts` are those of the file that are parsed already.
     """
 
     values: Mapping[str, Value] = field(default_factory=dict)
