@@ -144,7 +144,8 @@ def _on_cells(problem: Problem, work: Work) -> Result | None:
         return None
     if is_inverse(work):
         result = inverse_on_cells(work, settings.tolerance, settings.limits.refinements, settings.starts)
-        work.why = "polynomials on cells, because equations hold in the domain"
+        on_them = "polynomials on cells, because equations hold in the domain"
+        work.why = on_them if result is not None else "a network, because polynomials on cells gave no result"
         return result
     result = on_cells(work, settings.tolerance, settings.limits.refinements)
     work.why = "polynomials on cells, because equations hold in the domain"
