@@ -133,3 +133,12 @@ def test_loaded_libraries(modules, absent):
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.split() == []
+
+
+def test_no_module_of_the_symbolic_half_imports_in_a_circle():
+    """Imports inside functions and for type checkers count, too."""
+    used = {m: {own_module(name) for name in imports(tree(m))} & set(MODULES) - {m} for m in WITHOUT_ARRAYS}
+    free: set[str] = set()
+    while found := {m for m, needed in used.items() if m not in free and needed & set(used) <= free}:
+        free |= found
+    assert set(used) - free == set()
