@@ -9,15 +9,17 @@ time for nonlinear problems that evolve (layers). Where the file asks for a smal
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import torch
 
 from pinnsolve import defaults, extensions
-from pinnsolve.adapt.context import Result, Work
+from pinnsolve.adapt.context import Result, SolveContext, least_error
 from pinnsolve.adapt.forward import on_cells, on_given_cells
-from pinnsolve.adapt.growing_width import fixed, refined
+from pinnsolve.adapt.growing_width import Networks, fixed, refined
+from pinnsolve.adapt.time_marching import can_march
 from pinnsolve.assembly.row_source import State
 from pinnsolve.bases.base import Basis
 from pinnsolve.bases.piecewise.basis import PouCells
@@ -28,12 +30,16 @@ from pinnsolve.errors import PinnsolveError, ResourceError
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
 from pinnsolve.estimate.measured_errors import parameter_report, term_report, true_error
 from pinnsolve.inverse.strategy import inverse_on_cells, is_inverse
+from pinnsolve.language.symbols import coordinate_symbol
+from pinnsolve.language.to_sympy import Scope, expression
+from pinnsolve.problem.checks import floating_unknowns
 from pinnsolve.problem.problem import Problem
 from pinnsolve.results.solution import Solution
 from pinnsolve.results.storage import plain
 from pinnsolve.runtime import threads_for
-from pinnsolve.solvers import GD, LSGD, Clock, LeastSquares, Solver, VarPro
-from pinnsolve.solvers.budget import INTERRUPTED
+from pinnsolve.solvers import GD, LSGD, Clock, LeastSquares, Outcome, Solver, VarPro
+from pinnsolve.solvers.budget import sentence
+from pinnsolve.solvers.follow import follow
 from pinnsolve.solvers.lsgd import Penalty
 from pinnsolve.version import version
 
@@ -42,6 +48,9 @@ NO_ROOM = (
     "the first cells of the materials take more memory or time than there is, and networks are smooth where "
     "coefficients jump; raise limits.memory_gb or limits.seconds, or state a smaller domain"
 )
+ON_CELLS = "polynomials on cells, because equations hold in the domain"
+NOT_ESTIMATED = ", and its error was not estimated"
+PUBLIC = ("interrupted", "time_limit", "diverged")  # statuses of an outcome that are those of the solution
 KINKED_WIDTHS = (32, 64)  # of ReLU bases that `auto` adapts where a first-order equation has no smooth solution
 
 
@@ -49,24 +58,22 @@ def solve_compiled(
     problem: Problem, compiled: CompiledProblem, progress: Callable[[dict], None] | None, start: Solution | None
 ) -> Solution:
     """See `pipeline.solve`."""
-    work = _work(problem, compiled, progress)
-    try:
-        result = _run(problem, work, start)
-    except KeyboardInterrupt:  # between two solves; inside one, the solver's loop keeps its best iterate
-        if work.best is None:
-            raise
-        result = replace(work.best, status="interrupted", message=INTERRUPTED)
-    return _solution(problem, work, result)
+    context = solve_context(problem, compiled, progress)
+    outcome = follow(_results(problem, context, start), context.clock, least_error)
+    if outcome.best is None:
+        outcome.raised(outcome.status)
+    return _solution(problem, context, outcome)
 
 
-def _work(problem: Problem, compiled: CompiledProblem, progress) -> Work:
+def solve_context(problem: Problem, compiled: CompiledProblem, progress) -> SolveContext:
+    """What all parts of the solve share, by the settings of the problem."""
     settings = problem.settings
     device = settings.device
     if device == "cuda" and not torch.cuda.is_available():
         raise PinnsolveError("solve.device is `cuda`, and no CUDA device is available here; use `cpu`")
     kind = {"dtype": getattr(torch, settings.precision), "device": device}
     lower, upper = (torch.tensor([ends[i] for ends in compiled.intervals], **kind) for i in (0, 1))
-    return Work(
+    return SolveContext(
         compiled,
         lower,
         upper,
@@ -74,146 +81,166 @@ def _work(problem: Problem, compiled: CompiledProblem, progress) -> Work:
         Clock(settings.limits.seconds),
         progress,
         settings.collocation,
-        compiled.weights_at,
+        partial(_weights, problem),
         settings.limits.memory_gb,
-        compiled.undetermined_constants,
+        floating_unknowns(problem.statements),
     )
 
 
 # -- which method ---------------------------------------------------------------------------------------
 
 
-def _run(problem: Problem, work: Work, start: Solution | None) -> Result:
+def _results(problem: Problem, context: SolveContext, start: Solution | None) -> Iterator[Result | Outcome]:
+    """What the method gives, better and better, and how it ends."""
     settings = problem.settings
     asked = settings.basis.settings() if settings.basis else {}
     method = settings.method
-    grows = method in ("auto", "least_squares") and "width" not in asked and not _is_custom(asked)
     if start is None and method == "auto" and not asked and settings.collocation is None:
-        result = _on_cells(problem, work)
-        if result is not None:
-            return result
-    if start is None and grows:
-        return _refined(problem, work, asked)
+        return _by_choice(problem, context)
+    if start is None and method in ("auto", "least_squares") and "width" not in asked and not _is_custom(asked):
+        return _refined(problem, context, asked)
     if start is None and asked.get("kind") == "pou_grid":
-        asked = {"overlap": 0.0 if _on_sharp_cells(work, method) else SMOOTH_OVERLAP, **asked}
+        asked = {"overlap": 0.0 if _on_sharp_cells(context, method) else SMOOTH_OVERLAP, **asked}
         if not asked["overlap"]:
-            return _given_cells(problem, work, asked)
-    basis, first = _basis(problem, work, asked, start)
+            return _given_cells(problem, context, asked)
+    basis, first = _basis(problem, context, asked, start)
     solver = _solver(problem, method if method != "auto" else _method_for(basis))
-    return fixed(work, basis, solver, first, _first_phase(problem))
+    return fixed(context, basis, solver, first, _first_phase(problem))
 
 
-def _on_sharp_cells(work: Work, method: str) -> bool:
+def _on_sharp_cells(context: SolveContext, method: str) -> bool:
     """Whether a grid of partitions can be sharp: its continuity is then part of a sparse least squares."""
-    plain = work.lower.dtype == torch.float64 and work.lower.device.type == "cpu" and work.problem.shape is None
-    return (
-        plain and method in ("auto", "least_squares") and why_not_cells(work.problem) is None and not is_inverse(work)
-    )
+    plain = context.lower.dtype == torch.float64 and context.lower.device.type == "cpu"
+    sought = plain and context.problem.shape is None and method in ("auto", "least_squares")
+    return sought and why_not_cells(context.problem) is None and not is_inverse(context)
 
 
-def _given_cells(problem: Problem, work: Work, asked: dict) -> Result:
+def _given_cells(problem: Problem, context: SolveContext, asked: dict) -> Iterator[Result | Outcome]:
     """One least squares on the sharp partitions that the file asks for."""
-    if not _on_sharp_cells(work, problem.settings.method):
+    if not _on_sharp_cells(context, problem.settings.method):
         raise PinnsolveError(
             "sharp partitions are for equations on a box solved by least squares; give solve.basis an `overlap` above 0"
         )
-    partitions, degrees, _ = read_settings(asked, work.dimension)
-    work.why = "the partitions that the file asks for"
-    return on_given_cells(work, partitions, degrees, problem.settings.tolerance)
+    partitions, degrees, _ = read_settings(asked, context.dimension)
+    outcome = on_given_cells(context, partitions, degrees, problem.settings.tolerance)
+    yield from _passed_on(outcome, "the partitions that the file asks for")
 
 
-def _refined(problem: Problem, work: Work, asked: dict) -> Result:
-    """Growing bases; where they do not reach the tolerance and `auto` leaves the choice, kinks and layers are tried."""
+def _passed_on(outcome: Outcome[Result], why: str = "") -> Iterator[Result | Outcome]:
+    """The best result of one way, found by it for that reason, and how the way ended."""
+    if outcome.best is not None:
+        yield replace(outcome.best, why=why)
+    yield replace(outcome, best=None)
+
+
+def _by_choice(problem: Problem, context: SolveContext) -> Iterator[Result | Outcome]:
+    """Cells, where the problem lets them; and where they do not reach the tolerance, other bases that may do better."""
     settings = problem.settings
-    result = refined(work, settings.tolerance, asked, settings.limits.refinements)
-    if _reached(result, settings.tolerance) or settings.method != "auto" or result.status != "finished" or asked:
-        return result
-    if work.problem.order <= 1 and work.problem.linear:
-        result = _kinked(work, result, settings.tolerance)
-    return result
-
-
-def _on_cells(problem: Problem, work: Work) -> Result | None:
-    """The path on cells, where the problem lets it and it reaches the tolerance or is not beaten by other bases."""
-    settings = problem.settings
-    reason = why_not_cells(work.problem)
+    reason = why_not_cells(context.problem)
     if settings.precision != "float64" or settings.device != "cpu":
         reason = "cells are solved on the processor in double precision"
     if reason is not None:
-        work.why = f"a network, because {reason}"
-        return None
-    if is_inverse(work):
-        result = inverse_on_cells(work, settings.tolerance, settings.limits.refinements, settings.starts)
-        on_them = "polynomials on cells, because equations hold in the domain"
-        work.why = on_them if result is not None else "a network, because polynomials on cells gave no result"
-        return result
-    result = on_cells(work, settings.tolerance, settings.limits.refinements)
-    work.why = "polynomials on cells, because equations hold in the domain"
-    if any(interface.kinks for interface in work.problem.interfaces):
-        if result is None:
+        networks = _best(problem, context, _refined(problem, context, {}))
+        yield from _passed_on(networks, f"a network, because {reason}")
+        return
+    if is_inverse(context):
+        cells = inverse_on_cells(context, settings.tolerance, settings.limits.refinements, settings.starts)
+    else:
+        cells = on_cells(context, settings.tolerance, settings.limits.refinements)
+    if cells.best is None:
+        cells.raised("interrupted")
+    if _is_settled(problem, context, cells):
+        yield from _passed_on(cells, ON_CELLS)
+        return
+    networks = _best(problem, context, _networks(problem, context, cells.best))
+    if cells.best is not None and not (networks.best and networks.best.worst < cells.best.worst):
+        yield from _passed_on(cells, ON_CELLS)
+    elif cells.best is not None:
+        yield from _passed_on(networks, "a network, because polynomials on cells did not come as far")
+    else:
+        yield from _passed_on(networks, f"a network, because there is no solution on cells ({cells.message})")
+
+
+def _is_settled(problem: Problem, context: SolveContext, cells: Outcome[Result]) -> bool:
+    """Whether nothing but cells will do, or needs to be tried. Raises ResourceError where they fail then."""
+    if any(interface.kinks for interface in context.problem.interfaces):
+        if cells.best is None:
             raise ResourceError(NO_ROOM)
-        return replace(result, status="finished" if result.status == "stalled" else result.status)
-    if result is not None and (_reached(result, settings.tolerance) or result.status not in ("finished", "stalled")):
-        return result
-    other = _networks(problem, work, result)
-    if result is not None and not (other.estimate and other.estimate.worst < result.estimate.worst):
-        return replace(result, status="finished" if result.status == "stalled" else result.status)
-    work.why = "a network, because polynomials on cells did not come as far"
-    return other
+        return True
+    return cells.best is not None and (
+        cells.best.meets(problem.settings.tolerance) or cells.ends_all or is_inverse(context)
+    )
 
 
-def _networks(problem: Problem, work: Work, result: Result | None) -> Result:
-    """Where cells did not reach the tolerance: kinks first, if the equation lets them travel, then growing bases."""
+def _best(problem: Problem, context: SolveContext, results: Iterator[Result | Outcome]) -> Outcome[Result]:
+    """The best of the results, until one meets the tolerance."""
+    tolerance = problem.settings.tolerance
+    return follow(results, context.clock, least_error, lambda result: result.meets(tolerance))
+
+
+def _refined(problem: Problem, context: SolveContext, asked: dict) -> Iterator[Result | Outcome]:
+    """Growing bases; where they do not reach the tolerance and `auto` leaves the choice, kinks are tried."""
     settings = problem.settings
-    if work.problem.order <= 1 and work.problem.linear and not work.regression:
-        kinked = _kinked(work, result, settings.tolerance)
-        if _reached(kinked, settings.tolerance) or kinked.status not in ("finished", "stalled"):
-            return kinked
-    return _refined(problem, work, {})
+    family = Networks(context, asked, settings.limits.refinements)
+    grown = _best(problem, context, refined(context, settings.tolerance, family))
+    kinks = context.problem.order <= 1 and context.problem.linear and settings.method == "auto" and not asked
+    if grown.best is not None and kinks and grown.status == "finished" and not grown.best.meets(settings.tolerance):
+        yield grown.best
+        yield from _passed_on(_best(problem, context, _kinked(context)))
+    else:
+        yield from _passed_on(grown)
 
 
-def _reached(result: Result, tolerance: float) -> bool:
-    return result.estimate is not None and result.estimate.worst <= tolerance
+def _networks(problem: Problem, context: SolveContext, cells: Result | None) -> Iterator[Result | Outcome]:
+    """Where cells did not reach the tolerance: kinks first, if the equation lets them travel, then growing bases.
+
+    What a march reached, until whatever time, is not given up for random functions on all of space and time.
+    """
+    if context.problem.order <= 1 and context.problem.linear and not is_inverse(context):
+        kinked = _best(problem, context, _kinked(context))
+        if kinked.status != "finished" or kinked.best.meets(problem.settings.tolerance):
+            yield from _passed_on(kinked)
+            return
+        yield kinked.best
+    if cells is None or can_march(context.problem) is None:
+        yield from _refined(problem, context, {})
 
 
-def _kinked(work: Work, best: Result | None, tolerance: float) -> Result:
+def _kinked(context: SolveContext) -> Iterator[Result | Outcome]:
     """LSGD on a few ReLU functions: a kink travels along characteristics, and they may hold all of it."""
-    for width in KINKED_WIDTHS:
-        other = fixed(work, work.basis({"kind": "mlp", "width": width, "activation": "relu"}), LSGD())
-        if best is None or (other.estimate is not None and other.estimate.worst < best.estimate.worst):
-            best = work.best = other
-        if other.status != "finished":
-            return replace(best, status=other.status, message=other.message)
-        if _reached(best, tolerance):
-            break
-    return best
+    bases = [context.basis({"kind": "mlp", "width": width, "activation": "relu"}) for width in KINKED_WIDTHS]
+    context = context.weighted(bases[0])
+    for basis in bases:
+        yield from fixed(context, basis, LSGD())
 
 
 def _is_custom(asked: dict) -> bool:
     return asked.get("kind", "mlp") not in extensions.NETWORKS
 
 
-def _basis(problem: Problem, work: Work, asked: dict, start: Solution | None) -> tuple[Basis, Approximation | None]:
+def _basis(
+    problem: Problem, context: SolveContext, asked: dict, start: Solution | None
+) -> tuple[Basis, Approximation | None]:
     if start is not None:
-        first = _going_on(work, start)
+        first = _going_on(context, start)
         return first.basis, first
     settings = {"kind": "mlp", **asked}
     if settings["kind"] == "pou_resnet":
-        settings.setdefault("activation", "tanh" if work.problem.order > 1 else "relu")
+        settings.setdefault("activation", "tanh" if context.problem.order > 1 else "relu")
     if settings["kind"] in extensions.PARTITIONED and settings.get("scale") == "auto":
         settings["scale"] = 1.0
     if not _is_custom(asked):
-        smooth = work.problem.order > 1
+        smooth = context.problem.order > 1
         settings.setdefault("activation", "tanh" if smooth else "relu")
         settings.setdefault("width", defaults.FIXED_WIDTH.get(settings["activation"], defaults.DEFAULT_FIXED_WIDTH))
         if settings.get("scale") in (None, "auto"):
             settings["scale"] = 1.0
-    return work.basis(settings), None
+    return context.basis(settings), None
 
 
-def _going_on(work: Work, start: Solution) -> Approximation:
+def _going_on(context: SolveContext, start: Solution) -> Approximation:
     """A solution to start from, in the precision and on the device of this solve."""
-    problem, basis, like = work.problem, start.basis, work.lower
+    problem, basis, like = context.problem, start.basis, context.lower
     if (start.unknowns, start.coordinates) != (problem.unknowns, problem.coordinates):
         theirs, ours = (f"{', '.join(p.unknowns)} of {', '.join(p.coordinates)}" for p in (start, problem))
         raise PinnsolveError(
@@ -257,20 +284,34 @@ def _first_phase(problem: Problem) -> Solver | None:
     return LSGD(steps=phase.steps, optimizer=name, learning_rate=rate, penalty=penalty, name="first phase")
 
 
+def _weights(problem: Problem, width: int) -> dict[str, float] | None:
+    """Term weights of the file as numbers at that width; None for `auto`."""
+    asked = problem.settings.term_weights
+    if asked == "auto":
+        return None
+    scope = Scope(coordinates=(), parameters=tuple(problem.parameters), width=True)
+    values = {coordinate_symbol(name): value for name, value in problem.parameters.items()}
+    values[coordinate_symbol("W")] = width
+    numbers = {name: float(expression(str(text), scope).xreplace(values).evalf()) for name, text in asked.items()}
+    # a condition periodic in several coordinates is a term for each; the file knows it by its own name
+    written = {s.name: s.key.partition(".")[2] or s.name for s in problem.statements}
+    return {name: numbers[key] for name, key in written.items() if key in numbers}
+
+
 # -- what came out --------------------------------------------------------------------------------------
 
 
-def _solution(problem: Problem, work: Work, result: Result) -> Solution:
-    approximation = result.approximation
+def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result]) -> Solution:
+    result, approximation = outcome.best, outcome.best.approximation
     with torch.no_grad(), threads_for(approximation.state.coefficients.numel()):
-        work.term_weights = dict(result.term_weights or work.term_weights)
-        terms, diagnostics = term_report(work.check_assembly(defaults.CHECK_POINTS, 2), approximation, result.points)
-        measured = true_error(problem, approximation, work.check_points(), work.floating)
+        context = replace(context, term_weights=result.term_weights)
+        terms, diagnostics = term_report(context.check_assembly(defaults.CHECK_POINTS, 2), approximation, result.points)
+        measured = true_error(problem, approximation, context.check_points(), context.floating)
         found = dict(result.inverse or {})
         if result.assembly:
             found["parameters"] = parameter_report(result.assembly, approximation)
-    status, message = _status(problem, result, terms)
-    if _misses_kinks(work.problem, approximation.basis):
+    status, message = _status(problem, outcome, terms)
+    if _misses_kinks(context.problem, approximation.basis):
         message += "; this basis knows nothing of what holds where coefficients jump, so fluxes are wrong there"
     report = {
         "problem": problem.name,
@@ -280,14 +321,14 @@ def _solution(problem: Problem, work: Work, result: Result) -> Solution:
         "estimated_error": dict(result.estimate.relative) if result.estimate else None,
         **({"effectivity": _effectivity(result.estimate, measured)} if measured and result.estimate else {}),
         "tolerance": problem.settings.tolerance,
-        "wall_time_s": work.clock.seconds(),
+        "wall_time_s": context.clock.seconds(),
         "unknown_coefficients": approximation.state.coefficients.numel(),
         "terms": terms,
         "parameters": found.pop("parameters", {}),
         **found,
         "method": result.method,
         "basis": approximation.basis.describe(),
-        **({"why": work.why} if work.why else {}),
+        **({"why": result.why} if result.why else {}),
         "seed": problem.settings.seed,
         "version": version(),
         "cite": list(problem.spec.cite),
@@ -303,7 +344,7 @@ def _solution(problem: Problem, work: Work, result: Result) -> Solution:
         coefficients=approximation.state.coefficients,
         parameters=report["parameters"],
         result=report,
-        history=tuple(work.history),
+        history=tuple(context.history),
         problem_text=problem.spec.to_yaml(),
         diagnostics=diagnostics,
         shape=problem.shape,
@@ -322,29 +363,26 @@ def _effectivity(estimate: Estimate, measured: tuple) -> dict[str, float | None]
     return {name: estimate.relative[name] / error if error > 0 else None for name, error in measured[0].items()}
 
 
-def _status(problem: Problem, result: Result, terms: dict) -> tuple[str, str]:
+def _status(problem: Problem, outcome: Outcome[Result], terms: dict) -> tuple[str, str]:
     """The status word and a sentence with the next step."""
-    if result.status != "finished":
-        return result.status, result.message
-    tolerance = problem.settings.tolerance
-    estimate: Estimate | None = result.estimate
-    if estimate is None or not math.isfinite(estimate.worst):
-        return "diverged", "no usable solution was found; check the problem's conditions and coefficients"
-    if estimate.worst <= tolerance:
-        return "converged", f"the estimated error {estimate.worst:.1e} meets the tolerance {tolerance:g}"
+    result, tolerance = outcome.best, problem.settings.tolerance
+    if outcome.status in PUBLIC:
+        unknown = "" if result.estimate is not None or outcome.status != "time_limit" else NOT_ESTIMATED
+        return outcome.status, outcome.message + unknown
+    if not math.isfinite(result.worst):
+        return "diverged", sentence("diverged")
+    if result.meets(tolerance):
+        return "converged", sentence("converged", estimate=result.worst, tolerance=tolerance)
+    missed = sentence("tolerance_not_reached", estimate=result.worst, tolerance=tolerance)
     if (result.inverse or {}).get("limited_by") == "noise":
         return "tolerance_not_reached", (
-            f"the estimated error {estimate.worst:.1e} is above the tolerance {tolerance:g} because of noise in "
-            f"the data; "
+            f"{missed} because of noise in the data; "
             "finer cells would not help, only more or better data, or a larger solve.tolerance"
         )
-    if result.message:  # what ended the refinement
-        return "tolerance_not_reached", (
-            f"the estimated error {estimate.worst:.1e} is above the tolerance {tolerance:g}: {result.message}"
-        )
+    if outcome.message or result.note:  # what ended the refinement
+        return "tolerance_not_reached", f"{missed}: {outcome.message or result.note}"
     largest = max(terms, key=lambda name: terms[name]["rms_residual"])
     return "tolerance_not_reached", (
-        f"the estimated error {estimate.worst:.1e} is above the tolerance {tolerance:g}; the largest residual is that "
-        f"of `{largest}`. See whether a warning names a cause (a corner, a missing condition); else loosen "
-        "solve.tolerance, or try another solve.basis and more solve.collocation points"
+        f"{missed}; the largest residual is that of `{largest}`. See whether a warning names a cause (a corner, a "
+        "missing condition); else loosen solve.tolerance, or try another solve.basis and more solve.collocation points"
     )

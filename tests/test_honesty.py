@@ -58,9 +58,9 @@ def test_a_jump_that_moved_kinks_hide_between_the_points_is_seen(name, seed):
 
 def test_an_estimate_is_enlarged_by_the_residual_that_was_left():
     problem = line("decay")
-    work = method._work(problem, compile_problem(problem), None)
+    work = method.solve_context(problem, compile_problem(problem), None)
     basis = work.basis({"width": 20, "activation": "tanh"})
-    work.settle_weights(basis)
+    work = work.weighted(basis)
     check = work.check_assembly(200)
     coefficients = torch.linspace(-1, 1, 20, dtype=torch.float64)[None]
     solution = Approximation(basis, replace(zero_state(work.problem, basis), coefficients=coefficients))
@@ -74,13 +74,13 @@ def test_an_estimate_is_enlarged_by_the_residual_that_was_left():
 # -- points and functions of the estimate -------------------------------------------------------------------
 
 
-def solved_on_few(name: str, width: int, seed: int, **settings) -> tuple[method.Work, Approximation, float]:
+def solved_on_few(name: str, width: int, seed: int, **settings) -> tuple[method.SolveContext, Approximation, float]:
     """The work and the least-squares solution on a few smooth functions, and its true error."""
     problem = line(name)
-    work = method._work(problem, compile_problem(problem), None)
-    work.seed = seed
+    work = method.solve_context(problem, compile_problem(problem), None)
+    work = replace(work, seed=seed)
     basis = work.basis(work.default_settings(width, 2.0))
-    work.settle_weights(basis)
+    work = work.weighted(basis)
     best = work.drive(LeastSquares(), work.assembly(width), basis, zero_state(work.problem, basis), "a few").best
     solution = Approximation(basis, best.state)
     return work, solution, true_error(problem, solution, work.check_points(), ())[0]["u"]
@@ -91,14 +91,14 @@ def solved_on_few(name: str, width: int, seed: int, **settings) -> tuple[method.
 @pytest.mark.parametrize("seed", range(3))
 def test_the_error_of_a_narrow_basis_on_a_line_is_seen(name, width, seed):
     work, solution, true = solved_on_few(name, width, seed)
-    assert 0.4 < work.estimate(solution, width, (2.0, 4.0)).worst / true < 4
+    assert 0.4 < work.estimate(solution, work.independent(width, (2.0, 4.0))).worst / true < 4
 
 
 @pytest.mark.parametrize("asked", [Collocation(5, 1, "uniform"), None, Collocation(4000, 50, "grid")])
 def test_an_estimate_has_points_of_its_own(asked, monkeypatch):
     """At least three for each of its functions, however few the file has for the solve."""
     work, solution, true = solved_on_few("decay", 8, 0)
-    work.collocation = asked
+    work = replace(work, collocation=asked)
     seen = []
 
     def watched(*arguments):
@@ -106,6 +106,6 @@ def test_an_estimate_has_points_of_its_own(asked, monkeypatch):
         return estimate_error(*arguments)
 
     monkeypatch.setattr("pinnsolve.adapt.context.estimate_error", watched)
-    estimate = work.estimate(solution, 8, (2.0,))
+    estimate = work.estimate(solution, work.independent(8, (2.0,)))
     assert seen[0].points["e"].count >= max(3 * 16, asked.interior if asked else 0)
     assert estimate.worst == pytest.approx(true, rel=0.3)

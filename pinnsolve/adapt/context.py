@@ -1,4 +1,4 @@
-"""What all parts of one solve share, and what a strategy ends with."""
+"""What all parts of one solve share, and the results that its strategies give."""
 
 from __future__ import annotations
 
@@ -25,16 +25,19 @@ from pinnsolve.estimate.defect_correction import (
 from pinnsolve.geometry.regions import domain
 from pinnsolve.geometry.sampling import sample_region
 from pinnsolve.runtime import threads_for
-from pinnsolve.solvers import Clock, Outcome, Solver, drive
+from pinnsolve.solvers import Clock, Iterate, Outcome, Solver, drive
 from pinnsolve.solvers.base import Progress
 
 SEARCH_POINTS = 1500  # unseen points on which scales are compared
 NARROW = 32  # width up to which the error of a basis on a line is sought among twice as many functions
 
 
-@dataclass
-class Work:
-    """What all parts of one solve share: the problem, its box, weights, check points and the clock."""
+@dataclass(frozen=True)
+class SolveContext:
+    """What all parts of one solve share: the problem, its box, weights, check points and the clock.
+
+    `history` is a log that `record` and `drive` add to.
+    """
 
     problem: CompiledProblem
     lower: Tensor
@@ -46,10 +49,8 @@ class Work:
     weights_at: Callable[[int], dict[str, float] | None]  # what the file asks for at a width, by term; None for auto
     memory_gb: float | None = None
     floating: Sequence[str] = ()
-    term_weights: dict[str, float] = field(default_factory=dict)
+    term_weights: Mapping[str, float] = field(default_factory=dict)
     history: list[dict] = field(default_factory=list)
-    why: str = ""  # which way `auto` went, in words
-    best: Result | None = None  # so far, for when the user stops the solve
 
     @property
     def dimension(self) -> int:
@@ -80,14 +81,15 @@ class Work:
     def default_settings(self, width: int, scale: float) -> dict:
         return {"kind": "mlp", "width": width, "depth": 1, "activation": defaults.ACTIVATION, "scale": scale}
 
-    def settle_weights(self, basis: Basis) -> None:
-        """Fix the term weights, once for all bases of the solve, so that their residuals compare.
+    def weighted(self, basis: Basis) -> SolveContext:
+        """With term weights, the same for all bases that follow, so that their residuals compare.
 
         Where the file's depend on `W`, they are those of this basis: of growing ones, the first.
         """
-        if not self.term_weights:
-            points = sample_problem(self.problem, self.counts(basis.width, False), self.seed, self.lower)
-            self.term_weights = term_weights(self.problem, self.weights_at(basis.width), points, basis)
+        if self.term_weights:
+            return self
+        points = sample_problem(self.problem, self.counts(basis.width, False), self.seed, self.lower)
+        return replace(self, term_weights=term_weights(self.problem, self.weights_at(basis.width), points, basis))
 
     def counts(self, width: int, moving: bool) -> defaults.Collocation:
         return defaults.collocation(self.collocation, self.dimension, width, moving)
@@ -117,25 +119,21 @@ class Work:
         )
         return points.x[0].to(self.lower)
 
-    def keep(self, approximation: Approximation, assembly: Assembly, outcome: Outcome, method: str) -> None:
-        """The first answer is what a solve leaves that is stopped before any error is estimated."""
-        if self.best is None and math.isfinite(outcome.best.loss):
-            points = point_counts(assembly)
-            self.best = Result(approximation, assembly, None, outcome.status, outcome.reason, method, points)
-
-    def drive(self, solver: Solver, assembly: Assembly, basis: Basis, state: State, phase: str) -> Outcome:
+    def drive(self, solver: Solver, assembly: Assembly, basis: Basis, state: State, phase: str) -> Outcome[Iterate]:
         with threads_for(basis.width * len(self.problem.unknowns)):
             outcome = drive(solver, assembly, basis, state, self.clock, self.progress, phase)
         self.history.extend(outcome.history)
         return outcome
 
-    def estimate(
-        self, solution: Approximation, width: int, scales: Sequence[float], check: Assembly | None = None
-    ) -> Estimate:
-        """The error of a solution, from corrections on independent default bases and points, noise of data left out."""
+    def independent(self, width: int, scales: Sequence[float]) -> list[Basis]:
+        """Default bases that no solve uses, on which errors are sought."""
         if self.dimension == 1 and width <= NARROW:  # few functions see little of what as few others lack
             width *= 2
-        bases = [self.basis(self.default_settings(width, s), self.seed + 1_000_003 + i) for i, s in enumerate(scales)]
+        return [self.basis(self.default_settings(width, s), self.seed + 1_000_003 + i) for i, s in enumerate(scales)]
+
+    def estimate(self, solution: Approximation, bases: Sequence[Basis], check: Assembly | None = None) -> Estimate:
+        """The error of a solution, from corrections on other bases and points, noise of data left out."""
+        width = max(basis.width for basis in bases)
         # the points that are usual for the width at least: those of the file may be too few to tell
         usual, asked = defaults.collocation(None, self.dimension, width, False), self.counts(width, False)
         counts = replace(
@@ -157,22 +155,43 @@ class Work:
 
 @dataclass(frozen=True)
 class Result:
-    """What a strategy ends with.
+    """A solution with what is known of it: a level of any refinement.
 
-    `status` is as in `Outcome`; `points`: how many each term had; `assembly`: the rows behind the solution, None where
-    there is no single one.
+    `points`: how many each term had; `assembly`: the rows behind the solution, None where there is no single one;
+    `estimate`: None where the error was not estimated; `residual`: at unseen points, as far as it was measured.
     """
 
     approximation: Approximation
-    assembly: Assembly | None
     estimate: Estimate | None
-    status: str
-    message: str
     method: str
     points: Mapping[str, int]
-    term_weights: Mapping[str, float] | None = None  # where they are not those of the whole solve
+    term_weights: Mapping[str, float]
+    assembly: Assembly | None = None
+    residual: float = math.inf
+    note: str = ""  # what the solver says of this solution
+    why: str = ""  # which way `auto` went, in words
     inverse: Mapping | None = None  # what was found of unknown parameters and noise: entries of the report
     deviations: Tensor | None = None  # (K, unknowns, W): functions whose squares add up to the variance of the solution
+
+    @property
+    def worst(self) -> float:
+        """The largest estimated error of an unknown, infinite where there is no estimate."""
+        worst = math.inf if self.estimate is None else self.estimate.worst
+        return worst if math.isfinite(worst) else math.inf
+
+    def meets(self, tolerance: float) -> bool:
+        """Whether the estimated errors are below the tolerance."""
+        return self.worst <= tolerance
+
+
+def least_error(result: Result) -> tuple[float, float]:
+    """By which results are compared: the estimated error, and without estimates the residual at unseen points."""
+    return result.worst, result.residual
+
+
+def result_on(assembly: Assembly, approximation: Approximation, method: str, **more: Any) -> Result:
+    """A result from the rows of an assembly, its error not estimated yet."""
+    return Result(approximation, None, method, point_counts(assembly), assembly.term_weights, assembly, **more)
 
 
 def point_counts(assembly: Assembly) -> dict[str, int]:

@@ -7,17 +7,18 @@ what comes back is the solution whose error was estimated, not the correction th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from pinnsolve import defaults
-from pinnsolve.adapt.context import Result, Work
+from pinnsolve.adapt.context import Result, SolveContext, least_error
 from pinnsolve.adapt.hp_refinement import (
     Level,
     carried_over,
+    corrected,
     first_space,
     make_system,
     next_space,
@@ -25,20 +26,19 @@ from pinnsolve.adapt.hp_refinement import (
     without_parameters,
 )
 from pinnsolve.adapt.time_marching import March, can_march, march
-from pinnsolve.adapt.time_slab import LOCAL, Slab
+from pinnsolve.adapt.time_slab import LOCAL, Slab, SlabSolver
 from pinnsolve.assembly.row_source import State
-from pinnsolve.assembly.system import points_of, units, weights_of
+from pinnsolve.assembly.system import go_on, points_of, units, weights_of
 from pinnsolve.assembly.term_rows import held_at, highest_orders, table_orders, term_rows
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.initial_mesh import space_cells
 from pinnsolve.bases.piecewise.mesh import Cells, joined, uniform_cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
-from pinnsolve.errors import ResourceError
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
 from pinnsolve.estimate.enriched_space import enriched_space
 from pinnsolve.runtime import threads_for
-from pinnsolve.solvers.budget import INTERRUPTED, OutOfTime
+from pinnsolve.solvers.follow import Outcome, follow, out_of_time
 from pinnsolve.solvers.memory import bytes_available, check_memory, check_work
 
 MOST_LEVELS, MOST_MARCHES = 30, 6
@@ -51,30 +51,51 @@ FIRST_SLAB = 0.2  # of the time
 FIRST_CELLS = {2: 2, 3: 1, 4: 1}  # per axis of space; more where the conditions at the start need them
 
 
-def on_cells(work: Work, tolerance: float, refinements: int | None) -> Result | None:
-    """The result of the path on cells; None where nothing was computed (no memory for the first level)."""
-    weights = work.weights_at(defaults.widths(work.dimension)[0]) or {}
-    axis = can_march(work.problem)
+def on_cells(context: SolveContext, tolerance: float, refinements: int | None) -> Outcome[Result]:
+    """The best result on cells, and how the way there ended.
+
+    A march that does not reach the end is kept, and all of space and time is tried at once.
+    """
+    weights = context.weights_at(defaults.widths(context.dimension)[0]) or {}
+    axis, problem = can_march(context.problem), context.problem
     with torch.no_grad(), threads_for(1):
-        if axis is not None:
-            result = _marches(work, axis, tolerance, weights, refinements)
-            if result is not None and result.status != "stalled":
-                return result
-            if result is None and work.clock.expired():
-                return None
-            if work.problem.linear and work.problem.order <= 1:
-                return result
-        result = _levels(work, tolerance, weights, refinements)
-    if result is not None and axis is not None and result.estimate is not None:
-        # a solution that grows beyond all bounds makes everything small that went before
-        missed = _start_missed(work, axis, result, weights)
-        result = replace(result, estimate=result.estimate.at_least(dict.fromkeys(work.problem.unknowns, missed)))
-    return result
+        if axis is None:
+            return _followed(context, _levels(context, tolerance, weights, refinements), tolerance)
+        marched = _followed(context, _marches(context, axis, tolerance, weights, refinements), tolerance, 1.0)
+        travelling = problem.linear and problem.order <= 1  # kinks that cells do not hold, at once or in slabs
+        if (marched.best is not None and marched.status != "stalled") or marched.ends_all or travelling:
+            return marched
+        whole = _followed(context, _levels(context, tolerance, weights, refinements), tolerance)
+        if whole.best is not None and whole.best.estimate is not None:
+            # a solution that grows beyond all bounds makes everything small that went before
+            missed = dict.fromkeys(problem.unknowns, _start_missed(context, axis, whole.best, weights))
+            whole = replace(whole, best=replace(whole.best, estimate=whole.best.estimate.at_least(missed)))
+    return better(marched, whole)
 
 
-def _start_missed(work: Work, axis: int, result: Result, weights: Mapping[str, float]) -> float:
+def better(first: Outcome[Result], second: Outcome[Result]) -> Outcome[Result]:
+    """The one whose best result has the smaller error; the second where that ends the solve without a result."""
+    if first.best is None or (second.best is not None and least_error(second.best) < least_error(first.best)):
+        return second
+    return replace(second, best=first.best) if second.ends_all else first
+
+
+def _followed(
+    context: SolveContext, results: Iterator[Result | Outcome], tolerance: float, margin: float = MARGIN
+) -> Outcome[Result]:
+    """The best of the results until one meets the tolerance, or a part of it, the `margin`, where it is not smooth."""
+
+    def enough(result: Result) -> bool:
+        # where the correction leaves much of the residual, as at kinks and corners, it is a little too small
+        smooth = result.estimate is None or result.estimate.residual_left < SMOOTH
+        return result.meets(tolerance if smooth else margin * tolerance)
+
+    return follow(results, context.clock, least_error, enough)
+
+
+def _start_missed(context: SolveContext, axis: int, result: Result, weights: Mapping[str, float]) -> float:
     """By how much a solution misses the conditions at the start, relative to what they ask for."""
-    problem, space = work.problem, result.approximation.basis.space
+    problem, space = context.problem, result.approximation.basis.space
     low = problem.intervals[axis][0]
     held = held_at(problem, axis, low)
     c = result.approximation.state.coefficients
@@ -86,63 +107,61 @@ def _start_missed(work: Work, axis: int, result: Result, weights: Mapping[str, f
     return math.sqrt(missed / asked) if asked > 0 else 0.0
 
 
-def on_given_cells(work: Work, partitions: Sequence[int], degrees: Sequence[int], tolerance: float) -> Result:
-    """One least squares on equal cells, so many per axis, of these degrees; its error estimated, nothing refined.
+def on_given_cells(
+    context: SolveContext, partitions: Sequence[int], degrees: Sequence[int], tolerance: float
+) -> Outcome[Result]:
+    """One least squares on equal cells, so many per axis, of these degrees; its error estimated, nothing refined."""
+    weights = context.weights_at(defaults.widths(context.dimension)[0]) or {}
+    orders = table_orders(context.problem)
+    space = Space(uniform_cells(context.lower, context.upper, partitions), tuple(degrees), orders)
 
-    Raises ResourceError for one that does not fit into memory.
-    """
-    problem = work.problem
-    weights = work.weights_at(defaults.widths(work.dimension)[0]) or {}
-    space = Space(uniform_cells(work.lower, work.upper, partitions), tuple(degrees), table_orders(problem))
-    c = torch.zeros(space.cells.count, len(problem.unknowns), space.functions, dtype=torch.float64)
+    def results() -> Iterator[Result]:
+        system = make_system(context.problem, enriched_space(space), weights)
+        check_memory(system, bytes_available(context.memory_gb))
+        c = torch.zeros(space.cells.count, system.unknowns, space.functions, dtype=torch.float64)
+        level = solve_level(context.problem, space, c, weights, tolerance, context.floating)
+        yield _level_result(context, level)
+        level = corrected(level, context.problem, weights, context.floating, context.clock.check)
+        _record(context, f"{space.cells.count} cells", 0, level)
+        yield _level_result(context, level)
+
     with torch.no_grad(), threads_for(1):
-        check_memory(make_system(problem, enriched_space(space), weights), bytes_available(work.memory_gb))
-        level = solve_level(problem, space, c, weights, tolerance, work.floating, work.clock.check, patient=True)
-    _record(work, f"{space.cells.count} cells", 0, level)
-    return _level_result(work, level, weights)
+        return follow(results(), context.clock, least_error)
 
 
 # -- whole problems -----------------------------------------------------------------------------------------------
 
 
-def _levels(work: Work, tolerance: float, weights: Mapping[str, float], refinements: int | None) -> Result | None:
-    problem = work.problem
+def _levels(
+    context: SolveContext, tolerance: float, weights: Mapping[str, float], refinements: int | None
+) -> Iterator[Result | Outcome]:
+    """Refined cells over all of the problem; the first also before its error is estimated.
+
+    Without any answer the first level is solved, however long it takes.
+    """
+    problem, clock = context.problem, context.clock
     space = first_space(problem)
     c = torch.zeros(space.cells.count, len(problem.unknowns), space.functions, dtype=torch.float64)
-    best: Result | None = None
     estimates: list[float] = []
-    most = MOST_LEVELS if refinements is None else refinements + 1
-    for number in range(most):
-        check = work.clock.check if best else _no_check
-        try:
-            refusal = _refusal(work, problem, enriched_space(space), weights, check)
-            if refusal is not None:
-                return best and replace(best, message=refusal)
-            # without any answer the first level is solved, however long it takes
-            level = solve_level(
-                problem, space, c, weights, tolerance, work.floating, work.clock.check, patient=best is None
-            )
-        except OutOfTime:
-            return replace(best, status="time_limit", message=work.clock.message())
-        except ArithmeticError as error:
-            return best and replace(best, message=f"{error}; the best answer before is kept")
-        result = _level_result(work, level, weights)
-        _record(work, f"level {number}: {space.cells.count} cells", number, level)
-        if result.estimate is None:
-            return result
-        if best is None or result.estimate.worst <= best.estimate.worst:
-            best = work.best = result
+    most = MOST_OPERATIONS if clock.limit is None else math.inf
+    for number in range(MOST_LEVELS if refinements is None else refinements + 1):
+        check = clock.check if number else go_on
+        check_work(
+            make_system(problem, enriched_space(space), weights, check), bytes_available(context.memory_gb), most
+        )
+        level = solve_level(problem, space, c, weights, tolerance, context.floating, check)
+        if number == 0:
+            yield _level_result(context, level)
+        level = corrected(level, problem, weights, context.floating, clock.check)
+        _record(context, f"level {number}: {space.cells.count} cells", number, level)
+        yield _level_result(context, level)
         estimates.append(level.worst)
-        # where the correction leaves much of the residual, as at kinks and corners, it is a little too small
-        if best.estimate.worst <= (tolerance if best.estimate.residual_left < SMOOTH else MARGIN * tolerance):
-            break
-        if work.clock.expired():
-            return replace(best, status="time_limit", message=work.clock.message())
+        if clock.expired():
+            yield out_of_time(clock)
         if _slow(estimates, level, tolerance):
-            return replace(best, message="the error falls too slowly from level to level to meet the tolerance")
+            yield Outcome(None, "stalled", "the error falls too slowly from level to level to meet the tolerance")
         space = next_space(level, tolerance)
         c = carried_over(level, space)
-    return best
 
 
 def _slow(estimates: list[float], level: Level, tolerance: float) -> bool:
@@ -153,45 +172,25 @@ def _slow(estimates: list[float], level: Level, tolerance: float) -> bool:
     return rate >= 1 or math.log(tolerance / estimates[-1]) / math.log(rate) > 12
 
 
-def _no_check() -> None:
-    """Lets everything go on."""
+def _record(context: SolveContext, phase: str, number: int, level: Level) -> None:
+    context.record(phase, number, level.loss, level.terms, estimate=level.worst, **level.rank)
 
 
-def _refusal(work: Work, problem: CompiledProblem, space: Space, weights, check) -> str | None:
-    """A sentence where the next least squares would take more memory than there is, or unreasonably long."""
-    most = MOST_OPERATIONS if work.clock.limit is None else math.inf
-    try:
-        check_work(make_system(problem, space, weights, check), bytes_available(work.memory_gb), most)
-    except ResourceError as error:
-        return str(error)
-    return None
-
-
-def _record(work: Work, phase: str, number: int, level: Level) -> None:
-    estimate = None if level.correction is None else level.worst
-    work.record(phase, number, level.loss, level.terms, estimate=estimate, **level.rank)
-
-
-def _level_result(work: Work, level: Level, weights) -> Result:
-    basis = PouCells(level.space.cells, level.space.degrees, work.lower, work.upper)
-    c = level.c.transpose(0, 1).reshape(len(work.problem.unknowns), -1)
-    relative = dict(zip(work.problem.unknowns, level.relative.tolist(), strict=True))
-    message = "" if level.converged else "Newton's method did not converge on the last cells"
-    how = "least_squares, by continuation" if level.continued else "least_squares"
-    estimate, status = None, "finished"
-    if level.correction is None:
-        status, message = "time_limit", f"{work.clock.message()}, and its error was not estimated"
-    else:
-        estimate = Estimate(relative, {}, level.correction.left)
+def _level_result(context: SolveContext, level: Level) -> Result:
+    """The result of a level; without an estimate before it is corrected."""
+    names = context.problem.unknowns
+    basis = PouCells(level.space.cells, level.space.degrees, context.lower, context.upper)
+    c = level.c.transpose(0, 1).reshape(len(names), -1)
+    estimate = None
+    if level.correction is not None:
+        estimate = Estimate(dict(zip(names, level.relative.tolist(), strict=True)), {}, level.correction.left)
     return Result(
-        Approximation(basis, State(c, torch.zeros(0, dtype=c.dtype))),
-        None,
+        Approximation(basis, without_parameters(c)),
         estimate,
-        status,
-        message,
-        how,
+        "least_squares, by continuation" if level.continued else "least_squares",
         points_of(level.system),
         weights_of(level.system),
+        note="" if level.converged else "Newton's method did not converge on the last cells",
     )
 
 
@@ -213,142 +212,112 @@ def degrees_for(local: float, dimension: int, axis: int, order: int = 2, many: b
     return tuple(in_time if a == axis else in_space for a in range(dimension))
 
 
-def _marches(work: Work, axis: int, tolerance: float, weights, refinements: int | None) -> Result | None:
-    problem = work.problem
+def _marches(
+    context: SolveContext, axis: int, tolerance: float, weights: Mapping[str, float], refinements: int | None
+) -> Iterator[Result | Outcome]:
+    """Marches of ever smaller errors, each as far as it comes."""
+    problem, memory = context.problem, bytes_available(context.memory_gb)
     low, high = problem.intervals[axis]
     order = max((k for ks in highest_orders(problem) for a, k in enumerate(ks) if a != axis), default=0)
     length = FIRST_SLAB * (high - low)
-    cells = space_cells(problem, axis, FIRST_CELLS.get(work.dimension, 1))
-    aim, best = tolerance, None
-    most = MOST_MARCHES if refinements is None else refinements + 1
+    cells = space_cells(problem, axis, FIRST_CELLS.get(context.dimension, 1))
+    aim, most = tolerance, MOST_MARCHES if refinements is None else refinements + 1
     for number in range(most):
-        degrees = degrees_for(LOCAL * aim, work.dimension, axis, order, cells.count >= MANY_CELLS)
-        watch = _Watch(work, axis, tolerance, number, last=number == most - 1)
-        try:
-            found = march(
-                problem,
-                axis,
-                cells,
-                degrees,
-                aim,
-                weights,
-                length,
-                bytes_available(work.memory_gb),
-                watch,
-                watch.before,
-                work.clock.check,
-            )
-        except OutOfTime:
-            found = watch.march
-            found.status = "time_limit"
-        except KeyboardInterrupt:
-            found = watch.march
-            if found is None or not found.slabs:
-                if best is None:
-                    raise
-                return replace(best, status="interrupted", message=INTERRUPTED)
-            found.status = "interrupted"
-        except ArithmeticError:
-            return best
-        except ResourceError as error:
-            if best is None and watch.march.slabs:
-                best = work.best = _march_result(work, axis, degrees, watch.march)
-            return best and replace(best, message=str(error))
-        if not found.slabs and found.status == "time_limit":
-            return best
-        if found.slabs:
-            result = _march_result(work, axis, degrees, found)
-            if best is None or (result.estimate is not None and result.estimate.worst <= best.estimate.worst):
-                best = work.best = result
-        if found.status in ("interrupted", "time_limit") and best is not None:
-            message = INTERRUPTED if found.status == "interrupted" else work.clock.message()
-            return replace(best, status=found.status, message=f"{message}{_until(found, axis, high)}")
-        if found.status == "stalled":
-            return best and replace(best, status="stalled")
-        if found.status == "finished" and best.estimate.worst <= tolerance:
-            return best
-        aim *= min(max(0.3 * tolerance / watch.foreseen(found), 1e-6), 0.3)
-        length = found.slabs[0].length(axis) if found.slabs else length
-    return best
+        degrees = degrees_for(LOCAL * aim, context.dimension, axis, order, cells.count >= MANY_CELLS)
+        watch = _Watch(context, axis, tolerance, number, last=number == most - 1)
+        solver = SlabSolver(problem, axis, degrees, weights, memory, context.clock.check)
+        found = follow(march(solver, cells, aim, length), context.clock, lambda one: -len(one.slabs), watch.given_up)
+        slabs = found.best.slabs if found.best is not None else ()
+        if slabs:
+            yield _march_result(context, axis, slabs)
+        if found.status != "finished" or not slabs:
+            yield replace(found, best=None, message=found.message + _until(problem, slabs, axis))
+        aim *= min(max(0.3 * tolerance / watch.foreseen(slabs), 1e-6), 0.3)
+        length = slabs[0].length(axis)
 
 
-def _until(found: March, axis: int, high: float) -> str:
+def _until(problem: CompiledProblem, slabs: Sequence[Slab], axis: int) -> str:
     """What a march that did not reach the end holds there."""
-    reached = float(found.slabs[-1].space.cells.box[1][axis]) if found.slabs else high
-    return "" if reached >= high else f"; beyond {reached:.4g} the last values are repeated"
+    if not slabs or _complete(problem, slabs, axis):
+        return ""
+    return f"; beyond {_reached(slabs, axis):.4g} the last values are repeated"
+
+
+def _reached(slabs: Sequence[Slab], axis: int) -> float:
+    return float(slabs[-1].space.cells.box[1][axis])
+
+
+def _complete(problem: CompiledProblem, slabs: Sequence[Slab], axis: int) -> bool:
+    """Whether the slabs reach the end of the time."""
+    low, high = problem.intervals[axis]
+    return _reached(slabs, axis) >= high - 1e-9 * (high - low)
 
 
 class _Watch:
-    """Follows a march: records, the clock, and whether the carried error has left the tolerance for good."""
+    """Follows a march: records, and whether the carried error has left the tolerance for good."""
 
-    def __init__(self, work: Work, axis: int, tolerance: float, number: int, last: bool):
-        self.work, self.axis, self.tolerance, self.number, self.last = work, axis, tolerance, number, last
-        self.march: March | None = None
+    def __init__(self, context: SolveContext, axis: int, tolerance: float, number: int, last: bool):
+        self.context, self.axis, self.tolerance, self.number, self.last = context, axis, tolerance, number, last
         self.errors: list[tuple[float, float]] = []  # (time, error so far)
 
-    def before(self, march: March) -> str | None:
-        """Before a slab is solved: the status that ends the march, or None."""
-        self.march = march
-        return "time_limit" if self.work.clock.expired() else None
-
-    def __call__(self, march: March, time: float) -> bool:
-        low, high = self.work.problem.intervals[self.axis]
-        done = (time - low) / (high - low)
-        seconds = self.work.clock.seconds()
+    def given_up(self, march: March) -> bool:
+        """Records the last slab; whether the march is not worth going on."""
+        low, high = self.context.problem.intervals[self.axis]
+        done = (march.time - low) / (high - low)
+        seconds = self.context.clock.seconds()
         slab = march.slabs[-1]
-        self.work.record(
+        self.context.record(
             f"march {self.number + 1}", len(march.slabs), slab.loss, slab.terms,
             **slab.rank, time_left=seconds * (1 - done) / done if self.number == 0 else None,
         )  # fmt: skip
-        self.errors.append((time, self.error(march)))
+        self.errors.append((march.time, float(relative_error(march.slabs).max())))
         # of a linear problem, errors are what their linearization says, however large
-        return self.last or self.work.problem.linear or self.errors[-1][1] < max(LOST, 100 * self.tolerance)
+        lost = self.errors[-1][1] >= max(LOST, 100 * self.tolerance)
+        return lost and not self.last and not self.context.problem.linear
 
-    def foreseen(self, march: March) -> float:
+    def foreseen(self, slabs: Sequence[Slab]) -> float:
         """The error at the end: as it is, or growing on at the rate of the second half of what was marched."""
-        if march.status == "finished":
-            return self.error(march)
         time, error = self.errors[-1]
-        low, high = self.work.problem.intervals[self.axis]
+        low, high = self.context.problem.intervals[self.axis]
+        if _complete(self.context.problem, slabs, self.axis):
+            return error
         middle, then = min(self.errors, key=lambda pair: abs(pair[0] - 0.5 * (low + time)))
         rate = max(math.log(error / then), 0.0) / max(time - middle, 1e-12 * (high - low)) if then > 0 else 0.0
         return error * math.exp(min(rate * (high - time), 10.0))
 
-    def error(self, march: March) -> float:
-        """The estimated relative error over the whole time, from the slabs so far."""
-        volume = torch.stack([slab.space.cells.volume.sum() for slab in march.slabs])
-        error = torch.sqrt((torch.stack([s.error for s in march.slabs]) ** 2 * volume[:, None]).sum(dim=0))
-        size = torch.sqrt((torch.stack([s.size for s in march.slabs]) ** 2 * volume[:, None]).sum(dim=0))
-        return float((error / units(size, error)).max())
+
+def over_time(slabs: Sequence[Slab]) -> tuple[Tensor, Tensor]:
+    """(U,) and (U,): the error and the size of the unknowns over all slabs, squared and integrated."""
+    volume = torch.stack([slab.space.cells.volume.sum() for slab in slabs])[:, None]
+    error, size = (torch.stack(part) ** 2 for part in ([s.error for s in slabs], [s.size for s in slabs]))
+    return (error * volume).sum(dim=0), (size * volume).sum(dim=0)
 
 
-def _march_result(work: Work, axis: int, degrees, found: March) -> Result:
-    problem, slabs = work.problem, found.slabs
+def relative_error(slabs: Sequence[Slab]) -> Tensor:
+    """(U,) the estimated relative errors over all slabs."""
+    error, size = (torch.sqrt(part) for part in over_time(slabs))
+    return error / units(size, error)
+
+
+def _march_result(context: SolveContext, axis: int, slabs: Sequence[Slab]) -> Result:
+    """The slabs as one solution. Where they do not reach the end, its last values go on, and the error is all of it."""
+    problem, degrees = context.problem, slabs[0].space.degrees
     cells = joined([s.space.cells for s in slabs])
-    c = torch.cat([s.c for s in slabs])
-    high = problem.intervals[axis][1]
-    reached = float(cells.upper[:, axis].max())
-    complete = reached >= high - 1e-9 * (high - problem.intervals[axis][0])
-    if not complete:
-        beyond, more = _prolonged(slabs[-1], degrees, axis, high)
-        cells, c = joined([cells, beyond]), torch.cat([c, more])
-    basis = PouCells(cells, degrees, work.lower, work.upper, len(slabs))
-    state = State(c.transpose(0, 1).reshape(len(problem.unknowns), -1), torch.zeros(0, dtype=c.dtype))
-    volume = torch.stack([s.space.cells.volume.sum() for s in slabs])[:, None]
-    error = torch.sqrt((torch.stack([s.error for s in slabs]) ** 2 * volume).sum(dim=0))
-    size = torch.sqrt((torch.stack([s.size for s in slabs]) ** 2 * volume).sum(dim=0))
-    relative = error / units(size, error)
-    if not complete:
-        relative = torch.ones_like(relative)  # what lies beyond is not known at all
+    c, relative = torch.cat([s.c for s in slabs]), relative_error(slabs)
+    if not _complete(problem, slabs, axis):
+        beyond, more = _prolonged(slabs[-1], degrees, axis, problem.intervals[axis][1])
+        cells, c, relative = joined([cells, beyond]), torch.cat([c, more]), torch.ones_like(relative)
+    basis = PouCells(cells, degrees, context.lower, context.upper, len(slabs))
     points: dict[str, int] = {}
-    for slab in slabs:
-        for name, count in slab.points.items():
-            points[name] = points.get(name, 0) + count
-    estimate = Estimate(dict(zip(problem.unknowns, relative.tolist(), strict=True)), {}, max(s.left for s in slabs))
+    for name, count in [item for slab in slabs for item in slab.points.items()]:
+        points[name] = points.get(name, 0) + count
     return Result(
-        Approximation(basis, state), None, estimate, "finished", "",
-        "time slabs, least_squares", points, slabs[0].weights,
-    )  # fmt: skip
+        Approximation(basis, without_parameters(c.transpose(0, 1).reshape(len(problem.unknowns), -1))),
+        Estimate(dict(zip(problem.unknowns, relative.tolist(), strict=True)), {}, max(s.left for s in slabs)),
+        "time slabs, least_squares",
+        points,
+        slabs[0].weights,
+    )
 
 
 def _prolonged(last: Slab, degrees, axis: int, high: float) -> tuple[Cells, Tensor]:

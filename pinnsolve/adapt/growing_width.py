@@ -1,20 +1,20 @@
-"""From a problem and its settings to an approximation with its error estimated: what `method` means.
+"""From a problem and its settings to solutions with their errors estimated, on one basis or on bases that grow.
 
 `fixed`: the basis of the file and one solver. `refined` (what `auto` does without a basis in the file): least squares
-on default bases of growing width, at the scale whose residual on unseen points is smallest, until the estimated error
-meets the tolerance. Weights and check points are the same for all bases of a solve, so that their residuals compare.
+on growing bases, for networks at the scale whose residual on unseen points is smallest, until the estimated error meets
+the tolerance. Weights and check points are the same for all bases of a solve, so that their residuals compare.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
 from pinnsolve import defaults
-from pinnsolve.adapt.context import SEARCH_POINTS, Result, Work, point_counts
+from pinnsolve.adapt.context import SEARCH_POINTS, Result, SolveContext, result_on
 from pinnsolve.assembly.basis_system import BasisSystem
 from pinnsolve.assembly.collocation import zero_state
 from pinnsolve.assembly.row_source import State
@@ -29,7 +29,8 @@ from pinnsolve.estimate.defect_correction import (
     residual_norm,
 )
 from pinnsolve.least_squares import solve_dense
-from pinnsolve.solvers import LeastSquares, Solver
+from pinnsolve.solvers import LeastSquares, Outcome, Solver
+from pinnsolve.solvers.follow import out_of_time
 from pinnsolve.solvers.gauss_newton import gauss_newton
 from pinnsolve.solvers.least_squares import newton
 
@@ -44,115 +45,136 @@ ENOUGH_HELD_OUT = 20  # rows of data that are hardly all met by chance
 
 
 def fixed(
-    work: Work, basis: Basis, solver: Solver, start: Approximation | None = None, before: Solver | None = None
-) -> Result:
-    """Runs one solver on one basis, from where the one `before` ended if there is one.
+    context: SolveContext,
+    basis: Basis,
+    solver: Solver,
+    start: Approximation | None = None,
+    before: Solver | None = None,
+) -> Iterator[Result | Outcome]:
+    """What one solver gives on one basis, from where the one `before` ended if there is one; then with its error.
 
     The error is estimated on default bases of moderate width.
     """
-    work.settle_weights(basis)
-    part = "kept" if work.regression else "all"
-    assembly = work.assembly(basis.width, moving=not isinstance(solver, LeastSquares), part=part)
-    state = zero_state(work.problem, basis) if start is None else start.state
-    outcome = None if before is None else work.drive(before, assembly, basis, state, before.name)
-    if outcome is not None and outcome.status == "finished":
-        basis, state = outcome.best.basis, outcome.best.state
-    if outcome is None or outcome.status == "finished":
-        outcome = work.drive(solver, assembly, basis, state, solver.name)
-    approximation = Approximation(outcome.best.basis, outcome.best.state)
-    work.keep(approximation, assembly, outcome, solver.name)
-    estimate = None
+    context = context.weighted(basis)
+    part = "kept" if context.regression else "all"
+    assembly = context.assembly(basis.width, moving=not isinstance(solver, LeastSquares), part=part)
+    state, outcome = zero_state(context.problem, basis) if start is None else start.state, Outcome()
+    for phase in (before, solver):
+        if phase is not None and outcome.status == "finished":
+            outcome = context.drive(phase, assembly, basis, state, phase.name)
+            basis, state = outcome.best.basis, outcome.best.state
+    approximation = Approximation(basis, state)
+    result = result_on(assembly, approximation, solver.name)
+    yield result
     if outcome.status in ("finished", "time_limit") and math.isfinite(outcome.best.loss):
-        estimate = estimate_afresh(work, approximation, assembly)
-    return Result(
-        approximation, assembly, estimate, outcome.status, outcome.reason, solver.name, point_counts(assembly)
-    )
+        yield replace(result, estimate=estimate_afresh(context, approximation, assembly))
+    if outcome.status != "finished":
+        yield replace(outcome, best=None)
 
 
-def estimate_afresh(work: Work, approximation: Approximation, assembly: Assembly) -> Estimate:
+def estimate_afresh(context: SolveContext, approximation: Approximation, assembly: Assembly) -> Estimate:
     """The estimate for a solution of any basis: the scale is sought at a small width, then used at a larger one."""
-    unknowns = len(work.problem.unknowns)
-    usual = [w for w in defaults.widths(work.dimension) if w * unknowns <= defaults.MOST_COLUMNS / 4]
+    unknowns = len(context.problem.unknowns)
+    usual = [w for w in defaults.widths(context.dimension) if w * unknowns <= defaults.MOST_COLUMNS / 4]
     # no narrower than the solution's own basis: a correction that sees less than the solution did sees no error
     width = max(usual[min(2, len(usual) - 1)], min(approximation.basis.width, defaults.MOST_COLUMNS // unknowns))
-    kinked = work.dimension == 1 and approximation.basis.smoothness <= 1
-    check = work.check_assembly(LINE_POINTS if kinked else SEARCH_POINTS, 1)
-    estimate = work.estimate(approximation, width, defaults.scales(work.dimension)[1:-1], check)
-    if work.regression:
-        scales = defaults.scales(work.dimension)
-        estimate = estimate.at_least(_regression_errors(work, approximation, check, width, scales))
+    kinked = context.dimension == 1 and approximation.basis.smoothness <= 1
+    check = context.check_assembly(LINE_POINTS if kinked else SEARCH_POINTS, 1)
+    bases = context.independent(width, defaults.scales(context.dimension)[1:-1])
+    estimate = context.estimate(approximation, bases, check)
+    if context.regression:
+        bases = context.independent(width, defaults.scales(context.dimension))
+        estimate = estimate.at_least(_regression_errors(context, approximation, check, bases))
     else:
         estimate = doubted(estimate, approximation, check)
-    return work.with_noise(estimate, approximation, assembly)
+    return context.with_noise(estimate, approximation, assembly)
 
 
 # -- growing bases --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class _Level:
-    approximation: Approximation
-    assembly: Assembly
-    residual: float  # on unseen points
-    width: int
-    scale: float
-    status: str
-    message: str
+class Networks:
+    """Networks of the usual widths, each at several scales.
 
-
-def refined(work: Work, tolerance: float, asked: dict, refinements: int | None = None) -> Result:
-    """Least squares on bases of growing width until the estimated error meets `tolerance`.
-
-    `asked`: settings of the basis that the file fixes (its kind, activation, scale ...); `refinements`: how often the
-    basis may grow.
+    `asked`: settings that the file fixes (kind, activation, scale ...); `refinements`: how often widths may grow.
     """
-    columns = len(work.problem.unknowns)
-    sizes = [w for w in defaults.widths(work.dimension) if w * columns <= defaults.MOST_COLUMNS] or [
-        defaults.MOST_COLUMNS // columns
-    ]
-    sizes = sizes[: None if refinements is None else refinements + 1]
-    scales = defaults.scales(work.dimension)
-    if isinstance(asked.get("scale"), float):
-        scales = (asked["scale"],)
-    elif asked.get("activation") == "relu":
-        scales = (1.0,)  # the columns are normalized, so the scale of a positively homogeneous function means nothing
-    work.settle_weights(work.basis(_settings(work, asked, sizes[0], scales[len(scales) // 2])))
-    check = work.check_assembly(SEARCH_POINTS)
-    best: Result | None = None
-    found: _Level | None = None
+
+    context: SolveContext
+    asked: dict
+    refinements: int | None = None
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of functions of the levels, as far as a dense least squares goes."""
+        columns = len(self.context.problem.unknowns)
+        sizes = [w for w in defaults.widths(self.context.dimension) if w * columns <= defaults.MOST_COLUMNS]
+        sizes = sizes or [defaults.MOST_COLUMNS // columns]
+        return tuple(sizes[: None if self.refinements is None else self.refinements + 1])
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        if isinstance(self.asked.get("scale"), float):
+            return (self.asked["scale"],)
+        if self.asked.get("activation") == "relu":
+            return (1.0,)  # columns are normalized: the scale of a positively homogeneous function means nothing
+        return defaults.scales(self.context.dimension)
+
+    def at(self, number: int, before: Basis | None) -> list[Basis]:
+        """The bases to be tried on a level, from smooth to wild ones, by what was best `before`."""
+        scales = self.scales
+        if before is not None and len(scales) > 1:
+            scale = before.settings()["scale"]
+            scales = (scale, 2 * scale)
+        return [self._basis(self.sizes[number], scale) for scale in scales]
+
+    def _basis(self, width: int, scale: float) -> Basis:
+        asked = {k: v for k, v in self.asked.items() if k != "scale"}
+        return self.context.basis({**self.context.default_settings(width, scale), **asked})
+
+    def corrections(self, basis: Basis) -> list[Basis]:
+        """Independent bases on which the error of a solution on `basis` is sought."""
+        scale = basis.settings()["scale"]
+        return self.context.independent(basis.width, (scale, 2 * scale))
+
+
+def refined(context: SolveContext, tolerance: float, family: Networks) -> Iterator[Result | Outcome]:
+    """Least squares on the growing bases of a family until the estimated error meets `tolerance`."""
+    sizes, columns = family.sizes, len(context.problem.unknowns)
+    first = family.at(0, None)
+    context = context.weighted(first[len(first) // 2])
+    check = context.check_assembly(SEARCH_POINTS)
+    found: Result | None = None
     previous: Estimate | None = None
-    stopped: _Level | None = None
     estimates: list[float] = []
-    candidates: Sequence[float] = scales
-    for width in sizes:
-        level = _best_scale(work, asked, width, candidates, found, check)
-        if level.status != "finished" and found is None:
-            found = level
-        if level.status != "finished":
-            stopped = level
-            break
+    for number in range(len(sizes)):
+        bases = family.at(number, found.approximation.basis if found else None)
+        level, ended = yield from _best_of(context, bases, found, check)
+        if ended.status != "finished":
+            yield ended
         if found is None or level.residual < found.residual:
             borne_out = tolerance if len(sizes) > 1 else math.inf
-            estimate, previous = _level_estimate(work, level, found, previous, check, borne_out)
-            found = level
-            estimate = work.with_noise(estimate, found.approximation, found.assembly)
-            if best is None or estimate.worst <= best.estimate.worst:
-                best = work.best = _result(found, estimate)
-        estimates.append(best.estimate.worst)
-        if estimates[-1] <= tolerance or work.clock.expired() or _out_of_reach(estimates, tolerance, sizes, columns):
-            break
-        candidates = (found.scale, 2 * found.scale) if len(scales) > 1 else scales
-    if best is None:
-        return _result(found, None)
-    if stopped is not None:
-        return replace(best, status=stopped.status, message=stopped.message)
-    if work.clock.expired() and best.estimate.worst > tolerance:
-        return replace(best, status="time_limit", message=work.clock.message())
-    return best
+            corrections = family.corrections(level.approximation.basis)
+            estimate, previous = _level_estimate(context, level, corrections, found, previous, check, borne_out)
+            found = replace(level, estimate=context.with_noise(estimate, level.approximation, level.assembly))
+            yield found
+            estimates.append(min([found.worst, *estimates[-1:]]))
+        else:
+            estimates.append(estimates[-1])
+        if estimates[-1] <= tolerance or _out_of_reach(estimates, tolerance, sizes, columns):
+            return
+        if context.clock.expired():
+            yield out_of_time(context.clock)
 
 
 def _level_estimate(
-    work: Work, found: _Level, before: _Level | None, previous: Estimate | None, check: Assembly, tolerance: float
+    context: SolveContext,
+    found: Result,
+    corrections: Sequence[Basis],
+    before: Result | None,
+    previous: Estimate | None,
+    check: Assembly,
+    tolerance: float,
 ) -> tuple[Estimate, Estimate]:
     """The defect's estimate, enlarged where the levels so far do not bear it out.
 
@@ -160,33 +182,31 @@ def _level_estimate(
     that falls only by q from level to level has the sum of a geometric series to go. On the first level nothing bears
     an estimate out, so only a small one is believed. Returns the estimate, and the defect's own.
     """
-    unknowns = work.problem.unknowns
-    estimate = work.estimate(found.approximation, found.width, (found.scale, 2 * found.scale))
-    if work.regression:
-        scales = (found.scale, 2 * found.scale)
-        return estimate.at_least(_regression_errors(work, found.approximation, check, found.width, scales)), estimate
+    unknowns = context.problem.unknowns
+    estimate = context.estimate(found.approximation, corrections)
+    if context.regression:
+        errors = _regression_errors(context, found.approximation, check, corrections)
+        return estimate.at_least(errors), estimate
     if before is None or previous is None:
         believed = estimate.worst < BELIEVED_AT_ONCE * tolerance
         return estimate if believed else estimate.at_least(dict.fromkeys(unknowns, 1.0)), estimate
-    u = found.approximation.values(work.check_points())
-    moved = relative_norms(unknowns, u - before.approximation.values(work.check_points()), u)
+    u = found.approximation.values(context.check_points())
+    moved = relative_norms(unknowns, u - before.approximation.values(context.check_points()), u)
     foretold = max(1.0, max(moved[name] / max(previous.relative[name], 1e-15) for name in unknowns))
-    rate = min(found.residual / before.residual, SLOWEST) if not work.measured else 0.0
+    rate = min(found.residual / before.residual, SLOWEST) if not context.measured else 0.0
     return estimate.enlarged(foretold / (1.0 - rate)), estimate
 
 
 def _regression_errors(
-    work: Work, approximation: Approximation, check: Assembly, width: int, scales: Sequence[float]
+    context: SolveContext, approximation: Approximation, check: Assembly, bases: Sequence[Basis]
 ) -> dict[str, float]:
-    """For regression: errors where points were held out; where these are few, fits on other functions bear them out."""
+    """For regression: errors where points were held out; where these are few, fits on `bases` bear them out."""
     others = []
-    kept = work.assembly(width, part="kept")
-    for i, scale in enumerate(scales if check.row_count < ENOUGH_HELD_OUT else ()):
-        basis = work.basis(work.default_settings(width, scale), work.seed + 2_000_003 + i)
-        system = BasisSystem(kept, basis)
-        found = gauss_newton(system, zero_state(work.problem, basis), newton(system, 1, 0.0))
+    for basis in bases if check.row_count < ENOUGH_HELD_OUT else ():
+        system = BasisSystem(context.assembly(basis.width, part="kept"), basis)
+        found = gauss_newton(system, zero_state(context.problem, basis), newton(system, 1, 0.0))
         others.append(Approximation(basis, found.state))
-    return held_out_errors(approximation, check, others, work.check_points())
+    return held_out_errors(approximation, check, others, context.check_points())
 
 
 def _out_of_reach(estimates: Sequence[float], tolerance: float, sizes: Sequence[int], unknowns: int) -> bool:
@@ -201,56 +221,42 @@ def _out_of_reach(estimates: Sequence[float], tolerance: float, sizes: Sequence[
     return estimates[-1] * (0.1 * rate) ** (levels - len(estimates)) > tolerance
 
 
-def _result(level: _Level, estimate: Estimate | None) -> Result:
-    points = point_counts(level.assembly)
-    return Result(level.approximation, level.assembly, estimate, level.status, level.message, "least_squares", points)
+def _best_of(
+    context: SolveContext, bases: Sequence[Basis], before: Result | None, check: Assembly
+) -> Generator[Result, None, tuple[Result, Outcome]]:
+    """The solution on one of the bases whose residual on unseen points is smallest, and how the last solve ended.
 
-
-def _settings(work: Work, asked: dict, width: int, scale: float) -> dict:
-    return {**work.default_settings(width, scale), **{k: v for k, v in asked.items() if k != "scale"}}
-
-
-def _best_scale(
-    work: Work, asked: dict, width: int, scales: Sequence[float], before: _Level | None, check: Assembly
-) -> _Level:
-    """The level of that width whose residual on unseen points is smallest.
-
-    From the middle of `scales` outwards, on each side only as long as the residual falls: it has one valley, between
+    From the middle of `bases` outwards, on each side only as long as the residual falls: it has one valley, between
     functions too smooth for the solution and functions too wild for the points.
     """
-    assembly = work.assembly(width, part="kept" if work.regression else "all")
-    tried: dict[int, _Level] = {}
-
-    def attempt(i: int) -> float:
-        if 0 <= i < len(scales) and i not in tried and not _ended(tried):
-            start = min(tried.values(), key=lambda level: level.residual) if tried else before
-            tried[i] = _attempt(work, _settings(work, asked, width, scales[i]), scales[i], assembly, start, check)
-        return tried[i].residual if i in tried else math.inf
-
-    best = len(scales) // 2
-    attempt(best)
-    for direction in (1, -1):
-        while attempt(best + direction) < attempt(best):
-            best += direction
-    found = min(tried.values(), key=lambda level: level.residual)
-    last = list(tried.values())[-1]
-    return found if last.status == "finished" else replace(found, status=last.status, message=last.message)
+    assembly = context.assembly(bases[0].width, part="kept" if context.regression else "all")
+    tried: dict[int, Result] = {}
+    best, last = len(bases) // 2, Outcome()
+    for direction in (0, 1, -1):
+        i = best + direction
+        while 0 <= i < len(bases) and not last.ends_all:
+            if i not in tried:
+                start = min(tried.values(), key=lambda level: level.residual) if tried else before
+                tried[i], last = yield from _solved_on(context, bases[i], assembly, start, check)
+                yield tried[i]
+            if not tried[i].residual < tried[best].residual:
+                break
+            best, i = i, i + direction
+    return min(tried.values(), key=lambda level: level.residual), replace(last, best=None)
 
 
-def _ended(tried: dict[int, _Level]) -> bool:
-    return bool(tried) and list(tried.values())[-1].status in ("interrupted", "time_limit")
-
-
-def _attempt(work: Work, settings: dict, scale: float, assembly: Assembly, start: _Level | None, check: Assembly):
-    basis = work.basis(settings)
-    state = projected(start.approximation, basis, assembly) if start else zero_state(work.problem, basis)
-    solver = LeastSquares(memory_gb=work.memory_gb)
-    outcome = work.drive(solver, assembly, basis, state, f"W = {basis.width}, scale {scale:g}")
-    approximation = Approximation(basis, outcome.best.state)
-    work.keep(approximation, assembly, outcome, solver.name)
-    residual = residual_norm(check, approximation)
-    residual = residual if math.isfinite(residual) else math.inf
-    return _Level(approximation, assembly, residual, basis.width, scale, outcome.status, outcome.reason)
+def _solved_on(
+    context: SolveContext, basis: Basis, assembly: Assembly, start: Result | None, check: Assembly
+) -> Generator[Result, None, tuple[Result, Outcome]]:
+    """The least-squares solution on a basis, with its residual at unseen points, and how the solve ended."""
+    state = projected(start.approximation, basis, assembly) if start else zero_state(context.problem, basis)
+    solver, scale = LeastSquares(memory_gb=context.memory_gb), basis.settings().get("scale")
+    phase = f"W = {basis.width}" + (f", scale {scale:g}" if isinstance(scale, int | float) else "")
+    outcome = context.drive(solver, assembly, basis, state, phase)
+    result = result_on(assembly, Approximation(basis, outcome.best.state), solver.name)
+    yield result
+    residual = residual_norm(check, result.approximation)
+    return replace(result, residual=residual if math.isfinite(residual) else math.inf), outcome
 
 
 def projected(solution: Approximation, basis: Basis, assembly: Assembly) -> State:

@@ -23,7 +23,6 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.enriched_space import Correction, blame, correct, decay_rates, enriched_space
 from pinnsolve.runtime import threads_for
-from pinnsolve.solvers.budget import OutOfTime
 from pinnsolve.solvers.continuation import by_continuation
 from pinnsolve.solvers.gauss_newton import Iteration, gauss_newton
 
@@ -40,12 +39,12 @@ GROWTH = {1: 1.0, 2: 1.5, 3: 2.0, 4: 2.3}  # of the work of a factorization, wit
 
 @dataclass(frozen=True)
 class Level:
-    """A solution (C, U, n) on its space, its correction (None for want of time), and what they cost."""
+    """A solution (C, U, n) on its space, its correction (None before it is corrected), and what they cost."""
 
     space: Space
     c: Tensor
     correction: Correction | None
-    error: Tensor  # (U,) rms, infinite without a correction
+    error: Tensor  # (U,) rms; without a correction that of the iteration alone
     size: Tensor  # (U,) rms of the solution
     converged: bool
     steps: int
@@ -98,14 +97,12 @@ def solve_level(
     tolerance: float,
     floating: Sequence[str] = (),
     check: Callable[[], None] = go_on,
-    patient: bool = False,
 ) -> Level:
-    """Newton's method on one space, and the correction of what it gives.
+    """Newton's method on one space, not corrected yet.
 
-    `floating` unknowns are determined up to a constant, which errors leave out. Raises OutOfTime where `check` does; a
-    `patient` level solves all the same, and is left without a correction.
+    `floating` unknowns are determined up to a constant, which errors leave out. Raises what `check` does.
     """
-    system = make_system(problem, space, weights) if patient else make_system(problem, space, weights, check)
+    system = make_system(problem, space, weights, check)
     state, how = without_parameters(start), Iteration(ACCURACY * tolerance, most=MOST_STEPS, rise=RISE)
     system = system.scaled_at(state)
     with threads_for(system.width):
@@ -115,22 +112,28 @@ def solve_level(
             other = by_continuation(system, state, how)
             if other is not None:
                 solved, continued = other, True
-    constants = [u in floating for u in problem.unknowns]
     c = solved.state.coefficients
-    size = space.rms(without_constants(c, space, constants))
-    try:
-        correction = _correction(problem, space, c, weights, constants, check)
-        # an iteration that ended early adds what it would still have moved
-        error = correction.enlargement * correction.space.rms(correction.delta)
-        error = error + solved.still_to_come(how.accuracy) * size
-    except OutOfTime:
-        if not patient:
-            raise
-        correction, error = None, torch.full_like(size, torch.inf)
+    size = space.rms(without_constants(c, space, [u in floating for u in problem.unknowns]))
+    # an iteration that ended early adds what it would still have moved
+    error = solved.still_to_come(how.accuracy) * size
     return Level(
-        space, c, correction, error, size, solved.converged, solved.steps, solved.loss, solved.terms, system,
+        space, c, None, error, size, solved.converged, solved.steps, solved.loss, solved.terms, system,
         solved.reduced.rank_info(), continued,
     )  # fmt: skip
+
+
+def corrected(
+    level: Level,
+    problem: CompiledProblem,
+    weights: Mapping[str, float],
+    floating: Sequence[str] = (),
+    check: Callable[[], None] = go_on,
+) -> Level:
+    """The level with its correction, and the error that this shows. Raises what `check` does."""
+    constants = [u in floating for u in problem.unknowns]
+    correction = _correction(problem, level.space, level.c, weights, constants, check)
+    error = correction.enlargement * correction.space.rms(correction.delta)
+    return replace(level, correction=correction, error=error + level.error)
 
 
 def _correction(problem: CompiledProblem, space: Space, c: Tensor, weights, constants, check) -> Correction:

@@ -7,9 +7,8 @@ is solved is in `time_slab`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from copy import copy
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,152 +17,198 @@ from pinnsolve.adapt.time_slab import LOCAL, Local, Slab, SlabSolver
 from pinnsolve.assembly.term_rows import highest_orders
 from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.compiler.terms import CompiledProblem
-
-SAFETY = 0.3  # of the tolerance is what the next slab aims at
-SHORTEST, LONGEST = 0.2, 2.0  # factors between the lengths of slabs that follow each other
-KEEP, KEEP_STEADY = 1.25, 1.6  # a slab that could be longer by no more keeps its length, and with it a factorization
-SAVED = 6  # slabs that longer ones must save to be worth a new factorization, where the operator does not change
-LONGEST_STEADY, LEAST_TREND = 4.0, 0.03  # of them; what the error may be expected to fall by from slab to slab
-ROUGH, ROUGH_ORDER = 0.5, 1.0  # share of the residual left of a solution that is not smooth, and its order in time
-SLOWEST = 0.5  # order at which errors fall with the length of slabs, at least
-MOST_CELLS = 4096
-ENOUGH = 0.6  # of the error allowed: what cells that are not split may have, where all slabs to come have them
-SPLITS = 12  # of one slab before its length is halved
-ALIKE = 0.4  # of the error of the worst axis of a cell: what an axis must have to be halved with it
-# Slabs refused in a row before a march has stalled. Nothing smooths the kinks of a linear equation of first order, and
-# networks hold them better than ever smaller cells.
-MOST_REFUSED, MOST_REFUSED_OF_FIRST_ORDER = 40, 6
-TINY = 1e-7  # of the time: a march whose slabs become shorter has stalled
+from pinnsolve.solvers.follow import Outcome
 
 
-@dataclass
-class March:
-    """What a march gives: the slabs, and how it went.
+@dataclass(frozen=True)
+class MarchTuning:
+    """The numbers of the march.
 
-    `status`: `finished`, `stopped` by its watch, `stalled` where slabs became tiny, or what `interrupt` said.
+    Where no unit is given they are factors: of errors, relative to what is allowed, or of lengths.
     """
 
-    slabs: list[Slab] = field(default_factory=list)
-    rejected: int = 0
-    status: str = "finished"
+    safety: float = 0.3  # of the tolerance is what the next slab aims at
+    shortest: float = 0.2  # factor between the lengths of slabs that follow each other, at least
+    longest: float = 2.0  # the same, at most: errors far from those of a slab say little of it
+    longest_steady: float = 4.0  # the same where the operator does not change, and foresight is better
+    keep: float = 1.25  # a slab that could be longer by no more keeps its length: guesses of the next are better
+    keep_steady: float = 1.6  # the same where it keeps a factorization with it
+    saved: float = 6.0  # slabs that longer ones must save to be worth a new factorization, of a steady operator
+    least_trend: float = 0.03  # what the error may be expected to fall by from slab to slab
+    rough: float = 0.5  # share of the residual left of a solution that is not smooth
+    rough_order: float = 1.0  # in time, at which errors of such a solution fall with the length of slabs
+    slowest: float = 0.5  # order at which errors fall with the length of slabs, at least
+    most_cells: int = 4096  # which the memory of a machine holds a slab of
+    enough: float = 0.6  # of the error allowed: what cells not split may have, where all slabs to come have them
+    splits: int = 12  # of one slab before its length is halved
+    alike: float = 0.4  # of the error of the worst axis of a cell: what an axis must have to be halved with it
+    # Slabs refused in a row before a march has stalled. Nothing smooths the kinks of a linear equation of first order,
+    # and networks hold them better than ever smaller cells.
+    most_refused: int = 40
+    most_refused_travelling: int = 6
+    tiny: float = 1e-7  # of the time: a march whose slabs become shorter has stalled
 
 
-def march(
-    problem: CompiledProblem,
-    axis: int,
-    cells: Cells,
-    degrees: tuple[int, ...],
-    tolerance: float,
-    weights: Mapping[str, float],
-    length: float,
-    memory: float = math.inf,
-    watch: Callable[[March, float], bool] = lambda march, time: True,
-    interrupt: Callable[[March], str | None] = lambda march: None,
-    check: Callable[[], None] = lambda: None,
-    parameters: Tensor | None = None,
-) -> March:
-    """Marches along `axis` with an error below `tolerance`; `cells`: (C, d - 1) boxes in space to begin with.
+TUNING = MarchTuning()
+STALLED = "the march in time stalled at {time:.4g}, where slabs that meet the tolerance become too short"
+
+
+@dataclass(frozen=True)
+class March:
+    """Where a march stands: the slabs so far, and what is known for the next one.
+
+    `time`: where it starts; `length`: what it should have; `cells`: its boxes in space. Of this slab: how often it was
+    `refused` and `splits` its cells, `shortened`: its error before it was shortened, `longer`: the length and the error
+    in time of one that was refused here. `accepted`: the same of the slab before.
+    """
+
+    cells: Cells
+    time: float
+    length: float
+    slabs: tuple[Slab, ...] = ()
+    refused: int = 0
+    splits: int = 0
+    shortened: float | None = None
+    longer: tuple[float, float] | None = None
+    accepted: tuple[float, float] | None = None
+
+
+def march(solver: SlabSolver, cells: Cells, tolerance: float, length: float) -> Iterator[March | Outcome]:
+    """Marches with an error below `tolerance`, from slab to slab; `cells`: (C, d - 1) boxes in space to begin with.
 
     Where the operator does not change in time, what slabs add to the error of the whole time is kept account of;
-    elsewhere the error of every slab stays below a part of the tolerance, and adds up to what it will.
-    `interrupt(march)` is asked before every slab, and ends the march with the status it answers; `watch(march, time)`
-    after every slab, and stops the march by answering False. `check()` may raise while a slab is solved. `parameters`
-    (P,): the values of the unknown ones.
+    elsewhere the error of every slab stays below a part of the tolerance, and adds up to what it will. Ends with the
+    status `stalled` where slabs become tiny.
     """
-    low, high = problem.intervals[axis]
-    time, result = low, March()
-    refused, splits, shortened = 0, 0, None  # of this slab: refusals, splits, its error before it was shortened
-    longer: tuple[float, float] | None = None  # a slab refused here: its length, and its error in time
-    accepted: tuple[float, float] | None = None  # the same of the slab before
-    kinks_travel = problem.linear and problem.order <= 1 and cells.dimension > 0
-    most_refused = MOST_REFUSED_OF_FIRST_ORDER if kinks_travel else MOST_REFUSED
-    solver = SlabSolver(problem, axis, degrees, weights, memory, check, parameters)
+    low, high = solver.problem.intervals[solver.axis]
     cells = solver.resolving_start(cells, LOCAL * tolerance)
     if solver.settles:
         solver.foresee(cells)
-    while time < high - 1e-12 * (high - low):
-        status = interrupt(result)
-        if status is None and (length < TINY * (high - low) or refused > most_refused):
-            status = "stalled"
-        if status is not None:
-            result.status = status
-            return result
-        remaining = high - time
-        dt = remaining / math.ceil(remaining / length * (1 - 1e-9))
-        before = result.slabs[-1] if result.slabs else None
+    now = March(cells, low, length)
+    while now.time < high - 1e-12 * (high - low):
+        solver.check()
+        if _stalled(solver, now):
+            yield Outcome(None, "stalled", STALLED.format(time=now.time))
+        dt = _proposed(now.length, high - now.time)
         allowed = solver.allowed(tolerance)
-        slab, local = solver.attempt(cells, time, dt, before, allowed)
+        before = now.slabs[-1] if now.slabs else None
+        slab, local = solver.attempt(now.cells, now.time, dt, before, allowed)
         if slab is None:  # Newton's method did not converge
-            result.rejected += 1
-            length = 0.5 * dt
+            now = replace(now, length=0.5 * dt)
             continue
-        plan = _Plan(local, allowed, degrees, axis, dt)
+        plan = _Plan.of(local, allowed, solver, dt)
         if local.total > allowed:
-            result.rejected += 1
-            refused += 1
-            splits += 1
-            if shortened is not None and local.total > 0.5 * shortened:
-                plan = plan.of_space()  # a shorter slab was no better: it is not time after all
-            split = bool(plan.marked.any()) and cells.count < MOST_CELLS and splits <= SPLITS
-            if solver.settles:  # cells stay for all slabs to come
-                split &= not plan.too_long or plan.in_space > allowed
-                plan = plan.of_few(allowed)
-            shortened = local.total if plan.too_long or not split else None
-            factor = plan.shortening(longer) if solver.settles else plan.factor
-            length = dt if shortened is None else dt * min(factor, 0.7)
-            longer = None if split else (dt, local.in_time)
-            cells = cells.split(plan.marked, plan.bad) if split else cells
+            now = _after_refusal(solver, now, plan, allowed)
             continue
-        splits, shortened, refused, longer = 0, None, 0, None
-        result.slabs.append(slab)
-        solver.accept()
-        time += dt
-        if not watch(result, time):
-            result.status = "stopped"
-            return result
-        wish = dt * max(plan.factor, 1.0)  # a slab that was good enough is no reason for shorter ones
-        if solver.settles:
-            wish = max(wish, dt * plan.lengthening(accepted))
-        accepted = (dt, local.in_time)
-        saved = (high - time) * (1 / dt - 1 / wish)
-        keep = saved <= SAVED if solver.settles else wish <= (KEEP_STEADY if solver.steady else KEEP) * dt
-        length = dt if keep else wish
-        cells = _adapted(cells, plan, solver.steady)
-    return result
+        now = _after_success(solver, now, slab, plan)
+        yield now
 
 
+def _stalled(solver: SlabSolver, now: March) -> bool:
+    low, high = solver.problem.intervals[solver.axis]
+    travelling = solver.problem.linear and solver.problem.order <= 1 and now.cells.dimension > 0
+    most = TUNING.most_refused_travelling if travelling else TUNING.most_refused
+    return now.length < TUNING.tiny * (high - low) or now.refused > most
+
+
+def _proposed(length: float, remaining: float) -> float:
+    """About that length, so that equal slabs end where the time does."""
+    return remaining / math.ceil(remaining / length * (1 - 1e-9))
+
+
+def _after_refusal(solver: SlabSolver, now: March, plan: _Plan, allowed: float) -> March:
+    """The same slab again: on split cells, or shorter, by what is to blame for its error."""
+    splits = now.splits + 1
+    if now.shortened is not None and plan.total > 0.5 * now.shortened:
+        plan = plan.of_space()  # a shorter slab was no better: it is not time after all
+    split = bool(plan.marked.any()) and now.cells.count < TUNING.most_cells and splits <= TUNING.splits
+    if solver.settles:  # cells stay for all slabs to come
+        split &= not plan.too_long or plan.in_space > allowed
+        plan = plan.of_few(allowed)
+    shorter = plan.too_long or not split
+    factor = plan.shortening(now.longer) if solver.settles else plan.factor
+    return replace(
+        now,
+        refused=now.refused + 1,
+        splits=splits,
+        shortened=plan.total if shorter else None,
+        length=plan.dt * min(factor, 0.7) if shorter else plan.dt,
+        longer=None if split else (plan.dt, plan.in_time),
+        cells=now.cells.split(plan.marked, plan.bad) if split else now.cells,
+    )
+
+
+def _after_success(solver: SlabSolver, now: March, slab: Slab, plan: _Plan) -> March:
+    """With the slab, and cells and a length for the next one."""
+    solver.accept()
+    dt, time, high = plan.dt, now.time + plan.dt, solver.problem.intervals[solver.axis][1]
+    wish = dt * max(plan.factor, 1.0)  # a slab that was good enough is no reason for shorter ones
+    if solver.settles:
+        wish = max(wish, dt * plan.lengthening(now.accepted))
+    saved = (high - time) * (1 / dt - 1 / wish)
+    most = TUNING.keep_steady if solver.steady else TUNING.keep
+    keep = saved <= TUNING.saved if solver.settles else wish <= most * dt
+    cells = _adapted(now.cells, plan, solver.steady)
+    length = dt if keep else wish
+    return March(cells, time, length, (*now.slabs, slab), accepted=(dt, plan.in_time))
+
+
+@dataclass(frozen=True)
 class _Plan:
-    """What the local error of a slab says: which cells to split along which axes, and how the length should change."""
+    """What the local error of a slab says: which cells to split along which axes, and how the length should change.
 
-    def __init__(self, local: Local, tolerance: float, degrees: tuple[int, ...], axis: int, dt: float):
-        self.space_degrees = [p for a, p in enumerate(degrees) if a != axis]
-        self.parts = local.in_space
-        self.share = tolerance / math.sqrt(max(len(local.in_space), 1))  # of a cell
-        self.rough = local.left > ROUGH
-        self.dt, self.in_time, self.in_space = dt, local.in_time, float(local.in_space.norm())
-        self.wanted, self.order = SAFETY * tolerance / max(local.in_time, 1e-300), degrees[axis] + 1
-        self.factor = min(max(self.wanted ** (1.0 / self.order), SHORTEST), LONGEST)
+    `total`: the error, `in_time` and `in_space` the shares of it; `parts` (C, d - 1): those of cells and axes; `share`:
+    what a cell may have. `bad` (C, d - 1): axes to be halved, of the cells that are `marked` (C,). `factor`: by which
+    the length should change to reach `wanted` of the error in time, which falls with the power `order` of the length.
+    """
+
+    space_degrees: tuple[int, ...]
+    dt: float
+    total: float
+    in_time: float
+    in_space: float
+    parts: Tensor
+    share: float
+    rough: bool
+    wanted: float
+    order: int
+    factor: float
+    too_long: bool
+    bad: Tensor
+    marked: Tensor
+
+    @classmethod
+    def of(cls, local: Local, tolerance: float, solver: SlabSolver, dt: float) -> _Plan:
+        """From the local error of a slab of length `dt`."""
+        degrees, axis = solver.degrees, solver.axis
+        share, in_space = tolerance / math.sqrt(max(len(local.in_space), 1)), float(local.in_space.norm())
+        wanted, order = TUNING.safety * tolerance / max(local.in_time, 1e-300), degrees[axis] + 1
+        factor = min(max(wanted ** (1.0 / order), TUNING.shortest), TUNING.longest)
         # while space is far too coarse, what the correction says of time means little
-        self.too_long = local.in_time > max(0.5 * tolerance, 0.1 * float(local.in_space.norm()))
-        if not self.space_degrees:
-            self.bad = torch.zeros(1, 0, dtype=torch.bool)
-            self.marked = torch.zeros(1, dtype=torch.bool)
-            return
-        bad = self.parts > (0.3 if local.total > 2.0 * tolerance else 0.7) * self.share
-        bad &= float(self.parts.norm()) > 0.1 * local.in_time  # and the other way round
-        self.bad = bad & (self.parts > ALIKE * self.parts.amax(dim=1, keepdim=True))  # axes that are not to blame stay
-        self.marked = self.bad.any(dim=1)
+        too_long = local.in_time > max(0.5 * tolerance, 0.1 * in_space)
+        space_degrees = tuple(p for a, p in enumerate(degrees) if a != axis)
+        bad, marked = torch.zeros(1, 0, dtype=torch.bool), torch.zeros(1, dtype=torch.bool)
+        if space_degrees:
+            bad = local.in_space > (0.3 if local.total > 2.0 * tolerance else 0.7) * share
+            bad &= in_space > 0.1 * local.in_time  # and the other way round
+            # axes that are not to blame stay
+            bad &= local.in_space > TUNING.alike * local.in_space.amax(dim=1, keepdim=True)
+            marked = bad.any(dim=1)
+        return cls(
+            space_degrees, dt, local.total, local.in_time, in_space, local.in_space, share, local.left > TUNING.rough,
+            wanted, order, factor, too_long, bad, marked,
+        )  # fmt: skip
 
     def shortening(self, longer: tuple[float, float] | None) -> float:
         """By how much to shorten a slab that was refused, after a `longer` one: errors may fall at a lower order."""
         if longer is not None and 0 < self.in_time < longer[1]:
             order = math.log(longer[1] / self.in_time) / math.log(longer[0] / self.dt)
         elif self.rough:
-            order = ROUGH_ORDER
+            order = TUNING.rough_order
         else:
             return self.factor
-        order = min(max(order, SLOWEST), self.order)
-        return min(max(self.wanted ** (1.0 / order), SHORTEST**2), LONGEST)
+        order = min(max(order, TUNING.slowest), self.order)
+        return min(max(self.wanted ** (1.0 / order), TUNING.shortest**2), TUNING.longest)
 
     def lengthening(self, before: tuple[float, float] | None) -> float:
         """By how much the next slab may be longer if errors go on falling as from the slab `before` to this one.
@@ -173,30 +218,27 @@ class _Plan:
         """
         if before is not None:
             foreseen = before[1] * (self.dt / before[0]) ** self.order
-            trend = min(max(self.in_time / max(foreseen, 1e-300), LEAST_TREND), 1.0)
+            trend = min(max(self.in_time / max(foreseen, 1e-300), TUNING.least_trend), 1.0)
         else:
-            trend = LEAST_TREND if self.rough else 1.0  # a contradiction at the start is of the first slab alone
-        return min(max((self.wanted / trend) ** (1.0 / self.order), 1.0), LONGEST_STEADY)
+            trend = TUNING.least_trend if self.rough else 1.0  # a contradiction at the start is of the first slab alone
+        return min(max((self.wanted / trend) ** (1.0 / self.order), 1.0), TUNING.longest_steady)
 
     def of_few(self, allowed: float) -> _Plan:
         """Of the marked cells, those alone that must be split for space to keep to its part of the error allowed."""
         square = (self.parts**2).sum(dim=1)
         order = torch.sort(square, descending=True).indices
         left = square.sum() - torch.cumsum(square[order], 0) + square[order]  # before each of them is split
-        other = copy(self)
         few = torch.zeros_like(self.marked)
-        few[order] = left > (ENOUGH * allowed) ** 2
-        other.marked = self.marked & few
-        other.bad = self.bad & other.marked[:, None]
-        return other
+        few[order] = left > (TUNING.enough * allowed) ** 2
+        marked = self.marked & few
+        return replace(self, marked=marked, bad=self.bad & marked[:, None])
 
     def of_space(self) -> _Plan:
         """The same error, laid upon the cells alone."""
-        other = copy(self)
-        if self.space_degrees:
-            other.bad = self.parts >= 0.3 * self.parts.max()
-            other.marked, other.too_long = other.bad.any(dim=1), False
-        return other
+        if not self.space_degrees:
+            return self
+        bad = self.parts >= 0.3 * self.parts.max()
+        return replace(self, bad=bad, marked=bad.any(dim=1), too_long=False)
 
 
 def _adapted(cells: Cells, plan: _Plan, steady: bool) -> Cells:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pinnsolve.adapt.context import Result, Work
+from pinnsolve.adapt.context import Result, SolveContext
 from pinnsolve.assembly.measurements import Measurements
 from pinnsolve.assembly.row_source import State
 from pinnsolve.bases.piecewise.basis import PouCells
@@ -18,11 +18,11 @@ from pinnsolve.inverse.uncertainty import Uncertainty, uncertainty, weak_combina
 DEVIATIONS = 2.0  # standard deviations that count as the error which noise makes
 
 
-def result_of(work: Work, statement: InverseProblem, answer: Answer, tolerance: float) -> Result:
+def result_of(context: SolveContext, statement: InverseProblem, answer: Answer, tolerance: float) -> Result:
     """The answer with what noise leaves open."""
-    unknowns, space, measurements = work.problem.unknowns, answer.space, statement.measurements
-    found = uncertainty(measurements, answer, work.seed)
-    basis = PouCells(space.cells, space.degrees, work.lower, work.upper, answer.slabs)
+    unknowns, space, measurements = context.problem.unknowns, answer.space, statement.measurements
+    found = uncertainty(measurements, answer, context.seed)
+    basis = PouCells(space.cells, space.degrees, context.lower, context.upper, answer.slabs)
     c = answer.c.transpose(0, 1).reshape(len(unknowns), -1)
     spread = deviation(found.deviations, space, len(unknowns))
     size = torch.where(answer.size > 0, answer.size, 1.0)
@@ -34,13 +34,11 @@ def result_of(work: Work, statement: InverseProblem, answer: Answer, tolerance: 
     report["warnings"] += _doubts(measurements, answer, found, tolerance)
     return Result(
         Approximation(basis, State(c, answer.parameters)),
-        None,
         Estimate(dict(zip(unknowns, relative.tolist(), strict=True)), {}, answer.left),
-        "finished",
-        "" if answer.converged else "Gauss-Newton did not converge on the last cells",
         answer.method,
         answer.points,
         {**answer.weights, **measured},
+        note="" if answer.converged else "Gauss-Newton did not converge on the last cells",
         inverse={**report, "limited_by": _limit(answer.relative, relative)},
         deviations=found.deviations,
     )

@@ -8,7 +8,7 @@ sensitivities: Dickinson & Gelinas, J. Comput. Phys. 21 (1976) 123-143).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -21,6 +21,7 @@ from pinnsolve.adapt.time_slab import LOCAL, Slab, SlabSolver
 from pinnsolve.assembly.cell_rows import ContinuityRows
 from pinnsolve.assembly.measurements import DataRows
 from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.system import go_on
 from pinnsolve.assembly.term_rows import held_at, highest_orders, table_orders
 from pinnsolve.bases.piecewise.initial_mesh import space_cells
 from pinnsolve.bases.piecewise.mesh import joined
@@ -29,7 +30,8 @@ from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.inverse.statement import InverseProblem
 from pinnsolve.language.symbols import features_of
 from pinnsolve.runtime import threads_for
-from pinnsolve.solvers.budget import Clock, OutOfTime
+from pinnsolve.solvers.budget import Clock
+from pinnsolve.solvers.follow import follow
 
 
 def marching_axis(statement: InverseProblem) -> int | None:
@@ -100,25 +102,26 @@ class Marches:
 
     def at(self, parameters: Tensor, tolerance: float, most: float = math.inf) -> Marched | None:
         """The march at these parameters; None where it does not reach the end with `most` coefficients."""
-
-        def interrupt(march: March) -> str | None:
-            size = sum(slab.c.numel() for slab in march.slabs)
-            return "stalled" if size > most else None
-
-        dimension, weights = len(self.problem.coordinates), self.statement.weights
+        dimension = len(self.problem.coordinates)
         cells = space_cells(self.problem, self.axis, FIRST_CELLS.get(dimension, 1))
         degrees = degrees_for(LOCAL * tolerance, dimension, self.axis, self.order, cells.count >= MANY_CELLS)
-        try:
-            found = march(
-                self.problem, self.axis, cells, degrees, tolerance, weights, self.length, self.memory,
-                interrupt=interrupt, check=self.clock.check, parameters=parameters,
-            )  # fmt: skip
-        except (ArithmeticError, OutOfTime):
+        slabs = march(self._solver(degrees, parameters, self.clock.check), cells, tolerance, self.length)
+
+        def too_large(one: March) -> bool:
+            size = sum(slab.c.numel() for slab in one.slabs)
+            return size > most and not self._complete(one)
+
+        found = follow(slabs, self.clock, lambda one: -len(one.slabs), too_large).raised("interrupted", "no_memory")
+        if found.best is None or found.status != "finished" or not self._complete(found.best):
             return None
-        if found.status != "finished" or not found.slabs:
-            return None
-        solver = SlabSolver(self.problem, self.axis, degrees, weights, self.memory, parameters=parameters)
-        return self._measured(parameters, found.slabs, solver, tolerance)
+        return self._measured(parameters, list(found.best.slabs), self._solver(degrees, parameters), tolerance)
+
+    def _solver(self, degrees: tuple[int, ...], parameters: Tensor, check: Callable[[], None] = go_on) -> SlabSolver:
+        return SlabSolver(self.problem, self.axis, degrees, self.statement.weights, self.memory, check, parameters)
+
+    def _complete(self, one: March) -> bool:
+        low, high = self.problem.intervals[self.axis]
+        return one.time >= high - 1e-12 * (high - low)
 
     def _measured(self, parameters: Tensor, slabs: list[Slab], solver: SlabSolver, tolerance: float) -> Marched:
         cells = joined([slab.space.cells for slab in slabs])

@@ -6,18 +6,17 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from pinnsolve import defaults
-from pinnsolve.adapt.context import Result, Work
+from pinnsolve.adapt.context import Result, SolveContext
 from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.measurements import Measurements
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem, Regularization
-from pinnsolve.errors import ResourceError
 from pinnsolve.estimate.enriched_space import enriched_space
 from pinnsolve.inverse.all_at_once import levels
 from pinnsolve.inverse.fit import LIGHT, Answer, is_explained
@@ -27,7 +26,7 @@ from pinnsolve.inverse.report import result_of
 from pinnsolve.inverse.sensitivities import Marches, marching_axis
 from pinnsolve.inverse.statement import InverseProblem
 from pinnsolve.runtime import threads_for
-from pinnsolve.solvers.budget import INTERRUPTED
+from pinnsolve.solvers.follow import Outcome, follow, out_of_time
 from pinnsolve.solvers.memory import bytes_available, check_work
 
 SEMINORM = 3  # of unknowns of which the file says nothing
@@ -37,29 +36,28 @@ SMALL_REFINED, SMALL_OPERATIONS = 1, 1e8  # of problems that are solved all at o
 FALLBACK_OPERATIONS = 1e10  # of a factorization that is worth it where marches do not explain the data
 
 
-def is_inverse(work: Work) -> bool:
-    return work.measured or bool(work.problem.unknown_parameters)
+def is_inverse(context: SolveContext) -> bool:
+    return context.measured or bool(context.problem.unknown_parameters)
 
 
-def inverse_on_cells(work: Work, tolerance: float, refinements: int | None, starts: int = 1) -> Result | None:
-    """The result on cells, from the best of so many `starts`; None where nothing was computed."""
-    weights = work.weights_at(defaults.widths(work.dimension)[0]) or {}
+def inverse_on_cells(
+    context: SolveContext, tolerance: float, refinements: int | None, starts: int = 1
+) -> Outcome[Result]:
+    """The result on cells, from the best of so many `starts`, and how the way there ended."""
+    weights = context.weights_at(defaults.widths(context.dimension)[0]) or {}
     with torch.no_grad(), threads_for(1):
         statement = InverseProblem(
-            work.problem, weights, Measurements.of(work.problem), Bounds.of(work.problem), work.floating,
-            tuple(smoothness_of(work.problem)),
+            context.problem, weights, Measurements.of(context.problem), Bounds.of(context.problem), context.floating,
+            tuple(smoothness_of(context.problem)),
         )  # fmt: skip
-        axis, guesses = marching_axis(statement), _starts(statement, starts, work.seed)
+        axis, guesses = marching_axis(statement), _starts(statement, starts, context.seed)
         if axis is None:
-            found = _at_once(work, statement, tolerance, refinements, guesses)
+            found = _at_once(context, statement, tolerance, refinements, guesses)
         else:
-            found = _by_marches(work, statement, axis, tolerance, refinements, guesses)
-        if found.answer is None and found.status == "interrupted":
-            raise KeyboardInterrupt
-        if found.answer is None:
-            return None
-        work.best = replace(result_of(work, statement, found.answer, tolerance), status=found.status)
-        return replace(work.best, message=found.message or work.best.message)
+            found = _by_marches(context, statement, axis, tolerance, refinements, guesses)
+        if found.best is None:
+            return found
+        return replace(found, best=result_of(context, statement, found.best, tolerance))
 
 
 def smoothness_of(problem: CompiledProblem) -> list[Smoothness]:
@@ -82,16 +80,14 @@ def smoothness_of(problem: CompiledProblem) -> list[Smoothness]:
     return result
 
 
-def _best_start(work: Work, statement: InverseProblem, tolerance: float, starts: Sequence[Tensor]) -> Tensor:
+def _best_start(context: SolveContext, statement: InverseProblem, tolerance: float, starts: Sequence[Tensor]) -> Tensor:
     """The values from which the data are met best after a few levels."""
     best, least = statement.guess, math.inf
     for start in starts if len(starts) > 1 else ():
-        try:
-            *_, answer = itertools.islice(levels(replace(statement, start=start), tolerance), FIRST_LEVELS)
-        except ArithmeticError:
-            continue
-        if answer.fit.noise < least and not work.clock.expired():
-            best, least = start, answer.fit.noise
+        first = itertools.islice(levels(replace(statement, start=start), tolerance), FIRST_LEVELS)
+        found = follow(first, context.clock, lambda answer: 0.0).raised("interrupted", "no_memory")  # the last of them
+        if found.status == "finished" and found.best.fit.noise < least and not context.clock.expired():
+            best, least = start, found.best.fit.noise
     return best
 
 
@@ -107,62 +103,49 @@ def _starts(statement: InverseProblem, count: int, seed: int) -> list[Tensor]:
     return result
 
 
-@dataclass(frozen=True)
-class _Followed:
-    """The best of the answers that came, and how it ended."""
-
-    answer: Answer | None
-    status: str = "finished"
-    message: str = ""
-
-
 def _follow(
-    work: Work, answers: Iterator[Answer], tolerance: float, most: int | None, rank: Callable[[Answer], float],
+    context: SolveContext, answers: Iterator[Answer], tolerance: float, rank: Callable[[Answer], float],
     regularized: bool = False,
-) -> _Followed:  # fmt: skip
-    """Takes answers, `most` of them, until one is good enough; the best has the smallest `rank`."""
-    best: Answer | None = None
-    status, message, done = "finished", "", False
-    names = [p.name for p in work.problem.unknown_parameters]
-    try:
-        for number, answer in enumerate(answers):
+) -> Outcome[Answer]:  # fmt: skip
+    """Takes answers until one is good enough or the time is up; the best has the smallest `rank`."""
+    names, number = [p.name for p in context.problem.unknown_parameters], itertools.count()
+
+    def told(answers: Iterator[Answer]) -> Iterator[Answer | Outcome]:
+        for answer in answers:
             found = dict(zip(names, answer.parameters.tolist(), strict=True))
-            work.record(answer.phase, number, answer.loss, answer.terms, parameters=found, **answer.rank)
-            done = answer.finished(tolerance, regularized)
-            if best is None or done or rank(answer) <= rank(best):
-                best = answer
-            if done or number + 1 == most:
+            context.record(answer.phase, next(number), answer.loss, answer.terms, parameters=found, **answer.rank)
+            yield answer
+            if context.clock.expired():
                 break
-            if work.clock.expired():
-                break
-    except ResourceError as error:
-        message = str(error)
-    except ArithmeticError as error:
-        message = f"{error}; the best answer before is kept"
-    except KeyboardInterrupt:
-        status, message = "interrupted", INTERRUPTED
-    if status == "finished" and not done and work.clock.expired():
-        status, message = "time_limit", work.clock.message()
-    return _Followed(best, status, message)
+        if context.clock.expired():
+            yield out_of_time(context.clock)
+
+    def order(answer: Answer) -> tuple[bool, float]:
+        return not answer.finished(tolerance, regularized), rank(answer)
+
+    return follow(told(answers), context.clock, order, lambda answer: answer.finished(tolerance, regularized))
 
 
 # -- all of space and time at once ----------------------------------------------------------------------------------
 
 
 def _at_once(
-    work: Work, statement: InverseProblem, tolerance: float, refinements: int | None, starts: Sequence[Tensor],
+    context: SolveContext,
+    statement: InverseProblem,
+    tolerance: float,
+    refinements: int | None,
+    starts: Sequence[Tensor],
     operations: float | None = None,
-) -> _Followed:  # fmt: skip
+) -> Outcome[Answer]:
     """Levels over all of space and time from the best start, with factorizations of so many `operations` at most."""
-    statement = replace(statement, start=_best_start(work, statement, tolerance, starts))
+    statement = replace(statement, start=_best_start(context, statement, tolerance, starts))
 
     def check(space: Space) -> None:
-        limit = operations or (MOST_OPERATIONS if work.clock.limit is None else math.inf)
-        check_work(statement.system(enriched_space(space)), bytes_available(work.memory_gb), limit)
+        limit = operations or (MOST_OPERATIONS if context.clock.limit is None else math.inf)
+        check_work(statement.system(enriched_space(space)), bytes_available(context.memory_gb), limit)
 
-    found = levels(statement, tolerance, check)
-    most = None if refinements is None else refinements + 1
-    return _follow(work, found, tolerance, most, _rank, bool(statement.smoothness))
+    found = itertools.islice(levels(statement, tolerance, check), None if refinements is None else refinements + 1)
+    return _follow(context, found, tolerance, _rank, bool(statement.smoothness))
 
 
 def _rank(answer: Answer) -> float:
@@ -175,57 +158,59 @@ def _rank(answer: Answer) -> float:
 
 
 def _by_marches(
-    work: Work,
+    context: SolveContext,
     statement: InverseProblem,
     axis: int,
     tolerance: float,
     refinements: int | None,
     starts: Sequence[Tensor],
-) -> _Followed:
+) -> Outcome[Answer]:
     """Gauss-Newton over the parameters of a march; where it does not explain the data, all of space and time at once,
     and then again from the parameters found there.
 
     Small problems need neither: their first levels are good enough.
     """
 
-    def good(one: _Followed) -> bool:
-        found = one.answer
+    def good(one: Outcome[Answer]) -> bool:
+        found = one.best
         return found is not None and found.converged and is_explained(found, statement.measurements, tolerance)
 
     few = SMALL_REFINED if refinements is None else min(SMALL_REFINED, refinements)
-    small = _at_once(work, statement, tolerance, few, starts[:1], SMALL_OPERATIONS)
-    if small.status != "finished" or (good(small) and small.answer.finished(tolerance)):
+    small = _at_once(context, statement, tolerance, few, starts[:1], SMALL_OPERATIONS)
+    if small.ends_all or (good(small) and small.best.finished(tolerance)):
         return small
-    guesses = [] if small.answer is None else [small.answer.parameters]
-    marched = _marched(work, statement, axis, tolerance, refinements, [*starts, *guesses])
+    guesses = [] if small.best is None else [small.best.parameters]
+    marched = _marched(context, statement, axis, tolerance, refinements, [*starts, *guesses])
     if good(marched):
         return marched
-    if marched.status != "finished":
+    if marched.ends_all:
         return _least(small, marched)
-    operations = None if marched.answer is None else FALLBACK_OPERATIONS
-    whole = _at_once(work, statement, tolerance, refinements, starts, operations)
-    if whole.status != "finished" or whole.answer is None:
+    operations = None if marched.best is None else FALLBACK_OPERATIONS
+    whole = _at_once(context, statement, tolerance, refinements, starts, operations)
+    if whole.ends_all or whole.best is None:
         return _least(whole, marched)
-    again = _marched(work, statement, axis, tolerance, refinements, [whole.answer.parameters])
+    again = _marched(context, statement, axis, tolerance, refinements, [whole.best.parameters])
     return again if good(again) else _least(whole, marched, again)
 
 
-def _marched(work: Work, statement: InverseProblem, axis: int, tolerance: float, refinements, guesses) -> _Followed:
-    found = steps(_marches(work, statement, axis), guesses, tolerance, refinements)
-    return _follow(work, found, tolerance, None, lambda answer: 0.0)  # from step to step the data's residual falls
+def _marched(
+    context: SolveContext, statement: InverseProblem, axis: int, tolerance: float, refinements, guesses
+) -> Outcome[Answer]:
+    found = steps(_marches(context, statement, axis), guesses, tolerance, refinements)
+    return _follow(context, found, tolerance, lambda answer: 0.0)  # from step to step the data's residual falls
 
 
-def _marches(work: Work, statement: InverseProblem, axis: int) -> Marches:
-    return Marches(statement, axis, bytes_available(work.memory_gb), work.clock)
+def _marches(context: SolveContext, statement: InverseProblem, axis: int) -> Marches:
+    return Marches(statement, axis, bytes_available(context.memory_gb), context.clock)
 
 
-def _least(*found: _Followed) -> _Followed:
+def _least(*found: Outcome[Answer]) -> Outcome[Answer]:
     """The one that leaves least of the data; those that still follow their noise come last."""
 
-    def order(one: _Followed) -> tuple[bool, bool, float]:
-        answer = one.answer
+    def order(one: Outcome[Answer]) -> tuple[bool, bool, float]:
+        answer = one.best
         return answer is None, answer is not None and answer.fit.weight > LIGHT, answer.fit.spread if answer else 0.0
 
     best = min(found, key=order)
-    ended = next((one for one in found if one.status != "finished"), best)
-    return replace(best, status=ended.status, message=ended.message)
+    ended = next((one for one in found if one.ends_all), best)
+    return replace(ended, best=best.best)

@@ -1,7 +1,8 @@
 """Ways to minimize the loss. `SOLVERS` maps the name in a problem file to the solver."""
 
-from pinnsolve.solvers.base import Iterate, Outcome, Solver, drive
+from pinnsolve.solvers.base import Iterate, Solver, drive
 from pinnsolve.solvers.budget import Clock
+from pinnsolve.solvers.follow import Outcome
 from pinnsolve.solvers.gd import GD
 from pinnsolve.solvers.least_squares import LeastSquares
 from pinnsolve.solvers.lsgd import LSGD

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +18,8 @@ import torch
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases.base import Basis
-from pinnsolve.solvers.budget import INTERRUPTED, Clock
+from pinnsolve.solvers.budget import Clock
+from pinnsolve.solvers.follow import Outcome, follow, out_of_time
 
 Progress = Callable[[dict], None]
 
@@ -38,21 +39,6 @@ class Iterate:
     step: int = 0
     info: Mapping[str, Any] = field(default_factory=dict)
     memory: Any = None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """`status`: `finished`, `time_limit`, `interrupted` or `diverged`; `message` says what happened and what to try."""
-
-    best: Iterate
-    status: str
-    message: str
-    history: tuple[dict, ...]
-
-    @property
-    def reason(self) -> str:
-        """What ended it early, if anything did."""
-        return "" if self.status == "finished" else self.message
 
 
 class Solver(ABC):
@@ -86,45 +72,50 @@ def drive(
     clock: Clock,
     progress: Progress | None = None,
     phase: str | None = None,
-) -> Outcome:
+) -> Outcome[Iterate]:
     """Runs a solver to its end. Never raises for a solve that goes wrong; see `Outcome`."""
     history: list[dict] = []
-    best = Iterate(basis, state, math.inf, {})
     phase, steps = phase or solver.name, solver.most_steps(assembly)
 
-    def record(iterate: Iterate) -> None:
-        entry = {
-            "step": iterate.step,
-            "steps": steps,
-            "seconds": clock.seconds(),
-            "phase": phase,
-            "loss": iterate.loss,
-            "terms": dict(iterate.terms),
-            **iterate.info,
-        }
-        history.append(entry)
+    def told(iterate: Iterate) -> None:
+        history.append(
+            {
+                "step": iterate.step,
+                "steps": steps,
+                "seconds": clock.seconds(),
+                "phase": phase,
+                "loss": iterate.loss,
+                "terms": dict(iterate.terms),
+                **iterate.info,
+            }
+        )
         if progress is not None:
-            progress(entry)
+            progress(history[-1])
 
-    def outcome(status: str, message: str) -> Outcome:
-        return Outcome(best, status, message, tuple(history))
+    start = Iterate(basis, state, math.inf, {})
+    iterates = _iterates(solver, assembly, start, clock, told)
+    outcome = follow(iterates, clock, lambda one: (one.loss, one.step, one is not start)).raised("no_memory")
+    message = outcome.message or f"{solver.name} ended after {history[-1]['step']} steps"
+    return replace(outcome, best=replace(outcome.best, memory=None), message=message, history=tuple(history))
 
-    try:
-        iterate = before = solver.init(assembly, basis, state)
-        while True:
-            if iterate.loss < best.loss:  # before anyone is told, who may interrupt
-                best = replace(iterate, memory=None)
-            record(iterate)
-            if not math.isfinite(iterate.loss):
-                begun = before if math.isfinite(before.loss) else best  # which is the start, where it was lost at once
-                return outcome("diverged", lost_message(assembly, iterate, begun))
-            if solver.finished(iterate):
-                return outcome("finished", f"{solver.name} ended after {iterate.step} steps")
-            if iterate.step and clock.expired():  # a limit too short for anything still gets one step
-                return outcome("time_limit", clock.message())
-            iterate, before = solver.step(assembly, iterate), iterate
-    except KeyboardInterrupt:
-        return outcome("interrupted", INTERRUPTED)
+
+def _iterates(
+    solver: Solver, assembly: Assembly, start: Iterate, clock: Clock, told: Callable[[Iterate], None]
+) -> Iterator[Iterate | Outcome]:
+    """The start and the iterates, then how they end. Each is told of once the next is asked for: then it is kept."""
+    yield start
+    iterate = before = solver.init(assembly, start.basis, start.state)
+    while True:
+        yield iterate
+        told(iterate)
+        if not math.isfinite(iterate.loss):
+            begun = before if math.isfinite(before.loss) else start
+            yield Outcome(None, "diverged", lost_message(assembly, iterate, begun))
+        if solver.finished(iterate):
+            return
+        if iterate.step and clock.expired():  # a limit too short for anything still gets one step
+            yield out_of_time(clock)
+        iterate, before = solver.step(assembly, iterate), iterate
 
 
 def lost_message(assembly: Assembly, iterate: Iterate, begun: Iterate) -> str:

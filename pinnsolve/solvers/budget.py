@@ -1,10 +1,24 @@
-"""How long a solve may take: a clock with a limit, and what is said when it has passed."""
+"""How long a solve may take: a clock with a limit, and the sentences for the ways in which a solve ends."""
 
 from __future__ import annotations
 
 import time
 
-INTERRUPTED = "interrupted by the user; the best answer so far was kept"
+# what a status says; the names in braces are filled in by `sentence`
+SENTENCES = {
+    "converged": "the estimated error {estimate:.1e} meets the tolerance {tolerance:g}",
+    "tolerance_not_reached": "the estimated error {estimate:.1e} is above the tolerance {tolerance:g}",
+    "diverged": "no usable solution was found; check the problem's conditions and coefficients",
+    "interrupted": "interrupted by the user; the best answer so far was kept",
+    "time_limit": "the time limit of {limit:g} s was reached; the best answer so far was kept",
+    "no_memory": "{event}",
+    "failed": "{event}; the best answer before is kept",
+}
+
+
+def sentence(status: str, **values: object) -> str:
+    """The sentence for a status; empty for one without, which needs no explanation."""
+    return SENTENCES.get(status, "").format(**values)
 
 
 class OutOfTime(Exception):
@@ -27,7 +41,3 @@ class Clock:
         """Raises OutOfTime once the limit has passed."""
         if self.expired():
             raise OutOfTime
-
-    def message(self) -> str:
-        """For a solve that ended because the limit passed."""
-        return f"the time limit of {self.limit:g} s was reached; the best answer so far was kept"
