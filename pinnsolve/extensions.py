@@ -22,9 +22,10 @@ BASES: dict[str, Any] = {
 BUILT_IN_BASES = tuple(BASES)
 NETWORKS = ("mlp", "resnet")  # those with width, depth, activation
 PARTITIONED = ("pou_rbf", "pou_resnet")  # whose partition moves, of polynomials of total degree
-MADE_BY_SOLVERS = {
-    "pou_cells": "pinnsolve.bases.piecewise.basis:PouCells"
-}  # a solution may have them, a problem file may not
+MADE_BY_SOLVERS = {  # a solution may have them, a problem file may not
+    "pou_cells": "pinnsolve.bases.piecewise.basis:PouCells",
+    "time_slabs": "pinnsolve.bases.time_slabs:TimeSlabs",
+}
 
 
 def register_basis(kind: str, basis_class: type) -> None:

@@ -16,9 +16,10 @@ from functools import partial
 import torch
 
 from pinnsolve import defaults, extensions
+from pinnsolve.adapt.basis_slabs import SlabTuning, basis_marches, can_march_with
 from pinnsolve.adapt.context import Result, SolveContext, least_error
 from pinnsolve.adapt.forward import on_cells, on_given_cells
-from pinnsolve.adapt.growing_width import Networks, fixed, refined
+from pinnsolve.adapt.growing_width import Networks, Successors, fixed, refined
 from pinnsolve.adapt.time_marching import can_march
 from pinnsolve.assembly.row_source import State
 from pinnsolve.bases.base import Basis
@@ -103,6 +104,8 @@ def _results(problem: Problem, context: SolveContext, start: Solution | None) ->
         asked = {"overlap": 0.0 if _on_sharp_cells(context, method) else SMOOTH_OVERLAP, **asked}
         if not asked["overlap"]:
             return _given_cells(problem, context, asked)
+    if start is None and method == "auto" and "width" not in asked and _grows(context, asked):
+        return _registered(problem, context, asked)
     basis, first = _basis(problem, context, asked, start)
     solver = _solver(problem, method if method != "auto" else _method_for(basis))
     return fixed(context, basis, solver, first, _first_phase(problem))
@@ -204,6 +207,29 @@ def _networks(problem: Problem, context: SolveContext, cells: Result | None) -> 
         yield kinked.best
     if cells is None or can_march(context.problem) is None:
         yield from _refined(problem, context, {})
+
+
+def _grows(context: SolveContext, asked: dict) -> bool:
+    """Whether the basis that the file asks for is from outside, and says what a finer one is."""
+    outside = asked.get("kind", "mlp") not in extensions.BUILT_IN_BASES
+    return outside and context.basis(asked).refined() is not None
+
+
+def _registered(problem: Problem, context: SolveContext, asked: dict) -> Iterator[Result | Outcome]:
+    """A basis from outside, refined; where one over the whole time does not do, in slabs of time."""
+    settings, axis = problem.spec.solve, can_march(context.problem)
+    marches = axis is not None and can_march_with(context.problem)
+    most = SlabTuning().most if marches else defaults.MOST_COLUMNS
+    family = Successors(context, context.basis(asked), settings.limits.refinements, most)
+    whole = _best(problem, context, refined(context, settings.tolerance, family))
+    met = whole.best is not None and whole.best.meets(settings.tolerance)
+    if met or not marches or whole.status not in ("finished", "diverged"):
+        yield from _passed_on(whole)
+        return
+    if whole.best is not None:
+        yield whole.best
+    slabs = basis_marches(context, lambda inside: inside.basis(asked), axis, settings.tolerance)
+    yield from _passed_on(_best(problem, context, slabs))
 
 
 def _kinked(context: SolveContext) -> Iterator[Result | Outcome]:

@@ -23,7 +23,7 @@ from pinnsolve.estimate.defect_correction import (
     noise_spread,
 )
 from pinnsolve.geometry.regions import domain
-from pinnsolve.geometry.sampling import sample_region
+from pinnsolve.geometry.sampling import Points, sample_region
 from pinnsolve.runtime import threads_for
 from pinnsolve.solvers import Clock, Iterate, Outcome, Solver, drive
 from pinnsolve.solvers.base import Progress
@@ -51,6 +51,7 @@ class SolveContext:
     floating: Sequence[str] = ()
     term_weights: Mapping[str, float] = field(default_factory=dict)
     history: list[dict] = field(default_factory=list)
+    columns: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)  # values that terms name, at points
 
     @property
     def dimension(self) -> int:
@@ -88,23 +89,33 @@ class SolveContext:
         """
         if self.term_weights:
             return self
-        points = sample_problem(self.problem, self.counts(basis.width, False), self.seed, self.lower)
+        points = self._sampled(self.counts(basis.width, False), self.seed)
         return replace(self, term_weights=term_weights(self.problem, self.weights_at(basis.width), points, basis))
 
     def counts(self, width: int, moving: bool) -> defaults.Collocation:
         return defaults.collocation(self.collocation, self.dimension, width, moving)
 
+    def _sampled(self, counts: defaults.Collocation, seed: int, part: str = "all") -> dict[str, Points]:
+        """Points of every term, with the columns that it names; `part` as in `sample_problem`."""
+        result = sample_problem(self.problem, counts, seed, self.lower, part)
+        for term in self.problem.terms if self.columns else ():
+            named = {symbol.name for residual in term.residuals for symbol in residual.free_symbols}
+            points = result[term.name]
+            own = {name: column(points.x[0]) for name, column in self.columns.items() if name in named}
+            result[term.name] = replace(points, columns={**points.columns, **own})
+        return result
+
     def assembly(self, width: int, moving: bool = False, seed: int | None = None, part: str = "all") -> Assembly:
         """Points for a basis of that width, with the weights of this solve; `part` as in `sample_problem`."""
         seed = self.seed if seed is None else seed
-        points = sample_problem(self.problem, self.counts(width, moving), seed, self.lower, part)
+        points = self._sampled(self.counts(width, moving), seed, part)
         return Assembly(self.problem, points, self.term_weights)
 
     def check_assembly(self, count: int, seed: int = 0) -> Assembly:
         """Random points that no solve sees."""
         counts = defaults.Collocation(count, max(64, count // (2 * self.dimension)), "uniform")
         part = "held_out" if self.regression else "all"
-        points = sample_problem(self.problem, counts, defaults.CHECK_SEED + self.seed + seed, self.lower, part)
+        points = self._sampled(counts, defaults.CHECK_SEED + self.seed + seed, part)
         return Assembly(self.problem, points, self.term_weights)
 
     def check_points(self) -> Tensor:
@@ -139,7 +150,7 @@ class SolveContext:
         counts = replace(
             usual, interior=max(usual.interior, asked.interior), boundary=max(usual.boundary, asked.boundary)
         )
-        points = sample_problem(self.problem, counts, self.seed + 500_009, self.lower)
+        points = self._sampled(counts, self.seed + 500_009)
         solve = Assembly(self.problem, points, self.term_weights)
         check = check or self.check_assembly(SEARCH_POINTS, 1)
         with threads_for(width * len(self.problem.unknowns)):

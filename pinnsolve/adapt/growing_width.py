@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 
 from pinnsolve import defaults
-from pinnsolve.adapt.context import SEARCH_POINTS, Result, SolveContext, result_on
+from pinnsolve.adapt.context import NARROW, SEARCH_POINTS, Result, SolveContext, result_on
 from pinnsolve.assembly.basis_system import BasisSystem
 from pinnsolve.assembly.collocation import zero_state
 from pinnsolve.assembly.row_source import State
@@ -38,6 +39,8 @@ BELIEVED_AT_ONCE = 0.1  # an estimate below this share of the tolerance is belie
 CHEAP = 1000  # coefficients up to which a level is tried without asking whether it will do
 SLOWEST = 0.95  # rate of the residual from level to level that still counts as convergence, for an error's upper bound
 LINE_POINTS = 20_000  # of a line on which functions have kinks, which may hide a jump between two points of a solve
+MOST_SUCCESSORS = 30  # levels of a basis from outside
+CORRECTION_SCALES = (2.0, 8.0)  # of the independent networks on which its error is sought, besides the next level
 ENOUGH_HELD_OUT = 20  # rows of data that are hardly all met by chance
 
 
@@ -138,7 +141,41 @@ class Networks:
         return self.context.independent(basis.width, (scale, 2 * scale))
 
 
-def refined(context: SolveContext, tolerance: float, family: Networks) -> Iterator[Result | Outcome]:
+@dataclass(frozen=True)
+class Successors:
+    """A basis and what it becomes by `Basis.refined`, again and again, up to so many coefficients."""
+
+    context: SolveContext
+    first: Basis
+    refinements: int | None = None
+    most: int = defaults.MOST_COLUMNS
+
+    @cached_property
+    def chain(self) -> list[Basis]:
+        """The bases, of which the last is for the error of the one before alone, where there are several."""
+        found, columns = [self.first], len(self.context.problem.unknowns)
+        most = MOST_SUCCESSORS if self.refinements is None else self.refinements + 1
+        while len(found) <= most and (finer := found[-1].refined()) is not None and finer.width * columns <= self.most:
+            found.append(finer)
+        return found
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of functions of the levels."""
+        return tuple(basis.width for basis in self.chain[: max(1, len(self.chain) - 1)])
+
+    def at(self, number: int, before: Basis | None) -> list[Basis]:
+        """The one basis of a level."""
+        return [self.chain[number]]
+
+    def corrections(self, basis: Basis) -> list[Basis]:
+        """The next basis, and independent ones, on which the error of a solution on `basis` is sought."""
+        independent = self.context.independent(max(basis.width, NARROW), CORRECTION_SCALES)
+        number = self.sizes.index(basis.width)
+        return [*self.chain[number + 1 : number + 2], *independent]
+
+
+def refined(context: SolveContext, tolerance: float, family: Networks | Successors) -> Iterator[Result | Outcome]:
     """Least squares on the growing bases of a family until the estimated error meets `tolerance`."""
     sizes, columns = family.sizes, len(context.problem.unknowns)
     first = family.at(0, None)

@@ -24,8 +24,8 @@ class Basis(ABC):
     parameters xi^H by name, {} for a fixed basis. `width`: W. `smoothness`: the highest order of derivative that is a
     function (1 for relu, whose second derivative lives on the cut planes where no point is).
 
-    To add one: write `derivatives`, `settings`, `describe`, `create` and `restore`, put it in the registry, and add
-    a line to the contract tests.
+    To add one: write `derivatives`, `settings`, `describe`, `create` and `restore`, and put it in the registry; with
+    `refined`, it grows until a tolerance is met. A line in the contract tests checks it.
     """
 
     kind: ClassVar[str]
@@ -85,6 +85,16 @@ class Basis(ABC):
     @abstractmethod
     def restore(cls, settings: Mapping[str, Any], hidden: Mapping[str, Tensor], lower: Tensor, upper: Tensor) -> Basis:
         """The basis with these hidden parameters: `restore(b.settings(), b.hidden, b.lower, b.upper)` equals b."""
+
+    def refined(self) -> Basis | None:
+        """A richer basis of the same kind, to go on with where this one is not accurate enough; None if there is none.
+
+        By default one made of the same settings with twice the `width`, if that is one of them.
+        """
+        settings = self.settings()
+        if not isinstance(settings.get("width"), int):
+            return None
+        return self.create({**settings, "width": 2 * settings["width"]}, self.lower, self.upper, 0)
 
     def with_hidden(self, hidden: Mapping[str, Tensor]) -> Basis:
         """This basis with other hidden parameters."""

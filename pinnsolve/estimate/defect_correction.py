@@ -46,12 +46,13 @@ class Estimate:
     """`relative`: estimated relative L2 error per unknown; `parameters`: estimated error per unknown parameter.
 
     `residual_left` is the part of the residual norm that the correction could not remove, relative to all of it: near 1
-    means that the independent basis did not see the error either.
+    means that the independent basis did not see the error either. `error`: the correction itself, where it is at hand.
     """
 
     relative: Mapping[str, float]
     parameters: Mapping[str, float]
     residual_left: float
+    error: Approximation | None = None
 
     @property
     def worst(self) -> float:
@@ -98,7 +99,7 @@ def estimate_error(
     corrections = fitting if any(t.term.data_file is None for t in solve.terms) else corrections
     if not corrections:
         return Estimate(dict.fromkeys(unknowns, 1.0), dict.fromkeys(names, math.inf), 1.0)
-    best: tuple[float, Tensor, Tensor] | None = None
+    best: tuple[float, Approximation] | None = None
     with torch.no_grad():
         stated = _stated(check)
         before = _residuals(check, solution)[stated]
@@ -107,9 +108,9 @@ def estimate_error(
             left = float((before + _linear_part(check, solution, basis, delta)[stated]).norm())
             if best is None or left < best[0]:
                 error = Approximation(basis, _as_state(solution, basis, delta))
-                best = (left, error.values(x), error.state.parameters)
-        left, e, parameters = best
-        u = solution.values(x)
+                best = (left, error)
+        left, error = best
+        e, u, parameters = error.values(x), solution.values(x), error.state.parameters
     for i, name in enumerate(unknowns):
         if name in floating:
             e[i], u[i] = e[i] - e[i].mean(), u[i] - u[i].mean()
@@ -117,6 +118,7 @@ def estimate_error(
         relative_norms(unknowns, e, u),
         {name: abs(float(parameters[i])) for i, name in enumerate(names)},
         left / max(float(before.norm()), 1e-300),
+        error,
     )
 
 
