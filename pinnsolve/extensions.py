@@ -1,7 +1,7 @@
-"""Bases by kind: those of the package and those added from outside.
+"""Bases by kind, those of the package and those added from outside, and solvers by name.
 
-Holds no array library, so that checking a problem file stays quick; built-in bases are named by module and
-class and imported when first used.
+Holds no array library, so that checking a problem file stays quick; what is built in is named by module and class and
+imported when first used.
 """
 
 from __future__ import annotations
@@ -26,6 +26,13 @@ MADE_BY_SOLVERS = {  # a solution may have them, a problem file may not
     "pou_cells": "pinnsolve.bases.piecewise.basis:PouCells",
     "time_slabs": "pinnsolve.bases.time_slabs:TimeSlabs",
 }
+# name in a problem file, `solve.method` -> "module:Class"
+SOLVERS: dict[str, str] = {
+    "least_squares": "pinnsolve.solvers.least_squares:LeastSquares",
+    "lsgd": "pinnsolve.solvers.lsgd:LSGD",
+    "varpro": "pinnsolve.solvers.varpro:VarPro",
+    "gd": "pinnsolve.solvers.gd:GD",
+}
 
 
 def register_basis(kind: str, basis_class: type) -> None:
@@ -38,6 +45,16 @@ def basis_class(kind: str) -> type:
     found = BASES.get(kind) or MADE_BY_SOLVERS.get(kind)
     if found is None:
         raise PinnsolveError(f"unknown basis kind {kind!r}; there are {', '.join(BASES)}")
+    return _imported(found)
+
+
+def solver_class(name: str) -> type:
+    """The class of the solver of that name."""
+    return _imported(SOLVERS[name])
+
+
+def _imported(found: Any) -> type:
+    """A class that may be named by "module:Class"."""
     if isinstance(found, str):
         module, name = found.split(":")
         found = getattr(importlib.import_module(module), name)

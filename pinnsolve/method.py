@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 
 import torch
@@ -38,7 +38,7 @@ from pinnsolve.problem.problem import Problem
 from pinnsolve.results.solution import Solution
 from pinnsolve.results.storage import plain
 from pinnsolve.runtime import threads_for
-from pinnsolve.solvers import GD, LSGD, Clock, LeastSquares, Outcome, Solver, VarPro
+from pinnsolve.solvers import LSGD, SOLVERS, Clock, Outcome, Solver
 from pinnsolve.solvers.budget import sentence
 from pinnsolve.solvers.follow import follow
 from pinnsolve.solvers.lsgd import Penalty
@@ -161,7 +161,7 @@ def _by_choice(problem: Problem, context: SolveContext) -> Iterator[Result | Out
     elif cells.best is not None:
         yield from _passed_on(networks, "a network, because polynomials on cells did not come as far")
     else:
-        yield from _passed_on(networks, f"a network, because there is no solution on cells ({cells.message})")
+        yield from _passed_on(networks, f"a network, because there is no solution on cells ({cells.event or cells.message})")
 
 
 def _is_settled(problem: Problem, context: SolveContext, cells: Outcome[Result]) -> bool:
@@ -217,7 +217,7 @@ def _grows(context: SolveContext, asked: dict) -> bool:
 
 def _registered(problem: Problem, context: SolveContext, asked: dict) -> Iterator[Result | Outcome]:
     """A basis from outside, refined; where one over the whole time does not do, in slabs of time."""
-    settings, axis = problem.spec.solve, can_march(context.problem)
+    settings, axis = problem.settings, can_march(context.problem)
     marches = axis is not None and can_march_with(context.problem)
     most = SlabTuning().most if marches else defaults.MOST_COLUMNS
     family = Successors(context, context.basis(asked), settings.limits.refinements, most)
@@ -286,18 +286,19 @@ def _method_for(basis: Basis) -> str:
 
 
 def _solver(problem: Problem, method: str) -> Solver:
+    """The solver of that name, with those of the settings that it has."""
     settings = problem.settings
     asked = settings.optimizer
     name = (asked and asked.name) or "adam"
-    rate = (asked and asked.learning_rate) or defaults.LEARNING_RATE[name]
-    steps = (asked and asked.steps) or defaults.STEPS[method]
-    if method == "lsgd":
-        return LSGD(steps=steps, optimizer=name, learning_rate=rate)
-    if method == "gd":
-        return GD(steps=steps, optimizer=name, learning_rate=rate, seed=settings.seed)
-    if method == "varpro":
-        return VarPro(steps=steps)
-    return LeastSquares(steps=steps, memory_gb=settings.limits.memory_gb)
+    values = {
+        "steps": (asked and asked.steps) or defaults.STEPS.get(method),
+        "optimizer": name,
+        "learning_rate": (asked and asked.learning_rate) or defaults.LEARNING_RATE[name],
+        "seed": settings.seed,
+        "memory_gb": settings.limits.memory_gb,
+    }
+    known = {field.name for field in fields(SOLVERS[method])}
+    return SOLVERS[method](**{key: value for key, value in values.items() if key in known and value is not None})
 
 
 def _first_phase(problem: Problem) -> Solver | None:

@@ -10,7 +10,10 @@ import torch
 
 import pinnsolve as ps
 from pinnsolve import extensions
+from pinnsolve.adapt import basis_slabs
 from pinnsolve.bases.base import Basis, check_alphas
+from pinnsolve.bases.time_slabs import TimeSlabs
+from pinnsolve.solvers.budget import OutOfTime
 
 KIND = "tensor_chebyshev"
 
@@ -178,3 +181,37 @@ def test_it_finds_an_unknown_parameter_from_data(tmp_path):
     assert abs(found["value"] - kappa) < 4 * found["standard_error"]
     true, estimated = (solution.result[key]["u"] for key in ("relative_l2_error", "estimated_error"))
     assert solution.result["status"] == "converged" and true < 1e-2 and estimated > true / 4
+
+
+def test_a_march_that_runs_out_of_time_is_honest_of_what_there_is(monkeypatch):
+    whole = basis_slabs._corrected
+
+    def once(inside, family, result, length):
+        if inside.problem.intervals[0][0] > 0:
+            raise OutOfTime
+        return whole(inside, family, result, length)
+
+    monkeypatch.setattr(basis_slabs, "_corrected", once)
+    solution = solved({**WAVE, "domain": ps.Box(t=(0, 12), x=(0, 1))}, 1e-8, limits={"seconds": 1000})
+    true, estimated = (solution.result[key]["u"] for key in ("relative_l2_error", "estimated_error"))
+    assert solution.result["status"] == "time_limit" and estimated > true / 4
+
+
+def test_slabs_are_one_function_of_all_of_the_time():
+    low, high = torch.tensor([0.0, -1.0]).double(), torch.tensor([3.0, 1.0]).double()
+    ends = [(0.0, 1.0), (1.0, 2.0)]
+    boxes = [(torch.tensor([a, -1.0]).double(), torch.tensor([b, 1.0]).double()) for a, b in ends]
+    basis = TimeSlabs([TensorChebyshev(*box, 3) for box in boxes], 0, low, high)
+    generator = torch.Generator().manual_seed(0)
+    c = torch.randn(2, basis.width, generator=generator, dtype=torch.float64)
+    x = torch.rand(200, 2, generator=generator, dtype=torch.float64) * (high - low) + low
+    alphas = [(0, 0), (1, 0), (0, 2)]
+    combined, tables = basis.combined(x, alphas, c), basis.derivatives(x, alphas)
+    again = TimeSlabs.restore(basis.settings(), basis.hidden, low, high)
+    for alpha in alphas:
+        assert torch.allclose(combined[alpha], c @ tables[alpha].T, rtol=1e-12, atol=1e-12)
+        assert torch.equal(again.combined(x, alphas, c)[alpha], combined[alpha])
+    beyond, at_end = x[x[:, 0] > 2], x[x[:, 0] > 2].clone()
+    at_end[:, 0] = 2.0
+    assert torch.equal(basis.combined(beyond, [(0, 0)], c)[(0, 0)], basis.combined(at_end, [(0, 0)], c)[(0, 0)])
+    assert not basis.combined(beyond, [(1, 0)], c)[(1, 0)].any()

@@ -362,3 +362,18 @@ def test_a_condition_narrowed_to_nothing_is_refused():
     nowhere = {"start": ps.Condition(on="t = 0", equation="u = 0.1", where="t > 1")}
     with pytest.raises(ProblemError, match="start"):
         ps.solve(problem("logistic", conditions=nowhere))
+
+
+def test_what_a_march_reached_is_the_answer_and_not_a_network_on_all_of_the_time():
+    """u = 1/(1 - t) leaves all bounds at t = 1."""
+    problem = ps.Problem(
+        name="blowup",
+        domain=ps.Box(t=(0, 1.5)),
+        unknowns="u",
+        equations={"growth": "D(u, t) = u**2"},
+        conditions={"start": ps.Condition(on="t = 0", equation="u = 1")},
+    )
+    solution = ps.solve(problem, tolerance=1e-6, limits={"refinements": 0})
+    assert solution.result["status"] == "tolerance_not_reached" and "time slabs" in solution.result["method"]
+    assert "stalled at 1," in solution.result["message"] and "last values are repeated" in solution.result["message"]
+    assert float(solution(t=0.5)) == pytest.approx(2.0, rel=1e-5) and solution.result["estimated_error"]["u"] == 1.0

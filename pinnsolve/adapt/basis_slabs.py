@@ -17,6 +17,7 @@ from torch import Tensor
 from pinnsolve.adapt.context import SEARCH_POINTS, Result, SolveContext, least_error
 from pinnsolve.adapt.growing_width import Successors, refined
 from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.system import units
 from pinnsolve.assembly.term_rows import held_at, highest_orders
 from pinnsolve.bases.base import Basis
 from pinnsolve.bases.time_slabs import TimeSlabs
@@ -149,8 +150,8 @@ def _corrected(inside: SolveContext, family: Successors, result: Result, length:
     raw = inside.estimate(solution, family.corrections(solution.basis))
     estimate = doubted(raw, solution, inside.check_assembly(SEARCH_POINTS, 1)).at_least(result.estimate.relative)
     size = solution.values(inside.check_points()).square().mean(dim=1).sqrt()
-    unit = torch.where(size < 1e-12 * size.max(), size.max(), size)
     relative = size.new_tensor([estimate.relative[name] for name in inside.problem.unknowns])
+    unit = units(size, relative * size)
     result = replace(result, estimate=estimate, assembly=None)
     return BasisSlab(result, raw.error, (relative * unit) ** 2 * length, size**2 * length)
 
@@ -162,7 +163,7 @@ def joined(context: SolveContext, slabs: Sequence[BasisSlab], axis: int) -> Resu
     c = torch.cat([result.approximation.state.coefficients for result in results], dim=1)
     size = torch.stack([slab.size for slab in slabs]).sum(dim=0).sqrt()
     error = torch.stack([slab.error for slab in slabs]).sum(dim=0).sqrt()
-    relative = error / torch.where(size > 0, size, 1.0)
+    relative = error / units(size, error)
     if float(bases[-1].upper[axis]) < float(context.upper[axis]):
         relative = torch.ones_like(relative)
     left = max(result.estimate.residual_left for result in results)

@@ -182,7 +182,7 @@ def refined(context: SolveContext, tolerance: float, family: Networks | Successo
     context = context.weighted(first[len(first) // 2])
     check = context.check_assembly(SEARCH_POINTS)
     found: Result | None = None
-    previous: Estimate | None = None
+    before: tuple[Result, Estimate] | None = None
     estimates: list[float] = []
     for number in range(len(sizes)):
         bases = family.at(number, found.approximation.basis if found else None)
@@ -192,7 +192,8 @@ def refined(context: SolveContext, tolerance: float, family: Networks | Successo
         if found is None or level.residual < found.residual:
             borne_out = tolerance if len(sizes) > 1 else math.inf
             corrections = family.corrections(level.approximation.basis)
-            estimate, previous = _level_estimate(context, level, corrections, found, previous, check, borne_out)
+            estimate, own = _level_estimate(context, level, corrections, before, check, borne_out)
+            before = level, own
             found = replace(level, estimate=context.with_noise(estimate, level.approximation, level.assembly))
             yield found
             estimates.append(min([found.worst, *estimates[-1:]]))
@@ -208,8 +209,7 @@ def _level_estimate(
     context: SolveContext,
     found: Result,
     corrections: Sequence[Basis],
-    before: Result | None,
-    previous: Estimate | None,
+    before: tuple[Result, Estimate] | None,
     check: Assembly,
     tolerance: float,
 ) -> tuple[Estimate, Estimate]:
@@ -217,20 +217,22 @@ def _level_estimate(
 
     A level's defect should foretell how far the next level moves: if that moved farther, by that factor. And a residual
     that falls only by q from level to level has the sum of a geometric series to go. On the first level nothing bears
-    an estimate out, so only a small one is believed. Returns the estimate, and the defect's own.
+    an estimate out, so only a small one is believed. `before`: the level before and its defect's own estimate. Returns
+    the estimate, and the defect's own.
     """
     unknowns = context.problem.unknowns
     estimate = context.estimate(found.approximation, corrections)
     if context.regression:
         errors = _regression_errors(context, found.approximation, check, corrections)
         return estimate.at_least(errors), estimate
-    if before is None or previous is None:
+    if before is None:
         believed = estimate.worst < BELIEVED_AT_ONCE * tolerance
         return estimate if believed else estimate.at_least(dict.fromkeys(unknowns, 1.0)), estimate
+    level, previous = before
     u = found.approximation.values(context.check_points())
-    moved = relative_norms(unknowns, u - before.approximation.values(context.check_points()), u)
+    moved = relative_norms(unknowns, u - level.approximation.values(context.check_points()), u)
     foretold = max(1.0, max(moved[name] / max(previous.relative[name], 1e-15) for name in unknowns))
-    rate = min(found.residual / before.residual, SLOWEST) if not context.measured else 0.0
+    rate = min(found.residual / level.residual, SLOWEST) if not context.measured else 0.0
     return estimate.enlarged(foretold / (1.0 - rate)), estimate
 
 

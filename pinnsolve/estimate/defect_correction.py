@@ -18,6 +18,7 @@ from torch import Tensor
 
 from pinnsolve.assembly.row_source import State, stacked
 from pinnsolve.assembly.rows import BLOCK_NUMBERS, Assembly
+from pinnsolve.assembly.system import units
 from pinnsolve.bases.base import Basis
 from pinnsolve.least_squares import StreamingQR, solve_dense
 
@@ -190,17 +191,12 @@ def noise_spread(
 
 
 def relative_norms(unknowns: Sequence[str], errors: Tensor, values: Tensor) -> dict[str, float]:
-    """||error|| / ||value|| per row; an unknown that vanishes is compared with the largest of the others."""
-    norms = values.norm(dim=1)
-    largest = float(norms.max())
-    result = {}
-    for i, name in enumerate(unknowns):
-        norm = float(norms[i])
-        if norm < 1e-12 * largest:
-            norm = largest
-        error = float(errors[i].norm())
-        result[name] = error / norm if norm > 0 else (0.0 if error == 0.0 else math.inf)
-    return result
+    """||error|| / ||value|| per row, by the rule of `units`; nothing is small beside a solution that vanishes."""
+    error, size = errors.norm(dim=1), values.norm(dim=1)
+    relative = error / units(size, error)
+    if not bool(size.any()):
+        relative = torch.where(error > 0, math.inf, 0.0)
+    return dict(zip(unknowns, relative.tolist(), strict=True))
 
 
 def _stated(assembly: Assembly) -> Tensor:

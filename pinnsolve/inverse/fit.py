@@ -16,6 +16,7 @@ from torch import Tensor
 from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.measurements import DataRows, Measurements
 from pinnsolve.assembly.schur_complement import inverse
+from pinnsolve.assembly.system import units
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.inverse.regularization_choice import Smoothness
@@ -101,8 +102,8 @@ class Answer:
 
     @property
     def relative(self) -> Tensor:
-        """(U,) the error of discretization relative to the solution; an unknown that vanishes is judged against 1."""
-        return self.error / torch.where(self.size > 0, self.size, 1.0)
+        """(U,) the error of discretization relative to the unknowns; see `system.units`."""
+        return self.error / units(self.size, self.error)
 
     @property
     def worst(self) -> float:

@@ -8,6 +8,7 @@ from torch import Tensor
 from pinnsolve.adapt.context import Result, SolveContext
 from pinnsolve.assembly.measurements import Measurements
 from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.system import units
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
@@ -25,7 +26,7 @@ def result_of(context: SolveContext, statement: InverseProblem, answer: Answer, 
     basis = PouCells(space.cells, space.degrees, context.lower, context.upper, answer.slabs)
     c = answer.c.transpose(0, 1).reshape(len(unknowns), -1)
     spread = deviation(found.deviations, space, len(unknowns))
-    size = torch.where(answer.size > 0, answer.size, 1.0)
+    size = units(answer.size, answer.error)
     relative = torch.sqrt(answer.relative**2 + (DEVIATIONS * spread / size) ** 2)
     measured = {g.name: 1.0 / measurements.sigma[g.name] ** 2 for g in answer.data}
     largest = max(measured.values(), default=1.0)

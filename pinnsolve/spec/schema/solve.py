@@ -87,7 +87,7 @@ BASIS_KEYS = {  # of the built-in kinds
 }
 Activation = choice("relu", "tanh", "sin", "gaussian", "softplus")
 Initialization = choice("box", "he", "glorot")
-Method = choice("auto", "least_squares", "lsgd", "varpro", "gd")
+Method = choice("auto", *extensions.SOLVERS)
 Sampling = choice("grid", "sobol", "uniform", "chebyshev")
 Optimizer = choice("adam", "sgd", "lbfgs")
 Device = choice("cpu", "cuda")
