@@ -161,7 +161,9 @@ def _by_choice(problem: Problem, context: SolveContext) -> Iterator[Result | Out
     elif cells.best is not None:
         yield from _passed_on(networks, "a network, because polynomials on cells did not come as far")
     else:
-        yield from _passed_on(networks, f"a network, because there is no solution on cells ({cells.event or cells.message})")
+        yield from _passed_on(
+            networks, f"a network, because there is no solution on cells ({cells.event or cells.message})"
+        )
 
 
 def _is_settled(problem: Problem, context: SolveContext, cells: Outcome[Result]) -> bool:
