@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
-from functools import partial
 
 import torch
 
@@ -31,9 +30,6 @@ from pinnsolve.errors import PinnsolveError, ResourceError
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
 from pinnsolve.estimate.measured_errors import parameter_report, term_report, true_error
 from pinnsolve.inverse.strategy import inverse_on_cells, is_inverse
-from pinnsolve.language.symbols import coordinate_symbol
-from pinnsolve.language.to_sympy import Scope, expression
-from pinnsolve.problem.checks import floating_unknowns
 from pinnsolve.problem.problem import Problem
 from pinnsolve.results.solution import Solution
 from pinnsolve.results.storage import plain
@@ -82,9 +78,9 @@ def solve_context(problem: Problem, compiled: CompiledProblem, progress) -> Solv
         Clock(settings.limits.seconds),
         progress,
         settings.collocation,
-        partial(_weights, problem),
+        compiled.weights_at,
         settings.limits.memory_gb,
-        floating_unknowns(problem.statements),
+        compiled.undetermined_constants,
     )
 
 
@@ -311,20 +307,6 @@ def _first_phase(problem: Problem) -> Solver | None:
     penalty = Penalty(phase.penalty, phase.factor, phase.stagnation)
     rate = asked.learning_rate or defaults.LEARNING_RATE[name]
     return LSGD(steps=phase.steps, optimizer=name, learning_rate=rate, penalty=penalty, name="first phase")
-
-
-def _weights(problem: Problem, width: int) -> dict[str, float] | None:
-    """Term weights of the file as numbers at that width; None for `auto`."""
-    asked = problem.settings.term_weights
-    if asked == "auto":
-        return None
-    scope = Scope(coordinates=(), parameters=tuple(problem.parameters), width=True)
-    values = {coordinate_symbol(name): value for name, value in problem.parameters.items()}
-    values[coordinate_symbol("W")] = width
-    numbers = {name: float(expression(str(text), scope).xreplace(values).evalf()) for name, text in asked.items()}
-    # a condition periodic in several coordinates is a term for each; the file knows it by its own name
-    written = {s.name: s.key.partition(".")[2] or s.name for s in problem.statements}
-    return {name: numbers[key] for name, key in written.items() if key in numbers}
 
 
 # -- what came out --------------------------------------------------------------------------------------
