@@ -22,7 +22,7 @@ from pinnsolve.assembly.row_source import State, stacked
 from pinnsolve.assembly.rows import Assembly, TermRows, apply_features, losses
 from pinnsolve.bases.base import Basis
 from pinnsolve.language.symbols import Feature
-from pinnsolve.least_squares import solve_dense
+from pinnsolve.least_squares import range_basis, solve_dense
 from pinnsolve.solvers.base import Iterate, Solver
 from pinnsolve.solvers.gauss_newton import gauss_newton
 from pinnsolve.solvers.least_squares import newton
@@ -163,8 +163,7 @@ class _Reduced:
     def at(cls, assembly: Assembly, basis: Basis, state: State, names: list[str]) -> _Reduced:
         A, r = stacked(assembly.blocks(basis, state))
         J = torch.cat([jacobian(term, basis, state, names) for term in assembly.terms])
-        norms = torch.linalg.vector_norm(A, dim=0)
-        Q, _ = torch.linalg.qr(A / torch.where(norms > 0, norms, 1.0))
+        Q = range_basis(A)  # of the kept directions alone: those that the solve drops stay in the residual
         J = J - Q @ (Q.T @ J)
         diagonal = J.square().sum(dim=0)
         scales = diagonal.clamp_min(1e-12 * float(diagonal.max()) + 1e-300)
