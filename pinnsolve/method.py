@@ -32,9 +32,8 @@ from pinnsolve.problem.problem import Problem
 from pinnsolve.results.solution import Solution
 from pinnsolve.results.storage import plain
 from pinnsolve.runtime import threads_for
-from pinnsolve.solvers import GD, LSGD, Clock, LeastSquares, Solver, VarPro
+from pinnsolve.solvers import LSGD, Clock
 from pinnsolve.solvers.budget import INTERRUPTED
-from pinnsolve.solvers.lsgd import Penalty
 from pinnsolve.version import version
 
 SMOOTH_OVERLAP = 0.25  # of windows that a file asks for without saying how far they overlap
@@ -99,8 +98,8 @@ def _run(problem: Problem, work: Work, start: Solution | None) -> Result:
         if not asked["overlap"]:
             return _given_cells(problem, work, asked)
     basis, first = _basis(problem, work, asked, start)
-    solver = _solver(problem, method if method != "auto" else _method_for(basis))
-    return fixed(work, basis, solver, first, _first_phase(problem))
+    solver = extensions.solver_class(method if method != "auto" else _method_for(basis)).from_settings(settings)
+    return fixed(work, basis, solver, first, LSGD.first_phase(settings))
 
 
 def _on_sharp_cells(work: Work, method: str) -> bool:
@@ -230,31 +229,6 @@ def _method_for(basis: Basis) -> str:
     if basis.width > defaults.MOVING_WIDTH or not basis.hidden:
         return "least_squares"
     return "varpro" if basis.smoothness > 1 else "lsgd"
-
-
-def _solver(problem: Problem, method: str) -> Solver:
-    settings = problem.settings
-    asked = settings.optimizer
-    name = (asked and asked.name) or "adam"
-    rate = (asked and asked.learning_rate) or defaults.LEARNING_RATE[name]
-    steps = (asked and asked.steps) or defaults.STEPS[method]
-    if method == "lsgd":
-        return LSGD(steps=steps, optimizer=name, learning_rate=rate)
-    if method == "gd":
-        return GD(steps=steps, optimizer=name, learning_rate=rate, seed=settings.seed)
-    if method == "varpro":
-        return VarPro(steps=steps)
-    return LeastSquares(steps=steps, memory_gb=settings.limits.memory_gb)
-
-
-def _first_phase(problem: Problem) -> Solver | None:
-    asked = problem.settings.optimizer
-    if asked is None or asked.first_phase is None:
-        return None
-    phase, name = asked.first_phase, asked.name or "adam"
-    penalty = Penalty(phase.penalty, phase.factor, phase.stagnation)
-    rate = asked.learning_rate or defaults.LEARNING_RATE[name]
-    return LSGD(steps=phase.steps, optimizer=name, learning_rate=rate, penalty=penalty, name="first phase")
 
 
 # -- what came out --------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Ways to minimize the loss. `SOLVERS` maps the name in a problem file to the solver."""
+"""Ways to minimize the loss. The names that a problem file calls them by are in `pinnsolve.extensions`."""
 
 from pinnsolve.solvers.base import Iterate, Outcome, Solver, drive
 from pinnsolve.solvers.budget import Clock
@@ -7,6 +7,4 @@ from pinnsolve.solvers.least_squares import LeastSquares
 from pinnsolve.solvers.lsgd import LSGD
 from pinnsolve.solvers.varpro import VarPro
 
-SOLVERS = {"least_squares": LeastSquares, "lsgd": LSGD, "varpro": VarPro, "gd": GD}
-
-__all__ = ["GD", "LSGD", "SOLVERS", "Clock", "Iterate", "LeastSquares", "Outcome", "Solver", "VarPro", "drive"]
+__all__ = ["GD", "LSGD", "Clock", "Iterate", "LeastSquares", "Outcome", "Solver", "VarPro", "drive"]

@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -19,6 +19,9 @@ from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases.base import Basis
 from pinnsolve.solvers.budget import INTERRUPTED, Clock
+
+if TYPE_CHECKING:
+    from pinnsolve.spec.schema.solve import SolveSettings
 
 Progress = Callable[[dict], None]
 
@@ -68,6 +71,11 @@ class Solver(ABC):
     @abstractmethod
     def step(self, assembly: Assembly, iterate: Iterate) -> Iterate:
         """The next iterate; `loss` may be NaN, which ends the loop."""
+
+    @classmethod
+    @abstractmethod
+    def from_settings(cls, settings: SolveSettings) -> Solver:
+        """The solver with the numbers that the `solve` section of a problem file gives it."""
 
     def most_steps(self, assembly: Assembly) -> int:
         """How many steps the loop takes at most on this problem, for those who wait."""

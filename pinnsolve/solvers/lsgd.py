@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -27,7 +28,10 @@ from pinnsolve.bases.base import Basis
 from pinnsolve.solvers.base import Iterate, Solver
 from pinnsolve.solvers.gauss_newton import gauss_newton
 from pinnsolve.solvers.least_squares import newton
-from pinnsolve.solvers.optimizers import as_leaf, make_optimizer
+from pinnsolve.solvers.optimizers import as_leaf, descent_of, make_optimizer, steps_of
+
+if TYPE_CHECKING:
+    from pinnsolve.spec.schema.solve import SolveSettings
 
 NEWTON_STEPS = 6  # most per step, on the functions at hand, of which none is evaluated again
 SETTLED = 0.01  # fall of the loss by a Newton step, relative to it, below which the coefficients are settled
@@ -69,6 +73,21 @@ class LSGD(Solver):
     newton_steps_at_start: int = 20
     penalty: Penalty | None = None
     name: str = "lsgd"
+
+    @classmethod
+    def from_settings(cls, settings: SolveSettings) -> LSGD:
+        name, rate = descent_of(settings)
+        return cls(steps_of(settings, "lsgd"), name, rate)
+
+    @classmethod
+    def first_phase(cls, settings: SolveSettings) -> LSGD | None:
+        """The phase with a penalty that the file asks for before the method proper, if it does."""
+        phase = settings.optimizer and settings.optimizer.first_phase
+        if phase is None:
+            return None
+        name, rate = descent_of(settings)
+        penalty = Penalty(phase.penalty, phase.factor, phase.stagnation)
+        return cls(phase.steps, name, rate, penalty=penalty, name="first phase")
 
     def init(self, assembly: Assembly, basis: Basis, state: State) -> Iterate:
         hidden = as_leaf(basis.hidden)
