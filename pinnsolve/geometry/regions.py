@@ -1,7 +1,7 @@
 """Parts of a domain on which a term holds, as values: all of it, faces, slices, points, periodic pairs, data.
 
-Input: the words of `on`, `at`, `periodic` (spec language, section 3), parsed. Output: `Region`s. Points on them
-are made by `sampling`. No array library.
+Input: the words of `on`, `at`, `periodic` (docs/problem-file.md, conditions), parsed. Output: `Region`s. Points on
+them are made by `sampling`. No array library.
 """
 
 from __future__ import annotations

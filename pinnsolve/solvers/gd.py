@@ -1,7 +1,7 @@
 """`gd`: gradient descent on coefficients and hidden parameters jointly, the baseline that others use.
 
-Kept so that the method can be compared with what it replaces (the talk, section on hybrid least squares/gradient
-descent).
+Kept so that the method can be compared with what it replaces [Gulian, Hybrid least squares/gradient
+descent].
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""`lsgd`: Algorithm 1 of the talk, hybrid least squares / gradient descent.
+"""`lsgd`: [Gulian, Algorithm 1], hybrid least squares / gradient descent.
 
     xi^L = LS(xi^H); repeat { one gradient step on xi^H; xi^L = LS(xi^H) }
 
 Because xi^L is optimal, the gradient on xi^H at fixed xi^L is that of the reduced functional (envelope theorem), and
 one assembly of the rows serves both the solve and the gradient. For a nonlinear problem LS is a few damped
-Gauss-Newton steps from the coefficients before (Cyr, Gulian, Patel, Perego & Trask, MSML 2020, take one): were the
+Gauss-Newton steps from the coefficients before (Cyr, Gulian, Patel, Perego & Trask 2020 take one): were the
 coefficients not settled, their share of the gradient would drive the hidden parameters.
 
 With a penalty it is one phase of Algorithm 2 (two-phase LSGD): LS then minimizes loss + lambda |c|^2, and lambda is

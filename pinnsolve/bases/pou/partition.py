@@ -1,7 +1,7 @@
 """What the partition-of-unity bases share: softmax of logits, polynomials of total degree, and their products.
 
 Input: jets of logits, points. Output: jets of phi_a(x) P_b(x), the functions of a POUnet (Lee, Trask, Patel, Gulian &
-Cyr, Partition of unity networks, arXiv:2101.11256, equation (1); the talk, equation (16)).
+Cyr, Partition of unity networks, arXiv:2101.11256, eq. (1); [Gulian, eq. (16)]).
 """
 
 from __future__ import annotations
