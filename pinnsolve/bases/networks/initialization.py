@@ -5,7 +5,7 @@ the CPU in float64 from a generator of their own, so they depend on no device, t
 
 [Gulian] stands here and elsewhere for M. Gulian, Robust architectures, initialization, and training for deep neural
 networks via the adaptive basis interpretation, a talk after Cyr, Gulian, Patel, Perego & Trask, Robust training and
-initialization of deep neural networks: an adaptive basis viewpoint, MSML 2020, PMLR 107; see docs/method.md, References.
+initialization of deep neural networks: an adaptive basis viewpoint, MSML 2020, PMLR 107 (docs/method.md, References).
 """
 
 from __future__ import annotations
