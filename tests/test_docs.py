@@ -23,6 +23,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from test_imports import ROOMS
 
 import pinnsolve as ps
 from pinnsolve import defaults, extensions
@@ -134,7 +135,7 @@ class Reader:
                 assert close, f"{block.place}: {wanted} is said to be printed, and {found} is"
 
         self.names["print"] = printed
-        exec(compile(block.text, block.place, "exec"), self.names)
+        exec(compile(block.text, block.place, "exec", dont_inherit=True), self.names)
 
     def type(self, block: Block) -> None:
         for command, shown in commands_of(block):
@@ -250,6 +251,14 @@ def test_the_method_page_states_the_defaults():
     for method, steps in defaults.STEPS.items():
         assert re.search(rf"^\| `{method}` \|.*\| {steps} \|", text, re.MULTILINE), method
     assert f"Systems stop at {defaults.MOST_COLUMNS} coefficients" in text
+
+
+def test_the_development_page_lists_the_rooms_in_their_order():
+    text = words_of(ROOT / "docs" / "development.md")
+    section = text[text.index("## The rooms") : text.index("## Words of the code")]
+    rows = re.findall(r"^\| (`.*?`) \|", section, re.MULTILINE)
+    told = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert told == [room for room in ROOMS if not room.startswith("__")]
 
 
 def test_the_commands_of_the_readme_name_files_that_exist():
