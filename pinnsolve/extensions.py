@@ -66,5 +66,5 @@ def solver_class(method: str) -> type:
 def _loaded(found: type | str) -> type:
     if isinstance(found, str):
         module, name = found.split(":")
-        found = getattr(importlib.import_module(module), name)
+        return getattr(importlib.import_module(module), name)
     return found

@@ -4,8 +4,8 @@ How a page is read: its fenced blocks are taken in order, in a folder and a Pyth
 
 - A block that follows a line ending in "`poisson.yaml`:" (any name) is written to that file.
 - `console`: lines `$ pinnsolve ...` are run; the exit code is 0, or that of a comment such as `# exit code 1`. Every
-  line of the output below them must be printed, with the same words; its numbers agree as `agree` says. `...` stands for
-  lines left out, and times are not compared.
+  line of the output below them must be printed, with the same words; its numbers agree as `agree` says. `...` stands
+  for lines left out, and times are not compared.
 - `python`: executed. Where a comment after `print(...)` begins with numbers, these are what is printed.
 - `yaml` without a file name: a whole problem, which is solved (or, where that takes long, compiled); without `name`, it
   is a change to the problem before it, and the result is compiled.

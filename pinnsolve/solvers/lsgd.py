@@ -82,9 +82,9 @@ class LSGD(Solver):
     @classmethod
     def first_phase(cls, settings: SolveSettings) -> LSGD | None:
         """The phase with a penalty that the file asks for before the method proper, if it does."""
-        phase = settings.optimizer and settings.optimizer.first_phase
-        if phase is None:
+        if settings.optimizer is None or settings.optimizer.first_phase is None:
             return None
+        phase = settings.optimizer.first_phase
         name, rate = descent_of(settings)
         penalty = Penalty(phase.penalty, phase.factor, phase.stagnation)
         return cls(phase.steps, name, rate, penalty=penalty, name="first phase")
