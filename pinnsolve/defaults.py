@@ -41,10 +41,12 @@ class Collocation:
 
 
 def widths(dimension: int) -> tuple[int, ...]:
+    """Return the widths of successive refinements, by the number of coordinates."""
     return WIDTHS[min(dimension, max(WIDTHS))]
 
 
 def scales(dimension: int) -> tuple[float, ...]:
+    """Return the factors that `scale: auto` tries, by the number of coordinates."""
     return SCALES[min(dimension, max(SCALES))]
 
 

@@ -194,8 +194,9 @@ class _Reader:
         self.count += amount
         if self.count > MAX_VALUES:
             raise self.error(f"too large: more than {MAX_VALUES} values, those behind aliases counted", event)
-        if getattr(event, "tag", None) is not None:
-            raise self.error(f"the tag `{str(event.tag)[:60]}` is not used here", event, "write the plain value")
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            raise self.error(f"the tag `{str(tag)[:60]}` is not used here", event, "write the plain value")
 
     # -- keys and values --
 

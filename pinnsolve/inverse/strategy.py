@@ -38,6 +38,7 @@ FALLBACK_OPERATIONS = 1e10  # of a factorization that is worth it where marches 
 
 
 def is_inverse(work: Work) -> bool:
+    """Tell whether parameters are unknown or values were measured."""
     return work.measured or bool(work.problem.unknown_parameters)
 
 

@@ -42,9 +42,11 @@ def solve_dense(A: Tensor, b: Tensor, tolerance: float | None = None) -> Solved:
 
 def range_basis(A: Tensor) -> Tensor:
     """Return orthonormal columns Q (m, rank) that span what `solve_dense` can reach with A (m, n)."""
+    from scipy import linalg  # as below
+
     norms = torch.linalg.vector_norm(A, dim=0)
     Q, R = torch.linalg.qr(A / torch.where(norms > 0, norms, 1.0))
-    Q2, T, _ = scipy.linalg.qr(R.detach().cpu().numpy(), mode="economic", pivoting=True, check_finite=False)
+    Q2, T, _ = linalg.qr(R.detach().cpu().numpy(), mode="economic", pivoting=True, check_finite=False)
     return Q @ torch.as_tensor(Q2[:, : _rank(T, _tolerance(A))].copy()).to(Q)
 
 

@@ -1,4 +1,4 @@
-"""What the network bases share: their settings, and affine maps and first layers on jets.
+"""The common part of the network bases: their settings, and affine maps and first layers on jets.
 
 Input: settings from a problem file, hidden parameters by name. Output: checked settings, jets.
 """
