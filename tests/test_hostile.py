@@ -119,7 +119,7 @@ def launch(folder: Path, *arguments: str) -> tuple[int, str, str, float]:
         capture_output=True,
         text=True,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(folder)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=True,
     )
     return tuple(json.loads(done.stdout))
