@@ -25,11 +25,13 @@ _PUBLIC = {
     "Shape": "pinnsolve.problem.python_api",
     "Solution": "pinnsolve.results.solution",
     "SolutionError": "pinnsolve.errors",
+    "Solver": "pinnsolve.solvers.base",
     "coordinates": "pinnsolve.problem.python_api",
     "load": "pinnsolve.pipeline",
     "load_solution": "pinnsolve.results.solution",
     "operator": "pinnsolve.language.operators",
     "register_basis": "pinnsolve.extensions",
+    "register_solver": "pinnsolve.extensions",
     "solve": "pinnsolve.pipeline",
     "unknown": "pinnsolve.problem.python_api",
 }

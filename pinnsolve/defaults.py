@@ -19,7 +19,7 @@ SCALES = {
 }
 ACTIVATION = "sin"  # of the default basis: its span is that of random Fourier modes, spectral on smooth solutions
 POINTS_PER_FUNCTION = 3.0  # interior collocation points per basis function
-LEAST_INTERIOR, LEAST_BOUNDARY = 1024, 33  # as the talk's 32 x 32 grids, for small bases whose functions move
+LEAST_INTERIOR, LEAST_BOUNDARY = 1024, 33  # as the 32 x 32 grids of [Gulian], for small bases whose functions move
 MOST_COLUMNS = 6000  # coefficients of a dense least squares that refinement goes up to
 CHECK_POINTS = 4000  # points on which errors, residuals and estimates are measured; the solver never sees them
 CHECK_SEED = 20_000_003  # far from any seed a person gives, so that check points are never solve points
@@ -41,10 +41,12 @@ class Collocation:
 
 
 def widths(dimension: int) -> tuple[int, ...]:
+    """Return the widths of successive refinements, by the number of coordinates."""
     return WIDTHS[min(dimension, max(WIDTHS))]
 
 
 def scales(dimension: int) -> tuple[float, ...]:
+    """Return the factors that `scale: auto` tries, by the number of coordinates."""
     return SCALES[min(dimension, max(SCALES))]
 
 

@@ -1,7 +1,7 @@
-"""Bases by kind, those of the package and those added from outside, and solvers by name.
+"""Bases by kind and solvers by method: those of the package and those added from outside.
 
-Holds no array library, so that checking a problem file stays quick; what is built in is named by module and class and
-imported when first used.
+The tables hold no array library, so that checking a problem file stays quick. Built-in classes are named by module and
+class, and imported when first used.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ MADE_BY_SOLVERS = {  # a solution may have them, a problem file may not
     "pou_cells": "pinnsolve.bases.piecewise.basis:PouCells",
     "time_slabs": "pinnsolve.bases.time_slabs:TimeSlabs",
 }
-# name in a problem file, `solve.method` -> "module:Class"
-SOLVERS: dict[str, str] = {
+# name in a problem file, `solve.method` -> class, or "module:Class"
+SOLVERS: dict[str, Any] = {
     "least_squares": "pinnsolve.solvers.least_squares:LeastSquares",
     "lsgd": "pinnsolve.solvers.lsgd:LSGD",
     "varpro": "pinnsolve.solvers.varpro:VarPro",
     "gd": "pinnsolve.solvers.gd:GD",
 }
+BUILT_IN_SOLVERS = tuple(SOLVERS)
 
 
 def register_basis(kind: str, basis_class: type) -> None:
@@ -40,22 +41,30 @@ def register_basis(kind: str, basis_class: type) -> None:
     BASES[kind] = basis_class
 
 
+def register_solver(method: str, solver_class: type) -> None:
+    """Make `method: METHOD` mean `solver_class`, a subclass of `pinnsolve.Solver`."""
+    if method == "auto":
+        raise PinnsolveError("the method `auto` picks a solver by the problem; register yours under another name")
+    SOLVERS[method] = solver_class
+
+
 def basis_class(kind: str) -> type:
     """The class of a basis kind. Raises `PinnsolveError` for an unknown one."""
     found = BASES.get(kind) or MADE_BY_SOLVERS.get(kind)
     if found is None:
         raise PinnsolveError(f"unknown basis kind {kind!r}; there are {', '.join(BASES)}")
-    return _imported(found)
+    return _loaded(found)
 
 
-def solver_class(name: str) -> type:
-    """The class of the solver of that name."""
-    return _imported(SOLVERS[name])
+def solver_class(method: str) -> type:
+    """The class of a solver. Raises `PinnsolveError` for an unknown method."""
+    if method not in SOLVERS:
+        raise PinnsolveError(f"unknown method {method!r}; there are {', '.join(SOLVERS)}")
+    return _loaded(SOLVERS[method])
 
 
-def _imported(found: Any) -> type:
-    """A class that may be named by "module:Class"."""
+def _loaded(found: type | str) -> type:
     if isinstance(found, str):
         module, name = found.split(":")
-        found = getattr(importlib.import_module(module), name)
+        return getattr(importlib.import_module(module), name)
     return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import torch
 
@@ -34,10 +34,9 @@ from pinnsolve.problem.problem import Problem
 from pinnsolve.results.solution import Solution
 from pinnsolve.results.storage import plain
 from pinnsolve.runtime import threads_for
-from pinnsolve.solvers import LSGD, SOLVERS, Clock, Outcome, Solver
+from pinnsolve.solvers import LSGD, Clock, Outcome
 from pinnsolve.solvers.budget import sentence
 from pinnsolve.solvers.follow import follow
-from pinnsolve.solvers.lsgd import Penalty
 from pinnsolve.version import version
 
 SMOOTH_OVERLAP = 0.25  # of windows that a file asks for without saying how far they overlap
@@ -103,8 +102,8 @@ def _results(problem: Problem, context: SolveContext, start: Solution | None) ->
     if start is None and method == "auto" and "width" not in asked and _grows(context, asked):
         return _registered(problem, context, asked)
     basis, first = _basis(problem, context, asked, start)
-    solver = _solver(problem, method if method != "auto" else _method_for(basis))
-    return fixed(context, basis, solver, first, _first_phase(problem))
+    solver = extensions.solver_class(method if method != "auto" else _method_for(basis)).from_settings(settings)
+    return fixed(context, basis, solver, first, LSGD.first_phase(settings))
 
 
 def _on_sharp_cells(context: SolveContext, method: str) -> bool:
@@ -281,32 +280,6 @@ def _method_for(basis: Basis) -> str:
     if basis.width > defaults.MOVING_WIDTH or not basis.hidden:
         return "least_squares"
     return "varpro" if basis.smoothness > 1 else "lsgd"
-
-
-def _solver(problem: Problem, method: str) -> Solver:
-    """The solver of that name, with those of the settings that it has."""
-    settings = problem.settings
-    asked = settings.optimizer
-    name = (asked and asked.name) or "adam"
-    values = {
-        "steps": (asked and asked.steps) or defaults.STEPS.get(method),
-        "optimizer": name,
-        "learning_rate": (asked and asked.learning_rate) or defaults.LEARNING_RATE[name],
-        "seed": settings.seed,
-        "memory_gb": settings.limits.memory_gb,
-    }
-    known = {field.name for field in fields(SOLVERS[method])}
-    return SOLVERS[method](**{key: value for key, value in values.items() if key in known and value is not None})
-
-
-def _first_phase(problem: Problem) -> Solver | None:
-    asked = problem.settings.optimizer
-    if asked is None or asked.first_phase is None:
-        return None
-    phase, name = asked.first_phase, asked.name or "adam"
-    penalty = Penalty(phase.penalty, phase.factor, phase.stagnation)
-    rate = asked.learning_rate or defaults.LEARNING_RATE[name]
-    return LSGD(steps=phase.steps, optimizer=name, learning_rate=rate, penalty=penalty, name="first phase")
 
 
 # -- what came out --------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from importlib import metadata
 
 
 def version() -> str:
+    """Return the version of the installed package."""
     try:
         return metadata.version("pinnsolve")
     except metadata.PackageNotFoundError:  # a checkout that was never installed

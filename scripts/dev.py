@@ -1,7 +1,7 @@
 """One command that sets everything up and runs it; needs nothing but Python 3.11 or later.
 
     python3 scripts/dev.py run problems/poisson-2d.yaml     any pinnsolve command with its arguments
-    python3 scripts/dev.py test                             ruff and pytest; further arguments go to pytest
+    python3 scripts/dev.py test                             checks and tests; further arguments go to pytest
 
 Input: the command line; PINNSOLVE_VENV may name the folder of the environment (`.venv` in the repository otherwise).
 Output: the environment, made when it is missing, unfinished or older than pyproject.toml or constraints.txt, and the
@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OURS = "pinnsolve-environment"  # a file that says: made by this script, may be deleted by it
 READY = "pinnsolve-ready"  # a file with the fingerprint of what was installed; there only when all went well
 MINIMUM = (3, 11)
+MOST_WORKERS = 4  # processes that run tests side by side; each loads torch, half a GB
 
 
 def main(arguments: list[str]) -> int:
@@ -41,13 +42,23 @@ def main(arguments: list[str]) -> int:
     return run([python, "-m", "pinnsolve", *arguments])
 
 
+CHECKS = {  # what each complains of -> the command
+    "ruff check found faults": ["ruff", "check", "."],
+    "ruff format --check found files that `ruff format` would change": ["ruff", "format", "--check", "."],
+    "mypy found types that do not fit": ["mypy"],
+}
+
+
 def run_tests(python: str, arguments: list[str]) -> int:
-    """Lint, then the tests, also after a complaint of the linter. Returns 0 when both are content."""
-    lint = run([python, "-m", "ruff", "check", "."], cwd=ROOT)
-    tests = run([python, "-m", "pytest", *arguments], cwd=ROOT)
-    if lint:
-        print("dev.py: ruff found faults, listed above the tests", file=sys.stderr)
-    return tests or lint
+    """Check the code, then run the tests, also after a complaint. Returns 0 when all are content."""
+    complaints = [complaint for complaint, check in CHECKS.items() if run([python, "-m", *check], cwd=ROOT)]
+    # one thread a process: two that want all cores take turns, and rounding then depends on the machine
+    environment = {"OMP_NUM_THREADS": "1", **os.environ}
+    workers = [] if arguments else ["-n", str(min(os.cpu_count() or 1, MOST_WORKERS))]
+    tests = run([python, "-m", "pytest", *workers, *arguments], cwd=ROOT, environment=environment)
+    for complaint in complaints:
+        print(f"dev.py: {complaint}, listed above the tests", file=sys.stderr)
+    return tests or bool(complaints)
 
 
 class SetupError(Exception):
@@ -117,9 +128,9 @@ def install(python: str, extras: list[str]) -> None:
         print(f"    done in {time.monotonic() - start:.0f} s", file=sys.stderr)
 
 
-def run(command: list[str], cwd: Path | None = None) -> int:
+def run(command: list[str], cwd: Path | None = None, environment: dict[str, str] | None = None) -> int:
     """Run a command and return its exit status; Ctrl-C is left to the command, which may have work to save."""
-    process = subprocess.Popen(command, cwd=cwd)
+    process = subprocess.Popen(command, cwd=cwd, env=environment)
     while True:
         try:
             status = process.wait()

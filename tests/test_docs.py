@@ -3,9 +3,10 @@
 How a page is read: its fenced blocks are taken in order, in a folder and a Python namespace of their own.
 
 - A block that follows a line ending in "`poisson.yaml`:" (any name) is written to that file.
-- `console`: lines `$ pinnsolve ...` are run; the exit code is 0, or that of a comment such as `# exit code 1`. Of the
-  output below them every word must be in what is really printed; numbers, which differ from machine to machine, not.
-- `python`: executed.
+- `console`: lines `$ pinnsolve ...` are run; the exit code is 0, or that of a comment such as `# exit code 1`. Every
+  line of the output below them must be printed, with the same words; its numbers agree as `agree` says. `...` stands
+  for lines left out, and times are not compared.
+- `python`: executed. Where a comment after `print(...)` begins with numbers, these are what is printed.
 - `yaml` without a file name: a whole problem, which is solved (or, where that takes long, compiled); without `name`, it
   is a change to the problem before it, and the result is compiled.
 """
@@ -22,6 +23,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from test_imports import ROOMS
 
 import pinnsolve as ps
 from pinnsolve import defaults, extensions
@@ -43,6 +45,11 @@ MATHEMATICS = re.compile(r"\$\$.*?\$\$|\$[^$\n]+\$", re.DOTALL)
 FILE_NAME = re.compile(r"`([\w.-]+\.\w+)`:$")
 EXIT_CODE = re.compile(r"#.*\bexit code (\d+)")
 WORD = re.compile(r"[^\W\d_]{3,}")
+NUMBER = re.compile(r"(?<![\w.-])[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w-])", re.IGNORECASE)
+NUMBERS_SAID = re.compile(r"#\s*(?:about )?\(?((?:[-+]?\d[\d.]*(?:e[-+]?\d+)?(?:, | and )?)+)")
+TIMED = re.compile(r"^\s*time\b")
+ROUNDING = 1e-11  # numbers below are zero but for rounding
+MAGNITUDE, COUNT, VALUE = 10.0, 0.25, 0.01  # how far numbers may be apart: a factor, and relative differences
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 PATH_IN_CODE = re.compile(r"`((?:docs|pinnsolve|problems|scripts|tests)/[\w./-]*)`")
 
@@ -103,7 +110,7 @@ class Reader:
         elif block.language == "console":
             self.type(block)
         elif block.language == "python" and not block.file:
-            exec(compile(block.text, block.place, "exec"), self.names)
+            self.execute(block)
 
     def read(self, block: Block) -> None:
         data = parse_yaml(block.text).data
@@ -115,6 +122,20 @@ class Reader:
         if "name" in data and problem.name not in TAKES_LONG:
             solution = ps.solve(problem)
             assert solution.result["status"] == "converged", f"{block.place}: {solution.result['message']}"
+
+    def execute(self, block: Block) -> None:
+        """Run a page of Python, and compare what it prints with the comments that say so."""
+        lines = block.text.splitlines()
+
+        def printed(*values, **_) -> None:
+            said = NUMBERS_SAID.search(lines[sys._getframe(1).f_lineno - 1])
+            if said:
+                found, wanted = numbers(" ".join(map(str, values))), numbers(said[1])
+                close = len(found) == len(wanted) and all(map(agree, wanted, found))
+                assert close, f"{block.place}: {wanted} is said to be printed, and {found} is"
+
+        self.names["print"] = printed
+        exec(compile(block.text, block.place, "exec", dont_inherit=True), self.names)
 
     def type(self, block: Block) -> None:
         for command, shown in commands_of(block):
@@ -131,8 +152,38 @@ class Reader:
             )
             printed = done.stdout + done.stderr
             assert done.returncode == (int(code[1]) if code else 0), f"{block.place}: {command}\n{printed}"
-            missing = set(WORD.findall(shown)) - set(WORD.findall(printed))
-            assert not missing, f"{block.place}: {command} does not say {', '.join(sorted(missing))}\n{printed}"
+            missing = [line for line in shown.splitlines() if not is_printed(line, printed)]
+            assert not missing, f"{block.place}: {command} does not say\n" + "\n".join(missing) + f"\nbut\n{printed}"
+
+
+def is_printed(line: str, printed: str) -> bool:
+    """Whether some line of the output has the words of this one, and numbers that agree."""
+    words, wanted = WORD.findall(line), [] if TIMED.match(line) else NUMBER.findall(line)
+    if not words and not wanted:
+        return True
+    for other in printed.splitlines():
+        found = NUMBER.findall(other)
+        if set(words) <= set(WORD.findall(other)) and len(found) >= len(wanted) and all(map(agree, wanted, found)):
+            return True
+    return False
+
+
+def numbers(text: str) -> list[str]:
+    return NUMBER.findall(text)
+
+
+def agree(wanted: str, found: str) -> bool:
+    """Whether a number is as the page has it.
+
+    Those in powers of ten are errors, of which the magnitude counts; those without a point are counts; others are
+    values. What is rounding on the page is so on any machine.
+    """
+    a, b = float(wanted), float(found)
+    if abs(a) < ROUNDING or abs(b) < ROUNDING:
+        return max(abs(a), abs(b)) < 1e3 * ROUNDING
+    if "e" in wanted.lower():
+        return a * b > 0 and 1 / MAGNITUDE <= a / b <= MAGNITUDE
+    return abs(a - b) <= (VALUE if "." in wanted else COUNT) * abs(a)
 
 
 def commands_of(block: Block) -> list[tuple[str, str]]:
@@ -157,7 +208,11 @@ def merged(problem: dict, change: dict) -> dict:
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_the_examples_of_a_page_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for module, name in ((operators, "OPERATORS"), (extensions, "BASES")):  # forgotten afterwards
+    for module, name in (
+        (operators, "OPERATORS"),
+        (extensions, "BASES"),
+        (extensions, "SOLVERS"),
+    ):  # forgotten afterwards
         monkeypatch.setattr(module, name, dict(getattr(module, name)))
     reader = Reader(tmp_path)
     for block in blocks_of(page):
@@ -198,6 +253,14 @@ def test_the_method_page_states_the_defaults():
     assert f"Systems stop at {defaults.MOST_COLUMNS} coefficients" in text
 
 
+def test_the_development_page_lists_the_rooms_in_their_order():
+    text = words_of(ROOT / "docs" / "development.md")
+    section = text[text.index("## The rooms") : text.index("## Words of the code")]
+    rows = re.findall(r"^\| (`.*?`) \|", section, re.MULTILINE)
+    told = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert told == [room for room in ROOMS if not room.startswith("__")]
+
+
 def test_the_commands_of_the_readme_name_files_that_exist():
     shell = "".join(block.text for block in blocks_of(ROOT / "README.md") if block.language == "sh")
     paths = re.findall(r"[\w.-]+/[\w./-]+", shell)
@@ -224,6 +287,9 @@ def block(language: str, text: str, file: str | None = None, line: int = 1) -> B
         block("console", "$ pinnsolve check missing.yaml\n"),
         block("console", "$ pinnsolve --version   # exit code 1\n"),
         block("console", "$ pinnsolve --version\nsomething else\n"),
+        block("console", "$ pinnsolve --version\npinnsolve 7.7\n"),
+        block("python", "print(1.5)  # 1.6\n"),
+        block("python", "print([1, 2])  # about 1, 2, 3\n"),
         block("console", "$ rm -r runs\n"),
         block("console", "no command\n"),
         block("python", "1/0\n"),
@@ -235,6 +301,26 @@ def block(language: str, text: str, file: str | None = None, line: int = 1) -> B
 def test_an_example_that_is_wrong_is_noticed(wrong, tmp_path):
     with pytest.raises((AssertionError, ZeroDivisionError, ps.PinnsolveError)):
         Reader(tmp_path).do(wrong)
+
+
+def test_numbers_agree_within_what_they_say():
+    for wanted, found in [
+        ("5.3e-05", "2.1e-05"),
+        ("484", "440"),
+        ("0.0396", "0.03961"),
+        ("1.6e-15", "3.2e-14"),
+        ("0", "0"),
+    ]:
+        assert agree(wanted, found)
+    for wanted, found in [
+        ("5.3e-05", "2.1e-07"),
+        ("484", "324"),
+        ("0.0396", "0.041"),
+        ("1.6e-15", "1e-6"),
+        ("3", "-3"),
+    ]:
+        assert not agree(wanted, found)
+    assert numbers("(2, 5) in run-2 at x2, 1e-3 and -0.5") == ["2", "5", "1e-3", "-0.5"]
 
 
 def test_blocks_are_found_with_their_files(tmp_path):

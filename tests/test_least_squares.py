@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pinnsolve.least_squares import Solved, StreamingQR, solve_dense
+from pinnsolve.least_squares import Solved, StreamingQR, range_basis, solve_dense
 
 
 def draw(rows: int, columns: int, seed: int = 0) -> np.ndarray:
@@ -112,6 +112,14 @@ def test_the_tolerance_decides_the_rank():
     for solve in (lambda t: solve_dense(A, b, t), stream.solve):
         assert solve(None).rank == solve(1e-4).rank == 3
         assert solve(1e-2).rank == 2
+
+
+def test_a_basis_of_the_range_has_the_directions_that_the_solve_keeps():
+    A, b = torch.from_numpy(deficient(60, 12, 7)), torch.from_numpy(draw(60, 1)[:, 0])
+    Q, solved = range_basis(A), solve_dense(A, b)
+    assert Q.shape == (60, solved.rank)
+    torch.testing.assert_close(Q.T @ Q, torch.eye(7, dtype=torch.float64))
+    torch.testing.assert_close(Q @ (Q.T @ b), A @ solved.x)
 
 
 @ways

@@ -10,6 +10,8 @@ import pytest
 import torch
 from small_problems import HAT, STATEMENTS, assembled, basis_for, compiled, random_state, reduced
 
+import pinnsolve as ps
+from pinnsolve import extensions
 from pinnsolve.assembly.basis_system import BasisSystem
 from pinnsolve.assembly.collocation import sample_problem, zero_state
 from pinnsolve.assembly.row_source import State
@@ -17,11 +19,12 @@ from pinnsolve.assembly.rows import Assembly, losses
 from pinnsolve.bases.base import Basis
 from pinnsolve.defaults import Collocation
 from pinnsolve.errors import PinnsolveError
-from pinnsolve.solvers import GD, LSGD, SOLVERS, Clock, Iterate, LeastSquares, Outcome, Solver, VarPro, drive
+from pinnsolve.solvers import GD, LSGD, Clock, Iterate, LeastSquares, Outcome, Solver, VarPro, drive
 from pinnsolve.solvers.gauss_newton import gauss_newton
 from pinnsolve.solvers.least_squares import newton
 from pinnsolve.solvers.varpro import jacobian
 
+SOLVERS = {method: extensions.solver_class(method) for method in extensions.SOLVERS}
 solvers = pytest.mark.parametrize("kind", SOLVERS)
 names = pytest.mark.parametrize("name", STATEMENTS)
 STEPS = 12
@@ -177,6 +180,10 @@ class Scripted(Solver):
     def __init__(self, found):
         self.found = found
 
+    @classmethod
+    def from_settings(cls, settings):
+        raise NotImplementedError("made by tests")
+
     def init(self, assembly, basis, state):
         return Iterate(basis, state, self.found[0], {"a": self.found[0]}, memory="mine")
 
@@ -196,6 +203,48 @@ def test_the_loop_keeps_the_best_iterate_not_the_last(arranged):
     lost = drive(Scripted([3.0, math.nan, 0.0]), *arranged, Clock())
     assert isinstance(lost, Outcome) and lost.status == "diverged" and lost.best.loss == 3.0
     assert "term `a`" in lost.message and "step 1" in lost.message
+
+
+# -- from outside -------------------------------------------------------------------------------------------
+
+LINE = {
+    "name": "line",
+    "domain": ps.Box(x=(0, 1)),
+    "unknowns": "u",
+    "equations": {"e": "D(u, x, x) = -u"},
+    "conditions": {"ends": ps.Condition(on="boundary", equation="u = cos(x)")},
+}
+
+
+class Searching(LeastSquares):
+    """A solver as one from outside might be."""
+
+    @classmethod
+    def from_settings(cls, settings):
+        return cls(steps=settings.optimizer.steps, name="searching")
+
+
+@pytest.fixture
+def searching(monkeypatch):
+    monkeypatch.setattr(extensions, "SOLVERS", dict(extensions.SOLVERS))
+    ps.register_solver("searching", Searching)
+
+
+def test_a_solver_from_outside_is_a_method(searching):
+    problem = ps.Problem(**LINE, solve={"method": "searching", "basis": {"width": 40}, "optimizer": {"steps": 7}})
+    solution = ps.solve(problem)
+    assert solution.result["method"] == "searching" and solution.result["status"] == "converged"
+    assert {record["steps"] for record in solution.history} == {1}  # a linear problem
+    assert "method: searching" in problem.spec.to_yaml()
+
+
+def test_a_method_nobody_registered_is_refused(searching):
+    with pytest.raises(ps.ProblemError, match=r"(?s)`lsg` is not one of auto, .*, searching.*did you mean `lsgd`"):
+        ps.Problem(**LINE, solve={"method": "lsg"})
+    with pytest.raises(PinnsolveError, match="unknown method 'lsg'"):
+        extensions.solver_class("lsg")
+    with pytest.raises(PinnsolveError, match="`auto` picks"):
+        ps.register_solver("auto", Searching)
 
 
 # -- LSGD ---------------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from fractions import Fraction
 
 import pytest
@@ -182,9 +181,7 @@ def test_derivatives_of_large_products_are_refused():
     ],
 )
 def test_constants_without_a_value(text):
-    started = time.perf_counter()
     assert problems(text)
-    assert time.perf_counter() - started < 0.2
 
 
 @pytest.mark.parametrize("text", ["(2*x)**(10**9)", "(1 + x)**100000", "((2*x)**1000)**1000", "x**(-1e6)", "x**nu"])

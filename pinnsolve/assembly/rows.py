@@ -1,7 +1,7 @@
 """Terms, basis, points -> rows: the linearized K-term loss, block by block.
 
 At a state (coefficients and unknown parameters) every term gives rows A of its linearization and its residual r,
-both scaled so that the loss is the sum of squares: sum_k eps_k/N_k sum_i r_i^2 (the talk, equation (11)). The
+both scaled so that the loss is the sum of squares: sum_k eps_k/N_k sum_i r_i^2 [Gulian, eq. (11)]. The
 least-squares problem for the correction is min ||A delta + r||; from the zero state of a linear problem, delta is the
 solution itself. Rows always come in blocks, so memory is bounded by whoever consumes them, and the same code can be
 spread over processes and cards.

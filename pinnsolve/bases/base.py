@@ -42,7 +42,7 @@ class Basis(ABC):
 
     @property
     def active(self) -> int:
-        """How many functions are nonzero at a point, at most: what `combined` costs there."""
+        """The largest number of functions that are nonzero at one point: the cost of `combined` there."""
         return self.width
 
     @abstractmethod
@@ -67,7 +67,7 @@ class Basis(ABC):
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """What was asked for, JSON-able, `kind` included: with `hidden` enough for `restore`."""
+        """The settings that were asked for, JSON-able, `kind` included. With `hidden` they are enough for `restore`."""
 
     @abstractmethod
     def describe(self) -> str:

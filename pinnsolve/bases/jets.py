@@ -211,7 +211,7 @@ def _square_terms(alpha: MultiIndex, indices: Collection[MultiIndex]) -> tuple:
 
 @lru_cache(maxsize=1024)
 def _compose_plan(present: frozenset, targets: Indices) -> tuple:
-    """How to build delta^2 = delta delta, delta^3 = delta^2 delta, delta^4 = delta^2 delta^2, and sum them.
+    """The steps that build delta^2 = delta delta, delta^3 = delta^2 delta, delta^4 = delta^2 delta^2, and sum them.
 
     Returns (k, i, j, alpha, terms) per derivative of delta^k = delta^i delta^j, (alpha, ((k, multiple), ...)) per
     target, and the orders of f that are needed.

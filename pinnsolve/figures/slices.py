@@ -123,6 +123,7 @@ def side(low: float, high: float, count: int, ends: bool) -> np.ndarray:
 
 
 def time_axis(solution: Drawable | Samples) -> int | None:
+    """Return the axis of time, or None where nothing depends on time."""
     return solution.coordinates.index(solution.time) if solution.time in solution.coordinates else None
 
 

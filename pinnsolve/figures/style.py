@@ -199,6 +199,7 @@ def sheet(
 
 
 def in_rows(items: Sequence, columns: int) -> list[Sequence]:
+    """Split the items into rows of at most `columns`."""
     return [items[i : i + columns] for i in range(0, len(items), columns)]
 
 
@@ -293,6 +294,7 @@ def scatter(axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, extent
 
 
 def frame(axes: Axes, extent: Sequence[float], equal: bool) -> None:
+    """Set the limits of the axes to `extent` (left, right, bottom, top), and equal units where they fit."""
     left, right, bottom, top = extent
     width, height = right - left, top - bottom
     axes.set(xlim=(left, right), ylim=(bottom, top))
@@ -326,6 +328,7 @@ def lines(axes: Axes, x_label: str, y_label: str, logarithmic: bool = False) -> 
 
 
 def legend_outside(axes: Axes, title: str | None = None) -> None:
+    """Put the legend to the right of the axes."""
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), title=title, borderaxespad=0.2)
 
 

@@ -294,7 +294,9 @@ def _mirrored(kind: str, nodes: tuple[int, ...]) -> tuple[int, ...]:
 
 def boundary_of(cells: Sequence[Cell]) -> list[tuple[int, ...]]:
     """The sides that one cell has and no other. Raises for sides of more than two cells, and for cells that overlap."""
-    sides, keys, directed = [], [], []
+    sides: list[tuple[int, ...]] = []
+    keys: list[frozenset[int]] = []
+    directed: list[tuple[int, ...] | int] = []
     for kind, nodes, _ in cells:
         dimension, local = SIDES[kind]
         n = 2 if dimension == 2 else 4 if kind == "hexahedron" else 3

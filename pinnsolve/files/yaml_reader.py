@@ -21,6 +21,7 @@ from pinnsolve.errors import Diagnostic, ProblemError
 MAX_BYTES = 256_000
 MAX_VALUES = 20_000  # scalars, lists and maps, those behind aliases counted each time
 MAX_DEPTH = 20
+TOO_DEEP = f"nested too deeply: more than {MAX_DEPTH} levels"
 GIVEN_TWICE = "the key is given twice"
 
 Path_ = tuple[str | int, ...]
@@ -120,6 +121,17 @@ def scalar(text: str) -> Any:
     return float("nan") if _NAN.fullmatch(text) else text
 
 
+def _open_brackets(text: str, mark: yaml.Mark) -> int:
+    """Count the brackets before a place that are not closed there.
+
+    PyYAML reads brackets ahead of its events, and some versions refuse many of them in words of their own; the count
+    gives the same message whatever the version.
+    """
+    lines = text.splitlines(keepends=True)
+    before = "".join(lines[: mark.line]) + (lines[mark.line][: mark.column] if mark.line < len(lines) else "")
+    return sum(before.count(c) for c in "[{") - sum(before.count(c) for c in "]}")
+
+
 def _too_large(file: str | None) -> Diagnostic:
     return Diagnostic(f"is too large: more than {MAX_BYTES // 1000} kB", file=file)
 
@@ -182,8 +194,9 @@ class _Reader:
         self.count += amount
         if self.count > MAX_VALUES:
             raise self.error(f"too large: more than {MAX_VALUES} values, those behind aliases counted", event)
-        if getattr(event, "tag", None) is not None:
-            raise self.error(f"the tag `{str(event.tag)[:60]}` is not used here", event, "write the plain value")
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            raise self.error(f"the tag `{str(tag)[:60]}` is not used here", event, "write the plain value")
 
     # -- keys and values --
 
@@ -201,7 +214,7 @@ class _Reader:
     def open(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
         self.counted(event)
         if len(self.stack) >= MAX_DEPTH:
-            raise self.error(f"nested too deeply: more than {MAX_DEPTH} levels", event)
+            raise self.error(TOO_DEEP, event)
         path = self.place(event)
         value: dict | list = {} if isinstance(event, yaml.MappingStartEvent) else []
         kept = all(top.kept and top.known for top in self.stack[-1:])
@@ -275,6 +288,9 @@ class _Reader:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         message = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
         position = getattr(error, "position", None)
+        if mark and _open_brackets(self.text, mark) > MAX_DEPTH:
+            found = Diagnostic(TOO_DEEP, file=self.file, line=mark.line + 1)
+            return ProblemError([*self.problems, found])
         line = mark.line + 1 if mark else None
         if line is None and isinstance(position, int):
             line = self.text[:position].count("\n") + 1

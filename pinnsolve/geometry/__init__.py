@@ -1,1 +1,1 @@
-"""Where terms hold: parts of the domain (`regions`, no array library) and points on them (`sampling`)."""
+"""Shapes, the parts of the domain where terms hold (`regions`, no array library), and points on them (`sampling`)."""

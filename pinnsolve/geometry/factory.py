@@ -5,6 +5,7 @@ Input: a `ShapeTree`. Output: a `Shape`, the same one for the same tree.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 from pinnsolve.geometry.line_shapes import LineShape
@@ -19,5 +20,5 @@ __all__ = ["Boundary", "Corner", "Shape", "make_shape"]
 @lru_cache(maxsize=32)
 def make_shape(tree: ShapeTree) -> Shape:
     """The shape of a tree. Raises ValueError for one without points."""
-    kind = {1: LineShape, 2: PlaneShape, 3: SolidShape}[dimension(tree)]
-    return kind(tree)
+    kinds: dict[int, Callable[[ShapeTree], Shape]] = {1: LineShape, 2: PlaneShape, 3: SolidShape}
+    return kinds[dimension(tree)](tree)

@@ -1,4 +1,4 @@
-"""Where places on the boundary of a shape meet: points, and the places that reach them.
+"""The junctions of a boundary: points where places on it meet, and the places that reach them.
 
 Input: a `ShapeTree` and pieces of its boundary. Output: plain values. Corners of plane shapes belong to the places on
 both sides; other points of the boundary to the places they lie on.
@@ -43,7 +43,7 @@ def _at(shape: Shape, x: Tensor, space_axes: Sequence[int]) -> dict[int, float]:
 
 
 def _on(shape: Shape, boundary: Boundary, piece: Piece, space_axes: Sequence[int]) -> Tensor:
-    """Which points of the boundary lie on a piece, (N,) bool."""
+    """Mark the points of the boundary that lie on a piece: (N,) bool."""
     on = torch.ones(len(boundary.x), dtype=torch.bool)
     if piece.part:
         on &= boundary.part == shape.parts.index(piece.part)
@@ -54,7 +54,7 @@ def _on(shape: Shape, boundary: Boundary, piece: Piece, space_axes: Sequence[int
 
 
 def _reaches(shape: Shape, corner: Corner, piece: Piece, space_axes: Sequence[int]) -> bool:
-    """Whether a piece with points near a corner holds the corner itself."""
+    """Tell whether a piece with points near a corner contains the corner itself."""
     if piece.part and piece.part not in corner.parts:
         return False
     if piece.plane is None:

@@ -98,7 +98,7 @@ def _polygon(points: Tensor) -> Level:
 
 
 def signed_distance(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Of points (N, 2) to closed chains of sides from a to b (S, 2), negative inside by the even-odd rule."""
+    """The distance of points (N, 2) to closed chains of sides from a to b (S, 2), negative inside (even-odd rule)."""
     along = b - a
     t = ((x[:, None] - a) * along).sum(-1) / (along * along).sum(-1)
     distance = (x[:, None] - a - t.clamp(0, 1)[..., None] * along).norm(dim=-1).amin(dim=1)

@@ -139,7 +139,7 @@ def plane_level(points: Tensor, sides: Sequence[tuple[int, ...]]) -> Level:
 
 
 def _first_of_each(numbers: Tensor) -> Tensor:
-    """Which of the numbers (N, K) stand in no column before: (N, K) bool."""
+    """Mark the numbers (N, K) that stand in no earlier column: (N, K) bool."""
     same = numbers[:, :, None] == numbers[:, None]
     return ~torch.tril(same, diagonal=-1).any(dim=2)
 

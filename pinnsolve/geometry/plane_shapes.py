@@ -123,7 +123,7 @@ class PlaneShape(Shape):
         return left.long() - right.long()
 
     def _coincide(self, curve: Curve, level: Level, a: Tensor, b: Tensor) -> Tensor:
-        """Which parts of a curve lie on the boundary of another primitive all along."""
+        """Mark the parts of a curve that lie entirely on the boundary of another primitive."""
         on = torch.ones(len(a), dtype=torch.bool)
         for share in (0.2, 0.5, 0.8):
             on &= level(curve.at(a + share * (b - a))[0]).abs() <= self.near

@@ -1,7 +1,7 @@
 """Parts of a domain on which a term holds, as values: all of it, faces, slices, points, periodic pairs, data.
 
-Input: the words of `on`, `at`, `periodic` (spec language, section 3), parsed. Output: `Region`s. Points on them
-are made by `sampling`. No array library.
+Input: the words of `on`, `at`, `periodic` (docs/problem-file.md, conditions), parsed. Output: `Region`s. Points on
+them are made by `sampling`. No array library.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class Piece:
 
     @property
     def fills(self) -> bool:
-        """Whether the piece is of the dimension of the domain."""
+        """Tell whether the piece has the dimension of the domain."""
         return not self.fixed and self.part is None
 
     @property
     def held(self) -> int:
-        """By how much its dimension is below that of the domain."""
+        """The number of dimensions that it lacks, compared with the domain."""
         return len(self.fixed) + (self.part is not None)
 
     def free_axes(self, dimension: int) -> tuple[int, ...]:
@@ -64,10 +64,12 @@ class Region:
 
 
 def domain() -> Region:
+    """Return the region that is the whole domain."""
     return Region("domain", (Piece(),))
 
 
 def face(axis: int, value: float, sign: int) -> Piece:
+    """Return the face where a coordinate has a value; `sign` is that of its outward normal."""
     return Piece(((axis, value),), (axis, sign))
 
 
@@ -106,11 +108,13 @@ def point(fixed: dict[int, float], label: str) -> Region:
 
 
 def periodic_pair(axis: int, intervals: Intervals, label: str) -> Region:
+    """Return the region that ties both ends of an axis together."""
     low, high = intervals[axis]
     return Region(label, (Piece(((axis, low),), None, (axis, high)),))
 
 
 def union(regions: list[Region]) -> Region:
+    """Join the pieces of several regions into one."""
     if len(regions) == 1:
         return regions[0]
     return Region(", ".join(r.label for r in regions), tuple(p for r in regions for p in r.pieces))

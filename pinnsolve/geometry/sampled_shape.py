@@ -78,7 +78,7 @@ class Shape(ABC):
         return low, high
 
     def inside(self, x: Tensor) -> Tensor:
-        """Which of the points (N, d) lie in the shape or, to rounding, on its boundary: (N,) bool."""
+        """Mark the points (N, d) that lie in the shape or, up to rounding, on its boundary: (N,) bool."""
         return self.level(x) <= INSIDE * self.size
 
     @abstractmethod
@@ -95,18 +95,18 @@ class Shape(ABC):
 
     @abstractmethod
     def corners(self) -> tuple[Corner, ...]:
-        """Of a plane shape, where two arcs of its boundary meet at an angle."""
+        """The points of a plane shape where two arcs of its boundary meet at an angle."""
 
     @abstractmethod
     def measure(self) -> float:
         """Area or volume."""
 
     def in_region(self, x: Tensor, name: str) -> Tensor:
-        """Which of the points (N, d) lie in a group of cells of a mesh: (N,) bool. Raises KeyError for no such."""
+        """Mark the points (N, d) in a group of cells of a mesh: (N,) bool. Raises KeyError for an unknown group."""
         return self.regions[name](x) <= INSIDE * self.size
 
     def in_plane(self, x: Tensor, normals: Tensor, axis: int, value: float) -> Tensor:
-        """Which points of the boundary lie in the plane and face along its axis: (N,) bool."""
+        """Mark the points of the boundary that lie in the plane and face along its axis: (N,) bool."""
         near = (x[:, axis] - value).abs() <= IN_PLANE * self.size
         return near & (normals[:, axis].abs() >= 1 - IN_PLANE)
 

@@ -53,11 +53,11 @@ class Space:
     axes: tuple[int, ...]
 
     def inside(self, x: Tensor) -> Tensor:
-        """Which of the points (N, coordinates) lie in the shape."""
+        """Return which of the points (N, coordinates) lie in the shape."""
         return self.shape.inside(x[:, list(self.axes)])
 
     def test(self, piece: Piece) -> Callable[[Tensor], Tensor] | None:
-        """What the points of a piece have to pass; those of the boundary need no test."""
+        """Return the test that the points of a piece have to pass; points of the boundary need none."""
         if piece.part is not None:
             return None
         if piece.region is None:

@@ -30,7 +30,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Disk:
-    """In the plane."""
+    """A disk of the plane."""
 
     center: Point
     radius: float
@@ -39,7 +39,7 @@ class Disk:
 
 @dataclass(frozen=True)
 class Ball:
-    """In space."""
+    """A ball of space."""
 
     center: Point
     radius: float
@@ -85,7 +85,7 @@ class HalfPlane:
 
 @dataclass(frozen=True)
 class Implicit:
-    """Where `level` (in the coordinates `symbols`) is negative, within the box that `lower` and `upper` span."""
+    """The set where `level`, in the coordinates `symbols`, is negative, within the box from `lower` to `upper`."""
 
     level: sp.Expr
     symbols: tuple[sp.Symbol, ...]
@@ -113,21 +113,21 @@ class MeshFile:
 
 @dataclass(frozen=True)
 class Union:
-    """In any of the shapes."""
+    """The points that lie in at least one of the shapes."""
 
     shapes: tuple[ShapeTree, ...]
 
 
 @dataclass(frozen=True)
 class Intersection:
-    """In all of the shapes."""
+    """The points that lie in all of the shapes."""
 
     shapes: tuple[ShapeTree, ...]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """In the first, in none of the others."""
+    """The points that lie in the first shape and in none of the others."""
 
     first: ShapeTree
     others: tuple[ShapeTree, ...]
@@ -138,6 +138,7 @@ ShapeTree = Primitive | Union | Intersection | Difference
 
 
 def children(tree: ShapeTree) -> tuple[ShapeTree, ...]:
+    """Return the shapes that a tree is put together from, none of a primitive."""
     match tree:
         case Union(shapes) | Intersection(shapes):
             return shapes
@@ -156,7 +157,7 @@ def primitives(tree: ShapeTree) -> Iterator[Primitive]:
 
 
 def dimension(tree: ShapeTree) -> int:
-    """Of the first primitive; all have the same in a tree that was checked."""
+    """The dimension of the first primitive; in a checked tree, all have the same."""
     first = next(primitives(tree))
     return len(bounds(first)[0])
 
@@ -240,7 +241,7 @@ def axis_along(normal: Point) -> int | None:
 
 
 def may_have_face(tree: ShapeTree, axis: int, value: float, near: float) -> bool:
-    """Whether boundary may lie in the plane where a coordinate has a value; of free shapes nobody knows."""
+    """Tell whether boundary may lie in the plane where a coordinate has a value; free shapes cannot tell."""
     return any(_may_have_face(leaf, axis, value, near) for leaf in primitives(tree))
 
 
@@ -269,7 +270,7 @@ _WORDS = {"halfplane": "half-plane", "meshfile": "mesh", "implicit": "implicit s
 
 
 def describe(tree: ShapeTree) -> str:
-    """In words: `box less 4 disks`."""
+    """Describe the tree in words: `box less 4 disks`."""
     match tree:
         case Union(shapes):
             return f"union of {_listed(shapes)}"

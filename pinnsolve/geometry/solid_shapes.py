@@ -116,7 +116,7 @@ class SolidShape(Shape):
         return signs
 
     def _is_trimmed(self, cells: _Cells) -> Tensor:
-        """Whether another primitive's surface may run through a cell: (C,) bool, to be on the safe side."""
+        """Mark the cells that the surface of another primitive may cross: (C,) bool. In doubt, a cell is marked."""
         middle = (cells.low + cells.high) / 2
         x, _, _ = self._at(cells.surface, cells.patch, middle)
         reach = torch.zeros(len(x), dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""What points tell of a shape, for people: measure, sizes of the parts of its boundary, corners.
+"""A summary of a shape for people, found from points: measure, sizes of the parts of its boundary, corners.
 
 Input: a `ShapeTree`. Output: plain values, and the same in words.
 """

@@ -62,7 +62,7 @@ def _boundary_points(shape: Shape, spacing: float) -> np.ndarray:
 
 
 def _is_smooth(x: np.ndarray, normals: np.ndarray) -> bool:
-    """Whether normals of neighbours on one curve or patch hardly differ, so that its cells look like it."""
+    """Tell whether the normals of neighbours on one curve or patch hardly differ, so that its cells look like it."""
     if len(x) < 3:
         return False
     _, nearest = cKDTree(x).query(x, k=3)

@@ -37,6 +37,7 @@ FALLBACK_OPERATIONS = 1e10  # of a factorization that is worth it where marches 
 
 
 def is_inverse(context: SolveContext) -> bool:
+    """Tell whether parameters are unknown or values were measured."""
     return context.measured or bool(context.problem.unknown_parameters)
 
 

@@ -77,6 +77,7 @@ def coordinate_symbol(name: str) -> sp.Symbol:
 
 
 def feature_symbol(unknown: str, alpha: MultiIndex, operator: str | None = None, side: int = 0) -> FeatureSymbol:
+    """Return the symbol of a derivative, or of an operator, of an unknown."""
     return FeatureSymbol(Feature(unknown, tuple(alpha), operator, side))
 
 

@@ -34,6 +34,8 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Name:
+    """A name, whose meaning is not known here."""
+
     name: str
     offset: int
 
@@ -62,6 +64,8 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Power:
+    """A power `base**exponent`."""
+
     base: Node
     exponent: Node
     offset: int

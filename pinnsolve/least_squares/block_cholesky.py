@@ -8,7 +8,7 @@ dimensions costs O(C^{3/2}) block operations.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -41,7 +41,7 @@ def fronts(centres: Tensor, pairs: Sequence[tuple[int, int]], columns: int) -> t
         neighbours[j].add(i)
     dissected: list[Front] = []
     _dissect(list(range(count)), centres, neighbours, max(1, LEAF_COLUMNS // columns), set(), dissected)
-    candidates = [dissected]
+    candidates: list[Sequence[Front]] = [dissected]
     for axis in range(centres.shape[1]):
         order = torch.sort(centres[:, axis], stable=True).indices.tolist()
         swept = _sweep(order, neighbours, max(1, LEAF_COLUMNS // columns))
@@ -49,7 +49,7 @@ def fronts(centres: Tensor, pairs: Sequence[tuple[int, int]], columns: int) -> t
     return tuple(min(candidates, key=_operations))
 
 
-def _operations(tree: Sequence[Front]) -> float:
+def _operations(tree: Iterable[Front]) -> float:
     """Multiplications in units of the cube of a block's size."""
     return sum(
         len(f.own) ** 3 / 6 + len(f.own) ** 2 * len(f.border) / 2 + len(f.own) * len(f.border) ** 2 for f in tree

@@ -40,10 +40,20 @@ def solve_dense(A: Tensor, b: Tensor, tolerance: float | None = None) -> Solved:
     return solve_triangle(triangle, tolerance)
 
 
+def range_basis(A: Tensor) -> Tensor:
+    """Return orthonormal columns Q (m, rank) that span what `solve_dense` can reach with A (m, n)."""
+    from scipy import linalg  # as below
+
+    norms = torch.linalg.vector_norm(A, dim=0)
+    Q, R = torch.linalg.qr(A / torch.where(norms > 0, norms, 1.0))
+    Q2, T, _ = linalg.qr(R.detach().cpu().numpy(), mode="economic", pivoting=True, check_finite=False)
+    return Q @ torch.as_tensor(Q2[:, : _rank(T, _tolerance(A))].copy()).to(Q)
+
+
 def solve_triangle(triangle: Tensor, tolerance: float | None = None) -> Solved:
     """The same from the triangle [R, Q'b] of a QR factorization of [A, b], (k, n + 1)."""
     if tolerance is None:
-        tolerance = RANK_TOLERANCE if triangle.dtype == torch.float64 else 1e-6
+        tolerance = _tolerance(triangle)
     data = triangle.detach().cpu().numpy()
     R, rhs = data[:, :-1], data[:, -1]
     if not np.isfinite(data).all():
@@ -56,14 +66,22 @@ def solve_triangle(triangle: Tensor, tolerance: float | None = None) -> Solved:
     return Solved(solution, rank, condition, residual)
 
 
+def _tolerance(A: Tensor) -> float:
+    return RANK_TOLERANCE if A.dtype == torch.float64 else 1e-6
+
+
+def _rank(T: np.ndarray, tolerance: float) -> int:
+    """The number of pivots of a pivoted triangle T that are above `tolerance`, relative to the first."""
+    diagonal = np.abs(np.diag(T))
+    return int((diagonal > tolerance * diagonal[0]).sum()) if diagonal.size else 0
+
+
 def _minimum_norm(R: np.ndarray, rhs: np.ndarray, tolerance: float) -> tuple[np.ndarray, int, float, float]:
     from scipy import linalg  # slow to import, and solves on cells do without it
 
     Qb, T, pivots = linalg.qr_multiply(R, rhs, mode="right", pivoting=True, conjugate=False)
     n = R.shape[1]
-    diagonal = np.abs(np.diag(T))
-    largest = diagonal[0] if diagonal.size else 0.0
-    rank = int((diagonal > tolerance * largest).sum()) if largest > 0 else 0
+    rank = _rank(T, tolerance)
     x = np.zeros(n, dtype=R.dtype)
     if rank == 0:
         return x, 0, float("inf"), float(np.linalg.norm(rhs))
@@ -74,4 +92,4 @@ def _minimum_norm(R: np.ndarray, rhs: np.ndarray, tolerance: float) -> tuple[np.
         Q2, L = linalg.qr(T[:rank].T, mode="economic")
         z = Q2 @ linalg.solve_triangular(L, y, trans="T")
     x[pivots] = z
-    return x, rank, float(largest / diagonal[rank - 1]), float(np.linalg.norm(R @ x - rhs))
+    return x, rank, float(abs(T[0, 0] / T[rank - 1, rank - 1])), float(np.linalg.norm(R @ x - rhs))

@@ -41,7 +41,7 @@ BLOCK_BYTES = 100e6  # of basis values at a time
 class Solution:
     """The approximation sum_i c_i Phi_i of each unknown on a box, or the shape in it, with how it came about.
 
-    `coefficients` has shape (unknowns, W). `result` is what `result.json` holds (spec language, section 6);
+    `coefficients` has shape (unknowns, W). `result` is what `result.json` holds (docs/tutorial.md, A first problem);
     `history` the records of the solve; `diagnostics` nested dicts of arrays for figures, e.g.
     `{"points": {term: (N, d)}, "residuals": {term: (N,)}}`. Calling it outside the box raises `SolutionError`:
     a basis says nothing there. `deviations` (K, unknowns, W) are coefficients of functions whose squares add up to the

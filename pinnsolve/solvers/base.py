@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -20,6 +20,9 @@ from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases.base import Basis
 from pinnsolve.solvers.budget import Clock
 from pinnsolve.solvers.follow import Outcome, follow, out_of_time
+
+if TYPE_CHECKING:
+    from pinnsolve.spec.schema.solve import SolveSettings
 
 Progress = Callable[[dict], None]
 
@@ -54,6 +57,11 @@ class Solver(ABC):
     @abstractmethod
     def step(self, assembly: Assembly, iterate: Iterate) -> Iterate:
         """The next iterate; `loss` may be NaN, which ends the loop."""
+
+    @classmethod
+    @abstractmethod
+    def from_settings(cls, settings: SolveSettings) -> Solver:
+        """The solver with the numbers that the `solve` section of a problem file gives it."""
 
     def most_steps(self, assembly: Assembly) -> int:
         """How many steps the loop takes at most on this problem, for those who wait."""

@@ -1,13 +1,14 @@
 """`gd`: gradient descent on coefficients and hidden parameters jointly, the baseline that others use.
 
-Kept so that the method can be compared with what it replaces (the talk, section on hybrid least squares/gradient
-descent).
+Kept so that the method can be compared with what it replaces [Gulian, Hybrid least squares/gradient
+descent].
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -16,7 +17,10 @@ from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.rows import Assembly, losses
 from pinnsolve.bases.base import Basis
 from pinnsolve.solvers.base import Iterate, Solver
-from pinnsolve.solvers.optimizers import as_leaf, make_optimizer
+from pinnsolve.solvers.optimizers import as_leaf, descent_of, make_optimizer, steps_of
+
+if TYPE_CHECKING:
+    from pinnsolve.spec.schema.solve import SolveSettings
 
 
 @dataclass
@@ -38,6 +42,11 @@ class GD(Solver):
     learning_rate: float = 0.005
     seed: int = 0
     name: str = "gd"
+
+    @classmethod
+    def from_settings(cls, settings: SolveSettings) -> GD:
+        name, rate = descent_of(settings)
+        return cls(steps_of(settings, "gd"), name, rate, settings.seed)
 
     def init(self, assembly: Assembly, basis: Basis, state: State) -> Iterate:
         coefficients = state.coefficients

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from pinnsolve.assembly.basis_system import BasisSystem
 from pinnsolve.assembly.row_source import State
@@ -14,6 +15,10 @@ from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases.base import Basis
 from pinnsolve.solvers.base import Iterate, Solver
 from pinnsolve.solvers.gauss_newton import Iteration, first_iterate, next_iterate
+from pinnsolve.solvers.optimizers import steps_of
+
+if TYPE_CHECKING:
+    from pinnsolve.spec.schema.solve import SolveSettings
 
 FALL = 1e-4  # of the loss, relative to it, by which a step must lower it (Armijo's constant)
 
@@ -43,6 +48,10 @@ class LeastSquares(Solver):
     stagnation: float = 0.1
     memory_gb: float | None = None
     name: str = "least_squares"
+
+    @classmethod
+    def from_settings(cls, settings: SolveSettings) -> LeastSquares:
+        return cls(steps=steps_of(settings, "least_squares"), memory_gb=settings.limits.memory_gb)
 
     def init(self, assembly: Assembly, basis: Basis, state: State) -> Iterate:
         at = first_iterate(BasisSystem(assembly, basis, self.memory_gb), state)

@@ -1,10 +1,10 @@
-"""`lsgd`: Algorithm 1 of the talk, hybrid least squares / gradient descent.
+"""`lsgd`: [Gulian, Algorithm 1], hybrid least squares / gradient descent.
 
     xi^L = LS(xi^H); repeat { one gradient step on xi^H; xi^L = LS(xi^H) }
 
 Because xi^L is optimal, the gradient on xi^H at fixed xi^L is that of the reduced functional (envelope theorem), and
 one assembly of the rows serves both the solve and the gradient. For a nonlinear problem LS is a few damped
-Gauss-Newton steps from the coefficients before (Cyr, Gulian, Patel, Perego & Trask, MSML 2020, take one): were the
+Gauss-Newton steps from the coefficients before (Cyr, Gulian, Patel, Perego & Trask 2020 take one): were the
 coefficients not settled, their share of the gradient would drive the hidden parameters.
 
 With a penalty it is one phase of Algorithm 2 (two-phase LSGD): LS then minimizes loss + lambda |c|^2, and lambda is
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -27,7 +28,10 @@ from pinnsolve.bases.base import Basis
 from pinnsolve.solvers.base import Iterate, Solver
 from pinnsolve.solvers.gauss_newton import gauss_newton
 from pinnsolve.solvers.least_squares import newton
-from pinnsolve.solvers.optimizers import as_leaf, make_optimizer
+from pinnsolve.solvers.optimizers import as_leaf, descent_of, make_optimizer, steps_of
+
+if TYPE_CHECKING:
+    from pinnsolve.spec.schema.solve import SolveSettings
 
 NEWTON_STEPS = 6  # most per step, on the functions at hand, of which none is evaluated again
 SETTLED = 0.01  # fall of the loss by a Newton step, relative to it, below which the coefficients are settled
@@ -69,6 +73,21 @@ class LSGD(Solver):
     newton_steps_at_start: int = 20
     penalty: Penalty | None = None
     name: str = "lsgd"
+
+    @classmethod
+    def from_settings(cls, settings: SolveSettings) -> LSGD:
+        name, rate = descent_of(settings)
+        return cls(steps_of(settings, "lsgd"), name, rate)
+
+    @classmethod
+    def first_phase(cls, settings: SolveSettings) -> LSGD | None:
+        """The phase with a penalty that the file asks for before the method proper, if it does."""
+        if settings.optimizer is None or settings.optimizer.first_phase is None:
+            return None
+        phase = settings.optimizer.first_phase
+        name, rate = descent_of(settings)
+        penalty = Penalty(phase.penalty, phase.factor, phase.stagnation)
+        return cls(phase.steps, name, rate, penalty=penalty, name="first phase")
 
     def init(self, assembly: Assembly, basis: Basis, state: State) -> Iterate:
         hidden = as_leaf(basis.hidden)

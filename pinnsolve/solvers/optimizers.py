@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from pinnsolve import defaults
 from pinnsolve.errors import PinnsolveError
 
+if TYPE_CHECKING:
+    from pinnsolve.spec.schema.solve import SolveSettings
+
 OPTIMIZERS = ("adam", "sgd", "lbfgs")
+
+
+def steps_of(settings: SolveSettings, method: str) -> int:
+    """How many steps the file asks for, else the default of the method."""
+    return (settings.optimizer and settings.optimizer.steps) or defaults.STEPS[method]
+
+
+def descent_of(settings: SolveSettings) -> tuple[str, float]:
+    """The name of the optimizer and its learning rate."""
+    asked = settings.optimizer
+    name = (asked and asked.name) or "adam"
+    return name, (asked and asked.learning_rate) or defaults.LEARNING_RATE[name]
 
 
 def make_optimizer(name: str, parameters: list[Tensor], learning_rate: float) -> torch.optim.Optimizer:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -22,10 +23,14 @@ from pinnsolve.assembly.row_source import State, stacked
 from pinnsolve.assembly.rows import Assembly, TermRows, apply_features, losses
 from pinnsolve.bases.base import Basis
 from pinnsolve.language.symbols import Feature
-from pinnsolve.least_squares import solve_dense
+from pinnsolve.least_squares import range_basis, solve_dense
 from pinnsolve.solvers.base import Iterate, Solver
 from pinnsolve.solvers.gauss_newton import gauss_newton
 from pinnsolve.solvers.least_squares import newton
+from pinnsolve.solvers.optimizers import steps_of
+
+if TYPE_CHECKING:
+    from pinnsolve.spec.schema.solve import SolveSettings
 
 MOST_TRIALS = 12
 SETTLED = 0.01  # fall of the loss by a Newton step, relative to it, below which the coefficients are settled
@@ -51,6 +56,10 @@ class VarPro(Solver):
     enough: float = 1e-30
     moves: tuple[str, ...] = ("",)
     name: str = "varpro"
+
+    @classmethod
+    def from_settings(cls, settings: SolveSettings) -> VarPro:
+        return cls(steps=steps_of(settings, "varpro"))
 
     def init(self, assembly: Assembly, basis: Basis, state: State) -> Iterate:
         return self._solved(assembly, basis, state, self.newton_steps_at_start, 0, _Memory(self.damping, 2.0))
@@ -163,8 +172,7 @@ class _Reduced:
     def at(cls, assembly: Assembly, basis: Basis, state: State, names: list[str]) -> _Reduced:
         A, r = stacked(assembly.blocks(basis, state))
         J = torch.cat([jacobian(term, basis, state, names) for term in assembly.terms])
-        norms = torch.linalg.vector_norm(A, dim=0)
-        Q, _ = torch.linalg.qr(A / torch.where(norms > 0, norms, 1.0))
+        Q = range_basis(A)  # of the kept directions alone: those that the solve drops stay in the residual
         J = J - Q @ (Q.T @ J)
         diagonal = J.square().sum(dim=0)
         scales = diagonal.clamp_min(1e-12 * float(diagonal.max()) + 1e-300)

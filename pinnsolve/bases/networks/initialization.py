@@ -2,6 +2,10 @@
 
 Input: the shape of a network and a seed. Output: slopes (W, w) and offsets (W,) per layer. The numbers are drawn on
 the CPU in float64 from a generator of their own, so they depend on no device, type or other generator.
+
+[Gulian] stands here and elsewhere for M. Gulian, Robust architectures, initialization, and training for deep neural
+networks via the adaptive basis interpretation, a talk after Cyr, Gulian, Patel, Perego & Trask, Robust training and
+initialization of deep neural networks: an adaptive basis viewpoint, MSML 2020, PMLR 107 (docs/method.md, References).
 """
 
 from __future__ import annotations
@@ -33,7 +37,7 @@ def initial_layers(
     """Slopes and offsets of each layer, the first on the unit box of `dimension` coordinates, float64 on the CPU.
 
     `scale` belongs to the first layer. With Box it is the maximum over the unit box of each row's argument
-    y = k (x - p).n: with relu also that of each function, so 1 is equation (13) of the talk; with the others the slopes
+    y = k (x - p).n: with relu also that of each function, so 1 is [Gulian, eq. (13)]; with the others the slopes
     are proportional to it, so that a wide basis can be given steeper steps (tanh, softplus), narrower bumps (gaussian)
     or higher frequencies (sin). With He and Glorot it multiplies the slopes. The offsets of those two are zero.
     """
@@ -64,9 +68,8 @@ def box_layer(
     """One layer of the Box initialization for inputs in the box from `low` to `high` (w,): slopes (W, w), offsets (W,).
 
     Per row a point p uniform in the box, a random unit direction n, and the k > 0 for which the maximum over the box of
-    y = k (x - p).n is `top`; so slopes k n and offsets -k p.n, and the cut plane y = 0 crosses the box at p. (Gulian,
-    Robust architectures, initialization, and training for deep neural networks via the adaptive basis interpretation,
-    equation (13); its step 4 prints the offset with the other sign, which contradicts (13).)
+    y = k (x - p).n is `top`; so slopes k n and offsets -k p.n, and the cut plane y = 0 crosses the box at p. This is
+    [Gulian, eq. (13)], whose step 4 prints the offset with the other sign, which contradicts the equation.
 
     `points` (W, w) are used for p if given. `symmetric`: the maximum of |y| is `top` instead. `rise`: y climbs by this
     much from p to its maximum, which is moved to `top`, a number that may then be negative.

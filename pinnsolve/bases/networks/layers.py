@@ -1,4 +1,4 @@
-"""What the network bases share: their settings, and affine maps and first layers on jets.
+"""The common part of the network bases: their settings, and affine maps and first layers on jets.
 
 Input: settings from a problem file, hidden parameters by name. Output: checked settings, jets.
 """
@@ -27,7 +27,7 @@ class NetworkSettings:
     """Settings of a network basis, checked: a `PinnsolveError` says which is wrong, what was found, what is right.
 
     `width`: the number of functions W, also of the inner layers. `depth`: the number of layers L. `activation` and
-    `initialization`: by name. `scale`: how fast the initial functions vary over the box; 1 is the talk's, and wide
+    `initialization`: by name. `scale`: how fast the initial functions vary over the box; 1 is as in [Gulian], and wide
     bases of a bounded activation can use more (see `initialization.initial_layers`).
     """
 

@@ -1,4 +1,4 @@
-"""Plain network basis: Phi = s.T_L ... s.T_1, T_l affine and s an activation (Gulian's talk, equation (9))."""
+"""Plain network basis: Phi = s.T_L ... s.T_1, T_l affine and s an activation [Gulian, eq. (9)]."""
 
 from __future__ import annotations
 

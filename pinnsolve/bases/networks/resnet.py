@@ -1,4 +1,4 @@
-"""Residual network basis: Phi = (I + s.T_L) ... (I + s.T_2)(s.T_1) (Gulian's talk, equation (10))."""
+"""Residual network basis: Phi = (I + s.T_L) ... (I + s.T_2)(s.T_1) [Gulian, eq. (10)]."""
 
 from __future__ import annotations
 

@@ -84,7 +84,9 @@ class PouCells(Basis):
     @classmethod
     def create(cls, settings: Mapping[str, Any], lower: Tensor, upper: Tensor, seed: int) -> PouCells:
         """Raises PinnsolveError: the cells come from refinement, not from a problem file."""
-        raise PinnsolveError("cells are what refinement makes; ask for a basis of kind `pou_grid`, or leave it out")
+        raise PinnsolveError(
+            "`pou_cells` is created by the solver and cannot be requested; use `pou_grid`, or leave `basis` out"
+        )
 
     @classmethod
     def restore(

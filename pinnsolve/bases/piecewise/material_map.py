@@ -1,4 +1,4 @@
-"""Which material a point is in: the group of cells of a mesh, and the signs of levels in the coordinates of space."""
+"""A map from points to materials: the group of cells of a mesh, and the signs of levels in the coordinates of space."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """What of the cells lies in a shape, `within`.
+    """The parts of the cells that lie in a shape, `within`.
 
     `lower`, `upper`: (C, d) corners of their frames, the smallest boxes round what lies inside; `share`: (C,) of the
     volume that does; `cut`: (C,) bool, whether the boundary goes through; `material`: (C,) its number: where materials

@@ -1,4 +1,4 @@
-"""Which of many boxes holds a point: a table over the grid of all their edges."""
+"""Find the box that contains a point, among many, by a table over the grid of all their edges."""
 
 from __future__ import annotations
 

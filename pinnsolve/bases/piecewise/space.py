@@ -59,7 +59,7 @@ class Space:
 
     @cached_property
     def metric(self) -> Metric | None:
-        """What makes the functions of cut cells orthonormal; None where all cells are whole."""
+        """The changes of basis that make the functions of cut cells orthonormal; None where all cells are whole."""
         return metric_of(self)
 
     def moved(self, cells: Cells) -> Space:

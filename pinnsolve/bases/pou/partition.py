@@ -1,7 +1,7 @@
-"""What the partition-of-unity bases share: softmax of logits, polynomials of total degree, and their products.
+"""The common part of the partition-of-unity bases: softmax of logits, polynomials of total degree, and their products.
 
 Input: jets of logits, points. Output: jets of phi_a(x) P_b(x), the functions of a POUnet (Lee, Trask, Patel, Gulian &
-Cyr, Partition of unity networks, arXiv:2101.11256, equation (1); the talk, equation (16)).
+Cyr, Partition of unity networks, arXiv:2101.11256, eq. (1); [Gulian, eq. (16)]).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class PouNet(Basis):
 
     @abstractmethod
     def _limited_by(self) -> str:
-        """What has no derivatives beyond `smoothness`, in words."""
+        """The words for that which has no derivatives beyond `smoothness`."""
 
     @property
     def width(self) -> int:
@@ -61,7 +61,7 @@ class PouNet(Basis):
         return times_polynomials(partition, polynomials(*self._reference(points), self.degree, alphas), alphas)
 
     def logits(self, points: Tensor, hidden: Mapping[str, Tensor] | None = None) -> Tensor:
-        """What the partition is the softmax of: (N, P)."""
+        """The logits, whose softmax is the partition: (N, P)."""
         zero = (0,) * self.dimension
         return self._logits(points, [zero], self.hidden if hidden is None else hidden)[zero]
 
@@ -122,7 +122,7 @@ def times_polynomials(partition: Jet, polynomial: Jet, targets: Sequence[MultiIn
 
 
 def width_of(partitions: int, degree: int, dimension: int) -> int:
-    """How many functions a POUnet has. Raises `ResourceError` where these are far too many."""
+    """Count the functions of a POUnet. Raises `ResourceError` where these are far too many."""
     width = partitions * comb(degree + dimension, dimension)
     if width > MOST_FUNCTIONS:
         raise ResourceError(

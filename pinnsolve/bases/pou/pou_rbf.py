@@ -1,4 +1,4 @@
-"""A POUnet whose partition is a shallow network of normalized Gaussians (the talk, equation (19)).
+"""A POUnet whose partition is a shallow network of normalized Gaussians [Gulian, eq. (19)].
 
     phi_a(x) = exp(-|z - c_a|^2 / s_a^2) / sum_b exp(-|z - c_b|^2 / s_b^2),  z the point in [-1, 1]^d
 

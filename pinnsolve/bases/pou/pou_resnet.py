@@ -1,9 +1,9 @@
-"""A POUnet whose partition is a deep network: a residual network, an affine map, and softmax (the talk, Part III).
+"""A POUnet whose partition is a deep network: a residual network, an affine map, and softmax [Gulian, Part III].
 
     phi = softmax(e^s (R Phi(x) + r)),  Phi the W functions of a residual network with Box initialization
 
-Each phi_a is multiplied by the polynomials of total degree m. With relu the partition is piecewise smooth. The talk has
-no s; it makes the steps between partitions steeper without moving them, which descent on R and r alone does slowly.
+Each phi_a is multiplied by the polynomials of total degree m. With relu the partition is piecewise smooth. [Gulian]
+has no s; it makes the steps between partitions steeper without moving them, which descent on R and r alone does slowly.
 """
 
 from __future__ import annotations

@@ -123,6 +123,7 @@ def facts(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def folded(summary: str, content: str) -> str:
+    """Write content that is shown when its summary is clicked."""
     return f"<details><summary>{text(summary)}</summary>\n{content}\n</details>"
 
 

@@ -29,6 +29,7 @@ def fills_domain(statement: StatedTerm) -> bool:
 
 
 def replaces_conditions(problem: StatedProblem) -> bool:
+    """Tell whether data or conditions inside the domain can stand in for conditions on the boundary."""
     return any(s.kind == "data" or fills_domain(s) for s in problem.statements)
 
 

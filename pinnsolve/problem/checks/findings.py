@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 
 def warning(problem: StatedProblem, key: str, message: str, hint: str | None = None) -> Diagnostic:
+    """Return a warning with its place in the problem file."""
     return _diagnostic(problem, key, message, hint, "warning")
 
 
 def error(problem: StatedProblem, key: str, message: str, hint: str | None = None) -> Diagnostic:
+    """Return an error with its place in the problem file."""
     return _diagnostic(problem, key, message, hint, "error")
 
 

@@ -39,6 +39,14 @@ def _kind(value: Any) -> str:
     raise refuse(f"unknown kind of basis {shown(value)}", hint)
 
 
+def _method(value: Any) -> str:
+    known = ("auto", *extensions.SOLVERS)
+    if isinstance(value, str) and value in known:
+        return value
+    close = close_match(value, known) if isinstance(value, str) else None
+    raise refuse(f"{shown(value)} is not one of {', '.join(known)}", f"did you mean `{close}`?" if close else None)
+
+
 def _scale(value: Any, info: ValidationInfo) -> float | str:
     if value == "auto":
         return value
@@ -87,7 +95,8 @@ BASIS_KEYS = {  # of the built-in kinds
 }
 Activation = choice("relu", "tanh", "sin", "gaussian", "softplus")
 Initialization = choice("box", "he", "glorot")
-Method = choice("auto", *extensions.SOLVERS)
+# an editor that checks a file knows the methods that come with pinnsolve, as most files use no other
+Method = Annotated[str, PlainValidator(_method), Json({"enum": ["auto", *extensions.BUILT_IN_SOLVERS]})]
 Sampling = choice("grid", "sobol", "uniform", "chebyshev")
 Optimizer = choice("adam", "sgd", "lbfgs")
 Device = choice("cpu", "cuda")
@@ -246,7 +255,10 @@ class SolveSettings(Strict):
     """How to solve. Everything has a default."""
 
     tolerance: PositiveNumber = about("The relative L2 error to reach, as estimated.", 1e-6)
-    method: Method = about("The method; `auto` picks by the problem.", "auto")
+    method: Method = about(
+        "The method; `auto` picks by the problem. Solvers registered through Python have their own names.",
+        "auto",
+    )
     basis: Basis | None = about("The functions that the solution is a combination of; without it, by the problem.")
     collocation: CollocationSpec | None = about("Where residuals are sampled; without it, by the basis.")
     term_weights: TermWeights = about(
