@@ -79,7 +79,6 @@ def solve_context(problem: Problem, compiled: CompiledProblem, progress) -> Solv
         settings.collocation,
         compiled.weights_at,
         settings.limits.memory_gb,
-        compiled.undetermined_constants,
     )
 
 
@@ -290,7 +289,7 @@ def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result])
     with torch.no_grad(), threads_for(approximation.state.coefficients.numel()):
         context = replace(context, term_weights=result.term_weights)
         terms, diagnostics = term_report(context.check_assembly(defaults.CHECK_POINTS, 2), approximation, result.points)
-        measured = true_error(problem, approximation, context.check_points(), context.floating)
+        measured = true_error(problem, approximation, context.check_points(), context.problem.undetermined_constants)
         found = dict(result.inverse or {})
         if result.assembly:
             found["parameters"] = parameter_report(result.assembly, approximation)

@@ -171,7 +171,8 @@ def test_an_unknown_that_floats_is_compared_without_its_mean():
     solution = Approximation(basis, raised)
     solve, check = (sampled(compiled, 40, seed, "uniform", assembly.term_weights) for seed in (2, 3))
     corrections = [basis_for(compiled, 40, 8, activation="sin", scale=4.0)]
-    estimate = estimate_error(solution, corrections, solve, check, x, ["u"])
+    assert compiled.undetermined_constants == ("u",)
+    estimate = estimate_error(solution, corrections, solve, check, x)
     true = true_error(problem, solution, x, ["u"])[0]["u"]
     assert 1e-8 < true < 0.1
     assert estimate.relative["u"] == pytest.approx(true, rel=0.1)

@@ -48,7 +48,6 @@ class SolveContext:
     collocation: object  # what the file says of points, or None
     weights_at: Callable[[int], dict[str, float] | None]  # what the file asks for at a width, by term; None for auto
     memory_gb: float | None = None
-    floating: Sequence[str] = ()
     term_weights: Mapping[str, float] = field(default_factory=dict)
     history: list[dict] = field(default_factory=list)
     columns: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)  # values that terms name, at points
@@ -154,7 +153,7 @@ class SolveContext:
         solve = Assembly(self.problem, points, self.term_weights)
         check = check or self.check_assembly(SEARCH_POINTS, 1)
         with threads_for(width * len(self.problem.unknowns)):
-            return estimate_error(solution, bases, solve, check, self.check_points(), self.floating)
+            return estimate_error(solution, bases, solve, check, self.check_points())
 
     def with_noise(self, estimate: Estimate, solution: Approximation, solved: Assembly) -> Estimate:
         """The estimate with what noise of the data adds; `solved` is the assembly that gave the solution."""

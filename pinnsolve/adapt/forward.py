@@ -119,9 +119,9 @@ def on_given_cells(
         system = make_system(context.problem, enriched_space(space), weights)
         check_memory(system, bytes_available(context.memory_gb))
         c = torch.zeros(space.cells.count, system.unknowns, space.functions, dtype=torch.float64)
-        level = solve_level(context.problem, space, c, weights, tolerance, context.floating)
+        level = solve_level(context.problem, space, c, weights, tolerance)
         yield _level_result(context, level)
-        level = corrected(level, context.problem, weights, context.floating, context.clock.check)
+        level = corrected(level, context.problem, weights, context.clock.check)
         _record(context, f"{space.cells.count} cells", 0, level)
         yield _level_result(context, level)
 
@@ -149,10 +149,10 @@ def _levels(
         check_work(
             make_system(problem, enriched_space(space), weights, check), bytes_available(context.memory_gb), most
         )
-        level = solve_level(problem, space, c, weights, tolerance, context.floating, check)
+        level = solve_level(problem, space, c, weights, tolerance, check)
         if number == 0:
             yield _level_result(context, level)
-        level = corrected(level, problem, weights, context.floating, clock.check)
+        level = corrected(level, problem, weights, clock.check)
         _record(context, f"level {number}: {space.cells.count} cells", number, level)
         yield _level_result(context, level)
         estimates.append(level.worst)

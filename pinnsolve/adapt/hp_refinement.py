@@ -8,7 +8,7 @@ Appl. Mech. Engrg. 116 (1994) 77-86).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -95,13 +95,9 @@ def solve_level(
     start: Tensor,
     weights: Mapping[str, float],
     tolerance: float,
-    floating: Sequence[str] = (),
     check: Callable[[], None] = go_on,
 ) -> Level:
-    """Newton's method on one space, not corrected yet.
-
-    `floating` unknowns are determined up to a constant, which errors leave out. Raises what `check` does.
-    """
+    """Newton's method on one space, not corrected yet. Raises what `check` does."""
     system = make_system(problem, space, weights, check)
     state, how = without_parameters(start), Iteration(ACCURACY * tolerance, most=MOST_STEPS, rise=RISE)
     system = system.scaled_at(state)
@@ -113,7 +109,7 @@ def solve_level(
             if other is not None:
                 solved, continued = other, True
     c = solved.state.coefficients
-    size = space.rms(without_constants(c, space, [u in floating for u in problem.unknowns]))
+    size = space.rms(without_constants(c, space, problem))
     # an iteration that ended early adds what it would still have moved
     error = solved.still_to_come(how.accuracy) * size
     return Level(
@@ -126,31 +122,30 @@ def corrected(
     level: Level,
     problem: CompiledProblem,
     weights: Mapping[str, float],
-    floating: Sequence[str] = (),
     check: Callable[[], None] = go_on,
 ) -> Level:
     """The level with its correction, and the error that this shows. Raises what `check` does."""
-    constants = [u in floating for u in problem.unknowns]
-    correction = _correction(problem, level.space, level.c, weights, constants, check)
+    correction = _correction(problem, level.space, level.c, weights, check)
     error = correction.enlargement * correction.space.rms(correction.delta)
     return replace(level, correction=correction, error=error + level.error)
 
 
-def _correction(problem: CompiledProblem, space: Space, c: Tensor, weights, constants, check) -> Correction:
+def _correction(problem: CompiledProblem, space: Space, c: Tensor, weights, check) -> Correction:
     fine = enriched_space(space)
     system = make_system(problem, fine, weights, check)
     state = without_parameters(space.widened(c, fine))
     with threads_for(system.width):
         correction = correct(system.scaled_at(state), state)
-    return replace(correction, delta=without_constants(correction.delta, fine, constants))
+    return replace(correction, delta=without_constants(correction.delta, fine, problem))
 
 
-def without_constants(c: Tensor, space: Space, chosen: Sequence[bool]) -> Tensor:
-    """The function (C, U, n) less its mean, for the unknowns chosen."""
-    if not any(chosen):
+def without_constants(c: Tensor, space: Space, problem: CompiledProblem) -> Tensor:
+    """The function (C, U, n) less its mean, for the unknowns that are determined up to a constant."""
+    if not problem.undetermined_constants:
         return c
+    chosen = [u in problem.undetermined_constants for u in problem.unknowns]
     c = c.clone()
-    c[:, :, 0] -= torch.where(torch.tensor(list(chosen)), space.means(c), 0.0)
+    c[:, :, 0] -= torch.where(torch.tensor(chosen), space.means(c), 0.0)
     return c
 
 

@@ -85,12 +85,12 @@ def estimate_error(
     solve: Assembly,
     check: Assembly,
     x: Tensor,
-    floating: Sequence[str] = (),
 ) -> Estimate:
     """Estimate the error of `solution` from its defect.
 
     `corrections`: independent bases to try; `solve`, `check`: assemblies on points of their own, with the same term
-    weights; `x`: (N, d) where norms are taken. `floating` unknowns are determined up to a constant, which is left out.
+    weights; `x`: (N, d) where norms are taken. Of unknowns that are determined
+    up to a constant, that is left out.
     A basis with more functions than `solve` has rows would make any residual vanish at them: it says nothing, and if
     all are such, the error is taken to be everything (unless there is nothing but data, judged by others held out).
     """
@@ -113,7 +113,7 @@ def estimate_error(
         left, error = best
         e, u, parameters = error.values(x), solution.values(x), error.state.parameters
     for i, name in enumerate(unknowns):
-        if name in floating:
+        if name in solve.problem.undetermined_constants:
             e[i], u[i] = e[i] - e[i].mean(), u[i] - u[i].mean()
     return Estimate(
         relative_norms(unknowns, e, u),

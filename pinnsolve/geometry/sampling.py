@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -79,22 +80,22 @@ def sample_region(
     With `inside`, or in the shape of a `space`, points are drawn anew at a finer density until about `count` remain.
     Raises ValueError where no point of the region is found.
     """
-    pieces = [
-        _sample_narrowed(p, intervals, count, sampling, seed + 7919 * i, inside, space)
-        for i, p in enumerate(region.pieces)
-    ]
+    pieces = []
+    for i, piece in enumerate(region.pieces):
+        draw = partial(_sample_piece, piece, intervals, sampling=sampling, seed=seed + 7919 * i, space=space)
+        tests = [test for test in (inside, None if space is None else space.test(piece)) if test is not None]
+        pieces.append(_narrowed(draw, count, tests))
     points = _join(pieces)
     if points.count == 0:
         raise ValueError(f"no point of `{region.label}` found")
     return points
 
 
-def _sample_narrowed(piece: Piece, intervals: Intervals, count: int, sampling: str, seed: int, inside, space) -> Points:
-    """Points of a piece, in the shape and where `inside` holds."""
-    tests = [test for test in (inside, None if space is None else space.test(piece)) if test is not None]
+def _narrowed(draw: Callable[..., Points], count: int, tests: Sequence[Callable[[Tensor], Tensor]]) -> Points:
+    """About `count` of the points that `draw(count=...)` gives, those that pass all tests."""
     wanted = count
     for _ in range(8):
-        points = _sample_piece(piece, intervals, wanted, sampling, seed, space)
+        points = draw(count=wanted)
         drawn = points.count
         for test in tests:
             points = points.select(test(points.x[0]))

@@ -95,10 +95,9 @@ def solve_inverse_level(statement: InverseProblem, space: Space, start: State, a
         found = gauss_newton(system, start, solving(accuracy), bounds).linearized()
     c = found.state.coefficients
     correction, lacking = _correct(statement, space, found)
-    constants = [u in statement.floating for u in statement.problem.unknowns]
-    size = space.rms(without_constants(c, space, constants))
+    size = space.rms(without_constants(c, space, statement.problem))
     fine = correction.space
-    error = correction.enlargement * fine.rms(without_constants(correction.delta, fine, constants))
+    error = correction.enlargement * fine.rms(without_constants(correction.delta, fine, statement.problem))
     level = Level(
         space, c, replace(correction, delta=lacking), error, size, found.converged, found.steps, found.loss,
         found.terms, found.system, found.reduced.rank_info(), False,
@@ -176,8 +175,8 @@ def _fit(statement: InverseProblem, level: InverseLevel) -> Fit:
     information = products(Q, Q, measured) / unit**2 if Q else S
     whole = torch.diagonal(S) / unit**2
     share = float((torch.diagonal(information) / whole.clamp_min(1e-300)).min()) if len(S) else 1.0
-    floor, count = floor_of(statement, level.found), measurements.count
-    return fit_of(measurements, statement.bounds, noise / unit**2, count, information, share, floor)
+    floor = floor_of(statement, level.found)
+    return fit_of(measurements, statement.bounds, noise / unit**2, information, share, floor)
 
 
 def levels(

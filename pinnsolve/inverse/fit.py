@@ -56,10 +56,15 @@ class Fit:
 
 
 def fit_of(
-    measurements: Measurements, bounds: Bounds, squares: float, count: int, information: Tensor, share: float,
-    floor: float,
-) -> Fit:  # fmt: skip
-    """The fit from the sum of squares of `count` residuals, in standard deviations."""
+    measurements: Measurements,
+    bounds: Bounds,
+    squares: float,
+    information: Tensor,
+    share: float = 1.0,
+    floor: float = 0.0,
+) -> Fit:
+    """The fit from the sum of squares of the residuals of all measurements, in standard deviations."""
+    count = measurements.count
     spread = math.sqrt(squares / max(count - len(information), 1))
     relative = spread * min(measurements.relative.values())
     inverted = inverse(information, bounds.size)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -45,7 +46,7 @@ def steps(
         S, gradient = J.T @ J, J.T @ here.r
         step = bounds.step(here.parameters, S, gradient)
         corrected = bounds.step(here.parameters, S, gradient + J.T @ here.moved)
-        answer = _answer(statement, here, S, sensitivity, step, corrected, tolerance, number)
+        answer = _answer(statement, here, _Step(S, sensitivity, step, corrected), tolerance, number)
         yield answer
         factor = _sharper(answer, step, corrected - step, tolerance) if left > 0 else 1.0
         left -= factor < 1.0
@@ -96,15 +97,23 @@ def _next(
     return None, radius
 
 
-def _answer(
-    statement: InverseProblem, at: Marched, S: Tensor, sensitivity: Tensor, step: Tensor, corrected: Tensor,
-    tolerance: float, number: int,
-) -> Answer:  # fmt: skip
-    """The answer at a march; `step` is what is left to go, which counts as error, and `corrected` the same from the
-    corrected solution."""
+@dataclass(frozen=True)
+class _Step:
+    """What a march leaves to go: `S` (P, P) and `sensitivity` (P, C, U, n) of its linearization, `whole` (P,) the step,
+    which counts as error, and `corrected` the same from the corrected solution."""
+
+    S: Tensor
+    sensitivity: Tensor
+    whole: Tensor
+    corrected: Tensor
+
+
+def _answer(statement: InverseProblem, at: Marched, left: _Step, tolerance: float, number: int) -> Answer:
+    """The answer at a march."""
+    sensitivity, step, corrected = left.sensitivity, left.whole, left.corrected
     slabs, groups, p = at.slabs, at.groups, at.parameters
-    count = sum(group.count for group in groups)
-    fit = fit_of(statement.measurements, statement.bounds, float(at.r @ at.r), count, S, 1.0, 0.0)
+    count = statement.measurements.count
+    fit = fit_of(statement.measurements, statement.bounds, float(at.r @ at.r), left.S)
     space = at.coarse
     volume = torch.stack([slab.space.cells.volume.sum() for slab in slabs])[:, None]
     error, size = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -27,14 +27,13 @@ FIT_SMOOTHNESS = 1e-3  # weight of the second derivatives in the first fit to th
 
 @dataclass(frozen=True)
 class InverseProblem:
-    """`weights`: the file's epsilon_k; `floating`: unknowns determined up to a constant; `smoothness`: of unknown
+    """`weights`: the file's epsilon_k; `smoothness`: of unknown
     functions; `held`: parameters stay as they are; `start`: (P,) of the parameters, where it is not their guess."""
 
     problem: CompiledProblem
     weights: Mapping[str, float]
     measurements: Measurements
     bounds: Bounds
-    floating: Sequence[str] = ()
     smoothness: tuple[Smoothness, ...] = ()
     held: bool = False
     start: Tensor | None = None

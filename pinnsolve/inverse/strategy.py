@@ -48,7 +48,7 @@ def inverse_on_cells(
     weights = context.weights_at(defaults.widths(context.dimension)[0]) or {}
     with torch.no_grad(), threads_for(1):
         statement = InverseProblem(
-            context.problem, weights, Measurements.of(context.problem), Bounds.of(context.problem), context.floating,
+            context.problem, weights, Measurements.of(context.problem), Bounds.of(context.problem),
             tuple(smoothness_of(context.problem)),
         )  # fmt: skip
         axis, guesses = marching_axis(statement), _starts(statement, starts, context.seed)
