@@ -145,3 +145,14 @@ def test_shared_tables_are_made_once():
     assert shared_tables((3, 1.0), (2, 2), (1, 1)) is shared_tables((3, 1.0), (2, 2), (1, 1))
     tables = shared_tables((3, 1.0), (2, 2), (1, 1))
     assert tables.shared and tables.table((0, 1)).shape == (1, 3, 9)
+
+
+def test_a_variable_apart_stands_with_all_products_of_the_others():
+    degrees = (3, 4, 5, 4)
+    ball = exponents(degrees[1:])
+    found = exponents(degrees, 0)
+    assert len(found) == 4 * len(ball)
+    assert torch.equal(found[: len(ball), 1:], ball)
+    assert torch.equal(exponents((3, 4, 5), 0), tensor_points([torch.arange(p + 1) for p in (3, 4, 5)]))
+    whole = tensor_points([torch.arange(p + 1) for p in degrees])
+    assert torch.equal(whole[tensor_index(degrees, 0)], found)

@@ -62,28 +62,31 @@ BALL = 3  # variables from which on degrees fill a ball
 
 
 @lru_cache(maxsize=64)
-def exponents(degrees: tuple[int, ...]) -> Tensor:
+def exponents(degrees: tuple[int, ...], apart: int | None = None) -> Tensor:
     """(n, d): products of Legendre polynomials: all up to the degrees in one or two variables, the last fastest.
 
-    In three and four variables those with sum_a (k_a / p_a)^2 <= 1.
+    In three and four variables those with sum_a (k_a / p_a)^2 <= 1. The variable number `apart` does not count among
+    them: each of its powers stands with all products of the others.
     Of a smooth function in several variables the coefficients fall equally fast in all directions, so a ball of degrees
     holds as much as the whole tensor product, with half its functions in three dimensions (Trefethen, Multivariate
     polynomial approximation in the hypercube, Proc. AMS 145 (2017) 4837-4844).
     """
     grid = tensor_points([torch.arange(p + 1) for p in degrees])
-    if len(degrees) < BALL:
+    if len(degrees) - (apart is not None) < BALL:
         return grid
-    radius = ((grid / torch.tensor([max(p, 1) for p in degrees], dtype=torch.float64)) ** 2).sum(dim=1)
-    return grid[radius <= 1 + 1e-12]
+    shares = (grid / torch.tensor([max(p, 1) for p in degrees], dtype=torch.float64)) ** 2
+    if apart is not None:
+        shares[:, apart] = 0.0
+    return grid[shares.sum(dim=1) <= 1 + 1e-12]
 
 
 @lru_cache(maxsize=64)
-def tensor_index(degrees: tuple[int, ...]) -> Tensor:
+def tensor_index(degrees: tuple[int, ...], apart: int | None = None) -> Tensor:
     """(n,): where the functions of `exponents` stand in the whole tensor product."""
     strides = [1]
     for p in reversed(degrees[1:]):
         strides.append(strides[-1] * (p + 1))
-    return exponents(degrees) @ torch.tensor(strides[::-1])
+    return exponents(degrees, apart) @ torch.tensor(strides[::-1])
 
 
 class ReferenceTables:
@@ -93,13 +96,13 @@ class ReferenceTables:
     reference coordinates.
     """
 
-    def __init__(self, points: Tensor, degrees: Sequence[int], orders: Sequence[int]):
+    def __init__(self, points: Tensor, degrees: Sequence[int], orders: Sequence[int], apart: int | None = None):
         self._axes = [
             legendre(points[..., a], p, k) for a, (p, k) in enumerate(zip(degrees, orders, strict=True))
         ]  # each (orders + 1, G, m, p + 1)
         self.shared = points.shape[0] == 1
         self.points = points.shape[1]
-        self._index = tensor_index(tuple(degrees))
+        self._index = tensor_index(tuple(degrees), apart)
         self._tables: dict[MultiIndex, Tensor] = {}
 
     def table(self, alpha: MultiIndex) -> Tensor:
@@ -121,9 +124,11 @@ def _products(axes: Sequence[Tensor], index: Tensor, out: Tensor) -> None:
 
 
 @lru_cache(maxsize=64)
-def shared_tables(axes: tuple[int | float, ...], degrees: tuple[int, ...], orders: tuple[int, ...]) -> ReferenceTables:
+def shared_tables(
+    axes: tuple[int | float, ...], degrees: tuple[int, ...], orders: tuple[int, ...], apart: int | None = None
+) -> ReferenceTables:
     """Tables at a tensor grid that all cells share; per axis the number of Chebyshev points, or -1.0, 1.0 at an end."""
-    return ReferenceTables(shared_points(axes)[None], degrees, orders)
+    return ReferenceTables(shared_points(axes)[None], degrees, orders, apart)
 
 
 @lru_cache(maxsize=64)

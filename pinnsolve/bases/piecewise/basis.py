@@ -25,15 +25,19 @@ from pinnsolve.language.symbols import MAX_ORDER, MultiIndex
 class PouCells(Basis):
     """`cells` with Legendre polynomials of the `degrees` per coordinate; function j of cell c is number c n + j.
 
-    The corners of the cells are kept with the hidden parameters, but no solver moves them: they would part.
+    The corners of the cells are kept with the hidden parameters, but no solver moves them: they would part. `apart`:
+    the axis of time, where every slab is a step of a collocation method; see `Space`.
     """
 
     kind: ClassVar[str] = "pou_cells"
     smoothness = MAX_ORDER
 
-    def __init__(self, cells: Cells, degrees: Sequence[int], lower: Tensor, upper: Tensor, slabs: int = 0):
+    def __init__(
+        self, cells: Cells, degrees: Sequence[int], lower: Tensor, upper: Tensor, slabs: int = 0,
+        apart: int | None = None,
+    ):  # fmt: skip
         self.lower, self.upper, self.slabs = lower, upper, slabs
-        self.space = Space(cells, tuple(int(p) for p in degrees), (MAX_ORDER,) * len(lower))
+        self.space = Space(cells, tuple(int(p) for p in degrees), (MAX_ORDER,) * len(lower), apart)
         self.hidden = {"cells_lower": cells.lower, "cells_upper": cells.upper}
         if cells.parts is not None:
             parts = cells.parts
@@ -70,6 +74,8 @@ class PouCells(Basis):
 
     def settings(self) -> dict[str, Any]:
         settings = {"kind": self.kind, "degrees": list(self.space.degrees), "slabs": self.slabs}
+        if self.space.apart is not None:
+            settings["apart"] = self.space.apart
         parts = self.space.cells.parts
         if parts is not None and parts.within.materials is not None:
             settings["materials"] = parts.within.materials.settings()
@@ -99,4 +105,5 @@ class PouCells(Basis):
             frames = hidden["frames_lower"], hidden["frames_upper"]
             share, cut = torch.ones(cells.count, dtype=torch.float64), torch.zeros(cells.count, dtype=torch.bool)
             cells = replace(cells, parts=Parts(within, *frames, share, cut, hidden["material"].long()))
-        return cls(cells, settings["degrees"], lower, upper, int(settings.get("slabs", 0)))
+        slabs = int(settings.get("slabs", 0))
+        return cls(cells, settings["degrees"], lower, upper, slabs, settings.get("apart"))

@@ -34,28 +34,31 @@ BLOCK_NUMBERS = 4e6  # of a table of values at points of their own
 class Space:
     """Cells and what stands on each: polynomials of the `degrees` per axis (see `exponents`), one set per unknown.
 
-    A function is a tensor of coefficients (C, unknowns, n).
+    A function is a tensor of coefficients (C, unknowns, n). `apart`: the axis of time, where functions are polynomials
+    in time for every function of space.
     """
 
     cells: Cells
     degrees: tuple[int, ...]
     orders: tuple[int, ...]  # the highest derivative asked for, per axis
+    apart: int | None = None
 
     @property
     def functions(self) -> int:
-        return len(exponents(self.degrees))
+        return len(exponents(self.degrees, self.apart))
 
     def points_per_axis(self, axis: int) -> int:
         p = self.degrees[axis]
         return max(p + 2, round(OVERSAMPLING[min(len(self.degrees), 3)] * (p + 1)))
 
     def tables(self, points: Tensor) -> ReferenceTables:
-        return ReferenceTables(points, self.degrees, self.orders)
+        return ReferenceTables(points, self.degrees, self.orders, self.apart)
 
     def shared(self, axes: Sequence[int | float]) -> tuple[Tensor, Tensor, ReferenceTables]:
         """Points (1, m, d), quadrature weights (1, m) and tables shared by all cells; see `shared_tables`."""
         axes = tuple(axes)
-        return shared_points(axes)[None], shared_weights(axes)[None], shared_tables(axes, self.degrees, self.orders)
+        tables = shared_tables(axes, self.degrees, self.orders, self.apart)
+        return shared_points(axes)[None], shared_weights(axes)[None], tables
 
     @cached_property
     def metric(self) -> Metric | None:
@@ -64,7 +67,7 @@ class Space:
 
     def moved(self, cells: Cells) -> Space:
         """The same functions on cells that lie elsewhere along an axis on which no boundary depends."""
-        other = Space(cells, self.degrees, self.orders)
+        other = Space(cells, self.degrees, self.orders, self.apart)
         if "metric" in self.__dict__:
             other.__dict__["metric"] = self.metric  # the cached value
         return other
@@ -97,7 +100,7 @@ class Space:
         results: dict[MultiIndex, list[Tensor]] = {alpha: [] for alpha in alphas}
         for part in x.split(max(1, int(BLOCK_NUMBERS // self.functions))):
             cell = self.cells.locate(part)
-            tables = ReferenceTables(self.cells.reference(part[:, None], cell), self.degrees, orders)
+            tables = ReferenceTables(self.cells.reference(part[:, None], cell), self.degrees, orders, self.apart)
             for alpha in alphas:
                 table = tables.table(alpha)[:, 0]
                 values = torch.stack([(table * c[cell, u]).sum(dim=1) for u in range(c.shape[1])])
@@ -108,12 +111,12 @@ class Space:
         """(C, U, p_1 + 1, ..., p_d + 1): the coefficients in the whole tensor product, zeros where there are none."""
         shape = [p + 1 for p in self.degrees]
         result = c.new_zeros(*c.shape[:2], math.prod(shape))
-        result[..., tensor_index(self.degrees)] = c
+        result[..., tensor_index(self.degrees, self.apart)] = c
         return result.reshape(*c.shape[:2], *shape)
 
     def gather(self, tensor: Tensor) -> Tensor:
         """The inverse of `spread`; what the space does not hold is dropped."""
-        return tensor.flatten(2)[..., tensor_index(self.degrees)]
+        return tensor.flatten(2)[..., tensor_index(self.degrees, self.apart)]
 
     def widened(self, c: Tensor, other: Space) -> Tensor:
         """The same function in a space of the same cells and other degrees: padded with zeros, or cut off."""
