@@ -25,6 +25,8 @@ from pinnsolve.adapt.hp_refinement import (
     solve_level,
     without_parameters,
 )
+from pinnsolve.adapt.space_problem import can_collocate
+from pinnsolve.adapt.time_collocation import collocations
 from pinnsolve.adapt.time_marching import March, can_march, march
 from pinnsolve.adapt.time_slab import LOCAL, Slab, SlabSolver
 from pinnsolve.assembly.row_source import State
@@ -61,6 +63,10 @@ def on_cells(context: SolveContext, tolerance: float, refinements: int | None) -
     with torch.no_grad(), threads_for(1):
         if axis is None:
             return _followed(context, _levels(context, tolerance, weights, refinements), tolerance)
+        if can_collocate(problem, axis):  # steps in space alone are far smaller than slabs
+            stepped = _followed(context, collocations(context, axis, tolerance, weights, refinements), tolerance, 1.0)
+            if stepped.best is not None or stepped.ends_all:
+                return stepped
         marched = _followed(context, _marches(context, axis, tolerance, weights, refinements), tolerance, 1.0)
         travelling = problem.linear and problem.order <= 1  # kinks that cells do not hold, at once or in slabs
         if (marched.best is not None and marched.status != "stalled") or marched.ends_all or travelling:

@@ -1,0 +1,227 @@
+"""Steps in time by collocation, one after another: their length, and when the space is refined.
+
+Lengths are the whole time divided by powers of two, so that a few factorizations serve all steps. A step that misses
+what is allowed is shortened where time is to blame; else the space gets more degrees where solutions are smooth, or
+smaller cells, which hold what was reached exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from pinnsolve.adapt.collocation_step import Blame, Moment, Step, Stepper, stages_of
+from pinnsolve.adapt.space_problem import SpaceProblem
+from pinnsolve.adapt.time_slab import LOCAL
+from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.system import CellSystem, units
+from pinnsolve.assembly.term_rows import table_orders, term_rows
+from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.estimate.enriched_space import blame, correct, decay_rates, enriched_space
+from pinnsolve.solvers.gauss_newton import Iteration, gauss_newton
+
+AT_START, ACCURACY = 0.3, 0.01  # of a step's own error: what the start may be missed by; of the least squares
+LEAST_AT_END = 1e-3  # of the error inside steps: where their ends alone are to blame no longer
+AT_END = 0.3  # of the tolerance, that the end of a step may add at first: how ends add up is seen as it goes
+FIRST_HALVINGS, MOST_HALVINGS, AT_ONCE = 4, 20, 5  # of the time; at once, after one step
+DOUBLED = 0.5  # of what is allowed may be the error that a step of twice the length is expected to have
+SAVED = 12  # steps that those of twice the length must save to be worth their factorizations
+REFUSED_AGAIN = 32  # steps before a length that was refused is tried again
+MOST_DEGREE = {2: 24, 3: 12}
+SMOOTH = 0.6  # factor by which coefficients fall per degree, from which on cells are split
+EVERYWHERE = 0.35  # share of cells to blame from which on all get more degrees
+TO_BLAME = 0.3  # of the worst
+MOST_CELLS, MOST_REFINED = 1024, 40
+IN_TIME_TOO = 0.2  # of the excess of space: below it, what a correction says of time means little
+IN_TIME_ALONE = 30.0  # times what space is to blame for: where no richer space would help
+KEPT = 3  # lengths whose factorizations are kept
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What the error of a step alone, relative to the solution, may be: `inside` it, and what is left `at_end`."""
+
+    inside: float
+    at_end: float
+
+    @classmethod
+    def first(cls, tolerance: float) -> Aim:
+        return cls(LOCAL * tolerance, AT_END * tolerance)
+
+    def smaller(self, factor: float) -> Aim:
+        """After a march whose error grew beyond the tolerance: by what steps hand on, at first."""
+        at_end = self.at_end * factor
+        return Aim(self.inside if at_end > LEAST_AT_END * self.inside else self.inside * factor, at_end)
+
+
+@dataclass
+class March:
+    """What was reached: the steps, and how it went, `status`: `finished`, `missed` where the error is beyond the
+    tolerance already, `stalled`, or what interrupted it."""
+
+    space: Space
+    halvings: int = FIRST_HALVINGS
+    steps: list[Step] = field(default_factory=list)
+    status: str = "finished"
+
+    def error(self) -> float:
+        """The estimated relative error over the time so far."""
+        return float(self.relative().max())
+
+    def relative(self) -> Tensor:
+        """(U,)"""
+        dt = torch.tensor([s.dt for s in self.steps], dtype=torch.float64)[:, None]
+        error = torch.sqrt((torch.stack([s.error for s in self.steps]) ** 2 * dt).sum(dim=0))
+        size = torch.sqrt((torch.stack([s.size for s in self.steps]) ** 2 * dt).sum(dim=0))
+        return error / units(size, error)
+
+    @property
+    def time(self) -> float:
+        return self.steps[-1].time + self.steps[-1].dt
+
+
+class Marcher:
+    """Marches from the start to the end of the time, for the error to stay below a tolerance."""
+
+    def __init__(
+        self, stated: SpaceProblem, interval: tuple[float, float], weights: Mapping[str, float], aim: Aim,
+        check: Callable[[], None],
+    ):  # fmt: skip
+        self.stated, self.weights, self.aim, self.check = stated, weights, aim, check
+        self.low, self.high = interval
+        self.orders = table_orders(stated.problem)
+        self._stages = stages_of(len(stated.problem.coordinates))
+        self._steppers: dict[int, Stepper] = {}
+
+    @property
+    def _order(self) -> int:
+        """At which errors in a step fall with its length."""
+        return self._stages + 1
+
+    @property
+    def whole(self) -> float:
+        return self.high - self.low
+
+    def run(self, march: March, watch: Callable[[March], str | None]) -> None:
+        """Adds steps to the march; `watch(march)` is asked after every step, and ends it by answering a status."""
+        moment = self._begin(march)
+        done, refined, size = 0, 0, None  # `done` steps of the length now; refinements since the last step
+        refused: dict[int, int] = {}  # steps taken when a length was refused
+        while True:
+            dt = self.whole / 2**march.halvings
+            step, found = self._stepper(march).step(moment, self.low + done * dt, ACCURACY * self.aim.inside, size)
+            in_time, in_space = self._excess(found)
+            if max(in_time, in_space) > 1.0:
+                refined += 1
+                if refined > MOST_REFINED or march.halvings > MOST_HALVINGS:
+                    march.status = "stalled"
+                    return
+                alone = found.in_time > IN_TIME_ALONE * float(found.in_space.norm())
+                if alone or in_time > max(1.0, IN_TIME_TOO * in_space):
+                    refused[march.halvings] = len(march.steps)
+                    more = min(max(math.ceil(math.log2(max(in_time, 1.0)) / self._order), 1), AT_ONCE)
+                    march.halvings, done = march.halvings + more, done * 2**more
+                    continue
+                old = march.space
+                if not self._refined(march, found.in_space, in_space, step.values[-1]):
+                    march.status = "stalled"
+                    return
+                moment = _moved(moment, old, march.space) if march.steps else self._begin(march)
+                continue
+            refined, done, moment = 0, done + 1, step.end
+            march.steps.append(step)
+            size = step.size if size is None else torch.maximum(size, step.size)
+            status = watch(march)
+            if status is not None or done == 2**march.halvings:
+                march.status = status or "finished"
+                return
+            if self._longer(march, done, in_time, refused):
+                march.halvings, done = march.halvings - 1, done // 2
+
+    def _excess(self, found: Blame) -> tuple[float, float]:
+        """What time and space are to blame for, relative to what is allowed."""
+        inside = self.aim.inside
+        return found.in_time / inside, max(float(found.in_space.norm()) / inside, found.at_end / self.aim.at_end)
+
+    def _longer(self, march: March, done: int, in_time: float, refused: dict[int, int]) -> bool:
+        """Whether steps of twice the length are expected to do, and to be worth it."""
+        if done % 2 or march.halvings == 0 or (2**march.halvings - done) / 2 < SAVED:
+            return False
+        last = refused.get(march.halvings - 1)
+        if last is not None and len(march.steps) - last < REFUSED_AGAIN:
+            return False
+        return in_time * 2.0**self._order < DOUBLED
+
+    def _stepper(self, march: March) -> Stepper:
+        known = self._steppers.pop(march.halvings, None)
+        if known is None or known.space is not march.space:
+            known = Stepper(self.stated, march.space, self.weights, self.whole / 2**march.halvings, self.check)
+        self._steppers[march.halvings] = known
+        for old in list(self._steppers)[:-KEPT]:
+            del self._steppers[old]
+        return known
+
+    # -- space --------------------------------------------------------------------------------------------------------
+
+    def _begin(self, march: March) -> Moment:
+        """The start, on a space that holds what the conditions there say."""
+        start, levels = self.stated.start, self.stated.levels
+        state = State(None, torch.tensor([self.low, 1.0 / self.whole], dtype=torch.float64))
+        while True:
+            self.check()
+            space, fine = march.space, enriched_space(march.space)
+            systems = []
+            for one in (space, fine):
+                sources = [source.scaled_at(state) for source in term_rows(start, one, self.weights)]
+                systems.append(CellSystem(one, sources, levels * len(self.stated.evolving), True, self.check))
+            zero = State(systems[0].zero(), state.parameters)
+            c = gauss_newton(systems[0], zero, Iteration(1e-13)).state.coefficients
+            found = correct(systems[1], State(space.widened(c, fine), state.parameters))
+            unit = fine.rms(found.c).clamp_min(1e-12 * float(fine.rms(found.c).max()) + 1e-300)
+            delta = found.enlargement * found.delta
+            excess = float((fine.rms(delta) / unit).max()) / (AT_START * self.aim.inside)
+            if excess > 1.0:
+                share = (fine.cells.volume / fine.cells.volume.sum())[:, None]
+                parts = torch.sqrt(blame(delta / unit[:, None], fine, space.degrees) * share)
+                if self._refined(march, parts, excess, c):
+                    continue
+            per = range(max(levels - 1, 1))
+            return Moment(*(torch.stack([t.unflatten(1, (levels, -1))[:, k] for k in per]) for t in (c, delta)))
+
+    def _refined(self, march: March, parts: Tensor, excess: float, c: Tensor) -> bool:
+        """Gives the march a richer space, where cells and axes (C, d) are to blame; False where there is none."""
+        space = march.space
+        bad = parts > TO_BLAME * parts.max()
+        marked = bad.any(dim=1)
+        axes = parts.norm(dim=0) > TO_BLAME * parts.norm(dim=0).max()
+        most = MOST_DEGREE.get(len(space.degrees), min(MOST_DEGREE.values()))
+        rates = decay_rates(c, space)[marked][:, axes]
+        smooth = float(rates.median()) < SMOOTH and float(marked.double().mean()) >= EVERYWHERE
+        more = 2 if excess < 100.0 else 4
+        degrees = tuple(
+            max(p, min(p + more, most)) if worse else p for p, worse in zip(space.degrees, axes.tolist(), strict=True)
+        )
+        if smooth and degrees != space.degrees:
+            march.space = Space(space.cells, degrees, self.orders)
+            return True
+        if space.cells.count >= MOST_CELLS:
+            return False
+        march.space = Space(space.cells.split(marked, bad), space.degrees, self.orders)
+        return True
+
+
+def _moved(moment: Moment, old: Space, new: Space) -> Moment:
+    """The same functions on a richer space, which holds them exactly."""
+
+    def on(before: Space, after: Space, c: Tensor) -> Tensor:
+        if before.cells is after.cells:
+            return torch.stack([before.widened(one, after) for one in c])
+        zero = (0,) * before.cells.dimension
+        return torch.stack([after.project(partial(before.values, one, alpha=zero), one.shape[1]) for one in c])
+
+    return Moment(on(old, new, moment.c), on(enriched_space(old), enriched_space(new), moment.e))

@@ -1,0 +1,182 @@
+"""The stages of one step in time as problems in space: one per mode of the method, factorized once for all steps.
+
+With D_k the k-th derivatives in time of the collocation polynomial at the nodes, rows say sum_k M_k D_k + g = 0. The
+modes of the inverse Butcher matrix turn D_k into powers of one number lambda / dt per mode, real or complex: rows
+A_m = sum_k (lambda / dt)^k M_k. With the least squares of each, A_m^* A_m, every mode would see a spatial operator of
+its own, and what the stages have in common would not cancel: steps grow. So all are tested with the rows of one real
+shift of typical size, W^T A_m, which are the least squares of that shift and one fixed operator in space. Residuals are
+taken row by row at the stages as they are, so what steps repeat is a correction.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pinnsolve.adapt.radau import Radau
+from pinnsolve.adapt.space_problem import SpaceProblem
+from pinnsolve.assembly.faces import continuity_rows
+from pinnsolve.assembly.row_source import RowBlock, RowSource, State
+from pinnsolve.assembly.schur_complement import adjoint
+from pinnsolve.assembly.system import CellSystem
+from pinnsolve.assembly.term_rows import interface_rows, term_rows
+from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.least_squares.block_cholesky import Front
+from pinnsolve.least_squares.block_lu import BlockLU
+
+HELD = 30.0  # what rows of conditions and continuity count beside those of equations
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """One block of rows in units of the typical shift.
+
+    `block`: its matrices hold the orders in time `levels` alone; `tests`: their sum, W; `still`: (G, M) what the rows
+    are without a state, None where that changes in time; `held`: what they count.
+    """
+
+    block: RowBlock
+    tests: RowBlock
+    levels: tuple[int, ...]
+    still: Tensor | None
+    held: float
+
+
+class StageSystem:
+    """Steps of length `dt` by a method on one space.
+
+    Stage values are (R, s, C, U, n) for R right-hand sides, of which the first has the sources of the equations and the
+    others none: differences of solutions. What a step starts from is (R, L, C, U, n): values and, of second order,
+    derivatives.
+    """
+
+    def __init__(
+        self, stated: SpaceProblem, space: Space, weights: Mapping[str, float], method: Radau, dt: float,
+        check: Callable[[], None],
+    ):  # fmt: skip
+        self.stated, self.space, self.method, self.dt, self._check = stated, space, method, dt, check
+        problem = stated.problem
+        self.unknowns = len(stated.evolving)
+        self._typical = math.exp(sum(math.log(abs(shift)) for shift in method.shifts) / len(method.shifts)) / dt
+        sources = [
+            *term_rows(problem, space, weights),
+            *continuity_rows(space, problem.coordinates, stated.continuous),
+            *interface_rows(problem, space),
+        ]
+        self._sources = [source.scaled_at(self._at(0.0)) for source in sources]
+        system = CellSystem(space, self._sources, stated.levels * self.unknowns, True, check)
+        equations = {term.name for term in problem.terms if term.kind == "equation"}
+        self._rows = [
+            self._kept(block, 1.0 if source.name in equations else HELD)
+            for source, block in zip(sources, system.rows(self._at(0.0)), strict=True)
+        ]
+        narrow = CellSystem(space, self._sources, self.unknowns, True, check)
+        self._factors = self._factorized(narrow.pairs, narrow.tree)
+
+    def _at(self, time: float) -> State:
+        return State(None, torch.tensor([time, self._typical], dtype=torch.float64))
+
+    def _kept(self, block: RowBlock, held: float) -> _Rows:
+        parts = [(cells, held * A.unflatten(2, (self.stated.levels, -1))) for cells, A in block.sides]
+        levels = [k for k in range(self.stated.levels) if any(bool((A[:, :, k] != 0).any()) for _, A in parts)]
+        sides = [(cells, A[:, :, levels].flatten(2)) for cells, A in parts]
+        tests = [(cells, A.sum(dim=2)) for cells, A in parts]
+        still = None if block.name in self.stated.moving else held * block.r
+        return _Rows(
+            RowBlock(block.name, block.r, sides), RowBlock(block.name, block.r, tests), tuple(levels), still, held
+        )
+
+    def _factorized(self, pairs: Sequence[tuple[int, int]], tree: Sequence[Front]) -> list[BlockLU]:
+        """W^T A_m of every mode."""
+        C, n, levels = self.space.cells.count, self.unknowns * self.space.functions, self.stated.levels
+        number = {pair: k for k, pair in enumerate(pairs)}
+        diagonal = torch.zeros(levels, C, n, n, dtype=torch.float64)
+        upper, lower = (torch.zeros(levels, len(pairs), n, n, dtype=torch.float64) for _ in range(2))
+        for rows in self._rows:
+            self._check()
+            for i, W in rows.tests.sides:
+                for j, A in rows.block.sides:
+                    products = (W.mT @ A).unflatten(2, (len(rows.levels), n)).unbind(2)
+                    for k, product in zip(rows.levels, products, strict=True):
+                        _add(diagonal[k], upper[k], lower[k], number, (i, j, product.expand(len(i), n, n)))
+        d = torch.diagonal(diagonal.sum(dim=0), dim1=1, dim2=2)
+        scale = torch.where(d > 0, d, 1.0).rsqrt()
+        factors = []
+        for shift in self.method.shifts:
+            ratio = (shift if shift.imag else shift.real) / (self._typical * self.dt)
+            parts = [sum(ratio**k * one for k, one in enumerate(blocks)) for blocks in (diagonal, upper, lower)]
+            factors.append(BlockLU(parts[0], pairs, *parts[1:], scale, tree, self._check))
+        return factors
+
+    # -- one step -----------------------------------------------------------------------------------------------------
+
+    def derivatives(self, stages: Tensor, start: Tensor) -> list[Tensor]:
+        """The derivatives in time, of order 0, 1, ..., at the stages."""
+        result = [stages]
+        for k in range(self.stated.levels - 1):
+            change = result[-1] - start[:, k, None]
+            result.append(torch.einsum("ij,rjcun->ricun", self.method.rate, change) / self.dt)
+        return result
+
+    def end(self, stages: Tensor, start: Tensor) -> Tensor:
+        """(R, L, C, U, n): what the next step starts from."""
+        return torch.stack([d[:, -1] for d in self.derivatives(stages, start)[: start.shape[1]]], dim=1)
+
+    def residuals(self, stages: Tensor, start: Tensor, time: float) -> list[Tensor]:
+        """(G, M, R, s) per block of rows."""
+        z = torch.stack([d / self._typical**k for k, d in enumerate(self.derivatives(stages, start))])
+        K, R, s, C, U, n = z.shape
+        z = z.permute(3, 0, 1, 2, 4, 5)  # (C, K, R, s, U, n)
+        if self.space.metric is not None:
+            z = self.space.orthonormal(z.reshape(C, -1, n)).reshape(z.shape)
+        z = z.permute(0, 1, 4, 5, 2, 3).reshape(C, K, U * n, R * s)
+        result = []
+        for source, rows in zip(self._sources, self._rows, strict=True):
+            r = rows.block.times(z[:, list(rows.levels)].flatten(1, 2)).unflatten(2, (R, s))
+            r[:, :, 0] += rows.still[..., None] if rows.still is not None else rows.held * self._forced(source, time)
+            result.append(r)
+        return result
+
+    def _forced(self, source: RowSource, time: float) -> Tensor:
+        """(G, M, s): what rows are without a state at the times of the stages."""
+        times = (time + self.dt * self.method.nodes).tolist()
+        return torch.stack([source.rows(self._at(t), matrix=False).r for t in times], dim=2)
+
+    def correction(self, residuals: Sequence[Tensor]) -> Tensor:
+        """(R, s, C, U, n): what to add to stages that leave these residuals."""
+        C, (R, s) = self.space.cells.count, residuals[0].shape[2:]
+        like = residuals[0].new_zeros(C, self.unknowns * self.space.functions)
+        g = adjoint([rows.tests for rows in self._rows], [r.flatten(2) for r in residuals], like)
+        g = g.reshape(C, -1, R, s)
+        total = 0.0
+        for shift, into, out, factor in zip(
+            self.method.shifts, self.method.into, self.method.out_of, self._factors, strict=True
+        ):
+            mode = torch.complex(g @ into.real, g @ into.imag) if shift.imag else g @ into.real
+            y = -factor.solve(mode)[..., None, :]  # (C, U n, 1, R)
+            total = total + ((out[:, None] * y).real if shift.imag else out.real[:, None] * y)
+        total = total.permute(0, 3, 2, 1).reshape(C, R, s, self.unknowns, -1)
+        if self.space.metric is not None:
+            total = self.space.back(total.flatten(1, 3)).reshape(total.shape)
+        return total.movedim(0, 2)
+
+
+def norms(residuals: Sequence[Tensor]) -> Tensor:
+    """(R,): the roots of the sums of squares of residuals, per right-hand side."""
+    return torch.sqrt(sum((r**2).sum(dim=(0, 1, 3)) for r in residuals))
+
+
+def _add(diagonal: Tensor, upper: Tensor, lower: Tensor, number: Mapping[tuple[int, int], int], products) -> None:
+    """Adds products (G, n, n) to the blocks of rows i and columns j, (G,) each."""
+    i, j, product = products
+    for chosen, target, first, second in ((i == j, diagonal, i, j), (i < j, upper, i, j), (i > j, lower, j, i)):
+        if bool(chosen.any()):
+            index = first[chosen]
+            if target is not diagonal:
+                pairs = zip(index.tolist(), second[chosen].tolist(), strict=True)
+                index = torch.tensor([number[pair] for pair in pairs])
+            target.index_add_(0, index, product[chosen])

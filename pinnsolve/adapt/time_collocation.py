@@ -1,0 +1,141 @@
+"""Problems that march by collocation in time: marches until the estimated error meets the tolerance, and the result.
+
+What comes back is a function of time, as from slabs: on every step the polynomial through its start and its stages.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from pinnsolve.adapt.collocation_march import FIRST_HALVINGS, Aim, March, Marcher
+from pinnsolve.adapt.context import Result, SolveContext
+from pinnsolve.adapt.radau import radau
+from pinnsolve.adapt.space_problem import SpaceProblem, in_space
+from pinnsolve.adapt.time_slab import LOCAL
+from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.system import CellSystem, points_of, weights_of
+from pinnsolve.assembly.term_rows import table_orders, term_rows
+from pinnsolve.bases.piecewise.basis import PouCells
+from pinnsolve.bases.piecewise.initial_mesh import space_cells
+from pinnsolve.bases.piecewise.mesh import joined
+from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.estimate.defect_correction import Approximation, Estimate
+from pinnsolve.solvers.follow import Outcome, attempt
+
+MOST_MARCHES = 6
+LEAST_DEGREE = 5  # in space, beyond the order of the equations
+
+
+def collocations(
+    context: SolveContext, axis: int, tolerance: float, weights: Mapping[str, float], refinements: int | None
+) -> Iterator[Result | Outcome]:
+    """Marches of ever smaller errors; what a march that has stalled reached is no result."""
+    stated = in_space(context.problem, axis)
+    interval = context.problem.intervals[axis]
+    space, halvings = _first_space(context, stated, axis, tolerance), FIRST_HALVINGS
+    aim = Aim.first(tolerance)
+    most = MOST_MARCHES if refinements is None else refinements + 1
+    for number in range(most):
+        march = March(space, halvings)
+        watch = _Watch(context, tolerance, number, interval, last=number == most - 1)
+        marcher = Marcher(stated, interval, weights, aim, context.clock.check)
+        ended = attempt(partial(marcher.run, march, watch), context.clock)
+        if march.status == "stalled":
+            yield Outcome(None, "stalled")
+        if march.steps:
+            yield _result(context, stated, axis, weights, march)
+        if isinstance(ended, Outcome):
+            yield replace(ended, message=ended.message + _until(march, interval[1]))
+        aim = aim.smaller(min(max(0.3 * tolerance / watch.foreseen(march), 1e-4), 0.3))
+        space, halvings = march.space, march.halvings
+
+
+def _first_space(context: SolveContext, stated: SpaceProblem, axis: int, tolerance: float) -> Space:
+    problem = stated.problem
+    d = len(problem.coordinates)
+    order = max((k for ks in stated.continuous for k in ks), default=0)
+    digits = -math.log10(LOCAL * tolerance)
+    degree = max(round({2: 3.5 + digits}.get(d, 3.0 + 0.8 * digits)), LEAST_DEGREE + order)
+    degree = min(degree, {2: 14}.get(d, 10))
+    return Space(space_cells(context.problem, axis, 1), (degree,) * d, table_orders(problem))
+
+
+def _until(march: March, high: float) -> str:
+    reached = march.time if march.steps else high
+    return "" if reached >= high * (1 - 1e-9) else f"; beyond {reached:.4g} the last values are repeated"
+
+
+class _Watch:
+    """Follows a march: records, the clock, and whether the error is beyond the tolerance for good."""
+
+    def __init__(self, context: SolveContext, tolerance: float, number: int, interval: tuple[float, float], last: bool):
+        self.context, self.tolerance, self.number, self.last = context, tolerance, number, last
+        self.low, self.high = interval
+        self._errors = self._sizes = torch.zeros(len(context.problem.unknowns), dtype=torch.float64)
+
+    def __call__(self, march: March) -> str | None:
+        step = march.steps[-1]
+        done = (march.time - self.low) / (self.high - self.low)
+        seconds = self.context.clock.seconds()
+        left = seconds * (1 - done) / done if self.number == 0 else None
+        self.context.record(f"march {self.number + 1}", len(march.steps), step.loss, {}, time_left=left)
+        self.context.clock.check()
+        self._errors = self._errors + step.error**2 * step.dt
+        self._sizes = torch.maximum(self._sizes, step.size)
+        # even if nothing more were added
+        beyond = self._errors > (self.tolerance * self._sizes) ** 2 * (self.high - self.low)
+        return "missed" if bool(beyond.any()) and not self.last and done < 1 else None
+
+    def foreseen(self, march: March) -> float:
+        """The error of the whole time: as it is, or growing on as it did."""
+        return march.error() * (self.high - self.low) / (march.time - self.low)
+
+
+def _result(
+    context: SolveContext, stated: SpaceProblem, axis: int, weights: Mapping[str, float], march: March
+) -> Result:
+    problem = context.problem
+    low, high = problem.intervals[axis]
+    in_space = [max(ps) for ps in zip(*(step.space.degrees for step in march.steps), strict=True)]
+    stages = len(march.steps[0].values) - 1
+    degrees = (*in_space[:axis], stages, *in_space[axis:])
+    parts = [_dense(step, tuple(in_space), axis, degrees) for step in march.steps]
+    cells = [step.space.cells.extruded(axis, step.time, step.time + step.dt) for step in march.steps]
+    complete = march.time >= high - 1e-9 * (high - low)
+    if not complete:
+        last = march.steps[-1]
+        constant = replace(last, values=last.values[-1:].expand(stages + 1, -1, -1, -1))
+        parts.append(_dense(constant, tuple(in_space), axis, degrees))
+        cells.append(last.space.cells.extruded(axis, march.time, high))
+    basis = PouCells(joined(cells), degrees, context.lower, context.upper, len(march.steps), axis)
+    c = torch.cat(parts).transpose(0, 1).reshape(len(problem.unknowns), -1)
+    relative = march.relative() if complete else torch.ones_like(march.relative())  # what lies beyond is not known
+    estimate = Estimate(dict(zip(problem.unknowns, relative.tolist(), strict=True)), {}, 0.0)
+    state = State(None, torch.tensor([low, 1.0], dtype=torch.float64))
+    sources = term_rows(stated.problem, march.space, weights) + term_rows(stated.start, march.space, weights)
+    system = CellSystem(march.space, [source.scaled_at(state) for source in sources], len(stated.problem.unknowns))
+    system.rows(state)
+    points = {name: count * len(march.steps) * stages for name, count in points_of(system).items()}
+    return Result(
+        Approximation(basis, State(c, torch.zeros(0, dtype=c.dtype))),
+        estimate,
+        "collocation in time, least_squares",
+        points,
+        weights_of(system),
+    )
+
+
+def _dense(step, degrees: tuple[int, ...], axis: int, whole: tuple[int, ...]) -> Tensor:
+    """(C, U, n): the polynomial in time and space of a step, in the order of `exponents`."""
+    wide = Space(step.space.cells, degrees, step.space.orders)
+    values = torch.stack([step.space.widened(one, wide) for one in step.values])  # (s + 1, C, U, n)
+    modal = torch.einsum("ij,jcun->icun", radau(len(values) - 1).modal(), values)
+    spread = torch.stack([wide.spread(one) for one in modal], dim=2 + axis)
+    target = Space(step.space.cells, whole, whole, axis)
+    return target.gather(spread)

@@ -1,0 +1,148 @@
+"""Time by collocation: steps do not grow, estimates are honest, solutions are functions of time."""
+
+import math
+
+import pytest
+import torch
+
+import pinnsolve as ps
+from pinnsolve.adapt.collocation_march import Aim, March, Marcher
+from pinnsolve.adapt.radau import MOST_STAGES, radau
+from pinnsolve.adapt.space_problem import can_collocate, in_space
+from pinnsolve.adapt.stage_system import StageSystem
+from pinnsolve.assembly.term_rows import table_orders
+from pinnsolve.bases.piecewise.initial_mesh import space_cells
+from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.compiler.compiler import compile_problem
+
+SQUARE = """
+name: evolving
+coordinates: {{t: [0, {end}], x: [0, 1], y: [0, 1]}}
+unknowns: u
+equations:
+  law: {law}
+conditions:
+  start: {{on: "t = 0", equation: "u = {start}"}}
+{more}
+{exact}
+"""
+WALLS = '  walls: {on: boundary, equation: "u = 0"}'
+REST = '  rest: {on: "t = 0", equation: "D(u, t) = 0"}\n'
+ROUND = "  x: {periodic: x}\n  y: {periodic: y}"
+HEAT = ("D(u, t) = D(u, x, x) + 2*D(u, y, y)", WALLS)
+ADVECTION = ("D(u, t) + D(u, x) + D(u, y)/2 = 0", ROUND)
+WAVE = ("D(u, t, t) = D(u, x, x) + 2*D(u, y, y)", REST + WALLS)
+
+
+def stated(tmp_path, law, more, start="sin(pi*x)*sin(pi*y)", end=1, exact=""):
+    path = tmp_path / "evolving.yaml"
+    exact = f'exact: {{u: "{exact}"}}' if exact else ""
+    path.write_text(SQUARE.format(law=law, more=more, start=start, end=end, exact=exact))
+    return ps.load(str(path))
+
+
+@pytest.mark.parametrize("stages", [2, 3, 7, MOST_STAGES])
+def test_polynomials_of_the_degree_of_the_stages_have_exact_derivatives(stages):
+    method = radau(stages)
+    values = method.nodes**stages
+    assert torch.allclose(method.rate @ values, stages * method.nodes ** (stages - 1), atol=1e-12)
+    assert float(method.weights @ method.nodes) == pytest.approx(0.5, abs=1e-14)
+    assert float(method.nodes[-1]) == 1.0
+
+
+@pytest.mark.parametrize("stages", [2, 5, MOST_STAGES])
+def test_modes_take_stages_apart_and_together(stages):
+    method = radau(stages)
+    identity = sum((out[:, None] * into).real for out, into in zip(method.out_of, method.into, strict=True))
+    rate = sum(
+        (z * out[:, None] * into).real for z, out, into in zip(method.shifts, method.out_of, method.into, strict=True)
+    )
+    assert torch.allclose(identity, torch.eye(stages, dtype=torch.float64), atol=1e-9)
+    assert torch.allclose(rate, method.rate, atol=1e-7)
+
+
+@pytest.mark.parametrize("dt", [0.02, 0.2])
+@pytest.mark.parametrize("stages", [4, 5, 7, MOST_STAGES])
+@pytest.mark.parametrize("kind", [HEAT, ADVECTION, WAVE])
+def test_a_thousand_steps_do_not_grow(tmp_path, kind, stages, dt):
+    problem = compile_problem(stated(tmp_path, *kind))
+    there = in_space(problem, 0)
+    space = Space(space_cells(problem, 0, 2), (4, 4), table_orders(there.problem))
+    with torch.no_grad():
+        system = StageSystem(there, space, {}, radau(stages), dt, lambda: None)
+        propagator = _propagator(system)
+    powers = propagator
+    for _ in range(10):  # 1024 steps
+        powers = powers @ powers
+    assert float(torch.linalg.matrix_norm(powers, 2)) < 100.0
+    assert float(torch.linalg.eigvals(propagator).abs().max()) < 1.0 + 2e-3
+
+
+def _propagator(system: StageSystem) -> torch.Tensor:
+    """What a step makes of every start."""
+    levels = max(system.stated.evolving)
+    C, n = system.space.cells.count, system.space.functions
+    columns = torch.eye(levels * C * n, dtype=torch.float64).reshape(-1, levels, C, 1, n)
+    # second right-hand sides have no sources
+    start = torch.cat([torch.zeros_like(columns[:1]), columns])
+    stages = start[:, 0, None].expand(-1, system.method.stages, -1, -1, -1)
+    for _ in range(2):
+        stages = stages + system.correction(system.residuals(stages, start, 0.0))
+    return system.end(stages, start)[1:].reshape(len(columns), -1).T
+
+
+CASES = {
+    "heat": (HEAT, "exp(-3*pi**2*t)", 0.3, 1e-6),
+    "wave": (WAVE, "cos(sqrt(3)*pi*t)", 4, 1e-5),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_estimate_is_honest_and_the_tolerance_met(tmp_path, name):
+    kind, factor, end, tolerance = CASES[name]
+    problem = stated(tmp_path, *kind, end=end, exact=f"sin(pi*x)*sin(pi*y)*{factor}")
+    solution = ps.solve(problem, tolerance=tolerance)
+    error, estimate = (solution.result[key]["u"] for key in ("relative_l2_error", "estimated_error"))
+    assert solution.result["method"].startswith("collocation in time")
+    assert error < tolerance
+    assert error / 5 < estimate < 5 * error
+
+
+def test_sources_and_walls_may_change_in_time(tmp_path):
+    law = "D(u, t) = laplacian(u) + x*cos(t) + y"
+    walls = '  walls: {on: boundary, equation: "u = x*sin(t) + y*t + 1"}'
+    problem = stated(tmp_path, law, walls, start="1", end=2, exact="x*sin(t) + y*t + 1")
+    solution = ps.solve(problem, tolerance=1e-6)
+    assert solution.result["relative_l2_error"]["u"] < 1e-6
+    assert float(solution.derivative("u", "t")(t=1.3, x=0.4, y=0.2)) == pytest.approx(
+        0.4 * math.cos(1.3) + 0.2, abs=1e-4
+    )
+
+
+def test_a_solution_is_saved_and_loaded_as_a_function_of_time(tmp_path):
+    problem = stated(tmp_path, *HEAT, end=0.1)
+    solution = ps.solve(problem, tolerance=1e-4)
+    solution.save(tmp_path / "run")
+    again = ps.load_solution(tmp_path / "run")
+    at = {"t": [0.013, 0.1], "x": 0.4, "y": 0.3}
+    assert torch.equal(torch.as_tensor(again(**at)), torch.as_tensor(solution(**at)))
+
+
+def test_what_is_not_linear_steady_or_in_the_plane_is_left_to_slabs(tmp_path):
+    assert can_collocate(compile_problem(stated(tmp_path, *HEAT)), 0)
+    assert not can_collocate(compile_problem(stated(tmp_path, "D(u, t) = u*laplacian(u)", WALLS)), 0)
+    assert not can_collocate(compile_problem(stated(tmp_path, "D(u, t) = (1 + t)*laplacian(u)", WALLS)), 0)
+    line = compile_problem(ps.load("heat-1d"))
+    assert not can_collocate(line, line.coordinates.index("t"))
+
+
+def test_a_march_may_be_ended_after_any_step(tmp_path):
+    problem = compile_problem(stated(tmp_path, *HEAT))
+    there = in_space(problem, 0)
+    march = March(Space(space_cells(problem, 0, 1), (6, 6), table_orders(there.problem)))
+    with torch.no_grad():
+        Marcher(there, (0.0, 1.0), {}, Aim(3e-3, 1e-3), lambda: None).run(
+            march, lambda m: "enough" if len(m.steps) == 2 else None
+        )
+    assert march.status == "enough" and len(march.steps) == 2
+    assert march.time == pytest.approx(2 * march.steps[0].dt)
