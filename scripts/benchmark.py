@@ -1,15 +1,16 @@
 """Measures speed and accuracy: solves a list of cases, prints a table, writes JSON.
 
-    python scripts/benchmark.py [--only fast | adaptive | inverse | start | NAME ...] [--sweep] [--seconds 120]
-    [--json FILE] [--seed 0]
+    python scripts/benchmark.py [--only fast | adaptive | inverse | dimension | start | NAME ...] [--sweep]
+    [--seconds 120] [--json FILE] [--seed 0]
 
 Each case names a problem file that comes with pinnsolve, settings put over it, the error and the time asked for: the
 group `adaptive` (networks as bases, the rank of initial bases, the order of convergence in width) and the group `fast`
 (a tolerance as the only setting; time against the number of slabs), and the group `inverse` (errors of parameters or of
-the unknown field that was sought; how often standard errors cover the truth). Times are those of `solve` after
-import; errors are against exact solutions or references at points the solver never used. The group `start` measures
-whole processes of the command line instead. `--sweep` solves every problem with a known truth at three tolerances, each
-for at most `--seconds`. Exits with 1 when a figure is missed.
+the unknown field that was sought; how often standard errors cover the truth), and the group `dimension` (time beside
+two and more coordinates of space). Times are those of `solve` after import; errors are against exact solutions or
+references at points the solver never used. The group `start` measures whole processes of the command line instead.
+`--sweep` solves every problem with a known truth at three tolerances, each for at most `--seconds`. Exits with 1 when
+a figure is missed.
 """
 
 from __future__ import annotations
@@ -55,6 +56,11 @@ def shape(name: str, problem: str, error: float, seconds: float) -> Case:
 def network(width: int, activation: str) -> dict:
     """The talk's shallow network."""
     return {"kind": "mlp", "width": width, "depth": 1, "activation": activation, "initialization": "box"}
+
+
+def dimension(name: str, problem: str, error: float, seconds: float) -> Case:
+    """The same in two and more coordinates of space and time."""
+    return fast(name, problem, error, seconds, "dimension")
 
 
 ADAPTIVE = (
@@ -125,7 +131,12 @@ SHAPES = (
     shape("two regions, Gmsh", "two-regions", 1e-4, 20),
     shape("layered wall, in time", "layered-wall", 1e-6, 20),
 )
-CASES = ADAPTIVE + FAST + SHAPES
+DIMENSION = (
+    dimension("wave 2-d, t to 100", "wave-2d-long", 1e-4, 20),
+    dimension("heat 2-d, two scales", "heat-2d-multiscale", 1e-8, 5),
+    dimension("heat 3-d, three modes", "heat-3d", 1e-6, 20),
+)
+CASES = ADAPTIVE + FAST + SHAPES + DIMENSION
 BURGERS = {"nu": 0.01 / math.pi, "speed": 1.0}
 LORENZ = {"sigma": 10.0, "rho": 28.0, "beta": 8.0 / 3.0}
 SOUGHT = (  # what an inverse problem is to find: parameters by value, or the name of an unknown
