@@ -146,3 +146,12 @@ def test_a_march_may_be_ended_after_any_step(tmp_path):
         )
     assert march.status == "enough" and len(march.steps) == 2
     assert march.time == pytest.approx(2 * march.steps[0].dt)
+
+
+def test_a_start_that_contradicts_the_walls_is_left_to_slabs(tmp_path):
+    problem = compile_problem(stated(tmp_path, *HEAT, start="1"))
+    there = in_space(problem, 0)
+    march = March(Space(space_cells(problem, 0, 1), (6, 6), table_orders(there.problem)))
+    with torch.no_grad():
+        Marcher(there, (0.0, 1.0), {}, Aim(3e-3, 1e-3), lambda: None).run(march, lambda m: None)
+    assert march.status == "stalled" and not march.steps

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -17,7 +17,6 @@ from torch import Tensor
 
 from pinnsolve.adapt.collocation_step import Blame, Moment, Step, Stepper, stages_of
 from pinnsolve.adapt.space_problem import SpaceProblem
-from pinnsolve.adapt.time_slab import LOCAL
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import CellSystem, units
 from pinnsolve.assembly.term_rows import table_orders, term_rows
@@ -27,13 +26,15 @@ from pinnsolve.solvers.gauss_newton import Iteration, gauss_newton
 
 AT_START, ACCURACY = 0.3, 0.01  # of a step's own error: what the start may be missed by; of the least squares
 LEAST_AT_END = 1e-3  # of the error inside steps: where their ends alone are to blame no longer
+INSIDE = 0.3  # of the tolerance, that the error inside a step alone may be
 AT_END = 0.3  # of the tolerance, that the end of a step may add at first: how ends add up is seen as it goes
+CONTRADICTS = 30.0  # times the error allowed: by what a start must miss the walls for kinks or layers to set out
 FIRST_HALVINGS, MOST_HALVINGS, AT_ONCE = 4, 20, 5  # of the time; at once, after one step
 DOUBLED = 0.5  # of what is allowed may be the error that a step of twice the length is expected to have
 SAVED = 12  # steps that those of twice the length must save to be worth their factorizations
 REFUSED_AGAIN = 32  # steps before a length that was refused is tried again
 MOST_DEGREE = {2: 24, 3: 12}
-SMOOTH = 0.6  # factor by which coefficients fall per degree, from which on cells are split
+SMOOTH = 0.75  # factor by which coefficients fall per degree, from which on cells are split
 EVERYWHERE = 0.35  # share of cells to blame from which on all get more degrees
 TO_BLAME = 0.3  # of the worst
 MOST_CELLS, MOST_REFINED = 1024, 40
@@ -51,7 +52,7 @@ class Aim:
 
     @classmethod
     def first(cls, tolerance: float) -> Aim:
-        return cls(LOCAL * tolerance, AT_END * tolerance)
+        return cls(INSIDE * tolerance, AT_END * tolerance)
 
     def smaller(self, factor: float) -> Aim:
         """After a march whose error grew beyond the tolerance: by what steps hand on, at first."""
@@ -110,6 +111,9 @@ class Marcher:
     def run(self, march: March, watch: Callable[[March], str | None]) -> None:
         """Adds steps to the march; `watch(march)` is asked after every step, and ends it by answering a status."""
         moment = self._begin(march)
+        if self._contradicted(march.space, moment):  # shorter slabs and smaller cells there serve better than stages
+            march.status = "stalled"
+            return
         done, refined, size = 0, 0, None  # `done` steps of the length now; refinements since the last step
         refused: dict[int, int] = {}  # steps taken when a length was refused
         while True:
@@ -192,6 +196,18 @@ class Marcher:
                     continue
             per = range(max(levels - 1, 1))
             return Moment(*(torch.stack([t.unflatten(1, (levels, -1))[:, k] for k in per]) for t in (c, delta)))
+
+    def _contradicted(self, space: Space, start: Moment) -> bool:
+        """Whether the start misses the conditions that hold at all times."""
+        problem = self.stated.problem
+        problem = replace(problem, terms=tuple(term for term in problem.terms if term.kind != "equation"))
+        c = torch.cat(
+            [*start.c, *torch.zeros_like(start.c[:1]).expand(self.stated.levels - len(start.c), -1, -1, -1)], 1
+        )
+        parameters = torch.tensor([self.low, 1.0 / self.whole], dtype=torch.float64)
+        sources = [rows.scaled_at(State(None, parameters)) for rows in term_rows(problem, space, self.weights)]
+        missed = math.sqrt(sum(source.rows(State(c, parameters), matrix=False).loss for source in sources))
+        return missed > CONTRADICTS * self.aim.inside * float(space.rms(start.c[0]).max())
 
     def _refined(self, march: March, parts: Tensor, excess: float, c: Tensor) -> bool:
         """Gives the march a richer space, where cells and axes (C, d) are to blame; False where there is none."""
