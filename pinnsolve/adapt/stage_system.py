@@ -109,7 +109,7 @@ class StageSystem:
         for shift in self.method.shifts:
             ratio = (shift if shift.imag else shift.real) / (self._typical * self.dt)
             parts = [sum(ratio**k * one for k, one in enumerate(blocks)) for blocks in (diagonal, upper, lower)]
-            factors.append(BlockLU(parts[0], pairs, *parts[1:], scale, tree, self._check))
+            factors.append(BlockLU(parts, pairs, scale, tree, self._check))
         return factors
 
     # -- one step -----------------------------------------------------------------------------------------------------

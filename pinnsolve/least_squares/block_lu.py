@@ -17,16 +17,17 @@ TINY = 1e-14  # shift of the scaled diagonal, so that dependent columns stay bou
 
 
 class BlockLU:
-    """The factorization of (C, n, n) diagonal blocks and of those of neighbours.
+    """The factorization of `blocks`: (C, n, n) on the diagonal, and the upper and lower ones of neighbours.
 
     For pairs (i, j), `upper` (P, n, n) are in row i and column j, `lower` in row j and column i. `scale`: (C, n) of
     rows and columns.
     """
 
     def __init__(
-        self, diagonal: Tensor, pairs: Sequence[tuple[int, int]], upper: Tensor, lower: Tensor, scale: Tensor,
-        tree: Sequence[Front], check: Callable[[], None] = lambda: None,
+        self, blocks: Sequence[Tensor], pairs: Sequence[tuple[int, int]], scale: Tensor, tree: Sequence[Front],
+        check: Callable[[], None] = lambda: None,
     ):  # fmt: skip
+        diagonal, upper, lower = blocks
         self.n, self.scale = diagonal.shape[1], scale
         self._coupling: dict[int, list[tuple[int, Tensor, Tensor]]] = {}
         for k, (i, j) in enumerate(pairs):
