@@ -14,6 +14,7 @@ from pinnsolve.assembly.term_rows import table_orders
 from pinnsolve.bases.piecewise.initial_mesh import space_cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.compiler import compile_problem
+from pinnsolve.errors import ResourceError
 
 SQUARE = """
 name: evolving
@@ -155,3 +156,13 @@ def test_a_start_that_contradicts_the_walls_is_left_to_slabs(tmp_path):
     with torch.no_grad():
         Marcher(there, (0.0, 1.0), {}, Aim(3e-3, 1e-3), lambda: None).run(march, lambda m: None)
     assert march.status == "stalled" and not march.steps
+
+
+def test_memory_of_steps_is_stated_before_it_is_taken(tmp_path):
+    problem = compile_problem(stated(tmp_path, *HEAT))
+    there = in_space(problem, 0)
+    march = March(Space(space_cells(problem, 0, 1), (6, 6), table_orders(there.problem)))
+    marcher = Marcher(there, (0.0, 1.0), {}, Aim(3e-3, 1e-3), lambda: None, memory=1e3)
+    with torch.no_grad(), pytest.raises(ResourceError, match=r"\d+ coefficients, needs .* GB, and 1e-06 GB may be"):
+        marcher.run(march, lambda m: None)
+    assert not march.steps

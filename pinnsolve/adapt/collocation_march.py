@@ -17,12 +17,14 @@ from torch import Tensor
 
 from pinnsolve.adapt.collocation_step import Blame, Moment, Step, Stepper, stages_of
 from pinnsolve.adapt.space_problem import SpaceProblem
+from pinnsolve.assembly.faces import continuity_rows
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import CellSystem, units
 from pinnsolve.assembly.term_rows import table_orders, term_rows
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.estimate.enriched_space import blame, correct, decay_rates, enriched_space
 from pinnsolve.solvers.gauss_newton import Iteration, gauss_newton
+from pinnsolve.solvers.memory import bytes_of_modes, refuse_beyond
 
 AT_START, ACCURACY = 0.3, 0.01  # of a step's own error: what the start may be missed by; of the least squares
 LEAST_AT_END = 1e-3  # of the error inside steps: where their ends alone are to blame no longer
@@ -91,9 +93,10 @@ class Marcher:
 
     def __init__(
         self, stated: SpaceProblem, interval: tuple[float, float], weights: Mapping[str, float], aim: Aim,
-        check: Callable[[], None],
+        check: Callable[[], None], memory: float = math.inf,
     ):  # fmt: skip
         self.stated, self.weights, self.aim, self.check = stated, weights, aim, check
+        self.memory = memory  # bytes that may be taken
         self.low, self.high = interval
         self.orders = table_orders(stated.problem)
         self._stages = stages_of(len(stated.problem.coordinates))
@@ -164,11 +167,23 @@ class Marcher:
     def _stepper(self, march: March) -> Stepper:
         known = self._steppers.pop(march.halvings, None)
         if known is None or known.space is not march.space:
+            self._check_memory(march.space)
             known = Stepper(self.stated, march.space, self.weights, self.whole / 2**march.halvings, self.check)
         self._steppers[march.halvings] = known
         for old in list(self._steppers)[:-KEPT]:
             del self._steppers[old]
         return known
+
+    def _check_memory(self, space: Space) -> None:
+        """Raises ResourceError where one more stepper, beside those that are kept, does not fit."""
+        problem, fine = self.stated.problem, enriched_space(space)
+        sources = [
+            *term_rows(problem, fine, self.weights),
+            *continuity_rows(fine, problem.coordinates, self.stated.continuous),
+        ]
+        system = CellSystem(fine, sources, len(self.stated.evolving), True, self.check)
+        needed = (len(self._steppers) + 1) * bytes_of_modes(system, self.stated.levels, self._stages // 2 + 1)
+        refuse_beyond(self.memory, needed, system.coefficients)
 
     # -- space --------------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from pinnsolve.bases.piecewise.mesh import joined
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
 from pinnsolve.solvers.follow import Outcome, attempt
+from pinnsolve.solvers.memory import bytes_available
 
 MOST_MARCHES = 6
 LEAST_DEGREE = 5  # in space, beyond the order of the equations
@@ -44,7 +45,8 @@ def collocations(
     for number in range(most):
         march = March(space, halvings)
         watch = _Watch(context, tolerance, number, interval, last=number == most - 1)
-        marcher = Marcher(stated, interval, weights, aim, context.clock.check)
+        memory = bytes_available(context.memory_gb)
+        marcher = Marcher(stated, interval, weights, aim, context.clock.check, memory)
         ended = attempt(partial(marcher.run, march, watch), context.clock)
         if march.status == "stalled":
             yield Outcome(None, "stalled")

@@ -10,6 +10,7 @@ from pinnsolve.errors import ResourceError
 from pinnsolve.runtime import memory_available
 
 NUMBER = 8  # bytes
+COMPLEX = 2  # numbers
 COPIES = 3  # of the blocks: as they are summed, scaled, and while fronts are put together
 
 
@@ -21,6 +22,16 @@ def bytes_needed(system: CellSystem) -> float:
     factors = sum(len(f.own) * (len(f.own) + len(f.border)) for f in system.tree) * n**2
     largest = max((len(f.own) + len(f.border)) ** 2 for f in system.tree) * n**2
     return NUMBER * (rows * n + blocks + factors + 2 * largest)
+
+
+def bytes_of_modes(system: CellSystem, levels: int, modes: int) -> float:
+    """What steps by collocation keep: rows with the derivatives in time of `levels` orders, and a complex triangular
+    factorization to either side for every mode; `system`: that of one order."""
+    n, fronts = system.columns, [(len(f.own), len(f.own) + len(f.border)) for f in system.tree]
+    rows = sum(_rows(source) for source in system.sources) * n * (2 * levels + 1)  # matrices, tests, as they are made
+    blocks = (levels + 2 * COMPLEX) * (system.space.cells.count + 2 * len(system.pairs)) * n**2
+    factors = modes * COMPLEX * sum(own * (2 * whole - own) for own, whole in fronts) * n**2
+    return NUMBER * (rows + blocks + factors + 2 * COMPLEX * max(whole**2 for _, whole in fronts) * n**2)
 
 
 def bytes_available(memory_gb: float | None) -> float:
@@ -40,10 +51,14 @@ def check_work(system: CellSystem, available: float, most: float = math.inf) -> 
 
 def check_memory(system: CellSystem, available: float) -> None:
     """Raises ResourceError, with the size that would be needed, for a system that does not fit."""
-    needed = bytes_needed(system)
+    refuse_beyond(available, bytes_needed(system), system.coefficients)
+
+
+def refuse_beyond(available: float, needed: float, coefficients: int) -> None:
+    """Raises ResourceError where more bytes are needed than may be taken."""
     if needed > available:
         raise ResourceError(
-            f"the next refinement, {system.coefficients} coefficients, needs {needed / 1e9:.2g} GB, and "
+            f"the next refinement, {coefficients} coefficients, needs {needed / 1e9:.2g} GB, and "
             f"{available / 1e9:.2g} GB may be taken; raise limits.memory_gb or the tolerance"
         )
 
