@@ -166,3 +166,14 @@ def test_memory_of_steps_is_stated_before_it_is_taken(tmp_path):
     with torch.no_grad(), pytest.raises(ResourceError, match=r"\d+ coefficients, needs .* GB, and 1e-06 GB may be"):
         marcher.run(march, lambda m: None)
     assert not march.steps
+
+
+def test_a_problem_that_no_space_serves_at_once_is_left_to_slabs(tmp_path):
+    problem = compile_problem(stated(tmp_path, *HEAT))
+    there = in_space(problem, 0)
+    march = March(Space(space_cells(problem, 0, 1), (6, 6), table_orders(there.problem)))
+    marcher = Marcher(there, (0.0, 1.0), {}, Aim(3e-3, 1e-3), lambda: None)
+    marcher._excess = lambda blame: (0.0, 100.0)  # space does not get better, however it is refined
+    with torch.no_grad():
+        marcher.run(march, lambda m: None)
+    assert march.status == "stalled" and not march.steps and march.space.cells.count <= 4

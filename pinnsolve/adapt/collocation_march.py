@@ -40,6 +40,7 @@ SMOOTH = 0.75  # factor by which coefficients fall per degree, from which on cel
 EVERYWHERE = 0.35  # share of cells to blame from which on all get more degrees
 TO_BLAME = 0.3  # of the worst
 MOST_CELLS, MOST_REFINED = 1024, 40
+SETTLES = 0.2  # of the excess of space before: what a refinement may leave of it before the first step is taken
 IN_TIME_TOO = 0.2  # of the excess of space: below it, what a correction says of time means little
 IN_TIME_ALONE = 30.0  # times what space is to blame for: where no richer space would help
 KEPT = 3  # lengths whose factorizations are kept
@@ -119,6 +120,7 @@ class Marcher:
             return
         done, refined, size = 0, 0, None  # `done` steps of the length now; refinements since the last step
         refused: dict[int, int] = {}  # steps taken when a length was refused
+        excess = math.inf  # of space, when it was refined before the first step
         while True:
             dt = self.whole / 2**march.halvings
             step, found = self._stepper(march).step(moment, self.low + done * dt, ACCURACY * self.aim.inside, size)
@@ -135,7 +137,9 @@ class Marcher:
                     march.halvings, done = march.halvings + more, done * 2**more
                     continue
                 old = march.space
-                if not self._refined(march, found.in_space, in_space, step.values[-1]):
+                rough = not march.steps and in_space > SETTLES * excess  # slabs serve better than stages
+                excess = in_space
+                if rough or not self._refined(march, found.in_space, in_space, step.values[-1]):
                     march.status = "stalled"
                     return
                 moment = _moved(moment, old, march.space) if march.steps else self._begin(march)
