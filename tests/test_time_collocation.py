@@ -177,3 +177,24 @@ def test_a_problem_that_no_space_serves_at_once_is_left_to_slabs(tmp_path):
     with torch.no_grad():
         marcher.run(march, lambda m: None)
     assert march.status == "stalled" and not march.steps and march.space.cells.count <= 4
+
+
+@pytest.mark.parametrize("walls", ["u = w", "u = 0"])
+def test_a_wave_that_starts_with_a_velocity(walls, tmp_path):
+    shape = "sin(3*t)*sin(pi*x)*sin(pi*y)" if walls == "u = 0" else "sin(3*t + x)*cos(y - t)"
+    wave = ps.Problem(
+        name="wave",
+        domain={"t": (0, 3), "x": (0, 1), "y": (0, 1)},
+        unknowns="u",
+        definitions={"w": shape},
+        equations={"wave": "D(u, t, t) = 2*laplacian(u) + D(w, t, t) - 2*(D(w, x, x) + D(w, y, y))"},
+        conditions={
+            "start": {"on": "t = 0", "equations": ["u = w", "D(u, t) = D(w, t)"]},
+            "walls": {"on": "boundary", "equation": walls},
+        },
+        exact={"u": "w"},
+    )
+    result = ps.solve(wave, tolerance=1e-4).result
+    assert result["method"].startswith("collocation") and result["status"] == "converged"
+    assert result["relative_l2_error"]["u"] < 1e-4
+    assert 0.2 < result["effectivity"]["u"] < 5

@@ -213,8 +213,11 @@ class Marcher:
                 parts = torch.sqrt(blame(delta / unit[:, None], fine, space.degrees) * share)
                 if self._refined(march, parts, excess, c):
                     continue
-            per = range(max(levels - 1, 1))
-            return Moment(*(torch.stack([t.unflatten(1, (levels, -1))[:, k] for k in per]) for t in (c, delta)))
+            # unknowns stand for derivatives in time in units of the whole of it
+            per = [(k, self.whole**-k) for k in range(max(levels - 1, 1))]
+            return Moment(
+                *(torch.stack([unit * t.unflatten(1, (levels, -1))[:, k] for k, unit in per]) for t in (c, delta))
+            )
 
     def _contradicted(self, space: Space, start: Moment) -> bool:
         """Whether the start misses the conditions that hold at all times."""
