@@ -26,6 +26,7 @@ _PUBLIC = {
     "Solution": "pinnsolve.results.solution",
     "SolutionError": "pinnsolve.errors",
     "Solver": "pinnsolve.solvers.base",
+    "Table": "pinnsolve.problem.python_api",
     "coordinates": "pinnsolve.problem.python_api",
     "load": "pinnsolve.pipeline",
     "load_solution": "pinnsolve.results.solution",

@@ -62,6 +62,13 @@ SECTIONS: dict[str, tuple[str, str]] = {
         "Columns are found by name: the header line of a CSV, the arrays of an NPZ. Those that are no coordinates can "
         "be used in the equation. Files lie in the folder of the problem file or below it.",
     ),
+    "FunctionInput": (
+        "`functions`",
+        "A function `k: {file: conductivity.csv, of: [x, y]}` stands in expressions as `k(x, y)`, or as `k` where the "
+        "names of its arguments mean something: a coordinate or an unknown. Its arguments may be any expressions, as "
+        "in `rho(u)`, and it may be differentiated, as in `D(rho(u), x)`. Where an unknown leaves the range of a table "
+        "whose `outside` is `error`, the solve goes on with the slope at the end of the table.",
+    ),
     "RegularizationInput": (
         "`regularization`",
         "A weight alone stands for a map with one. Where one unknown is regularized, or equations are fewer "

@@ -12,6 +12,7 @@ from sympy.printing.str import StrPrinter
 
 from pinnsolve.errors import ExpressionError
 from pinnsolve.language.symbols import FeatureSymbol
+from pinnsolve.language.tabulated import Tabulated
 
 
 def to_text(expression: sp.Basic, coordinates: tuple[str, ...]) -> str:
@@ -64,6 +65,8 @@ class _Printer(StrPrinter):
 
     def _print_Function(self, f: sp.Function) -> str:
         arguments = ", ".join(map(self._print, f.args))
+        if isinstance(f, Tabulated):
+            return self._table(f, arguments)
         if isinstance(f, sp.Heaviside):
             return f"heaviside({self._print(f.args[0])})"
         if isinstance(f, sp.ceiling):
@@ -75,6 +78,13 @@ class _Printer(StrPrinter):
             if isinstance(f, kind):
                 return form.format(arguments)
         raise ExpressionError(f"the language has no function `{f.func.__name__}`")
+
+    def _table(self, f: Tabulated, arguments: str) -> str:
+        letters = [s.name for s, order in zip(f.args, f.orders, strict=True) for _ in range(order) if s.is_Symbol]
+        if len(letters) < sum(f.orders) or not set(letters) <= set(self.coordinates) or len(set(f.args)) < len(f.args):
+            raise ExpressionError(f"a derivative of `{f.table_name}` by its argument alone")
+        call = f"{f.table_name}({arguments})"
+        return f"D({', '.join([call, *letters])})" if letters else call
 
     _print_Heaviside = _print_besselj = _print_LatticeOp = _print_Function
 

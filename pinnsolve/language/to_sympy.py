@@ -146,12 +146,17 @@ class _Builder:
             return feature_symbol(name, self.zero)
         if name in self.scope.symbols:
             return coordinate_symbol(name)
+        if name in self.scope.functions:
+            known = self.scope.functions[name]
+            return known.function(*map(self.name, known.arguments))
         return {"pi": sp.pi, "e": sp.E}[name]
 
     def call(self, node: Call) -> sp.Expr:
         name = node.name
         if name in self.scope.operators:
             return feature_symbol(node.arguments[0].name, self.zero, operator=name)
+        if name in self.scope.functions:
+            return self.scope.functions[name].function(*map(self.build, node.arguments))
         if name in _DERIVATIVES:
             return _DERIVATIVES[name](self, node)
         return _FUNCTIONS[name](*(self.build(argument) for argument in node.arguments))

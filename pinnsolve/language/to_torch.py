@@ -8,6 +8,7 @@ the numerical half meet.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import ClassVar
 
 import sympy as sp
@@ -16,6 +17,7 @@ from sympy.printing.pytorch import TorchPrinter
 from torch import Tensor
 
 from pinnsolve.language.substitution import substituted
+from pinnsolve.language.tabulated import Tabulated
 
 
 def _maximum(*args):
@@ -68,6 +70,33 @@ def _bessel_j(order, x):
     return _Bessel.apply(float(order), x)
 
 
+class _Table(torch.autograd.Function):
+    """A function of a table at tensors; its derivatives are those that the table gives."""
+
+    @staticmethod
+    def forward(ctx, kind, *arguments):
+        tensors = torch.broadcast_tensors(*_tensors(arguments))
+        ctx.kind = kind
+        ctx.save_for_backward(*tensors)
+        found = kind.table(kind.orders, *(t.detach().cpu().numpy() for t in tensors))
+        return torch.as_tensor(found, dtype=tensors[0].dtype, device=tensors[0].device)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        orders = [tuple(o + (i == j) for j, o in enumerate(ctx.kind.orders)) for i in range(len(ctx.kind.orders))]
+        return None, *(gradient * _Table.apply(ctx.kind.derived(o), *ctx.saved_tensors) for o in orders)
+
+
+def _tables(expressions: Sequence[sp.Basic]) -> dict[str, Callable]:
+    """By the names that the printer gives them, the functions of tables in expressions."""
+    kinds = {type(atom) for e in expressions for atom in e.atoms(Tabulated)}
+    return {_table_name(kind): partial(_Table.apply, kind) for kind in kinds}
+
+
+def _table_name(kind: type[Tabulated]) -> str:
+    return f"_table_{kind.__name__}"
+
+
 def _choose(condition, yes, no, like=None):
     """torch.where that takes numbers and constant conditions; of two numbers, `like` gives the type."""
     if not isinstance(condition, Tensor):
@@ -117,6 +146,11 @@ class _Printer(TorchPrinter):
     def _call(self, expr):
         return f"{self.mapping[type(expr)]}({', '.join(self._print(a) for a in expr.args)})"
 
+    def _print_Function(self, expr):
+        if not isinstance(expr, Tabulated):
+            return super()._print_Function(expr)
+        return f"{_table_name(type(expr))}({', '.join(self._print(a) for a in expr.args)})"
+
     _print_Max = _print_Min = _print_atan2 = _print_Heaviside = _print_besselj = _print_cot = _call
 
     def _print_Integer(self, expr):
@@ -160,7 +194,7 @@ def tensor_function(expressions: Sequence[sp.Basic], symbols: Sequence[sp.Symbol
     known = dict(zip(symbols, names, strict=True)) | numbers
     renamed = [substituted(e, known) for e in expressions]
     shared = not any(e.has(sp.Piecewise) or e.is_Boolean for e in renamed)  # cse would take conditions apart
-    return sp.lambdify(names, renamed, modules=[_HELPERS], printer=_Printer(), cse=shared)
+    return sp.lambdify(names, renamed, modules=[{**_HELPERS, **_tables(renamed)}], printer=_Printer(), cse=shared)
 
 
 def _numbers(e: sp.Basic) -> Iterator[sp.Expr]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
+from typing import Any
 
 from pinnsolve.errors import ExpressionError
 from pinnsolve.language.syntax import (
@@ -60,12 +61,20 @@ _INSTEAD = {
 
 
 @dataclass(frozen=True)
+class NamedFunction:
+    """A function of a table: what its arguments are called there, and, once it is read, the sympy function."""
+
+    arguments: tuple[str, ...]
+    function: Any = None
+
+
+@dataclass(frozen=True)
 class Scope:
     """The names that an expression may use.
 
     `definitions` maps `name` or `name(args)` to its text, or to the parsed definition; `columns` are those of a data
-    file; `normals` allows `n_x` and `Dn(u)`, and `width` the basis width `W`; `operators` are custom linear operators.
-    `elsewhere` are names that the file knows and that cannot stand here.
+    file; `functions` are those of tables, by name; `normals` allows `n_x` and `Dn(u)`, and `width` the basis width `W`;
+    `operators` are custom linear operators. `elsewhere` are names that the file knows and that cannot stand here.
     """
 
     coordinates: tuple[str, ...] = ()
@@ -74,6 +83,7 @@ class Scope:
     parameters: tuple[str, ...] = ()
     definitions: Mapping[str, str | Definition] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
+    functions: Mapping[str, NamedFunction] = field(default_factory=dict)
     normals: bool = False
     width: bool = False
     operators: tuple[str, ...] = ()
@@ -183,10 +193,21 @@ class _Checker:
                 yield ExpressionError(
                     f"`{name}` takes arguments", node.offset, f"write `{name}({', '.join(arguments)})`"
                 )
+        elif name in scope.functions:
+            yield from self.check_bare(node)
         elif name in CALLABLE or name in scope.operators:
             yield ExpressionError(f"`{name}` is a function", node.offset, f"write `{name}(...)`")
         else:
-            yield self.unknown(node, (*self.local, *scope.symbols, *scope.unknowns, *self.macros, *CONSTANTS))
+            known = (*self.local, *scope.symbols, *scope.unknowns, *self.macros, *scope.functions, *CONSTANTS)
+            yield self.unknown(node, known)
+
+    def check_bare(self, node: Name) -> Iterator[ExpressionError]:
+        """The function of a table without parentheses: its arguments are what the table calls them."""
+        arguments = self.scope.functions[node.name].arguments
+        missing = [a for a in arguments if a not in (*self.scope.symbols, *self.scope.unknowns)]
+        if missing:
+            hint = f"write `{node.name}(...)`: `{missing[0]}` is a column of its table, and no name here"
+            yield ExpressionError(f"`{node.name}` takes arguments", node.offset, hint)
 
     def unknown(self, node: Name | Call, known: tuple[str, ...]) -> ExpressionError:
         name = node.name
@@ -219,8 +240,9 @@ class _Checker:
             yield from self.check_count(node, (len(expected), len(expected)))
             for argument in node.arguments:
                 yield from self.check(argument)
-        elif name in scope.operators:
-            yield from self.check_count(node, (1, 1))
+        elif name in scope.functions or name in scope.operators:
+            table = scope.functions.get(name, NamedFunction((name,)))  # a custom operator takes one argument
+            yield from self.check_count(node, (len(table.arguments), len(table.arguments)))
             for argument in node.arguments:
                 yield from self.check(argument)
         elif name in CALLABLE and (name != "Dn" or scope.normals):
@@ -231,7 +253,7 @@ class _Checker:
             hint = f"write `{name}` for the unknown" if name in scope.unknowns else f"a product is `{name}*(...)`"
             yield ExpressionError(what, node.offset, hint)
         else:
-            error = self.unknown(node, (*CALLABLE, *self.macros, *scope.operators))
+            error = self.unknown(node, (*CALLABLE, *self.macros, *scope.functions, *scope.operators))
             if (error.hint or "").startswith("known here"):
                 error.hint += "; a custom operator comes from `--operators FILE`"
             yield error

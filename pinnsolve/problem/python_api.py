@@ -28,6 +28,7 @@ from pinnsolve.language.symbols import (
     feature_symbol,
     total_derivative,
 )
+from pinnsolve.language.tabulated import Tabulated, tabulated
 from pinnsolve.language.vocabulary import RESERVED, close_match
 from pinnsolve.spec.schema.types import IDENTIFIER
 from pinnsolve.spec.spec import Spec, spec_from_dict
@@ -122,6 +123,21 @@ class Data:
     loss: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A function by a table: `functions={"k": Table(file="k.csv", of=[x, y])}`, in equations `sp.Function("k")(x, y)`.
+
+    `of`: its arguments, coordinates or names of columns; `column`: that of its values; `interpolation`: `"cubic"`,
+    `"linear"` or `"nearest"`; `outside` of the table: `"error"`, `"hold"` or a number.
+    """
+
+    file: str | Path
+    of: Any
+    column: str | None = None
+    interpolation: str | None = None
+    outside: Any = None
+
+
 # -- to a spec ------------------------------------------------------------------------------------------------
 
 
@@ -131,7 +147,8 @@ class StatedInPython:
 
     `domain`: a `Box` or a `Shape`. `unknowns`: applied functions `u = unknown("u", x, y)`, or names. `equations`: term
     name to `sp.Eq`, text, or `{"equation": ..., "where": ...}`. `conditions`, `data`: term name to `Condition`, `Data`.
-    `exact`, `parameters`: expressions by unknown and by name. `folder`: where data files lie.
+    `exact`, `parameters`: expressions by unknown and by name; `functions`: name to `Table`. `folder`: where data files
+    lie.
     """
 
     name: str
@@ -144,6 +161,7 @@ class StatedInPython:
     parameters: Mapping[Any, Text] | None = None
     unknown_parameters: Mapping[Any, Mapping] | None = None
     regularization: Mapping[Any, Any] | None = None
+    functions: Mapping[str, Table | Mapping] | None = None
     definitions: Mapping[str, Text] | None = None
     time: Any = None
     solve: Mapping[str, Any] | None = None
@@ -161,7 +179,7 @@ def spec_from_sympy(**keywords: Any) -> Spec:
     """
     known = [f.name for f in fields(StatedInPython)]
     stated = StatedInPython(**{key: value for key, value in keywords.items() if key in known})
-    writer = _Writer(stated.domain, stated.unknowns)
+    writer = _Writer(stated.domain, stated.unknowns, stated.functions or {})
     for key in (key for key in keywords if key not in known):
         close = close_match(key, known)
         writer.problem("unknown keyword", key, hint=f"did you mean `{close}`?" if close else ", ".join(known))
@@ -179,7 +197,8 @@ def spec_from_sympy(**keywords: Any) -> Spec:
 class _Writer:
     """Turns what a person writes in Python into what stands in a problem file, and collects what cannot be."""
 
-    def __init__(self, domain: Any, unknowns: Any):
+    def __init__(self, domain: Any, unknowns: Any, functions: Mapping[str, Any]):
+        self.functions = tuple(functions) if isinstance(functions, Mapping) else ()
         self.problems: list[Diagnostic] = []
         intervals = domain.intervals if isinstance(domain, Box) else domain
         if isinstance(domain, Shape):
@@ -234,10 +253,32 @@ class _Writer:
             **self.domain(stated.domain, stated.time),
             "unknowns": list(self.unknowns),
             **{key: self.terms(getattr(stated, key), key) for key in ("equations", "conditions", "data")},
+            "functions": self.tables(stated.functions),
             **{key: self.expressions(getattr(stated, key), key) for key in _OF_EXPRESSIONS},
             "reference": {"file": reference} if isinstance(reference, str | Path) else reference,
         }
         return {key: value for key, value in whole.items() if value is not None}
+
+    def tables(self, functions: Any) -> Any:
+        """The functions by tables."""
+        if not isinstance(functions, Mapping):
+            return functions
+        given = {
+            name: {f.name: getattr(item, f.name) for f in fields(item)} if isinstance(item, Table) else item
+            for name, item in functions.items()
+        }
+        return {name: self.expressions(self.with_path(item), f"functions.{name}") for name, item in given.items()}
+
+    def with_path(self, item: Any) -> Any:
+        """With its file as a text, the names of its arguments, and without what is not said."""
+        if not isinstance(item, Mapping):
+            return item
+        said = {key: value for key, value in item.items() if value is not None}
+        if "file" in said:
+            said["file"] = str(said["file"])
+        if "of" in said:
+            said["of"] = self.several(lambda value, _: self.key(value), said["of"], "of")
+        return said
 
     def domain(self, domain: Any, time: Any) -> dict[str, Any]:
         """`coordinates`, `domain` and `time`."""
@@ -329,6 +370,12 @@ class _Writer:
         if isinstance(e.expr, AppliedUndef) and e.expr.func.__name__ in operators.OPERATORS:
             raise DerivativeError(f"derivatives of the custom operator `{e.expr.func.__name__}` are not known")
         result = self.translated(e.expr)
+        if result.has(Tabulated):  # the language has no name for the derivative of a table by its argument
+            letters = [str(symbol) for symbol, count in e.variable_count for _ in range(int(count))]
+            if not set(letters) <= set(self.coordinates):
+                hint = "write the derivative by a coordinate unevaluated, as `sp.Derivative(k(u)*sp.diff(u, x), x)`"
+                raise ExpressionError("the derivative of a table by its argument", hint=hint)
+            return sp.Symbol(f"D({', '.join([to_text(result, self.coordinates), *letters])})", real=True)
         for symbol, count in e.variable_count:
             name = getattr(symbol, "name", str(symbol))
             if name not in self.coordinates or not count.is_Integer:
@@ -351,6 +398,8 @@ class _Writer:
             if feature is None or feature.order or feature.operator:
                 raise ExpressionError(f"the operator `{name}` is applied to an unknown itself")
             return feature_symbol(feature.unknown, zero, operator=name)
+        if name in self.functions:
+            return tabulated(name, len(e.args), None)(*map(self.translated, e.args))
         known = (*self.unknowns, *operators.OPERATORS)
         close = close_match(name, known)
         hint = f"did you mean `{close}`?" if close else f"the unknowns are {', '.join(map(str, self.unknowns))}"

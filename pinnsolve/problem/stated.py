@@ -87,7 +87,8 @@ class StatedProblem:
     def files(self) -> dict[str, Path]:
         """The files that the problem file names, as it names them, and where they lie."""
         spec = self.spec
-        names = [item.file for item in spec.data.values()] + ([spec.reference.file] if spec.reference else [])
+        names = [item.file for item in (*spec.data.values(), *spec.functions.values())]
+        names += [spec.reference.file] if spec.reference else []
         found = {name: spec.folder / name for name in names}
         for leaf in primitives(self.shape) if self.shape is not None else ():
             if isinstance(leaf, MeshFile):

@@ -24,6 +24,7 @@ from pinnsolve.language.symbols import FeatureSymbol, UnknownParameter, coordina
 from pinnsolve.language.to_sympy import Fluxes, Scope, fluxes, from_tree, residual
 from pinnsolve.problem.checks import AssumedCondition, assumed_conditions, check_problem
 from pinnsolve.problem.domain import ShapeReader
+from pinnsolve.problem.functions import domain_beyond, read_functions
 from pinnsolve.problem.stated import StatedProblem, StatedTerm
 from pinnsolve.spec.located_errors import KeyPath
 from pinnsolve.spec.parsed import ParsedExpression, ParsedTerm, Place
@@ -81,11 +82,15 @@ class _Builder:
         """The problem. Raises `ProblemError`."""
         spec = self.spec
         parameters = self._parameters()
+        self.functions = read_functions(spec, self._error)
         self.shape = self._shape()
         self._stop_on_errors()  # without a domain there are no places
         equations = self._equations()
         statements = (*equations, *self._conditions(equations), *self._data())
         exact = self._exact()
+        intervals = dict(zip(self.coordinates, self.intervals, strict=True))
+        for path, message, hint in domain_beyond(statements, spec, intervals):
+            self._error(path, message, hint)
         self._stop_on_errors()
         return StatedProblem(
             name=spec.name,
@@ -145,6 +150,7 @@ class _Builder:
             unknowns=tuple(spec.unknowns),
             parameters=(*spec.parameters, *spec.unknown_parameters),
             columns=tuple(columns),
+            functions=self.functions,
             normals=normals,
             operators=tuple(operators.OPERATORS),
         )

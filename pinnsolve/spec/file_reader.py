@@ -18,8 +18,9 @@ from pinnsolve.language import operators
 from pinnsolve.language.constants import Value
 from pinnsolve.language.expansion import as_text, definition_problems
 from pinnsolve.language.parsed_texts import ParsedTexts
-from pinnsolve.language.vocabulary import RESERVED, Definition, Scope, close_match, signature
+from pinnsolve.language.vocabulary import RESERVED, Definition, NamedFunction, Scope, close_match, signature
 from pinnsolve.spec.expression_reader import ExpressionReader
+from pinnsolve.spec.functions import function_problems
 from pinnsolve.spec.located_errors import KeyPath, Places
 from pinnsolve.spec.names import Names
 from pinnsolve.spec.parsed import ParsedExpression, ParsedFile, ParsedTerm, ParsedUnknownParameter
@@ -64,6 +65,7 @@ class FileReader:
             time=names.coordinates.time,
             unknowns=names.unknowns,
             parameters=(*names.parameters, *names.unknown_parameters),
+            functions={name: NamedFunction(arguments) for name, arguments in names.functions.items()},
             operators=tuple(operators.OPERATORS),
             elsewhere=(*known, *operators.OPERATORS),
         )
@@ -78,6 +80,7 @@ class FileReader:
         `domain` is the plain tree of shapes.
         """
         self._data_files(file)
+        self._functions(file)
         self._definitions()
         implicit = self._shapes(file)
         equations = {name: self._equation(name, item) for name, item in (file.equations or {}).items()}
@@ -250,6 +253,12 @@ class FileReader:
                     message = f"the column `{column}` has the name of something else"
                     hint = "rename the column in the file, for instance to `measured`"
                     self.reader.problem(path, message, hint, text=item.file)
+
+    def _functions(self, file: ProblemFile) -> None:
+        for name, item in (file.functions or {}).items():
+            found = self._columns(("functions", name, "file"), item.file, item.of, "argument")
+            for problem in function_problems(name, item, found) if found is not None else ():
+                self.reader.problem(problem.path, problem.message, problem.hint)
 
     def _reference(self, file: ProblemFile) -> None:
         if file.reference is not None:

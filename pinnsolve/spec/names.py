@@ -41,6 +41,7 @@ class Names:
     parameters: dict[str, Any]
     definitions: dict[str, Any]
     unknown_parameters: tuple[str, ...]
+    functions: dict[str, tuple[str, ...]]  # those of tables: name to arguments
     terms_of: dict[str, tuple[str, ...]]  # by kind: equations, conditions, data
     reliable: bool
     domain: Any = None  # the plain tree of shapes, if there is one
@@ -57,7 +58,7 @@ def read_names(data: Mapping[str, Any], places: Places, folder: Path) -> Names:
     reader = _Reader(data, places, folder)
     intervals, paths = reader.intervals()
     unknowns = _words(data.get("unknowns"))
-    definitions = _map(data, "definitions")
+    definitions, functions = _map(data, "definitions"), _map(data, "functions")
     names = Names(
         coordinates=Coordinates.of(tuple(intervals), reader.time(intervals)),
         intervals=intervals,
@@ -66,6 +67,7 @@ def read_names(data: Mapping[str, Any], places: Places, folder: Path) -> Names:
         parameters=_map(data, "parameters"),
         definitions=definitions,
         unknown_parameters=tuple(_map(data, "unknown_parameters")),
+        functions={name: _words(item.get("of")) if isinstance(item, dict) else () for name, item in functions.items()},
         terms_of={kind: tuple(_map(data, kind)) for kind in TERM_KINDS},
         reliable=bool(intervals and unknowns) and isinstance(data.get("definitions"), dict | None),
         domain=data.get("domain"),
@@ -201,6 +203,8 @@ class _Reader:
             yield name, "a parameter", ("parameters", name)
         for name in names.unknown_parameters:
             yield name, "an unknown parameter", ("unknown_parameters", name)
+        for name in names.functions:
+            yield name, "a function", ("functions", name)
         for key in names.definitions:
             try:
                 yield signature(key)[0], "a definition", ("definitions", key)

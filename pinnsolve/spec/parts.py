@@ -39,6 +39,17 @@ class DataSpec:
 
 
 @dataclass(frozen=True)
+class FunctionSpec:
+    """A function by a table in a file of the problem's folder: of the columns `of`, its values in `column`."""
+
+    file: str
+    of: tuple[str, ...]
+    column: str
+    interpolation: str = "cubic"
+    outside: Number = "error"
+
+
+@dataclass(frozen=True)
 class ReferenceSpec:
     """A file of the problem's folder with a solution of known accuracy."""
 

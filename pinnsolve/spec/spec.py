@@ -24,6 +24,7 @@ from pinnsolve.language.vocabulary import signature
 from pinnsolve.spec.comma_repair import mend_commas
 from pinnsolve.spec.expression_reader import ExpressionReader
 from pinnsolve.spec.file_reader import FileReader, item_equations, parameter_values
+from pinnsolve.spec.functions import value_column
 from pinnsolve.spec.located_errors import MAX_ERRORS, KeyPath, Places, mend_keys, refuse_large, validate
 from pinnsolve.spec.names import Names, read_names
 from pinnsolve.spec.parsed import ParsedFile
@@ -31,6 +32,7 @@ from pinnsolve.spec.parts import (
     ConditionSpec,
     DataSpec,
     EquationSpec,
+    FunctionSpec,
     Number,
     ReferenceSpec,
     RegularizationSpec,
@@ -83,6 +85,7 @@ class Spec:
     description: str | None = None
     cite: tuple[str, ...] = ()
     parameters: Mapping[str, Number] = field(default_factory=dict)
+    functions: Mapping[str, FunctionSpec] = field(default_factory=dict)
     definitions: Mapping[str, str] = field(default_factory=dict)
     equations: Mapping[str, EquationSpec] = field(default_factory=dict)
     conditions: Mapping[str, ConditionSpec] = field(default_factory=dict)
@@ -199,6 +202,7 @@ def _normalized(file: ProblemFile, names: Names, parsed: ParsedFile, source: Sou
         unknowns=file.unknowns,
         parsed=parsed,
         parameters=file.parameters or {},
+        functions={k: _function(k, v, source.folder) for k, v in (file.functions or {}).items()},
         definitions={_signature_text(key): text for key, text in (file.definitions or {}).items()},
         equations={k: EquationSpec(_equations(v), v.where, v.on or ()) for k, v in (file.equations or {}).items()},
         conditions={k: _condition(v) for k, v in (file.conditions or {}).items()},
@@ -235,6 +239,11 @@ def _condition(item: Any) -> ConditionSpec:
     return ConditionSpec(item.on or (), item.at or (), item.periodic or (), _equations(item), item.where)
 
 
+def _function(name: str, item: Any, folder: Path) -> FunctionSpec:
+    column = value_column(name, item, columns(data_path(folder, item.file)))
+    return FunctionSpec(item.file, item.of, column or name, item.interpolation, item.outside)
+
+
 def _data(item: Any, folder: Path) -> DataSpec:
     return DataSpec(item.file, _equations(item), item.noise, columns(data_path(folder, item.file)), item.loss)
 
@@ -255,6 +264,7 @@ def _as_file(spec: Spec) -> dict[str, Any]:
         "unknown_parameters": {
             k: _filled({"guess": v.guess, "bounds": list(v.bounds or ())}) for k, v in spec.unknown_parameters.items()
         },
+        "functions": {k: _function_out(v) for k, v in spec.functions.items()},
         "definitions": dict(spec.definitions),
         "equations": {k: _equation_out(v) for k, v in spec.equations.items()},
         "conditions": {k: _condition_out(v) for k, v in spec.conditions.items()},
@@ -303,6 +313,11 @@ def _condition_out(item: ConditionSpec) -> dict[str, Any]:
     places = {"on": item.on, "at": tuple(dict(point) for point in item.at), "periodic": item.periodic}
     place = {key: _one_or_list(value) for key, value in places.items() if value}
     return _filled({**place, **(_equations_out(item.equations) if item.equations else {}), "where": item.where})
+
+
+def _function_out(item: FunctionSpec) -> dict[str, Any]:
+    whole = {"file": item.file, "of": _one_or_list(item.of), "column": item.column}
+    return {**whole, "interpolation": item.interpolation, "outside": item.outside}
 
 
 def _settings(solve: SolveSettings) -> dict[str, Any]:

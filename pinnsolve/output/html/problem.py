@@ -26,6 +26,7 @@ def statement(problem: Problem) -> str:
             _group("Equations", _equations(problem)),
             _group("Conditions", _conditions(problem)),
             _group("Data", _data(problem)),
+            _group("Functions", _functions(problem)),
             _group("where", _definitions(problem)),
             _group("Exact solution", _exact(problem)),
         )
@@ -123,6 +124,12 @@ def _data(problem: Problem) -> Iterable[str]:
         noise = f"; standard deviation of the noise {html.number(item.noise, 4)}" if item.noise is not None else ""
         words = f"measured, in <code>{html.text(item.file)}</code>{noise}"
         yield _term(name, _formulas(item.equations, problem), words)
+
+
+def _functions(problem: Problem) -> Iterable[str]:
+    for name, item in problem.spec.functions.items():
+        words = f"a table in <code>{html.text(item.file)}</code>, {html.text(item.interpolation)}"
+        yield _term(name, [f"{to_mathml.symbol(name)}({', '.join(map(to_mathml.symbol, item.of))})"], words)
 
 
 def _definitions(problem: Problem) -> Iterable[str]:

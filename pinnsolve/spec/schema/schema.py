@@ -147,6 +147,36 @@ class DataInput(Strict):
         return self
 
 
+def _outside(value: Any, info: ValidationInfo) -> Any:
+    if value not in OUTSIDE:
+        word = isinstance(value, str) and value.isidentifier() and value not in (info.context or Context()).values
+        if word:
+            raise refuse(f"{shown(value)} is not one of error, hold", "or a number, which it is outside of the table")
+        evaluated(value, info)
+    return value
+
+
+OUTSIDE = ("error", "hold")
+Outside = Annotated[
+    float | str, PlainValidator(_outside), Json({"anyOf": [{"enum": list(OUTSIDE)}, *_NUMBER_OR_STRING["anyOf"]]})
+]
+Interpolation = choice("cubic", "linear", "nearest")
+
+
+class FunctionInput(Strict):
+    """A function that a table gives."""
+
+    file: Text = about("A CSV or NPZ file beside the problem file, with a column for each argument.", ...)
+    of: Texts = about("The columns of its arguments, one to three; those with names of coordinates are these.", ...)
+    column: Text | None = about("The column of its values; without it, that of its name, or the only one left.")
+    interpolation: Interpolation = about(
+        "`cubic`, of one argument as monotone as the table; `linear`; `nearest`. Values on a full grid in any order of "
+        "rows, or scattered in two and three arguments.",
+        "cubic",
+    )
+    outside: Outside = about("Outside of the table: `error`, `hold` the nearest value, or a number.", "error")
+
+
 class RegularizationInput(Strict):
     """How smooth an unknown function is taken to be that equations do not determine."""
 
@@ -273,6 +303,7 @@ class ProblemFile(Strict):
     )
     unknowns: Texts = about("The unknown functions: a name or a list.", ...)
     parameters: Named[Number] | None = about("Named constants; numbers, or expressions of those before them.")
+    functions: Named[FunctionInput] | None = about("Functions given by tables: `k: {file: k.csv, of: [x, y]}`.")
     definitions: Named[Expression] | None = about("Named sub-expressions: `name: expr` or `name(a, b): expr`.")
     equations: Named[EquationItem] | None = about(
         "By term name, what holds in the domain: a text, or a map with `where`."
