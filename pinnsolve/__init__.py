@@ -34,6 +34,7 @@ _PUBLIC = {
     "register_basis": "pinnsolve.extensions",
     "register_solver": "pinnsolve.extensions",
     "solve": "pinnsolve.pipeline",
+    "sweep": "pinnsolve.sweeps.command",
     "unknown": "pinnsolve.problem.python_api",
 }
 

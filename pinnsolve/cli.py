@@ -250,6 +250,43 @@ def export(
 
 
 @app.command()
+def sweep(
+    file: File,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder of the sweep; the same again goes on with it.")],
+    over: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUES", help="A parameter and its values: `nu=0.01:1:20log`, `k=0:1:5`, `k=1,2`."),
+    ] = None,
+    samples: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="Draws: a column per parameter, a row per member.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Processes; without it, one for each processor.")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler, instead of processes of this machine.")
+    ] = None,
+    at: Annotated[
+        Path | None, typer.Option(metavar="POINTS.csv", help="Points where all solutions go into one array.")
+    ] = None,
+    grid: Annotated[str | None, typer.Option(metavar="64x64", help="The same on a regular grid.")] = None,
+    overrides: Set = None,
+    operators: Operators = None,
+) -> None:
+    """Solve a problem for many values of its parameters. Exits with 0 if every member reached its tolerance."""
+    from pinnsolve.sweeps.command import sweep as run
+
+    problem = _load(file, overrides, operators)
+    process.resume_garbage_collection()
+    swept = run(
+        file, problem, out, over=over or (), samples=samples, workers=workers, cluster=cluster, at=at, grid=grid,
+        settings=overrides or (), operators=operators or (),
+    )  # fmt: skip
+    _show(swept.summary())
+    raise typer.Exit(CONVERGED if swept.all_converged else NOT_CONVERGED)
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of problem files, for editors."""
     import json

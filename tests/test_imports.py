@@ -32,7 +32,7 @@ ROOMS = (
     "results",
     "inverse",
     "output",
-    "method", "pipeline", "__init__", "cli", "__main__",
+    "method", "pipeline", "sweeps", "__init__", "cli", "__main__",
 )  # fmt: skip
 SYMBOLIC = ("errors", "version", "defaults", "files", "language", "extensions", "spec", "problem", "compiler")
 # where the symbolic half and its neighbours meet the arrays
