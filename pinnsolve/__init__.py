@@ -31,6 +31,7 @@ _PUBLIC = {
     "load": "pinnsolve.pipeline",
     "load_solution": "pinnsolve.results.solution",
     "operator": "pinnsolve.language.operators",
+    "quantity": "pinnsolve.problem.python_api",
     "register_basis": "pinnsolve.extensions",
     "register_solver": "pinnsolve.extensions",
     "solve": "pinnsolve.pipeline",

@@ -29,6 +29,7 @@ from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.errors import PinnsolveError, ResourceError
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
 from pinnsolve.estimate.measured_errors import parameter_report, term_report, true_error
+from pinnsolve.estimate.quantities import measured_quantities, series_table
 from pinnsolve.inverse.strategy import inverse_on_cells, is_inverse
 from pinnsolve.problem.problem import Problem
 from pinnsolve.results.solution import Solution
@@ -293,6 +294,8 @@ def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result])
         found = dict(result.inverse or {})
         if result.assembly:
             found["parameters"] = parameter_report(result.assembly, approximation)
+        relative = None if result.estimate is None else result.estimate.relative
+        quantities = measured_quantities(context.problem, approximation, result.corrected, relative)
     status, message = _status(problem, outcome, terms)
     if _misses_kinks(context.problem, approximation.basis):
         message += "; this basis knows nothing of what holds where coefficients jump, so fluxes are wrong there"
@@ -306,6 +309,7 @@ def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result])
         "tolerance": problem.settings.tolerance,
         "wall_time_s": context.clock.seconds(),
         "unknown_coefficients": approximation.state.coefficients.numel(),
+        **({"quantities": {name: m.last for name, m in quantities.items()}} if quantities else {}),
         "terms": terms,
         "parameters": found.pop("parameters", {}),
         **found,
@@ -332,6 +336,7 @@ def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result])
         diagnostics=diagnostics,
         shape=problem.shape,
         deviations=result.deviations,
+        series=series_table(quantities, problem.time or ""),
     )
 
 

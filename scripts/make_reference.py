@@ -69,6 +69,12 @@ SECTIONS: dict[str, tuple[str, str]] = {
         "in `rho(u)`, and it may be differentiated, as in `D(rho(u), x)`. Where an unknown leaves the range of a table "
         "whose `outside` is `error`, the solve goes on with the slope at the end of the table.",
     ),
+    "QuantityInput": (
+        "`quantities`",
+        "Each has one of `integral`, `mean`, `maximum`, `minimum` and `value`, and stands in the report and in "
+        '`result.json` with an estimated error: `drag: {on: cylinder, integral: "nu*Dn(u) - p*n_x"}`. Where time is '
+        "free it is a series: `quantities.csv` has all of it, the report the value at the end and the largest error.",
+    ),
     "RegularizationInput": (
         "`regularization`",
         "A weight alone stands for a map with one. Where one unknown is regularized, or equations are fewer "

@@ -182,6 +182,7 @@ class Result:
     why: str = ""  # which way `auto` went, in words
     inverse: Mapping | None = None  # what was found of unknown parameters and noise: entries of the report
     deviations: Tensor | None = None  # (K, unknowns, W): functions whose squares add up to the variance of the solution
+    corrected: Approximation | None = None  # the solution and its estimated error, where that is at hand
 
     @property
     def worst(self) -> float:

@@ -187,8 +187,9 @@ def _level_result(context: SolveContext, level: Level) -> Result:
     names = context.problem.unknowns
     basis = PouCells(level.space.cells, level.space.degrees, context.lower, context.upper)
     c = level.c.transpose(0, 1).reshape(len(names), -1)
-    estimate = None
+    estimate = corrected = None
     if level.correction is not None:
+        corrected = _on_cells_of(context, level.correction.space, level.correction.c)
         estimate = Estimate(dict(zip(names, level.relative.tolist(), strict=True)), {}, level.correction.left)
     return Result(
         Approximation(basis, without_parameters(c)),
@@ -197,7 +198,14 @@ def _level_result(context: SolveContext, level: Level) -> Result:
         points_of(level.system),
         weights_of(level.system),
         note="" if level.converged else "Newton's method did not converge on the last cells",
+        corrected=corrected,
     )
+
+
+def _on_cells_of(context: SolveContext, space: Space, c: Tensor, slabs: int = 0) -> Approximation:
+    """Coefficients (C, U, n) of functions on cells as an approximation."""
+    basis = PouCells(space.cells, space.degrees, context.lower, context.upper, slabs)
+    return Approximation(basis, without_parameters(c.transpose(0, 1).reshape(c.shape[1], -1)))
 
 
 # -- slabs --------------------------------------------------------------------------------------------------------
@@ -310,6 +318,9 @@ def _march_result(context: SolveContext, axis: int, slabs: Sequence[Slab]) -> Re
     problem, degrees = context.problem, slabs[0].space.degrees
     cells = joined([s.space.cells for s in slabs])
     c, relative = torch.cat([s.c for s in slabs]), relative_error(slabs)
+    fine = slabs[0].fine
+    whole = Space(joined([s.fine.cells for s in slabs]), fine.degrees, fine.orders)
+    corrected = _on_cells_of(context, whole, torch.cat([s.w for s in slabs]), len(slabs))
     if not _complete(problem, slabs, axis):
         beyond, more = _prolonged(slabs[-1], degrees, axis, problem.intervals[axis][1])
         cells, c, relative = joined([cells, beyond]), torch.cat([c, more]), torch.ones_like(relative)
@@ -323,6 +334,7 @@ def _march_result(context: SolveContext, axis: int, slabs: Sequence[Slab]) -> Re
         "time slabs, least_squares",
         points,
         slabs[0].weights,
+        corrected=corrected,
     )
 
 

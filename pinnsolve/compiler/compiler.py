@@ -13,7 +13,7 @@ import sympy as sp
 
 from pinnsolve.compiler.linearization import is_linear, linearize
 from pinnsolve.compiler.materials import with_materials
-from pinnsolve.compiler.terms import CompiledProblem, Regularization, Term
+from pinnsolve.compiler.terms import CompiledProblem, Quantity, Regularization, Term
 from pinnsolve.errors import ProblemError
 from pinnsolve.language.derivatives import SizeError
 from pinnsolve.language.substitution import substituted
@@ -45,6 +45,9 @@ def compile_problem(problem: Problem) -> CompiledProblem:
         problem.shape,
         regularization=tuple(
             Regularization(name, r.seminorm, r.weight) for name, r in problem.spec.regularization.items()
+        ),
+        quantities=tuple(
+            Quantity(q.name, q.kind, substituted(q.expression, parameters), q.region) for q in problem.quantities
         ),
         settings=problem.settings,
         term_weights=_term_weights(problem),

@@ -108,6 +108,7 @@ class CompiledProblem:
     materials: tuple[Material, ...] = ()
     interfaces: tuple[Interface, ...] = ()
     regularization: tuple[Regularization, ...] = ()
+    quantities: tuple[Quantity, ...] = ()
     settings: SolveSettings = field(default_factory=SolveSettings)
     term_weights: TermWeights | None = None
     undetermined_constants: tuple[str, ...] = ()
@@ -133,6 +134,16 @@ class CompiledProblem:
     @property
     def order(self) -> int:
         return max(term.order for term in self.terms)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number to report, or with time free a series: `kind` is `integral`, `mean`, `maximum`, `minimum` or `value`."""
+
+    name: str
+    kind: str
+    expression: sp.Expr
+    region: Region
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,8 @@ def _copy(source: Path, target: Path) -> None:
 def report(result: Mapping[str, Any], folder: Path | None = None) -> Group:
     """The result as renderables: status, errors, terms, unknown parameters, how, where, what to cite."""
     parts: list[RenderableType] = [_status(result), _errors(result)]
+    if result.get("quantities"):
+        parts.append(_quantities(result["quantities"]))
     if result.get("parameters"):
         parts.append(_parameters(result["parameters"]))
     parts += [Text(f"  warning: {printable(text)}", style="yellow") for text in result.get("warnings") or ()]
@@ -133,6 +135,13 @@ def _parameters(parameters: Mapping[str, Mapping[str, Any]]) -> RenderableType:
     table = _table("parameter", "value", "standard error")
     for name, found in parameters.items():
         table.add_row(_text(name), _plain_number(found.get("value")), scientific(found.get("standard_error")))
+    return _padded(table)
+
+
+def _quantities(quantities: Mapping[str, Mapping[str, Any]]) -> RenderableType:
+    table = _table("quantity", "value", "estimated error")
+    for name, found in quantities.items():
+        table.add_row(_text(name), _plain_number(found.get("value"), 10), scientific(found.get("estimated_error")))
     return _padded(table)
 
 

@@ -138,6 +138,20 @@ class Table:
     outside: Any = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class quantity:
+    """A number to report: one of `integral`, `mean`, `maximum`, `minimum` on a place, or a `value` at a point."""
+
+    on: Any = None
+    at: Any = None
+    integral: Any = None
+    mean: Any = None
+    maximum: Any = None
+    minimum: Any = None
+    value: Any = None
+    where: Any = None
+
+
 # -- to a spec ------------------------------------------------------------------------------------------------
 
 
@@ -162,6 +176,7 @@ class StatedInPython:
     unknown_parameters: Mapping[Any, Mapping] | None = None
     regularization: Mapping[Any, Any] | None = None
     functions: Mapping[str, Table | Mapping] | None = None
+    quantities: Mapping[str, quantity | Mapping] | None = None
     definitions: Mapping[str, Text] | None = None
     time: Any = None
     solve: Mapping[str, Any] | None = None
@@ -252,7 +267,7 @@ class _Writer:
             "cite": stated.cite or None,
             **self.domain(stated.domain, stated.time),
             "unknowns": list(self.unknowns),
-            **{key: self.terms(getattr(stated, key), key) for key in ("equations", "conditions", "data")},
+            **{key: self.terms(getattr(stated, key), key) for key in ("equations", "conditions", "data", "quantities")},
             "functions": self.tables(stated.functions),
             **{key: self.expressions(getattr(stated, key), key) for key in _OF_EXPRESSIONS},
             "reference": {"file": reference} if isinstance(reference, str | Path) else reference,
@@ -307,7 +322,7 @@ class _Writer:
         return {name: self.term(item, f"{key}.{name}") for name, item in items.items()}
 
     def term(self, item: Any, key: str) -> Any:
-        if isinstance(item, Condition | Data):
+        if isinstance(item, Condition | Data | quantity):
             item = {f.name: getattr(item, f.name) for f in fields(item) if getattr(item, f.name) is not None}
         elif not isinstance(item, Mapping):
             return self.several(self.equation, item, key)

@@ -38,6 +38,16 @@ class StatedTerm:
     robust: bool = False
 
 
+@dataclass(frozen=True)
+class StatedQuantity:
+    """A quantity to report: an expression of unknowns, what becomes of it (`kind`), and on which region."""
+
+    name: str
+    kind: str
+    expression: sp.Expr
+    region: Region
+
+
 @dataclass(frozen=True, repr=False)
 class StatedProblem:
     """A boundary value problem by its parts.
@@ -57,6 +67,7 @@ class StatedProblem:
     reference: Path | None
     spec: Spec
     shape: ShapeTree | None = None
+    quantities: tuple[StatedQuantity, ...] = ()
     warnings: tuple[Diagnostic, ...] = field(default=(), compare=False)
 
     def __repr__(self) -> str:

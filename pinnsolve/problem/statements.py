@@ -25,7 +25,7 @@ from pinnsolve.language.to_sympy import Fluxes, Scope, fluxes, from_tree, residu
 from pinnsolve.problem.checks import AssumedCondition, assumed_conditions, check_problem
 from pinnsolve.problem.domain import ShapeReader
 from pinnsolve.problem.functions import domain_beyond, read_functions
-from pinnsolve.problem.stated import StatedProblem, StatedTerm
+from pinnsolve.problem.stated import StatedProblem, StatedQuantity, StatedTerm
 from pinnsolve.spec.located_errors import KeyPath
 from pinnsolve.spec.parsed import ParsedExpression, ParsedTerm, Place
 from pinnsolve.spec.places import outside
@@ -87,6 +87,7 @@ class _Builder:
         self._stop_on_errors()  # without a domain there are no places
         equations = self._equations()
         statements = (*equations, *self._conditions(equations), *self._data())
+        quantities = tuple(self._quantities())
         exact = self._exact()
         intervals = dict(zip(self.coordinates, self.intervals, strict=True))
         for path, message, hint in domain_beyond(statements, spec, intervals):
@@ -106,6 +107,7 @@ class _Builder:
             reference=spec.folder / spec.reference.file if spec.reference else None,
             spec=spec,
             shape=self.shape,
+            quantities=quantities,
         )
 
     # -- parameters and domain -------------------------------------------------------------------------
@@ -244,6 +246,17 @@ class _Builder:
                 f"data.{name}",
                 robust=item.loss == "huber",
             )
+
+    def _quantities(self) -> Iterator[StatedQuantity]:
+        for name, item in self.parsed.quantities.items():
+            path = ("quantities", name)
+            value = self._expression(item.expression, self.scope(normals=True))
+            places = [self._place(place, path) for place in item.places]
+            if value is None or None in places:
+                continue
+            region = self._narrow(regions.union(places) if places else regions.domain(), item.where)
+            self._need_normals([value], region, path)
+            yield StatedQuantity(name, item.kind, value, region)
 
     def _exact(self) -> dict[str, sp.Expr]:
         found = {unknown: self._expression(text, self.scope()) for unknown, text in self.parsed.exact.items()}

@@ -25,7 +25,7 @@ from pinnsolve.geometry.serialization import from_plain, mesh_files, to_plain
 from pinnsolve.geometry.shapes import ShapeTree
 from pinnsolve.language.symbols import MAX_ORDER, MultiIndex
 from pinnsolve.language.vocabulary import close_match
-from pinnsolve.results.storage import SOLUTION_FILE, flatten, nest, read_run, write_run
+from pinnsolve.results.storage import SERIES_FILE, SOLUTION_FILE, flatten, nest, read_run, write_run, write_table
 
 if TYPE_CHECKING:
     import meshio
@@ -37,6 +37,9 @@ SHAPE_TOLERANCE = 1e-6  # relative to the size of a shape: nodes of a mesh in si
 BLOCK_BYTES = 100e6  # of basis values at a time
 
 
+Series = tuple[Sequence[str], np.ndarray]  # the names of columns, and rows
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Solution:
     """The approximation sum_i c_i Phi_i of each unknown on a box, or the shape in it, with how it came about.
@@ -46,7 +49,7 @@ class Solution:
     `{"points": {term: (N, d)}, "residuals": {term: (N,)}}`. Calling it outside the box raises `SolutionError`:
     a basis says nothing there. `deviations` (K, unknowns, W) are coefficients of functions whose squares add up to the
     variance that noise of data leaves. Points within `BOX_TOLERANCE` of the box count as on it. Where the domain is a
-    `shape`, values at points of the box outside it are NaN.
+    `shape`, values at points of the box outside it are NaN. `series`: header and rows of the quantities in time.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Solution:
     diagnostics: dict = field(default_factory=dict)
     shape: ShapeTree | None = None
     deviations: Tensor | None = None
+    series: Series | None = None
 
     def __repr__(self) -> str:
         signature = f"({', '.join(self.coordinates)})"
@@ -286,6 +290,8 @@ class Solution:
         }
         texts = {"result": self.result, "history": self.history, "problem_text": self.problem_text}
         write_run(folder, arrays, metadata, texts)
+        if self.series is not None:
+            write_table(folder / SERIES_FILE, *self.series)
         for path in () if self.shape is None else mesh_files(self.shape):
             if path.resolve() != (folder / path.name).resolve():
                 shutil.copyfile(path, folder / path.name)

@@ -19,6 +19,7 @@ import numpy as np
 from pinnsolve.errors import SolutionError
 
 FORMAT = 1  # of solution.npz; raise it when a reader of the old one would go wrong
+SERIES_FILE = "quantities.csv"
 RESULT_FILE, SOLUTION_FILE, PROBLEM_FILE, HISTORY_FILE = "result.json", "solution.npz", "problem.yaml", "history.jsonl"
 
 
@@ -53,6 +54,12 @@ def write_run(folder: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping,
     replace_file(folder / HISTORY_FILE, lambda f: f.write(history.encode()))
     replace_file(folder / SOLUTION_FILE, lambda f: np.savez(f, **packed))
     replace_file(folder / RESULT_FILE, lambda f: f.write(result.encode()))
+
+
+def write_table(path: Path, header: Iterable[str], rows: np.ndarray) -> None:
+    """A CSV file in full precision."""
+    lines = [",".join(header), *(",".join(map(repr, row)) for row in rows.tolist())]
+    replace_file(path, lambda file: file.write(("\n".join(lines) + "\n").encode()))
 
 
 def read_run(folder: Path) -> tuple[dict[str, np.ndarray], dict, dict[str, Any]]:

@@ -23,10 +23,11 @@ from pinnsolve.spec.expression_reader import ExpressionReader
 from pinnsolve.spec.functions import function_problems
 from pinnsolve.spec.located_errors import KeyPath, Places
 from pinnsolve.spec.names import Names
-from pinnsolve.spec.parsed import ParsedExpression, ParsedFile, ParsedTerm, ParsedUnknownParameter
+from pinnsolve.spec.parsed import ParsedExpression, ParsedFile, ParsedQuantity, ParsedTerm, ParsedUnknownParameter
 from pinnsolve.spec.places import PlaceReader
 from pinnsolve.spec.schema.schema import ProblemFile
 from pinnsolve.spec.schema.shapes import raw_shapes
+from pinnsolve.spec.schema.types import TERM_NAME
 from pinnsolve.spec.shapes import comparison_problem, shape_problems
 from pinnsolve.spec.term_weights import read_term_weights
 
@@ -86,6 +87,7 @@ class FileReader:
         equations = {name: self._equation(name, item) for name, item in (file.equations or {}).items()}
         conditions = {name: self._condition(name, item) for name, item in (file.conditions or {}).items()}
         data = {name: self._data(name, item) for name, item in (file.data or {}).items() if name in self.columns}
+        quantities = {name: self._quantity(name, item) for name, item in (file.quantities or {}).items()}
         exact = self._exact(file.exact or {})
         self._reference(file)
         self._regularization(file)
@@ -104,6 +106,7 @@ class FileReader:
             data=data,
             unknown_parameters=self._unknown_parameters(file),
             exact=exact,
+            quantities=quantities,
             term_weights=weights,
         )
 
@@ -130,6 +133,18 @@ class FileReader:
         if text is not None:
             where = self.reader.expression((*path, "where"), text, self._known_scope(), "boolean")
         return ParsedTerm(tuple(equation for equation in found if equation is not None), where)
+
+    def _quantity(self, name: str, item: Any) -> ParsedQuantity:
+        path: KeyPath = ("quantities", name)
+        if not TERM_NAME.fullmatch(name) or name in self.names.unknowns:
+            words = "is an unknown" if name in self.names.unknowns else "cannot be the name of a quantity"
+            self.reader.problem(path, f"`{name[:60]}` {words}", "choose another name")
+        scope = replace(self.base, normals=True, operators=())
+        found = self.reader.expression((*path, item.kind), getattr(item, item.kind), scope)
+        where = None
+        if item.where is not None:
+            where = self.reader.expression((*path, "where"), item.where, self._known_scope(), "boolean")
+        return ParsedQuantity(item.kind, found, self.place_reader.places(path, item), where)
 
     def _known_scope(self) -> Scope:
         """For what is known before the solve: coordinates and parameters."""

@@ -60,6 +60,16 @@ class ParsedTerm:
 
 
 @dataclass(frozen=True)
+class ParsedQuantity:
+    """A quantity to report: what becomes of an expression (`kind`), where; without places, in the domain."""
+
+    kind: str
+    expression: ParsedExpression
+    places: tuple[Place, ...] = ()
+    where: ParsedExpression | None = None
+
+
+@dataclass(frozen=True)
 class ParsedUnknownParameter:
     """The start of the search for a constant, and its bounds."""
 
@@ -98,4 +108,5 @@ class ParsedFile:
     data: Mapping[str, ParsedTerm]
     unknown_parameters: Mapping[str, ParsedUnknownParameter]
     exact: Mapping[str, ParsedExpression]
+    quantities: Mapping[str, ParsedQuantity]
     term_weights: TermWeights | None  # None for weights chosen by the solver

@@ -50,6 +50,17 @@ class FunctionSpec:
 
 
 @dataclass(frozen=True)
+class QuantitySpec:
+    """A number to report: `kind` (integral, mean, maximum, minimum, value) of the text `expression`, and where."""
+
+    kind: str
+    expression: str
+    on: tuple[str, ...] = ()
+    at: tuple[dict[str, Number], ...] = ()
+    where: str | None = None
+
+
+@dataclass(frozen=True)
 class ReferenceSpec:
     """A file of the problem's folder with a solution of known accuracy."""
 

@@ -17,7 +17,7 @@ from pinnsolve.spec.expression_reader import ExpressionReader
 from pinnsolve.spec.located_errors import KeyPath
 from pinnsolve.spec.names import Names
 from pinnsolve.spec.parsed import Interval, Place
-from pinnsolve.spec.schema.schema import ConditionInput
+from pinnsolve.spec.schema.schema import ConditionInput, QuantityInput
 from pinnsolve.spec.schema.shapes import boundary_names, is_mesh, raw_files
 from pinnsolve.spec.shapes import inner_names, mesh_names
 
@@ -39,13 +39,16 @@ class PlaceReader:
     def __init__(self, names: Names, reader: ExpressionReader, folder: Path):
         self.names, self.reader, self.folder = names, reader, folder
 
-    def places(self, path: KeyPath, item: ConditionInput) -> tuple[Place, ...]:
-        """The places of a condition; those that are wrong are left out. Periodic coordinates are only checked."""
+    def places(self, path: KeyPath, item: ConditionInput | QuantityInput) -> tuple[Place, ...]:
+        """The places of a condition or a quantity; those that are wrong are left out.
+
+        Periodic coordinates are only checked.
+        """
         if not self.names.reliable:
             return ()
         texts, points = item.on or (), item.at or ()
         found = [self.on(_numbered(path, "on", i, texts), text) for i, text in enumerate(texts)]
-        for name in item.periodic or ():
+        for name in getattr(item, "periodic", None) or ():
             self.coordinate((*path, "periodic"), name)
         found += [self.point(_numbered(path, "at", i, points), point) for i, point in enumerate(points)]
         return tuple(place for place in found if place is not None)

@@ -34,6 +34,7 @@ from pinnsolve.spec.parts import (
     EquationSpec,
     FunctionSpec,
     Number,
+    QuantitySpec,
     ReferenceSpec,
     RegularizationSpec,
     UnknownParameterSpec,
@@ -92,6 +93,7 @@ class Spec:
     data: Mapping[str, DataSpec] = field(default_factory=dict)
     unknown_parameters: Mapping[str, UnknownParameterSpec] = field(default_factory=dict)
     regularization: Mapping[str, RegularizationSpec] = field(default_factory=dict)
+    quantities: Mapping[str, QuantitySpec] = field(default_factory=dict)
     exact: Mapping[str, str] = field(default_factory=dict)
     reference: ReferenceSpec | None = None
     solve: SolveSettings = field(default_factory=SolveSettings)
@@ -211,6 +213,7 @@ def _normalized(file: ProblemFile, names: Names, parsed: ParsedFile, source: Sou
             k: UnknownParameterSpec(v.guess, v.bounds) for k, v in (file.unknown_parameters or {}).items()
         },
         regularization={k: RegularizationSpec(v.seminorm, v.weight) for k, v in (file.regularization or {}).items()},
+        quantities={k: _quantity(v) for k, v in (file.quantities or {}).items()},
         exact={unknown or file.unknowns[0]: text for unknown, text in (file.exact or {}).items()},
         reference=ReferenceSpec(file.reference.file) if file.reference else None,
         solve=file.solve,
@@ -244,6 +247,10 @@ def _function(name: str, item: Any, folder: Path) -> FunctionSpec:
     return FunctionSpec(item.file, item.of, column or name, item.interpolation, item.outside)
 
 
+def _quantity(item: Any) -> QuantitySpec:
+    return QuantitySpec(item.kind, getattr(item, item.kind), item.on or (), item.at or (), item.where)
+
+
 def _data(item: Any, folder: Path) -> DataSpec:
     return DataSpec(item.file, _equations(item), item.noise, columns(data_path(folder, item.file)), item.loss)
 
@@ -273,6 +280,7 @@ def _as_file(spec: Spec) -> dict[str, Any]:
             for k, v in spec.data.items()
         },
         "regularization": {k: {"seminorm": v.seminorm, "weight": v.weight} for k, v in spec.regularization.items()},
+        "quantities": {k: _quantity_out(v) for k, v in spec.quantities.items()},
         "exact": dict(spec.exact),
         "reference": {"file": spec.reference.file} if spec.reference else None,
         "solve": _settings(spec.solve),
@@ -313,6 +321,12 @@ def _condition_out(item: ConditionSpec) -> dict[str, Any]:
     places = {"on": item.on, "at": tuple(dict(point) for point in item.at), "periodic": item.periodic}
     place = {key: _one_or_list(value) for key, value in places.items() if value}
     return _filled({**place, **(_equations_out(item.equations) if item.equations else {}), "where": item.where})
+
+
+def _quantity_out(item: QuantitySpec) -> dict[str, Any]:
+    places = {"on": item.on, "at": tuple(dict(point) for point in item.at)}
+    place = {key: _one_or_list(value) for key, value in places.items() if value}
+    return _filled({**place, item.kind: item.expression, "where": item.where})
 
 
 def _function_out(item: FunctionSpec) -> dict[str, Any]:

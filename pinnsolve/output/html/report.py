@@ -103,13 +103,25 @@ def _found(result: Result) -> str:
         for name, value in found.items()
     ]
     columns = ["parameter found", "value", "standard error", *(["error of discretization"] if by_grid else [])]
-    parts = [html.table(columns, rows) if rows else "", _correlation(result.get("correlation") or {})]
+    parts = [
+        _quantities(result.get("quantities") or {}),
+        html.table(columns, rows) if rows else "",
+        _correlation(result.get("correlation") or {}),
+    ]
     noise = [
         [html.text(name), html.number(value.get("estimated")), html.number(value.get("stated"))]
         for name, value in (result.get("noise") or {}).items()
     ]
     parts.append(html.table(["noise of", "as found", "as stated"], noise) if noise else "")
     return "\n".join(part for part in parts if part)
+
+
+def _quantities(quantities: Mapping[str, Mapping[str, float]]) -> str:
+    rows = [
+        [html.text(name), html.number(found.get("value"), 10), html.magnitude(found.get("estimated_error"))]
+        for name, found in quantities.items()
+    ]
+    return html.table(["quantity", "value", "estimated error"], rows) if rows else ""
 
 
 def _correlation(correlation: Mapping[str, Mapping[str, float]]) -> str:

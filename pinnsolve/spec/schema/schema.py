@@ -177,6 +177,43 @@ class FunctionInput(Strict):
     outside: Outside = about("Outside of the table: `error`, `hold` the nearest value, or a number.", "error")
 
 
+class QuantityInput(Strict):
+    """A number to report, with its error; where time is free, a series."""
+
+    on: Texts | None = about(
+        "`domain`, a face, `boundary` or a part of it, as for conditions; without it, the domain in space."
+    )
+    at: Points | None = about("The point of a `value`: `{x: 0.5, y: 0.2}`; time may stay free.")
+    integral: Expression | None = about("What is integrated; on a boundary with `n_x`, `n_y`, ... and `Dn(u)`.")
+    mean: Expression | None = about("What is averaged.")
+    maximum: Expression | None = about("What is largest.")
+    minimum: Expression | None = about("What is smallest.")
+    value: Expression | None = about("What is evaluated `at` a point.")
+    where: Text | None = about('Narrows the place: `"y < 0.5"`.')
+
+    @property
+    def kind(self) -> str:
+        """Which of the five it is."""
+        return next(kind for kind in QUANTITIES if getattr(self, kind) is not None)
+
+    @model_validator(mode="after")
+    def _check(self) -> QuantityInput:
+        given = [kind for kind in QUANTITIES if getattr(self, kind) is not None]
+        if len(given) != 1:
+            raise refuse(
+                f"a quantity is one of {', '.join(QUANTITIES)}, and {' and '.join(given) or 'none'} is given",
+                'write `drag: {on: cylinder, integral: "..."}`',
+            )
+        if (given[0] == "value") != (self.at is not None) or (self.at is not None and len(self.at) != 1):
+            raise refuse("a `value` is taken `at` one point, and nothing else is", "`{at: {x: 0, y: 1}, value: u}`")
+        if self.at is not None and self.on is not None:
+            raise refuse("both `on` and `at` are given", "a quantity has one kind of place")
+        return self
+
+
+QUANTITIES = ("integral", "mean", "maximum", "minimum", "value")
+
+
 class RegularizationInput(Strict):
     """How smooth an unknown function is taken to be that equations do not determine."""
 
@@ -314,6 +351,7 @@ class ProblemFile(Strict):
     regularization: Named[RegularizationItem] | None = about(
         "By unknown, how smooth it is where only data determine it: `a: auto`, a weight, or a map."
     )
+    quantities: Named[QuantityInput] | None = about("By name, numbers to report: integrals, extrema, values at points.")
     exact: Exact | None = about("The exact solution where it is known: by unknown an expression in the coordinates.")
     reference: ReferenceInput | None = about("A file to compare with, when no exact solution is known.")
     solve: SolveSettings = about("How to solve. Everything has a default.", SolveSettings())
