@@ -28,6 +28,7 @@ _PUBLIC = {
     "Solver": "pinnsolve.solvers.base",
     "Table": "pinnsolve.problem.python_api",
     "coordinates": "pinnsolve.problem.python_api",
+    "eigenvalues": "pinnsolve.problem.python_api",
     "load": "pinnsolve.pipeline",
     "load_solution": "pinnsolve.results.solution",
     "operator": "pinnsolve.language.operators",

@@ -219,6 +219,7 @@ def evaluate(
         list[str] | None,
         typer.Option(metavar="EXPR", help='Another column: `--derivative "D(u, x)"`, or any expression.'),
     ] = None,
+    mode: Annotated[int | None, typer.Option(metavar="K", help="Of eigenvalues, the function of that mode.")] = None,
 ) -> None:
     """Evaluate a solution at the points of a CSV file."""
     from pinnsolve.results.evaluation import evaluate_csv
@@ -226,7 +227,8 @@ def evaluate(
     from pinnsolve.results.storage import replace_file
 
     process.resume_garbage_collection()
-    text = evaluate_csv(load_solution(run), at, derivative or ())
+    solution = load_solution(run) if mode is None else load_solution(run).mode(mode)
+    text = evaluate_csv(solution, at, derivative or ())
     if out is None:
         typer.echo(text, nl=False)
     else:

@@ -26,6 +26,7 @@ from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.pou.pou_grid import read_settings
 from pinnsolve.compiler.applicability import why_not_cells
 from pinnsolve.compiler.terms import CompiledProblem
+from pinnsolve.eigen.eigenvalues import eigenvalues_on_cells
 from pinnsolve.errors import PinnsolveError, ResourceError
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
 from pinnsolve.estimate.measured_errors import parameter_report, term_report, true_error
@@ -91,6 +92,8 @@ def _results(problem: Problem, context: SolveContext, start: Solution | None) ->
     settings = problem.settings
     asked = settings.basis.settings() if settings.basis else {}
     method = settings.method
+    if context.problem.eigenvalues is not None:
+        return _eigenvalues(problem, context)
     if start is None and method == "auto" and not asked and settings.collocation is None:
         return _by_choice(problem, context)
     if start is None and method in ("auto", "least_squares") and "width" not in asked and not _is_custom(asked):
@@ -104,6 +107,20 @@ def _results(problem: Problem, context: SolveContext, start: Solution | None) ->
     basis, first = _basis(problem, context, asked, start)
     solver = extensions.solver_class(method if method != "auto" else _method_for(basis)).from_settings(settings)
     return fixed(context, basis, solver, first, LSGD.first_phase(settings))
+
+
+def _eigenvalues(problem: Problem, context: SolveContext) -> Iterator[Result | Outcome]:
+    """Eigenvalues, which are found on cells alone."""
+    reason = why_not_cells(replace(context.problem, unknown_parameters=()))
+    if problem.settings.precision != "float64" or problem.settings.device != "cpu":
+        reason = "cells are solved on the processor in double precision"
+    if reason is not None:
+        raise PinnsolveError(f"eigenvalues are found by polynomials on cells, and {reason}")
+    outcome = eigenvalues_on_cells(context, problem.settings.tolerance, problem.settings.limits.refinements)
+    if outcome.best is None:
+        outcome.raised("interrupted", "no_memory", "time_limit")
+        raise PinnsolveError(f"no eigenvalue was found: {outcome.message or outcome.event}")
+    yield from _passed_on(outcome, ON_CELLS)
 
 
 def _on_sharp_cells(context: SolveContext, method: str) -> bool:
@@ -336,6 +353,7 @@ def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result])
         diagnostics=diagnostics,
         shape=problem.shape,
         deviations=result.deviations,
+        modes=result.modes,
         series=series_table(quantities, problem.time or ""),
     )
 

@@ -81,6 +81,13 @@ SECTIONS: dict[str, tuple[str, str]] = {
         "than unknowns, "
         "the others are as well, with weights of their own.",
     ),
+    "EigenvaluesInput": (
+        "`eigenvalues`",
+        "The equations and conditions hold the name, up to its square, and are linear in the unknowns and without "
+        "sources. `result.json` has the eigenvalues, each with an estimated error, a complex one by its parts `re` and "
+        "`im`. The functions have mean square one; `evaluate --mode 2`, or `solution(mode=2, x=...)` in Python, gives "
+        "that of the second.",
+    ),
     "UnknownParameterInput": ("`unknown_parameters`", "They are found together with the unknowns."),
     "ReferenceInput": ("`reference`", ""),
     "ShapeInput": (

@@ -31,6 +31,7 @@ ROOMS = (
     "adapt",
     "results",
     "inverse",
+    "eigen",
     "output",
     "method", "pipeline", "sweeps", "__init__", "cli", "__main__",
 )  # fmt: skip

@@ -7,6 +7,7 @@ array library is imported.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import sympy as sp
@@ -17,7 +18,7 @@ from pinnsolve.compiler.terms import CompiledProblem, Quantity, Regularization, 
 from pinnsolve.errors import ProblemError
 from pinnsolve.language.derivatives import SizeError
 from pinnsolve.language.substitution import substituted
-from pinnsolve.language.symbols import coordinate_symbol
+from pinnsolve.language.symbols import UnknownParameter, coordinate_symbol
 from pinnsolve.problem.checks import undetermined_constants
 from pinnsolve.problem.problem import Problem
 from pinnsolve.problem.stated import StatedTerm
@@ -27,7 +28,8 @@ from pinnsolve.spec.parsed import TermWeights
 def compile_problem(problem: Problem) -> CompiledProblem:
     """The passes in order. Raises `ProblemError` for a term whose linearization would be too large."""
     parameters = {coordinate_symbol(name): _number(value) for name, value in problem.parameters.items()}
-    unknown_parameters = tuple(coordinate_symbol(p.name) for p in problem.unknown_parameters)
+    sought = (*problem.unknown_parameters, *_sought(problem))
+    unknown_parameters = tuple(coordinate_symbol(p.name) for p in sought)
     terms, errors = [], []
     for statement in problem.statements:
         try:
@@ -49,11 +51,19 @@ def compile_problem(problem: Problem) -> CompiledProblem:
         quantities=tuple(
             Quantity(q.name, q.kind, substituted(q.expression, parameters), q.region) for q in problem.quantities
         ),
+        eigenvalues=problem.eigenvalues,
         settings=problem.settings,
         term_weights=_term_weights(problem),
         undetermined_constants=undetermined_constants(problem.statements),
     )
-    return with_materials(compiled, [s.fluxes for s in problem.statements], parameters)
+    compiled = with_materials(compiled, [s.fluxes for s in problem.statements], parameters)
+    return replace(compiled, unknown_parameters=(*compiled.unknown_parameters, *_sought(problem)))
+
+
+def _sought(problem: Problem) -> tuple[UnknownParameter, ...]:
+    """An eigenvalue is an unknown parameter of the terms."""
+    asked = problem.eigenvalues
+    return () if asked is None else (UnknownParameter(asked.name, asked.near, (-math.inf, math.inf)),)
 
 
 def _term_weights(problem: Problem) -> TermWeights | None:

@@ -14,6 +14,7 @@ from pinnsolve.geometry.regions import Intervals, Region
 from pinnsolve.geometry.shapes import ShapeTree
 from pinnsolve.language.coordinates import Coordinates
 from pinnsolve.language.symbols import Feature, FeatureSymbol, UnknownParameter, features_of, order_of
+from pinnsolve.problem.stated import Eigenvalues
 from pinnsolve.spec.parsed import TermWeights
 from pinnsolve.spec.schema.solve import SolveSettings
 
@@ -109,6 +110,7 @@ class CompiledProblem:
     interfaces: tuple[Interface, ...] = ()
     regularization: tuple[Regularization, ...] = ()
     quantities: tuple[Quantity, ...] = ()
+    eigenvalues: Eigenvalues | None = None
     settings: SolveSettings = field(default_factory=SolveSettings)
     term_weights: TermWeights | None = None
     undetermined_constants: tuple[str, ...] = ()

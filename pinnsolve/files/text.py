@@ -6,6 +6,7 @@ Input: plain values. Output: short texts without control characters.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 STATUS = {  # how a run ended, after the problem's name
     "converged": "converged",
@@ -40,3 +41,13 @@ def _printable(c: str) -> str:
     if c.isprintable() or c == "\n":
         return c
     return " " if c.isspace() else "\N{REPLACEMENT CHARACTER}"
+
+
+def eigenvalue_text(value: float | Mapping[str, float] | None) -> str:
+    """An eigenvalue, by its parts `re` and `im` where it is complex: `2.5`, `-1 + 2.978i`."""
+    if value is None:
+        return "\N{EN DASH}"
+    if not isinstance(value, Mapping):
+        return f"{value:.12g}"
+    sign = "-" if value["im"] < 0 else "+"
+    return f"{value['re']:.10g} {sign} {abs(value['im']):.10g}i"

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pinnsolve.figures import FILES
-from pinnsolve.files.text import STATUS, duration, printable, scientific
+from pinnsolve.files.text import STATUS, duration, eigenvalue_text, printable, scientific
 
 if TYPE_CHECKING:
     from pinnsolve.figures.samples import Drawn, Samples, Truth
@@ -78,6 +78,8 @@ def _copy(source: Path, target: Path) -> None:
 def report(result: Mapping[str, Any], folder: Path | None = None) -> Group:
     """The result as renderables: status, errors, terms, unknown parameters, how, where, what to cite."""
     parts: list[RenderableType] = [_status(result), _errors(result)]
+    if result.get("eigenvalues"):
+        parts.append(_eigenvalues(result["eigenvalues"]))
     if result.get("quantities"):
         parts.append(_quantities(result["quantities"]))
     if result.get("parameters"):
@@ -135,6 +137,13 @@ def _parameters(parameters: Mapping[str, Mapping[str, Any]]) -> RenderableType:
     table = _table("parameter", "value", "standard error")
     for name, found in parameters.items():
         table.add_row(_text(name), _plain_number(found.get("value")), scientific(found.get("standard_error")))
+    return _padded(table)
+
+
+def _eigenvalues(eigenvalues: Sequence[Mapping[str, Any]]) -> RenderableType:
+    table = _table("mode", "eigenvalue", "estimated error")
+    for number, found in enumerate(eigenvalues, 1):
+        table.add_row(str(number), eigenvalue_text(found["value"]), scientific(found.get("estimated_error")))
     return _padded(table)
 
 

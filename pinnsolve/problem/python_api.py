@@ -37,6 +37,7 @@ _OF_EXPRESSIONS = (  # keys of maps from names to expressions
     "parameters",
     "unknown_parameters",
     "regularization",
+    "eigenvalues",
     "definitions",
     "exact",
     "solve",
@@ -138,6 +139,13 @@ class Table:
     outside: Any = None
 
 
+class eigenvalues(dict):
+    """What `eigenvalues` of a problem says: `eigenvalues(lam, count=6, near=0)` with a symbol or a name."""
+
+    def __init__(self, name: Any, count: int = 6, near: Text = 0):
+        super().__init__(name=getattr(name, "name", name), count=count, near=near)
+
+
 @dataclass(frozen=True, kw_only=True)
 class quantity:
     """A number to report: one of `integral`, `mean`, `maximum`, `minimum` on a place, or a `value` at a point."""
@@ -175,6 +183,7 @@ class StatedInPython:
     parameters: Mapping[Any, Text] | None = None
     unknown_parameters: Mapping[Any, Mapping] | None = None
     regularization: Mapping[Any, Any] | None = None
+    eigenvalues: eigenvalues | Mapping | None = None
     functions: Mapping[str, Table | Mapping] | None = None
     quantities: Mapping[str, quantity | Mapping] | None = None
     definitions: Mapping[str, Text] | None = None

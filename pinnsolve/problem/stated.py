@@ -48,6 +48,16 @@ class StatedQuantity:
     region: Region
 
 
+@dataclass(frozen=True)
+class Eigenvalues:
+    """Eigenvalues to find, the `count` of them nearest to `near`; equations hold them to the power `degree`."""
+
+    name: str
+    count: int
+    near: float
+    degree: int = 1
+
+
 @dataclass(frozen=True, repr=False)
 class StatedProblem:
     """A boundary value problem by its parts.
@@ -68,6 +78,7 @@ class StatedProblem:
     spec: Spec
     shape: ShapeTree | None = None
     quantities: tuple[StatedQuantity, ...] = ()
+    eigenvalues: Eigenvalues | None = None
     warnings: tuple[Diagnostic, ...] = field(default=(), compare=False)
 
     def __repr__(self) -> str:

@@ -24,6 +24,7 @@ from pinnsolve.language.symbols import FeatureSymbol, UnknownParameter, coordina
 from pinnsolve.language.to_sympy import Fluxes, Scope, fluxes, from_tree, residual
 from pinnsolve.problem.checks import AssumedCondition, assumed_conditions, check_problem
 from pinnsolve.problem.domain import ShapeReader
+from pinnsolve.problem.eigenvalues import read_eigenvalues
 from pinnsolve.problem.functions import domain_beyond, read_functions
 from pinnsolve.problem.stated import StatedProblem, StatedQuantity, StatedTerm
 from pinnsolve.spec.located_errors import KeyPath
@@ -88,6 +89,7 @@ class _Builder:
         equations = self._equations()
         statements = (*equations, *self._conditions(equations), *self._data())
         quantities = tuple(self._quantities())
+        eigenvalues = read_eigenvalues(self.spec, statements, self._error)
         exact = self._exact()
         intervals = dict(zip(self.coordinates, self.intervals, strict=True))
         for path, message, hint in domain_beyond(statements, spec, intervals):
@@ -108,6 +110,7 @@ class _Builder:
             spec=spec,
             shape=self.shape,
             quantities=quantities,
+            eigenvalues=eigenvalues,
         )
 
     # -- parameters and domain -------------------------------------------------------------------------
@@ -146,11 +149,12 @@ class _Builder:
 
     def scope(self, columns: Sequence[str] = (), normals: bool = False) -> Scope:
         spec = self.spec
+        sought = () if spec.eigenvalues is None else (spec.eigenvalues.name,)
         return Scope(
             coordinates=self.coordinates,
             time=spec.time,
             unknowns=tuple(spec.unknowns),
-            parameters=(*spec.parameters, *spec.unknown_parameters),
+            parameters=(*spec.parameters, *spec.unknown_parameters, *sought),
             columns=tuple(columns),
             functions=self.functions,
             normals=normals,

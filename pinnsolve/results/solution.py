@@ -10,7 +10,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,7 @@ class Solution:
     a basis says nothing there. `deviations` (K, unknowns, W) are coefficients of functions whose squares add up to the
     variance that noise of data leaves. Points within `BOX_TOLERANCE` of the box count as on it. Where the domain is a
     `shape`, values at points of the box outside it are NaN. `series`: header and rows of the quantities in time.
+    `modes`: (K, unknowns, W) complex coefficients of the functions of eigenvalues, of which the first is the solution.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Solution:
     diagnostics: dict = field(default_factory=dict)
     shape: ShapeTree | None = None
     deviations: Tensor | None = None
+    modes: Tensor | None = None
     series: Series | None = None
 
     def __repr__(self) -> str:
@@ -75,16 +77,29 @@ class Solution:
 
     # -- values ----------------------------------------------------------------------------------------
 
-    def __call__(self, **coordinates: Any) -> np.ndarray | dict[str, np.ndarray]:
+    def __call__(self, mode: int | None = None, **coordinates: Any) -> np.ndarray | dict[str, np.ndarray]:
         """The unknown at the coordinates, e.g. `solution(t=0.5, x=[0.1, 0.2])`, shaped by numpy's broadcasting.
 
-        With several unknowns, a dict of arrays by name. Raises `SolutionError` for a coordinate that is
-        missing, unknown, not a number or outside the box.
+        With several unknowns, a dict of arrays by name. Of eigenvalues, the function of that `mode`, the first being 1.
+        Raises `SolutionError` for a coordinate that is missing, unknown, not a number or outside the box.
         """
+        if mode is not None:
+            return self.mode(mode)(**coordinates)
         points, shape = self._stack(coordinates)
         columns = self._evaluate(points, self._zero, range(len(self.unknowns)))
         arrays = {name: columns[:, i].reshape(shape) for i, name in enumerate(self.unknowns)}
         return arrays if len(arrays) > 1 else arrays[self.unknowns[0]]
+
+    def mode(self, number: int) -> Solution:
+        """The solution that belongs to an eigenvalue, the first being 1; of a complex one, its real part.
+
+        Raises `SolutionError` where there is no such mode.
+        """
+        count = 0 if self.modes is None else len(self.modes)
+        if not 1 <= number <= count:
+            known = f"there are the modes 1 to {count}" if count else "this is no solution of an eigenvalue problem"
+            raise SolutionError(f"there is no mode {number}; {known}")
+        return replace(self, coefficients=self.modes[number - 1].real.contiguous())
 
     def derivative(self, unknown: str, *by: str | int) -> Callable[..., np.ndarray]:
         """A function of the coordinates: `derivative("u", "x", "x")` or `derivative("u", "x", 2)` is u_xx.
@@ -275,6 +290,7 @@ class Solution:
             "upper": _array(self.basis.upper),
             **{f"hidden/{name}": _array(value) for name, value in self.basis.hidden.items()},
             **({} if self.deviations is None else {"deviations": _array(self.deviations)}),
+            **({} if self.modes is None else {"modes": _array(torch.view_as_real(self.modes.resolve_conj()))}),
             **{f"diagnostics/{i}": array for i, (_, array) in enumerate(diagnostics)},
         }
         metadata = {
@@ -332,6 +348,7 @@ def _restore(arrays: Mapping[str, np.ndarray], metadata: Mapping, texts: Mapping
         diagnostics=nest(leaves),
         shape=from_plain(metadata["shape"], folder) if metadata.get("shape") else None,
         deviations=torch.from_numpy(arrays["deviations"]) if "deviations" in arrays else None,
+        modes=torch.view_as_complex(torch.from_numpy(arrays["modes"])) if "modes" in arrays else None,
         **texts,
     )
 

@@ -23,7 +23,14 @@ from pinnsolve.spec.expression_reader import ExpressionReader
 from pinnsolve.spec.functions import function_problems
 from pinnsolve.spec.located_errors import KeyPath, Places
 from pinnsolve.spec.names import Names
-from pinnsolve.spec.parsed import ParsedExpression, ParsedFile, ParsedQuantity, ParsedTerm, ParsedUnknownParameter
+from pinnsolve.spec.parsed import (
+    ParsedEigenvalues,
+    ParsedExpression,
+    ParsedFile,
+    ParsedQuantity,
+    ParsedTerm,
+    ParsedUnknownParameter,
+)
 from pinnsolve.spec.places import PlaceReader
 from pinnsolve.spec.schema.schema import ProblemFile
 from pinnsolve.spec.schema.shapes import raw_shapes
@@ -60,12 +67,13 @@ class FileReader:
         self.reader = ExpressionReader(texts, values, places, names.reliable)
         self.place_reader = PlaceReader(names, self.reader, folder)
         self.columns: dict[str, tuple[str, ...]] = {}
-        known = (*names.intervals, *names.unknowns, *names.parameters, *names.unknown_parameters)
+        sought = () if names.eigenvalue is None else (names.eigenvalue,)
+        known = (*names.intervals, *names.unknowns, *names.parameters, *names.unknown_parameters, *sought)
         self.base = Scope(
             coordinates=names.coordinates.names,
             time=names.coordinates.time,
             unknowns=names.unknowns,
-            parameters=(*names.parameters, *names.unknown_parameters),
+            parameters=(*names.parameters, *names.unknown_parameters, *sought),
             functions={name: NamedFunction(arguments) for name, arguments in names.functions.items()},
             operators=tuple(operators.OPERATORS),
             elsewhere=(*known, *operators.OPERATORS),
@@ -105,6 +113,7 @@ class FileReader:
             conditions=conditions,
             data=data,
             unknown_parameters=self._unknown_parameters(file),
+            eigenvalues=self._eigenvalues(file),
             exact=exact,
             quantities=quantities,
             term_weights=weights,
@@ -294,6 +303,10 @@ class FileReader:
             name: ParsedUnknownParameter(number(v.guess), tuple(map(number, v.bounds)) if v.bounds else free)
             for name, v in (file.unknown_parameters or {}).items()
         }
+
+    def _eigenvalues(self, file: ProblemFile) -> ParsedEigenvalues | None:
+        item = file.eigenvalues
+        return None if item is None else ParsedEigenvalues(item.name, item.count, self.reader.number(item.near))
 
     def _numbers(self, node: Any, path: KeyPath, implicit: Mapping[KeyPath, ParsedExpression]) -> Any:
         """A plain tree of shapes with its numbers evaluated, and trees in the place of comparisons."""

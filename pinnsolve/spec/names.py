@@ -41,6 +41,7 @@ class Names:
     parameters: dict[str, Any]
     definitions: dict[str, Any]
     unknown_parameters: tuple[str, ...]
+    eigenvalue: str | None  # the name of eigenvalues that are sought
     functions: dict[str, tuple[str, ...]]  # those of tables: name to arguments
     terms_of: dict[str, tuple[str, ...]]  # by kind: equations, conditions, data
     reliable: bool
@@ -67,6 +68,7 @@ def read_names(data: Mapping[str, Any], places: Places, folder: Path) -> Names:
         parameters=_map(data, "parameters"),
         definitions=definitions,
         unknown_parameters=tuple(_map(data, "unknown_parameters")),
+        eigenvalue=next(iter(_words(_map(data, "eigenvalues").get("name"))), None),
         functions={name: _words(item.get("of")) if isinstance(item, dict) else () for name, item in functions.items()},
         terms_of={kind: tuple(_map(data, kind)) for kind in TERM_KINDS},
         reliable=bool(intervals and unknowns) and isinstance(data.get("definitions"), dict | None),
@@ -203,6 +205,8 @@ class _Reader:
             yield name, "a parameter", ("parameters", name)
         for name in names.unknown_parameters:
             yield name, "an unknown parameter", ("unknown_parameters", name)
+        if names.eigenvalue is not None:
+            yield names.eigenvalue, "an eigenvalue", ("eigenvalues", "name")
         for name in names.functions:
             yield name, "a function", ("functions", name)
         for key in names.definitions:

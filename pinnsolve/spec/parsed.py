@@ -78,6 +78,15 @@ class ParsedUnknownParameter:
 
 
 @dataclass(frozen=True)
+class ParsedEigenvalues:
+    """Eigenvalues to find: their name, how many, and the number that they are nearest to."""
+
+    name: str
+    count: int
+    near: float
+
+
+@dataclass(frozen=True)
 class TermWeights:
     """The epsilon_k that a file asks for: by term a tree that may hold the width `W`; `values` are the parameters'."""
 
@@ -109,4 +118,5 @@ class ParsedFile:
     unknown_parameters: Mapping[str, ParsedUnknownParameter]
     exact: Mapping[str, ParsedExpression]
     quantities: Mapping[str, ParsedQuantity]
+    eigenvalues: ParsedEigenvalues | None
     term_weights: TermWeights | None  # None for weights chosen by the solver

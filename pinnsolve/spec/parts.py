@@ -61,6 +61,15 @@ class QuantitySpec:
 
 
 @dataclass(frozen=True)
+class EigenvaluesSpec:
+    """Eigenvalues to find, by name: the `count` of them that are nearest to `near`."""
+
+    name: str
+    count: int = 6
+    near: Number = 0
+
+
+@dataclass(frozen=True)
 class ReferenceSpec:
     """A file of the problem's folder with a solution of known accuracy."""
 

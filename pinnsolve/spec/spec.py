@@ -31,6 +31,7 @@ from pinnsolve.spec.parsed import ParsedFile
 from pinnsolve.spec.parts import (
     ConditionSpec,
     DataSpec,
+    EigenvaluesSpec,
     EquationSpec,
     FunctionSpec,
     Number,
@@ -92,6 +93,7 @@ class Spec:
     conditions: Mapping[str, ConditionSpec] = field(default_factory=dict)
     data: Mapping[str, DataSpec] = field(default_factory=dict)
     unknown_parameters: Mapping[str, UnknownParameterSpec] = field(default_factory=dict)
+    eigenvalues: EigenvaluesSpec | None = None
     regularization: Mapping[str, RegularizationSpec] = field(default_factory=dict)
     quantities: Mapping[str, QuantitySpec] = field(default_factory=dict)
     exact: Mapping[str, str] = field(default_factory=dict)
@@ -212,6 +214,7 @@ def _normalized(file: ProblemFile, names: Names, parsed: ParsedFile, source: Sou
         unknown_parameters={
             k: UnknownParameterSpec(v.guess, v.bounds) for k, v in (file.unknown_parameters or {}).items()
         },
+        eigenvalues=None if (e := file.eigenvalues) is None else EigenvaluesSpec(e.name, e.count, e.near),
         regularization={k: RegularizationSpec(v.seminorm, v.weight) for k, v in (file.regularization or {}).items()},
         quantities={k: _quantity(v) for k, v in (file.quantities or {}).items()},
         exact={unknown or file.unknowns[0]: text for unknown, text in (file.exact or {}).items()},
@@ -279,6 +282,7 @@ def _as_file(spec: Spec) -> dict[str, Any]:
             k: _filled({"file": v.file, **_equations_out(v.equations), "noise": v.noise, "loss": v.loss})
             for k, v in spec.data.items()
         },
+        "eigenvalues": None if spec.eigenvalues is None else dict(vars(spec.eigenvalues)),
         "regularization": {k: {"seminorm": v.seminorm, "weight": v.weight} for k, v in spec.regularization.items()},
         "quantities": {k: _quantity_out(v) for k, v in spec.quantities.items()},
         "exact": dict(spec.exact),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pinnsolve.files.text import STATUS, duration
+from pinnsolve.files.text import STATUS, duration, eigenvalue_text
 from pinnsolve.language import to_mathml
 from pinnsolve.output.html import parts as html
 from pinnsolve.output.html.history import history
@@ -104,6 +104,7 @@ def _found(result: Result) -> str:
     ]
     columns = ["parameter found", "value", "standard error", *(["error of discretization"] if by_grid else [])]
     parts = [
+        _eigenvalues(result.get("eigenvalues") or ()),
         _quantities(result.get("quantities") or {}),
         html.table(columns, rows) if rows else "",
         _correlation(result.get("correlation") or {}),
@@ -114,6 +115,14 @@ def _found(result: Result) -> str:
     ]
     parts.append(html.table(["noise of", "as found", "as stated"], noise) if noise else "")
     return "\n".join(part for part in parts if part)
+
+
+def _eigenvalues(eigenvalues: Sequence[Mapping]) -> str:
+    rows = [
+        [html.number(number), html.text(eigenvalue_text(found["value"])), html.magnitude(found.get("estimated_error"))]
+        for number, found in enumerate(eigenvalues, 1)
+    ]
+    return html.table(["mode", "eigenvalue", "estimated error"], rows) if rows else ""
 
 
 def _quantities(quantities: Mapping[str, Mapping[str, float]]) -> str:

@@ -18,6 +18,7 @@ from pinnsolve.spec.schema.types import (
     INTERVAL_SCHEMA,
     MAX_ITEMS,
     Context,
+    Count,
     Equation,
     Equations,
     Expression,
@@ -241,6 +242,23 @@ class UnknownParameterInput(Strict):
         return self
 
 
+class EigenvaluesInput(Strict):
+    """Numbers for which the problem has solutions other than zero."""
+
+    name: Text = about("The name of the eigenvalue in equations and conditions.", ...)
+    count: Count = about("How many, the nearest first.", 6)
+    near: Number = about("The number that they are nearest to.", 0)
+
+    @model_validator(mode="after")
+    def _check(self) -> EigenvaluesInput:
+        if self.count > MOST_EIGENVALUES:
+            raise refuse(f"{self.count} eigenvalues are too many at a time: at most {MOST_EIGENVALUES}")
+        return self
+
+
+MOST_EIGENVALUES = 100
+
+
 class ReferenceInput(Strict):
     """A solution of known accuracy, when no exact one is known."""
 
@@ -348,6 +366,9 @@ class ProblemFile(Strict):
     conditions: Named[ConditionInput] | None = about("By term name, what holds in other places.")
     data: Named[DataInput] | None = about("By term name, measured values.")
     unknown_parameters: Named[UnknownParameterInput] | None = about("Constants to find.")
+    eigenvalues: EigenvaluesInput | None = about(
+        "Numbers for which a linear problem without sources has solutions: `{name: lam, count: 6, near: 0}`."
+    )
     regularization: Named[RegularizationItem] | None = about(
         "By unknown, how smooth it is where only data determine it: `a: auto`, a weight, or a map."
     )

@@ -1,0 +1,185 @@
+"""Eigenvalues on cells that are refined until these and their functions are known to the tolerance.
+
+On every level the modes nearest to the number asked for are found twice, in the space of the level and in that of its
+correction, which has two degrees more: the differences are the errors. All modes are refined together, as if each were
+an unknown of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from pinnsolve.adapt.context import Result, SolveContext, least_error
+from pinnsolve.adapt.hp_refinement import Level, first_space, make_system, next_space
+from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.system import CellSystem, go_on, points_of, weights_of
+from pinnsolve.bases.piecewise.basis import PouCells
+from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.compiler.terms import CompiledProblem
+from pinnsolve.eigen.pencil import Modes, Pencil
+from pinnsolve.estimate.defect_correction import Approximation, Estimate
+from pinnsolve.estimate.enriched_space import Correction, enriched_space
+from pinnsolve.problem.stated import Eigenvalues
+from pinnsolve.runtime import threads_for
+from pinnsolve.solvers import Outcome
+from pinnsolve.solvers.follow import follow
+from pinnsolve.solvers.memory import bytes_available, check_work
+
+MOST_LEVELS = 20
+MOST_OPERATIONS = 2e12  # of a factorization that is worth it without a time limit
+BESIDE = 4  # modes beyond those asked for: of a multiple eigenvalue, all functions are needed
+OFF = 0.02  # of the reach of the eigenvalues: how far the shift is from the number asked for
+SMALL = 1e-3  # of the largest eigenvalue: errors of smaller ones are relative to that
+STEP = 1e-2  # relative: of the eigenvalue, by which rows are told apart
+NOT_ZERO = 1e-12  # of the largest function: a part of it that is smaller is zero
+
+
+@dataclass(frozen=True)
+class _Level:
+    """A level of refinement: its modes, their errors, and the level as that of a problem with more unknowns."""
+
+    modes: Modes
+    errors: np.ndarray
+    level: Level
+    shift: float
+
+    @property
+    def relative(self) -> np.ndarray:
+        """(K,) errors of the eigenvalues, relative to these."""
+        size = np.abs(self.modes.values)
+        return self.errors / np.maximum(size, max(SMALL * size.max(), 1e-300))
+
+
+def eigenvalues_on_cells(context: SolveContext, tolerance: float, refinements: int | None) -> Outcome[Result]:
+    """The best result of the refinement, until it meets the tolerance."""
+    weights = context.weights_at(1) or {}
+    with torch.no_grad(), threads_for(1):
+        levels = _levels(context, tolerance, weights, refinements)
+        return follow(levels, context.clock, least_error, lambda result: result.meets(tolerance))
+
+
+def _levels(
+    context: SolveContext, tolerance: float, weights: Mapping[str, float], refinements: int | None
+) -> Iterator[Result]:
+    problem, clock, space = context.problem, context.clock, first_space(context.problem)
+    shift: float | None = None
+    for number in range(MOST_LEVELS if refinements is None else refinements + 1):
+        check = clock.check if number else go_on
+        fine = make_system(problem, enriched_space(space), weights, check)
+        check_work(fine, bytes_available(context.memory_gb), MOST_OPERATIONS)
+        with threads_for(fine.width):
+            coarse = make_system(problem, space, weights, check)
+            found = _solved(problem, coarse, fine, shift, clock.check)
+        shift = found.shift
+        worst = max(float(found.relative.max()), found.level.worst)
+        context.record(f"level {number}: {space.cells.count} cells", number, 0.0, {}, estimate=worst)
+        yield _result(context, found)
+        space = next_space(found.level, tolerance)
+
+
+def _solved(problem: CompiledProblem, coarse: CellSystem, fine: CellSystem, shift: float | None, check) -> _Level:
+    """The modes on two spaces; without a `shift`, one is chosen."""
+    asked = problem.eigenvalues
+    step, count = STEP * max(abs(asked.near), 1.0), asked.count + BESIDE
+    shift = _shift(coarse, asked, step, check) if shift is None else shift
+    pencil, richer = (Pencil(system, shift, asked.degree, step) for system in (coarse, fine))
+    modes, better = (one.modes(count, check).nearest_to(asked.near) for one in (pencil, richer))
+    kept = min(asked.count, len(modes.values), len(better.values))
+    apart = np.abs(modes.values[:, None] - better.values[None, :])
+    rows, columns = linear_sum_assignment(apart)
+    partner = dict(zip(rows.tolist(), columns.tolist(), strict=True))
+    errors = np.array([apart[k, partner[k]] for k in range(kept)])
+    known, found = _real(modes.functions), _real(better.functions[[partner[k] for k in range(kept)]])
+    level = _as_level(pencil, richer, known, found)
+    return _Level(Modes(modes.values[:kept], modes.functions[:kept]), errors, level, shift)
+
+
+def _shift(system: CellSystem, asked: Eigenvalues, step: float, check) -> float:
+    """Beside the number asked for, and off every eigenvalue: there the rows have no inverse.
+
+    Least squares square the condition, and the distance counts beside that to the other eigenvalues.
+    """
+    try:
+        values = Pencil(system, asked.near, asked.degree, step).modes(asked.count + BESIDE, check).values
+    except ArithmeticError:
+        values = np.array([asked.near + step])
+    reach = max(float(np.abs(values - asked.near).max()), step)
+    places = asked.near - reach * OFF * np.array([1.0, -1.0, 1.7, -1.7])
+    apart = np.abs(values[None, :] - places[:, None]).min(axis=1)
+    return float(places[int(np.argmax(apart >= 0.5 * OFF * reach))])
+
+
+def _real(functions: Tensor) -> Tensor:
+    """(L, C, U, n): the real and the imaginary parts of functions (K, C, U, n), those that are not zero."""
+    parts = torch.cat([functions.real, functions.imag])
+    sizes = parts.flatten(1).norm(dim=1)
+    return parts[sizes > 1e-9 * sizes.max()]
+
+
+def _as_level(coarse: Pencil, fine: Pencil, known: Tensor, found: Tensor) -> Level:
+    """The functions that were found in the richer space, and what those known (L, C, U, n) lack of them."""
+    space, richer = coarse.system.space, fine.system.space
+    wide = torch.stack([space.widened(one, richer) for one in known])
+    near = torch.stack([_nearest(one, wide, richer) for one in found])
+    c = torch.cat(list(found), dim=1)  # (C, K U, n): as if of as many unknowns
+    delta = torch.cat(list(found - near), dim=1)
+    correction = Correction(richer, State(c, torch.zeros(0)), delta, torch.zeros(0), 0.0, (), (), fine.reduced)
+    before = torch.cat([richer.widened(one, space) for one in near], dim=1)
+    size, error = richer.rms(c), richer.rms(delta)
+    size = torch.where(size > NOT_ZERO * size.max(), size, size.max())
+    system = coarse.system
+    return Level(space, before, correction, error, size, True, 1, 0.0, {}, system, coarse.reduced.rank_info(), False)
+
+
+def _nearest(function: Tensor, among: Tensor, space: Space) -> Tensor:
+    """The function nearest to one (C, U, n) in the span of others (L, C, U, n), in the mean square."""
+    root = torch.sqrt(space.cells.volume)[:, None, None]
+    columns = torch.stack([(root * space.orthonormal(one)).reshape(-1) for one in among], dim=1)
+    right = (root * space.orthonormal(function)).reshape(-1, 1)
+    weights = torch.linalg.lstsq(columns, right, driver="gelsd").solution[:, 0]
+    return torch.einsum("l,lcun->cun", weights, among)
+
+
+def _result(context: SolveContext, found: _Level) -> Result:
+    problem, level, modes = context.problem, found.level, found.modes
+    basis = PouCells(level.space.cells, level.space.degrees, context.lower, context.upper)
+    functions = torch.stack([_upright(f, basis) for f in modes.functions])
+    coefficients = functions.transpose(1, 2).flatten(2)  # (K, U, W) complex
+    values = [
+        {"value": _number(value), "estimated_error": float(error)}
+        for value, error in zip(modes.values, found.errors, strict=True)
+    ]
+    first = torch.tensor([float(modes.values[0].real)], dtype=torch.float64)
+    worst = max(float(found.relative.max()), level.worst)
+    system = level.system.scaled_at(State(level.system.zero(), first))
+    system.rows(State(level.system.zero(), first), matrix=False)
+    return Result(
+        Approximation(basis, State(coefficients[0].real.contiguous(), first)),
+        Estimate(dict.fromkeys(problem.unknowns, worst), {}, 0.0),
+        "least_squares at a shift, Arnoldi",
+        points_of(system),
+        weights_of(system),
+        inverse={"eigenvalues": values},
+        modes=coefficients,
+    )
+
+
+def _number(value: complex) -> float | dict[str, float]:
+    """A real eigenvalue as a number, a complex one by its parts."""
+    return float(value.real) if value.imag == 0 else {"re": float(value.real), "im": float(value.imag)}
+
+
+def _upright(function: Tensor, basis: PouCells) -> Tensor:
+    """With the largest value, at points of the cells, positive."""
+    space = basis.space
+    *_, tables = space.shared([space.points_per_axis(a) for a in range(len(space.degrees))])
+    table = tables.table((0,) * len(space.degrees))[0]
+    values = torch.einsum("mn,cun->cum", table, function.real)
+    largest = values.reshape(-1)[values.abs().argmax()]
+    return -function if largest < 0 else function
