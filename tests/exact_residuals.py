@@ -34,7 +34,8 @@ def derivative(expression: sp.Expr, coordinates: tuple[str, ...], alpha: tuple[i
     for coordinate, order in zip(coordinates, alpha, strict=True):
         if order:
             expression = expression.diff(coordinate_symbol(coordinate), order)
-    return expression
+    steps = [d for d in expression.atoms(sp.Derivative, sp.Subs) if d.has(sp.floor)]
+    return expression.xreplace(dict.fromkeys(steps, sp.Integer(0)))
 
 
 class ExactBasis:
