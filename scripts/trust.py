@@ -156,7 +156,8 @@ def print_row(row: dict) -> None:
     good = {True: "good", False: "OFF", None: ""}[row["estimate_good"]]
     print(
         f"{row['problem']:44s} {row['tolerance']:8.0e} {shown(row['error']):>8s} {shown(row['estimated_error']):>8s} "
-        f"{good:5s} {row['seconds']:6.1f} s  {row['verdict']:8s} {row['status']}: {row['message'].splitlines()[0][:150]}",
+        f"{good:5s} {row['seconds']:6.1f} s  {row['verdict']:8s} {row['status']}: "
+        f"{row['message'].splitlines()[0][:150]}",
         flush=True,
     )
 

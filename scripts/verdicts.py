@@ -10,8 +10,8 @@ its tolerance, the accuracy of its reference. Output: the row with a `verdict` a
     missed      not converged, and no more is claimed
     reason      not converged, but the reason is not the right one
     crashed     the run raised something, or ended
-    FALSE       converged, and the truth is beyond the tolerance by more than the estimate may be off; or converged where
-                nothing solves the problem, or where more than one thing does and no word says so
+    FALSE       converged, and the truth is beyond the tolerance by more than the estimate may be off; or converged
+                where nothing solves the problem, or where more than one thing does and no word says so
 
 An estimate is good within the factor either way, or where both it and the error are below rounding.
 """

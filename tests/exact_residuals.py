@@ -87,7 +87,7 @@ def residuals(
 
 
 def summands_of(expression: sp.Expr) -> list[sp.Expr]:
-    """Products of sums multiplied out; arguments of functions stay as they are, since exp(a - b) may be exp(a)/exp(b)."""
+    """Products of sums multiplied out; arguments of functions stay as they are: exp(a)/exp(b) overflows."""
     products = (sp.expand_mul(part, deep=False) for part in sp.Add.make_args(expression))
     return [part for product in products for part in sp.Add.make_args(product)]
 
