@@ -62,7 +62,7 @@ def runs_of(folder: Path, only: list[str]) -> Iterator[Run]:
     beside = folder / "expectations.yaml"
     expectations = load_yaml(beside).data if beside.exists() else {}
     for file in sorted(folder.glob("*.yaml")):
-        if file == beside or (only and not any(word in file.stem for word in only)):
+        if file == beside or (only and not any(word in f"{folder.name}/{file.stem}" for word in only)):
             continue
         expectation = expectations.get(file.stem, {})
         try:
@@ -137,6 +137,12 @@ def value_at(solution, name: str, at: dict[str, float]) -> float:
     return float(found[name] if isinstance(found, dict) else found)
 
 
+def points_of(expectation: dict[str, Any]) -> list[tuple[dict[str, float], list[str]]]:
+    """Points at which values are known, each with the names of what is known there."""
+    beside = ("at", "accuracy", "scale")
+    return [(dict(one["at"]), [name for name in one if name not in beside]) for one in values_of(expectation)]
+
+
 def done(run: Run, limit: float) -> dict:
     points = [
         (dict(one["at"]), [n for n in one if n not in ("at", "accuracy", "scale")])
@@ -157,7 +163,7 @@ def print_row(row: dict) -> None:
     print(
         f"{row['problem']:44s} {row['tolerance']:8.0e} {shown(row['error']):>8s} {shown(row['estimated_error']):>8s} "
         f"{good:5s} {row['seconds']:6.1f} s  {row['verdict']:8s} {row['status']}: "
-        f"{row['message'].splitlines()[0][:150]}",
+        f"{' '.join(row['message'].split())[:150]}",
         flush=True,
     )
 
@@ -179,8 +185,12 @@ def print_shares(rows: list[dict]) -> None:
 
 def read_lines(file: Path | None) -> dict[tuple[str, float, str], dict]:
     """Rows that an earlier call wrote; a line cut off by the end of that call is left out."""
-    found = {}
-    for line in file.read_text(encoding="utf-8").splitlines() if file and file.exists() else ():
+    if not file or not file.exists():
+        return {}
+    found, text = {}, file.read_text(encoding="utf-8")
+    if text and not text.endswith("\n"):
+        file.write_text(text[: text.rfind("\n") + 1], encoding="utf-8")
+    for line in text.splitlines():
         try:
             row = json.loads(line)
         except json.JSONDecodeError:
@@ -192,7 +202,7 @@ def read_lines(file: Path | None) -> dict[tuple[str, float, str], dict]:
 def main() -> int:
     """Runs what the command line asks for; 1 if a run is falsely converged."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="*", default=[], help="words in the names of files")
+    parser.add_argument("--only", nargs="*", default=[], help="words in names such as corpus/heat-fin-robin")
     parser.add_argument("--folder", nargs="*", type=Path, default=[], help="more folders of problem files")
     parser.add_argument("--seconds", type=float, default=30, help="the limit of each run")
     parser.add_argument("--json", type=Path, help="a file with a line of JSON for each run, appended to")
