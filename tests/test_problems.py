@@ -12,21 +12,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy.special
 import sympy as sp
+from exact_residuals import inside, residuals, worst
 
 from pinnsolve.compiler.compiler import compile_problem
-from pinnsolve.compiler.terms import CompiledProblem, Term
-from pinnsolve.geometry.factory import make_shape
+from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.language.operators import OPERATORS
-from pinnsolve.language.symbols import coordinate_symbol, features_of
+from pinnsolve.language.symbols import coordinate_symbol
 from pinnsolve.problem.build import build_problem
 from pinnsolve.problem.problem import Problem
 from pinnsolve.spec.spec import load_spec
 
 PROBLEMS = Path(__file__).resolve().parents[1] / "problems"
 NAMES = sorted(path.stem for path in PROBLEMS.glob("*.yaml"))
-POINTS = 40
 ROUNDING = 1e-10  # of a residual, next to its largest summand
 TRUE_PARAMETERS = {"find-the-diffusivity": {"kappa": 0.3}, "find-the-diffusivity-probes": {"kappa": 0.3}}
 
@@ -63,136 +61,11 @@ def with_operators(name: str, action):
 # -- residuals of the exact solution ------------------------------------------------------------------------
 
 
-def evaluate(expression: sp.Expr, values: dict[str, np.ndarray]) -> np.ndarray:
-    """An expression of coordinates, normals, columns and parameters at points: each value (N,) -> (N,)."""
-    symbols = [coordinate_symbol(name) for name in values]
-    function = sp.lambdify(symbols, expression, [{"besselj": scipy.special.jv}, "scipy", "numpy"])
-    return np.broadcast_to(function(*values.values()), np.shape(next(iter(values.values())))).astype(float)
-
-
-def derivative(expression: sp.Expr, coordinates: tuple[str, ...], alpha: tuple[int, ...]) -> sp.Expr:
-    for coordinate, order in zip(coordinates, alpha, strict=True):
-        if order:
-            expression = expression.diff(coordinate_symbol(coordinate), order)
-    return expression
-
-
-class ExactBasis:
-    """A basis of one function, the exact solution of one unknown in one coordinate: custom operators take bases."""
-
-    def __init__(self, coordinate: str, exact: sp.Expr):
-        self.coordinate, self.exact = coordinate, exact
-
-    def derivatives(self, points, alphas):
-        import torch
-
-        at = {self.coordinate: points[:, 0].numpy()}
-        by_order = {a: derivative(self.exact, (self.coordinate,), a) for a in alphas}
-        return {a: torch.from_numpy(evaluate(e, at))[:, None] for a, e in by_order.items()}
-
-
-def feature_values(problem: Problem, exact: dict[str, sp.Expr], feature, at: dict[str, np.ndarray]) -> np.ndarray:
-    if feature.operator is None:
-        return evaluate(derivative(exact[feature.unknown], problem.coordinates, feature.alpha), at)
-    import torch
-
-    (coordinate,) = problem.coordinates
-    basis = ExactBasis(coordinate, exact[feature.unknown])
-    return OPERATORS[feature.operator].apply(basis, torch.from_numpy(at[coordinate])[:, None])[:, 0].numpy()
-
-
-def residuals(problem: Problem, exact: dict[str, sp.Expr], term: Term, places) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Per residual of the term: its values and its scale, the size of its largest summand, at `places`.
-
-    `places` are (values, partner values): names to (N,), the partner's on the far side of a periodic pair.
-    """
-    here, there = places
-    known = {**here, **{k: np.array(v) for k, v in TRUE_PARAMETERS.get(problem.name, {}).items()}}
-    found = []
-    for residual in term.residuals:
-        names, values = {}, dict(known)
-        for i, f in enumerate(features_of(residual)):
-            symbol = next(s for s in residual.free_symbols if getattr(s, "feature", None) == f)
-            names[symbol] = coordinate_symbol(f"feature{i}")
-            at = {c: (there if f.side else here)[c] for c in problem.coordinates}
-            values[f"feature{i}"] = feature_values(problem, exact, f, at)
-        values = {k: np.broadcast_to(v, here[problem.coordinates[0]].shape) for k, v in values.items()}
-        plain = sp.expand(residual).xreplace(names)
-        summands = [np.abs(evaluate(part, values)) for part in sp.Add.make_args(plain)]
-        found.append((evaluate(plain, values), 1 + np.max(summands, axis=0)))
-    return found
-
-
-def places_of(problem: Problem, term: Term):
-    """Random points on each piece of the term's region, its normals, and the partner points of a periodic pair."""
-    random = np.random.default_rng(0)
-    lower, upper = np.array(problem.intervals).T
-    for piece in term.region.pieces:
-        points = lower + (upper - lower) * random.random((POINTS if problem.shape is None else 4 * POINTS, len(lower)))
-        normals = None
-        if piece.part is not None:
-            points, normals = on_the_boundary(problem, piece, points, random)
-        for axis, value in piece.fixed:
-            points[:, axis] = value
-        if problem.shape is not None:
-            points = points[inside(problem, points, piece.region)] if normals is None else points
-        values = dict(zip(problem.coordinates, points.T, strict=True))
-        if term.region.where is not None:
-            kept = evaluate(sp.Piecewise((1, term.region.where), (0, True)), values) > 0
-            values = {name: column[kept] for name, column in values.items()}
-            if not kept.any():
-                continue
-        partner = dict(values)
-        if piece.partner is not None:
-            axis, value = piece.partner
-            partner[problem.coordinates[axis]] = np.full_like(values[problem.coordinates[axis]], value)
-        if piece.outward is not None:
-            for i in problem.space_axes:
-                n = piece.outward[1] if i == piece.outward[0] else 0
-                values[f"n_{problem.coordinates[i]}"] = np.full_like(values[problem.coordinates[0]], n)
-        if normals is not None:
-            assert term.region.where is None
-            values |= {f"n_{problem.coordinates[i]}": n for i, n in zip(problem.space_axes, normals.T, strict=True)}
-        yield values, partner
-
-
-def inside(problem: Problem, points: np.ndarray, region: str | None = None) -> np.ndarray:
-    import torch
-
-    shape, x = make_shape(problem.shape), torch.from_numpy(points[:, problem.space_axes])
-    return (shape.inside(x) if region is None else shape.in_region(x, region)).numpy()
-
-
-def on_the_boundary(problem: Problem, piece, points: np.ndarray, random) -> tuple[np.ndarray, np.ndarray]:
-    """The points moved to a part of the boundary of a shape, as many as remain, and the normals there."""
-    import torch
-
-    axes = list(problem.space_axes)
-    plane = None if piece.plane is None else (axes.index(piece.plane[0]), piece.plane[1])
-    unit = torch.from_numpy(random.random((len(points), 3)))
-    found = make_shape(problem.shape).spread(unit, piece.part, plane)
-    points = points[found.chosen.numpy()]
-    points[:, axes] = found.x.numpy()
-    return points, found.normals.numpy()
-
-
-def worst(problem: Problem, compiled: CompiledProblem, exact: dict[str, sp.Expr]) -> dict[str, float]:
-    """Per equation and condition, the largest residual next to its scale."""
-    found = {}
-    for term in compiled.terms:
-        if term.kind == "data":
-            continue
-        per_place = [residuals(problem, exact, term, places) for places in places_of(problem, term)]
-        assert per_place, f"no points on {term.name}"
-        found[term.name] = max(np.max(np.abs(r) / scale) for place in per_place for r, scale in place)
-    return found
-
-
 @pytest.mark.parametrize("name", WITH_EXACT)
 def test_the_exact_solution_leaves_no_residual(name):
     problem, compiled = load(name)
     assert set(problem.exact) == set(problem.unknowns)
-    found = with_operators(name, lambda: worst(problem, compiled, dict(problem.exact)))
+    found = with_operators(name, lambda: worst(problem, compiled, dict(problem.exact), TRUE_PARAMETERS.get(name, {})))
     assert {term: r for term, r in found.items() if not r < ROUNDING} == {}
 
 
@@ -202,7 +75,7 @@ def test_a_solution_slightly_wrong_is_noticed(name):
     wave = sum(sp.sin(coordinate_symbol(c) + 1) for c in problem.coordinates)
     for unknown in problem.unknowns:
         wrong = {**problem.exact, unknown: problem.exact[unknown] + wave / 1000}
-        found = with_operators(name, lambda wrong=wrong: worst(problem, compiled, wrong))
+        found = with_operators(name, lambda wrong=wrong: worst(problem, compiled, wrong, TRUE_PARAMETERS.get(name, {})))
         assert max(found.values()) > 1e-6
 
 
@@ -260,7 +133,9 @@ def test_data_stray_from_the_exact_solution_by_their_noise(name):
     for term in (t for t in compiled.terms if t.kind == "data"):
         table = np.genfromtxt(term.data_file, delimiter=",", names=True)
         values = {column: table[column] for column in table.dtype.names}
-        ((residual, _),) = residuals(problem, dict(problem.exact), term, (values, values))
+        ((residual, _),) = residuals(
+            problem, dict(problem.exact), term, (values, values), TRUE_PARAMETERS.get(name, {})
+        )
         rms = np.sqrt(np.mean(residual**2))
         if term.noise:
             assert 0.8 * term.noise < rms < 1.2 * term.noise
