@@ -24,6 +24,7 @@ from pinnsolve.assembly.schur_complement import BlockFactorization
 from pinnsolve.assembly.system import CellSystem, go_on, points_of, units, weights_of
 from pinnsolve.assembly.term_rows import held_at, highest_orders, interface_rows, table_orders, term_rows
 from pinnsolve.bases.legendre import exponents
+from pinnsolve.bases.piecewise.initial_mesh import detail_mesh
 from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
@@ -95,6 +96,7 @@ class SlabSolver:
         self.memory = memory  # bytes that may be taken
         self.parameters = torch.zeros(0, dtype=torch.float64) if parameters is None else parameters  # (P,)
         self.orders = table_orders(problem)
+        self.details = detail_mesh(problem, axis)
         self.unknowns = len(problem.unknowns)
         self.evolving = [order[axis] for order in highest_orders(problem)]
         self.steady = problem.linear and not _depends_on(problem, axis)  # factorizations can be used again

@@ -20,6 +20,8 @@ from pinnsolve.bases.legendre import chebyshev_points, tensor_points
 from pinnsolve.bases.piecewise.zero_sets import GaveUp, halved, roots, small_parts
 from pinnsolve.compiler.known_functions import KnownFunction, breaks_of, known_functions, parts_of_sums
 from pinnsolve.compiler.terms import CompiledProblem
+from pinnsolve.geometry.regions import Intervals
+from pinnsolve.language.coordinates import Coordinates
 from pinnsolve.language.intervals import BoundsEvaluator
 from pinnsolve.language.symbols import coordinate_symbol
 
@@ -74,14 +76,14 @@ class Details:
 
 def details_of(problem: CompiledProblem) -> Details:
     """The details of all known functions of a problem."""
-    return _details(known_functions(problem), problem.coordinates, problem.intervals)
+    return _details(known_functions(problem), problem.axes, problem.intervals)
 
 
 @lru_cache(maxsize=32)
-def _details(functions: tuple[KnownFunction, ...], coordinates: tuple[str, ...], intervals) -> Details:
-    search = [_Search(function, coordinates, intervals) for function in functions]
+def _details(functions: tuple[KnownFunction, ...], axes: Coordinates, intervals: Intervals) -> Details:
+    search = [_Search(function, axes, intervals) for function in functions]
     found = [spot for one in search for spot in one.spots]
-    boxes = torch.tensor([spot[:3] for spot in found], dtype=torch.float64).reshape(len(found), 3, len(coordinates))
+    boxes = torch.tensor([spot[:3] for spot in found], dtype=torch.float64).reshape(len(found), 3, len(intervals))
     cuts = tuple(dict.fromkeys(cut for one in search for cut in one.cuts))
     unseen = tuple(one.function for one in search if one.gave_up)
     return Details(cuts, *boxes.unbind(1), tuple(spot[3] for spot in found), unseen)
@@ -90,9 +92,9 @@ def _details(functions: tuple[KnownFunction, ...], coordinates: tuple[str, ...],
 class _Search:
     """The details of one function: `cuts`, and `spots` (lower, upper, size, function), lists in all coordinates."""
 
-    def __init__(self, function: KnownFunction, coordinates: Sequence[str], intervals):
-        self.function, self.intervals = function, intervals
-        self.symbols = [coordinate_symbol(c) for c in coordinates]
+    def __init__(self, function: KnownFunction, axes: Coordinates, intervals: Intervals):
+        self.function, self.intervals, self.space = function, intervals, axes.space_axes
+        self.symbols = [coordinate_symbol(c) for c in axes.names]
         self.cuts: list[Cut] = []
         self.spots: list[tuple] = []
         self.gave_up = False
@@ -233,8 +235,10 @@ class _Search:
             lower, upper = self._box(axes)
             return lower[None], upper[None]
         boxes = torch.tensor(list(product(*pieces)), dtype=torch.float64)  # (N, k, 2)
+        lower, upper = self._box(axes)
         beside = WITH * (boxes[..., 1] - boxes[..., 0])
-        return boxes[..., 0] + beside, boxes[..., 1] - beside
+        low, high = boxes[..., 0], boxes[..., 1]
+        return torch.where(low > lower, low + beside, low), torch.where(high < upper, high - beside, high)
 
     def _box(self, axes: Sequence[int]) -> tuple[Tensor, Tensor]:
         ends = torch.tensor([self.intervals[a] for a in axes], dtype=torch.float64)
@@ -250,4 +254,6 @@ class _Search:
         held = {axis: (value, value) for axis, value in self.function.fixed}
         box = [ends.get(a, held.get(a, interval)) for a, interval in enumerate(self.intervals)]
         lower, upper = ([end[i] for end in box] for i in (0, 1))
+        smallest = min((size[a] for a in self.space if a in size), default=torch.inf)
+        size = {**size, **{a: smallest for a in held if a in self.space}}  # cells grow away from a face
         self.spots.append((lower, upper, [size.get(a, torch.inf) for a in range(len(box))], self.function))
