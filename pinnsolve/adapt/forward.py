@@ -63,7 +63,9 @@ def on_cells(context: SolveContext, tolerance: float, refinements: int | None) -
     with torch.no_grad(), threads_for(1):
         if axis is None:
             return _followed(context, _levels(context, tolerance, weights, refinements), tolerance)
-        if can_collocate(problem, axis) and not detail_mesh(problem, axis).in_time:  # steps in space alone are far smaller than slabs
+        if (
+            can_collocate(problem, axis) and not detail_mesh(problem, axis).in_time
+        ):  # steps in space alone are far smaller than slabs
             stepped = _followed(context, collocations(context, axis, tolerance, weights, refinements), tolerance, 1.0)
             if stepped.best is not None or stepped.ends_all:
                 return stepped

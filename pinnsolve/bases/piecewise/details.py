@@ -24,6 +24,7 @@ from pinnsolve.geometry.regions import Intervals
 from pinnsolve.language.coordinates import Coordinates
 from pinnsolve.language.intervals import BoundsEvaluator
 from pinnsolve.language.symbols import coordinate_symbol
+from pinnsolve.language.tabulated import Tabulated
 
 COARSE = 1.0 / 16  # of an interval: what varies over more is seen by the first points anyway
 SLOPE = {1: 2.0, 2: 2.5, 3: 4.0}  # times the range of a function: by how much it may change in a small enough box
@@ -127,7 +128,7 @@ class _Search:
 
     def _cut(self, one) -> None:
         axes = self._axes_of(one.level)
-        if len(axes) != 1:
+        if len(axes) != 1 or one.level.has(Tabulated):
             return
         (axis,) = axes
         pieces = list(pairwise(self._edges(axis)))
@@ -151,7 +152,7 @@ class _Search:
 
     def _small_regions(self, level: sp.Expr) -> None:
         axes = self._axes_of(level)
-        if not 2 <= len(axes) <= MOST_AXES:
+        if not 2 <= len(axes) <= MOST_AXES or level.has(Tabulated):
             return
         lower, upper = self._box(axes)
         for low, high in zip(*small_parts(self._bounds(level, axes), lower, upper, COARSE), strict=True):
@@ -166,7 +167,7 @@ class _Search:
         nearly constant. Of a function without bounds, as 1/r, no detail is made: it is no narrower than it is wide.
         """
         axes = self._axes_of(e)
-        if not 1 <= len(axes) <= MOST_AXES:
+        if not 1 <= len(axes) <= MOST_AXES or e.has(Tabulated):
             return
         bounds, (lower, upper) = self._bounds(e, axes), self._box(axes)
         span = upper - lower
