@@ -6,9 +6,11 @@ import pytest
 import torch
 
 import pinnsolve as ps
+from pinnsolve.adapt.hp_refinement import first_space, solve_level
 from pinnsolve.assembly.points_of_interest import points_of_interest
 from pinnsolve.bases.piecewise.details import details_of
 from pinnsolve.compiler.compiler import compile_problem
+from pinnsolve.estimate.measured_errors import exact_values
 from pinnsolve.language.intervals import BoundsEvaluator
 from pinnsolve.language.symbols import coordinate_symbol
 from pinnsolve.language.to_sympy import Scope, expression
@@ -198,3 +200,28 @@ def test_a_condition_on_a_short_piece_of_a_side_holds():
     assert solution.result["status"] == "converged"
     assert solution.result["terms"]["chip"]["points"] > 0
     assert float(solution(x=0.2345, y=0.0)) == pytest.approx(42.5, rel=0.1)
+
+
+@pytest.mark.parametrize(("radius", "center"), [(0.2, (0.21, -0.17)), (0.03, (-0.37, 0.53))])
+def test_an_inclusion_that_conducts_well_does_not_float(radius, center):
+    """Its value follows from the flux through its boundary, which small residuals inside are not small for."""
+    a, b = center
+    conductivity = {
+        "r2": f"(x - {a})**2 + (y - {b})**2",
+        "k": f"where(r2 < {radius}**2, 100, 1)",
+        "true": f"where(r2 < {radius}**2, 2/101*(x - {a}), (x - {a})*(1 - 99/101*{radius}**2/max(r2, 1e-9)))",
+    }
+    problem = ps.Problem(
+        name="inclusion", domain=ps.Box(x=(-1, 1), y=(-1, 1)), unknowns="u", definitions=conductivity,
+        equations={"p": "div([k*D(u, x), k*D(u, y)]) = 0"},
+        conditions={"walls": ps.Condition(on="boundary", equation="u = true")},
+        exact={"u": "true"},
+    )  # fmt: skip
+    compiled = compile_problem(problem)
+    space = first_space(compiled)
+    zero = torch.zeros(space.cells.count, 1, space.functions, dtype=torch.float64)
+    level = solve_level(compiled, space, zero, {}, 1e-3)
+    x = 2 * torch.rand(2000, 2, generator=torch.Generator().manual_seed(3), dtype=torch.float64) - 1
+    true = torch.as_tensor(exact_values(problem, x)["u"])
+    error = (space.values(level.c, x, (0, 0))[0] - true).norm() / true.norm()
+    assert float(error) < 0.1

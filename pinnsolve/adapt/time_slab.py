@@ -19,6 +19,7 @@ from torch import Tensor
 from pinnsolve.adapt.error_propagation import fading, lasting, size_at_end
 from pinnsolve.assembly.cell_rows import ContinuityRows
 from pinnsolve.assembly.faces import continuity_rows, start_rows
+from pinnsolve.assembly.material_weights import balanced
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.schur_complement import BlockFactorization
 from pinnsolve.assembly.system import CellSystem, go_on, points_of, units, weights_of
@@ -290,6 +291,8 @@ class SlabSolver:
             *interface_rows(problem, space),
             *start,
         ]
+        sources = balanced(problem, space, sources)
+        start = sources[len(sources) - len(start) :]
         return CellSystem(space, sources, self.unknowns, problem.linear, self.check), start
 
     def _key(self, space: Space, first: bool):
