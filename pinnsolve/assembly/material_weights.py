@@ -36,7 +36,7 @@ def balanced(problem: CompiledProblem, space: Space, sources: Sequence[RowSource
 
 
 def _conductivity(space: Space, sources: Sequence[RowSource]) -> Tensor:
-    """(C,) the largest coefficient of a second derivative in the equations of a cell, at zero; 0 where there is none."""
+    """(C,) the largest coefficient of a second derivative in the equations of a cell, at zero; 0 without any."""
     result = torch.zeros(space.cells.count, dtype=torch.float64)
     for source in sources:
         if isinstance(source, CellTerm) and source.is_equation:
