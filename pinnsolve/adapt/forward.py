@@ -33,7 +33,7 @@ from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import go_on, points_of, units, weights_of
 from pinnsolve.assembly.term_rows import held_at, highest_orders, table_orders, term_rows
 from pinnsolve.bases.piecewise.basis import PouCells
-from pinnsolve.bases.piecewise.initial_mesh import space_cells
+from pinnsolve.bases.piecewise.initial_mesh import detail_mesh, space_cells
 from pinnsolve.bases.piecewise.mesh import Cells, joined, uniform_cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
@@ -63,7 +63,9 @@ def on_cells(context: SolveContext, tolerance: float, refinements: int | None) -
     with torch.no_grad(), threads_for(1):
         if axis is None:
             return _followed(context, _levels(context, tolerance, weights, refinements), tolerance)
-        if can_collocate(problem, axis):  # steps in space alone are far smaller than slabs
+        if (
+            can_collocate(problem, axis) and not detail_mesh(problem, axis).in_time
+        ):  # steps in space alone are far smaller than slabs
             stepped = _followed(context, collocations(context, axis, tolerance, weights, refinements), tolerance, 1.0)
             if stepped.best is not None or stepped.ends_all:
                 return stepped

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.assembly.faces import continuity_rows
+from pinnsolve.assembly.material_weights import balanced
 from pinnsolve.assembly.row_source import RowSource, State
 from pinnsolve.assembly.system import CellSystem, go_on, units
 from pinnsolve.assembly.term_rows import highest_orders, interface_rows, table_orders, term_rows
@@ -75,7 +76,7 @@ def make_system(
     sources += continuity_rows(space, problem.coordinates, highest_orders(problem))
     check()
     sources += interface_rows(problem, space)
-    return CellSystem(space, sources, len(problem.unknowns), problem.linear, check)
+    return CellSystem(space, balanced(problem, space, sources), len(problem.unknowns), problem.linear, check)
 
 
 def without_parameters(c: Tensor) -> State:

@@ -89,7 +89,8 @@ def march(solver: SlabSolver, cells: Cells, tolerance: float, length: float) -> 
         solver.check()
         if _stalled(solver, now):
             yield Outcome(None, "stalled", STALLED.format(time=now.time))
-        dt = _proposed(now.length, high - now.time)
+        dt = _proposed(now.length, solver.details.next_end(now.time, low, high) - now.time)
+        now = replace(now, cells=solver.details.followed(now.cells, now.time, now.time + dt))
         allowed = solver.allowed(tolerance)
         before = now.slabs[-1] if now.slabs else None
         slab, local = solver.attempt(now.cells, now.time, dt, before, allowed)
@@ -150,6 +151,8 @@ def _after_success(solver: SlabSolver, now: March, slab: Slab, plan: _Plan) -> M
     keep = saved <= TUNING.saved if solver.settles else wish <= most * dt
     cells = _adapted(now.cells, plan, solver.steady)
     length = dt if keep else wish
+    if dt < 0.999 * now.length:  # cut short by what the problem states: the next one need not be
+        length = max(length, now.length)
     return March(cells, time, length, (*now.slabs, slab), accepted=(dt, plan.in_time))
 
 

@@ -19,11 +19,13 @@ from torch import Tensor
 from pinnsolve.adapt.error_propagation import fading, lasting, size_at_end
 from pinnsolve.assembly.cell_rows import ContinuityRows
 from pinnsolve.assembly.faces import continuity_rows, start_rows
+from pinnsolve.assembly.material_weights import balanced
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.schur_complement import BlockFactorization
 from pinnsolve.assembly.system import CellSystem, go_on, points_of, units, weights_of
 from pinnsolve.assembly.term_rows import held_at, highest_orders, interface_rows, table_orders, term_rows
 from pinnsolve.bases.legendre import exponents
+from pinnsolve.bases.piecewise.initial_mesh import detail_mesh
 from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
@@ -95,6 +97,7 @@ class SlabSolver:
         self.memory = memory  # bytes that may be taken
         self.parameters = torch.zeros(0, dtype=torch.float64) if parameters is None else parameters  # (P,)
         self.orders = table_orders(problem)
+        self.details = detail_mesh(problem, axis)
         self.unknowns = len(problem.unknowns)
         self.evolving = [order[axis] for order in highest_orders(problem)]
         self.steady = problem.linear and not _depends_on(problem, axis)  # factorizations can be used again
@@ -288,6 +291,8 @@ class SlabSolver:
             *interface_rows(problem, space),
             *start,
         ]
+        sources = balanced(problem, space, sources)
+        start = sources[len(sources) - len(start) :]
         return CellSystem(space, sources, self.unknowns, problem.linear, self.check), start
 
     def _key(self, space: Space, first: bool):

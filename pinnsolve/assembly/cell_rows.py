@@ -24,7 +24,7 @@ from pinnsolve.bases.legendre import ReferenceTables
 from pinnsolve.bases.piecewise.space import Space, chain_factors
 from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.geometry.sampling import Points
-from pinnsolve.language.symbols import Feature, MultiIndex
+from pinnsolve.language.symbols import Feature, MultiIndex, features_of
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ class CellTerm(RowSource):
         self.points = at.points.count if at.keep is None else int(at.keep.sum())
         self._rows = TermRows(term, at.points, problem, 1.0)
         self._scales, self._unit = scales, None
+        self._factors: Sequence[Tensor] | None = None  # (G, 1) per residual, see `multiplied`
 
     @property
     def x(self) -> Tensor:
@@ -103,6 +104,8 @@ class CellTerm(RowSource):
         residuals, coefficients = self._linearized(state)
         root = self.at.root * self.weight**0.5
         scales = [scale * root for scale in self._scaled(state, coefficients)]  # (G, m) each
+        if self._factors is not None:
+            scales = [scale * factor for scale, factor in zip(scales, self._factors, strict=True)]
         G = self.members
         r = [self._kept(residual.reshape(G, -1)) * scale for residual, scale in zip(residuals, scales, strict=True)]
         r = _joined(r, 1)
@@ -114,6 +117,29 @@ class CellTerm(RowSource):
 
     def lies_at(self, axis: int, value: float) -> bool:
         return bool((self.at.points.x[0][:, axis] == value).all())
+
+    @property
+    def is_equation(self) -> bool:
+        return self._rows.term.kind == "equation"
+
+    def largest_coefficients(self, order: int) -> Tensor:
+        """(G,) the largest size of a coefficient of derivatives of that order at zero, whatever the residual."""
+        nothing = self.at.share.new_tensor([p.guess for p in self.problem.unknown_parameters])
+        largest = self.at.share.new_zeros(self.members)
+        for item in self._linearized(State(None, nothing))[1]:
+            for f, value in item.items():
+                if isinstance(f, Feature) and f.order == order:
+                    largest = torch.maximum(largest, _largest(value, self.members))
+        return largest
+
+    def multiplied(self, factor: Tensor) -> CellTerm:
+        """With rows multiplied by what the factors (C,) are in their cells: between two cells values by the smaller,
+        what has derivatives by the larger one."""
+        several = torch.stack([factor[side.cells] for side in self.at.sides])
+        small, large = several.amin(dim=0)[:, None], several.amax(dim=0)[:, None]
+        other = copy(self)
+        other._factors = [large if any(f.order for f in features_of(r)) else small for r in self._rows.term.residuals]
+        return other
 
     def _linearized(self, state: State) -> tuple[Tensor, list[dict]]:
         """Unscaled residuals, and per residual a coefficient (G, m) or number per feature and parameter."""
@@ -153,8 +179,8 @@ class CellTerm(RowSource):
             for f, value in item.items():
                 if not isinstance(f, Feature):
                     continue
-                size = value.abs().nan_to_num().amax(dim=1) if isinstance(value, Tensor) else abs(value)
                 cells = self.at.sides[f.side].cells
+                size = _largest(value, self.members)
                 largest = torch.maximum(largest, size * chain_factors(self.space.cells, cells, f.alpha))
             scales.append(torch.where(largest > 0, 1.0 / largest, 1.0)[:, None])
         return scales
@@ -216,6 +242,13 @@ class CellTerm(RowSource):
         return self._kept(product.expand(self.at.keep.shape))
 
 
+def _largest(value: Tensor | float, members: int) -> Tensor:
+    """(G,) the largest size of a coefficient (G, m), or of a number."""
+    if isinstance(value, Tensor):
+        return value.abs().nan_to_num().amax(dim=1)
+    return torch.full((members,), abs(float(value)), dtype=torch.float64)
+
+
 def _joined(parts: Sequence[Tensor], axis: int) -> Tensor:
     """Without a copy where there is nothing to join."""
     return torch.cat(list(parts), dim=axis) if len(parts) > 1 else parts[0]
@@ -241,6 +274,7 @@ class ContinuityRows(RowSource):
         h = space.cells.size[:, axis]
         self._h = h[self.cells[0]] if len(at.sides) == 1 else torch.minimum(h[self.cells[0]], h[self.cells[1]])
         self._target: Tensor | None = None  # (rows per member order, unknowns, G, m)
+        self._factor: Tensor | None = None  # (G, 1), see `multiplied`
 
     def starting_from(self, before: Callable[[Tensor, MultiIndex], Tensor]) -> ContinuityRows:
         """The rows whose target is a function: `before(x (N, d), alpha) -> (unknowns, N)`."""
@@ -249,6 +283,12 @@ class ContinuityRows(RowSource):
         other._target = torch.stack(
             [before(x, self._alpha(k)).reshape(-1, self.at.members, len(x) // self.at.members) for k in self._below]
         )
+        return other
+
+    def multiplied(self, factor: Tensor) -> ContinuityRows:
+        """With rows multiplied by what the factors (C,) are in the cells, by the smaller one of two."""
+        other = copy(self)
+        other._factor = torch.stack([factor[cells] for cells in self.cells]).amin(dim=0)[:, None]
         return other
 
     @property
@@ -275,12 +315,14 @@ class ContinuityRows(RowSource):
 
     def _scale(self, k: int) -> Tensor:
         """(G, m)"""
-        return (0.5 * self._h[:, None]) ** k * self.at.root
+        scale = (0.5 * self._h[:, None]) ** k * self.at.root
+        return scale if self._factor is None else scale * self._factor
 
     @cached_property
     def _matrices(self) -> list[tuple[Tensor, Tensor]]:
         cells, U, n = self.space.cells, len(self.orders), self.space.functions
         shared = alike(torch.stack([self._h, self.at.share], dim=1)) and len(self.at.quadrature) == 1
+        shared &= self._factor is None or alike(self._factor)
         for side in self.at.sides:
             shared &= alike(cells.size[side.cells]) and side.tables.shared
         chosen = slice(0, 1) if shared else slice(None)

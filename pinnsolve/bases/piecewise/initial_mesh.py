@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from pinnsolve.bases.piecewise.cut_cells import Within, boundary_points
+from pinnsolve.bases.piecewise.detail_mesh import DetailMesh
+from pinnsolve.bases.piecewise.details import details_of
 from pinnsolve.bases.piecewise.material_map import Groups, MaterialMap
 from pinnsolve.bases.piecewise.mesh import NEAR, Cells, tensor_cells, uniform_cells
 from pinnsolve.compiler.terms import CompiledProblem
@@ -36,24 +38,31 @@ MOST_FIRST = {2: 4000, 3: 300}
 
 def first_cells(problem: CompiledProblem) -> Cells:
     """The cells of the first level of a whole problem."""
+    axis = None if problem.time is None else problem.coordinates.index(problem.time)
+    mesh = DetailMesh(details_of(problem), tuple(range(len(problem.intervals))), axis)
     if not _is_shape(problem):
         lower, upper = (torch.tensor([ends[i] for ends in problem.intervals], dtype=torch.float64) for i in (0, 1))
-        return uniform_cells(lower, upper, [1] * len(problem.intervals))
+        return mesh.followed(uniform_cells(lower, upper, [1] * len(problem.intervals)))
     cells = _of_shapes(problem)
-    if problem.time is None:
-        return cells
-    axis = problem.coordinates.index(problem.time)
-    return cells.extruded(axis, *problem.intervals[axis])
+    if axis is not None:
+        cells = cells.extruded(axis, *problem.intervals[axis])
+    return mesh.followed(cells)
 
 
 def space_cells(problem: CompiledProblem, axis: int, count: int) -> Cells:
     """The first cells in space of a problem that marches along `axis`, `count` per axis of a box."""
+    start, mesh = problem.intervals[axis][0], detail_mesh(problem, axis)
     if _is_shape(problem):
-        return _of_shapes(problem)
+        return mesh.followed(_of_shapes(problem), start, start)
     others = [interval for a, interval in enumerate(problem.intervals) if a != axis]
     lower = torch.tensor([low for low, _ in others], dtype=torch.float64)
     upper = torch.tensor([high for _, high in others], dtype=torch.float64)
-    return uniform_cells(lower, upper, [count] * len(others))
+    return mesh.followed(uniform_cells(lower, upper, [count] * len(others)), start, start)
+
+
+def detail_mesh(problem: CompiledProblem, axis: int) -> DetailMesh:
+    """What the known functions of a problem that marches along `axis` ask of its cells in space."""
+    return DetailMesh(details_of(problem), tuple(a for a in range(len(problem.intervals)) if a != axis), axis)
 
 
 def _is_shape(problem: CompiledProblem) -> bool:
@@ -70,7 +79,8 @@ def _of_shapes(problem: CompiledProblem) -> Cells:
         within = Within(shapes, axes, _material_map(problem, names, axes))
     else:
         within = Within((make_shape(problem.shape),), axes)
-    boxes = tensor_cells(_edges(within.shapes))
+    details = DetailMesh(details_of(problem), tuple(problem.axes.space_axes))
+    boxes = details.followed(tensor_cells(_edges(within.shapes)))
     count = len(within.shapes)
     material = torch.arange(count).repeat_interleave(boxes.count)
     cells = within.cells(boxes.lower.repeat(count, 1), boxes.upper.repeat(count, 1), material)
