@@ -181,6 +181,7 @@ class Result:
     note: str = ""  # what the solver says of this solution
     why: str = ""  # which way `auto` went, in words
     inverse: Mapping | None = None  # what was found of unknown parameters and noise: entries of the report
+    warnings: tuple[str, ...] = ()
     deviations: Tensor | None = None  # (K, unknowns, W): functions whose squares add up to the variance of the solution
     corrected: Approximation | None = None  # the solution and its estimated error, where that is at hand
 
