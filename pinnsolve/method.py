@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from pinnsolve import defaults, extensions
 from pinnsolve.adapt.basis_slabs import SlabTuning, basis_marches, can_march_with
@@ -20,7 +19,7 @@ from pinnsolve.adapt.context import Result, SolveContext, least_error
 from pinnsolve.adapt.forward import on_cells, on_given_cells
 from pinnsolve.adapt.growing_width import Networks, Successors, fixed, refined
 from pinnsolve.adapt.time_marching import can_march
-from pinnsolve.adapt.verdict import judge
+from pinnsolve.adapt.verdict import Seen, judge
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases.base import Basis
@@ -35,6 +34,7 @@ from pinnsolve.estimate.jumps import discontinuities
 from pinnsolve.estimate.measured_errors import parameter_report, term_report, true_error
 from pinnsolve.estimate.quantities import measured_quantities, series_table
 from pinnsolve.inverse.strategy import inverse_on_cells, is_inverse
+from pinnsolve.problem.build import with_settings
 from pinnsolve.problem.problem import Problem
 from pinnsolve.results.solution import Solution
 from pinnsolve.results.storage import plain
@@ -57,7 +57,10 @@ def solve_compiled(
 ) -> Solution:
     """See `pipeline.solve`."""
     context = solve_context(problem, compiled, progress)
-    outcome = follow(_results(problem, context, start), context.clock, least_error)
+    aimed = problem
+    if problem.settings.tolerance < defaults.LEAST_TOLERANCE:  # no refinement gets there
+        aimed = with_settings(problem, {"tolerance": defaults.LEAST_TOLERANCE})
+    outcome = follow(_results(aimed, context, start), context.clock, least_error)
     if outcome.best is None:
         outcome.raised(outcome.status)
     return _solution(problem, context, outcome)
@@ -292,7 +295,8 @@ def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result])
         context = replace(context, term_weights=result.term_weights)
         check, x = context.check_assembly(defaults.CHECK_POINTS, 2), context.check_points()
         terms, diagnostics = term_report(check, approximation, result.points)
-        looked = _looked_at(context, approximation, check, x)
+        look = Look(context.problem, approximation, x)
+        looked = _looked_at(look, check)
         for one in looked:
             if one.kind != "continuity":  # which is of no term
                 terms[one.name]["relative_residual"] = max(one.share, terms[one.name].get("relative_residual", 0.0))
@@ -301,10 +305,11 @@ def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result])
         if result.assembly:
             found["parameters"] = parameter_report(result.assembly, approximation)
         said = [warning.message for warning in problem.warnings]
-        verdict = judge(context.problem, said, outcome, looked, terms)
+        verdict = judge(context.problem, said, outcome, Seen(looked, look.rounding, terms))
         estimate, message = verdict.estimate, verdict.message
         relative = None if estimate is None else estimate.relative
-        quantities = measured_quantities(context.problem, approximation, result.corrected, relative)
+        corrected = None if verdict.contradicted else result.corrected
+        quantities = measured_quantities(context.problem, approximation, corrected, relative)
     if _misses_kinks(context.problem, approximation.basis):
         message += "; this basis knows nothing of what holds where coefficients jump, so fluxes are wrong there"
     report = {
@@ -349,11 +354,11 @@ def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result])
     )
 
 
-def _looked_at(context: SolveContext, approximation: Approximation, check: Assembly, x: Tensor) -> list[Missed]:
+def _looked_at(look: Look, check: Assembly) -> list[Missed]:
     """What the solution misses of terms and, on cells, of continuity."""
-    found = looked_at(context.problem, approximation, check, x)
-    if isinstance(approximation.basis, PouCells) and approximation.basis.space.cells.count > 1:
-        found += discontinuities(Look(context.problem, approximation, x), approximation.basis)
+    found, basis = looked_at(look, check), look.solution.basis
+    if isinstance(basis, PouCells) and basis.space.cells.count > 1:
+        found += discontinuities(look, basis)
     return found
 
 

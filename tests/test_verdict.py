@@ -112,3 +112,21 @@ def test_no_false_alarm_where_conditions_contradict_at_a_corner():
     conditions = {"start": ("t = 0", "u = 1"), "walls": (["x = 0", "x = 1"], "u = 0")}
     result = ps.solve(posed("D(u, t) = D(u, x, x)", conditions, domain=box), tolerance=1e-3).result
     assert result["status"] == "converged", result["message"]
+
+
+# -- rounding -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("equation", ["D(u, x, x) = -1", "D(u, x, x) = exp(u) - 3", "D(u, x, x) = 0"])
+def test_an_estimate_is_never_zero_and_a_tolerance_below_rounding_is_not_met(equation):
+    problem = posed(equation, {"ends": ("boundary", "u = 1")})
+    result = ps.solve(problem, tolerance=1e-17).result
+    assert result["status"] == "tolerance_not_reached" and "rounding" in result["message"]
+    assert 4e-16 < result["estimated_error"]["u"] < 1e-13
+
+
+def test_a_constant_that_is_left_out_leaves_less_digits():
+    domain, exact = ps.Box(x=(0, 1)), {"u": "cos(pi*x)"}
+    problem = posed("D(u, x, x) = -pi**2*cos(pi*x)", {"ends": ("boundary", "D(u, x) = 0")}, domain=domain, exact=exact)
+    result = ps.solve(problem).result
+    assert result["status"] == "converged" and any("constant" in text for text in result["warnings"])

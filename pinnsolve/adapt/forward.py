@@ -45,6 +45,7 @@ from pinnsolve.solvers.memory import bytes_available, check_memory, check_work
 
 MOST_LEVELS, MOST_MARCHES = 30, 6
 MOST_OPERATIONS = 2e12  # of a factorization that is worth it without a time limit (minutes)
+ROUNDED, ROUNDED_LEVELS = 1e-11, 3  # estimates below it that so many levels do not make smaller are rounding
 SMOOTH, MARGIN = 0.1, 0.7  # residual left of a smooth solution; part of the tolerance that others are refined to
 LOST = 0.03  # estimated error from which on the error no longer grows as its linearization says: a march is given up
 LEAST_DEGREE = 5  # in space, beyond the order of the equations; lower ones need many more cells
@@ -171,7 +172,9 @@ def _levels(
 
 
 def _slow(estimates: list[float], level: Level, tolerance: float) -> bool:
-    """Whether the estimates would need very many levels more, once levels have become large."""
+    """Whether the estimates would need very many levels more, once levels have become large, or are but rounding."""
+    if len(estimates) > ROUNDED_LEVELS and min(estimates[:-ROUNDED_LEVELS]) < ROUNDED:
+        return min(estimates[-ROUNDED_LEVELS:]) >= min(estimates[:-ROUNDED_LEVELS])
     if len(estimates) < 6 or level.correction.delta.numel() < 20_000:
         return False
     rate = (estimates[-1] / estimates[-5]) ** 0.25

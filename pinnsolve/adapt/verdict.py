@@ -33,36 +33,55 @@ BESIDE = 0.1  # of the largest share, from which on something is named, too
 NOT_ESTIMATED = ", and its error was not estimated"
 PUBLIC = ("interrupted", "time_limit", "diverged")  # statuses of an outcome that are those of the solution
 
+BELOW_ROUNDING = (
+    "the tolerance {tolerance:g} is below what rounding allows: numbers of this precision hold the solution to "
+    "{least:.1e}; the estimated error is {estimate:.1e}"
+)
+
 
 @dataclass(frozen=True)
 class Verdict:
-    """`estimate`: of the result, or larger; None where there is none. `warnings`: messages for the report."""
+    """`estimate`: of the result, or larger; None where there is none. `warnings`: messages for the report.
+
+    `contradicted`: whether residuals say that the estimate of the result is wrong.
+    """
 
     status: str
     message: str
     estimate: Estimate | None
     warnings: tuple[str, ...] = ()
+    contradicted: bool = False
 
 
-def judge(
-    problem: CompiledProblem, said: Sequence[str], outcome: Outcome[Result], looked: Sequence[Missed], terms: Mapping
-) -> Verdict:
-    """The verdict on the best result of an outcome; `said`: warnings of the checks; `terms`: the report of each."""
+@dataclass(frozen=True)
+class Seen:
+    """What is seen of a solution: what it misses, what `rounding` makes of the error per unknown, the report of each
+    of the `terms`."""
+
+    missed: Sequence[Missed]
+    rounding: Mapping[str, float]
+    terms: Mapping
+
+
+def judge(problem: CompiledProblem, said: Sequence[str], outcome: Outcome[Result], seen: Seen) -> Verdict:
+    """The verdict on the best result of an outcome; `said`: warnings of the checks."""
     result = outcome.best
+    if result.estimate is not None:
+        result = replace(result, estimate=result.estimate.at_least(seen.rounding))
     warnings = tuple(dict.fromkeys([*said, *result.warnings]))
-    missed = contradicting(problem, result, looked, problem.settings.tolerance)
+    missed = contradicting(problem, result, seen.missed, problem.settings.tolerance)
     impossible = says_no_solution(warnings)
     if result.estimate is not None and missed:
         share = min(max(one.share for one in missed), 1.0)
         result = replace(result, estimate=result.estimate.at_least(dict.fromkeys(problem.unknowns, share)))
-    status, message = _status(problem, replace(outcome, best=result), terms)
+    status, message = _status(problem, replace(outcome, best=result), seen)
     doubts = [impossible] if impossible else []
     if missed:
         doubts.append(_missed_sentence(problem, missed))
     if doubts:
         status = "tolerance_not_reached" if status == "converged" else status
         message = "; ".join([*doubts, *([] if missed and status == "tolerance_not_reached" else [message])])
-    return Verdict(status, message, result.estimate, warnings)
+    return Verdict(status, message, result.estimate, warnings, bool(missed))
 
 
 def contradicting(problem: CompiledProblem, result: Result, looked: Sequence[Missed], tolerance: float) -> list[Missed]:
@@ -120,7 +139,7 @@ def _place(problem: CompiledProblem, one: Missed) -> str:
     return "most at " + ", ".join(f"{c} = {x:.3g}" for c, x in zip(problem.coordinates, one.place, strict=True))
 
 
-def _status(problem: CompiledProblem, outcome: Outcome[Result], terms: Mapping) -> tuple[str, str]:
+def _status(problem: CompiledProblem, outcome: Outcome[Result], seen: Seen) -> tuple[str, str]:
     """The status word and a sentence with the next step."""
     result, tolerance = outcome.best, problem.settings.tolerance
     if outcome.status in PUBLIC:
@@ -130,6 +149,9 @@ def _status(problem: CompiledProblem, outcome: Outcome[Result], terms: Mapping) 
         return "diverged", sentence("diverged")
     if result.meets(tolerance):
         return "converged", sentence("converged", estimate=result.worst, tolerance=tolerance)
+    least = max(seen.rounding.values())
+    if tolerance < least:
+        return "tolerance_not_reached", BELOW_ROUNDING.format(tolerance=tolerance, least=least, estimate=result.worst)
     missed = sentence("tolerance_not_reached", estimate=result.worst, tolerance=tolerance)
     if (result.inverse or {}).get("limited_by") == "noise":
         return "tolerance_not_reached", (
@@ -138,7 +160,7 @@ def _status(problem: CompiledProblem, outcome: Outcome[Result], terms: Mapping) 
         )
     if outcome.message or result.note:  # what ended the refinement
         return "tolerance_not_reached", f"{missed}: {outcome.message or result.note}"
-    largest = max(terms, key=lambda name: terms[name]["rms_residual"])
+    largest = max(seen.terms, key=lambda name: seen.terms[name]["rms_residual"])
     return "tolerance_not_reached", (
         f"{missed}; the largest residual is that of `{largest}`. See whether a warning names a cause (a corner, a "
         "missing condition); else loosen solve.tolerance, or try another solve.basis and more solve.collocation points"

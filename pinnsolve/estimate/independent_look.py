@@ -66,6 +66,20 @@ class Look:
         return units(rms, rms)
 
     @cached_property
+    def rounding(self) -> Mapping[str, float]:
+        """Per unknown, what rounding alone makes of its relative error: two units in the last place of its values.
+
+        Of those that are determined up to a constant, the rest is what counts.
+        """
+        values = self.solution.values(self.x)
+        varies = [name in self.problem.undetermined_constants for name in self.problem.unknowns]
+        mean = torch.where(torch.tensor(varies, device=values.device), values.mean(dim=1), 0.0)
+        size = (values - mean[:, None]).square().mean(dim=1).sqrt()
+        ratio = values.abs().amax(dim=1) / units(size, size)
+        ratio = torch.nan_to_num(ratio, nan=1.0, posinf=1.0).clamp_min(1.0)
+        return dict(zip(self.problem.unknowns, (2 * torch.finfo(values.dtype).eps * ratio).tolist(), strict=True))
+
+    @cached_property
     def averages(self) -> Mapping[MultiIndex, Tensor]:
         """(U,) mean absolute values over the domain, of the derivatives that conditions hold."""
         features = [f for t in self.problem.terms if t.kind == "condition" for f in t.features if f.operator is None]
@@ -149,18 +163,18 @@ def _known(values: Tensor) -> Tensor:
     return torch.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def looked_at(problem: CompiledProblem, solution: Approximation, check: Assembly, x: Tensor) -> list[Missed]:
+def looked_at(look: Look, check: Assembly) -> list[Missed]:
     """What a solution misses of every equation and condition; of data, which are noisy, nothing is said.
 
-    `check`: terms at random points that no solve has used; `x`: (N, d) points of the domain. Equations on cells are
-    looked at in every cell.
+    `check`: terms at random points that no solve has used. Equations on cells are looked at in every cell.
     """
-    look, result, generator = Look(problem, solution, x), [], torch.Generator().manual_seed(SEED)
+    problem, solution, generator = look.problem, look.solution, torch.Generator().manual_seed(SEED)
+    result: list[Missed] = []
     for rows in check.terms:
         if rows.term.data_file is not None:
             continue
         some = torch.randperm(rows.points.count, generator=generator)[: count_for(solution.basis)]
-        points, weights = rows.points.select(some), torch.full((len(some),), 1.0 / max(len(some), 1)).to(x)
+        points, weights = rows.points.select(some), torch.full((len(some),), 1.0 / max(len(some), 1)).to(look.x)
         fills = all(piece.fills for piece in rows.term.region.pieces)
         if fills and isinstance(solution.basis, PouCells) and solution.basis.space.cells.count > 1:
             points, weights = points_in_cells(solution.basis, rows.term, problem)
