@@ -114,6 +114,45 @@ def test_no_false_alarm_where_conditions_contradict_at_a_corner():
     assert result["status"] == "converged", result["message"]
 
 
+# -- more than one solution ---------------------------------------------------------------------------------
+
+
+def test_a_resonance_leaves_a_function_free():
+    problem = posed("D(v, s, s) + 4*v = 5*sin(3*s)", {"ends": ("boundary", "v = 0")}, "v", ps.Box(s=(0, "pi")))
+    result = refused(problem, "not unique", "`v`", "apart from that")
+    assert any("not unique" in text for text in result["warnings"])
+
+
+def test_a_resonance_in_the_plane():
+    box = ps.Box(x=(0, 1), y=(0, 1))
+    problem = posed("laplacian(u) + 2*pi**2*u = sin(pi*x)*sin(2*pi*y)", {"walls": ("boundary", "u = 0")}, domain=box)
+    refused(problem, "not unique")
+
+
+def test_a_sum_that_is_all_that_is_said_of_two_unknowns():
+    equations = {"one": "D(u, x) + D(v, x) = cos(x)", "two": "D(u, x, x) + D(v, x, x) = -sin(x)"}
+    problem = posed(equations, {"ends": ("boundary", "u + v = sin(x)")}, ["u", "v"])
+    refused(problem, "not unique", "`u` and `v`")
+
+
+def test_a_condition_too_few():
+    refused(posed("D(u, x, x) = exp(x)", {"start": ("x = 0", "u = 1")}), "not unique")
+
+
+NEARLY = {
+    "near a resonance": "D(u, x, x) + (pi**2 + 1/100)*u = 1",
+    "growing": "D(u, x, x) = 400*u",
+    "rod": "D(u, x, x) = 1",
+}
+
+
+@pytest.mark.parametrize("name", NEARLY)
+@pytest.mark.parametrize("tolerance", [1e-2, 1e-8])
+def test_ill_conditioned_problems_have_one_solution(name, tolerance):
+    result = ps.solve(posed(NEARLY[name], {"ends": ("boundary", "u = 1")}), tolerance=tolerance).result
+    assert result["status"] == "converged", result["message"]
+
+
 # -- rounding -----------------------------------------------------------------------------------------------
 
 

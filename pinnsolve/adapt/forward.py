@@ -29,6 +29,7 @@ from pinnsolve.adapt.space_problem import can_collocate
 from pinnsolve.adapt.time_collocation import collocations
 from pinnsolve.adapt.time_marching import March, can_march, march
 from pinnsolve.adapt.time_slab import LOCAL, Slab, SlabSolver
+from pinnsolve.adapt.uniqueness import freedom
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import go_on, points_of, units, weights_of
 from pinnsolve.assembly.term_rows import held_at, highest_orders, table_orders, term_rows
@@ -130,7 +131,7 @@ def on_given_cells(
         yield _level_result(context, level)
         level = corrected(level, context.problem, weights, context.clock.check)
         _record(context, f"{space.cells.count} cells", 0, level)
-        yield _level_result(context, level)
+        yield replace(_level_result(context, level), freedom=freedom(context, level, tolerance))
 
     with torch.no_grad(), threads_for(1):
         return follow(results(), context.clock, least_error)
@@ -161,7 +162,10 @@ def _levels(
             yield _level_result(context, level)
         level = corrected(level, problem, weights, clock.check)
         _record(context, f"level {number}: {space.cells.count} cells", number, level)
-        yield _level_result(context, level)
+        result = _level_result(context, level)
+        if result.meets(tolerance):  # and ends it
+            result = replace(result, freedom=freedom(context, level, tolerance))
+        yield result
         estimates.append(level.worst)
         if clock.expired():
             yield out_of_time(clock)

@@ -65,22 +65,26 @@ class Seen:
 
 def judge(problem: CompiledProblem, said: Sequence[str], outcome: Outcome[Result], seen: Seen) -> Verdict:
     """The verdict on the best result of an outcome; `said`: warnings of the checks."""
-    result = outcome.best
-    if result.estimate is not None:
-        result = replace(result, estimate=result.estimate.at_least(seen.rounding))
-    warnings = tuple(dict.fromkeys([*said, *result.warnings]))
+    result, freedom = outcome.best, outcome.best.freedom
     missed = contradicting(problem, result, seen.missed, problem.settings.tolerance)
-    impossible = says_no_solution(warnings)
-    if result.estimate is not None and missed:
-        share = min(max(one.share for one in missed), 1.0)
-        result = replace(result, estimate=result.estimate.at_least(dict.fromkeys(problem.unknowns, share)))
+    doubts = [says_no_solution(said), _missed_sentence(problem, missed) if missed else ""]
+    if freedom.sentence:
+        apart = "" if missed else f"; apart from that, the estimated error is {result.worst:.1e}"
+        doubts.append(freedom.sentence + apart)
+    doubts = [doubt for doubt in doubts if doubt]
+    if result.estimate is not None:
+        estimate = result.estimate.at_least(seen.rounding)
+        if missed:
+            share = min(max(one.share for one in missed), 1.0)
+            estimate = estimate.at_least(dict.fromkeys(problem.unknowns, share))
+        estimate = estimate.at_least(dict.fromkeys(freedom.unknowns, 1.0))
+        result = replace(result, estimate=estimate)
     status, message = _status(problem, replace(outcome, best=result), seen)
-    doubts = [impossible] if impossible else []
-    if missed:
-        doubts.append(_missed_sentence(problem, missed))
-    if doubts:
-        status = "tolerance_not_reached" if status == "converged" else status
-        message = "; ".join([*doubts, *([] if missed and status == "tolerance_not_reached" else [message])])
+    if doubts and status in ("converged", "tolerance_not_reached"):  # and the doubts are the reason
+        status, message = "tolerance_not_reached", "; ".join(doubts)
+    elif doubts:
+        message = "; ".join([message, *doubts])
+    warnings = tuple(dict.fromkeys([*said, *filter(None, [freedom.sentence])]))
     return Verdict(status, message, result.estimate, warnings, bool(missed))
 
 

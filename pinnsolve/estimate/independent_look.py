@@ -53,11 +53,15 @@ class Missed:
 
 @dataclass(frozen=True)
 class Look:
-    """What the look needs of a solution; `x`: (N, d) points of the domain over which sizes are averaged."""
+    """What the look needs of a solution; `x`: (N, d) points of the domain over which sizes are averaged.
+
+    With `around`, the `solution` is one of the equations linearized there, without anything given.
+    """
 
     problem: CompiledProblem
     solution: Approximation
     x: Tensor
+    around: Approximation | None = None
 
     @cached_property
     def sizes(self) -> Tensor:
@@ -122,8 +126,14 @@ class Look:
         for start in range(0, rows.points.count, block):
             some = TermRows(rows.term, rows.points.select(slice(start, start + block)), self.problem, 1.0)
             values = some.combined(basis, state)
-            r, linearizations = some.linearized(values, state)
-            given = some.residuals({f: torch.zeros_like(v) for f, v in values.items()}, state)
+            if self.around is None:
+                r, linearizations = some.linearized(values, state)
+                given = some.residuals({f: torch.zeros_like(v) for f, v in values.items()}, state)
+            else:
+                at = some.combined(self.around.basis, self.around.state)
+                linearizations = some.coefficients_of(at, self.around.state)
+                r = torch.stack([_applied(item, values) for item in linearizations])
+                given = torch.zeros_like(r)
             sizes, noise = _known(given.abs()), torch.zeros_like(given)
             for number, coefficients in enumerate(linearizations):
                 self._add_parts(coefficients, values, some.points.x[0], sizes[number], noise[number])
@@ -157,6 +167,13 @@ class Look:
         h = space.cells.size[space.cells.locate(x)]
         factors = [(2.0 * p**2 / h[:, a]) ** k for a, (p, k) in enumerate(zip(space.degrees, alpha, strict=True)) if k]
         return math.prod(factors[1:], start=factors[0])
+
+
+def _applied(coefficients: Mapping, values: Mapping[Feature, Tensor]) -> Tensor:
+    """(N,): the products of a linearization, summed."""
+    like = next(iter(values.values()))
+    parts = [c * values[f] for f, c in coefficients.items() if isinstance(f, Feature)]
+    return sum(parts, torch.zeros_like(like))
 
 
 def _known(values: Tensor) -> Tensor:
