@@ -23,6 +23,7 @@ LEAST_INTERIOR, LEAST_BOUNDARY = 1024, 33  # as the 32 x 32 grids of [Gulian], f
 MOST_COLUMNS = 6000  # coefficients of a dense least squares that refinement goes up to
 CHECK_POINTS = 4000  # points on which errors, residuals and estimates are measured; the solver never sees them
 CHECK_SEED = 20_000_003  # far from any seed a person gives, so that check points are never solve points
+LEAST_TOLERANCE = 1e-15  # that refinement aims at: below it, all is rounding
 STEPS = {"lsgd": 500, "gd": 5000, "varpro": 200, "least_squares": 60}
 LEARNING_RATE = {"adam": 0.005, "sgd": 0.01, "lbfgs": 1.0}
 FIXED_WIDTH = {"relu": 64}  # width of a basis that is asked for without one, by activation

@@ -8,7 +8,6 @@ time for nonlinear problems that evolve (layers). Where the file asks for a smal
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -20,7 +19,9 @@ from pinnsolve.adapt.context import Result, SolveContext, least_error
 from pinnsolve.adapt.forward import on_cells, on_given_cells
 from pinnsolve.adapt.growing_width import Networks, Successors, fixed, refined
 from pinnsolve.adapt.time_marching import can_march
+from pinnsolve.adapt.verdict import Seen, judge
 from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases.base import Basis
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.pou.pou_grid import read_settings
@@ -29,15 +30,17 @@ from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.eigen.eigenvalues import eigenvalues_on_cells
 from pinnsolve.errors import PinnsolveError, ResourceError
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
+from pinnsolve.estimate.independent_look import Look, Missed, looked_at
+from pinnsolve.estimate.jumps import discontinuities
 from pinnsolve.estimate.measured_errors import parameter_report, term_report, true_error
 from pinnsolve.estimate.quantities import measured_quantities, series_table
 from pinnsolve.inverse.strategy import inverse_on_cells, is_inverse
+from pinnsolve.problem.build import with_settings
 from pinnsolve.problem.problem import Problem
 from pinnsolve.results.solution import Solution
 from pinnsolve.results.storage import plain
 from pinnsolve.runtime import threads_for
 from pinnsolve.solvers import LSGD, Clock, Outcome
-from pinnsolve.solvers.budget import sentence
 from pinnsolve.solvers.follow import follow
 from pinnsolve.version import version
 
@@ -47,8 +50,6 @@ NO_ROOM = (
     "coefficients jump; raise limits.memory_gb or limits.seconds, or state a smaller domain"
 )
 ON_CELLS = "polynomials on cells, because equations hold in the domain"
-NOT_ESTIMATED = ", and its error was not estimated"
-PUBLIC = ("interrupted", "time_limit", "diverged")  # statuses of an outcome that are those of the solution
 KINKED_WIDTHS = (32, 64)  # of ReLU bases that `auto` adapts where a first-order equation has no smooth solution
 
 
@@ -57,7 +58,10 @@ def solve_compiled(
 ) -> Solution:
     """See `pipeline.solve`."""
     context = solve_context(problem, compiled, progress)
-    outcome = follow(_results(problem, context, start), context.clock, least_error)
+    aimed = problem
+    if problem.settings.tolerance < defaults.LEAST_TOLERANCE:  # no refinement gets there
+        aimed = with_settings(problem, {"tolerance": defaults.LEAST_TOLERANCE})
+    outcome = follow(_results(aimed, context, start), context.clock, least_error)
     if outcome.best is None:
         outcome.raised(outcome.status)
     return _solution(problem, context, outcome)
@@ -306,28 +310,38 @@ def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result])
     result, approximation = outcome.best, outcome.best.approximation
     with torch.no_grad(), threads_for(approximation.state.coefficients.numel()):
         context = replace(context, term_weights=result.term_weights)
-        terms, diagnostics = term_report(context.check_assembly(defaults.CHECK_POINTS, 2), approximation, result.points)
-        measured = true_error(problem, approximation, context.check_points(), context.problem.undetermined_constants)
+        check, x = context.check_assembly(defaults.CHECK_POINTS, 2), context.check_points()
+        terms, diagnostics = term_report(check, approximation, result.points)
+        look = Look(context.problem, approximation, x)
+        looked = _looked_at(look, check)
+        for one in looked:
+            if one.kind != "continuity":  # which is of no term
+                terms[one.name]["relative_residual"] = max(one.share, terms[one.name].get("relative_residual", 0.0))
+        measured = true_error(problem, approximation, x, context.problem.undetermined_constants)
         found = dict(result.inverse or {})
         if result.assembly:
             found["parameters"] = parameter_report(result.assembly, approximation)
-        relative = None if result.estimate is None else result.estimate.relative
-        quantities = measured_quantities(context.problem, approximation, result.corrected, relative)
-    status, message = _status(problem, outcome, terms)
+        said = [warning.message for warning in problem.warnings]
+        verdict = judge(context.problem, said, outcome, Seen(looked, look.rounding, terms))
+        estimate, message = verdict.estimate, verdict.message
+        relative = None if estimate is None else estimate.relative
+        corrected = None if verdict.contradicted else result.corrected
+        quantities = measured_quantities(context.problem, approximation, corrected, relative)
     if _misses_kinks(context.problem, approximation.basis):
         message += "; this basis knows nothing of what holds where coefficients jump, so fluxes are wrong there"
     report = {
         "problem": problem.name,
-        "status": status,
+        "status": verdict.status,
         "message": message,
         **({"relative_l2_error": measured[0], "reference": measured[1]} if measured else {}),
-        "estimated_error": dict(result.estimate.relative) if result.estimate else None,
-        **({"effectivity": _effectivity(result.estimate, measured)} if measured and result.estimate else {}),
+        "estimated_error": dict(estimate.relative) if estimate else None,
+        **({"effectivity": _effectivity(estimate, measured)} if measured and estimate else {}),
         "tolerance": problem.settings.tolerance,
         "wall_time_s": context.clock.seconds(),
         "unknown_coefficients": approximation.state.coefficients.numel(),
         **({"quantities": {name: m.last for name, m in quantities.items()}} if quantities else {}),
         "terms": terms,
+        "warnings": [*verdict.warnings, *found.pop("warnings", ())],
         "parameters": found.pop("parameters", {}),
         **found,
         "method": result.method,
@@ -358,6 +372,14 @@ def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result])
     )
 
 
+def _looked_at(look: Look, check: Assembly) -> list[Missed]:
+    """What the solution misses of terms and, on cells, of continuity."""
+    found, basis = looked_at(look, check), look.solution.basis
+    if isinstance(basis, PouCells) and basis.space.cells.count > 1:
+        found += discontinuities(look, basis)
+    return found
+
+
 def _misses_kinks(problem: CompiledProblem, basis: Basis) -> bool:
     """Whether solutions have kinks between materials, and the basis has no cells of each."""
     has_cells = isinstance(basis, PouCells) and basis.space.cells.parts is not None
@@ -367,28 +389,3 @@ def _misses_kinks(problem: CompiledProblem, basis: Basis) -> bool:
 def _effectivity(estimate: Estimate, measured: tuple) -> dict[str, float | None]:
     """Estimated over true error, per unknown whose truth is known."""
     return {name: estimate.relative[name] / error if error > 0 else None for name, error in measured[0].items()}
-
-
-def _status(problem: Problem, outcome: Outcome[Result], terms: dict) -> tuple[str, str]:
-    """The status word and a sentence with the next step."""
-    result, tolerance = outcome.best, problem.settings.tolerance
-    if outcome.status in PUBLIC:
-        unknown = "" if result.estimate is not None or outcome.status != "time_limit" else NOT_ESTIMATED
-        return outcome.status, outcome.message + unknown
-    if not math.isfinite(result.worst):
-        return "diverged", sentence("diverged")
-    if result.meets(tolerance):
-        return "converged", sentence("converged", estimate=result.worst, tolerance=tolerance)
-    missed = sentence("tolerance_not_reached", estimate=result.worst, tolerance=tolerance)
-    if (result.inverse or {}).get("limited_by") == "noise":
-        return "tolerance_not_reached", (
-            f"{missed} because of noise in the data; "
-            "finer cells would not help, only more or better data, or a larger solve.tolerance"
-        )
-    if outcome.message or result.note:  # what ended the refinement
-        return "tolerance_not_reached", f"{missed}: {outcome.message or result.note}"
-    largest = max(terms, key=lambda name: terms[name]["rms_residual"])
-    return "tolerance_not_reached", (
-        f"{missed}; the largest residual is that of `{largest}`. See whether a warning names a cause (a corner, a "
-        "missing condition); else loosen solve.tolerance, or try another solve.basis and more solve.collocation points"
-    )

@@ -164,6 +164,14 @@ class SolveContext:
 
 
 @dataclass(frozen=True)
+class Freedom:
+    """The `unknowns` to which functions may be added, and a sentence; both empty where the solution is the only one."""
+
+    unknowns: tuple[str, ...] = ()
+    sentence: str = ""
+
+
+@dataclass(frozen=True)
 class Result:
     """A solution with what is known of it: a level of any refinement.
 
@@ -181,6 +189,7 @@ class Result:
     note: str = ""  # what the solver says of this solution
     why: str = ""  # which way `auto` went, in words
     inverse: Mapping | None = None  # what was found of unknown parameters and noise: entries of the report
+    freedom: Freedom = field(default_factory=Freedom)
     deviations: Tensor | None = None  # (K, unknowns, W): functions whose squares add up to the variance of the solution
     modes: Tensor | None = None  # (K, unknowns, W) complex coefficients of the modes of eigenvalues
     corrected: Approximation | None = None  # the solution and its estimated error, where that is at hand

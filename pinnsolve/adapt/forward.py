@@ -29,6 +29,7 @@ from pinnsolve.adapt.space_problem import can_collocate
 from pinnsolve.adapt.time_collocation import collocations
 from pinnsolve.adapt.time_marching import March, can_march, march
 from pinnsolve.adapt.time_slab import LOCAL, Slab, SlabSolver
+from pinnsolve.adapt.uniqueness import freedom
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import go_on, points_of, units, weights_of
 from pinnsolve.assembly.term_rows import held_at, highest_orders, table_orders, term_rows
@@ -45,6 +46,7 @@ from pinnsolve.solvers.memory import bytes_available, check_memory, check_work
 
 MOST_LEVELS, MOST_MARCHES = 30, 6
 MOST_OPERATIONS = 2e12  # of a factorization that is worth it without a time limit (minutes)
+ROUNDED, ROUNDED_LEVELS = 1e-11, 3  # estimates below it that so many levels do not make smaller are rounding
 SMOOTH, MARGIN = 0.1, 0.7  # residual left of a smooth solution; part of the tolerance that others are refined to
 LOST = 0.03  # estimated error from which on the error no longer grows as its linearization says: a march is given up
 LEAST_DEGREE = 5  # in space, beyond the order of the equations; lower ones need many more cells
@@ -131,7 +133,7 @@ def on_given_cells(
         yield _level_result(context, level)
         level = corrected(level, context.problem, weights, context.clock.check)
         _record(context, f"{space.cells.count} cells", 0, level)
-        yield _level_result(context, level)
+        yield replace(_level_result(context, level), freedom=freedom(context, level, tolerance))
 
     with torch.no_grad(), threads_for(1):
         return follow(results(), context.clock, least_error)
@@ -162,7 +164,10 @@ def _levels(
             yield _level_result(context, level)
         level = corrected(level, problem, weights, clock.check)
         _record(context, f"level {number}: {space.cells.count} cells", number, level)
-        yield _level_result(context, level)
+        result = _level_result(context, level)
+        if result.meets(tolerance):  # and ends it
+            result = replace(result, freedom=freedom(context, level, tolerance))
+        yield result
         estimates.append(level.worst)
         if clock.expired():
             yield out_of_time(clock)
@@ -173,7 +178,9 @@ def _levels(
 
 
 def _slow(estimates: list[float], level: Level, tolerance: float) -> bool:
-    """Whether the estimates would need very many levels more, once levels have become large."""
+    """Whether the estimates would need very many levels more, once levels have become large, or are but rounding."""
+    if len(estimates) > ROUNDED_LEVELS and min(estimates[:-ROUNDED_LEVELS]) < ROUNDED:
+        return min(estimates[-ROUNDED_LEVELS:]) >= min(estimates[:-ROUNDED_LEVELS])
     if len(estimates) < 6 or level.correction.delta.numel() < 20_000:
         return False
     rate = (estimates[-1] / estimates[-5]) ** 0.25

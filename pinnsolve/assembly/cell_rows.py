@@ -115,6 +115,10 @@ class CellTerm(RowSource):
         parameters = self._by_parameters(coefficients, scales) if self._rows.parameter_names else None
         return RowBlock(self.name, r, sides, parameters)
 
+    def residuals(self, state: State) -> Tensor:
+        """(residual count, G, m), as the term states them: without scales and quadrature weights."""
+        return self._linearized(state)[0].reshape(-1, self.members, self.at.points.count // self.members)
+
     def lies_at(self, axis: int, value: float) -> bool:
         return bool((self.at.points.x[0][:, axis] == value).all())
 

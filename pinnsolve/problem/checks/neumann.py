@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 NODES = 16  # of one panel of quadrature along an axis, fewer where there are many axes
 BUDGET = 2400  # points of one integral
 ROUNDING = 1e-9
+INCOMPATIBLE = "the data are not compatible, so there is no solution"
 SMOOTH = 1e-6  # relative doubt up to which quadrature is taken at its word
 
 
@@ -70,13 +71,18 @@ def constant_warnings(
         yield warning(problem, "conditions", message, hint)
 
 
+def says_no_solution(messages: Iterable[str]) -> str:
+    """The first of the messages that says that there is no solution; empty if none does."""
+    return next((message for message in messages if INCOMPATIBLE in message), "")
+
+
 def _verdict(source: Integral, flux: Integral) -> str:
     size = source.size + flux.size
     first, second = (0.0 if abs(i.value) <= 1e-12 * size else i.value for i in (source, flux))
     numbers = f"the source integrates to {first:.6g}, the flux through the boundary to {second:.6g}"
     doubt = 10 * (source.doubt + flux.doubt) + ROUNDING * size
     if abs(first - second) > doubt:
-        return f"the data are not compatible, so there is no solution ({numbers})"
+        return f"{INCOMPATIBLE} ({numbers})"
     far = " as far as quadrature can tell" if doubt > SMOOTH * size else ""
     return f"the data are compatible{far} ({numbers})"
 

@@ -1,0 +1,63 @@
+"""Jumps of a solution between its cells, where it should be continuous: a kink may hide there from every equation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from pinnsolve.bases.piecewise.basis import PouCells
+from pinnsolve.bases.piecewise.space import Space, chain_factors
+from pinnsolve.compiler.terms import CompiledProblem
+from pinnsolve.estimate.fresh_points import FacePoints, points_on_faces
+from pinnsolve.estimate.independent_look import Look, Missed
+from pinnsolve.language.symbols import MultiIndex
+
+
+def discontinuities(look: Look, basis: PouCells) -> Iterator[Missed]:
+    """Jumps of every unknown and of its derivatives along an axis below the highest one that any term asks for.
+
+    The k-th derivative is judged by the one above it, of whose integral its jumps are a part.
+    """
+    problem = look.problem
+    for axis in range(len(problem.coordinates)):
+        orders = [_order(problem, unknown, axis) for unknown in problem.unknowns]
+        at = points_on_faces(basis, axis, problem) if any(orders) else None
+        for k in range(max(orders) if at is not None else 0):
+            yield from _jumps(look, basis.space, at, axis, k, [k < order for order in orders])
+
+
+def _jumps(look: Look, space: Space, at: FacePoints, axis: int, k: int, held: list[bool]) -> Iterator[Missed]:
+    """Those of the k-th derivative, of the unknowns of which it is `held`."""
+    problem = look.problem
+    alpha, above = (tuple(n if a == axis else 0 for a in range(len(problem.coordinates))) for n in (k, k + 1))
+    c = look.solution.state.coefficients
+    c = c.reshape(len(c), space.cells.count, -1).transpose(0, 1)
+    jump = (_values(space, c, at.below, at.x, alpha) - _values(space, c, at.above, at.x, alpha)).abs()  # (U, N)
+    h = torch.minimum(space.cells.size[at.below, axis], space.cells.size[at.above, axis])
+    noise = torch.finfo(jump.dtype).eps * (2.0 * space.degrees[axis] ** 2 / h) ** k  # as `Look` has it
+    mean, volume = look.averages_of([above])[above], space.cells.volume.sum()
+    for number in range(len(jump)):
+        if not held[number]:
+            continue
+        size = float(mean[number]) + look.least(number, above)
+        sums = [(at.area * part).sum() / volume for part in (jump[number], noise * look.sizes[number])]
+        share, rounding = (0.0 if part == 0 else float(part) / max(size, 1e-300) for part in sums)
+        unknown, coordinate = problem.unknowns[number], problem.coordinates[axis]
+        name = f"the continuity of {'a derivative of ' if k else ''}`{unknown}` in {coordinate}"
+        place = tuple(at.x[int((at.area * jump[number]).argmax())].tolist())
+        yield Missed(name, "continuity", k, share, place, rounding, size)
+
+
+def _order(problem: CompiledProblem, unknown: str, axis: int) -> int:
+    """The highest derivative of an unknown along an axis in any term: below it, there must be no jumps."""
+    features = [f for term in problem.terms for f in term.features if f.unknown == unknown and f.operator is None]
+    return max((f.alpha[axis] for f in features), default=0)
+
+
+def _values(space: Space, c: Tensor, cell: Tensor, x: Tensor, alpha: MultiIndex) -> Tensor:
+    """(U, N): a derivative of the function of every point's own cell (N,)."""
+    tables = space.tables(space.cells.reference(x[:, None], cell))
+    values = torch.einsum("gn,gun->ug", tables.table(alpha)[:, 0], c[cell])
+    return values * chain_factors(space.cells, cell, alpha)
