@@ -13,6 +13,7 @@ from pinnsolve.bases.legendre import chebyshev_points, tensor_points
 from pinnsolve.bases.piecewise.cut_cells import boundary_points, cells_at
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.geometry.regions import Piece
+from pinnsolve.geometry.sampling import Points
 from pinnsolve.geometry.shapes import INTERFACE
 
 SEGMENTS = {1: 1.0, 2: 0.55, 3: 0.5}  # of the boundary per edge of a cell and degree, 4 points each, or 3 x 3
@@ -159,7 +160,8 @@ def points_of_cut_faces(space: Space, axis: int, i: Tensor, j: Tensor) -> CellPo
         points[whole, :, axis] = end
         sides.append(Side(cell, space.tables(points)))
     share = cells.volume / cells.volume.sum()
-    return CellPoints(tuple(sides), weights, torch.minimum(share[i], share[j]))
+    at = Points(x.flatten(0, 1)[None], None, {})
+    return CellPoints(tuple(sides), weights, torch.minimum(share[i], share[j]), at)
 
 
 def _face_points(space: Space, axis: int, i: Tensor, j: Tensor) -> tuple[Tensor, Tensor]:
