@@ -18,8 +18,9 @@ from pinnsolve.bases.piecewise.cut_quadrature import cut_points
 from pinnsolve.bases.piecewise.mesh import NEAR, Cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
+from pinnsolve.geometry.regions import Piece
 from pinnsolve.geometry.sampling import Points
-from pinnsolve.language.symbols import MultiIndex
+from pinnsolve.language.symbols import MultiIndex, coordinate_symbol
 
 
 def evolving_continuity(problem: CompiledProblem, space: Space) -> list[ContinuityRows]:
@@ -82,7 +83,7 @@ def _between(space: Space, one: Evolving, i: Tensor, j: Tensor) -> list[CellPoin
     if cells.parts is not None:  # another material may be there; on the boundary itself that cannot be told
         middle = 0.5 * (lower + upper)[:, None]
         weights = weights * cells.parts.within.inside(x + NEAR * (middle - x), cells.material[i])
-    return [CellPoints(sides, weights, torch.minimum(share[i], share[j]), _points(x))]
+    return [CellPoints(sides, weights, torch.minimum(share[i], share[j]), _points(x, _normals(one.piece, x)))]
 
 
 def _at_start(space: Space, one: Evolving, low: float) -> list[CellPoints]:
@@ -92,7 +93,9 @@ def _at_start(space: Space, one: Evolving, low: float) -> list[CellPoints]:
     if one.piece.part is not None:
         found = boundary_in_cells(space, replace(one.piece, fixed=fixed))
         return [
-            CellPoints((Side(on.cells, space.tables(on.reference)),), on.weights, share[on.cells], _points(on.x))
+            CellPoints(
+                (Side(on.cells, space.tables(on.reference)),), on.weights, share[on.cells], _points(on.x, on.normals)
+            )
             for on in found
         ]
     chosen, held = _holding(cells, fixed), dict(fixed)
@@ -108,18 +111,31 @@ def _at_start(space: Space, one: Evolving, low: float) -> list[CellPoints]:
             for axis, value in fixed:
                 x[..., axis] = value
             side = Side(some, space.tables(cells.reference(x, some)))
-            result.append(CellPoints((side,), weights.expand(len(some), -1), share[some], _points(x)))
+            result.append(
+                CellPoints((side,), weights.expand(len(some), -1), share[some], _points(x, _normals(one.piece, x)))
+            )
     return result
 
 
-def _points(x: Tensor) -> Points:
-    return Points(x.flatten(0, 1)[None], None, {})
+def _points(x: Tensor, normals: Tensor | None = None) -> Points:
+    return Points(x.flatten(0, 1)[None], normals, {})
+
+
+def _normals(piece: Piece, x: Tensor) -> Tensor | None:
+    """(N, d) of a face at its points x (G, m, d); None for other pieces."""
+    if piece.outward is None:
+        return None
+    axis, sign = piece.outward
+    normals = torch.zeros_like(x).flatten(0, 1)
+    normals[:, axis] = sign
+    return normals
 
 
 def _narrowed(at: CellPoints, space: Space, one: Evolving, problem: CompiledProblem) -> CellPoints:
     """Without weight where the condition does not hold."""
-    inside = where_function(one.where, problem.coordinates)
-    if inside is None or at.points is None:
+    inside, points = where_function(one.where, problem.coordinates), at.points
+    normals = {coordinate_symbol(f"n_{c}") for c in problem.coordinates}
+    if inside is None or (points.normals is None and one.where.free_symbols & normals):
         return at
-    keep = inside(at.points.x[0]).reshape(at.members, -1)
+    keep = inside(points.x[0], points.normals).reshape(at.members, -1)
     return replace(at, quadrature=at.quadrature * keep)
