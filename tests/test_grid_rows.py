@@ -209,7 +209,7 @@ def test_a_slab_starts_from_what_was_before():
     c = space.project(polynomials, 2)
     source = start(problem, space, lambda x, alpha: space.values(c, x, alpha))
     assert float(source.rows(at(c)).r.abs().max()) < 1e-12
-    assert source.orders == (1, 2)  # u, v and the time derivative of v are handed over
+    assert source.derivatives == [((0, 0),), ((0, 0), (1, 0))]  # u, v and the time derivative of v are handed over
     assert source.rows(at(c)).r.shape[1] == 3 * source.at.sides[0].tables.points
     other = source.starting_from(lambda x, alpha: space.values(2 * c, x, alpha))
     assert float(other.rows(at(c)).r.abs().max()) > 1e-2
@@ -244,7 +244,7 @@ def test_a_global_polynomial_does_not_jump(name):
 
     c, broken = space.project(function, U), random_state(space, U)
     groups = continuity(problem, space)
-    assert {group.axis for group in groups} == set(range(space.cells.dimension))
+    assert {group.name for group in groups} == {f"continuity in {name}" for name in problem.coordinates}
     for group in groups:
         assert group.kind == "continuity"
         assert float(group.rows(at(c)).r.abs().max()) < 1e-10
@@ -257,9 +257,9 @@ def test_jumps_are_those_of_derivatives_below_the_order():
     kinked = space.project(lambda x: (x[:, 1].abs())[None], 1)  # u_x jumps at x = 0, u does not
     steps = space.project(lambda x: (x[:, 1] - 0.5 * (x[:, 0] > 0.5))[None], 1)
     bent = space.project(lambda x: (x[:, 1] * x[:, 1].abs() + (x[:, 0] - 0.5).abs())[None], 1)
-    size = {group.axis: group for group in continuity(problem, space)}
+    in_t, in_x = continuity(problem, space)
     for function, jumps in ((kinked, (False, True)), (steps, (True, False)), (bent, (False, False))):
-        found = [float(size[axis].rows(at(function)).r.abs().max()) > 1e-10 for axis in (0, 1)]
+        found = [float(group.rows(at(function)).r.abs().max()) > 1e-10 for group in (in_t, in_x)]
         assert tuple(found) == jumps
 
 

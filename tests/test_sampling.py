@@ -130,10 +130,10 @@ def test_a_grid_is_even_and_a_chebyshev_grid_dense_at_the_ends():
 
 
 NARROW = {
-    "half": (0.5, lambda x: x[:, 0] < 0.5),
-    "a tenth": (0.1, lambda x: x[:, 0] > 0.9),
-    "a hundredth": (0.01, lambda x: (x[:, 0] < 0.1) & (x[:, 1] < -1.5)),
-    "all": (1.0, lambda x: x[:, 0] > -1),
+    "half": (0.5, lambda x, normals=None: x[:, 0] < 0.5),
+    "a tenth": (0.1, lambda x, normals=None: x[:, 0] > 0.9),
+    "a hundredth": (0.01, lambda x, normals=None: (x[:, 0] < 0.1) & (x[:, 1] < -1.5)),
+    "all": (1.0, lambda x, normals=None: x[:, 0] > -1),
 }
 
 
@@ -150,7 +150,7 @@ def test_a_narrowed_region_gets_about_as_many_points_as_asked(sampling, name, co
 @samplings
 def test_a_narrowed_boundary_keeps_points_and_normals_together(sampling):
     region = regions.whole_boundary(BOX[:2], (0, 1))
-    points = sample_region(region, BOX[:2], 50, sampling, 5, lambda x: x[:, 0] > 0.5)
+    points = sample_region(region, BOX[:2], 50, sampling, 5, lambda x, normals: x[:, 0] > 0.5)
     assert 0.6 * 200 <= points.count <= 1.8 * 200
     for x, n in zip(points.x[0], points.normals, strict=True):
         assert x[0] > 0.5
@@ -162,9 +162,11 @@ def test_a_narrowed_boundary_keeps_points_and_normals_together(sampling):
 def test_a_region_without_points_is_refused_in_words(sampling):
     region = regions.domain()
     with pytest.raises(ValueError, match="no point of `domain`"):
-        sample_region(region, BOX[:2], 20, sampling, 0, lambda x: x[:, 0] > 2)
+        sample_region(region, BOX[:2], 20, sampling, 0, lambda x, normals: x[:, 0] > 2)
     with pytest.raises(ValueError, match="no point of `here`"):
-        sample_region(regions.point({0: 0.5, 1: 0.0}, "here"), BOX[:2], 20, sampling, 0, lambda x: x[:, 0] > 0.6)
+        sample_region(
+            regions.point({0: 0.5, 1: 0.0}, "here"), BOX[:2], 20, sampling, 0, lambda x, normals: x[:, 0] > 0.6
+        )
 
 
 # -- seeds --------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pinnsolve.adapt.context import SEARCH_POINTS, Result, SolveContext, least_error
 from pinnsolve.adapt.growing_width import Successors, refined
+from pinnsolve.assembly.evolving import evolving
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import units
 from pinnsolve.assembly.term_rows import held_at, highest_orders
@@ -133,6 +134,15 @@ def slab_context(
             name = f"start of slab, {problem.unknowns[i]}{' rate' * k}"
             columns[name] = partial(before.derivative, i, alpha, corrected)
             terms.append(_given(problem.unknowns[i], alpha, name, Piece(((axis, ends[0]),))))
+    for number, one in enumerate(evolving(problem)):
+        if one.axis != axis:
+            continue
+        piece = replace(one.piece, fixed=tuple(sorted((*one.piece.fixed, (axis, ends[0])))))
+        for i, alphas in enumerate(one.derivatives):
+            for alpha in alphas:
+                name = f"start of slab, condition {number}, {problem.unknowns[i]} {alpha}"
+                columns[name] = partial(before.derivative, i, alpha, corrected)
+                terms.append(_given(problem.unknowns[i], alpha, name, piece))
     inside = replace(problem, intervals=intervals, terms=(*kept, *terms))
     return replace(context, problem=inside, lower=lower, upper=upper, columns=columns)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from pinnsolve.assembly.evolving_rows import evolving_continuity
 from pinnsolve.assembly.faces import continuity_rows
 from pinnsolve.assembly.material_weights import balanced
 from pinnsolve.assembly.row_source import RowSource, State
@@ -74,6 +75,7 @@ def make_system(
     sources: list[RowSource] = [*term_rows(problem, space, weights)]
     check()
     sources += continuity_rows(space, problem.coordinates, highest_orders(problem))
+    sources += evolving_continuity(problem, space)
     check()
     sources += interface_rows(problem, space)
     return CellSystem(space, balanced(problem, space, sources), len(problem.unknowns), problem.linear, check)

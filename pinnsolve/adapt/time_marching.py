@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.adapt.time_slab import LOCAL, Local, Slab, SlabSolver
-from pinnsolve.assembly.term_rows import highest_orders
+from pinnsolve.assembly.evolving import orders_along
 from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.solvers.follow import Outcome
@@ -271,10 +271,9 @@ def can_march(problem: CompiledProblem) -> int | None:
     if problem.time is None:
         return None
     axis = problem.coordinates.index(problem.time)
-    evolving = [order[axis] for order in highest_orders(problem)]
     low = problem.intervals[axis][0]
     starts = False
-    if not any(evolving):
+    if not any(orders_along(problem, axis)):
         return None
     for term in problem.terms:
         for piece in term.region.pieces:

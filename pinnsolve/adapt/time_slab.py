@@ -18,6 +18,8 @@ from torch import Tensor
 
 from pinnsolve.adapt.error_propagation import fading, lasting, size_at_end
 from pinnsolve.assembly.cell_rows import ContinuityRows
+from pinnsolve.assembly.evolving import orders_along
+from pinnsolve.assembly.evolving_rows import evolving_continuity, evolving_starts
 from pinnsolve.assembly.faces import continuity_rows, start_rows
 from pinnsolve.assembly.material_weights import balanced
 from pinnsolve.assembly.row_source import State
@@ -99,7 +101,8 @@ class SlabSolver:
         self.orders = table_orders(problem)
         self.details = detail_mesh(problem, axis)
         self.unknowns = len(problem.unknowns)
-        self.evolving = [order[axis] for order in highest_orders(problem)]
+        self.inside = [order[axis] for order in highest_orders(problem)]  # the orders in time of the equations
+        self.evolving = orders_along(problem, axis)  # of all
         self.steady = problem.linear and not _depends_on(problem, axis)  # factorizations can be used again
         in_space = max((k for ks in highest_orders(problem) for a, k in enumerate(ks) if a != axis), default=0)
         # where kinks may travel unchanged, nothing that goes wrong at first is forgotten
@@ -284,10 +287,13 @@ class SlabSolver:
         """The least squares on a space, and those of its rows, the last, that start from the slab before."""
         problem, start = self.problem, []
         if before is not None:
-            start = start_rows(space, self.axis, self.evolving, partial(before.space.values, before.c))
+            values = partial(before.space.values, before.c)
+            start = start_rows(space, self.axis, self.inside, values)
+            start += evolving_starts(problem, space, self.axis, values)
         sources = [
             *term_rows(problem, space, self.weights),
             *continuity_rows(space, problem.coordinates, highest_orders(problem)),
+            *evolving_continuity(problem, space),
             *interface_rows(problem, space),
             *start,
         ]
@@ -309,9 +315,9 @@ class SlabSolver:
     def _guess(self, space: Space, sources: list[ContinuityRows], before: Slab) -> Tensor:
         """u(t0) + (t - t0) u_t(t0), cell by cell."""
         axis, d = self.axis, space.cells.dimension
-        if space.metric is not None:
+        if space.metric is not None or not any(self.inside):
             return space.project(partial(self._extrapolated, before), self.unknowns)
-        (start,) = sources
+        start = sources[0]  # of all cells, which are whole
         k = exponents(space.degrees)
         constant, linear = k[:, axis] == 0, k[:, axis] == 1
         # (m, n) at the start, where P~_k in time are (-1)^k sqrt(2k + 1)

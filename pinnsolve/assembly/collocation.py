@@ -65,14 +65,17 @@ def _sample_term(term: Term, problem: CompiledProblem, counts: Collocation, seed
         raise ProblemError([Diagnostic(str(error), key=term.name, hint=hint)]) from error
 
 
-def where_function(where: sp.Basic | None, coordinates: tuple[str, ...]) -> Callable[[Tensor], Tensor] | None:
-    """A condition on the coordinates as a function (N, d) -> (N,) bool."""
+def where_function(where: sp.Basic | None, coordinates: tuple[str, ...]) -> Callable[..., Tensor] | None:
+    """A condition on coordinates, and normals of a boundary, as a function of points and these, (N, d) -> (N,) bool."""
     if where is None:
         return None
     evaluator = Evaluator([where])
 
-    def inside(x: Tensor) -> Tensor:
-        value = evaluator({coordinate_symbol(c): x[:, i] for i, c in enumerate(coordinates)})[0]
+    def inside(x: Tensor, normals: Tensor | None = None) -> Tensor:
+        values = {coordinate_symbol(c): x[:, i] for i, c in enumerate(coordinates)}
+        if normals is not None:
+            values |= {coordinate_symbol(f"n_{c}"): normals[:, i] for i, c in enumerate(coordinates)}
+        value = evaluator(values)[0]
         return value if isinstance(value, Tensor) else torch.full((x.shape[0],), bool(value))
 
     return inside

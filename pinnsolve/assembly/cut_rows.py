@@ -11,8 +11,10 @@ from torch import Tensor
 from pinnsolve.assembly.cell_rows import CellPoints, Side
 from pinnsolve.bases.legendre import chebyshev_points, tensor_points
 from pinnsolve.bases.piecewise.cut_cells import boundary_points, cells_at
+from pinnsolve.bases.piecewise.mesh import NEAR
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.geometry.regions import Piece
+from pinnsolve.geometry.sampling import Points
 from pinnsolve.geometry.shapes import INTERFACE
 
 SEGMENTS = {1: 1.0, 2: 0.55, 3: 0.5}  # of the boundary per edge of a cell and degree, 4 points each, or 3 x 3
@@ -146,7 +148,11 @@ def _with_time(space: Space, chosen: Tensor, fixed, x_space: Tensor, normal: Ten
 
 def points_of_cut_faces(space: Space, axis: int, i: Tensor, j: Tensor) -> CellPoints | None:
     """The faces of cells i (below) and j, at least one of them cut, where these are inside; None where none is."""
-    x, weights = _face_points(space, axis, i, j)
+
+    def inside(x: Tensor) -> Tensor:
+        return space.cells.parts.within.inside(x, space.cells.material[i])
+
+    x, weights = _face_points(space, axis, i, j, inside)
     some = (weights > 0).any(dim=1)
     i, j, x, weights = i[some], j[some], x[some], weights[some]
     if not len(i):
@@ -159,26 +165,59 @@ def points_of_cut_faces(space: Space, axis: int, i: Tensor, j: Tensor) -> CellPo
         points[whole, :, axis] = end
         sides.append(Side(cell, space.tables(points)))
     share = cells.volume / cells.volume.sum()
-    return CellPoints(tuple(sides), weights, torch.minimum(share[i], share[j]))
+    at = Points(x.flatten(0, 1)[None], None, {})
+    return CellPoints(tuple(sides), weights, torch.minimum(share[i], share[j]), at)
 
 
-def _face_points(space: Space, axis: int, i: Tensor, j: Tensor) -> tuple[Tensor, Tensor]:
-    """Points (G, m, d) of the faces that are inside, and weights (G, m): their area over that of the smaller cell."""
+def periodic_cut_sides(space: Space, axis: int, i: Tensor, j: Tensor) -> tuple | None:
+    """The sides of cells i, at the upper end of a periodic axis, and j, at its lower end, where both have material.
+
+    Each is given with its reference points, and both with quadrature weights, as by `contact_sides`. None where no
+    pair has any.
+    """
+    cells = space.cells
+    low, high = (float(end[axis]) for end in cells.box)
+    inwards = NEAR * (high - low)  # on the boundary of the domain itself, inside is a matter of rounding
+
+    def inside(x: Tensor) -> Tensor:
+        at_end, at_start = x.clone(), x.clone()
+        at_end[..., axis], at_start[..., axis] = high - inwards, low + inwards
+        within = cells.parts.within
+        return within.inside(at_end, cells.material[i]) & within.inside(at_start, cells.material[j])
+
+    x, weights = _face_points(space, axis, i, j, inside)
+    some = (weights > 0).any(dim=1)
+    if not bool(some.any()):
+        return None
+    x, weights, sides = x[some], weights[some], []
+    for cell, end in ((i[some], high), (j[some], low)):
+        here = x.clone()
+        here[..., axis] = end
+        points = cells.reference(here, cell)
+        sides.append((Side(cell, space.tables(points)), points))
+    return *sides, weights
+
+
+def _face_points(space: Space, axis: int, i: Tensor, j: Tensor, inside) -> tuple[Tensor, Tensor]:
+    """Points (G, m, d) of the upper faces of cells i that are `inside` (of points G, m, d), and weights (G, m).
+
+    These are their area over that of the smaller cell.
+    """
     cells, within = space.cells, space.cells.parts.within
     lower, upper = torch.maximum(cells.lower[i], cells.lower[j]), torch.minimum(cells.upper[i], cells.upper[j])
     lower[:, axis] = upper[:, axis] = cells.upper[i, axis]
     along = [a for a in within.axes if a != axis]
     if axis in within.axes:
-        lower, upper = _inside_box(within, along, lower, upper, cells.material[i])
+        lower, upper = _inside_box(inside, along, lower, upper)
     unit, weights, _ = space.shared([0.0 if a == axis else space.points_per_axis(a) for a in range(cells.dimension)])
     x = 0.5 * ((1 - unit) * lower[:, None] + (1 + unit) * upper[:, None])
-    weights = weights * within.inside(x, cells.material[i])
+    weights = weights * inside(x)
     cross = torch.minimum(*(cells.size[c][:, along].prod(dim=1) for c in (i, j)))
     area = (upper - lower)[:, along].prod(dim=1)
     return x, weights * (area / cross).clamp(max=1.0)[:, None]
 
 
-def _inside_box(within, along: Sequence[int], lower: Tensor, upper: Tensor, material) -> tuple[Tensor, Tensor]:
+def _inside_box(inside_of, along: Sequence[int], lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
     """The corners of the smallest boxes, in the axes `along`, round what of the faces is inside."""
     count = FACE_SAMPLES.get(len(along), 1)
     grid = [
@@ -186,7 +225,7 @@ def _inside_box(within, along: Sequence[int], lower: Tensor, upper: Tensor, mate
     ]
     unit = tensor_points(grid)[None]
     x = 0.5 * ((1 - unit) * lower[:, None] + (1 + unit) * upper[:, None])
-    inside = within.inside(x, material)
+    inside = inside_of(x)
     low = torch.where(inside[..., None], x, torch.inf).amin(dim=1)
     high = torch.where(inside[..., None], x, -torch.inf).amax(dim=1)
     nothing = ~inside.any(dim=1)

@@ -38,8 +38,14 @@ def continuity_rows(space: Space, coordinates: Sequence[str], orders: Sequence[S
             (below, _), (above, _), weights = contact_sides(space, axis, i[select], j[select])
             faces.append(CellPoints((below, above), weights, torch.minimum(share[i[select]], share[j[select]])))
         name = f"continuity in {coordinates[axis]}"
-        result += [ContinuityRows(name, space, axis, wanted, at) for at in faces]
+        below = below_orders(wanted, axis, space.cells.dimension)
+        result += [ContinuityRows(name, space, below, at) for at in faces]
     return result
+
+
+def below_orders(orders: Sequence[int], axis: int, dimension: int) -> list[list[MultiIndex]]:
+    """Per unknown, the derivatives along an axis below its order."""
+    return [[tuple(k if a == axis else 0 for a in range(dimension)) for k in range(order)] for order in orders]
 
 
 def start_rows(
@@ -54,6 +60,8 @@ def start_rows(
     cut = cells.cut[chosen]
     share = cells.volume / cells.volume.sum()
     found = []
+    if not any(orders):
+        return []
     if bool((~cut).any()):
         axes = [-1.0 if a == axis else space.points_per_axis(a) for a in range(cells.dimension)]
         found.append((chosen[~cut], *space.shared(axes)))
@@ -64,7 +72,9 @@ def start_rows(
     for some, points, weights, tables in found:
         x = Points(cells.physical(points, some).flatten(0, 1)[None], None, {})
         at = CellPoints((Side(some, tables),), weights, share[some], x)
-        result.append(ContinuityRows(START, space, axis, orders, at).starting_from(before))
+        result.append(
+            ContinuityRows(START, space, below_orders(orders, axis, cells.dimension), at).starting_from(before)
+        )
     return result
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pinnsolve.assembly.cell_rows import CellPoints, CellTerm, Side
 from pinnsolve.assembly.collocation import measured_points, where_function
-from pinnsolve.assembly.cut_rows import OnBoundary, boundary_in_cells, interface_in_cells, packed
+from pinnsolve.assembly.cut_rows import OnBoundary, boundary_in_cells, interface_in_cells, packed, periodic_cut_sides
 from pinnsolve.assembly.faces import contact_sides
 from pinnsolve.bases.piecewise.cut_quadrature import cut_points
 from pinnsolve.bases.piecewise.mesh import Cells
@@ -18,6 +18,8 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.geometry.regions import Piece
 from pinnsolve.geometry.sampling import Points
+
+Placed = tuple[Side, Tensor]  # with the reference points (G or 1, m, d) of its cells
 
 
 def highest_orders(problem: CompiledProblem) -> list[tuple[int, ...]]:
@@ -127,14 +129,14 @@ class _OnCells:
         """The rows at points x (G, m, d) of every side, with the term's `where` taken care of; none without a point."""
         flat = torch.stack([part.flatten(0, 1) for part in x])
         keep = None
-        inside = where_function(self.term.region.where, self.problem.coordinates)
-        if inside is not None:
-            keep = inside(flat[0]).reshape(x[0].shape[:2])
-            if not bool(keep.any()):
-                return
         if piece is not None and piece.outward is not None:
             normals = torch.zeros_like(flat[0])
             normals[:, piece.outward[0]] = piece.outward[1]
+        inside = where_function(self.term.region.where, self.problem.coordinates)
+        if inside is not None:
+            keep = inside(flat[0], normals).reshape(x[0].shape[:2])
+            if not bool(keep.any()):
+                return
         at = replace(at, points=Points(flat, normals, {}), keep=keep)
         yield CellTerm(self.term, self.problem, self.space, at, self.weight)
 
@@ -177,10 +179,17 @@ class _OnCells:
 
     def _on_pairs(self, piece: Piece, i: Tensor, j: Tensor) -> Iterator[CellTerm]:
         """The upper ends of cells i and the lower ends of cells j, at the fixed face and its partner."""
+        cut = self.space.cells.cut[i] | self.space.cells.cut[j]
+        for some, sides_of in ((~cut, contact_sides), (cut, periodic_cut_sides)):
+            found = sides_of(self.space, piece.fixed[0][0], i[some], j[some]) if bool(some.any()) else None
+            if found is not None:
+                yield from self._on_sides(piece, *found)
+
+    def _on_sides(self, piece: Piece, above: Placed, below: Placed, weights: Tensor) -> Iterator[CellTerm]:
+        """The upper ends of some cells, `above`, and the lower ends of others, each with its reference points."""
         cells = self.space.cells
         (axis, value), (_, partner) = piece.fixed[0], piece.partner
-        (upper, upper_points), (lower, lower_points), weights = contact_sides(self.space, axis, i, j)
-        pair = [(lower, lower_points), (upper, upper_points)]
+        pair = [below, above]
         if value > partner:
             pair.reverse()
         x = []

@@ -57,13 +57,13 @@ class Space:
         """Return which of the points (N, coordinates) lie in the shape."""
         return self.shape.inside(x[:, list(self.axes)])
 
-    def test(self, piece: Piece) -> Callable[[Tensor], Tensor] | None:
+    def test(self, piece: Piece) -> Callable[..., Tensor] | None:
         """Return the test that the points of a piece have to pass; points of the boundary need none."""
         if piece.part is not None:
             return None
         if piece.region is None:
-            return self.inside
-        return lambda x: self.shape.in_region(x[:, list(self.axes)], piece.region)
+            return lambda x, normals: self.inside(x)
+        return lambda x, normals: self.shape.in_region(x[:, list(self.axes)], piece.region)
 
 
 def sample_region(
@@ -72,10 +72,11 @@ def sample_region(
     count: int,
     sampling: str,
     seed: int,
-    inside: Callable[[Tensor], Tensor] | None = None,
+    inside: Callable[..., Tensor] | None = None,
     space: Space | None = None,
 ) -> Points:
-    """About `count` points on each piece of the region; `inside` (N, d) -> (N,) bool narrows it (its `where`).
+    """About `count` points on each piece of the region; `inside` narrows it (its `where`): of points and their
+    normals (N, d), or None where there are none, it makes (N,) bool.
 
     With `inside`, or in the shape of a `space`, points are drawn anew at a finer density until about `count` remain.
     Raises ValueError where no point of the region is found.
@@ -91,14 +92,14 @@ def sample_region(
     return points
 
 
-def _narrowed(draw: Callable[..., Points], count: int, tests: Sequence[Callable[[Tensor], Tensor]]) -> Points:
+def _narrowed(draw: Callable[..., Points], count: int, tests: Sequence[Callable[..., Tensor]]) -> Points:
     """About `count` of the points that `draw(count=...)` gives, those that pass all tests."""
     wanted = count
     for _ in range(8):
         points = draw(count=wanted)
         drawn = points.count
         for test in tests:
-            points = points.select(test(points.x[0]))
+            points = points.select(test(points.x[0], points.normals))
         if not tests or points.count >= 0.7 * count or wanted == MOST_DRAWN * count or drawn <= 1:
             break
         share = max(points.count / drawn, 0.05 * count / wanted)

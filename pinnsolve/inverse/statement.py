@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.adapt.hp_refinement import first_space
+from pinnsolve.assembly.evolving_rows import evolving_continuity
 from pinnsolve.assembly.faces import continuity_rows
 from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.measurements import DataRows, Measurements
@@ -60,6 +61,7 @@ class InverseProblem:
         sources = [
             *term_rows(self.exact, space, self.weights),
             *continuity_rows(space, self.problem.coordinates, self.orders),
+            *evolving_continuity(self.problem, space),
             *measurements.rows(self.problem, space),
             *(one.rows(space, unknowns, unit) for one in self.smoothness),
         ]
@@ -98,6 +100,7 @@ def first_fit(statement: InverseProblem, space: Space) -> Tensor:
     sources = [
         *term_rows(exact, space, statement.weights),
         *continuity_rows(space, problem.coordinates, statement.orders),
+        *evolving_continuity(problem, space),
         *(rows for rows in statement.measurements.rows(problem, space) if rows.term.linear),
         *(RegularizationRows("smoothness", space, u, unknowns, 2, FIT_SMOOTHNESS**2) for u in range(unknowns)),
     ]

@@ -140,9 +140,9 @@ class _Builder:
         self.intervals = tuple(intervals.values())
         return None if isinstance(shape, Box) else shape
 
-    def _condition(self, text: ParsedExpression) -> sp.Basic | None:
-        """A comparison of coordinates, with parameters folded in."""
-        condition = self._expression(text, self.scope())
+    def _condition(self, text: ParsedExpression, normals: bool = False) -> sp.Basic | None:
+        """A comparison of coordinates, and of `normals` on a boundary, with parameters folded in."""
+        condition = self._expression(text, self.scope(normals=normals))
         return None if condition is None else substituted(condition, self.constants)
 
     # -- statements ------------------------------------------------------------------------------------
@@ -192,13 +192,13 @@ class _Builder:
             if len({piece.held for place in places for piece in place.pieces}) > 1:
                 self._error(path, "places of different dimension need conditions of their own")
                 continue
-            region = self._narrow(regions.union(places), term.where)
-            self._need_normals(residuals, region, path)
+            region = self._narrow(regions.union(places), term.where, normals=True)
+            self._need_normals((*residuals, region.where), region, path)
             yield StatedTerm(name, "condition", residuals, region, key=f"conditions.{name}")
 
-    def _need_normals(self, residuals: Sequence[sp.Expr], region: Region, path: KeyPath) -> None:
+    def _need_normals(self, expressions: Sequence[sp.Basic | None], region: Region, path: KeyPath) -> None:
         normals = {coordinate_symbol(f"n_{c}") for c in self.coordinates}
-        uses = any(normals & r.free_symbols for r in residuals)
+        uses = any(normals & e.free_symbols for e in expressions if e is not None)
         if uses and not all(self._is_boundary(piece) for piece in region.pieces):
             self._error(path, f"normals and Dn(..) need a boundary in space, and `{region.label}` is none")
 
@@ -307,8 +307,8 @@ class _Builder:
         inside = low - near <= value <= high + near
         return inside and may_have_face(self.shape, self.space.index(axis), value, near)
 
-    def _narrow(self, region: Region, where: ParsedExpression | None) -> Region:
-        condition = None if where is None else self._condition(where)
+    def _narrow(self, region: Region, where: ParsedExpression | None, normals: bool = False) -> Region:
+        condition = None if where is None else self._condition(where, normals)
         return region if condition is None else region.narrowed(condition, where.text)
 
     # -- trees and errors ------------------------------------------------------------------------------

@@ -140,7 +140,9 @@ class FileReader:
         found = [self.reader.equation((*path, *inner), text, scope) for inner, text in item_equations(item)]
         where, text = None, getattr(item, "where", None)
         if text is not None:
-            where = self.reader.expression((*path, "where"), text, self._known_scope(), "boolean")
+            where = self.reader.expression(
+                (*path, "where"), text, replace(self._known_scope(), normals=scope.normals), "boolean"
+            )
         return ParsedTerm(tuple(equation for equation in found if equation is not None), where)
 
     def _quantity(self, name: str, item: Any) -> ParsedQuantity:

@@ -114,11 +114,12 @@ class Metric:
         return c
 
     def matrix(self, cells: Tensor, A: Tensor, unknowns: int) -> Tensor:
-        """Rows A (G, M, U n) of the cells (G,) for orthonormal functions."""
+        """Rows A (G or 1, M, U n) of the cells (G,) for orthonormal functions."""
         place = self.place[cells]
         here = (place >= 0).nonzero()[:, 0]
         if not len(here):
             return A
+        A = A.expand(len(cells), *A.shape[1:])
         result = A.clone() if len(here) < len(A) else torch.empty_like(A)
         n, back = len(self.order), torch.argsort(self.order)
         for some in here.split(max(1, int(CACHED_NUMBERS // (A.shape[1] * A.shape[2])))):

@@ -19,7 +19,7 @@ from pinnsolve.geometry.regions import Piece
 from pinnsolve.language.derivatives import SizeError, partial_derivative
 from pinnsolve.language.substitution import substituted
 from pinnsolve.language.symbols import FeatureSymbol, coordinate_symbol
-from pinnsolve.problem.checks.faces import on_face
+from pinnsolve.problem.checks.faces import on_face, where_on
 from pinnsolve.problem.checks.findings import constants, point_text, warning
 from pinnsolve.problem.checks.pointwise import function_of, holds_at, landmarks, value_at
 
@@ -113,9 +113,9 @@ def _fixed_values(problem: StatedProblem) -> Iterator[_Fixed]:
     known = set(constants(problem)) - {coordinate_symbol(p.name) for p in problem.unknown_parameters}
     known |= {coordinate_symbol(c) for c in problem.coordinates}
     for statement in problem.of_kind("condition"):
-        where = None if statement.region.where is None else function_of(statement.region.where)
         for i, residual in enumerate(statement.residuals):
             for piece in statement.region.pieces:
+                where = where_on(piece, statement, problem)
                 found = None if piece.partner else value_fixed_by(on_face(piece, residual, problem))
                 if found is None or not found[1].free_symbols <= known:
                     continue

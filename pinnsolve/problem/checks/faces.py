@@ -48,8 +48,8 @@ def too_few_conditions(problem: StatedProblem, in_space: bool = True) -> dict[st
     return {name: warnings for name, warnings in found.items() if warnings}
 
 
-def on_face(piece: Piece, residual: sp.Expr, problem: StatedProblem) -> sp.Expr:
-    """A residual with the normal of a face put in."""
+def on_face(piece: Piece, residual: sp.Basic, problem: StatedProblem) -> sp.Basic:
+    """A residual, or a `where`, with the normal of a face put in."""
     if piece.outward is None:
         return residual
     axis, sign = piece.outward
@@ -59,11 +59,20 @@ def on_face(piece: Piece, residual: sp.Expr, problem: StatedProblem) -> sp.Expr:
 
 def held_on_pieces(statement: StatedTerm, problem: StatedProblem) -> Iterator[tuple[Piece, sp.Expr, Callable | None]]:
     """The residuals of a condition on every piece that has no partner, with what its `where` says."""
-    where = None if statement.region.where is None else function_of(statement.region.where)
     for piece in statement.region.pieces:
         if piece.partner is None:
+            where = where_on(piece, statement, problem)
             for residual in statement.residuals:
                 yield piece, on_face(piece, residual, problem), where
+
+
+def where_on(piece: Piece, statement: StatedTerm, problem: StatedProblem) -> Callable | None:
+    """What the `where` of a condition says on a piece; None for everywhere, or if the normal of a curve decides."""
+    if statement.region.where is None:
+        return None
+    test = on_face(piece, statement.region.where, problem)
+    normals = {coordinate_symbol(f"n_{c}") for c in problem.coordinates}
+    return None if normals & test.free_symbols else function_of(test)
 
 
 @dataclass(frozen=True)

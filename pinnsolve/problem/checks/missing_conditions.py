@@ -19,7 +19,7 @@ from pinnsolve.geometry.shapes import Box, Difference, MeshFile, bounds, may_hav
 from pinnsolve.language.symbols import Feature, FeatureSymbol, coordinate_symbol
 from pinnsolve.problem.checks.counts import replaces_conditions
 from pinnsolve.problem.checks.ellipticity import Equations, Linear, Principal, linear_part
-from pinnsolve.problem.checks.faces import held_on_pieces
+from pinnsolve.problem.checks.faces import held_on_pieces, on_face
 from pinnsolve.problem.checks.findings import constants, plane_text, point_text
 from pinnsolve.problem.checks.pointwise import holds_at, scattered, value_at
 
@@ -138,9 +138,18 @@ class _Counter:
             if len(patterns) > 1:
                 spot = {i: at[s] for i, s in enumerate(self.symbols) if i != axis}
                 place = f"the part of {place} around {point_text(self.problem, spot)}"
-                where = _region_of(here, pattern)
+                where = self._region_of(piece, here, pattern)
             found.append(self._missing(piece, (label, place), where, conditions, at))
         return [m for m in found if m is not None]
+
+    def _region_of(self, piece: Piece, conditions: list[Condition], pattern: tuple[bool, ...]) -> sp.Basic | None:
+        """The region of a face in which just these conditions hold; None for everywhere."""
+        tests = {}
+        for condition, holds in zip(conditions, pattern, strict=True):
+            if condition.where is not None:
+                test = on_face(piece, condition.statement.region.where, self.problem)
+                tests[test] = test if holds else sp.Not(test)
+        return sp.And(*tests.values()) if tests else None
 
     def _moved(self, axis: int, value: float) -> list[dict[sp.Symbol, float]]:
         """The points, in a plane."""
@@ -241,16 +250,6 @@ class _Counter:
 
 def _bears(leaf, name: str) -> bool:
     return leaf.name == name or (isinstance(leaf, MeshFile) and name in leaf.parts)
-
-
-def _region_of(conditions: list[Condition], pattern: tuple[bool, ...]) -> sp.Basic | None:
-    """The region in which just these conditions hold; None for everywhere."""
-    tests = {}
-    for condition, holds in zip(conditions, pattern, strict=True):
-        if condition.where is not None:
-            test = condition.statement.region.where
-            tests[test] = test if holds else sp.Not(test)
-    return sp.And(*tests.values()) if tests else None
 
 
 def _rank(rows: list[dict]) -> int:

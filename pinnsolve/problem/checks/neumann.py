@@ -164,7 +164,9 @@ def _flux(problem: StatedProblem, axis: int, side: int) -> Integral | None:
             if piece != face(axis, end, sign):
                 continue
             given = (_given_flux(on_face(piece, residual, problem), axis) for residual in statement.residuals)
-            branches += [(statement.region.where, sign * flux) for flux in given if flux is not None]
+            where = statement.region.where
+            where = where if where is None else on_face(piece, where, problem)
+            branches += [(where, sign * flux) for flux in given if flux is not None]
     return _integral(branches, {axis: end}, problem) if branches else None
 
 
