@@ -9,7 +9,7 @@ time for nonlinear problems that evolve (layers). Where the file asks for a smal
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -309,6 +309,7 @@ def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result])
         "terms": terms,
         "parameters": found.pop("parameters", {}),
         **found,
+        **_warnings(found, result.doubts),
         "method": result.method,
         "basis": approximation.basis.describe(),
         **({"why": result.why} if result.why else {}),
@@ -333,6 +334,12 @@ def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result])
         shape=problem.shape,
         deviations=result.deviations,
     )
+
+
+def _warnings(found: Mapping, doubts: Sequence[str]) -> dict[str, list[str]]:
+    """The warnings of an inverse problem, and the doubts of a result."""
+    warnings = [*found.get("warnings", ()), *doubts]
+    return {"warnings": warnings} if warnings else {}
 
 
 def _misses_kinks(problem: CompiledProblem, basis: Basis) -> bool:

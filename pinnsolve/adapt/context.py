@@ -179,6 +179,7 @@ class Result:
     assembly: Assembly | None = None
     residual: float = math.inf
     note: str = ""  # what the solver says of this solution
+    doubts: tuple[str, ...] = ()  # sentences on whether it is the one that is meant: warnings of the report
     why: str = ""  # which way `auto` went, in words
     inverse: Mapping | None = None  # what was found of unknown parameters and noise: entries of the report
     deviations: Tensor | None = None  # (K, unknowns, W): functions whose squares add up to the variance of the solution

@@ -14,11 +14,14 @@ import torch
 from torch import Tensor
 
 from pinnsolve import defaults
+from pinnsolve.adapt.first_guess import no_solution
 from pinnsolve.adapt.context import Result, SolveContext, least_error
 from pinnsolve.adapt.hp_refinement import (
     Level,
+    blind,
     carried_over,
     corrected,
+    doubted,
     first_space,
     make_system,
     next_space,
@@ -128,6 +131,7 @@ def on_given_cells(
         level = solve_level(context.problem, space, c, weights, tolerance)
         yield _level_result(context, level)
         level = corrected(level, context.problem, weights, context.clock.check)
+        level = doubted(level) if blind(level, tolerance) else level
         _record(context, f"{space.cells.count} cells", 0, level)
         yield _level_result(context, level)
 
@@ -159,8 +163,12 @@ def _levels(
         if number == 0:
             yield _level_result(context, level)
         level = corrected(level, problem, weights, clock.check)
+        is_blind = blind(level, tolerance)
+        level = doubted(level) if is_blind else level
         _record(context, f"level {number}: {space.cells.count} cells", number, level)
         yield _level_result(context, level)
+        if is_blind:
+            yield Outcome(None, "stationary", no_solution(problem, level.unsolved))
         estimates.append(level.worst)
         if clock.expired():
             yield out_of_time(clock)
@@ -196,8 +204,15 @@ def _level_result(context: SolveContext, level: Level) -> Result:
         "least_squares, by continuation" if level.continued else "least_squares",
         points_of(level.system),
         weights_of(level.system),
-        note="" if level.converged else "Newton's method did not converge on the last cells",
+        note=_note(context.problem, level),
+        doubts=level.doubts,
     )
+
+
+def _note(problem: CompiledProblem, level: Level) -> str:
+    if level.unsolved:
+        return no_solution(problem, level.unsolved)
+    return "" if level.converged else "Newton's method did not converge on the last cells"
 
 
 # -- slabs --------------------------------------------------------------------------------------------------------
@@ -323,6 +338,7 @@ def _march_result(context: SolveContext, axis: int, slabs: Sequence[Slab]) -> Re
         "time slabs, least_squares",
         points,
         slabs[0].weights,
+        doubts=slabs[0].doubts,
     )
 
 

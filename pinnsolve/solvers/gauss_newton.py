@@ -170,7 +170,8 @@ def _size(at: Iterate, delta: Tensor, moved: Tensor, bounds: Bounds | None) -> f
 
 def _shortened(at: Iterate, delta: Tensor, moved: Tensor, how: Iteration) -> tuple[State | None, list[RowBlock], float]:
     """The state after the longest of the halved steps that does not raise the loss too much, its rows and the length;
-    None where there is no such step. Of linear problems, all steps are taken whole."""
+    None where there is no such step. Of linear problems, all steps are taken whole; of others, none leads to where a
+    root, a logarithm or a quotient is not defined."""
     whole = at.system.linear or (how.leaves and at.steps == 0)
     allowed = math.inf if whole else residual_norm(at.rows) * how.rise
     length = 1.0
@@ -179,7 +180,7 @@ def _shortened(at: Iterate, delta: Tensor, moved: Tensor, how: Iteration) -> tup
         for number in range(how.corrections + 1):
             rows = at.system.rows(trial, matrix=False)
             now = residual_norm(rows)
-            if allowed == math.inf or (math.isfinite(now) and now <= allowed):
+            if at.system.linear or (math.isfinite(now) and now <= allowed):
                 return trial, rows, length
             if number < how.corrections:
                 trial = at.reduced.corrected(trial, rows)
