@@ -32,6 +32,7 @@ from pinnsolve.estimate.measured_errors import parameter_report, term_report, tr
 from pinnsolve.inverse.strategy import inverse_on_cells, is_inverse
 from pinnsolve.problem.problem import Problem
 from pinnsolve.results.solution import Solution
+from pinnsolve.results.stated_guess import stated_guess
 from pinnsolve.results.storage import plain
 from pinnsolve.runtime import threads_for
 from pinnsolve.solvers import LSGD, Clock, Outcome
@@ -79,6 +80,7 @@ def solve_context(problem: Problem, compiled: CompiledProblem, progress) -> Solv
         settings.collocation,
         compiled.weights_at,
         settings.limits.memory_gb,
+        guess=None if compiled.linear else stated_guess(problem),
     )
 
 

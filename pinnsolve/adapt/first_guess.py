@@ -27,6 +27,7 @@ from pinnsolve.solvers.stationary import unsolved_terms
 SMOOTH = 1e-4  # weight of second derivatives beside the conditions
 CLOSE = 1e-6  # relative, to which a first guess is solved for
 MOST_TRIED = 6000  # coefficients up to which further starts are affordable
+CONSTANTS = (1.3, -1.3, 4.0, -4.0)  # no whole numbers near zero, where polynomials are often stationary
 DIFFERENT = 1e-2  # rms distance, relative to their size, of solutions that are not the same
 NOTHING = 1e-10  # rms of a solution that is zero
 
@@ -86,8 +87,8 @@ class FirstGuesses:
             yield plain
         if conditions:
             yield self.interpolated(unit)
-        yield self.moved(plain, unit)
-        yield self.moved(plain, -unit)
+        for by in CONSTANTS:
+            yield self.moved(plain, by * unit)
         if conditions:
             yield self.interpolated(-unit)
 
@@ -120,13 +121,18 @@ def from_other_starts(guesses: FirstGuesses, system: CellSystem, how: Iteration)
     return None
 
 
-def doubts_of_zero(problem: CompiledProblem) -> tuple[str, ...]:
-    """What is to be said of the solution that is zero everywhere, of a nonlinear problem."""
+def doubts_of_zero(problem: CompiledProblem, system: CellSystem, found: Iterate) -> tuple[str, ...]:
+    """What is to be said of a solution that is zero everywhere, or is not though zero solves the problem, too."""
     names = ", ".join(problem.unknowns)
-    return (
-        f"{names} = 0 solves this problem, which is nonlinear and may have other solutions; to find one of these, "
-        "state a `guess` near it",
-    )
+    if float(system.space.rms(found.state.coefficients).max()) < NOTHING:
+        return (
+            f"{names} = 0 solves this problem, which is nonlinear and may have other solutions; to find one of these, "
+            "state a `guess` near it",
+        )
+    nothing = system.loss(State(system.zero(), found.state.parameters))
+    if nothing < NOTHING**2:
+        return (f"{names} = 0 solves this problem, too; state a `guess` near the solution that is meant",)
+    return ()
 
 
 def no_solution(problem: CompiledProblem, unsolved: Sequence[str]) -> str:
@@ -137,16 +143,14 @@ def no_solution(problem: CompiledProblem, unsolved: Sequence[str]) -> str:
         f"Newton's method ended where {names} {holds}: the residual is as large as the parts of the equation, and no "
         "small change lowers it"
     )
-    if _lacks_viscosity(problem):
-        return (
-            f"{said}. A nonlinear equation of first order seldom has a smooth solution; add a small viscosity, such as "
-            f"`- 0.01*laplacian({problem.unknowns[0]})`, and lower it as far as needed"
-        )
+    if lacks_viscosity(problem):
+        return f"{said}. {viscosity(problem)}"
     return f"{said}; state a `guess` near the solution"
 
 
-def _lacks_viscosity(problem: CompiledProblem) -> bool:
-    """Whether an equation of first order is nonlinear in derivatives by space of a problem that does not evolve."""
+def lacks_viscosity(problem: CompiledProblem) -> bool:
+    """Whether a problem that does not evolve is of first order and nonlinear in the derivatives, as the eikonal
+    equation is: then solutions have kinks, and many functions with kinks meet the equation almost everywhere."""
     equations = [term for term in problem.terms if term.kind == "equation"]
     steep = (
         feature.order == 1 and any(isinstance(s, FeatureSymbol) and s.feature.order for s in c.free_symbols)
@@ -155,6 +159,19 @@ def _lacks_viscosity(problem: CompiledProblem) -> bool:
         for feature, c in linearization.features
     )
     return max((term.order for term in equations), default=0) == 1 and problem.time is None and any(steep)
+
+
+def viscosity(problem: CompiledProblem) -> str:
+    """The advice for a problem that `lacks_viscosity`."""
+    term = (
+        f"0.01*laplacian({problem.unknowns[0]})"
+        if len(problem.coordinates) > 1
+        else (f"0.01*D({problem.unknowns[0]}, {problem.coordinates[0]}, 2)")
+    )
+    return (
+        "A nonlinear equation of first order has no smooth solution as a rule, and many with kinks; which one is meant "
+        f"is told by a small viscosity: subtract `{term}` from a side, and lower the factor as far as needed"
+    )
 
 
 def several() -> str:

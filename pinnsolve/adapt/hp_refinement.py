@@ -16,7 +16,6 @@ from torch import Tensor
 
 from pinnsolve.adapt.first_guess import (
     MOST_TRIED,
-    NOTHING,
     FirstGuesses,
     Found,
     doubts_of_zero,
@@ -44,6 +43,7 @@ SPLIT = {1: 16, 2: 8, 3: 7, 4: 5}  # highest degree of cells that are split: sma
 FAST_DECAY = 0.7  # per degree: coefficients that fall faster call for a higher degree
 MOST_RAISED = 6  # degrees at a time
 LOST, UNEXPLAINED = 0.5, 0.9  # relative error, and share of the residual left, of what is no solution yet
+UNDEFINED = "the derivatives of the equations are not finite where Newton's method starts; state a `guess`"
 BLIND = 1e-3  # relative error that no solution has whose equations do not hold
 GROWTH = {1: 1.0, 2: 1.5, 3: 2.0, 4: 2.3}  # of the work of a factorization, with the number of cells
 
@@ -121,6 +121,8 @@ def solve_level(
         found = _solved(FirstGuesses(problem, space, weights, check), system, start, how)
     solved = found.iterate
     check_finite(solved.rows)
+    if solved.reduced is None:
+        raise ArithmeticError(UNDEFINED)
     unsolved = () if problem.linear else unsolved_terms(solved.system, solved.state, solved.rows)
     c = solved.state.coefficients
     size = space.rms(without_constants(c, space, problem))
@@ -140,21 +142,31 @@ def _solved(guesses: FirstGuesses, system: CellSystem, start: Tensor, how: Itera
     if problem.linear:
         return Found(solved)
     if solves(solved):
-        zero = float(system.space.rms(solved.state.coefficients).max()) < NOTHING
-        return Found(solved, doubts=doubts_of_zero(problem) if zero else ())
+        return Found(solved, doubts=doubts_of_zero(problem, scaled, solved))
     best = Found(solved)
-    if not solved.converged and math.isfinite(scaled.loss(state)):
+    if not solved.converged and solved.reduced is not None:
         other = by_continuation(scaled, state, how)
         best = best if other is None else Found(other, True)
         if other is not None and solves(other):
             return best
     other = from_other_starts(guesses, system, how) if start.numel() <= MOST_TRIED else None
-    return other or best
+    if other is None:
+        return best
+    return replace(other, doubts=other.doubts or doubts_of_zero(problem, scaled, other.iterate))
 
 
 def blind(level: Level, tolerance: float) -> bool:
     """Whether the correction sees no error where there is one: equations do not hold, and nothing lowers that."""
     return bool(level.unsolved) and level.worst <= max(tolerance, BLIND)
+
+
+def moved_since(level: Level, before: Level) -> Tensor:
+    """(U,) rms of what a level changed: of solutions whose correction leaves much of the residual, errors are no
+    smaller."""
+    zero = (0,) * len(level.space.degrees)
+    unknowns = level.c.shape[1]
+    old = level.space.project(lambda x: before.space.values(before.c, x, zero), unknowns)
+    return level.space.rms(level.c - old)
 
 
 def doubted(level: Level) -> Level:

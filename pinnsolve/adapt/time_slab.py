@@ -92,7 +92,9 @@ class SlabSolver:
     """Builds and solves slabs; keeps systems whose operator does not change."""
 
     def __init__(self, problem: CompiledProblem, axis: int, degrees: tuple[int, ...], weights, memory: float = math.inf,
-                 check: Callable[[], None] = go_on, parameters: Tensor | None = None):  # fmt: skip
+                 check: Callable[[], None] = go_on, parameters: Tensor | None = None,
+                 guess: Callable[[Tensor], Tensor] | None = None):  # fmt: skip
+        self.guess = guess  # (N, d) -> (unknowns, N), where the first slab starts, if one is stated
         self.check = check  # called now and then, and may end the work on a slab by an exception
         self.problem, self.axis, self.degrees, self.weights = problem, axis, degrees, weights
         self.memory = memory  # bytes that may be taken
@@ -214,7 +216,7 @@ class SlabSolver:
         known: BlockFactorization | None,
     ) -> tuple[Iterate, tuple[str, ...]]:  # fmt: skip
         """What Newton's method ends with in a slab, and what is doubtful about it."""
-        if self.branches and before is None and self.start is not None:
+        if self.branches and before is None and self.start is not None and self.guess is None:
             ends = (self.axis, self.problem.intervals[self.axis][0], self._whole)
             found, doubts = along_branches(system, self.start, ends, how)
             if found is not None:
@@ -225,10 +227,11 @@ class SlabSolver:
     def _first_guess(self, system: CellSystem, start: Sequence[ContinuityRows], before: Slab | None) -> Tensor:
         """(C, U, n) where Newton's method starts; of linear problems, the solution does not depend on it."""
         space = system.space
-        if self.problem.linear or (before is None and self.start is None):
+        begin = self.guess or self.start
+        if self.problem.linear or (before is None and begin is None):
             return system.zero()
         if before is None:
-            return space.project(self.start, self.unknowns)
+            return space.project(begin, self.unknowns)
         guess = self._guess(space, start, before)
         return guess if is_defined(system, guess, self.parameters) else space.project(self._held(before), self.unknowns)
 

@@ -7,7 +7,7 @@ can tell is found here. Mathematical checks that only warn live in `checks`. No 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -87,7 +87,7 @@ class _Builder:
         self._stop_on_errors()  # without a domain there are no places
         equations = self._equations()
         statements = (*equations, *self._conditions(equations), *self._data())
-        exact = self._exact()
+        exact, guess = (self._known(texts) for texts in (self.parsed.exact, self.parsed.guess))
         intervals = dict(zip(self.coordinates, self.intervals, strict=True))
         for path, message, hint in domain_beyond(statements, spec, intervals):
             self._error(path, message, hint)
@@ -106,6 +106,7 @@ class _Builder:
             reference=spec.folder / spec.reference.file if spec.reference else None,
             spec=spec,
             shape=self.shape,
+            guess=guess,
         )
 
     # -- parameters and domain -------------------------------------------------------------------------
@@ -245,8 +246,9 @@ class _Builder:
                 robust=item.loss == "huber",
             )
 
-    def _exact(self) -> dict[str, sp.Expr]:
-        found = {unknown: self._expression(text, self.scope()) for unknown, text in self.parsed.exact.items()}
+    def _known(self, texts: Mapping[str, ParsedExpression]) -> dict[str, sp.Expr]:
+        """By unknown, expressions in the coordinates, with parameters folded in."""
+        found = {unknown: self._expression(text, self.scope()) for unknown, text in texts.items()}
         return {unknown: substituted(e, self.constants) for unknown, e in found.items() if e is not None}
 
     # -- places ----------------------------------------------------------------------------------------

@@ -98,4 +98,5 @@ class ParsedFile:
     data: Mapping[str, ParsedTerm]
     unknown_parameters: Mapping[str, ParsedUnknownParameter]
     exact: Mapping[str, ParsedExpression]
+    guess: Mapping[str, ParsedExpression]
     term_weights: TermWeights | None  # None for weights chosen by the solver
