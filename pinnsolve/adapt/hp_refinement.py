@@ -129,7 +129,7 @@ def solve_level(
     # an iteration that ended early adds what it would still have moved
     error = solved.still_to_come(how.accuracy) * size
     return Level(
-        space, c, None, error, size, solved.converged, solved.steps, solved.loss, solved.terms, system,
+        space, c, None, error, size, solved.converged, solved.steps, solved.loss, solved.terms, solved.system,
         solved.reduced.rank_info(), found.continued, tuple(unsolved), found.doubts,
     )  # fmt: skip
 
