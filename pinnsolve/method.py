@@ -38,6 +38,7 @@ from pinnsolve.inverse.strategy import inverse_on_cells, is_inverse
 from pinnsolve.problem.build import with_settings
 from pinnsolve.problem.problem import Problem
 from pinnsolve.results.solution import Solution
+from pinnsolve.results.stated_guess import stated_guess
 from pinnsolve.results.storage import plain
 from pinnsolve.runtime import threads_for
 from pinnsolve.solvers import LSGD, Clock, Outcome
@@ -85,6 +86,7 @@ def solve_context(problem: Problem, compiled: CompiledProblem, progress) -> Solv
         settings.collocation,
         compiled.weights_at,
         settings.limits.memory_gb,
+        guess=None if compiled.linear else stated_guess(problem),
     )
 
 
@@ -341,7 +343,7 @@ def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result])
         "unknown_coefficients": approximation.state.coefficients.numel(),
         **({"quantities": {name: m.last for name, m in quantities.items()}} if quantities else {}),
         "terms": terms,
-        "warnings": [*verdict.warnings, *found.pop("warnings", ())],
+        "warnings": [*verdict.warnings, *result.doubts, *found.pop("warnings", ())],
         "parameters": found.pop("parameters", {}),
         **found,
         "method": result.method,

@@ -49,6 +49,7 @@ class SolveContext:
     weights_at: Callable[[int], dict[str, float] | None]  # what the file asks for at a width, by term; None for auto
     memory_gb: float | None = None
     term_weights: Mapping[str, float] = field(default_factory=dict)
+    guess: Callable[[Tensor], Tensor] | None = None  # (N, d) -> (unknowns, N), where the file states one
     history: list[dict] = field(default_factory=list)
     columns: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)  # values that terms name, at points
 
@@ -187,6 +188,7 @@ class Result:
     assembly: Assembly | None = None
     residual: float = math.inf
     note: str = ""  # what the solver says of this solution
+    doubts: tuple[str, ...] = ()  # sentences on whether it is the one that is meant: warnings of the report
     why: str = ""  # which way `auto` went, in words
     inverse: Mapping | None = None  # what was found of unknown parameters and noise: entries of the report
     freedom: Freedom = field(default_factory=Freedom)

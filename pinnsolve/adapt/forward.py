@@ -15,12 +15,16 @@ from torch import Tensor
 
 from pinnsolve import defaults
 from pinnsolve.adapt.context import Result, SolveContext, least_error
+from pinnsolve.adapt.first_guess import lacks_viscosity, no_solution, viscosity
 from pinnsolve.adapt.hp_refinement import (
     Level,
+    blind,
     carried_over,
     corrected,
+    doubted,
     first_space,
     make_system,
+    moved_since,
     next_space,
     solve_level,
     without_parameters,
@@ -48,6 +52,14 @@ MOST_LEVELS, MOST_MARCHES = 30, 6
 MOST_OPERATIONS = 2e12  # of a factorization that is worth it without a time limit (minutes)
 ROUNDED, ROUNDED_LEVELS = 1e-11, 3  # estimates below it that so many levels do not make smaller are rounding
 SMOOTH, MARGIN = 0.1, 0.7  # residual left of a smooth solution; part of the tolerance that others are refined to
+ROUGH = 0.5  # residual left by the correction of a solution that is not smooth
+SLOW = 4.0  # times what a level changed is its error, where the correction explains little: orders are low there
+UNKNOWN = 2.0  # of the tolerance is the least error of a first level then
+MOST_FAILED = 8  # levels in a row on which Newton's method does not converge
+NOWHERE = (
+    "Newton's method did not converge on any of the last levels, from no start; there may be no solution, or none near "
+    "the starts: state a `guess` near it"
+)
 LOST = 0.03  # estimated error from which on the error no longer grows as its linearization says: a march is given up
 LEAST_DEGREE = 5  # in space, beyond the order of the equations; lower ones need many more cells
 MANY_CELLS, LOW_DEGREE = 100, 3  # first cells of a shape, and degree beyond the order then
@@ -128,15 +140,24 @@ def on_given_cells(
     def results() -> Iterator[Result]:
         system = make_system(context.problem, enriched_space(space), weights)
         check_memory(system, bytes_available(context.memory_gb))
-        c = torch.zeros(space.cells.count, system.unknowns, space.functions, dtype=torch.float64)
+        c = _first_coefficients(context, space)
         level = solve_level(context.problem, space, c, weights, tolerance)
         yield _level_result(context, level)
         level = corrected(level, context.problem, weights, context.clock.check)
+        level = doubted(level) if blind(level, tolerance) else level
         _record(context, f"{space.cells.count} cells", 0, level)
         yield replace(_level_result(context, level), freedom=freedom(context, level, tolerance))
 
     with torch.no_grad(), threads_for(1):
         return follow(results(), context.clock, least_error)
+
+
+def _first_coefficients(context: SolveContext, space: Space) -> Tensor:
+    """(C, U, n): the guess that is stated, else zero."""
+    unknowns = len(context.problem.unknowns)
+    if context.guess is not None:
+        return space.project(context.guess, unknowns)
+    return torch.zeros(space.cells.count, unknowns, space.functions, dtype=torch.float64)
 
 
 # -- whole problems -----------------------------------------------------------------------------------------------
@@ -151,30 +172,66 @@ def _levels(
     """
     problem, clock = context.problem, context.clock
     space = first_space(problem)
-    c = torch.zeros(space.cells.count, len(problem.unknowns), space.functions, dtype=torch.float64)
-    estimates: list[float] = []
-    most = MOST_OPERATIONS if clock.limit is None else math.inf
-    for number in range(MOST_LEVELS if refinements is None else refinements + 1):
+    c = _first_coefficients(context, space)
+    levels: list[Level] = []
+    operations = MOST_OPERATIONS if clock.limit is None else math.inf
+    most = MOST_LEVELS if refinements is None else refinements + 1
+    for number in range(most):
         check = clock.check if number else go_on
         check_work(
-            make_system(problem, enriched_space(space), weights, check), bytes_available(context.memory_gb), most
+            make_system(problem, enriched_space(space), weights, check), bytes_available(context.memory_gb), operations
         )
         level = solve_level(problem, space, c, weights, tolerance, check)
+        if context.guess is not None:  # whoever states one knows of other solutions
+            level = replace(level, doubts=())
         if number == 0:
             yield _level_result(context, level)
         level = corrected(level, problem, weights, clock.check)
+        ended = _no_solution(problem, level, levels, tolerance)
+        level = _believed(problem, level, levels, tolerance) if most > 1 else level
+        levels.append(level)
         _record(context, f"level {number}: {space.cells.count} cells", number, level)
         result = _level_result(context, level)
         if result.meets(tolerance):  # and ends it
             result = replace(result, freedom=freedom(context, level, tolerance))
         yield result
-        estimates.append(level.worst)
+        if ended:
+            yield Outcome(None, "stationary", ended)
         if clock.expired():
             yield out_of_time(clock)
-        if _slow(estimates, level, tolerance):
+        if _slow([one.worst for one in levels], level, tolerance):
             yield Outcome(None, "stalled", "the error falls too slowly from level to level to meet the tolerance")
         space = next_space(level, tolerance)
         c = carried_over(level, space)
+
+
+def _is_rough(problem: CompiledProblem, level: Level) -> bool:
+    """Whether the solution of a nonlinear problem is not smooth: its linearization says little of the error."""
+    return not problem.linear and level.correction.left > ROUGH
+
+
+def _believed(problem: CompiledProblem, level: Level, before: Sequence[Level], tolerance: float) -> Level:
+    """The level with an error that does not rest on its correction alone."""
+    if blind(level, tolerance):
+        return doubted(level)
+    if before and _is_rough(problem, level) and lacks_viscosity(problem):
+        return doubted(before[-1])  # finer cells only let more kinks in
+    if not _is_rough(problem, level):
+        return level
+    known = SLOW * moved_since(level, before[-1]) if before else UNKNOWN * tolerance * level.size
+    return replace(level, error=torch.maximum(level.error, known))
+
+
+def _no_solution(problem: CompiledProblem, level: Level, before: Sequence[Level], tolerance: float) -> str:
+    """Why no refinement leads to a solution; empty where one may."""
+    if blind(level, tolerance):
+        return no_solution(problem, level.unsolved)
+    if before and _is_rough(problem, level) and lacks_viscosity(problem):
+        return f"the solution is not smooth. {viscosity(problem)}"
+    lately = [*before, level][-MOST_FAILED:]
+    if len(lately) == MOST_FAILED and not problem.linear and not any(one.converged for one in lately):
+        return NOWHERE
+    return ""
 
 
 def _slow(estimates: list[float], level: Level, tolerance: float) -> bool:
@@ -206,9 +263,16 @@ def _level_result(context: SolveContext, level: Level) -> Result:
         "least_squares, by continuation" if level.continued else "least_squares",
         points_of(level.system),
         weights_of(level.system),
-        note="" if level.converged else "Newton's method did not converge on the last cells",
+        note=_note(context.problem, level),
+        doubts=level.doubts,
         corrected=corrected,
     )
+
+
+def _note(problem: CompiledProblem, level: Level) -> str:
+    if level.unsolved:
+        return no_solution(problem, level.unsolved)
+    return "" if level.converged else "Newton's method did not converge on the last cells"
 
 
 def _on_cells_of(context: SolveContext, space: Space, c: Tensor, slabs: int = 0) -> Approximation:
@@ -248,7 +312,7 @@ def _marches(
     for number in range(most):
         degrees = degrees_for(LOCAL * aim, context.dimension, axis, order, cells.count >= MANY_CELLS)
         watch = _Watch(context, axis, tolerance, number, last=number == most - 1)
-        solver = SlabSolver(problem, axis, degrees, weights, memory, context.clock.check)
+        solver = SlabSolver(problem, axis, degrees, weights, memory, context.clock.check, guess=context.guess)
         found = follow(march(solver, cells, aim, length), context.clock, lambda one: -len(one.slabs), watch.given_up)
         slabs = found.best.slabs if found.best is not None else ()
         if slabs:
@@ -344,6 +408,7 @@ def _march_result(context: SolveContext, axis: int, slabs: Sequence[Slab]) -> Re
         points,
         slabs[0].weights,
         corrected=corrected,
+        doubts=slabs[0].doubts,
     )
 
 

@@ -14,10 +14,18 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from pinnsolve.adapt.first_guess import (
+    MOST_TRIED,
+    FirstGuesses,
+    Found,
+    doubts_of_zero,
+    from_other_starts,
+    solves,
+)
 from pinnsolve.assembly.evolving_rows import evolving_continuity
 from pinnsolve.assembly.faces import continuity_rows
 from pinnsolve.assembly.material_weights import balanced
-from pinnsolve.assembly.row_source import RowSource, State
+from pinnsolve.assembly.row_source import RowSource, State, check_finite
 from pinnsolve.assembly.system import CellSystem, go_on, units
 from pinnsolve.assembly.term_rows import highest_orders, interface_rows, table_orders, term_rows
 from pinnsolve.bases.piecewise.initial_mesh import first_cells
@@ -27,6 +35,7 @@ from pinnsolve.estimate.enriched_space import Correction, blame, correct, decay_
 from pinnsolve.runtime import threads_for
 from pinnsolve.solvers.continuation import by_continuation
 from pinnsolve.solvers.gauss_newton import Iteration, gauss_newton
+from pinnsolve.solvers.stationary import unsolved_terms
 
 ACCURACY = 0.03  # of the tolerance is how well Newton's method solves
 MOST_STEPS, RISE = 16, 1.5  # of Newton's method, and by what factor a step may raise the root of the loss
@@ -36,12 +45,17 @@ SPLIT = {1: 16, 2: 8, 3: 7, 4: 5}  # highest degree of cells that are split: sma
 FAST_DECAY = 0.7  # per degree: coefficients that fall faster call for a higher degree
 MOST_RAISED = 6  # degrees at a time
 LOST, UNEXPLAINED = 0.5, 0.9  # relative error, and share of the residual left, of what is no solution yet
+UNDEFINED = "the derivatives of the equations are not finite where Newton's method starts; state a `guess`"
+BLIND = 1e-3  # relative error that no solution has whose equations do not hold
 GROWTH = {1: 1.0, 2: 1.5, 3: 2.0, 4: 2.3}  # of the work of a factorization, with the number of cells
 
 
 @dataclass(frozen=True)
 class Level:
-    """A solution (C, U, n) on its space, its correction (None before it is corrected), and what they cost."""
+    """A solution (C, U, n) on its space, its correction (None before it is corrected), and what they cost.
+
+    `unsolved`: terms that do not hold there at all; `doubts`: sentences on the solution.
+    """
 
     space: Space
     c: Tensor
@@ -55,6 +69,8 @@ class Level:
     system: CellSystem
     rank: dict[str, float | int]
     continued: bool
+    unsolved: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     @property
     def relative(self) -> Tensor:
@@ -100,25 +116,65 @@ def solve_level(
     tolerance: float,
     check: Callable[[], None] = go_on,
 ) -> Level:
-    """Newton's method on one space, not corrected yet. Raises what `check` does."""
+    """Newton's method on one space, not corrected yet. Raises what `check` does, and ArithmeticError where no start
+    lies in the domain of the equations' functions."""
     system = make_system(problem, space, weights, check)
-    state, how = without_parameters(start), Iteration(ACCURACY * tolerance, most=MOST_STEPS, rise=RISE)
-    system = system.scaled_at(state)
+    how = Iteration(ACCURACY * tolerance, most=MOST_STEPS, rise=RISE, strict=problem.linear)
     with threads_for(system.width):
-        solved = gauss_newton(system, state, how)
-        continued = False
-        if not solved.converged and not problem.linear:
-            other = by_continuation(system, state, how)
-            if other is not None:
-                solved, continued = other, True
+        found = _solved(FirstGuesses(problem, space, weights, check), system, start, how)
+    solved = found.iterate
+    check_finite(solved.rows)
+    if solved.reduced is None:
+        raise ArithmeticError(UNDEFINED)
+    unsolved = () if problem.linear else unsolved_terms(solved.system, solved.state, solved.rows)
     c = solved.state.coefficients
     size = space.rms(without_constants(c, space, problem))
     # an iteration that ended early adds what it would still have moved
     error = solved.still_to_come(how.accuracy) * size
     return Level(
-        space, c, None, error, size, solved.converged, solved.steps, solved.loss, solved.terms, system,
-        solved.reduced.rank_info(), continued,
+        space, c, None, error, size, solved.converged, solved.steps, solved.loss, solved.terms, solved.system,
+        solved.reduced.rank_info(), found.continued, tuple(unsolved), found.doubts,
     )  # fmt: skip
+
+
+def _solved(guesses: FirstGuesses, system: CellSystem, start: Tensor, how: Iteration) -> Found:
+    """From the start; where that leads to no solution, by continuation, and from other starts."""
+    problem, state = guesses.problem, without_parameters(start)
+    scaled = system.scaled_at(state)
+    solved = gauss_newton(scaled, state, how)
+    if problem.linear:
+        return Found(solved)
+    if solves(solved):
+        return Found(solved, doubts=doubts_of_zero(problem, scaled, solved))
+    best = Found(solved)
+    if not solved.converged and solved.reduced is not None:
+        other = by_continuation(scaled, state, how)
+        best = best if other is None else Found(other, True)
+        if other is not None and solves(other):
+            return best
+    other = from_other_starts(guesses, system, how) if start.numel() <= MOST_TRIED else None
+    if other is None:
+        return best
+    return replace(other, doubts=other.doubts or doubts_of_zero(problem, scaled, other.iterate))
+
+
+def blind(level: Level, tolerance: float) -> bool:
+    """Whether the correction sees no error where there is one: equations do not hold, and nothing lowers that."""
+    return bool(level.unsolved) and level.worst <= max(tolerance, BLIND)
+
+
+def moved_since(level: Level, before: Level) -> Tensor:
+    """(U,) rms of what a level changed: of solutions whose correction leaves much of the residual, errors are no
+    smaller."""
+    zero = (0,) * len(level.space.degrees)
+    unknowns = level.c.shape[1]
+    old = level.space.project(lambda x: before.space.values(before.c, x, zero), unknowns)
+    return level.space.rms(level.c - old)
+
+
+def doubted(level: Level) -> Level:
+    """The level of a `blind` correction: its error is taken to be all of the solution."""
+    return replace(level, error=torch.maximum(level.error, torch.where(level.size > 0, level.size, 1.0)))
 
 
 def corrected(

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 
 from pinnsolve.adapt.error_propagation import fading, lasting, size_at_end
+from pinnsolve.adapt.first_guess import solves
+from pinnsolve.adapt.slab_starts import along_branches, has_branches, is_defined
 from pinnsolve.assembly.cell_rows import ContinuityRows
 from pinnsolve.assembly.evolving import orders_along
 from pinnsolve.assembly.evolving_rows import evolving_continuity, evolving_starts
@@ -33,7 +35,7 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.enriched_space import EXTRA_DEGREES, Correction, blame, correct, enriched_space
 from pinnsolve.runtime import threads_for
-from pinnsolve.solvers.gauss_newton import Iteration, gauss_newton
+from pinnsolve.solvers.gauss_newton import Iterate, Iteration, gauss_newton
 from pinnsolve.solvers.memory import check_memory
 
 LOCAL = 0.3  # of the tolerance of a march is what a slab's own error may reach
@@ -61,6 +63,7 @@ class Slab:
     points: dict[str, int]
     weights: dict[str, float]
     rank: dict[str, float | int]
+    doubts: tuple[str, ...] = ()  # sentences on whether it is the solution that is meant
 
     def length(self, axis: int) -> float:
         return float(self.space.cells.size[0, axis])
@@ -93,7 +96,9 @@ class SlabSolver:
     """Builds and solves slabs; keeps systems whose operator does not change."""
 
     def __init__(self, problem: CompiledProblem, axis: int, degrees: tuple[int, ...], weights, memory: float = math.inf,
-                 check: Callable[[], None] = go_on, parameters: Tensor | None = None):  # fmt: skip
+                 check: Callable[[], None] = go_on, parameters: Tensor | None = None,
+                 guess: Callable[[Tensor], Tensor] | None = None):  # fmt: skip
+        self.guess = guess  # (N, d) -> (unknowns, N), where the first slab starts, if one is stated
         self.check = check  # called now and then, and may end the work on a slab by an exception
         self.problem, self.axis, self.degrees, self.weights = problem, axis, degrees, weights
         self.memory = memory  # bytes that may be taken
@@ -103,6 +108,7 @@ class SlabSolver:
         self.unknowns = len(problem.unknowns)
         self.inside = [order[axis] for order in highest_orders(problem)]  # the orders in time of the equations
         self.evolving = orders_along(problem, axis)  # of all
+        self.branches = not problem.linear and has_branches(problem, axis)
         self.steady = problem.linear and not _depends_on(problem, axis)  # factorizations can be used again
         in_space = max((k for ks in highest_orders(problem) for a, k in enumerate(ks) if a != axis), default=0)
         # where kinks may travel unchanged, nothing that goes wrong at first is forgotten
@@ -173,11 +179,6 @@ class SlabSolver:
         if known is not None:
             space, fine = known.space.moved(space.cells), known.fine.moved(space.cells)
         system, start = self.system(space, before)
-        guess = system.zero()  # of linear problems: their solution does not depend on it
-        if not self.problem.linear and before is not None:
-            guess = self._guess(space, start, before)
-        elif not self.problem.linear and self.start is not None:
-            guess = space.project(self.start, self.unknowns)
         fine_system, fine_start = self.system(fine, before)
         if known is not None:
             system = system.with_operator(known.coarse_reduced.matrices)
@@ -185,9 +186,8 @@ class SlabSolver:
         else:
             check_memory(fine_system, self.memory)
         with threads_for(system.width):
-            state = self._state(guess)
-            how = Iteration(0.03 * tolerance)
-            solved = gauss_newton(system.scaled_at(state), state, how, None, known and known.coarse_reduced)
+            how = Iteration(0.03 * tolerance, strict=self.problem.linear)
+            solved, doubts = self._solved(system, start, before, how, known and known.coarse_reduced)
         if not solved.converged:
             return None, None
         c = solved.state.coefficients
@@ -207,12 +207,49 @@ class SlabSolver:
         self._ratios = ratios
         slab = Slab(
             space, c, fine, corrected.c + carried, corrected.error(carried), size, corrected.left, solved.loss,
-            solved.terms, points_of(system), weights_of(solved.system), solved.reduced.rank_info(),
+            solved.terms, points_of(system), weights_of(solved.system), solved.reduced.rank_info(), doubts,
         )  # fmt: skip
         if self.settles:
             left = size_at_end(slab.w - space.widened(slab.c, fine), fine, self.axis, self.evolving)
             self._pending = slab.error**2 * dt, left**2 * self._after(fine, ratios)
-        return slab, self._local(corrected, space, ratios)
+        local = self._local(corrected, space, ratios)
+        if not self.problem.linear and local.total <= tolerance and not solves(solved):  # a stationary point
+            return None, None
+        return slab, local
+
+    def _solved(
+        self, system: CellSystem, start: Sequence[ContinuityRows], before: Slab | None, how: Iteration,
+        known: BlockFactorization | None,
+    ) -> tuple[Iterate, tuple[str, ...]]:  # fmt: skip
+        """What Newton's method ends with in a slab, and what is doubtful about it."""
+        if self.branches and before is None and self.start is not None and self.guess is None:
+            ends = (self.axis, self.problem.intervals[self.axis][0], self._whole)
+            found, doubts = along_branches(system, self.start, ends, how)
+            if found is not None:
+                return found, doubts
+        state = self._state(self._first_guess(system, start, before))
+        return gauss_newton(system.scaled_at(state), state, how, None, known), ()
+
+    def _first_guess(self, system: CellSystem, start: Sequence[ContinuityRows], before: Slab | None) -> Tensor:
+        """(C, U, n) where Newton's method starts; of linear problems, the solution does not depend on it."""
+        space = system.space
+        begin = self.guess or self.start
+        if self.problem.linear or (before is None and begin is None):
+            return system.zero()
+        if before is None:
+            return space.project(begin, self.unknowns)
+        guess = self._guess(space, start, before)
+        return guess if is_defined(system, guess, self.parameters) else space.project(self._held(before), self.unknowns)
+
+    def _held(self, before: Slab) -> Callable[[Tensor], Tensor]:
+        """The values at the end of the slab before, at all times."""
+
+        def values(x: Tensor) -> Tensor:
+            x = x.clone()
+            x[:, self.axis] = before.fine.cells.box[1][self.axis]
+            return _value(before.fine, before.w, x)
+
+        return values
 
     def _fading(self, system: CellSystem, corrected: Correction) -> Sequence[float]:
         unit = units(self.size, self.size)

@@ -145,18 +145,37 @@ class CellTerm(RowSource):
         other._factors = [large if any(f.order for f in features_of(r)) else small for r in self._rows.term.residuals]
         return other
 
-    def _linearized(self, state: State) -> tuple[Tensor, list[dict]]:
-        """Unscaled residuals, and per residual a coefficient (G, m) or number per feature and parameter."""
+    def imbalance(self, state: State) -> float:
+        """The largest residual relative to its parts, rms over all points: 0 where the equation holds, 1 where nothing
+        in it cancels. The parts are those of the linearization, c_f times the feature f, and the residual itself."""
+        values = self._values(state)
+        residuals, linearizations = self._rows.linearized(values, state)
+        worst = 0.0
+        for r, item in zip(residuals, linearizations, strict=True):
+            parts = r.abs()
+            for f, coefficient in item.items():
+                if isinstance(f, Feature):
+                    parts = parts + torch.nan_to_num(coefficient * values[f], nan=0.0).abs()
+            norms = [self._rms(part) for part in (r, parts)]
+            worst = max(worst, norms[0] / norms[1] if norms[1] > 0 else 0.0)
+        return worst
+
+    def _rms(self, values: Tensor) -> float:
+        return float((self._kept(values.reshape(self.members, -1)) * self.at.root).norm())
+
+    def _values(self, state: State) -> dict[Feature, Tensor]:
+        """The features (G m,) at a state."""
         c, unknowns = state.coefficients, self.problem.unknowns
         if c is None:
-            zero = self.at.share.new_zeros(self._rows.points.count)
-            values = dict.fromkeys(self._rows.features, zero)
-        else:
-            values = {
-                f: self.at.sides[f.side].values(self.space, c, f.alpha, unknowns.index(f.unknown)).reshape(-1)
-                for f in self._rows.features
-            }
-        residuals, linearizations = self._rows.linearized(values, state)
+            return dict.fromkeys(self._rows.features, self.at.share.new_zeros(self._rows.points.count))
+        return {
+            f: self.at.sides[f.side].values(self.space, c, f.alpha, unknowns.index(f.unknown)).reshape(-1)
+            for f in self._rows.features
+        }
+
+    def _linearized(self, state: State) -> tuple[Tensor, list[dict]]:
+        """Unscaled residuals, and per residual a coefficient (G, m) or number per feature and parameter."""
+        residuals, linearizations = self._rows.linearized(self._values(state), state)
         G = self.members
         coefficients = [
             {f: v.reshape(G, -1) if isinstance(v, Tensor) and v.ndim else float(v) for f, v in item.items()}

@@ -92,6 +92,10 @@ class LinearSystem(ABC):
     def rows(self, state: State, matrix: bool = True) -> list[RowBlock]:
         """All rows at a state; without `matrix`, only their residuals."""
 
+    def loss(self, state: State) -> float:
+        """The sum of all squared residuals at a state."""
+        return sum(block.loss for block in self.rows(state, matrix=False))
+
     @abstractmethod
     def factorized(
         self, state: State, rows: Sequence[RowBlock], parameters: bool

@@ -61,6 +61,7 @@ def _facts(problem: Problem, shape: Mapping[str, str]) -> Padding:
         "unknowns": ", ".join(problem.unknowns),
         "parameters": ", ".join(f"{name} = {value:.6g}" for name, value in problem.parameters.items()),
         "to find": ", ".join(f"{p.name} (from {p.guess:g})" for p in problem.unknown_parameters),
+        "guess": ", ".join(f"{name} = {text}" for name, text in problem.spec.guess.items()),
         "exact": "known" if problem.exact else "",
         "reference": problem.reference.name if problem.reference else "",
         "tolerance": f"{problem.settings.tolerance:g}",

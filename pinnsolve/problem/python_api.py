@@ -40,6 +40,7 @@ _OF_EXPRESSIONS = (  # keys of maps from names to expressions
     "eigenvalues",
     "definitions",
     "exact",
+    "guess",
     "solve",
 )
 Text = str | int | float | sp.Basic  # an expression: a text of our language, a number, or sympy
@@ -169,8 +170,8 @@ class StatedInPython:
 
     `domain`: a `Box` or a `Shape`. `unknowns`: applied functions `u = unknown("u", x, y)`, or names. `equations`: term
     name to `sp.Eq`, text, or `{"equation": ..., "where": ...}`. `conditions`, `data`: term name to `Condition`, `Data`.
-    `exact`, `parameters`: expressions by unknown and by name; `functions`: name to `Table`. `folder`: where data files
-    lie.
+    `exact`, `guess`, `parameters`: expressions by unknown and by name; `guess={"run": folder}` starts from a run.
+    `functions`: name to `Table`. `folder`: where data files lie.
     """
 
     name: str
@@ -180,6 +181,7 @@ class StatedInPython:
     conditions: Mapping[str, Any] | None = None
     data: Mapping[str, Any] | None = None
     exact: Any = None
+    guess: Any = None
     parameters: Mapping[Any, Text] | None = None
     unknown_parameters: Mapping[Any, Mapping] | None = None
     regularization: Mapping[Any, Any] | None = None

@@ -63,7 +63,8 @@ class StatedProblem:
     """A boundary value problem by its parts.
 
     `shape` is the domain in space where it is no box, and `intervals` then span a box around it. `exact` maps unknowns
-    to expressions in the coordinates; `warnings` are what the checks found.
+    to expressions in the coordinates, and `guess` to those that a solve starts from; `warnings` are what the checks
+    found.
     """
 
     name: str
@@ -79,6 +80,7 @@ class StatedProblem:
     shape: ShapeTree | None = None
     quantities: tuple[StatedQuantity, ...] = ()
     eigenvalues: Eigenvalues | None = None
+    guess: Mapping[str, sp.Expr] = field(default_factory=dict)
     warnings: tuple[Diagnostic, ...] = field(default=(), compare=False)
 
     def __repr__(self) -> str:

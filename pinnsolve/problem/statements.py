@@ -7,7 +7,7 @@ can tell is found here. Mathematical checks that only warn live in `checks`. No 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -90,7 +90,7 @@ class _Builder:
         statements = (*equations, *self._conditions(equations), *self._data())
         quantities = tuple(self._quantities())
         eigenvalues = read_eigenvalues(self.spec, statements, self._error)
-        exact = self._exact()
+        exact, guess = (self._known(texts) for texts in (self.parsed.exact, self.parsed.guess))
         intervals = dict(zip(self.coordinates, self.intervals, strict=True))
         for path, message, hint in domain_beyond(statements, spec, intervals):
             self._error(path, message, hint)
@@ -111,6 +111,7 @@ class _Builder:
             shape=self.shape,
             quantities=quantities,
             eigenvalues=eigenvalues,
+            guess=guess,
         )
 
     # -- parameters and domain -------------------------------------------------------------------------
@@ -262,8 +263,9 @@ class _Builder:
             self._need_normals([value], region, path)
             yield StatedQuantity(name, item.kind, value, region)
 
-    def _exact(self) -> dict[str, sp.Expr]:
-        found = {unknown: self._expression(text, self.scope()) for unknown, text in self.parsed.exact.items()}
+    def _known(self, texts: Mapping[str, ParsedExpression]) -> dict[str, sp.Expr]:
+        """By unknown, expressions in the coordinates, with parameters folded in."""
+        found = {unknown: self._expression(text, self.scope()) for unknown, text in texts.items()}
         return {unknown: substituted(e, self.constants) for unknown, e in found.items() if e is not None}
 
     # -- places ----------------------------------------------------------------------------------------

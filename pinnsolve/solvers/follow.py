@@ -24,7 +24,7 @@ EVENTS = {
     ResourceError: "no_memory",
     ArithmeticError: "failed",
 }
-ENDS_ALL = ("interrupted", "time_limit")  # statuses after which nothing else is tried
+ENDS_ALL = ("interrupted", "time_limit", "stationary")  # statuses after which nothing else is tried
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Outcome(Generic[T]):
     """The best level of a sequence, None where there was none, and how the sequence ended.
 
     `status`: `finished`; one of `EVENTS`, with the `event` itself; or what the sequence says by an outcome as its last
-    element (`diverged`, `stalled`). `message`: the sentence for it. `history`: the records of a solver's steps.
+    element (`diverged`, `stalled`, `stationary`). `message`: the sentence for it. `history`: the records of a solver's
+    steps.
     """
 
     best: T | None = None

@@ -34,8 +34,8 @@ class Iteration:
     the loss, infinite for steps that are never shortened; `leaves`: the first step is never shortened, since a start
     may be a guess whose loss is small for the wrong reason; `corrections`: of the coefficients with the parameters
     held, before a step is shortened; `chord`: a correction that is not this much smaller than the one before calls for
-    a new factorization, as every step does at zero; `strict`: rows that are not finite at the start are an error, not a
-    loss that is not finite.
+    a new factorization, as every step does at zero; `strict`: rows that are not finite, or a matrix that is not, are an
+    error, and not the end of an iteration that did not converge.
     """
 
     accuracy: float = 0.0
@@ -101,13 +101,19 @@ def gauss_newton(
     """From `start` until corrections are small enough, or nothing lowers the loss.
 
     `bounds`: of the unknown parameters, None where they are held; `known`: the factorization of the same operator, to
-    start with. Raises ArithmeticError where the rows at the start are not finite, if that is `strict`.
+    start with. Raises ArithmeticError where the rows at the start or their matrices are not finite, if that is
+    `strict`.
     """
     at = first_iterate(system, start, known)
     if how.strict:
         check_finite(at.rows)
     while at.steps < how.most and not at.ended:
-        at = next_iterate(at, how, bounds)
+        try:
+            at = next_iterate(at, how, bounds)
+        except ArithmeticError:  # a derivative that is not finite, as that of a root at zero
+            if how.strict:
+                raise
+            at = replace(at, ended=True, size=math.inf)
     return at
 
 
@@ -170,7 +176,8 @@ def _size(at: Iterate, delta: Tensor, moved: Tensor, bounds: Bounds | None) -> f
 
 def _shortened(at: Iterate, delta: Tensor, moved: Tensor, how: Iteration) -> tuple[State | None, list[RowBlock], float]:
     """The state after the longest of the halved steps that does not raise the loss too much, its rows and the length;
-    None where there is no such step. Of linear problems, all steps are taken whole."""
+    None where there is no such step. Of linear problems, all steps are taken whole; of others, none leads to where a
+    root, a logarithm or a quotient is not defined."""
     whole = at.system.linear or (how.leaves and at.steps == 0)
     allowed = math.inf if whole else residual_norm(at.rows) * how.rise
     length = 1.0
@@ -179,7 +186,7 @@ def _shortened(at: Iterate, delta: Tensor, moved: Tensor, how: Iteration) -> tup
         for number in range(how.corrections + 1):
             rows = at.system.rows(trial, matrix=False)
             now = residual_norm(rows)
-            if allowed == math.inf or (math.isfinite(now) and now <= allowed):
+            if at.system.linear or (math.isfinite(now) and now <= allowed):
                 return trial, rows, length
             if number < how.corrections:
                 trial = at.reduced.corrected(trial, rows)

@@ -59,6 +59,9 @@ def parameter_values(names: Names, texts: ParsedTexts, places: Places) -> tuple[
     return values, found
 
 
+SOLUTION_FILE = "solution.npz"  # of a run folder
+
+
 class FileReader:
     """Reads the expressions of one file; `problems` holds what is wrong."""
 
@@ -96,7 +99,8 @@ class FileReader:
         conditions = {name: self._condition(name, item) for name, item in (file.conditions or {}).items()}
         data = {name: self._data(name, item) for name, item in (file.data or {}).items() if name in self.columns}
         quantities = {name: self._quantity(name, item) for name, item in (file.quantities or {}).items()}
-        exact = self._exact(file.exact or {})
+        exact = self._of_unknowns("exact", file.exact or {})
+        guess = self._guess(file.guess or {})
         self._reference(file)
         self._regularization(file)
         weights = read_term_weights(file.solve.term_weights, self.names.terms, self.base.elsewhere, self.reader)
@@ -116,6 +120,7 @@ class FileReader:
             eigenvalues=self._eigenvalues(file),
             exact=exact,
             quantities=quantities,
+            guess=guess,
             term_weights=weights,
         )
 
@@ -161,12 +166,26 @@ class FileReader:
         """For what is known before the solve: coordinates and parameters."""
         return replace(self.base, unknowns=(), parameters=tuple(self.names.parameters), operators=())
 
-    def _exact(self, exact: Mapping[str, str]) -> dict[str, ParsedExpression | None]:
+    def _guess(self, guess: Mapping[str, str]) -> dict[str, ParsedExpression | None]:
+        """The expressions of a guess; those of a run folder are none."""
+        run = run_of(guess, self.names.unknowns)
+        if run is None:
+            return self._of_unknowns("guess", guess)
+        path = ("guess", "run")
+        if len(guess) > 1:
+            self.reader.problem(("guess",), "both a run and expressions are given", "one of them will do")
+        if not (self.folder / str(run) / SOLUTION_FILE).is_file():
+            hint = "give the folder of a run, relative to the problem file"
+            self.reader.problem(path, f"`{str(run)[:60]}` holds no solution", hint, text=str(run))
+        return {}
+
+    def _of_unknowns(self, key: str, texts: Mapping[str, str]) -> dict[str, ParsedExpression | None]:
+        """By unknown, expressions in what is known before the solve."""
         scope, unknowns, found = self._known_scope(), self.names.unknowns, {}
-        for unknown, text in exact.items():
-            path: KeyPath = ("exact", unknown) if unknown else ("exact",)
+        for unknown, text in texts.items():
+            path: KeyPath = (key, unknown) if unknown else (key,)
             if not unknown and len(unknowns) > 1:
-                self.reader.problem(path, "there are several unknowns", f"write `exact: {{{unknowns[0]}: ...}}`")
+                self.reader.problem(path, "there are several unknowns", f"write `{key}: {{{unknowns[0]}: ...}}`")
             if unknown:
                 self._unknown(path, unknown)
             found[unknown or next(iter(unknowns), "")] = self.reader.expression(path, text, scope)
@@ -320,6 +339,11 @@ class FileReader:
             return implicit[path]
         is_name = node is None or path[-1] in ("boundary", "mesh")
         return node if is_name else self.reader.number(node)
+
+
+def run_of(guess: Mapping[str, str] | None, unknowns: Iterable[str]) -> str | None:
+    """The run folder that a guess names; None where it has expressions."""
+    return None if not guess or "run" in unknowns else guess.get("run")
 
 
 def item_equations(item: Any) -> list[tuple[tuple[str | int, ...], str]]:

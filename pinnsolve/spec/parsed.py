@@ -119,4 +119,5 @@ class ParsedFile:
     exact: Mapping[str, ParsedExpression]
     quantities: Mapping[str, ParsedQuantity]
     eigenvalues: ParsedEigenvalues | None
+    guess: Mapping[str, ParsedExpression]
     term_weights: TermWeights | None  # None for weights chosen by the solver

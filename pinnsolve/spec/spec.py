@@ -23,7 +23,7 @@ from pinnsolve.language.parsed_texts import ParsedTexts
 from pinnsolve.language.vocabulary import signature
 from pinnsolve.spec.comma_repair import mend_commas
 from pinnsolve.spec.expression_reader import ExpressionReader
-from pinnsolve.spec.file_reader import FileReader, item_equations, parameter_values
+from pinnsolve.spec.file_reader import FileReader, item_equations, parameter_values, run_of
 from pinnsolve.spec.functions import value_column
 from pinnsolve.spec.located_errors import MAX_ERRORS, KeyPath, Places, mend_keys, refuse_large, validate
 from pinnsolve.spec.names import Names, read_names
@@ -73,8 +73,8 @@ class Spec:
 
     `coordinates` maps each coordinate to its interval, or to None where it follows from the shape `domain` (a tree as
     the file writes it; None for a box without a name), and `axes` tells their roles; `definitions` maps `name` or
-    `name(args)` to its text. `folder` is where data files lie, `file` the problem file if there is one. `parsed` is
-    what the texts say, and `places` where they stand.
+    `name(args)` to its text; `guess` holds expressions, or the absolute path of a `run`. `folder` is where data files
+    lie, `file` the problem file if there is one. `parsed` is what the texts say, and `places` where they stand.
     """
 
     name: str
@@ -97,6 +97,7 @@ class Spec:
     regularization: Mapping[str, RegularizationSpec] = field(default_factory=dict)
     quantities: Mapping[str, QuantitySpec] = field(default_factory=dict)
     exact: Mapping[str, str] = field(default_factory=dict)
+    guess: Mapping[str, str] = field(default_factory=dict)
     reference: ReferenceSpec | None = None
     solve: SolveSettings = field(default_factory=SolveSettings)
     file: Path | None = None
@@ -218,6 +219,7 @@ def _normalized(file: ProblemFile, names: Names, parsed: ParsedFile, source: Sou
         regularization={k: RegularizationSpec(v.seminorm, v.weight) for k, v in (file.regularization or {}).items()},
         quantities={k: _quantity(v) for k, v in (file.quantities or {}).items()},
         exact={unknown or file.unknowns[0]: text for unknown, text in (file.exact or {}).items()},
+        guess=_guess(file, source.folder),
         reference=ReferenceSpec(file.reference.file) if file.reference else None,
         solve=file.solve,
         file=source.file,
@@ -254,6 +256,13 @@ def _quantity(item: Any) -> QuantitySpec:
     return QuantitySpec(item.kind, getattr(item, item.kind), item.on or (), item.at or (), item.where)
 
 
+def _guess(file: ProblemFile, folder: Path) -> dict[str, str]:
+    run = run_of(file.guess, file.unknowns)
+    if run is not None:
+        return {"run": str((folder / str(run)).resolve())}
+    return {unknown or file.unknowns[0]: text for unknown, text in (file.guess or {}).items()}
+
+
 def _data(item: Any, folder: Path) -> DataSpec:
     return DataSpec(item.file, _equations(item), item.noise, columns(data_path(folder, item.file)), item.loss)
 
@@ -285,6 +294,7 @@ def _as_file(spec: Spec) -> dict[str, Any]:
         "eigenvalues": None if spec.eigenvalues is None else dict(vars(spec.eigenvalues)),
         "regularization": {k: {"seminorm": v.seminorm, "weight": v.weight} for k, v in spec.regularization.items()},
         "quantities": {k: _quantity_out(v) for k, v in spec.quantities.items()},
+        "guess": dict(spec.guess),
         "exact": dict(spec.exact),
         "reference": {"file": spec.reference.file} if spec.reference else None,
         "solve": _settings(spec.solve),

@@ -307,11 +307,23 @@ def _named(value: Any) -> Any:
     return value
 
 
+def _guess(value: Any) -> Any:
+    """A text stands for the guess of the only unknown."""
+    if isinstance(value, list | tuple):
+        raise refuse("a list of guesses is not supported yet", "give one map, and solve the file once for each guess")
+    return value if isinstance(value, dict) else {"": value}
+
+
 Item = TypeVar("Item")
 Named = Annotated[dict[str, Item], BeforeValidator(_named)]
 Exact = Annotated[
     dict[str, Expression],
     BeforeValidator(lambda value: value if isinstance(value, dict) else {"": value}),
+    Json({"anyOf": [{"type": "object", "additionalProperties": _NUMBER_OR_STRING}, *_NUMBER_OR_STRING["anyOf"]]}),
+]
+Guess = Annotated[
+    dict[str, Expression],
+    BeforeValidator(lambda value: _guess(value)),
     Json({"anyOf": [{"type": "object", "additionalProperties": _NUMBER_OR_STRING}, *_NUMBER_OR_STRING["anyOf"]]}),
 ]
 _INTERVALS = Json({"type": "object", "additionalProperties": INTERVAL_SCHEMA, "minProperties": 1, "maxProperties": 6})
@@ -368,6 +380,10 @@ class ProblemFile(Strict):
     unknown_parameters: Named[UnknownParameterInput] | None = about("Constants to find.")
     eigenvalues: EigenvaluesInput | None = about(
         "Numbers for which a linear problem without sources has solutions: `{name: lam, count: 6, near: 0}`."
+    )
+    guess: Guess | None = about(
+        "Where Newton's method starts, of nonlinear problems: by unknown an expression in the coordinates, or "
+        "`run: FOLDER`, the solution in a run folder of a problem with the same unknowns and coordinates."
     )
     regularization: Named[RegularizationItem] | None = about(
         "By unknown, how smooth it is where only data determine it: `a: auto`, a weight, or a map."

@@ -1,0 +1,193 @@
+"""Where Newton's method starts when zero leads nowhere: functions that meet the linear conditions, and others near.
+
+Zero may lie outside of the domain of a root, a logarithm or a quotient, or be a stationary point (u**2 = 1 + x, where
+the derivative by u vanishes). The smoothest function that meets the conditions is tried, the same one bent to either
+side, and the same one moved up and down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from pinnsolve.assembly.faces import continuity_rows
+from pinnsolve.assembly.regularization import RegularizationRows
+from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.system import CellSystem, go_on
+from pinnsolve.assembly.term_rows import highest_orders, term_rows
+from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.compiler.terms import CompiledProblem
+from pinnsolve.language.symbols import FeatureSymbol
+from pinnsolve.solvers.gauss_newton import Iterate, Iteration, gauss_newton
+from pinnsolve.solvers.stationary import unsolved_terms
+
+SMOOTH = 1e-4  # weight of second derivatives beside the conditions
+CLOSE = 1e-6  # relative, to which a first guess is solved for
+MOST_TRIED = 6000  # coefficients up to which further starts are affordable
+CONSTANTS = (1.3, -1.3, 4.0, -4.0)  # no whole numbers near zero, where polynomials are often stationary
+DIFFERENT = 1e-2  # rms distance, relative to their size, of solutions that are not the same
+NOTHING = 1e-10  # rms of a solution that is zero
+
+
+@dataclass(frozen=True)
+class FirstGuesses:
+    """The starts of a problem on one space; `weights`: the file's epsilon_k by term."""
+
+    problem: CompiledProblem
+    space: Space
+    weights: Mapping[str, float]
+    check: Callable[[], None] = go_on
+
+    def interpolated(self, bend: float = 0.0) -> Tensor:
+        """(C, U, n): the function with the smallest second derivatives that meets the linear conditions.
+
+        With `bend`, its second derivatives are near those of a paraboloid of that height instead.
+        """
+        problem, space, U = self.problem, self.space, len(self.problem.unknowns)
+        held = tuple(term for term in problem.terms if term.kind == "condition" and term.linear)
+        sources = [
+            *term_rows(replace(problem, terms=held), space, self.weights),
+            *continuity_rows(space, problem.coordinates, highest_orders(problem)),
+            *[RegularizationRows("smoothness", space, u, U, 2, SMOOTH) for u in range(U)],
+        ]
+        system = CellSystem(space, sources, U, True, self.check)
+        zero = State(system.zero(), torch.zeros(0, dtype=torch.float64))
+        if bend:
+            bent = replace(zero, coefficients=self._bent(bend))
+            kinds = [source.kind for source in sources]
+            rows = system.rows(bent, matrix=False)
+            aims = [b.r * (k == "regularization") for b, k in zip(rows, kinds, strict=True)]
+            system = system.less(aims)
+        return gauss_newton(system, zero, Iteration(CLOSE, strict=False)).state.coefficients
+
+    def _bent(self, height: float) -> Tensor:
+        low, high = self.space.cells.box
+
+        def paraboloid(x: Tensor) -> Tensor:
+            values = -4.0 * height * (((x - low) / (high - low)) ** 2).sum(dim=1)
+            return values.expand(len(self.problem.unknowns), -1)
+
+        return self.space.project(paraboloid, len(self.problem.unknowns))
+
+    def moved(self, c: Tensor, by: float) -> Tensor:
+        """(C, U, n): a function plus a constant."""
+        one = self.space.project(lambda x: torch.ones(c.shape[1], len(x), dtype=c.dtype), c.shape[1])
+        return c + by * one
+
+    def starts(self) -> Iterator[Tensor]:
+        """(C, U, n) each, the likeliest first."""
+        plain = self.interpolated()
+        size = float(self.space.rms(plain).max())
+        unit = size if size > NOTHING else 1.0
+        conditions = any(term.kind == "condition" for term in self.problem.terms)
+        if size > NOTHING:
+            yield plain
+        if conditions:
+            yield self.interpolated(unit)
+        for by in CONSTANTS:
+            yield self.moved(plain, by * unit)
+        if conditions:
+            yield self.interpolated(-unit)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What Newton's method ended with, `continued` where by way of easier equations; `doubts`: sentences on it."""
+
+    iterate: Iterate
+    continued: bool = False
+    doubts: tuple[str, ...] = ()
+
+
+def solves(found: Iterate) -> bool:
+    """Whether Newton's method converged, and to a solution."""
+    return found.converged and not unsolved_terms(found.system, found.state, found.rows)
+
+
+def from_other_starts(guesses: FirstGuesses, system: CellSystem, how: Iteration) -> Found | None:
+    """The first solution that one of the other starts leads to; None where none does.
+
+    A start that was found this way is mirrored, which shows a second solution where signs are free.
+    """
+    for start in guesses.starts():
+        found = _newton(system, start, how)
+        if solves(found):
+            mirrored = 2.0 * guesses.interpolated() - found.state.coefficients
+            other = _newton(system, mirrored, how)
+            return Found(found, False, (several(),) if solves(other) and differ(system, found, other) else ())
+    return None
+
+
+def doubts_of_zero(problem: CompiledProblem, system: CellSystem, found: Iterate) -> tuple[str, ...]:
+    """What is to be said of a solution that is zero everywhere, or is not though zero solves the problem, too."""
+    names = ", ".join(problem.unknowns)
+    if float(system.space.rms(found.state.coefficients).max()) < NOTHING:
+        return (
+            f"{names} = 0 solves this problem, which is nonlinear and may have other solutions; to find one of these, "
+            "state a `guess` near it",
+        )
+    nothing = system.loss(State(system.zero(), found.state.parameters))
+    if nothing < NOTHING**2:
+        return (f"{names} = 0 solves this problem, too; state a `guess` near the solution that is meant",)
+    return ()
+
+
+def no_solution(problem: CompiledProblem, unsolved: Sequence[str]) -> str:
+    """What is to be said where the terms `unsolved` do not hold, and Newton's method does not lower that."""
+    names = ", ".join(f"`{name}`" for name in unsolved)
+    holds = "does not hold" if len(unsolved) == 1 else "do not hold"
+    said = (
+        f"Newton's method ended where {names} {holds}: the residual is as large as the parts of the equation, and no "
+        "small change lowers it"
+    )
+    if lacks_viscosity(problem):
+        return f"{said}. {viscosity(problem)}"
+    return f"{said}; state a `guess` near the solution"
+
+
+def lacks_viscosity(problem: CompiledProblem) -> bool:
+    """Whether a problem that does not evolve is of first order and nonlinear in the derivatives, as the eikonal
+    equation is: then solutions have kinks, and many functions with kinks meet the equation almost everywhere."""
+    equations = [term for term in problem.terms if term.kind == "equation"]
+    steep = (
+        feature.order == 1 and any(isinstance(s, FeatureSymbol) and s.feature.order for s in c.free_symbols)
+        for term in equations
+        for linearization in term.linearizations
+        for feature, c in linearization.features
+    )
+    return max((term.order for term in equations), default=0) == 1 and problem.time is None and any(steep)
+
+
+def viscosity(problem: CompiledProblem) -> str:
+    """The advice for a problem that `lacks_viscosity`."""
+    term = (
+        f"0.01*laplacian({problem.unknowns[0]})"
+        if len(problem.coordinates) > 1
+        else (f"0.01*D({problem.unknowns[0]}, {problem.coordinates[0]}, 2)")
+    )
+    return (
+        "A nonlinear equation of first order has no smooth solution as a rule, and many with kinks; which one is meant "
+        f"is told by a small viscosity: subtract `{term}` from a side, and lower the factor as far as needed"
+    )
+
+
+def several() -> str:
+    """What is to be said where two starts lead to two solutions."""
+    return (
+        "there is more than one solution: another start led to another one; state a `guess` near the one that is "
+        "meant, unless it is this one"
+    )
+
+
+def _newton(system: CellSystem, start: Tensor, how: Iteration) -> Iterate:
+    state = State(start, torch.zeros(0, dtype=start.dtype))
+    return gauss_newton(system.scaled_at(state), state, replace(how, strict=False))
+
+
+def differ(system: CellSystem, one: Iterate, other: Iterate) -> bool:
+    """Whether two solutions are not the same."""
+    a, b = one.state.coefficients, other.state.coefficients
+    return bool((system.space.rms(a - b) > DIFFERENT * system.space.rms(a)).any())
