@@ -82,3 +82,29 @@ def test_the_cavity_reference_is_the_flow_of_the_file():
         np.testing.assert_allclose(wall["v"], 0, atol=1e-6)
     corner = flow.at(np.full(1, cavity.NEAR_CORNER), np.full(1, cavity.NEAR_CORNER))
     assert abs(corner["p"]) < 1e-14
+
+
+def test_the_stiff_references_are_those_of_other_methods():
+    """Radau against backward differentiation, as far as loose tolerances let them agree; the files' own equations."""
+    import stiff
+    from scipy.integrate import solve_ivp
+
+    robertson, oscillator = ps.load("robertson"), ps.load("van-der-pol")
+    assert tuple(robertson.parameters[name] for name in ("slow", "back", "fast")) == stiff.RATES
+    assert oscillator.parameters["mu"] == stiff.MU
+    assert robertson.intervals[0][1] == stiff.ENDS["robertson"]
+    assert oscillator.intervals[0][1] == stiff.ENDS["van_der_pol"]
+    table = columns_of("robertson")
+    slow, back, fast = stiff.RATES
+
+    def velocity(_, state):
+        first, second, third = slow * state[0], back * state[1] * state[2], fast * state[1] ** 2
+        return second - first, first - second - third, third
+
+    every = slice(None, None, 100)
+    found = solve_ivp(velocity, (0, 1e5), (1, 0, 0), "BDF", table["t"][every], rtol=1e-7, atol=1e-13).y
+    for name, values in zip("abc", found, strict=True):
+        np.testing.assert_allclose(values, table[name][every], rtol=2e-4)
+    early = columns_of("van-der-pol")
+    before = early["t"] < 300
+    np.testing.assert_allclose(stiff.van_der_pol(early["t"][before], 1e-8)[0], early["y"][before], atol=1e-6)

@@ -47,6 +47,9 @@ class MarchTuning:
     most_refused: int = 40
     most_refused_travelling: int = 6
     tiny: float = 1e-7  # of the time: a march whose slabs become shorter has stalled
+    # On a line slabs cost little, and those of stiff equations grow over many orders of magnitude: these are shares of
+    # the time that has passed, which rounding bounds, and of all of it, for the first slab.
+    tiny_on_a_line: tuple[float, float] = (1e-10, 1e-16)
 
 
 TUNING = MarchTuning()
@@ -109,7 +112,11 @@ def _stalled(solver: SlabSolver, now: March) -> bool:
     low, high = solver.problem.intervals[solver.axis]
     travelling = solver.problem.linear and solver.problem.order <= 1 and now.cells.dimension > 0
     most = TUNING.most_refused_travelling if travelling else TUNING.most_refused
-    return now.length < TUNING.tiny * (high - low) or now.refused > most
+    tiny = TUNING.tiny * (high - low)
+    if now.cells.dimension == 0:
+        passed, whole = TUNING.tiny_on_a_line
+        tiny = max(passed * (now.time - low), whole * (high - low))
+    return now.length < tiny or now.refused > most
 
 
 def _proposed(length: float, remaining: float) -> float:

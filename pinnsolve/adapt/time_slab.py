@@ -43,6 +43,7 @@ BUDGET, PORTION = 0.8, 0.5  # of the tolerance, and of the square of what is lef
 LEAST = 0.15  # of the tolerance is what a slab may always take
 LOWER, ROUGH = 3, 0.01  # degrees less for a first look at the whole time, and how well it is solved
 FADING = 0.9  # factor from slab to slab
+CARRIED_AGAIN = 2  # refinements of carried errors on a line, where equations may be stiff and time costs little
 START_SPLITS = 12  # how often cells are halved so that they hold the conditions at the start
 MOST_START_CELLS = 1024
 
@@ -78,6 +79,10 @@ class Local:
     in_time: float
     in_space: Tensor
     left: float
+
+    def at_least(self, missed: float) -> Local:
+        """With an error that time alone is to blame for."""
+        return replace(self, total=max(self.total, missed), in_time=max(self.in_time, missed))
 
 
 @dataclass(frozen=True)
@@ -212,7 +217,7 @@ class SlabSolver:
         if self.settles:
             left = size_at_end(slab.w - space.widened(slab.c, fine), fine, self.axis, self.evolving)
             self._pending = slab.error**2 * dt, left**2 * self._after(fine, ratios)
-        local = self._local(corrected, space, ratios)
+        local = self._local(corrected, space, ratios).at_least(self._missed(solved))
         if not self.problem.linear and local.total <= tolerance and not solves(solved):  # a stationary point
             return None, None
         return slab, local
@@ -250,6 +255,35 @@ class SlabSolver:
             return _value(before.fine, before.w, x)
 
         return values
+
+    def _missed(self, solved: Iterate) -> float:
+        """On a line, how far a slab begins from where it should, relative to the unknowns; 0 elsewhere.
+
+        A layer far thinner than the slab is seen by no polynomial of moderate degree, and least squares give up the
+        start for it.
+        """
+        system: CellSystem = solved.system
+        if system.space.cells.dimension > 1:
+            return 0.0
+        unit, low, missed = self._units(self.size), float(system.space.cells.box[0][self.axis]), 0.0
+        for source, block in zip(system.sources, solved.rows, strict=True):
+            if not source.lies_at(self.axis, low):
+                continue
+            if source.kind == "start":
+                held = torch.repeat_interleave(unit, torch.tensor([len(alphas) for alphas in source.derivatives]))
+            else:
+                held = self._units_of(source.name, unit)
+            missed = max(missed, float((block.r.abs().reshape(len(held), -1).amax(dim=1) / held).max()))
+        return missed
+
+    def _units_of(self, name: str, unit: Tensor) -> Tensor:
+        """Of every residual of a term, the smallest unit of its unknowns."""
+        (term,) = (term for term in self.problem.terms if term.name == name)
+        numbers = [
+            [self.problem.unknowns.index(f.unknown) for f, _ in linearization.features]
+            for linearization in term.linearizations
+        ]
+        return torch.stack([unit[chosen].min() for chosen in numbers])
 
     def _fading(self, system: CellSystem, corrected: Correction) -> Sequence[float]:
         unit = units(self.size, self.size)
@@ -345,7 +379,7 @@ class SlabSolver:
         others = [a for a in range(size.shape[1]) if a != self.axis]
         return (
             first,
-            round(float(size[0, self.axis]), 12),
+            f"{float(size[0, self.axis]):.12g}",
             tuple(space.cells.lower[:, others].reshape(-1).round(decimals=12).tolist()),
         )
 
@@ -395,8 +429,14 @@ class SlabSolver:
         others = system.rows_of(corrected_start, nothing, matrix=False)
         differences = [replace(a, r=a.r - b.r) for a, b in zip(aimed, others, strict=True)]
         matrices = corrected.reduced.matrices
-        starts = matrices[len(matrices) - len(start) :]  # which come last
-        return -corrected.reduced.coefficients(differences, starts)
+        inside, starts = matrices[: len(matrices) - len(start)], matrices[len(matrices) - len(start) :]
+        carried = -corrected.reduced.coefficients(differences, starts)
+        for _ in range(CARRIED_AGAIN if system.space.cells.dimension == 1 else 0):
+            z = carried.flatten(1)
+            rows = [replace(block, r=block.times(z)) for block in inside]
+            rows += [replace(block, r=block.times(z) - b.r) for block, b in zip(starts, differences, strict=True)]
+            carried = carried + corrected.reduced.coefficients(rows)
+        return carried
 
 
 def _value(space: Space, c: Tensor, x: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from pinnsolve.assembly.linear_system import Bounds, Factorization
 from pinnsolve.assembly.row_source import RowBlock, State
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.least_squares.block_cholesky import BlockCholesky
+from pinnsolve.least_squares.one_block import OneBlock
 
 REFINED = 3  # times X is refined with residuals taken row by row
 ROUNDING = 3e-15
@@ -62,7 +63,14 @@ class BlockFactorization(Factorization):
     `matrices`: the rows; `factor`: of C^T C; `X` (C, U n, P), `Q` by block and `S` (P, P) as at the head of this file.
     """
 
-    def __init__(self, space: Space, unknowns: int, factor: BlockCholesky, matrices: Sequence[RowBlock], count: int):
+    def __init__(
+        self,
+        space: Space,
+        unknowns: int,
+        factor: BlockCholesky | OneBlock,
+        matrices: Sequence[RowBlock],
+        count: int,
+    ):
         self.space, self.unknowns, self.factor, self.matrices, self.count = space, unknowns, factor, matrices, count
         self.X = torch.zeros(space.cells.count, unknowns * space.functions, count, dtype=torch.float64)
         P = [

@@ -21,6 +21,7 @@ from pinnsolve.assembly.row_source import RowBlock, RowSource, State
 from pinnsolve.assembly.schur_complement import BlockFactorization
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix, Front, fronts
+from pinnsolve.least_squares.one_block import OneBlock
 
 NOISE, OF_NOISE = 1e-12, 0.01  # size of an unknown beside the largest, and its relative error, where it is rounding
 
@@ -166,9 +167,13 @@ class CellSystem(LinearSystem):
         count = len(state.parameters) if parameters else 0
         return list(rows), BlockFactorization(self.space, self.unknowns, self.factorize(rows), rows, count)
 
-    def factorize(self, rows: Sequence[RowBlock]) -> BlockCholesky:
-        """The factorization of A^T A."""
+    def factorize(self, rows: Sequence[RowBlock]) -> BlockCholesky | OneBlock:
+        """The factorization of A^T A; where there is one cell on a line, by its rows, which keeps twice the digits."""
         C, n = self.space.cells.count, self.columns
+        if C == 1 and self.space.cells.dimension == 1 and rows:
+            whole = OneBlock(torch.cat([_summed(block) for block in rows if block.sides]))
+            if whole.determines_all:
+                return whole
         number = {pair: k for k, pair in enumerate(self.pairs)}
         diagonal = torch.zeros(C, n, n, dtype=torch.float64)
         blocks = torch.zeros(len(number), n, n, dtype=torch.float64)
@@ -179,6 +184,12 @@ class CellSystem(LinearSystem):
             if len(block.sides) == 2:
                 _couple(diagonal, blocks, number, *block.sides)
         return BlockCholesky(BlockMatrix(diagonal, self.pairs, blocks), self.tree, self.check)
+
+
+def _summed(block: RowBlock) -> Tensor:
+    """(G M, n): the matrix of rows whose sides are all of one cell."""
+    parts = [A.expand(len(cells), *A.shape[1:]).flatten(0, 1) for cells, A in block.sides]
+    return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
 
 def _couple(diagonal: Tensor, blocks: Tensor, number: dict[tuple[int, int], int], one, two) -> None:

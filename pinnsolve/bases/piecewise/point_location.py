@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 NEAR = 1e-9  # relative to the whole: edges closer than this are the same
+SMALLEST = 0.25  # of the smallest box: edges as far apart as that are different, however small it is
 MOST_ENTRIES = 4e6  # of the table
 FEW = 1e5  # comparisons of points with boxes that are quicker than a table
 BLOCK_NUMBERS = 2e7  # of distances at a time
@@ -51,7 +52,7 @@ class Lookup:
         ranges = []
         for axis in range(self.lower.shape[1]):
             low, high = self.lower[:, axis], self.upper[:, axis]
-            near = NEAR * float(high.max() - low.min())
+            near = min(NEAR * float(high.max() - low.min()), SMALLEST * float((high - low).min()))
             edges = torch.unique(torch.cat([low, high]))
             edges = edges[torch.cat([torch.ones(1, dtype=torch.bool), torch.diff(edges) > near])]
             self._edges.append(edges.contiguous())
