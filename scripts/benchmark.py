@@ -135,6 +135,7 @@ DIMENSION = (
     dimension("wave 2-d, t to 100", "wave-2d-long", 1e-4, 20),
     dimension("heat 2-d, two scales", "heat-2d-multiscale", 1e-8, 5),
     dimension("heat 3-d, three modes", "heat-3d", 1e-6, 20),
+    dimension("Taylor-Green vortices", "taylor-green", 1e-6, 5),
 )
 CASES = ADAPTIVE + FAST + SHAPES + DIMENSION
 BURGERS = {"nu": 0.01 / math.pi, "speed": 1.0}

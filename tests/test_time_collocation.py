@@ -129,12 +129,82 @@ def test_a_solution_is_saved_and_loaded_as_a_function_of_time(tmp_path):
     assert torch.equal(torch.as_tensor(again(**at)), torch.as_tensor(solution(**at)))
 
 
-def test_what_is_not_linear_steady_or_in_the_plane_is_left_to_slabs(tmp_path):
+def test_what_is_not_in_the_plane_is_left_to_slabs(tmp_path):
     assert can_collocate(compile_problem(stated(tmp_path, *HEAT)), 0)
-    assert not can_collocate(compile_problem(stated(tmp_path, "D(u, t) = u*laplacian(u)", WALLS)), 0)
-    assert not can_collocate(compile_problem(stated(tmp_path, "D(u, t) = (1 + t)*laplacian(u)", WALLS)), 0)
     line = compile_problem(ps.load("heat-1d"))
     assert not can_collocate(line, line.coordinates.index("t"))
+
+
+def answered(kind, truth, tolerance, tmp_path):
+    """The result for u = truth, which the walls and the start say, too."""
+    walls = f'  walls: {{on: boundary, equation: "u = {truth}"}}'
+    problem = stated(tmp_path, kind, walls, start=truth, end=0.5, exact=truth)
+    result = ps.solve(problem, tolerance=tolerance).result
+    assert result["method"].startswith("collocation in time") and result["status"] == "converged"
+    error, estimate = (result[key]["u"] for key in ("relative_l2_error", "estimated_error"))
+    return error, estimate
+
+
+CHANGING = {
+    "front": ("D(u, t) + u*(D(u, x) + D(u, y)) = 0.1*laplacian(u)", "1/(1 + exp((x + y - t)/0.2))", 1e-4),
+    "operator in time": ("D(u, t) = (1 + t)*laplacian(u) + 2*t - 4*(1 + t)", "x**2 + y**2 + t**2 - x", 1e-8),
+}
+
+
+@pytest.mark.parametrize("name", ["front", "operator in time"])
+def test_operators_that_change_march_by_collocation(name, tmp_path):
+    law, truth, tolerance = CHANGING[name]
+    error, estimate = answered(law, truth, tolerance, tmp_path)
+    assert error < tolerance
+    assert error / 5 < estimate + 1e-10 and estimate < 20 * error + 1e-10
+
+
+def test_a_nonlinear_wave_marches_by_collocation(tmp_path):
+    wave = ps.Problem(
+        name="wave",
+        domain={"t": (0, 1), "x": (0, 1), "y": (0, 1)},
+        unknowns="u",
+        definitions={"w": "cos(2*t + x)*exp(y)"},
+        equations={"wave": "D(u, t, t) = laplacian(u) - u**3 + w**3 - 4*w"},
+        conditions={
+            "start": {"on": "t = 0", "equations": ["u = w", "D(u, t) = D(w, t)"]},
+            "walls": {"on": "boundary", "equation": "u = w"},
+        },
+        exact={"u": "w"},
+    )
+    result = ps.solve(wave, tolerance=1e-5).result
+    assert result["method"].startswith("collocation") and result["relative_l2_error"]["u"] < 1e-5
+
+
+VORTEX = """
+name: vortex
+coordinates: {{t: [0, {end}], x: [0, 1], y: [0, 2]}}
+unknowns: [v, w, q]
+parameters: {{nu: {nu}}}
+definitions: {{f: exp(-5*pi**2*nu*t)}}
+equations:
+  along: D(v, t) + v*D(v, x) + w*D(v, y) + D(q, x) = nu*laplacian(v)
+  across: D(w, t) + v*D(w, x) + w*D(w, y) + D(q, y) = nu*laplacian(w)
+  volume: D(v, x) + D(w, y) = 0
+conditions:
+  start: {{on: "t = 0", equations: ["v = cos(2*pi*x)*sin(pi*y)", "w = -2*sin(2*pi*x)*cos(pi*y)"]}}
+  x: {{periodic: x}}
+  y: {{periodic: y}}
+exact:
+  v: cos(2*pi*x)*sin(pi*y)*f
+  w: -2*sin(2*pi*x)*cos(pi*y)*f
+  q: -(4*cos(2*pi*y) + cos(4*pi*x))*f**2/4
+"""
+
+
+def test_pressures_without_derivative_in_time_follow_from_the_stages(tmp_path):
+    path = tmp_path / "vortex.yaml"
+    path.write_text(VORTEX.format(end=0.2, nu=0.02))
+    problem = compile_problem(ps.load(str(path)))
+    assert in_space(problem, 0).free == (False, False, True)
+    result = ps.solve(ps.load(str(path)), tolerance=1e-3).result
+    assert result["method"].startswith("collocation") and result["status"] == "converged"
+    assert max(result["relative_l2_error"].values()) < 1e-3
 
 
 def test_a_march_may_be_ended_after_any_step(tmp_path):

@@ -16,12 +16,14 @@ import torch
 from torch import Tensor
 
 from pinnsolve.adapt.collocation_step import Blame, Moment, Step, Stepper, stages_of
+from pinnsolve.adapt.simplified_newton import NotConverged
 from pinnsolve.adapt.space_problem import SpaceProblem
 from pinnsolve.assembly.faces import continuity_rows
-from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.row_source import RowSource, State
 from pinnsolve.assembly.system import CellSystem, units
 from pinnsolve.assembly.term_rows import table_orders, term_rows
 from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.enriched_space import blame, correct, decay_rates, enriched_space
 from pinnsolve.solvers.gauss_newton import Iteration, gauss_newton
 from pinnsolve.solvers.memory import bytes_of_modes, refuse_beyond
@@ -31,19 +33,26 @@ LEAST_AT_END = 1e-3  # of the error inside steps: where their ends alone are to 
 INSIDE = 0.3  # of the tolerance, that the error inside a step alone may be
 AT_END = 0.3  # of the tolerance, that the end of a step may add at first: how ends add up is seen as it goes
 CONTRADICTS = 30.0  # times the error allowed: by what a start must miss the walls for kinks or layers to set out
+CONSTRAINED = 1e4  # term weight of constraints beside what is stated of the start
+STAYS = 0.3  # of what a start misses, that is no matter of the space: what is left of it in the richer space
 FIRST_HALVINGS, MOST_HALVINGS, AT_ONCE = 4, 20, 5  # of the time; at once, after one step
 DOUBLED = 0.5  # of what is allowed may be the error that a step of twice the length is expected to have
 SAVED = 12  # steps that those of twice the length must save to be worth their factorizations
+SAVED_CHANGING = 1  # where factorizations are renewed anyway
 REFUSED_AGAIN = 32  # steps before a length that was refused is tried again
 MOST_DEGREE = {2: 24, 3: 12}
 SMOOTH = 0.75  # factor by which coefficients fall per degree, from which on cells are split
+MODERATE_DEGREE, VERY_SMOOTH = 9, 0.4  # from that degree on it is less, where linearizations are renewed
+LEAST_ABOVE = 5  # the order of the equations: degrees that splitting may leave
 EVERYWHERE = 0.35  # share of cells to blame from which on all get more degrees
 TO_BLAME = 0.3  # of the worst
 MOST_CELLS, MOST_REFINED = 1024, 40
 SETTLES = 0.2  # of the excess of space before: what a refinement may leave of it before the first step is taken
+SETTLES_CHANGING = 0.9  # the same where slabs, which are linearized again and again, serve rarely
 IN_TIME_TOO = 0.2  # of the excess of space: below it, what a correction says of time means little
 IN_TIME_ALONE = 30.0  # times what space is to blame for: where no richer space would help
-KEPT = 3  # lengths whose factorizations are kept
+NOT_SHORTER = 0.5  # of the excess of time before: what a shorter step must get below
+KEPT, KEPT_CHANGING = 3, 1  # lengths whose factorizations are kept
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,7 @@ class Marcher:
         self.memory = memory  # bytes that may be taken
         self.low, self.high = interval
         self.orders = table_orders(stated.problem)
-        self._stages = stages_of(len(stated.problem.coordinates))
+        self._stages = stages_of(stated, aim.inside)
         self._steppers: dict[int, Stepper] = {}
 
     @property
@@ -120,38 +129,60 @@ class Marcher:
             return
         done, refined, size = 0, 0, None  # `done` steps of the length now; refinements since the last step
         refused: dict[int, int] = {}  # steps taken when a length was refused
+        longer = False  # whether this step is the first of a new length that was expected to do
         excess = math.inf  # of space, when it was refined before the first step
+        shortened: float | None = None  # excess of time of a step that was shortened since the last one
         while True:
             dt = self.whole / 2**march.halvings
-            step, found = self._stepper(march).step(moment, self.low + done * dt, ACCURACY * self.aim.inside, size)
+            before = march.steps[-1] if march.steps else None
+            try:
+                stepper = self._stepper(march)
+                step, found = stepper.step(moment, self.low + done * dt, ACCURACY * self.aim.inside, size, before)
+            except NotConverged:
+                refused[march.halvings] = len(march.steps)
+                march.halvings, done = march.halvings + 1, done * 2
+                if march.halvings > MOST_HALVINGS:
+                    march.status = "stalled"
+                    return
+                continue
             in_time, in_space = self._excess(found)
+            if max(in_time, in_space) > 1.0 and longer:  # not worth it after all
+                longer, refused[march.halvings] = False, len(march.steps)
+                march.halvings, done = march.halvings + 1, done * 2
+                continue
             if max(in_time, in_space) > 1.0:
                 refined += 1
                 if refined > MOST_REFINED or march.halvings > MOST_HALVINGS:
                     march.status = "stalled"
                     return
+                # a shorter step was no better: it is not time after all
+                not_time = shortened is not None and in_time > NOT_SHORTER * shortened
+                shortened = None
                 alone = found.in_time > IN_TIME_ALONE * float(found.in_space.norm())
-                if alone or in_time > max(1.0, IN_TIME_TOO * in_space):
+                if (alone or in_time > max(1.0, IN_TIME_TOO * in_space)) and not not_time:
+                    shortened = in_time
                     refused[march.halvings] = len(march.steps)
                     more = min(max(math.ceil(math.log2(max(in_time, 1.0)) / self._order), 1), AT_ONCE)
                     march.halvings, done = march.halvings + more, done * 2**more
                     continue
                 old = march.space
-                rough = not march.steps and in_space > SETTLES * excess  # slabs serve better than stages
+                settles = SETTLES_CHANGING if self.stated.changing else SETTLES
+                rough = not march.steps and in_space > settles * excess  # slabs serve better than stages
                 excess = in_space
                 if rough or not self._refined(march, found.in_space, in_space, step.values[-1]):
                     march.status = "stalled"
                     return
                 moment = _moved(moment, old, march.space) if march.steps else self._begin(march)
                 continue
-            refined, done, moment = 0, done + 1, step.end
+            refined, done, moment, shortened = 0, done + 1, step.end, None
             march.steps.append(step)
             size = step.size if size is None else torch.maximum(size, step.size)
             status = watch(march)
             if status is not None or done == 2**march.halvings:
                 march.status = status or "finished"
                 return
-            if self._longer(march, done, in_time, refused):
+            longer = self._longer(march, done, in_time, refused, stepper.lasts)
+            if longer:
                 march.halvings, done = march.halvings - 1, done // 2
 
     def _excess(self, found: Blame) -> tuple[float, float]:
@@ -159,9 +190,10 @@ class Marcher:
         inside = self.aim.inside
         return found.in_time / inside, max(float(found.in_space.norm()) / inside, found.at_end / self.aim.at_end)
 
-    def _longer(self, march: March, done: int, in_time: float, refused: dict[int, int]) -> bool:
+    def _longer(self, march: March, done: int, in_time: float, refused: dict[int, int], lasts: bool) -> bool:
         """Whether steps of twice the length are expected to do, and to be worth it."""
-        if done % 2 or march.halvings == 0 or (2**march.halvings - done) / 2 < SAVED:
+        saved = SAVED if lasts else SAVED_CHANGING
+        if done % 2 or march.halvings == 0 or (2**march.halvings - done) / 2 < saved:
             return False
         last = refused.get(march.halvings - 1)
         if last is not None and len(march.steps) - last < REFUSED_AGAIN:
@@ -172,9 +204,10 @@ class Marcher:
         known = self._steppers.pop(march.halvings, None)
         if known is None or known.space is not march.space:
             self._check_memory(march.space)
-            known = Stepper(self.stated, march.space, self.weights, self.whole / 2**march.halvings, self.check)
+            dt = self.whole / 2**march.halvings
+            known = Stepper(self.stated, march.space, self.weights, dt, self._stages, self.check)
         self._steppers[march.halvings] = known
-        for old in list(self._steppers)[:-KEPT]:
+        for old in list(self._steppers)[: -KEPT_CHANGING if self.stated.changing else -KEPT]:
             del self._steppers[old]
         return known
 
@@ -193,14 +226,14 @@ class Marcher:
 
     def _begin(self, march: March) -> Moment:
         """The start, on a space that holds what the conditions there say."""
-        start, levels = self.stated.start, self.stated.levels
+        levels = self.stated.levels
         state = State(None, torch.tensor([self.low, 1.0 / self.whole], dtype=torch.float64))
         while True:
             self.check()
             space, fine = march.space, enriched_space(march.space)
             systems = []
             for one in (space, fine):
-                sources = [source.scaled_at(state) for source in term_rows(start, one, self.weights)]
+                sources = [source.scaled_at(state) for source in self._start_rows(one)]
                 systems.append(CellSystem(one, sources, levels * len(self.stated.evolving), True, self.check))
             zero = State(systems[0].zero(), state.parameters)
             c = gauss_newton(systems[0], zero, Iteration(1e-13)).state.coefficients
@@ -219,17 +252,36 @@ class Marcher:
                 *(torch.stack([unit * t.unflatten(1, (levels, -1))[:, k] for k, unit in per]) for t in (c, delta))
             )
 
+    def _start_rows(self, space: Space) -> list[RowSource]:
+        """What is stated of the start, with the constraints that it must meet for pressures to be of any size."""
+        stated = self.stated
+        rows: list[RowSource] = [*term_rows(stated.start, space, self.weights)]
+        if stated.constraints:
+            bound = replace(stated.problem, terms=stated.constraints)
+            weights = {t.name: CONSTRAINED * self.weights.get(t.name, 1.0) for t in stated.constraints}
+            evolves = [*stated.evolving, *(0 for _ in stated.continuous[len(stated.evolving) :])]
+            orders = [order if k else (0,) * len(order) for order, k in zip(stated.continuous, evolves, strict=True)]
+            rows += [*term_rows(bound, space, weights), *continuity_rows(space, bound.coordinates, orders)]
+        return rows
+
     def _contradicted(self, space: Space, start: Moment) -> bool:
-        """Whether the start misses the conditions that hold at all times."""
-        problem = self.stated.problem
-        problem = replace(problem, terms=tuple(term for term in problem.terms if term.kind != "equation"))
-        c = torch.cat(
-            [*start.c, *torch.zeros_like(start.c[:1]).expand(self.stated.levels - len(start.c), -1, -1, -1)], 1
-        )
+        """Whether the start misses the conditions that hold at all times, by more than the space does not hold."""
+        problem, fine = self.stated.problem, enriched_space(space)
+        at_all_times = tuple(term for term in problem.terms if term.kind != "equation")
+        if self.stated.constraints:  # of which the start may be a compromise
+            at_all_times = (*self.stated.constraints, *self.stated.start.terms)
+        conditions = replace(problem, terms=at_all_times)
+        wide = torch.stack([space.widened(one, fine) for one in start.c]) + start.e
+        allowed = CONTRADICTS * self.aim.inside * float(space.rms(start.c[0]).max())
+        missed = self._missed(conditions, space, start.c)
+        return missed > allowed and self._missed(conditions, fine, wide) > max(allowed, STAYS * missed)
+
+    def _missed(self, conditions: CompiledProblem, space: Space, start: Tensor) -> float:
+        """The root of the loss of conditions at the start (L, C, U, n)."""
+        c = torch.cat([*start, *torch.zeros_like(start[:1]).expand(self.stated.levels - len(start), -1, -1, -1)], 1)
         parameters = torch.tensor([self.low, 1.0 / self.whole], dtype=torch.float64)
-        sources = [rows.scaled_at(State(None, parameters)) for rows in term_rows(problem, space, self.weights)]
-        missed = math.sqrt(sum(source.rows(State(c, parameters), matrix=False).loss for source in sources))
-        return missed > CONTRADICTS * self.aim.inside * float(space.rms(start.c[0]).max())
+        sources = [rows.scaled_at(State(None, parameters)) for rows in term_rows(conditions, space, self.weights)]
+        return math.sqrt(sum(source.rows(State(c, parameters), matrix=False).loss for source in sources))
 
     def _refined(self, march: March, parts: Tensor, excess: float, c: Tensor) -> bool:
         """Gives the march a richer space, where cells and axes (C, d) are to blame; False where there is none."""
@@ -238,8 +290,10 @@ class Marcher:
         marked = bad.any(dim=1)
         axes = parts.norm(dim=0) > TO_BLAME * parts.norm(dim=0).max()
         most = MOST_DEGREE.get(len(space.degrees), min(MOST_DEGREE.values()))
-        rates = decay_rates(c, space)[marked][:, axes]
-        smooth = float(rates.median()) < SMOOTH and float(marked.double().mean()) >= EVERYWHERE
+        rate = float(decay_rates(c, space)[marked][:, axes].median())
+        # what is factorized often is cheaper on small cells, unless coefficients fall very fast
+        many = self.stated.changing and max(space.degrees) >= MODERATE_DEGREE
+        smooth = rate < (VERY_SMOOTH if many else SMOOTH) and float(marked.double().mean()) >= EVERYWHERE
         more = 2 if excess < 100.0 else 4
         degrees = tuple(
             max(p, min(p + more, most)) if worse else p for p, worse in zip(space.degrees, axes.tolist(), strict=True)
@@ -249,17 +303,32 @@ class Marcher:
             return True
         if space.cells.count >= MOST_CELLS:
             return False
-        march.space = Space(space.cells.split(marked, bad), space.degrees, self.orders)
+        degrees = space.degrees
+        if self.stated.changing and bool(bad.all(dim=0).any()):
+            missing = math.log(max(excess, 1.0)) / -math.log(min(rate, SMOOTH))  # degrees
+            least = min(max(self.orders) + LEAST_ABOVE, min(degrees))
+            degrees = tuple(
+                min(max(math.ceil((p + missing) / 2) + 1, least), p) if everywhere else p
+                for p, everywhere in zip(degrees, bad.all(dim=0).tolist(), strict=True)
+            )  # halved cells need half as many for as small an error
+        march.space = Space(space.cells.split(marked, bad), degrees, self.orders)
         return True
 
 
 def _moved(moment: Moment, old: Space, new: Space) -> Moment:
-    """The same functions on a richer space, which holds them exactly."""
+    """The same functions on another space; what it does not hold of the solution is in `e`."""
+    fine_old, fine_new = enriched_space(old), enriched_space(new)
+    c = _on(old, new, moment.c)
+    if all(p <= q for p, q in zip(old.degrees, new.degrees, strict=True)):
+        return Moment(c, _on(fine_old, fine_new, moment.e))
+    corrected = torch.stack([old.widened(one, fine_old) for one in moment.c]) + moment.e
+    held = torch.stack([new.widened(one, fine_new) for one in c])
+    return Moment(c, _on(fine_old, fine_new, corrected) - held)
 
-    def on(before: Space, after: Space, c: Tensor) -> Tensor:
-        if before.cells is after.cells:
-            return torch.stack([before.widened(one, after) for one in c])
-        zero = (0,) * before.cells.dimension
-        return torch.stack([after.project(partial(before.values, one, alpha=zero), one.shape[1]) for one in c])
 
-    return Moment(on(old, new, moment.c), on(enriched_space(old), enriched_space(new), moment.e))
+def _on(before: Space, after: Space, c: Tensor) -> Tensor:
+    """Functions (L, C, U, n) on another space."""
+    if before.cells is after.cells:
+        return torch.stack([before.widened(one, after) for one in c])
+    zero = (0,) * before.cells.dimension
+    return torch.stack([after.project(partial(before.values, one, alpha=zero), one.shape[1]) for one in c])

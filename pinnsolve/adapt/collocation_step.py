@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pinnsolve.adapt.radau import MOST_STAGES, radau
+from pinnsolve.adapt.radau import MOST_STAGES, Radau, lagrange, radau
+from pinnsolve.adapt.simplified_newton import SHRINKS, Around, NotConverged, SimplifiedNewton
 from pinnsolve.adapt.space_problem import SpaceProblem
 from pinnsolve.adapt.stage_system import StageSystem, norms
 from pinnsolve.assembly.system import units
@@ -23,8 +24,9 @@ from pinnsolve.estimate.enriched_space import MOST_LEFT, blame, enriched_space
 
 STAGES = {2: MOST_STAGES - 1}  # by axes of space; many modes are not worth their factorizations in more
 STAGES_BEYOND = 4
-MOST_CORRECTIONS = 4
-SHRINKS = 0.5  # corrections are repeated while each is this much smaller than the one before
+LEAST_CHANGING, MOST_CHANGING = 3, 5  # stages where factorizations serve few steps
+LASTS = 0.05  # contraction below which a linearization is expected to serve many steps
+ONCE, FINE_CORRECTIONS = 0.1, 3  # contraction below which one correction in the richer space is enough; else so many
 
 
 @dataclass(frozen=True)
@@ -65,29 +67,47 @@ class Blame:
     in_space: Tensor
 
 
-def stages_of(dimension: int) -> int:
-    """How many stages steps have, with so many axes of space."""
-    return STAGES.get(dimension, STAGES_BEYOND)
+def stages_of(stated: SpaceProblem, accuracy: float) -> int:
+    """How many stages steps have whose relative error may be `accuracy`."""
+    most = STAGES.get(len(stated.problem.coordinates), STAGES_BEYOND)
+    if not stated.changing:
+        return most
+    return min(max(round(-math.log10(accuracy) - 1.0), LEAST_CHANGING), MOST_CHANGING, most)
 
 
 class Stepper:
-    """Steps of one length on one space."""
+    """Steps of one length on one space, with so many `stages`."""
 
     def __init__(
-        self, stated: SpaceProblem, space: Space, weights: Mapping[str, float], dt: float, check: Callable[[], None]
-    ):
+        self, stated: SpaceProblem, space: Space, weights: Mapping[str, float], dt: float, stages: int,
+        check: Callable[[], None],
+    ):  # fmt: skip
         self.stated, self.space, self.dt, self.check = stated, space, dt, check
         self.fine = enriched_space(space)
-        self.method, self.richer = (radau(stages_of(space.cells.dimension) + more) for more in (0, 1))
+        self.method, self.richer = radau(stages), radau(stages + 1)
         self.coarse_system = StageSystem(stated, space, weights, self.method, dt, check)
         self.fine_system = StageSystem(stated, self.fine, weights, self.richer, dt, check)
-        self._shrinks = 1.0  # by what the second correction of a step was smaller than the first
+        self._newton = SimplifiedNewton(self.coarse_system, check)
+        self._fine_around: Around | None = None  # where the richer one is linearized
+        self._algebraic = [u for u, order in enumerate(stated.evolving) if order == 0]
 
-    def step(self, start: Moment, time: float, accuracy: float, size: Tensor | None) -> tuple[Step, Blame]:
-        """The step from `start` at `time`; `accuracy`, relative, of its least squares; `size`: (U,) so far."""
+    @property
+    def lasts(self) -> bool:
+        """Whether factorizations serve many steps."""
+        return not self.stated.changing or self._newton.contraction < LASTS
+
+    def step(
+        self, start: Moment, time: float, accuracy: float, size: Tensor | None, before: Step | None = None
+    ) -> tuple[Step, Blame]:
+        """The step from `start` at `time`, which ends the step `before`.
+
+        `accuracy`, relative, of its least squares; `size`: (U,) so far. Raises NotConverged where Newton's method
+        fails.
+        """
         system = self.coarse_system
-        stages = self._solved(start.c[None], time, accuracy)
-        values = torch.cat([start.c[:1], stages])
+        guess = self._guess(start.c[None], before)
+        stages = self._newton.solve(guess, start.c[None], time, accuracy)[0]
+        values = self._from_stages(torch.cat([start.c[:1], stages]), self.method)
         now = self._rms(self.space, stages, self.method.weights)
         local, carried, left = self._corrected(start, values, time)
         enlargement = 1.0 / math.sqrt(1.0 - min(left[1] / max(left[0], 1e-300), MOST_LEFT) ** 2)
@@ -99,31 +119,32 @@ class Stepper:
         step = Step(self.space, time, self.dt, values, error, now, left[0] ** 2, Moment(end, e.sum(dim=0)))
         return step, self._blame(enlargement * local, enlargement * e[0, 0], units(size, error))
 
-    def _solved(self, start: Tensor, time: float, accuracy: float) -> Tensor:
-        """The stages (s, C, U, n)."""
-        system = self.coarse_system
-        stages = self._extrapolated(start, system.method.nodes)
-        before, first = math.inf, 0.0
-        for number in range(MOST_CORRECTIONS):
-            self.check()
-            delta = system.correction(system.residuals(stages, start, time))
-            stages = stages + delta
-            size = float(delta.norm() / stages.norm().clamp_min(1e-300))
-            if not math.isfinite(size):
-                raise ArithmeticError("the stages of a step are not finite")
-            if number == 1:
-                self._shrinks = max(size / max(first, 1e-300), 1e-2 * self._shrinks)
-            first = first or size
-            if size * (self._shrinks if number == 0 else SHRINKS) <= accuracy or size > SHRINKS * before:
-                break
-            before = size
-        return stages[0]
+    def _guess(self, start: Tensor, before: Step | None) -> Tensor:
+        """(1, s, C, U, n): where stages begin: the polynomial of the step before goes on."""
+        if before is None or before.space is not self.space or not self.stated.changing:
+            return self._extrapolated(start, self.method.nodes)
+        places = 1.0 + self.method.nodes * (self.dt / before.dt)
+        return torch.einsum("ij,jcun->icun", radau(len(before.values) - 1).at(places), before.values)[None]
+
+    def _from_stages(self, values: Tensor, method: Radau) -> Tensor:
+        """The values (s + 1, C, U, n) at the start and at the nodes of a method.
+
+        Where an unknown has no derivative in time, the start is none of its polynomial, which goes through the stages.
+        """
+        if self._algebraic:
+            zero = torch.zeros(1, dtype=torch.float64)
+            chosen = values[:, :, self._algebraic]
+            at_start = torch.einsum("ij,jcun->icun", lagrange(method.nodes, zero), chosen[1:])
+            values = values.clone()
+            values[:1, :, self._algebraic] = at_start
+        return values
 
     def _extrapolated(self, start: Tensor, nodes: Tensor) -> Tensor:
         """(R, s, C, U, n): where stages begin, from values and derivatives at the start (R, L, C, U, n)."""
         result = start[:, 0, None].expand(-1, len(nodes), -1, -1, -1)
         if start.shape[1] > 1:
-            result = result + self.dt * nodes[:, None, None, None] * start[:, 1, None]
+            known = torch.tensor(self.stated.evolving)[:, None] > 1
+            result = result + self.dt * nodes[:, None, None, None] * torch.where(known, start[:, 1, None], 0.0)
         return result
 
     def _corrected(self, start: Moment, values: Tensor, time: float) -> tuple[Tensor, Tensor, list[float]]:
@@ -136,10 +157,35 @@ class Stepper:
         known = torch.einsum("ij,jcun->icun", self.method.at(system.method.nodes), known)
         starts = torch.stack([c, start.e])
         stages = torch.stack([known, self._extrapolated(start.e[None], system.method.nodes)[0]])
+        if self.stated.changing:
+            return self._solved_in_richer(stages, starts, time)
         residuals = system.residuals(stages, starts, time)
         delta = system.correction(residuals)
         losses = [float(norms(r)[0]) for r in (residuals, system.residuals(stages + delta, starts, time))]
         return delta[0], stages[1] + delta[1], losses
+
+    def _solved_in_richer(self, stages: Tensor, starts: Tensor, time: float) -> tuple[Tensor, Tensor, list[float]]:
+        """The same where differences of solutions solve nothing: what starts with the error so far, and without it,
+        are solutions."""
+        system, known, newton = self.fine_system, stages[0], self._newton
+        starts, stages = torch.stack([starts[0], starts[0] + starts[1]]), torch.stack([known, known + stages[1]])
+        if newton.around is not self._fine_around:
+            around = [self.space.widened(one, self.fine) for one in newton.around.derivatives]
+            system.linearize(around, newton.around.time)
+            self._fine_around = newton.around
+        residuals, before = system.residuals(stages, starts, time), math.inf
+        losses = [float(norms(residuals)[0])] * 2
+        for _ in range(1 if newton.contraction < ONCE else FINE_CORRECTIONS):
+            self.check()
+            delta = system.correction(residuals)
+            size = float(delta.norm())
+            if not size < SHRINKS * before:
+                raise NotConverged("the correction of a step is not found: it is too long")
+            stages, before = stages + delta, size
+            residuals = system.residuals(stages, starts, time)
+            losses[1] = float(norms(residuals)[0])
+        local = stages[0] - known
+        return local, stages[1] - stages[0], losses
 
     def _rms(self, space: Space, stages: Tensor, weights: Tensor) -> Tensor:
         """(U,) over the step."""
@@ -149,7 +195,8 @@ class Stepper:
     def _blame(self, local: Tensor, at_end: Tensor, unit: Tensor) -> Blame:
         fine, method = self.fine, self.richer
         inside = float((self._rms(fine, local, method.weights) / unit).max())
-        modal = torch.einsum("ij,jcun->icun", method.modal()[:, 1:], local / unit[:, None])  # in time
+        parts = self._from_stages(torch.cat([torch.zeros_like(local[:1]), local / unit[:, None]]), method)
+        modal = torch.einsum("ij,jcun->icun", method.modal(), parts)  # in time
         share = (fine.cells.volume / fine.cells.volume.sum())[:, None]
         in_space = torch.sqrt(blame(modal.movedim(0, 1).flatten(1, 2), fine, self.space.degrees) * share)
         in_time = math.sqrt(float((fine.orthonormal(modal[-1]) ** 2).sum(dim=(1, 2)) @ share[:, 0]))

@@ -16,6 +16,7 @@ from pinnsolve.compiler.terms import CompiledProblem, Linearization, Term
 from pinnsolve.geometry.regions import Piece
 from pinnsolve.language.coordinates import Coordinates
 from pinnsolve.language.symbols import Feature, FeatureSymbol, UnknownParameter, coordinate_symbol
+from pinnsolve.problem.checks import undetermined_constants
 
 SHIFT = "1/dt"  # a name that no problem file can give
 MOST_ORDER = 2  # of derivatives in time
@@ -25,7 +26,10 @@ MOST_ORDER = 2  # of derivatives in time
 class SpaceProblem:
     """`problem`: in space, its unknowns those of the file for every order in time below `levels`; `start`: its terms at
     the start; `evolving`: per unknown of the file, its order in time; `continuous`: per unknown of `problem` and axis,
-    the order below which it is; `moving`: names of the terms that hold the time."""
+    the order below which it is; `moving`: names of the terms that hold the time; `changing`: of those whose operator
+    changes with time or with the solution; `free`: per unknown of the file, whether it is determined up to a constant
+    at every time, as pressures may be; `constraints`: the terms that hold at the start, too, where some unknown has no
+    derivative in time: those of the others alone, without any."""
 
     problem: CompiledProblem
     start: CompiledProblem
@@ -33,17 +37,18 @@ class SpaceProblem:
     evolving: tuple[int, ...]
     continuous: tuple[tuple[int, ...], ...]
     moving: frozenset[str]
+    changing: frozenset[str] = frozenset()
+    free: tuple[bool, ...] = ()
+    constraints: tuple[Term, ...] = ()
 
 
 def can_collocate(problem: CompiledProblem, axis: int) -> bool:
-    """Whether stages in space do: of linear equations of first or second order in time for all unknowns, whose operator
-    does not change in time, on a box.
+    """Whether stages in space do: of equations of first or second order in time, on a box.
 
     In one coordinate of space slabs are small. Unknowns without a derivative in time, such as pressures, may be free up
     to a constant at every time.
     """
     name = coordinate_symbol(problem.coordinates[axis])
-    steady = all(name not in c.free_symbols for t in problem.terms for l in t.linearizations for _, c in l.features)
     timeless = all(t.region.where is None or name not in t.region.where.free_symbols for t in problem.terms)
     plain = not problem.unknown_parameters and not problem.regularization and problem.shape is None
     plain &= not problem.materials and all(t.data_file is None and not t.robust for t in problem.terms)
@@ -54,9 +59,9 @@ def can_collocate(problem: CompiledProblem, axis: int) -> bool:
     known &= all(
         f.alpha[axis] < max(orders[f.unknown], 1) for t in held_at(problem, axis, low) for f in t.features
     )  # what stages start from
-    known &= min(orders.values()) >= 1 and max(orders.values()) <= MOST_ORDER
+    known &= 1 <= max(orders.values()) <= MOST_ORDER
     known &= len(problem.axes.space) == len(problem.coordinates) - 1 > 1
-    return problem.linear and steady and timeless and plain and known
+    return timeless and plain and known
 
 
 def in_space(problem: CompiledProblem, axis: int) -> SpaceProblem:
@@ -82,8 +87,18 @@ def in_space(problem: CompiledProblem, axis: int) -> SpaceProblem:
     none = (0,) * len(without.coordinates)
     time = coordinate_symbol(problem.coordinates[axis])
     moving = frozenset(t.name for t in stated if any(time in r.free_symbols for r in t.residuals))
+    changing = frozenset(t.name for t in stated if not t.linear or time in _operator_symbols(t))
     continuous = tuple(now) + (none,) * (len(without.unknowns) - len(now))
-    return SpaceProblem(without, replace(without, terms=tuple(start)), levels, evolving, continuous, moving)
+    loose = undetermined_constants(stated)
+    free = tuple(order == 0 and u in loose for u, order in zip(problem.unknowns, evolving, strict=True))
+    started = replace(without, terms=tuple(start))
+    evolve = {u for u, order in zip(problem.unknowns, evolving, strict=True) if order}
+    bound = tuple(t for t in stated if all(f.unknown in evolve for f in t.features)) if 0 in evolving else ()
+    return SpaceProblem(without, started, levels, evolving, continuous, moving, changing, free, bound)
+
+
+def _operator_symbols(term: Term) -> set[sp.Basic]:
+    return set().union(*(c.free_symbols for l in term.linearizations for _, c in l.features))
 
 
 @dataclass(frozen=True)
@@ -99,7 +114,7 @@ class _Restated:
         replaced = {FeatureSymbol(f): self._factor(f) * FeatureSymbol(self._feature(f)) for f in term.features} | normal
         linearizations = tuple(
             Linearization(
-                tuple((self._feature(f), self._factor(f) * c.xreplace(normal)) for f, c in l.features), l.parameters
+                tuple((self._feature(f), self._factor(f) * c.xreplace(replaced)) for f, c in l.features), l.parameters
             )
             for l in term.linearizations
         )

@@ -6,13 +6,16 @@ A_m = sum_k (lambda / dt)^k M_k. With the least squares of each, A_m^* A_m, ever
 its own, and what the stages have in common would not cancel: steps grow. So all are tested with the rows of one real
 shift of typical size, W^T A_m, which are the least squares of that shift and one fixed operator in space. Residuals are
 taken row by row at the stages as they are, so what steps repeat is a correction.
+
+Where rows change with time or with the solution, they are linearized at one state and time, and corrections are steps
+of the simplified Newton method (Hairer & Wanner, Solving Ordinary Differential Equations II, section IV.8).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -25,7 +28,6 @@ from pinnsolve.assembly.schur_complement import adjoint
 from pinnsolve.assembly.system import CellSystem
 from pinnsolve.assembly.term_rows import interface_rows, term_rows
 from pinnsolve.bases.piecewise.space import Space
-from pinnsolve.least_squares.block_cholesky import Front
 from pinnsolve.least_squares.block_lu import BlockLU
 
 HELD = 30.0  # what rows of conditions and continuity count beside those of equations
@@ -36,7 +38,8 @@ class _Rows:
     """One block of rows in units of the typical shift.
 
     `block`: its matrices hold the orders in time `levels` alone; `tests`: their sum, W; `still`: (G, M) what the rows
-    are without a state, None where that changes in time; `held`: what they count.
+    are without a state, None where that changes in time; `held`: what they count; `source`: what gives them.
+    `changing`: whether their matrices do, with the solution or with time; `block` then serves the factorization only.
     """
 
     block: RowBlock
@@ -44,14 +47,20 @@ class _Rows:
     levels: tuple[int, ...]
     still: Tensor | None
     held: float
+    source: RowSource
+    changing: bool
+
+    def forced(self, states: Sequence[State]) -> Tensor:
+        """(G, M, s): what rows are without a state at the times of the stages."""
+        return torch.stack([self.source.rows(state, matrix=False).r for state in states], dim=2)
 
 
 class StageSystem:
     """Steps of length `dt` by a method on one space.
 
-    Stage values are (R, s, C, U, n) for R right-hand sides, of which the first has the sources of the equations and the
-    others none: differences of solutions. What a step starts from is (R, L, C, U, n): values and, of second order,
-    derivatives.
+    Stage values are (R, s, C, U, n) for R right-hand sides. Of a linear problem whose operator is steady, the first has
+    the sources of the equations and the others none: differences of solutions. Of others all are solutions. What a step
+    starts from is (R, L, C, U, n): values and, of second order, derivatives.
     """
 
     def __init__(
@@ -62,36 +71,66 @@ class StageSystem:
         problem = stated.problem
         self.unknowns = len(stated.evolving)
         self._typical = math.exp(sum(math.log(abs(shift)) for shift in method.shifts) / len(method.shifts)) / dt
-        sources = [
+        self._sources = [
             *term_rows(problem, space, weights),
             *continuity_rows(space, problem.coordinates, stated.continuous),
             *interface_rows(problem, space),
         ]
-        self._sources = [source.scaled_at(self._at(0.0)) for source in sources]
-        system = CellSystem(space, self._sources, stated.levels * self.unknowns, True, check)
-        equations = {term.name for term in problem.terms if term.kind == "equation"}
-        self._rows = [
-            self._kept(block, 1.0 if source.name in equations else HELD)
-            for source, block in zip(sources, system.rows(self._at(0.0)), strict=True)
-        ]
+        self._equations = {term.name for term in problem.terms if term.kind == "equation"}
         narrow = CellSystem(space, self._sources, self.unknowns, True, check)
-        self._factors = self._factorized(narrow.pairs, narrow.tree)
+        self._pairs, self._tree = narrow.pairs, narrow.tree
+        self._steady: dict[int, _Rows] = {}  # by number of the source, those that never change
+        self._rows: list[_Rows] = []
+        self._factors: list[BlockLU] = []
+        if not stated.changing:
+            self.linearize(None, 0.0)
 
-    def _at(self, time: float) -> State:
-        return State(None, torch.tensor([time, self._typical], dtype=torch.float64))
+    @property
+    def linearized(self) -> bool:
+        """Whether there is a factorization, of whatever state."""
+        return bool(self._factors)
 
-    def _kept(self, block: RowBlock, held: float) -> _Rows:
+    def linearize(self, z: Sequence[Tensor] | None, time: float) -> None:
+        """Takes rows and factorizations at a state: its derivatives in time of order 0, 1, ..., (C, U, n) each."""
+        self._factors = []  # memory for the new ones
+        state = self._at(time, None if z is None else [d / self._typical**k for k, d in enumerate(z)])
+        wide = CellSystem(self.space, self._sources, self.stated.levels * self.unknowns, True, self._check)
+        self._rows = []
+        for number, source in enumerate(self._sources):
+            rows = self._steady.get(number)
+            if rows is None:
+                scaled = source.scaled_at(state)
+                (block,) = wide.rows_of([scaled], state)
+                rows = self._kept(block, scaled)
+                if not rows.changing:
+                    self._steady[number] = rows
+            self._rows.append(rows)
+        self._factors = self._factorized()
+        self._rows = [
+            replace(rows, block=replace(rows.block, sides=())) if rows.changing else rows for rows in self._rows
+        ]
+
+    def _at(self, time: float, z: Sequence[Tensor] | None = None) -> State:
+        """In units of the typical shift."""
+        c = None if z is None else torch.cat(list(z), dim=1)
+        return State(c, torch.tensor([time, self._typical], dtype=torch.float64))
+
+    def _kept(self, block: RowBlock, source: RowSource) -> _Rows:
+        held = 1.0 if source.name in self._equations else HELD
         parts = [(cells, held * A.unflatten(2, (self.stated.levels, -1))) for cells, A in block.sides]
         levels = [k for k in range(self.stated.levels) if any(bool((A[:, :, k] != 0).any()) for _, A in parts)]
         sides = [(cells, A[:, :, levels].flatten(2)) for cells, A in parts]
         tests = [(cells, A.sum(dim=2)) for cells, A in parts]
-        still = None if block.name in self.stated.moving else held * block.r
+        changing = block.name in self.stated.changing
+        still = None if changing or block.name in self.stated.moving else held * block.r
         return _Rows(
-            RowBlock(block.name, block.r, sides), RowBlock(block.name, block.r, tests), tuple(levels), still, held
-        )
+            RowBlock(block.name, block.r, sides), RowBlock(block.name, block.r, tests), tuple(levels), still, held,
+            source, changing,
+        )  # fmt: skip
 
-    def _factorized(self, pairs: Sequence[tuple[int, int]], tree: Sequence[Front]) -> list[BlockLU]:
+    def _factorized(self) -> list[BlockLU]:
         """W^T A_m of every mode."""
+        pairs, tree = self._pairs, self._tree
         C, n, levels = self.space.cells.count, self.unknowns * self.space.functions, self.stated.levels
         number = {pair: k for k, pair in enumerate(pairs)}
         diagonal = torch.zeros(levels, C, n, n, dtype=torch.float64)
@@ -128,23 +167,34 @@ class StageSystem:
 
     def residuals(self, stages: Tensor, start: Tensor, time: float) -> list[Tensor]:
         """(G, M, R, s) per block of rows."""
-        z = torch.stack([d / self._typical**k for k, d in enumerate(self.derivatives(stages, start))])
-        K, R, s, C, U, n = z.shape
-        z = z.permute(3, 0, 1, 2, 4, 5)  # (C, K, R, s, U, n)
+        d = torch.stack([d / self._typical**k for k, d in enumerate(self.derivatives(stages, start))])
+        K, R, s, C, U, n = d.shape
+        z = d.permute(3, 0, 1, 2, 4, 5)  # (C, K, R, s, U, n)
         if self.space.metric is not None:
             z = self.space.orthonormal(z.reshape(C, -1, n)).reshape(z.shape)
         z = z.permute(0, 1, 4, 5, 2, 3).reshape(C, K, U * n, R * s)
+        times = (time + self.dt * self.method.nodes).tolist()
+        solutions = slice(None) if self.stated.changing else slice(0, 1)
         result = []
-        for source, rows in zip(self._sources, self._rows, strict=True):
+        for rows in self._rows:
+            self._check()
+            if rows.changing:
+                result.append(self._changing(rows, d, times))
+                continue
             r = rows.block.times(z[:, list(rows.levels)].flatten(1, 2)).unflatten(2, (R, s))
-            r[:, :, 0] += rows.still[..., None] if rows.still is not None else rows.held * self._forced(source, time)
+            still = rows.still
+            forced = rows.held * rows.forced([self._at(t) for t in times]) if still is None else still[..., None]
+            r[:, :, solutions] += forced[:, :, None]
             result.append(r)
         return result
 
-    def _forced(self, source: RowSource, time: float) -> Tensor:
-        """(G, M, s): what rows are without a state at the times of the stages."""
-        times = (time + self.dt * self.method.nodes).tolist()
-        return torch.stack([source.rows(self._at(t), matrix=False).r for t in times], dim=2)
+    def _changing(self, rows: _Rows, d: Tensor, times: Sequence[float]) -> Tensor:
+        """(G, M, R, s): of rows that must be taken anew at every stage; `d`: (K, R, s, C, U, n)."""
+        result = [
+            [rows.source.rows(self._at(t, d[:, r, i]), matrix=False).r for i, t in enumerate(times)]
+            for r in range(d.shape[1])
+        ]
+        return rows.held * torch.stack([torch.stack(one, dim=2) for one in result], dim=2)
 
     def correction(self, residuals: Sequence[Tensor]) -> Tensor:
         """(R, s, C, U, n): what to add to stages that leave these residuals."""
@@ -162,7 +212,15 @@ class StageSystem:
         total = total.permute(0, 3, 2, 1).reshape(C, R, s, self.unknowns, -1)
         if self.space.metric is not None:
             total = self.space.back(total.flatten(1, 3)).reshape(total.shape)
-        return total.movedim(0, 2)
+        return self._without_constants(total.movedim(0, 2))
+
+    def _without_constants(self, stages: Tensor) -> Tensor:
+        """Stages less the means of the unknowns that are free up to a constant at every time."""
+        free = [u for u, loose in enumerate(self.stated.free) if loose]
+        if free:
+            means = torch.stack([self.space.means(one) for one in stages.flatten(0, 1)]).unflatten(0, stages.shape[:2])
+            stages[:, :, :, free, 0] -= means[:, :, None, free]
+        return stages
 
 
 def norms(residuals: Sequence[Tensor]) -> Tensor:

@@ -1,0 +1,111 @@
+"""The stages of one step by simplified Newton: corrections with a linearization that is kept while they contract.
+
+A linearization, with the factorization of every mode, serves many corrections and steps. It is renewed at the stages as
+they are where it contracts too slowly; where a new one does so, too, the step is too long (Hairer & Wanner, Solving
+Ordinary Differential Equations II, section IV.8).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from pinnsolve.adapt.stage_system import StageSystem
+from pinnsolve.assembly.system import units
+
+STEADY_CORRECTIONS, MOST_CORRECTIONS = 4, 7
+SHRINKS = 0.5  # of a steady linear problem corrections are repeated while each is this much smaller than the last
+DIVERGES = 0.8  # contraction from which on corrections are given up
+RENEW = 0.25  # contraction from which on the next step takes a new linearization
+RENEWALS = 3  # linearizations that one step may take
+ROUNDING = 1e-11  # relative size of corrections that need not contract
+
+
+class NotConverged(ArithmeticError):
+    """Corrections do not contract: the step is too long."""
+
+
+@dataclass(frozen=True)
+class Around:
+    """Where a linearization was taken: derivatives in time of order 0, 1, ..., (C, U, n) each, and the time."""
+
+    derivatives: Sequence[Tensor]
+    time: float
+
+
+class SimplifiedNewton:
+    """Solves for stages on one space, step after step. `around`: the linearization now; `contraction`: the last one."""
+
+    def __init__(self, system: StageSystem, check: Callable[[], None]):
+        self.system, self.check = system, check
+        self.around: Around | None = None
+        self.contraction = 1.0
+        self._renew = bool(system.stated.changing)
+
+    def solve(self, guess: Tensor, start: Tensor, time: float, accuracy: float) -> Tensor:
+        """The stages (1, s, C, U, n) of a step from `start`, from a guess on.
+
+        Their unknowns have errors of relative size `accuracy`. Raises NotConverged.
+        """
+        stages = guess
+        for _ in range(RENEWALS + 1):
+            if self._renew:
+                self._linearize(stages, start, time)
+            stages, contracts = self._iterated(stages, start, time, accuracy)
+            if contracts is None:
+                return stages
+            if self._renew and not contracts:
+                break
+            stages = stages if contracts else guess
+            self._renew = True
+        raise NotConverged("the stages of a step are not found: it is too long")
+
+    def _linearize(self, stages: Tensor, start: Tensor, time: float) -> None:
+        """At the stage next to the middle of the step."""
+        nodes = self.system.method.nodes
+        middle = int((nodes - 0.5).abs().argmin())
+        derivatives = [d[0, middle] for d in self.system.derivatives(stages, start)]
+        self.around = Around(derivatives, time + self.system.dt * float(nodes[middle]))
+        self.system.linearize(self.around.derivatives, self.around.time)
+
+    def _iterated(self, stages: Tensor, start: Tensor, time: float, accuracy: float) -> tuple[Tensor, bool | None]:
+        """Corrected stages, and None where they are found; else whether corrections contract at all."""
+        steady = not self.system.stated.changing
+        most = STEADY_CORRECTIONS if steady else MOST_CORRECTIONS
+        before = math.inf
+        for number in range(most):
+            self.check()
+            delta = self.system.correction(self.system.residuals(stages, start, time))
+            stages = stages + delta
+            size = self._size(delta, stages)
+            if not math.isfinite(size):
+                if steady:
+                    raise ArithmeticError("the stages of a step are not finite")
+                return stages, False
+            contraction = size / before if number else self.contraction
+            if number == 1:
+                self.contraction = max(contraction, 1e-2 * self.contraction)
+            if steady:
+                found = size * (SHRINKS if number else contraction) <= accuracy or size > SHRINKS * before
+                found |= number == most - 1
+            else:
+                found = size * min(contraction / max(1.0 - contraction, 1e-3), 1.0) <= accuracy or size <= ROUNDING
+            if found:
+                self._renew = not steady and self.contraction > RENEW
+                return stages, None
+            if number and contraction > DIVERGES:
+                return stages, False
+            if number and size * contraction ** (most - 1 - number) > accuracy:
+                return stages, True
+            before = size
+        return stages, True
+
+    def _size(self, delta: Tensor, stages: Tensor) -> float:
+        """Of corrections, relative to the stages: the largest of all unknowns."""
+        if not self.system.stated.changing:
+            return float(delta.norm() / stages.norm().clamp_min(1e-300))
+        moved, size = (x[0].movedim(2, 0).flatten(1).norm(dim=1) for x in (delta, stages))
+        return float((moved / units(size, moved)).max())
