@@ -34,6 +34,7 @@ from pinnsolve.estimate.independent_look import Look, Missed, looked_at
 from pinnsolve.estimate.jumps import discontinuities
 from pinnsolve.estimate.measured_errors import parameter_report, term_report, true_error
 from pinnsolve.estimate.quantities import measured_quantities, series_table
+from pinnsolve.estimate.table_ranges import left_tables
 from pinnsolve.inverse.strategy import inverse_on_cells, is_inverse
 from pinnsolve.problem.build import with_settings
 from pinnsolve.problem.problem import Problem
@@ -323,8 +324,9 @@ def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result])
         found = dict(result.inverse or {})
         if result.assembly:
             found["parameters"] = parameter_report(result.assembly, approximation)
+        doubts = tuple(left_tables(context.problem, approximation, x))
         said = [warning.message for warning in problem.warnings]
-        verdict = judge(context.problem, said, outcome, Seen(looked, look.rounding, terms))
+        verdict = judge(context.problem, said, outcome, Seen(looked, look.rounding, terms, doubts))
         estimate, message = verdict.estimate, verdict.message
         relative = None if estimate is None else estimate.relative
         corrected = None if verdict.contradicted else result.corrected

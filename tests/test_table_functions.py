@@ -169,6 +169,22 @@ def test_a_reaction_from_a_table_of_the_unknown(folder):
     assert solution.result["relative_l2_error"]["u"] < 2e-6
 
 
+def test_a_solution_that_leaves_the_table_is_no_answer(folder):
+    """u' = rho(u) + 1 goes beyond 1.5, where the table ends."""
+    stated = problem(
+        folder,
+        coordinates={"t": [0, 3]},
+        functions={"rho": {"file": "rho.csv", "of": "T", "column": "density"}},
+        definitions={},
+        equations={"growth": "D(u, t) = rho(u) + 1"},
+        conditions={"start": {"on": "t = 0", "equation": "u = 1"}},
+        exact={},
+    )
+    result = ps.solve(stated, tolerance=1e-4).result
+    assert result["status"] != "converged"
+    assert "outside of its table" in result["message"]
+
+
 def test_the_same_stated_in_python(folder):
     t = ps.coordinates("t")
     u, rho = ps.unknown("u", t), sp.Function("rho")

@@ -61,13 +61,14 @@ class Seen:
     missed: Sequence[Missed]
     rounding: Mapping[str, float]
     terms: Mapping
+    doubts: Sequence[str] = ()  # sentences that each keep it from being the solution
 
 
 def judge(problem: CompiledProblem, said: Sequence[str], outcome: Outcome[Result], seen: Seen) -> Verdict:
     """The verdict on the best result of an outcome; `said`: warnings of the checks."""
     result, freedom = outcome.best, outcome.best.freedom
     missed = contradicting(problem, result, seen.missed, problem.settings.tolerance)
-    doubts = [says_no_solution(said), _missed_sentence(problem, missed) if missed else ""]
+    doubts = [says_no_solution(said), _missed_sentence(problem, missed) if missed else "", *seen.doubts]
     if freedom.sentence:
         apart = "" if missed else f"; apart from that, the estimated error is {result.worst:.1e}"
         doubts.append(freedom.sentence + apart)

@@ -69,7 +69,7 @@ def _of_term(term: Term, problem: CompiledProblem, boxes, count: int, generator:
     inside = [where_function(term.region.where, problem.coordinates)]
     if problem.shape is not None:
         shape, space = make_shape(problem.shape), list(problem.axes.space_axes)
-        inside.append(lambda x: shape.inside(x[:, space]))
+        inside.append(lambda x, normals: shape.inside(x[:, space]))
     parts = [
         points
         for piece in term.region.pieces
@@ -85,10 +85,10 @@ def _of_term(term: Term, problem: CompiledProblem, boxes, count: int, generator:
     return Points(torch.cat([one.x for one in parts], dim=1), normals)
 
 
-def _tested(parts: list[Points], tests: list[Callable[[Tensor], Tensor]]) -> Iterator[Points]:
+def _tested(parts: list[Points], tests: list[Callable[..., Tensor]]) -> Iterator[Points]:
     for one in parts:
         for test in tests:
-            one = one.select(test(one.x[0]))
+            one = one.select(test(one.x[0], one.normals))
         if one.count:
             yield one
 

@@ -43,7 +43,7 @@ def points_in_cells(basis: PouCells, term: Term, problem: CompiledProblem) -> tu
     tests += [] if space is None else [space.test(piece) for piece in term.region.pieces]
     for test in tests:
         if test is not None:
-            keep &= test(x)
+            keep &= test(x, None)
     weights = weights[keep]
     return Points(x[keep][None]), weights / weights.sum().clamp_min(1e-300)
 

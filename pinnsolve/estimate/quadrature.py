@@ -57,7 +57,7 @@ class Measure:
         normals = torch.cat(known) if len(known) == len(parts) else None
         inside = where_function(region.where, self.problem.coordinates)
         if inside is not None:
-            kept = inside(x)
+            kept = inside(x, normals)
             x, weights, normals = x[kept], weights[kept], None if normals is None else normals[kept]
         return Rule(x, weights, normals)
 
