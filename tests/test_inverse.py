@@ -193,3 +193,86 @@ def test_derivatives_of_one_order(dimension, order, count):
     found = derivatives_of_order(dimension, order)
     assert len(found) == len(set(found)) == count
     assert all(sum(alpha) == order for alpha in found)
+
+
+def faded(folder: Path, time: float, start: dict[int, float], noise: float, seed: int) -> ps.Problem:
+    """A rod whose start, a sum of sines, is sought from readings at the end."""
+    x = np.linspace(0.03, 0.97, 40)
+    readings = sum(a * np.sin(k * np.pi * x) * np.exp(-((k * np.pi) ** 2) * time) for k, a in start.items())
+    readings = readings + noise * np.random.default_rng(seed).standard_normal(40)
+    modes = " + ".join(f"{a}*sin({k}*pi*x)*exp(-({k}*pi)**2*t)" for k, a in start.items())
+    return ps.Problem(
+        name="faded",
+        domain=ps.Box(t=(0, time), x=(0, 1)),
+        unknowns="v",
+        equations={"heat": "D(v, t) = D(v, x, x)"},
+        conditions={"ends": ps.Condition(on=["x = 0", "x = 1"], equation="v = 0")},
+        data={"late": ps.Data(file="data.csv", equation="v = m", noise=noise)},
+        exact={"v": modes},
+        folder=written(folder, t=np.full(40, time), x=x, m=readings),
+    )
+
+
+def test_a_start_that_no_condition_gives_is_found_as_far_as_data_tell(tmp_path):
+    start = {1: 1.0, 2: -0.4}
+    found = ps.solve(faded(tmp_path, 0.06, start, 1e-3, 3), tolerance=0.3)
+    x = np.linspace(0.01, 0.99, 99)
+    off = np.abs(found(t=0.0, x=x) - sum(a * np.sin(k * np.pi * x) for k, a in start.items()))
+    assert np.mean(off <= 2 * found.standard_deviation("v")(t=0.0, x=x)) > 0.9
+    assert found.result["relative_l2_error"]["v"] < 0.05  # without smoothness, the second mode is lost
+    assert found.result["regularization"]["v"]["weight"] > 0
+
+
+def test_what_has_faded_from_the_data_stays_open(tmp_path):
+    """Of the third mode, nothing is left above the noise: the estimate must not pretend to know that."""
+    result = ps.solve(faded(tmp_path, 0.1, {1: 1.0, 3: 0.5}, 1e-3, 1), tolerance=0.05).result
+    error, estimate = result["relative_l2_error"]["v"], result["estimated_error"]["v"]
+    assert error > 0.1
+    assert estimate > error / 5 and result["status"] != "converged"
+
+
+def test_a_curve_through_noise_is_smooth(tmp_path):
+    """A regression alone: better than the noise, with an estimate that holds, whatever the unit of the axis."""
+    T = np.linspace(-40, 400, 70)
+    true = 3 + T / 40 + 2 * np.sin(T / 90)
+    m = true + 0.4 * np.random.default_rng(5).standard_normal(70)
+    curve = ps.Problem(
+        name="curve",
+        domain=ps.Box(T=(-40, 400)),
+        unknowns="s",
+        data={"readings": ps.Data(file="data.csv", equation="s = m", noise=0.4)},
+        exact={"s": "3 + T/40 + 2*sin(T/90)"},
+        folder=written(tmp_path, T=T, m=m),
+    )
+    found = ps.solve(curve, tolerance=0.05)
+    off = np.sqrt(np.mean((found(T=T) - true) ** 2))
+    assert off < 0.4 * 0.4
+    result = found.result
+    assert result["status"] == "converged"
+    assert 0.2 < result["estimated_error"]["s"] / result["relative_l2_error"]["s"] < 5
+    assert result["noise"]["readings"]["estimated"] == pytest.approx(0.4, rel=0.2)
+
+
+def test_a_steep_coefficient_is_not_surer_than_it_should_be(tmp_path):
+    """-(f u')' = 1 with a step in f: the weight by the likelihood of the data, not one that is much too large."""
+    x = np.linspace(0, 1, 2001)
+    f = 1.5 - 0.8 * np.tanh((x - 0.55) / 0.06)
+    mean = np.trapezoid if hasattr(np, "trapezoid") else np.trapz
+    constant = mean(x / f, x) / mean(1 / f, x)
+    u = np.concatenate([[0], np.cumsum(np.diff(x) * 0.5 * (((constant - x) / f)[1:] + ((constant - x) / f)[:-1]))])
+    chosen = np.arange(20, 2000, 20)
+    noisy = u[chosen] + 2e-4 * np.random.default_rng(2).standard_normal(len(chosen))
+    bar = ps.Problem(
+        name="bar",
+        domain=ps.Box(x=(0, 1)),
+        unknowns=["u", "f"],
+        equations={"bar": "-D(f*D(u, x), x) = 1"},
+        conditions={"ends": ps.Condition(on="boundary", equation="u = 0")},
+        data={"sensors": ps.Data(file="data.csv", equation="u = m")},
+        regularization={"f": "auto"},
+        exact={"f": "1.5 - 0.8*tanh((x - 0.55)/0.06)"},
+        folder=written(tmp_path, x=x[chosen], m=noisy),
+    )
+    result = ps.solve(bar, tolerance=0.15).result
+    assert 0.2 < result["estimated_error"]["f"] / result["relative_l2_error"]["f"] < 5
+    assert result["relative_l2_error"]["f"] < 0.2

@@ -17,6 +17,7 @@ from pinnsolve.assembly.linear_system import Bounds, Factorization
 from pinnsolve.assembly.row_source import RowBlock, State
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.least_squares.block_cholesky import BlockCholesky
+from pinnsolve.least_squares.dense_qr import DenseQR
 from pinnsolve.least_squares.one_block import OneBlock
 
 REFINED = 3  # times X is refined with residuals taken row by row
@@ -57,6 +58,23 @@ def products(one: Columns, two: Columns, chosen: Sequence[bool] | None = None) -
     return total
 
 
+def dense(matrices: Sequence[RowBlock], blocks: int, columns: int) -> Tensor:
+    """(rows, blocks * columns): all rows as one matrix, in the order of `stacked`."""
+    parts = []
+    for block in matrices:
+        whole = torch.zeros(*block.r.shape, blocks, columns, dtype=torch.float64)
+        member = torch.arange(len(block.r))
+        for cells, A in block.sides:
+            whole[member, :, cells] += A.expand(len(cells), *A.shape[1:])
+        parts.append(whole.flatten(0, 1).flatten(1))
+    return torch.cat(parts)
+
+
+def stacked(columns: Columns) -> Tensor:
+    """(rows, k) from (G, M, k) per block."""
+    return torch.cat([part.flatten(0, 1) for part in columns])
+
+
 class BlockFactorization(Factorization):
     """The rows of cells at a state, factorized, and the least squares in the parameters that is left.
 
@@ -67,7 +85,7 @@ class BlockFactorization(Factorization):
         self,
         space: Space,
         unknowns: int,
-        factor: BlockCholesky | OneBlock,
+        factor: BlockCholesky | OneBlock | DenseQR,
         matrices: Sequence[RowBlock],
         count: int,
     ):
@@ -79,14 +97,23 @@ class BlockFactorization(Factorization):
         ]
         self.Q = P
         for _ in range(REFINED if count else 0):
-            self.X = self.X + factor.solve(adjoint(matrices, self.Q, self.X))
+            self.X = self.X + self.least(self.Q)
             self.Q = [p - q for p, q in zip(P, applied(matrices, self.X), strict=True)]
         self.S = products(self.Q, self.Q) if count else torch.zeros(0, 0, dtype=torch.float64)
 
     def coefficients(self, rows: Sequence[RowBlock], matrices: Sequence[RowBlock] | None = None) -> Tensor:
         """(C, U, n): the correction with the parameters held; `matrices` of the rows, where these are not all."""
-        g = gradient(rows, self.matrices if matrices is None else matrices, self.X)
-        return self.space.back(-self.factor.solve(g).reshape(len(g), self.unknowns, -1))
+        if matrices is None and isinstance(self.factor, DenseQR):
+            x = self.factor.least(stacked([block.r[:, :, None] for block in rows]))[:, :, 0]
+        else:
+            x = self.factor.solve(gradient(rows, self.matrices if matrices is None else matrices, self.X))
+        return self.space.back(-x.reshape(len(x), self.unknowns, -1))
+
+    def least(self, columns: Columns) -> Tensor:
+        """(C, U n, k): the least-squares solutions for right-hand sides (G, M, k) per block of rows."""
+        if isinstance(self.factor, DenseQR):
+            return self.factor.least(stacked(columns))
+        return self.factor.solve(adjoint(self.matrices, columns, self.X))
 
     def corrected(self, state: State, rows: Sequence[RowBlock]) -> State:
         return State(state.coefficients + self.coefficients(rows), state.parameters)
@@ -108,7 +135,7 @@ class BlockFactorization(Factorization):
 
     def carried(self, columns: Columns) -> Tensor:
         """(k, C, U, n): the least-squares solutions for right-hand sides (G, M, k) per block of rows."""
-        return self._functions(self.factor.solve(adjoint(self.matrices, columns, self.X)))
+        return self._functions(self.least(columns))
 
     def _functions(self, x: Tensor) -> Tensor:
         """(k, C, U, n) from (C, U n, k)."""

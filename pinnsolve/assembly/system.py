@@ -18,9 +18,10 @@ from torch import Tensor
 from pinnsolve.assembly.cell_rows import CellTerm
 from pinnsolve.assembly.linear_system import LinearSystem
 from pinnsolve.assembly.row_source import RowBlock, RowSource, State
-from pinnsolve.assembly.schur_complement import BlockFactorization
+from pinnsolve.assembly.schur_complement import BlockFactorization, dense
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix, Front, fronts
+from pinnsolve.least_squares.dense_qr import DenseQR
 from pinnsolve.least_squares.one_block import OneBlock
 
 NOISE, OF_NOISE = 1e-12, 0.01  # size of an unknown beside the largest, and its relative error, where it is rounding
@@ -49,6 +50,7 @@ class CellSystem(LinearSystem):
         self.space, self.sources, self.unknowns, self.linear = space, tuple(sources), unknowns, linear
         self.check = check
         self.columns = unknowns * space.functions
+        self.dense = 0  # coefficients up to which weak directions are worth a factorization of all rows at once
         self._operator: Sequence[RowBlock] | None = None  # of a linear problem, its matrices, where they are known
         self._constant: list[RowBlock] | None = None
         self._less: Sequence[Tensor] | None = None  # taken off the residuals, by source
@@ -58,6 +60,10 @@ class CellSystem(LinearSystem):
     def with_sources(self, sources: Sequence[RowSource]) -> CellSystem:
         """The same space with other rows."""
         return CellSystem(self.space, sources, self.unknowns, self.linear, self.check)
+
+    def dense_up_to(self, coefficients: int) -> CellSystem:
+        """The same, factorized by QR as long as there are no more coefficients."""
+        return self._changed(dense=coefficients)
 
     def scaled_at(self, state: State) -> CellSystem:
         """With rows in units that the linearization at this state gives them."""
@@ -167,9 +173,12 @@ class CellSystem(LinearSystem):
         count = len(state.parameters) if parameters else 0
         return list(rows), BlockFactorization(self.space, self.unknowns, self.factorize(rows), rows, count)
 
-    def factorize(self, rows: Sequence[RowBlock]) -> BlockCholesky | OneBlock:
-        """The factorization of A^T A; where there is one cell on a line, by its rows, which keeps twice the digits."""
+    def factorize(self, rows: Sequence[RowBlock]) -> BlockCholesky | OneBlock | DenseQR:
+        """The factorization of A^T A; where systems of that size are `dense`, or there is one cell on a line, by the
+        rows, which keeps twice the digits."""
         C, n = self.space.cells.count, self.columns
+        if C * n <= self.dense:
+            return DenseQR(dense(rows, C, n), C)
         if C == 1 and self.space.cells.dimension == 1 and rows:
             whole = OneBlock(torch.cat([_summed(block) for block in rows if block.sides]))
             if whole.determines_all:

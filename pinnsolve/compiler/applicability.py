@@ -15,7 +15,7 @@ def why_not_cells(problem: CompiledProblem) -> str | None:
         return "equations hold in groups of cells of a mesh, and are of high order, or with data or unknown parameters"
     if any(f.operator is not None for term in problem.terms for f in term.features):
         return "a custom operator takes functions of the whole domain"
-    if not any(term.kind == "equation" for term in problem.terms):
+    if not any(term.kind in ("equation", "data") for term in problem.terms):
         return "there is no equation"
     if problem.unknown_parameters and not any(term.kind == "data" for term in problem.terms):
         return "unknown parameters without data follow from equations and conditions, together with the solution"

@@ -25,7 +25,7 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.estimate.enriched_space import Correction, correct, enriched_space
 from pinnsolve.inverse.fit import Answer, Fit, fit_of, residuals_of
 from pinnsolve.inverse.regularization_choice import chosen
-from pinnsolve.inverse.statement import InverseProblem, data_rows, first_fit
+from pinnsolve.inverse.statement import MOST_DENSE, InverseProblem, data_rows, first_fit, leaves_start_open
 from pinnsolve.inverse.uncertainty import drawn
 from pinnsolve.runtime import threads_for
 from pinnsolve.solvers.gauss_newton import Iterate, Iteration, gauss_newton
@@ -42,6 +42,7 @@ RESOLVED = 0.3  # weight of the data below which cells are fine enough for the d
 # coefficients up to which weights are chosen anew, and how well these are solved: criteria of neighbouring weights are
 # often a thousandth apart
 MOST_CHOSEN, ROUGH = 2000, 1e-4
+RICHER, GROWN = 6, 1.2  # degrees more, in which the data may leave so many times as much open where a level is the last
 STUCK = 3  # levels on new cells, of which the last must be better than half of the one before the last
 
 
@@ -137,7 +138,7 @@ def _correct(statement: InverseProblem, space: Space, found: Iterate) -> tuple[C
 def answer_of(statement: InverseProblem, level: InverseLevel, number: int) -> Answer:
     """What a level says."""
     now, found, measurements = level.level, level.found, statement.measurements
-    space, reduced, unit = now.space, found.reduced, measurements.unit
+    space, reduced = now.space, found.reduced
     data = data_rows(now.system)
     r = [block.r for block in found.rows if block.name in measurements.names]
     sensitivity = reduced.sensitivity()
@@ -155,7 +156,7 @@ def answer_of(statement: InverseProblem, level: InverseLevel, number: int) -> An
         residuals=residuals_of(statement.problem, data, r),
         left=now.correction.left,
         sensitivity=sensitivity,
-        drawn=lambda seed: drawn(now.system, reduced, unit, seed),
+        drawn=lambda seed: _drawn(statement, level, seed),
         converged=now.converged,
         loss=now.loss,
         terms=now.terms,
@@ -165,6 +166,15 @@ def answer_of(statement: InverseProblem, level: InverseLevel, number: int) -> An
         method="least_squares over coefficients and parameters" if len(sensitivity) else "least_squares",
         phase=f"level {number}: {space.cells.count} cells",
     )
+
+
+def _drawn(statement: InverseProblem, level: InverseLevel, seed: int) -> tuple[Tensor, float]:
+    """The `drawn` of an answer."""
+    now, found = level.level, level.found
+    functions, freedom = drawn(now.system, found.reduced, statement.measurements.unit, seed)
+    if any(one.least is not None for one in statement.smoothness):
+        functions = loosely(statement, now.space, found.state, seed)
+    return functions, freedom
 
 
 def _fit(statement: InverseProblem, level: InverseLevel) -> Fit:
@@ -188,6 +198,7 @@ def levels(
     """
     space = statement.first_space()
     state, before, rebuilt_at = State(first_fit(statement, space), statement.guess), 1.0, None
+    open_start = bool(statement.smoothness) and leaves_start_open(statement.problem)
     statement = statement.with_weight(1.0)
     for number in range(MOST_LEVELS):
         check(space)
@@ -197,6 +208,9 @@ def levels(
             statement = choose(statement, space, state)
         level = solve_inverse_level(statement, space, state, max(0.03 * tolerance, LOOSE * before))
         answer = answer_of(statement, level, number)
+        richer = more_left_open(statement, answer) if open_start and answer.finished(tolerance, True) else None
+        if richer is not None:
+            answer = replace(answer, settled=False)
         yield answer
         fit, now = answer.fit, level.level
         before = now.worst
@@ -213,8 +227,44 @@ def levels(
             floor = floor_of(statement.with_weight(WEIGHT), anew.found)
             statement = statement.with_weight(min(max(FLOOR * floor, WEIGHT), 1.0))
             continue
+        if richer is not None and replace(answer, settled=True).finished(tolerance, True):
+            space, state = richer, State(space.widened(now.c, richer), parameters)
+            continue
         space = next_space(now, min(tolerance, 0.5 * now.worst))
         state = State(carried_over(now, space), parameters)
+
+
+def more_left_open(statement: InverseProblem, answer: Answer) -> Space | None:
+    """A richer space on which the data leave more open than on that of the answer; None where there is no such space,
+    or only systems too large to look at.
+
+    Coarse cells suppress what the data leave open, so that a solution on them looks more certain than it is.
+    """
+    space = answer.space
+    richer = Space(space.cells, tuple(p + RICHER for p in space.degrees), space.orders)
+    unknowns = len(statement.problem.unknowns)
+    if richer.cells.count * richer.functions * unknowns > MOST_DENSE:
+        return None
+    state = State(space.widened(answer.c, richer), answer.parameters)
+    here, there = (
+        spread_of(f, s) for f, s in ((answer.drawn(0)[0], space), (loosely(statement, richer, state, 0), richer))
+    )
+    return richer if bool((there > GROWN * here).any()) else None
+
+
+def loosely(statement: InverseProblem, space: Space, state: State, seed: int) -> Tensor:
+    """(K, C, U, n): what noise, and smoothness as loose as the data allow, leave open at a state."""
+    loose = replace(statement, smoothness=tuple(one.loosened for one in statement.smoothness))
+    system = loose.system(space).scaled_at(state).reweighed(state)
+    with threads_for(system.width):
+        _, reduced = system.factorized(state, (), parameters=False)
+        suppressed = leaves_start_open(statement.problem)
+        return drawn(system, reduced, statement.measurements.unit, seed, suppressed)[0]
+
+
+def spread_of(functions: Tensor, space: Space) -> Tensor:
+    """(U,) the root of the sum of the mean squares of functions (K, C, U, n)."""
+    return sum(space.rms(one) ** 2 for one in functions).sqrt()
 
 
 def choose(statement: InverseProblem, space: Space, state: State) -> InverseProblem:
@@ -227,7 +277,8 @@ def choose(statement: InverseProblem, space: Space, state: State) -> InverseProb
         with threads_for(system.width):
             return gauss_newton(system, start, solving(ROUGH), statement.bounds).linearized()
 
-    return replace(statement, smoothness=chosen(statement.smoothness, solved, statement.measurements.unit))
+    open_start = leaves_start_open(statement.problem)
+    return replace(statement, smoothness=chosen(statement.smoothness, solved, statement.measurements.unit, open_start))
 
 
 def _changed(parameters: Tensor, before: Tensor) -> bool:

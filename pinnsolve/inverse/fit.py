@@ -79,6 +79,7 @@ class Answer:
     standard deviations; `left`: share of the residual that the correction left. `sensitivity` (P, C, U, n): the
     derivatives of c by the parameters; `drawn(seed)`: (K, C, U, n) functions whose squares add up to the variance that
     unit noise gives the solution with the parameters held, and how many degrees of freedom of the data that takes.
+    `settled`: whether finer cells are not expected to leave more open.
     """
 
     space: Space
@@ -104,6 +105,7 @@ class Answer:
     method: str
     phase: str
     slabs: int = 0
+    settled: bool = True
 
     @property
     def relative(self) -> Tensor:
@@ -123,7 +125,7 @@ class Answer:
     def finished(self, tolerance: float, regularized: bool = False) -> bool:
         """Whether discretization no longer matters: below the tolerance, or far below what noise causes."""
         fit = self.fit
-        if not self.converged:
+        if not (self.converged and self.settled):
             return False
         small = self.parameter_error <= tolerance * self.parameters.abs()
         light = fit.weight <= LIGHT and fit.share >= INFORMED

@@ -1,9 +1,11 @@
 """How smooth unknown functions are taken to be: their regularization, with weights given or chosen by the data.
 
-A weight is lambda in (1/N) sum_i (r_i / s_i)^2 + lambda |a|_k^2. Chosen are weights by generalized cross-validation
-(Golub, Heath & Wahba, Technometrics 21 (1979) 215-223), every degree of freedom counted 1.4 times, which keeps it from
-fitting noise now and then (Kim & Gu, J. R. Stat. Soc. B 66 (2004) 337-356); or by the discrepancy principle (Morozov
-1966): the largest weights whose residual is the noise stated.
+A weight is lambda in (1/N) sum_i (r_i / s_i)^2 + lambda |a|_k^2. Chosen are weights by the likelihood of the data,
+smoothness being a normal distribution of functions (Wahba, Annals of Statistics 13 (1985) 1378-1402), which is steadier
+than cross-validation where few degrees of freedom are seen; in large systems by generalized cross-validation (Golub,
+Heath & Wahba, Technometrics 21 (1979) 215-223), every degree of freedom counted 1.4 times, which keeps it from fitting
+noise now and then (Kim & Gu, J. R. Stat. Soc. B 66 (2004) 337-356); or by the discrepancy principle (Morozov 1966): the
+largest weights whose residual is the noise stated.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ from dataclasses import dataclass, replace
 import torch
 
 from pinnsolve.assembly.regularization import RegularizationRows
-from pinnsolve.assembly.schur_complement import adjoint, applied
+from pinnsolve.assembly.schur_complement import applied
 from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.least_squares.dense_qr import DenseQR
 from pinnsolve.solvers.gauss_newton import Iterate
 
 SMOOTHNESS = "smoothness of unknown"  # how the names of its rows begin
@@ -25,7 +28,10 @@ FACTOR, LEAST_FACTOR = 10.0, 3.0  # by which weights are changed in the search
 SCANNED = (1e-7, 1e-5, 1e-3)
 RANGE = (1e-12, 1e4)
 SWEEPS = 4
-WORTH = {"gcv": 3e-5, "discrepancy": 0.0}  # by how much a criterion must fall to be better
+UNLIKELY = 2.0  # rise of the deviance up to which a weight may as well be the right one
+LOOSEST = 1e4  # factor by which weights are less at most
+ASSUMED = ("data", "regularization")  # kinds of rows that are normal
+WORTH = {"likelihood": 3e-5, "gcv": 3e-5, "discrepancy": 0.0}  # by how much a criterion must fall to be better
 COUNTED = 1.4  # times a degree of freedom of the fit is counted
 DRAWS = 32  # for the trace of the influence matrix
 
@@ -33,12 +39,19 @@ DRAWS = 32  # for the trace of the influence matrix
 @dataclass(frozen=True)
 class Smoothness:
     """The seminorm of derivatives of `order` of one unknown (its number), with a `weight`; `choice` is how it is found:
-    one of `WORTH`, or None for a weight that is given."""
+    one of `WORTH`, or None for a weight that is given. `least`: how small the weight may as well be, as far as the data
+    tell; None where that is not known."""
 
     unknown: int
     order: int
     weight: float
     choice: str | None
+    least: float | None = None
+
+    @property
+    def loosened(self) -> Smoothness:
+        """With the least weight."""
+        return self if self.least is None else replace(self, weight=self.least)
 
     def rows(self, space: Space, unknowns: int, unit: float) -> RegularizationRows:
         """Its rows, where residuals over their standard deviation, squared and summed, are multiplied by `unit`."""
@@ -50,8 +63,10 @@ def chosen(
     smoothness: Sequence[Smoothness],
     solved: Callable[[Sequence[Smoothness], Iterate | None], Iterate],
     unit: float,
+    loosened: bool = False,
 ) -> tuple[Smoothness, ...]:
-    """The smoothness with weights by their criteria, one after another along powers of ten and then of three.
+    """The smoothness with weights by their criteria, one after another along powers of ten and then of three; with
+    the least ones that are as likely, if they are to be `loosened`.
 
     `solved` (smoothness, found before) solves with given weights; `unit` is what residuals over their standard
     deviation are multiplied by.
@@ -71,6 +86,7 @@ def chosen(
             now = criterion(choice, before, unit)
             if now < value:
                 best, value, found = trial, now, before
+    tried = {_known(best)}
     for _ in range(SWEEPS):
         moved = False
         for i, one in enumerate(smoothness):
@@ -79,6 +95,9 @@ def chosen(
             for change in (factor, 1.0 / factor):
                 while RANGE[0] < best[i].weight * change < RANGE[1]:
                     trial = tuple(replace(s, weight=s.weight * change) if k == i else s for k, s in enumerate(best))
+                    if _known(trial) in tried:
+                        break
+                    tried.add(_known(trial))
                     other = solved(trial, found)
                     now = criterion(choice, other, unit)
                     if not now < value - WORTH[choice] * abs(value):
@@ -88,11 +107,44 @@ def chosen(
             if factor <= LEAST_FACTOR:
                 break
             factor = LEAST_FACTOR
-    return best
+    return _with_least(best, solved, found, unit) if loosened and choice == "likelihood" else best
+
+
+def _known(smoothness: Sequence[Smoothness]) -> tuple[str, ...]:
+    """By what weights are known again, rounding aside."""
+    return tuple(f"{one.weight:.2e}" for one in smoothness)
+
+
+def _with_least(
+    smoothness: tuple[Smoothness, ...],
+    solved: Callable[[Sequence[Smoothness], Iterate | None], Iterate],
+    found: Iterate,
+    unit: float,
+) -> tuple[Smoothness, ...]:
+    """With the least weights, all by one factor, whose likelihood is so much below the largest, between powers of three
+    by a straight line."""
+    if not isinstance(found.reduced.factor, DenseQR):
+        return smoothness
+    count = sum(source.count for source in found.system.sources if source.kind == "data")
+    best, factor, rise, other = criterion("likelihood", found, unit), 1.0, 0.0, found
+
+    def loose(by: float) -> list[Smoothness]:
+        return [replace(s, weight=max(s.weight / by, RANGE[0])) if s.choice else s for s in smoothness]
+
+    while factor < LOOSEST:
+        other = solved(loose(LEAST_FACTOR * factor), other)
+        now = max(count * (criterion("likelihood", other, unit) - best), rise)
+        if now > UNLIKELY:
+            factor *= LEAST_FACTOR ** ((UNLIKELY - rise) / (now - rise))
+            break
+        factor, rise = LEAST_FACTOR * factor, now
+    return tuple(replace(s, least=one.weight) for s, one in zip(smoothness, loose(factor), strict=True))
 
 
 def criterion(choice: str, found: Iterate, unit: float) -> float:
     """What the weights should make small."""
+    if choice == "likelihood" and isinstance(found.reduced.factor, DenseQR):
+        return _deviance(found)
     measured = [source for source in found.system.sources if source.kind == "data"]
     names, count = {source.name for source in measured}, sum(source.count for source in measured)
     squares = sum(block.loss for block in found.rows if block.name in names) / unit**2
@@ -102,6 +154,21 @@ def criterion(choice: str, found: Iterate, unit: float) -> float:
     return count * squares / max(count - freedom, 1.0) ** 2
 
 
+def _deviance(found: Iterate) -> float:
+    """Minus twice the logarithm of the likelihood of the data per value, up to a constant, where smoothness is a normal
+    distribution of functions and the noise is whatever fits best.
+
+    The determinants are those of all rows and of all but the data's: their quotient is that of the covariance of the
+    data.
+    """
+    reduced, sources = found.reduced, found.system.sources
+    count = sum(source.count for source in sources if source.kind == "data")
+    others = [block for source, block in zip(sources, reduced.matrices, strict=True) if source.kind != "data"]
+    prior = found.system.factorize(others)
+    loss = sum(block.loss for source, block in zip(sources, found.rows, strict=True) if source.kind in ASSUMED)
+    return math.log(max(loss, 1e-300)) + (reduced.factor.log_determinant - prior.log_determinant) / count
+
+
 def _influence(found: Iterate) -> float:
     """The trace of the influence matrix of the data, by random signs (Hutchinson 1990)."""
     generator = torch.Generator().manual_seed(0)
@@ -109,5 +176,5 @@ def _influence(found: Iterate) -> float:
     for source, block in zip(found.system.sources, matrices, strict=True):
         random = torch.randint(0, 2, (*block.r.shape, DRAWS), generator=generator, dtype=torch.float64) * 2 - 1
         signs.append(random * (source.keep[:, :, None] if source.kind == "data" else 0.0))
-    fitted = applied(matrices, found.reduced.factor.solve(adjoint(matrices, signs, found.reduced.X)))
+    fitted = applied(matrices, found.reduced.least(signs))
     return sum(float((a * b).sum()) for a, b in zip(fitted, signs, strict=True)) / DRAWS

@@ -16,13 +16,15 @@ from pinnsolve.assembly.measurements import DataRows, Measurements
 from pinnsolve.assembly.regularization import RegularizationRows
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import CellSystem
-from pinnsolve.assembly.term_rows import highest_orders, table_orders, term_rows
+from pinnsolve.assembly.term_rows import held_at, highest_orders, table_orders, term_rows
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.inverse.regularization_choice import Smoothness
 from pinnsolve.runtime import threads_for
 
+OPEN_DEGREE = 14  # of the first cell where the start is open: coarser ones suppress what the data say of it
 FIRST_DEGREE = 10  # in space of the first cell, where weights are chosen on it and there are three axes or more
+MOST_DENSE = 600  # coefficients up to which functions that data hardly determine are found by QR
 FIT_SMOOTHNESS = 1e-3  # weight of the second derivatives in the first fit to the data
 
 
@@ -65,7 +67,7 @@ class InverseProblem:
             *measurements.rows(self.problem, space),
             *(one.rows(space, unknowns, unit) for one in self.smoothness),
         ]
-        return CellSystem(space, sources, unknowns)
+        return CellSystem(space, sources, unknowns).dense_up_to(MOST_DENSE if self.smoothness else 0)
 
     def first_space(self) -> Space:
         """One cell, with tables up to the highest derivative that anything asks for."""
@@ -77,6 +79,8 @@ class InverseProblem:
                 p if c == self.problem.time else max(p, FIRST_DEGREE)
                 for p, c in zip(degrees, self.problem.coordinates, strict=True)
             )
+        if leaves_start_open(self.exact) and len(degrees) == 2 and space.cells.count == 1:
+            degrees = tuple(max(p, OPEN_DEGREE) for p in degrees)
         return Space(space.cells, degrees, tuple(highest))
 
     @property
@@ -86,6 +90,19 @@ class InverseProblem:
         for one in self.smoothness:
             result[one.unknown] = tuple(max(k, one.order) for k in result[one.unknown])
         return result
+
+
+def leaves_start_open(problem: CompiledProblem) -> bool:
+    """Whether unknowns evolve from a start that no condition gives, a function of space that only data determine.
+
+    Of ordinary differential equations the start is a few numbers, which need no smoothness.
+    """
+    if problem.time is None or len(problem.coordinates) < 2:
+        return False
+    axis = problem.coordinates.index(problem.time)
+    exact = replace(problem, terms=tuple(t for t in problem.terms if t.data_file is None))
+    wanted = sum(order[axis] for order in highest_orders(exact))
+    return sum(len(t.residuals) for t in held_at(exact, axis, problem.intervals[axis][0])) < wanted
 
 
 def data_rows(system: CellSystem) -> list[DataRows]:

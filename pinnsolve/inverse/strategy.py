@@ -24,7 +24,7 @@ from pinnsolve.inverse.reduced_space import steps
 from pinnsolve.inverse.regularization_choice import FIRST_WEIGHT, Smoothness
 from pinnsolve.inverse.report import result_of
 from pinnsolve.inverse.sensitivities import Marches, marching_axis
-from pinnsolve.inverse.statement import InverseProblem
+from pinnsolve.inverse.statement import InverseProblem, leaves_start_open
 from pinnsolve.runtime import threads_for
 from pinnsolve.solvers.follow import Outcome, follow, out_of_time
 from pinnsolve.solvers.memory import bytes_available, check_work
@@ -64,18 +64,18 @@ def inverse_on_cells(
 def smoothness_of(problem: CompiledProblem) -> list[Smoothness]:
     """What the file says of the smoothness of unknowns, and the default of those that it leaves out.
 
-    None is needed where no unknown is left to data alone: where there are as many equations as unknowns, and the file
-    says nothing.
+    None is needed where no function is left to data alone: where there are as many equations as unknowns, the start is
+    given, and the file says nothing.
     """
     equations = sum(len(t.residuals) for t in problem.terms if t.kind == "equation")
-    if not problem.regularization and equations >= len(problem.unknowns):
+    if not problem.regularization and equations >= len(problem.unknowns) and not leaves_start_open(problem):
         return []
     asked = {r.unknown: r for r in problem.regularization}
     result = []
     for i, name in enumerate(problem.unknowns):
         one = asked.get(name, Regularization(name, SEMINORM, "auto"))
         if isinstance(one.weight, str):
-            result.append(Smoothness(i, one.order, FIRST_WEIGHT, "gcv" if one.weight == "auto" else one.weight))
+            result.append(Smoothness(i, one.order, FIRST_WEIGHT, "likelihood" if one.weight == "auto" else one.weight))
         else:
             result.append(Smoothness(i, one.order, one.weight, None))
     return result

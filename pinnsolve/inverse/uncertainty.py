@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from pinnsolve.assembly.measurements import Measurements
-from pinnsolve.assembly.schur_complement import BlockFactorization, adjoint, applied
+from pinnsolve.assembly.row_source import KINDS
+from pinnsolve.assembly.schur_complement import BlockFactorization, applied
 from pinnsolve.assembly.system import CellSystem
 from pinnsolve.inverse.fit import Answer
 
@@ -63,17 +64,24 @@ def uncertainty(measurements: Measurements, answer: Answer, seed: int) -> Uncert
     return Uncertainty(covariance, parts.transpose(1, 2).flatten(2), spread, freedom)
 
 
-def drawn(system: CellSystem, reduced: BlockFactorization, unit: float, seed: int) -> tuple[Tensor, float]:
+def drawn(
+    system: CellSystem, reduced: BlockFactorization, unit: float, seed: int, suppressed: bool = False
+) -> tuple[Tensor, float]:
     """(DRAWS, C, U, n) what unit noise does to the solution, the parameters held, over the root of DRAWS; and the trace
-    of the influence of the data on their own fit (Hutchinson 1990)."""
+    of the influence of the data on their own fit (Hutchinson 1990).
+
+    What the data leave open is as large as smoothness lets it be (Wahba, J. R. Stat. Soc. B 45 (1983) 133-150). With
+    `suppressed`, what the equations suppress on these cells counts as open, too: all rows are random then.
+    """
+    assumed = ("regularization",) if not suppressed else KINDS
     generator = torch.Generator().manual_seed(seed)
     noise, prior = [], []
     for source, block in zip(system.sources, reduced.matrices, strict=True):
         random = torch.randn(*block.r.shape, DRAWS, generator=generator, dtype=torch.float64)
         nothing = torch.zeros_like(random)
         noise.append(random * source.keep[:, :, None] if source.kind == "data" else nothing)
-        prior.append(random if source.kind == "regularization" else nothing)
-    x = reduced.factor.solve(adjoint(reduced.matrices, noise, reduced.X))
+        prior.append(random if source.kind in assumed and source.kind != "data" else nothing)
+    x = reduced.least(noise)
     fitted = applied(reduced.matrices, x)
     trace = sum(float((a * b).sum()) for a, b in zip(fitted, noise, strict=True)) / DRAWS
     moved = reduced.carried([a + b for a, b in zip(noise, prior, strict=True)])

@@ -221,8 +221,8 @@ class RegularizationInput(Strict):
     seminorm: Seminorm = about("The order of the derivatives whose square should be small.", 3)
     weight: SmoothnessWeight = about(
         "The weight of their mean square, the domain mapped to the unit box, against the mean square of the data's "
-        "residuals over their noise. `auto` and `gcv` choose it by generalized cross-validation, `discrepancy` so that "
-        "the residual is the noise stated.",
+        "residuals over their noise. `auto` chooses it by the likelihood of the data, `gcv` (and `auto` in large "
+        "systems) by generalized cross-validation, `discrepancy` so that the residual is the noise stated.",
         "auto",
     )
 
