@@ -183,6 +183,7 @@ class Marcher:
                 march.status = status or "finished"
                 return
             longer = self._longer(march, done, in_time, refused)
+            longer &= not self.stated.changing or in_space < DOUBLED  # rows count otherwise in longer steps
             if longer:
                 march.halvings, done = march.halvings - 1, done // 2
 
@@ -220,7 +221,8 @@ class Marcher:
             *continuity_rows(fine, problem.coordinates, self.stated.continuous),
         ]
         system = CellSystem(fine, sources, len(self.stated.evolving), True, self.check)
-        needed = (len(self._steppers) + 1) * bytes_of_modes(system, self.stated.levels, self._stages // 2 + 1)
+        modes = 0 if self.stated.shares_factors else self._stages // 2 + 1
+        needed = (len(self._steppers) + 1) * bytes_of_modes(system, self.stated.levels, modes)
         refuse_beyond(self.memory, needed, system.coefficients)
 
     # -- space --------------------------------------------------------------------------------------------------------

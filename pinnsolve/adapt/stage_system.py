@@ -124,7 +124,9 @@ class StageSystem:
         sides = [(cells, A[:, :, levels].flatten(2)) for cells, A in parts]
         tests = [(cells, A.sum(dim=2)) for cells, A in parts]
         changing = block.name in self.stated.changing
-        still = None if changing or block.name in self.stated.moving else held * block.r
+        still = None
+        if not changing and block.name not in self.stated.moving:
+            still = held * source.rows(self._at(0.0), matrix=False).r  # of no state: the block's are of this one
         return _Rows(
             RowBlock(block.name, block.r, sides), RowBlock(block.name, block.r, tests), tuple(levels), still, held,
             source, changing,
@@ -144,9 +146,12 @@ class StageSystem:
                     products = (W.mT @ A).unflatten(2, (len(rows.levels), n)).unbind(2)
                     for k, product in zip(rows.levels, products, strict=True):
                         _add(diagonal[k], upper[k], lower[k], number, (i, j, product.expand(len(i), n, n)))
-        if self.stated.changing and levels == 2:  # not worth a complex factorization of every mode
+        if self.stated.shares_factors:  # not worth a complex factorization of every mode
             matrix = BlockMatrix(diagonal.sum(dim=0), pairs, upper.sum(dim=0))
-            whole, moved = BlockCholesky(matrix, tree, self._check), SparseBlocks(diagonal[1], upper[1], lower[1], pairs)
+            whole, moved = (
+                BlockCholesky(matrix, tree, self._check),
+                SparseBlocks(diagonal[1], upper[1], lower[1], pairs),
+            )
             return [ShiftedMode(z, whole, moved, self._check) for z in self._relative_shifts()]
         d = torch.diagonal(diagonal.sum(dim=0), dim1=1, dim2=2)
         scale = torch.where(d > 0, d, 1.0).rsqrt()

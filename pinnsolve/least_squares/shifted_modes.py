@@ -19,7 +19,7 @@ REDUCED, MOST_STEPS = 3e-3, 15  # what is left of a residual: whoever solves tak
 
 
 class SparseBlocks:
-    """A matrix of (C, n, n) blocks on the diagonal and, for pairs (i, j), upper ones in row i and lower ones in row j."""
+    """A matrix of blocks (C, n, n) on the diagonal and, for pairs (i, j), upper ones in row i, lower ones in row j."""
 
     def __init__(self, diagonal: Tensor, upper: Tensor, lower: Tensor, pairs: Sequence[tuple[int, int]]):
         self.diagonal, self.upper, self.lower = diagonal, upper, lower
