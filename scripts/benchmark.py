@@ -136,6 +136,8 @@ DIMENSION = (
     dimension("heat 2-d, two scales", "heat-2d-multiscale", 1e-8, 5),
     dimension("heat 3-d, three modes", "heat-3d", 1e-6, 20),
     dimension("Taylor-Green vortices", "taylor-green", 1e-6, 5),
+    dimension("double shear layer", "shear-layer", 1e-3, 60),
+    dimension("Burgers 2-d, two components", "burgers-2d", 1e-3, 60),
 )
 CASES = ADAPTIVE + FAST + SHAPES + DIMENSION
 BURGERS = {"nu": 0.01 / math.pi, "speed": 1.0}

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import pinnsolve as ps
-from pinnsolve.adapt.collocation_march import Aim, March, Marcher
+from pinnsolve.adapt.collocation_march import Aim, March, Marcher, _moved
+from pinnsolve.adapt.collocation_step import Moment
 from pinnsolve.adapt.radau import MOST_STAGES, radau
 from pinnsolve.adapt.space_problem import can_collocate, in_space
 from pinnsolve.adapt.stage_system import StageSystem
@@ -15,6 +16,7 @@ from pinnsolve.bases.piecewise.initial_mesh import space_cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.errors import ResourceError
+from pinnsolve.estimate.enriched_space import enriched_space
 
 SQUARE = """
 name: evolving
@@ -159,6 +161,23 @@ def test_operators_that_change_march_by_collocation(name, tmp_path):
     assert error / 5 < estimate + 1e-10 and estimate < 20 * error + 1e-10
 
 
+def test_where_rows_are_linearized_is_no_part_of_what_linear_ones_ask_for(tmp_path):
+    problem = compile_problem(stated(tmp_path, "D(u, t) + u*D(u, x) = laplacian(u)", ROUND))
+    there = in_space(problem, 0)
+    space = Space(space_cells(problem, 0, 2), (4, 4), table_orders(there.problem))
+    torn = space.project(lambda x: x[:, :1].T, 1)  # not periodic
+    with torch.no_grad():
+        system = StageSystem(there, space, {}, radau(3), 0.1, lambda: None)
+        system.linearize([torn, 0 * torn], 0.0)
+        stages = torn.expand(1, 3, -1, -1, -1)
+        residuals = system.residuals(stages, torn[None, None], 0.0)
+        none = system.residuals(0 * stages, 0 * torn[None, None], 0.0)
+    for rows, r, zero in zip(system._rows, residuals, none, strict=True):
+        if rows.block.name == "x":
+            assert float(r.abs().max()) > 0.01
+        assert float(zero.abs().max()) < 1e-14
+
+
 def test_a_nonlinear_wave_marches_by_collocation(tmp_path):
     wave = ps.Problem(
         name="wave",
@@ -226,6 +245,52 @@ def test_a_start_that_contradicts_the_walls_is_left_to_slabs(tmp_path):
     with torch.no_grad():
         Marcher(there, (0.0, 1.0), {}, Aim(3e-3, 1e-3), lambda: None).run(march, lambda m: None)
     assert march.status == "stalled" and not march.steps
+
+
+def test_a_start_that_polynomials_miss_by_little_contradicts_nothing(tmp_path):
+    law = "D(u, t, t) + D(u, t)/10 = laplacian(u)"
+    problem = compile_problem(stated(tmp_path, law, REST + ROUND, start="exp(cos(2*pi*x))*sin(2*pi*y)"))
+    there = in_space(problem, 0)
+    marcher = Marcher(there, (0.0, 1.0), {}, Aim.first(1e-8), lambda: None)
+    march = March(Space(space_cells(problem, 0, 1), (14, 14), table_orders(there.problem)))
+    with torch.no_grad():
+        start = marcher._begin(march)
+        assert marcher._missed(there.problem, march.space, start.c) > 0
+        assert not marcher._contradicted(march.space, start)
+
+
+def test_a_start_is_free_of_divergence_as_far_as_its_space_holds_it(tmp_path):
+    path = tmp_path / "vortex.yaml"
+    path.write_text(VORTEX.format(end=0.2, nu=0.02))
+    problem = compile_problem(ps.load(str(path)))
+    there = in_space(problem, 0)
+    assert "volume" in {term.name for term in there.constraints}
+    marcher = Marcher(there, (0.0, 0.2), {}, Aim.first(1e-3), lambda: None)
+    march = March(Space(space_cells(problem, 0, 1), (9, 11), table_orders(there.problem)))
+    with torch.no_grad():
+        start = marcher._begin(march)
+        x = torch.rand(50, 2, dtype=torch.float64) * torch.tensor([1.0, 2.0])
+        slopes = march.space.combined(start.c[0], x, [(1, 0), (0, 1)])
+    divergence = slopes[(1, 0)][0] + slopes[(0, 1)][1]
+    assert float(divergence.abs().max()) < 1e-3 * float(slopes[(1, 0)][0].abs().max())
+
+
+def test_functions_move_to_lower_degrees_with_what_these_lack(tmp_path):
+    problem = compile_problem(stated(tmp_path, *HEAT))
+    cells = space_cells(problem, 0, 1)
+    old, new = (
+        Space(cells, (8, 8), (2, 2)),
+        Space(cells.split(torch.ones(1, dtype=torch.bool), torch.ones(1, 2, dtype=torch.bool)), (5, 5), (2, 2)),
+    )
+    c = old.project(lambda x: torch.sin(3 * x[:, 0] + x[:, 1])[None], 1)[None]
+    e = torch.zeros(1, 1, 1, enriched_space(old).functions, dtype=torch.float64)
+    moved = _moved(Moment(c, e), old, new)
+    x = torch.rand(100, 2, dtype=torch.float64)
+    fine = enriched_space(new)
+    before = old.values(c[0], x, (0, 0))
+    after = new.values(moved.c[0], x, (0, 0))
+    corrected = after + fine.values(moved.e[0], x, (0, 0))
+    assert float((corrected - before).abs().max()) < 0.05 * float((after - before).abs().max())
 
 
 def test_memory_of_steps_is_stated_before_it_is_taken(tmp_path):

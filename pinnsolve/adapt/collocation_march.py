@@ -38,7 +38,7 @@ STAYS = 0.3  # of what a start misses, that is no matter of the space: what is l
 FIRST_HALVINGS, MOST_HALVINGS, AT_ONCE = 4, 20, 5  # of the time; at once, after one step
 DOUBLED = 0.5  # of what is allowed may be the error that a step of twice the length is expected to have
 SAVED = 12  # steps that those of twice the length must save to be worth their factorizations
-SAVED_CHANGING = 1  # where factorizations are renewed anyway
+SAVED_CHANGING = 3  # where factorizations are renewed anyway
 REFUSED_AGAIN = 32  # steps before a length that was refused is tried again
 MOST_DEGREE = {2: 24, 3: 12}
 SMOOTH = 0.75  # factor by which coefficients fall per degree, from which on cells are split
@@ -46,6 +46,7 @@ MODERATE_DEGREE, VERY_SMOOTH = 9, 0.4  # from that degree on it is less, where l
 LEAST_ABOVE = 5  # the order of the equations: degrees that splitting may leave
 EVERYWHERE = 0.35  # share of cells to blame from which on all get more degrees
 TO_BLAME = 0.3  # of the worst
+TO_BLAME_CHANGING = 0.05  # where a new space costs no more than a new linearization: few refinements, of many cells
 MOST_CELLS, MOST_REFINED = 1024, 40
 SETTLES = 0.2  # of the excess of space before: what a refinement may leave of it before the first step is taken
 SETTLES_CHANGING = 0.9  # the same where slabs, which are linearized again and again, serve rarely
@@ -181,7 +182,8 @@ class Marcher:
             if status is not None or done == 2**march.halvings:
                 march.status = status or "finished"
                 return
-            longer = self._longer(march, done, in_time, refused, stepper.lasts)
+            longer = self._longer(march, done, in_time, refused)
+            longer &= not self.stated.changing or in_space < DOUBLED  # rows count otherwise in longer steps
             if longer:
                 march.halvings, done = march.halvings - 1, done // 2
 
@@ -190,9 +192,9 @@ class Marcher:
         inside = self.aim.inside
         return found.in_time / inside, max(float(found.in_space.norm()) / inside, found.at_end / self.aim.at_end)
 
-    def _longer(self, march: March, done: int, in_time: float, refused: dict[int, int], lasts: bool) -> bool:
+    def _longer(self, march: March, done: int, in_time: float, refused: dict[int, int]) -> bool:
         """Whether steps of twice the length are expected to do, and to be worth it."""
-        saved = SAVED if lasts else SAVED_CHANGING
+        saved = SAVED_CHANGING if self.stated.changing else SAVED
         if done % 2 or march.halvings == 0 or (2**march.halvings - done) / 2 < saved:
             return False
         last = refused.get(march.halvings - 1)
@@ -219,7 +221,8 @@ class Marcher:
             *continuity_rows(fine, problem.coordinates, self.stated.continuous),
         ]
         system = CellSystem(fine, sources, len(self.stated.evolving), True, self.check)
-        needed = (len(self._steppers) + 1) * bytes_of_modes(system, self.stated.levels, self._stages // 2 + 1)
+        modes = 0 if self.stated.shares_factors else self._stages // 2 + 1
+        needed = (len(self._steppers) + 1) * bytes_of_modes(system, self.stated.levels, modes)
         refuse_beyond(self.memory, needed, system.coefficients)
 
     # -- space --------------------------------------------------------------------------------------------------------
@@ -286,7 +289,7 @@ class Marcher:
     def _refined(self, march: March, parts: Tensor, excess: float, c: Tensor) -> bool:
         """Gives the march a richer space, where cells and axes (C, d) are to blame; False where there is none."""
         space = march.space
-        bad = parts > TO_BLAME * parts.max()
+        bad = parts > (TO_BLAME_CHANGING if self.stated.changing else TO_BLAME) * parts.max()
         marked = bad.any(dim=1)
         axes = parts.norm(dim=0) > TO_BLAME * parts.norm(dim=0).max()
         most = MOST_DEGREE.get(len(space.degrees), min(MOST_DEGREE.values()))

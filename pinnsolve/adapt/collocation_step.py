@@ -25,7 +25,6 @@ from pinnsolve.estimate.enriched_space import MOST_LEFT, blame, enriched_space
 STAGES = {2: MOST_STAGES - 1}  # by axes of space; many modes are not worth their factorizations in more
 STAGES_BEYOND = 4
 LEAST_CHANGING, MOST_CHANGING = 3, 5  # stages where factorizations serve few steps
-LASTS = 0.05  # contraction below which a linearization is expected to serve many steps
 ONCE, FINE_CORRECTIONS = 0.1, 3  # contraction below which one correction in the richer space is enough; else so many
 
 
@@ -90,11 +89,6 @@ class Stepper:
         self._newton = SimplifiedNewton(self.coarse_system, check)
         self._fine_around: Around | None = None  # where the richer one is linearized
         self._algebraic = [u for u, order in enumerate(stated.evolving) if order == 0]
-
-    @property
-    def lasts(self) -> bool:
-        """Whether factorizations serve many steps."""
-        return not self.stated.changing or self._newton.contraction < LASTS
 
     def step(
         self, start: Moment, time: float, accuracy: float, size: Tensor | None, before: Step | None = None

@@ -41,6 +41,11 @@ class SpaceProblem:
     free: tuple[bool, ...] = ()
     constraints: tuple[Term, ...] = ()
 
+    @property
+    def shares_factors(self) -> bool:
+        """Whether all modes are solved with one real factorization: of those that serve few steps."""
+        return bool(self.changing) and self.levels == 2
+
 
 def can_collocate(problem: CompiledProblem, axis: int) -> bool:
     """Whether stages in space do: of equations of first or second order in time, on a box.

@@ -28,7 +28,9 @@ from pinnsolve.assembly.schur_complement import adjoint
 from pinnsolve.assembly.system import CellSystem
 from pinnsolve.assembly.term_rows import interface_rows, term_rows
 from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix
 from pinnsolve.least_squares.block_lu import BlockLU
+from pinnsolve.least_squares.shifted_modes import ShiftedMode, SparseBlocks
 
 HELD = 30.0  # what rows of conditions and continuity count beside those of equations
 
@@ -81,7 +83,7 @@ class StageSystem:
         self._pairs, self._tree = narrow.pairs, narrow.tree
         self._steady: dict[int, _Rows] = {}  # by number of the source, those that never change
         self._rows: list[_Rows] = []
-        self._factors: list[BlockLU] = []
+        self._factors: Sequence[BlockLU | ShiftedMode] = []
         if not stated.changing:
             self.linearize(None, 0.0)
 
@@ -122,13 +124,15 @@ class StageSystem:
         sides = [(cells, A[:, :, levels].flatten(2)) for cells, A in parts]
         tests = [(cells, A.sum(dim=2)) for cells, A in parts]
         changing = block.name in self.stated.changing
-        still = None if changing or block.name in self.stated.moving else held * block.r
+        still = None
+        if not changing and block.name not in self.stated.moving:
+            still = held * source.rows(self._at(0.0), matrix=False).r  # of no state: the block's are of this one
         return _Rows(
             RowBlock(block.name, block.r, sides), RowBlock(block.name, block.r, tests), tuple(levels), still, held,
             source, changing,
         )  # fmt: skip
 
-    def _factorized(self) -> list[BlockLU]:
+    def _factorized(self) -> list[BlockLU | ShiftedMode]:
         """W^T A_m of every mode."""
         pairs, tree = self._pairs, self._tree
         C, n, levels = self.space.cells.count, self.unknowns * self.space.functions, self.stated.levels
@@ -142,14 +146,24 @@ class StageSystem:
                     products = (W.mT @ A).unflatten(2, (len(rows.levels), n)).unbind(2)
                     for k, product in zip(rows.levels, products, strict=True):
                         _add(diagonal[k], upper[k], lower[k], number, (i, j, product.expand(len(i), n, n)))
+        if self.stated.shares_factors:  # not worth a complex factorization of every mode
+            matrix = BlockMatrix(diagonal.sum(dim=0), pairs, upper.sum(dim=0))
+            whole, moved = (
+                BlockCholesky(matrix, tree, self._check),
+                SparseBlocks(diagonal[1], upper[1], lower[1], pairs),
+            )
+            return [ShiftedMode(z, whole, moved, self._check) for z in self._relative_shifts()]
         d = torch.diagonal(diagonal.sum(dim=0), dim1=1, dim2=2)
         scale = torch.where(d > 0, d, 1.0).rsqrt()
         factors = []
-        for shift in self.method.shifts:
-            ratio = (shift if shift.imag else shift.real) / (self._typical * self.dt)
+        for ratio in self._relative_shifts():
             parts = [sum(ratio**k * one for k, one in enumerate(blocks)) for blocks in (diagonal, upper, lower)]
             factors.append(BlockLU(parts, pairs, scale, tree, self._check))
         return factors
+
+    def _relative_shifts(self) -> list[complex | float]:
+        """Those of the modes, in units of the typical one."""
+        return [(shift if shift.imag else shift.real) / (self._typical * self.dt) for shift in self.method.shifts]
 
     # -- one step -----------------------------------------------------------------------------------------------------
 

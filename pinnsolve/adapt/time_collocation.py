@@ -30,13 +30,17 @@ from pinnsolve.solvers.follow import Outcome, attempt
 from pinnsolve.solvers.memory import bytes_available
 
 MOST_MARCHES = 6
+STALLED = "the march in time stalled at {time:.4g}, where steps that meet the tolerance become too short"
 LEAST_DEGREE = 5  # in space, beyond the order of the equations
 
 
 def collocations(
     context: SolveContext, axis: int, tolerance: float, weights: Mapping[str, float], refinements: int | None
 ) -> Iterator[Result | Outcome]:
-    """Marches of ever smaller errors; what a march that has stalled reached is no result."""
+    """Marches of ever smaller errors.
+
+    What a march that has stalled reached is a result where slabs, which linearize again and again, would reach less.
+    """
     stated = in_space(context.problem, axis)
     interval = context.problem.intervals[axis]
     space, halvings = _first_space(context, stated, axis, tolerance), FIRST_HALVINGS
@@ -48,10 +52,12 @@ def collocations(
         memory = bytes_available(context.memory_gb)
         marcher = Marcher(stated, interval, weights, aim, context.clock.check, memory)
         ended = attempt(partial(marcher.run, march, watch), context.clock)
-        if march.status == "stalled":
-            yield Outcome(None, "stalled")
-        if march.steps:
+        stalled = march.status == "stalled"
+        if march.steps and not (stalled and not stated.changing):
             yield _result(context, stated, axis, weights, march)
+        if stalled:
+            reached = STALLED.format(time=march.time) + _until(march, interval[1]) if march.steps else ""
+            yield Outcome(None, "stalled", reached)
         if isinstance(ended, Outcome):
             yield replace(ended, message=ended.message + _until(march, interval[1]))
         aim = aim.smaller(min(max(0.3 * tolerance / watch.foreseen(march), 1e-4), 0.3))

@@ -26,10 +26,17 @@ def bytes_needed(system: CellSystem) -> float:
 
 def bytes_of_modes(system: CellSystem, levels: int, modes: int) -> float:
     """What steps by collocation keep: rows with the derivatives in time of `levels` orders, and a complex triangular
-    factorization to either side for every mode; `system`: that of one order."""
+    factorization to either side for every mode, or a real one of all where `modes` is 0.
+
+    `system`: that of one order.
+    """
     n, fronts = system.columns, [(len(f.own), len(f.own) + len(f.border)) for f in system.tree]
     rows = sum(_rows(source) for source in system.sources) * n * (2 * levels + 1)  # matrices, tests, as they are made
     blocks = (levels + 2 * COMPLEX) * (system.space.cells.count + 2 * len(system.pairs)) * n**2
+    if not modes:
+        blocks = (levels + 1) * (system.space.cells.count + 2 * len(system.pairs)) * n**2
+        factors = sum(own * whole for own, whole in fronts) * n**2
+        return NUMBER * (rows + blocks + factors + 2 * max(whole**2 for _, whole in fronts) * n**2)
     factors = modes * COMPLEX * sum(own * (2 * whole - own) for own, whole in fronts) * n**2
     return NUMBER * (rows + blocks + factors + 2 * COMPLEX * max(whole**2 for _, whole in fronts) * n**2)
 
