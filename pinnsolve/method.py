@@ -191,6 +191,10 @@ def _is_settled(problem: Problem, context: SolveContext, cells: Outcome[Result])
         if cells.best is None:
             raise ResourceError(NO_ROOM)
         return True
+    if cells.status == "broken":  # other functions have no smooth solution to find, either
+        if cells.best is None:
+            raise PinnsolveError(cells.message)
+        return True
     return cells.best is not None and (
         cells.best.meets(problem.settings.tolerance) or cells.ends_all or is_inverse(context)
     )

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pinnsolve import defaults
 from pinnsolve.adapt.context import Result, SolveContext, least_error
+from pinnsolve.adapt.crossing import WEAK, characteristics_of
 from pinnsolve.adapt.first_guess import lacks_viscosity, no_solution, viscosity
 from pinnsolve.adapt.hp_refinement import (
     Level,
@@ -85,8 +86,12 @@ def on_cells(context: SolveContext, tolerance: float, refinements: int | None) -
                 return stepped
         marched = _followed(context, _marches(context, axis, tolerance, weights, refinements), tolerance, 1.0)
         travelling = problem.linear and problem.order <= 1  # kinks that cells do not hold, at once or in slabs
-        if (marched.best is not None and marched.status != "stalled") or marched.ends_all or travelling:
+        settled = marched.best is not None and marched.status != "stalled"
+        if settled or marched.ends_all or travelling or marched.status == "broken":
             return marched
+        if marched.status == "stalled" and characteristics_of(problem, axis) is not None:
+            # slabs became tiny where signals meet; functions of all the time at once would hide that
+            return replace(marched, status="broken", message=f"{marched.message}; {WEAK}")
         whole = _followed(context, _levels(context, tolerance, weights, refinements), tolerance)
         if whole.best is not None and whole.best.estimate is not None:
             # a solution that grows beyond all bounds makes everything small that went before

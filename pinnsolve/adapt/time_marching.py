@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from pinnsolve.adapt.crossing import MESSAGE, characteristics_of
 from pinnsolve.adapt.time_slab import LOCAL, Local, Slab, SlabSolver
 from pinnsolve.assembly.evolving import orders_along
 from pinnsolve.bases.piecewise.mesh import Cells
@@ -81,9 +82,10 @@ def march(solver: SlabSolver, cells: Cells, tolerance: float, length: float) -> 
 
     Where the operator does not change in time, what slabs add to the error of the whole time is kept account of;
     elsewhere the error of every slab stays below a part of the tolerance, and adds up to what it will. Ends with the
-    status `stalled` where slabs become tiny.
+    status `stalled` where slabs become tiny, and with `broken` where no smooth solution goes on.
     """
     low, high = solver.problem.intervals[solver.axis]
+    characteristics = characteristics_of(solver.problem, solver.axis)
     cells = solver.resolving_start(cells, LOCAL * tolerance)
     if solver.settles:
         solver.foresee(cells)
@@ -104,6 +106,8 @@ def march(solver: SlabSolver, cells: Cells, tolerance: float, length: float) -> 
         if local.total > allowed:
             now = _after_refusal(solver, now, plan, allowed)
             continue
+        if characteristics is not None and characteristics.cross(slab):
+            yield Outcome(None, "broken", MESSAGE.format(time=now.time))
         now = _after_success(solver, now, slab, plan)
         yield now
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from pinnsolve.bases.piecewise.point_location import NEAR, Lookup
+from pinnsolve.bases.piecewise.point_location import NEAR, SMALLEST, Lookup
 
 if TYPE_CHECKING:
     from pinnsolve.bases.piecewise.cut_cells import Within
@@ -125,10 +125,15 @@ class Cells:
         chosen = (self.material == number).nonzero()[:, 0]
         return chosen if len(chosen) else torch.arange(self.count)
 
+    @cached_property
+    def _near(self) -> Tensor:
+        """(d,) edges closer than this are the same: a share of the whole, if no cell is so small."""
+        low, high = self.box
+        return torch.minimum(NEAR * (high - low), SMALLEST * (self.upper - self.lower).amin(dim=0))
+
     def touching(self, axis: int, value: float) -> Tensor:
         """The cells whose closed interval holds `axis = value`; of two that share the face, the upper one."""
-        low, high = self.box
-        near = NEAR * float(high[axis] - low[axis])
+        high, near = self.box[1], float(self._near[axis])
         inside = (self.lower[:, axis] <= value + near) & (self.upper[:, axis] > value + near)
         if value >= float(high[axis]) - near:
             inside = (self.upper[:, axis] - value).abs() <= near
@@ -141,8 +146,7 @@ class Cells:
 
         Of one material, unless `across` materials.
         """
-        low, high = self.box
-        near = NEAR * (high - low)
+        near = self._near
         lower, upper = self.lower, self.upper
         meets = (upper[below][:, None, axis] + shift - lower[above][None, :, axis]).abs() <= near[axis]
         for other in range(self.dimension):

@@ -26,6 +26,7 @@ from pinnsolve.problem.checks.counts import (
 )
 from pinnsolve.problem.checks.faces import too_few_conditions
 from pinnsolve.problem.checks.neumann import constant_warnings, undetermined_constants
+from pinnsolve.problem.checks.weak_solutions import weak_solutions
 
 if TYPE_CHECKING:
     from pinnsolve.problem.stated import StatedProblem
@@ -58,4 +59,5 @@ def check_problem(problem: StatedProblem, assumed: AssumedConditions = UNDECIDED
         *contradictions(problem),
         *incomplete_exact(problem),
         *undetermined_parameters(problem),
+        *weak_solutions(problem),
     ]
