@@ -10,9 +10,15 @@ from torch import Tensor
 from pinnsolve.bases.base import Basis
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.details import Details, details_of
+from pinnsolve.compiler.known_functions import breaks_of
 from pinnsolve.compiler.terms import CompiledProblem
+from pinnsolve.language.symbols import coordinate_symbol
 
 SEES = 20.0  # times the width of a detail: how large a cell that holds it may be for its points to see it
+JUMPS = (
+    "coefficients of `{name}` jump where no interface is: there are too many jumps, or data to fit, so that fluxes are "
+    "wrong there; state fewer materials, or smooth the jumps over a known width"
+)
 APART = 2.0  # distances of evenly spread points: details no narrower than so many are met
 MOST_NUMBERS = 4e6  # of pairs of details and cells that are compared at a time
 
@@ -27,7 +33,18 @@ def unresolved(problem: CompiledProblem, basis: Basis, points: Mapping[str, int]
         for term in problem.terms
         if term.region.where is not None and not points.get(term.name)
     ]
+    found += [JUMPS.format(name=name) for name in _jumping(problem)]
     return found + list(_missed(problem, basis, details_of(problem), points))
+
+
+def _jumping(problem: CompiledProblem) -> Iterator[str]:
+    """The equations whose coefficients of second derivatives jump in space, where no materials were made of it."""
+    space = {coordinate_symbol(c) for c in problem.axes.space}
+    for term in problem.terms if not problem.materials else ():
+        coefficients = [c for l in term.linearizations for f, c in l.features if f.order == 2]
+        levels = [one.level for c in coefficients for one in breaks_of(c) if one.jump]
+        if term.kind == "equation" and any(level.free_symbols <= space for level in levels):
+            yield term.name
 
 
 def too_much_to_look_at(problem: CompiledProblem) -> list[str]:
