@@ -316,7 +316,9 @@ def _method_for(basis: Basis) -> str:
 def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result]) -> Solution:
     result, approximation = outcome.best, outcome.best.approximation
     with torch.no_grad(), threads_for(approximation.state.coefficients.numel()):
-        context = replace(context, term_weights=result.term_weights)
+        # a term that no point of the solve has met has no weight
+        weights = dict.fromkeys((term.name for term in context.problem.terms), 0.0) | dict(result.term_weights)
+        context = replace(context, term_weights=weights)
         check, x = context.check_assembly(defaults.CHECK_POINTS, 2), context.check_points()
         terms, diagnostics = term_report(check, approximation, result.points)
         look = Look(context.problem, approximation, x)

@@ -8,9 +8,15 @@ import torch
 import pinnsolve as ps
 from pinnsolve.adapt.hp_refinement import first_space, solve_level
 from pinnsolve.assembly.points_of_interest import points_of_interest
+from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.details import details_of
+from pinnsolve.bases.piecewise.mesh import uniform_cells
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.estimate.measured_errors import exact_values
+from pinnsolve.estimate.unresolved import unresolved
+from pinnsolve.geometry.level_sets import Gradient
+from pinnsolve.geometry.marching_squares import traced_chains
+from pinnsolve.geometry.shapes import Implicit
 from pinnsolve.language.intervals import BoundsEvaluator
 from pinnsolve.language.symbols import coordinate_symbol
 from pinnsolve.language.to_sympy import Scope, expression
@@ -225,3 +231,21 @@ def test_an_inclusion_that_conducts_well_does_not_float(radius, center):
     true = torch.as_tensor(exact_values(problem, x)["u"])
     error = (space.values(level.c, x, (0, 0))[0] - true).norm() / true.norm()
     assert float(error) < 0.1
+
+
+def test_a_tiny_part_of_a_curve_is_traced():
+    scope = Scope(coordinates=("x", "y"))
+    level = expression("((x - 0.5)**2 + y**2 - 0.04)*((x + 0.4)**2 + (y - 0.3)**2 - 1e-8)", scope)
+    shape = Implicit(level, (X, Y), (-1.0, -1.0), (1.0, 1.0))
+    chains = traced_chains(Gradient(shape), shape)
+    sizes = sorted(float((points.amax(dim=0) - points.amin(dim=0)).max()) for points, _ in chains)
+    assert sizes == pytest.approx([2e-4, 0.4], rel=0.05)
+
+
+def test_a_detail_that_cells_do_not_see_is_said():
+    problem = compile_problem(decay("exp(-((t - 3.3)/0.001)**2)"))
+    lower, upper = torch.zeros(1, dtype=torch.float64), torch.full((1,), 10.0, dtype=torch.float64)
+    coarse = PouCells(uniform_cells(lower, upper, [20]), (11,), lower, upper)
+    (sentence,) = unresolved(problem, coarse, {"decay": 300, "start": 1})
+    assert "`decay`" in sentence and "t = 3.3" in sentence
+    assert unresolved(problem, PouCells(uniform_cells(lower, upper, [2000]), (11,), lower, upper), {}) == []

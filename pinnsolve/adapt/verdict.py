@@ -21,6 +21,7 @@ from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.balances import balances
 from pinnsolve.estimate.defect_correction import Estimate
 from pinnsolve.estimate.independent_look import Missed
+from pinnsolve.estimate.unresolved import too_much_to_look_at, unresolved
 from pinnsolve.problem.checks.neumann import says_no_solution
 from pinnsolve.solvers import Outcome
 from pinnsolve.solvers.budget import sentence
@@ -69,6 +70,7 @@ def judge(problem: CompiledProblem, said: Sequence[str], outcome: Outcome[Result
     result, freedom = outcome.best, outcome.best.freedom
     missed = contradicting(problem, result, seen.missed, problem.settings.tolerance)
     doubts = [says_no_solution(said), _missed_sentence(problem, missed) if missed else "", *seen.doubts]
+    doubts += unresolved(problem, result.approximation.basis, result.points)
     if freedom.sentence:
         apart = "" if missed else f"; apart from that, the estimated error is {result.worst:.1e}"
         doubts.append(freedom.sentence + apart)
@@ -85,7 +87,7 @@ def judge(problem: CompiledProblem, said: Sequence[str], outcome: Outcome[Result
         status, message = "tolerance_not_reached", "; ".join(doubts)
     elif doubts:
         message = "; ".join([message, *doubts])
-    warnings = tuple(dict.fromkeys([*said, *filter(None, [freedom.sentence])]))
+    warnings = tuple(dict.fromkeys([*said, *too_much_to_look_at(problem), *filter(None, [freedom.sentence])]))
     return Verdict(status, message, result.estimate, warnings, bool(missed))
 
 

@@ -61,6 +61,11 @@ def _sample_term(term: Term, problem: CompiledProblem, counts: Collocation, seed
     try:
         return sample_region(term.region, problem.intervals, count, counts.sampling, seed, inside, space_of(problem))
     except ValueError as error:
+        from pinnsolve.assembly.points_of_interest import points_of_interest  # which asks for `where_function`
+
+        found = points_of_interest(problem, count, seed).get(term.name)
+        if found is not None:  # where evenly spread points do not come
+            return found
         hint = "check the term's `where`" if problem.shape is None else "check its place, and its `where` if it has one"
         raise ProblemError([Diagnostic(str(error), key=term.name, hint=hint)]) from error
 

@@ -51,7 +51,9 @@ def with_materials(
     equations = [(t, f) for t, f in zip(problem.terms, fluxes, strict=True) if t.kind == "equation"]
     space = problem.axes.space
     highest = max((t.order for t, _ in equations), default=0)
-    levels = _levels([e for t, _ in equations for e in (*t.residuals, t.region.where) if e is not None], space)
+    stated = [e for t, _ in equations for e in (*t.residuals, t.region.where) if e is not None]
+    stated += [e for _, parts in equations for flux in parts for _, *two in flux for e in map(_stepwise, two)]
+    levels = _levels([substituted(e, parameters) for e in stated], space)
     if not 1 <= len(space) <= 3:
         return problem
     bases = _bases(problem, space)
@@ -84,7 +86,20 @@ def _seams(problem: CompiledProblem, equations, materials: Sequence[Material]) -
 
 
 def _folded(fluxes: Fluxes, parameters: Mapping[sp.Symbol, sp.Expr]) -> Fluxes:
-    return tuple((axis, substituted(c, parameters), substituted(f, parameters)) for axis, c, f in fluxes)
+    return tuple((axis, *(substituted(_stepwise(e), parameters) for e in (c, f))) for axis, c, f in fluxes)
+
+
+def _stepwise(e: sp.Expr) -> sp.Expr:
+    """With comparisons in place of signs and steps, whose jumps are those of materials, too."""
+    if not e.has(sp.sign, sp.Heaviside):
+        return e
+    return e.replace(lambda part: isinstance(part, sp.sign | sp.Heaviside), _as_comparison)
+
+
+def _as_comparison(step: sp.Expr) -> sp.Expr:
+    below = sp.Integer(-1 if isinstance(step, sp.sign) else 0)
+    level = step.args[0]
+    return sp.Piecewise((below, sp.Lt(level, 0, evaluate=False)), (sp.Integer(1), True), evaluate=False)
 
 
 def _levels(expressions: Sequence[sp.Basic], space: Sequence[str]) -> tuple[sp.Expr, ...]:

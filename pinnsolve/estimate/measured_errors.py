@@ -79,7 +79,7 @@ def term_report(check: Assembly, approximation: Approximation, points: Mapping[s
         r = residuals[name]
         terms[name] = {
             "weight": check.term_weights[name],
-            "points": points[name],
+            "points": points.get(name, 0),
             "rms_residual": float((r**2).sum(dim=0).mean().sqrt()),
         }
         places[name] = term.points.x[0].cpu().numpy()

@@ -12,9 +12,14 @@ from torch import Tensor
 
 from pinnsolve.geometry import shapes as tree
 from pinnsolve.geometry.level_sets import Gradient
+from pinnsolve.geometry.zero_sets import GaveUp, small_parts
+from pinnsolve.language.intervals import BoundsEvaluator
 
 CELLS = 256  # of the grid along each axis of the box
 BEYOND = 2  # rows of cells around the box, so that the box can cut the curve
+SMALL = 8.0  # cells of the grid: smaller parts of the curve get lines of their own
+FINE_LINES, MOST_PARTS = 25, 64
+SAME = 1e-9  # of the box: lines nearer to each other are one
 NEWTON = 30
 MOST_TURN = 0.2  # radians between two points of a chain
 MOST_JOINED = 12  # links of a chain that one chord replaces
@@ -39,12 +44,34 @@ def traced_chains(gradient: Gradient, shape: tree.Implicit) -> list[tuple[Tensor
 
 def _grid(gradient: Gradient, shape: tree.Implicit) -> tuple[Tensor, Tensor, Tensor]:
     axes = []
-    for low, high in zip(shape.lower, shape.upper, strict=True):
+    fine = _small_parts(shape)
+    for axis, (low, high) in enumerate(zip(shape.lower, shape.upper, strict=True)):
         step = (high - low) / CELLS
-        axes.append(low + step * torch.arange(-BEYOND, CELLS + BEYOND + 1, dtype=torch.float64))
+        even = low + step * torch.arange(-BEYOND, CELLS + BEYOND + 1, dtype=torch.float64)
+        lines = torch.sort(torch.cat([even, *(part[axis] for part in fine)])).values
+        apart = torch.ones(len(lines), dtype=torch.bool)
+        apart[1:] = lines[1:] - lines[:-1] > SAME * (high - low)
+        axes.append(lines[apart])
     nodes = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, 2)
     values = gradient(nodes)[0].reshape(len(axes[0]), len(axes[1]))
     return axes[0], axes[1], values
+
+
+def _small_parts(shape: tree.Implicit) -> list[list[Tensor]]:
+    """Per small part of the curve, which the even grid may miss, lines for either axis."""
+    lower, upper = (torch.tensor(corner, dtype=torch.float64) for corner in (shape.lower, shape.upper))
+    level = BoundsEvaluator(shape.level, shape.symbols)
+    try:
+        low, high = small_parts(level, lower, upper, SMALL / CELLS)
+    except GaveUp:
+        return []
+    if len(low) > MOST_PARTS:  # a thin one, along which such lines would be everywhere
+        return []
+    along = torch.linspace(-1.0, 1.0, FINE_LINES, dtype=torch.float64)
+    return [
+        [0.5 * (a + b) + 1.5 * (b - a) * along for a, b in zip(*ends, strict=True)]
+        for ends in zip(low, high, strict=True)
+    ]
 
 
 def _crossings(values: Tensor) -> list[tuple]:

@@ -66,7 +66,7 @@ def _compares(statement: StatedTerm) -> bool:
     """Whether it holds in a part of the domain, or says different things in different parts."""
     region = statement.region
     in_part = region.where is not None or any(piece.region is not None for piece in region.pieces)
-    return in_part or any(r.has(sp.Piecewise) for r in statement.residuals)
+    return in_part or any(r.has(sp.Piecewise, sp.Heaviside, sp.sign) for r in statement.residuals)
 
 
 class _Builder:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SAMPLES = {1: 64, 2: 24, 3: 10}  # per axis of a box, for how much of it is inside
 SLIVER = 0.02  # of a box: less is left to its neighbours
+SLIM = 16.0  # ratio of the edges of a box from which on the longest tells how fine its boundary is
 BOUNDARY_SEGMENTS = 8  # per edge of a box, for where the boundary goes
 
 
@@ -108,8 +109,9 @@ def _where_cut(shape: Shape, boxes: Cells) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def spacing_of(boxes: Cells, segments: float) -> Callable[[Tensor], Tensor]:
-    """The local spacing (N, k) -> (N,) that has so many segments per shortest edge of a box."""
-    shortest = (boxes.upper - boxes.lower).amin(dim=1) / segments
+    """The local spacing (N, k) -> (N,) that has so many segments per shortest edge of a box; fewer in slim ones."""
+    size = boxes.upper - boxes.lower
+    shortest = torch.maximum(size.amin(dim=1), size.amax(dim=1) / SLIM) / segments
     return lambda x: shortest[boxes.locate(x)]
 
 

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from pinnsolve.bases.legendre import chebyshev_points, tensor_points
-from pinnsolve.bases.piecewise.zero_sets import GaveUp, halved, roots, small_parts
 from pinnsolve.compiler.known_functions import KnownFunction, breaks_of, known_functions, parts_of_sums
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.geometry.regions import Intervals
+from pinnsolve.geometry.zero_sets import GaveUp, halved, roots, small_parts
 from pinnsolve.language.coordinates import Coordinates
 from pinnsolve.language.intervals import BoundsEvaluator
 from pinnsolve.language.symbols import coordinate_symbol

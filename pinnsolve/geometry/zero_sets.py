@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pinnsolve.bases.legendre import tensor_points
 from pinnsolve.language.intervals import BoundsEvaluator
 
 TINY = 1e-6  # of an interval: no box is halved below
@@ -132,5 +131,5 @@ def _surface(dimension: int) -> Tensor:
     for axis in range(dimension):
         for end in (-1.0, 1.0):
             end_at = torch.tensor([end], dtype=torch.float64)
-            faces.append(tensor_points([end_at if a == axis else along for a in range(dimension)]))
+            faces.append(torch.cartesian_prod(*(end_at if a == axis else along for a in range(dimension))))
     return torch.cat(faces)
