@@ -30,6 +30,7 @@ from pinnsolve.adapt.hp_refinement import (
     without_parameters,
 )
 from pinnsolve.adapt.space_problem import can_collocate
+from pinnsolve.adapt.terms_without_points import with_all_terms
 from pinnsolve.adapt.time_collocation import collocations
 from pinnsolve.adapt.time_marching import March, can_march, march
 from pinnsolve.adapt.time_slab import LOCAL, Slab, SlabSolver
@@ -112,7 +113,7 @@ def _followed(
         smooth = result.estimate is None or result.estimate.residual_left < SMOOTH
         return result.meets(tolerance if smooth else margin * tolerance)
 
-    return follow(results, context.clock, least_error, enough)
+    return follow(with_all_terms(context.problem, results, tolerance), context.clock, least_error, enough)
 
 
 def _start_missed(context: SolveContext, axis: int, result: Result, weights: Mapping[str, float]) -> float:

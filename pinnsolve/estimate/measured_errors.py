@@ -79,8 +79,8 @@ def term_report(check: Assembly, approximation: Approximation, points: Mapping[s
         r = residuals[name]
         terms[name] = {
             "weight": check.term_weights[name],
-            "points": points[name],
-            "rms_residual": float((r**2).sum(dim=0).mean().sqrt()),
+            "points": points.get(name, 0),
+            "rms_residual": float((r**2).sum(dim=0).mean().sqrt()) if r.shape[1] else 0.0,
         }
         places[name] = term.points.x[0].cpu().numpy()
         magnitudes[name] = (r**2).sum(dim=0).sqrt().cpu().numpy()
