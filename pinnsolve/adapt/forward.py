@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from torch import Tensor
 from pinnsolve import defaults
 from pinnsolve.adapt.context import Result, SolveContext, least_error
 from pinnsolve.adapt.first_guess import lacks_viscosity, no_solution, viscosity
+from pinnsolve.adapt.free_values import with_mean_zero
 from pinnsolve.adapt.hp_refinement import (
     Level,
     blind,
@@ -113,7 +115,11 @@ def _followed(
         smooth = result.estimate is None or result.estimate.residual_left < SMOOTH
         return result.meets(tolerance if smooth else margin * tolerance)
 
-    return follow(with_all_terms(context.problem, results, tolerance), context.clock, least_error, enough)
+    results = with_all_terms(context.problem, results, tolerance)
+    if context.problem.undetermined_constants:
+        fixed = partial(with_mean_zero, context.problem)
+        results = (one if isinstance(one, Outcome) else fixed(one) for one in results)
+    return follow(results, context.clock, least_error, enough)
 
 
 def _start_missed(context: SolveContext, axis: int, result: Result, weights: Mapping[str, float]) -> float:
