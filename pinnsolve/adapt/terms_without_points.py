@@ -20,7 +20,7 @@ def with_all_terms(problem: CompiledProblem, results: Iterator[Result | Outcome]
     """The results, those that leave out a term with an error that says so; none follow what would have been enough."""
     for result in results:
         names = [] if isinstance(result, Outcome) else _left_out(problem, result)
-        if not names or result.estimate is None:
+        if isinstance(result, Outcome) or not names or result.estimate is None:
             yield result
             continue
         estimate = result.estimate.at_least(dict.fromkeys(problem.unknowns, UNKNOWN))

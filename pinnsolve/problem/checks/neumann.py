@@ -40,8 +40,11 @@ SMOOTH = 1e-6  # relative doubt up to which quadrature is taken at its word
 class HoldsResiduals(Protocol):
     """A statement of a problem, or a compiled term."""
 
-    residuals: tuple[sp.Expr, ...]
-    region: Region
+    @property
+    def residuals(self) -> tuple[sp.Expr, ...]: ...
+
+    @property
+    def region(self) -> Region: ...
 
 
 def undetermined_constants(statements: Iterable[HoldsResiduals]) -> tuple[str, ...]:
