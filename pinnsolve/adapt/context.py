@@ -95,9 +95,11 @@ class SolveContext:
     def counts(self, width: int, moving: bool) -> defaults.Collocation:
         return defaults.collocation(self.collocation, self.dimension, width, moving)
 
-    def _sampled(self, counts: defaults.Collocation, seed: int, part: str = "all") -> dict[str, Points]:
-        """Points of every term, with the columns that it names; `part` as in `sample_problem`."""
-        result = sample_problem(self.problem, counts, seed, self.lower, part)
+    def _sampled(
+        self, counts: defaults.Collocation, seed: int, part: str = "all", lenient: bool = False
+    ) -> dict[str, Points]:
+        """Points of every term, with the columns that it names; `part` and `lenient` as in `sample_problem`."""
+        result = sample_problem(self.problem, counts, seed, self.lower, part, lenient)
         for term in self.problem.terms if self.columns else ():
             named = {symbol.name for residual in term.residuals for symbol in residual.free_symbols}
             points = result[term.name]
@@ -112,11 +114,13 @@ class SolveContext:
         return Assembly(self.problem, points, self.term_weights)
 
     def check_assembly(self, count: int, seed: int = 0) -> Assembly:
-        """Random points that no solve sees."""
+        """Random points that no solve sees; a term that holds nearly nowhere may have none."""
         counts = defaults.Collocation(count, max(64, count // (2 * self.dimension)), "uniform")
         part = "held_out" if self.regression else "all"
-        points = self._sampled(counts, defaults.CHECK_SEED + self.seed + seed, part)
-        return Assembly(self.problem, points, self.term_weights)
+        points = self._sampled(counts, defaults.CHECK_SEED + self.seed + seed, part, lenient=True)
+        # on cells a term without points has no weight
+        weights = {term.name: self.term_weights.get(term.name, 1.0) for term in self.problem.terms}
+        return Assembly(self.problem, points, weights)
 
     def check_points(self) -> Tensor:
         """(N, d) points of the domain at which norms are taken."""

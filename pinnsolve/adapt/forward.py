@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from pinnsolve import defaults
 from pinnsolve.adapt.context import Result, SolveContext, least_error
 from pinnsolve.adapt.crossing import WEAK, characteristics_of
 from pinnsolve.adapt.first_guess import lacks_viscosity, no_solution, viscosity
+from pinnsolve.adapt.free_values import with_mean_zero
 from pinnsolve.adapt.hp_refinement import (
     Level,
     blind,
@@ -31,6 +33,7 @@ from pinnsolve.adapt.hp_refinement import (
     without_parameters,
 )
 from pinnsolve.adapt.space_problem import can_collocate
+from pinnsolve.adapt.terms_without_points import with_all_terms
 from pinnsolve.adapt.time_collocation import collocations
 from pinnsolve.adapt.time_marching import March, can_march, march
 from pinnsolve.adapt.time_slab import LOCAL, Slab, SlabSolver
@@ -117,6 +120,10 @@ def _followed(
         smooth = result.estimate is None or result.estimate.residual_left < SMOOTH
         return result.meets(tolerance if smooth else margin * tolerance)
 
+    results = with_all_terms(context.problem, results, tolerance)
+    if context.problem.undetermined_constants:
+        fixed = partial(with_mean_zero, context.problem)
+        results = (one if isinstance(one, Outcome) else fixed(one) for one in results)
     return follow(results, context.clock, least_error, enough)
 
 

@@ -30,17 +30,29 @@ NOISE_FACTOR = 1e-6  # on the automatic weight of data with noise: what holds ex
 WEIGHT_SAMPLE = 512  # points per term from which an automatic weight is taken
 
 
+class NoPoints(ProblemError):
+    """A term holds at none of the points that were drawn."""
+
+
 def sample_problem(
-    problem: CompiledProblem, counts: Collocation, seed: int, like: Tensor, part: str = "all"
+    problem: CompiledProblem, counts: Collocation, seed: int, like: Tensor, part: str = "all", lenient: bool = False
 ) -> dict[str, Points]:
     """Points of every term, with the dtype and device of `like`; measured points are the same for every seed.
+
+    A term whose `where` leaves no point is an error, or, where that is `lenient`, has none.
 
     `part` of the measured points: "all", "kept" or "held_out" (a fifth, drawn once), where nothing but them can tell
     how good a solution is.
     """
     result = {}
     for i, term in enumerate(problem.terms):
-        points = _converted(_sample_term(term, problem, counts, seed + 104_729 * i), like)
+        try:
+            points = _sample_term(term, problem, counts, seed + 104_729 * i)
+        except NoPoints:
+            if not lenient:
+                raise
+            points = _no_points(problem)
+        points = _converted(points, like)
         if term.data_file is not None and part != "all":
             if points.count < 2:
                 message = f"`{term.data_file.name}` has {points.count} row, and a fit needs one more to be judged by"
@@ -67,7 +79,12 @@ def _sample_term(term: Term, problem: CompiledProblem, counts: Collocation, seed
         if found is not None:  # where evenly spread points do not come
             return found
         hint = "check the term's `where`" if problem.shape is None else "check its place, and its `where` if it has one"
-        raise ProblemError([Diagnostic(str(error), key=term.name, hint=hint)]) from error
+        raise NoPoints([Diagnostic(str(error), key=term.name, hint=hint)]) from error
+
+
+def _no_points(problem: CompiledProblem) -> Points:
+    x = torch.zeros(1, 0, len(problem.coordinates), dtype=torch.float64)
+    return Points(x, x[0])
 
 
 def where_function(where: sp.Basic | None, coordinates: tuple[str, ...]) -> Callable[..., Tensor] | None:

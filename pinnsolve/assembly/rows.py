@@ -196,7 +196,7 @@ class Assembly:
     def blocks(self, basis: Basis, state: State, hidden: Mapping | None = None, rows: int = 8192) -> Iterator[RowBlock]:
         """The rows of every term, at most about `rows` points at a time."""
         for term in self.terms:
-            for start in range(0, term.points.count, rows):
+            for start in range(0, max(term.points.count, 1), rows):  # one even for a term without points
                 index = None if term.points.count <= rows else slice(start, start + rows)
                 yield term.rows(term.matrices(basis, hidden, index), state, index)
 
@@ -217,7 +217,7 @@ class Assembly:
         parts, rows = {}, max(64, min(8192, int(BLOCK_NUMBERS // basis.active)))
         for term in self.terms:
             pieces = []
-            for start in range(0, term.points.count, rows):
+            for start in range(0, max(term.points.count, 1), rows):  # one even for a term without points
                 index = slice(start, start + rows)
                 pieces.append(term.residuals(term.combined(basis, state, index), state, index))
             parts[term.term.name] = torch.cat(pieces, dim=1)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import sympy as sp
 from sympy.core.relational import Relational
 
+from pinnsolve.compiler.held_inside import HeldPlane, held_planes, orders_across
 from pinnsolve.compiler.linearization import is_linear, linearize
 from pinnsolve.compiler.terms import CompiledProblem, Interface, Material, Term
 from pinnsolve.files.mesh_file import read_mesh
@@ -41,6 +42,7 @@ Moved = Mapping[sp.Symbol, sp.Expr]  # coordinates, and what takes their place
 MOST_LEVELS = 3  # that tell materials apart: their number doubles with each
 MOST_MATERIALS = 24  # every pair of them has an interface
 BEYOND = 0.05  # of the extent of a domain, round which the levels are traced
+SAME_PLACE = 1e-9  # value of a level on a plane that it names, too
 HIGHEST = 2  # order of equations for which it is known what is continuous
 
 
@@ -53,12 +55,14 @@ def with_materials(
     highest = max((t.order for t, _ in equations), default=0)
     stated = [e for t, _ in equations for e in (*t.residuals, t.region.where) if e is not None]
     stated += [e for _, parts in equations for flux in parts for _, *two in flux for e in map(_stepwise, two)]
-    levels = _levels([substituted(e, parameters) for e in stated], space)
+    compared = _levels([substituted(e, parameters) for e in stated], space)
+    planes = _levels_of_planes(problem, compared)
+    levels = (*compared, *(level for level in planes if level not in compared))
     if not 1 <= len(space) <= 3:
         return problem
     bases = _bases(problem, space)
     count = len(bases) * 2 ** len(levels)
-    if len(levels) > MOST_LEVELS or count > MOST_MATERIALS or highest > HIGHEST:
+    if len(compared) > MOST_LEVELS or count > MOST_MATERIALS or (compared and highest > HIGHEST):
         return problem
     if problem.unknown_parameters or any(t.data_file is not None for t in problem.terms):
         return problem  # what is searched for is one function for all of the domain
@@ -67,20 +71,28 @@ def with_materials(
     folded = [(t, tuple(_folded(part, parameters) for part in f)) for t, f in equations]
     materials = _materials(bases, levels, space)
     pairs = itertools.combinations(range(len(materials)), 2)
-    interfaces = tuple(Interface(pair, _term(problem, folded, *(materials[i] for i in pair))) for pair in pairs)
-    seams = _seams(problem, folded, materials)
+    at_planes = _AtPlanes(problem, planes, frozenset(compared))
+    interfaces = tuple(
+        Interface(pair, at_planes.term(*two) or _term(problem, folded, *two))
+        for pair in pairs
+        if (two := tuple(materials[i] for i in pair))
+    )
+    seams = _seams(problem, folded, materials, at_planes)
     held = tuple(i for i in (*interfaces, *seams) if i.term.residuals)  # without derivatives in space, nothing is
     return replace(problem, materials=materials, interfaces=held)
 
 
-def _seams(problem: CompiledProblem, equations, materials: Sequence[Material]) -> tuple[Interface, ...]:
+def _seams(
+    problem: CompiledProblem, equations, materials: Sequence[Material], at_planes: _AtPlanes
+) -> tuple[Interface, ...]:
     """Interfaces across periodic faces: the first material ends at the upper face, the second at the lower."""
     partners = {p.partner[0] for t in problem.terms for p in t.region.pieces if p.partner is not None}
     found = []
     for axis in sorted(partners & set(problem.axes.space_axes)):
         x, (low, high) = coordinate_symbol(problem.coordinates[axis]), problem.intervals[axis]
         for pair in itertools.permutations(range(len(materials)), 2):
-            term = _term(problem, equations, *(materials[i] for i in pair), {x: x - sp.Float(high - low)})
+            two = tuple(materials[i] for i in pair)
+            term = at_planes.seam(*two, axis) or _term(problem, equations, *two, {x: x - sp.Float(high - low)})
             found.append(Interface(pair, term, axis))
     return tuple(found)
 
@@ -193,10 +205,68 @@ def _term(problem: CompiledProblem, equations, one: Material, two: Material, the
     for here, there in zip(*(_normal_fluxes(problem, equations, m, smooth) for m in (one, two)), strict=False):
         if here != 0 or there != 0:
             residuals.append(here - _other_side(substituted(there, there_at or {})))
+    return _interface(residuals)
+
+
+def _interface(residuals: Sequence[sp.Expr]) -> Term:
     linearizations = tuple(linearize(r, ()) for r in residuals)
     linear = all(is_linear(r, l, ()) for r, l in zip(residuals, linearizations, strict=True))
     region = Region("interface", (Piece(part=INTERFACE),))
     return Term("interface", "condition", region, tuple(residuals), linearizations, linear)
+
+
+@dataclass(frozen=True)
+class _AtPlanes:
+    """What holds between two parts of a domain that only planes inside with conditions on them tell apart.
+
+    `planes` by their levels; `compared`: the levels of comparisons in equations.
+    """
+
+    problem: CompiledProblem
+    planes: Mapping[sp.Expr, HeldPlane]
+    compared: frozenset[sp.Expr]
+
+    def term(self, one: Material, two: Material) -> Term | None:
+        """The term; None where materials differ, and nothing holds them there."""
+        apart = self._apart(one, two)
+        held = [self.planes[level] for level in apart if level in self.planes]
+        if not held:
+            return None
+        if self.compared & set(apart):  # the flux of one material less that of the other is what holds the unknown
+            return _interface([f - _other_side(f) for f in self._derivatives(held[0].axis) if not f.feature.order])
+        jumping = frozenset().union(*(plane.jumping for plane in held))
+        return self._continuous(held[0].axis, jumping)
+
+    def seam(self, one: Material, two: Material, axis: int) -> Term | None:
+        """The same across periodic faces, where nothing is held."""
+        apart = self._apart(one, two)
+        return None if self.compared & set(apart) else self._continuous(axis, frozenset())
+
+    def _apart(self, one: Material, two: Material) -> list[sp.Expr]:
+        return [level for (level, here), (_, there) in zip(one.signs, two.signs, strict=True) if here != there]
+
+    def _derivatives(self, axis: int) -> list[FeatureSymbol]:
+        """All derivatives across a plane below the orders of the equations."""
+        d = len(self.problem.coordinates)
+        return [
+            feature_symbol(unknown, tuple(k if a == axis else 0 for a in range(d)))
+            for unknown, order in orders_across(self.problem, axis).items()
+            for k in range(order)
+        ]
+
+    def _continuous(self, axis: int, jumping: Collection[tuple[str, int]]) -> Term:
+        symbols = (s for s in self._derivatives(axis) if (s.feature.unknown, s.feature.alpha[axis]) not in jumping)
+        return _interface([s - _other_side(s) for s in symbols])
+
+
+def _levels_of_planes(problem: CompiledProblem, compared: Sequence[sp.Expr]) -> dict[sp.Expr, HeldPlane]:
+    """The planes inside that something is held on, by the levels that vanish there; one of those compared, if it is."""
+    found = {}
+    for plane in held_planes(problem):
+        x, value = coordinate_symbol(problem.coordinates[plane.axis]), sp.Float(plane.value)
+        same = [l for l in compared if l.free_symbols == {x} and abs(float(l.subs(x, value))) < SAME_PLACE]
+        found[same[0] if same else x - value] = plane
+    return found
 
 
 def _other_side(expression: sp.Expr) -> sp.Expr:

@@ -20,7 +20,9 @@ from pinnsolve.assembly.row_source import State, stacked
 from pinnsolve.assembly.rows import BLOCK_NUMBERS, Assembly
 from pinnsolve.assembly.system import units
 from pinnsolve.bases.base import Basis
+from pinnsolve.estimate.free_values import in_groups, less_free
 from pinnsolve.least_squares import StreamingQR, solve_dense
+from pinnsolve.problem.checks.neumann import free_axes
 
 DENSE_BYTES = 2e9
 DOUBTED, UNSEEN = 0.5, 0.9  # of the residual left: from where an estimate is enlarged, and hardly believed
@@ -100,6 +102,7 @@ def estimate_error(
     corrections = fitting if any(t.term.data_file is None for t in solve.terms) else corrections
     if not corrections:
         return Estimate(dict.fromkeys(unknowns, 1.0), dict.fromkeys(names, math.inf), 1.0)
+    x = in_groups(x, solve.problem.terms, solve.problem.undetermined_constants)
     best: tuple[float, Approximation] | None = None
     with torch.no_grad():
         stated = _stated(check)
@@ -114,7 +117,8 @@ def estimate_error(
         e, u, parameters = error.values(x), solution.values(x), error.state.parameters
     for i, name in enumerate(unknowns):
         if name in solve.problem.undetermined_constants:
-            e[i], u[i] = e[i] - e[i].mean(), u[i] - u[i].mean()
+            axes = free_axes(solve.problem.terms, name)
+            e[i], u[i] = less_free(e[i], x, axes), less_free(u[i], x, axes)
     return Estimate(
         relative_norms(unknowns, e, u),
         {name: abs(float(parameters[i])) for i, name in enumerate(names)},

@@ -16,9 +16,11 @@ from pinnsolve.assembly.row_source import stacked
 from pinnsolve.assembly.rows import Assembly
 from pinnsolve.errors import Diagnostic, ProblemError
 from pinnsolve.estimate.defect_correction import Approximation, relative_norms
+from pinnsolve.estimate.free_values import in_groups, less_free
 from pinnsolve.files.tables import read_columns
 from pinnsolve.language.symbols import coordinate_symbol
 from pinnsolve.language.to_torch import Evaluator
+from pinnsolve.problem.checks.neumann import free_axes
 from pinnsolve.problem.problem import Problem
 
 
@@ -40,6 +42,7 @@ def true_error(
     without the columns it needs.
     """
     if problem.exact:
+        x = in_groups(x, problem.statements, floating)
         truth, against = exact_values(problem, x.cpu()), "exact"
     elif problem.reference is not None:
         x, truth = _reference(problem, x)
@@ -53,7 +56,8 @@ def true_error(
     errors = u - v
     for i, name in enumerate(names):
         if name in floating:
-            errors[i], v[i] = errors[i] - errors[i].mean(), v[i] - v[i].mean()
+            axes = free_axes(problem.statements, name)
+            errors[i], v[i] = less_free(errors[i], x, axes), less_free(v[i], x, axes)
     return relative_norms(names, errors, v), against
 
 
@@ -80,7 +84,7 @@ def term_report(check: Assembly, approximation: Approximation, points: Mapping[s
         terms[name] = {
             "weight": check.term_weights[name],
             "points": points.get(name, 0),
-            "rms_residual": float((r**2).sum(dim=0).mean().sqrt()),
+            "rms_residual": float((r**2).sum(dim=0).mean().sqrt()) if r.shape[1] else 0.0,
         }
         places[name] = term.points.x[0].cpu().numpy()
         magnitudes[name] = (r**2).sum(dim=0).sqrt().cpu().numpy()

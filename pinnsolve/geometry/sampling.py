@@ -62,8 +62,8 @@ class Space:
         if piece.part is not None:
             return None
         if piece.region is None:
-            return lambda x, normals: self.inside(x)
-        return lambda x, normals: self.shape.in_region(x[:, list(self.axes)], piece.region)
+            return lambda x, normals=None: self.inside(x)
+        return lambda x, normals=None: self.shape.in_region(x[:, list(self.axes)], piece.region)
 
 
 def sample_region(

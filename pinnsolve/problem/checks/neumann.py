@@ -40,8 +40,11 @@ SMOOTH = 1e-6  # relative doubt up to which quadrature is taken at its word
 class HoldsResiduals(Protocol):
     """A statement of a problem, or a compiled term."""
 
-    residuals: tuple[sp.Expr, ...]
-    region: Region
+    @property
+    def residuals(self) -> tuple[sp.Expr, ...]: ...
+
+    @property
+    def region(self) -> Region: ...
 
 
 def undetermined_constants(statements: Iterable[HoldsResiduals]) -> tuple[str, ...]:
@@ -51,6 +54,18 @@ def undetermined_constants(statements: Iterable[HoldsResiduals]) -> tuple[str, .
     return tuple(name for name in dict.fromkeys(f.unknown for f, _ in features) if name not in pinned)
 
 
+def free_axes(statements: Iterable[HoldsResiduals], name: str) -> tuple[int, ...]:
+    """The axes along which an unknown has no derivative: up to a constant it is determined at each of their values.
+
+    Periodic pairs are left out.
+    """
+    alphas = [
+        f.alpha for s in statements if not is_periodic(s) for r in s.residuals for f in features_of(r)
+        if f.unknown == name
+    ]  # fmt: skip
+    return tuple(axis for axis in range(len(alphas[0]) if alphas else 0) if not any(alpha[axis] for alpha in alphas))
+
+
 def constant_warnings(
     problem: StatedProblem, assumed: Iterable[HoldsResiduals] = (), besides: Iterable[str] = ()
 ) -> Iterator[Diagnostic]:
@@ -58,13 +73,23 @@ def constant_warnings(
 
     What is `assumed` besides the statements counts, too. Unknowns in `besides` are left out.
     """
-    point = ", ".join(f"{c}: {low:g}" for c, (low, _) in zip(problem.coordinates, problem.intervals, strict=True))
-    if problem.shape is not None:
-        point = ", ".join(f"{c}: ..." for c in problem.coordinates)
-    for name in undetermined_constants((*problem.statements, *assumed)):
+    statements = (*problem.statements, *assumed)
+    for name in undetermined_constants(statements):
         if name in besides:
             continue
+        free = free_axes(statements, name)
+        point = ", ".join(
+            f"{c}: {'...' if problem.shape is not None else f'{low:g}'}"
+            for axis, (c, (low, _)) in enumerate(zip(problem.coordinates, problem.intervals, strict=True))
+            if axis not in free
+        )
         message = f"`{name}` is determined only up to a constant: only its derivatives occur"
+        if free:
+            of = " and ".join(problem.coordinates[axis] for axis in free)
+            message = (
+                f"`{name}` is determined only up to a constant at every {of}: only its derivatives in other "
+                f"coordinates occur; it is compared, and given by slabs in time, with mean zero at every {of}"
+            )
         if found := fluxes(problem):
             message += f"; {_verdict(*found)}"
         hint = f'fix it at a point: `{{at: {{{point}}}, equation: "{name} = 0"}}`'
