@@ -47,6 +47,19 @@ def test_many_functions_with_kinks_are_refused_and_viscosity_is_named():
     assert result["status"] != "converged" and "viscosity" in result["message"]
 
 
+def test_a_kink_between_cells_is_no_way_to_meet_an_equation_of_first_order():
+    result = ps.solve(problem("D(v, z)**2 = 1", WALLS)).result
+    assert result["status"] != "converged" and "viscosity" in result["message"]
+
+
+def test_a_system_that_is_symmetric_in_its_unknowns():
+    stated = ps.Problem(
+        name="circle", domain=LINE, unknowns=["v", "w"], equations={"a": "v**2 + w**2 = 4 + z", "b": "v*w = 1"}
+    )
+    result = ps.solve(stated).result
+    assert result["status"] == "converged" and "more than one solution" in outcome(result)[1]
+
+
 def test_an_eikonal_equation_with_a_smooth_solution_is_solved():
     exact = "sqrt((a + 1)**2 + (b + 2)**2)"
     wall = {"walls": ps.Condition(on="boundary", equation=f"v = {exact}")}
