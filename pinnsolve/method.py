@@ -18,6 +18,7 @@ from pinnsolve.adapt.basis_slabs import SlabTuning, basis_marches, can_march_wit
 from pinnsolve.adapt.context import Result, SolveContext, least_error
 from pinnsolve.adapt.forward import on_cells, on_given_cells
 from pinnsolve.adapt.growing_width import Networks, Successors, fixed, refined
+from pinnsolve.adapt.near_guess import is_sought, near_guess
 from pinnsolve.adapt.time_marching import can_march
 from pinnsolve.adapt.verdict import Seen, judge
 from pinnsolve.assembly.row_source import State
@@ -162,7 +163,10 @@ def _by_choice(problem: Problem, context: SolveContext) -> Iterator[Result | Out
     if settings.precision != "float64" or settings.device != "cpu":
         reason = "cells are solved on the processor in double precision"
     if reason is not None:
-        networks = _best(problem, context, _refined(problem, context, {}))
+        if is_sought(context.problem):
+            networks = near_guess(context, settings.tolerance, settings.limits.refinements)
+        else:
+            networks = _best(problem, context, _refined(problem, context, {}))
         yield from _passed_on(networks, f"a network, because {reason}")
         return
     if is_inverse(context):

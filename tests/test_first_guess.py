@@ -47,6 +47,19 @@ def test_many_functions_with_kinks_are_refused_and_viscosity_is_named():
     assert result["status"] != "converged" and "viscosity" in result["message"]
 
 
+def test_a_kink_between_cells_is_no_way_to_meet_an_equation_of_first_order():
+    result = ps.solve(problem("D(v, z)**2 = 1", WALLS)).result
+    assert result["status"] != "converged" and "viscosity" in result["message"]
+
+
+def test_a_system_that_is_symmetric_in_its_unknowns():
+    stated = ps.Problem(
+        name="circle", domain=LINE, unknowns=["v", "w"], equations={"a": "v**2 + w**2 = 4 + z", "b": "v*w = 1"}
+    )
+    result = ps.solve(stated).result
+    assert result["status"] == "converged" and "more than one solution" in outcome(result)[1]
+
+
 def test_an_eikonal_equation_with_a_smooth_solution_is_solved():
     exact = "sqrt((a + 1)**2 + (b + 2)**2)"
     wall = {"walls": ps.Condition(on="boundary", equation=f"v = {exact}")}
@@ -136,3 +149,43 @@ def test_wrong_guesses_are_told_before_the_solve(guess, said):
     with pytest.raises(ps.ProblemError) as found:
         bratu(guess=guess)
     assert said in str(found.value)
+
+
+@pytest.mark.parametrize(("force", "parameters"), [("1e300", {}), ("-k*z", {"k": "2e160"}), ("exp(500)*z", {})])
+def test_numbers_whose_squares_overflow_are_refused(force, parameters):
+    with pytest.raises(ps.ProblemError, match="beyond double precision"):
+        problem(f"D(v, z, z) = {force}", WALLS, parameters=parameters)
+
+
+def test_large_numbers_whose_squares_are_numbers_are_solved():
+    result = ps.solve(problem("D(v, z, z) = 1e100", WALLS, exact={"v": "5e99*z*(z - 1)"})).result
+    assert result["status"] == "converged" and result["relative_l2_error"]["v"] < 1e-6
+
+
+@pytest.mark.parametrize("basis", [{"kind": "mlp", "width": 60}, {"kind": "pou_grid", "partitions": 3, "degree": 6}])
+def test_a_guess_is_where_other_bases_start_too(basis):
+    high = ps.solve(bratu(guess="8*z*(1 - z)"), basis=basis, method="least_squares", tolerance=1e-4)
+    assert high.result["status"] == "converged" and float(high(z=0.5)) == pytest.approx(1.9753, abs=1e-3)
+
+
+WELL = "-D(v, z, z)/2 - 15/cosh(z - 1)**2*v = level*v"
+
+
+@pytest.mark.parametrize(("guess", "level"), [(-11, -12.5), (-4, -4.5)])
+def test_an_eigenvalue_is_the_one_that_is_nearest_to_its_guess(guess, level):
+    held = {
+        "ends": ps.Condition(on="boundary", equation="v = 0"),
+        "scale": ps.Condition(at={"z": 1}, equation="v = 1"),
+    }
+    stated = problem(WELL, held, ps.Box(z=(-7, 9)), unknown_parameters={"level": {"guess": guess}})
+    result = ps.solve(stated).result
+    assert result["status"] == "converged"
+    assert result["parameters"]["level"]["value"] == pytest.approx(level, abs=1e-4)
+
+
+def test_a_parameter_that_is_found_far_from_its_guess_is_doubted():
+    held = {**WALLS, "slope": ps.Condition(on="z = 0", equation="D(v, z) = 1")}
+    stated = problem("k*D(v, z, z) = -8", held, unknown_parameters={"k": {"guess": 1}})
+    result = ps.solve(stated).result
+    assert result["parameters"]["k"]["value"] == pytest.approx(4, rel=1e-6)
+    assert "far from its guess" in outcome(result)[1]

@@ -7,7 +7,7 @@ side, and the same one moved up and down.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -20,7 +20,6 @@ from pinnsolve.assembly.system import CellSystem, go_on
 from pinnsolve.assembly.term_rows import highest_orders, term_rows
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
-from pinnsolve.language.symbols import FeatureSymbol
 from pinnsolve.solvers.gauss_newton import Iterate, Iteration, gauss_newton
 from pinnsolve.solvers.stationary import unsolved_terms
 
@@ -28,6 +27,7 @@ SMOOTH = 1e-4  # weight of second derivatives beside the conditions
 CLOSE = 1e-6  # relative, to which a first guess is solved for
 MOST_TRIED = 6000  # coefficients up to which further starts are affordable
 CONSTANTS = (1.3, -1.3, 4.0, -4.0)  # no whole numbers near zero, where polynomials are often stationary
+APART = 0.4  # factor between the constants of one unknown and the next
 DIFFERENT = 1e-2  # rms distance, relative to their size, of solutions that are not the same
 NOTHING = 1e-10  # rms of a solution that is zero
 
@@ -73,8 +73,10 @@ class FirstGuesses:
         return self.space.project(paraboloid, len(self.problem.unknowns))
 
     def moved(self, c: Tensor, by: float) -> Tensor:
-        """(C, U, n): a function plus a constant."""
-        one = self.space.project(lambda x: torch.ones(c.shape[1], len(x), dtype=c.dtype), c.shape[1])
+        """(C, U, n): a function plus a constant, a smaller one for every further unknown: where unknowns are alike,
+        equations that are symmetric in them are often stationary."""
+        shares = torch.tensor([APART**u for u in range(c.shape[1])], dtype=c.dtype)
+        one = self.space.project(lambda x: shares[:, None].expand(-1, len(x)), c.shape[1])
         return c + by * one
 
     def starts(self) -> Iterator[Tensor]:
@@ -133,45 +135,6 @@ def doubts_of_zero(problem: CompiledProblem, system: CellSystem, found: Iterate)
     if nothing < NOTHING**2:
         return (f"{names} = 0 solves this problem, too; state a `guess` near the solution that is meant",)
     return ()
-
-
-def no_solution(problem: CompiledProblem, unsolved: Sequence[str]) -> str:
-    """What is to be said where the terms `unsolved` do not hold, and Newton's method does not lower that."""
-    names = ", ".join(f"`{name}`" for name in unsolved)
-    holds = "does not hold" if len(unsolved) == 1 else "do not hold"
-    said = (
-        f"Newton's method ended where {names} {holds}: the residual is as large as the parts of the equation, and no "
-        "small change lowers it"
-    )
-    if lacks_viscosity(problem):
-        return f"{said}. {viscosity(problem)}"
-    return f"{said}; state a `guess` near the solution"
-
-
-def lacks_viscosity(problem: CompiledProblem) -> bool:
-    """Whether a problem that does not evolve is of first order and nonlinear in the derivatives, as the eikonal
-    equation is: then solutions have kinks, and many functions with kinks meet the equation almost everywhere."""
-    equations = [term for term in problem.terms if term.kind == "equation"]
-    steep = (
-        feature.order == 1 and any(isinstance(s, FeatureSymbol) and s.feature.order for s in c.free_symbols)
-        for term in equations
-        for linearization in term.linearizations
-        for feature, c in linearization.features
-    )
-    return max((term.order for term in equations), default=0) == 1 and problem.time is None and any(steep)
-
-
-def viscosity(problem: CompiledProblem) -> str:
-    """The advice for a problem that `lacks_viscosity`."""
-    term = (
-        f"0.01*laplacian({problem.unknowns[0]})"
-        if len(problem.coordinates) > 1
-        else (f"0.01*D({problem.unknowns[0]}, {problem.coordinates[0]}, 2)")
-    )
-    return (
-        "A nonlinear equation of first order has no smooth solution as a rule, and many with kinks; which one is meant "
-        f"is told by a small viscosity: subtract `{term}` from a side, and lower the factor as far as needed"
-    )
 
 
 def several() -> str:

@@ -17,7 +17,6 @@ from torch import Tensor
 from pinnsolve import defaults
 from pinnsolve.adapt.context import Result, SolveContext, least_error
 from pinnsolve.adapt.crossing import WEAK, characteristics_of
-from pinnsolve.adapt.first_guess import lacks_viscosity, no_solution, viscosity
 from pinnsolve.adapt.free_values import with_mean_zero
 from pinnsolve.adapt.hp_refinement import (
     Level,
@@ -27,11 +26,11 @@ from pinnsolve.adapt.hp_refinement import (
     doubted,
     first_space,
     make_system,
-    moved_since,
     next_space,
     solve_level,
     without_parameters,
 )
+from pinnsolve.adapt.level_trust import believed, no_solution, why_no_solution
 from pinnsolve.adapt.space_problem import can_collocate
 from pinnsolve.adapt.terms_without_points import with_all_terms
 from pinnsolve.adapt.time_collocation import collocations
@@ -56,14 +55,6 @@ MOST_LEVELS, MOST_MARCHES = 30, 6
 MOST_OPERATIONS = 2e12  # of a factorization that is worth it without a time limit (minutes)
 ROUNDED, ROUNDED_LEVELS = 1e-11, 3  # estimates below it that so many levels do not make smaller are rounding
 SMOOTH, MARGIN = 0.1, 0.7  # residual left of a smooth solution; part of the tolerance that others are refined to
-ROUGH = 0.5  # residual left by the correction of a solution that is not smooth
-SLOW = 4.0  # times what a level changed is its error, where the correction explains little: orders are low there
-UNKNOWN = 2.0  # of the tolerance is the least error of a first level then
-MOST_FAILED = 8  # levels in a row on which Newton's method does not converge
-NOWHERE = (
-    "Newton's method did not converge on any of the last levels, from no start; there may be no solution, or none near "
-    "the starts: state a `guess` near it"
-)
 LOST = 0.03  # estimated error from which on the error no longer grows as its linearization says: a march is given up
 LEAST_DEGREE = 5  # in space, beyond the order of the equations; lower ones need many more cells
 MANY_CELLS, LOW_DEGREE = 100, 3  # first cells of a shape, and degree beyond the order then
@@ -194,13 +185,14 @@ def _levels(
             make_system(problem, enriched_space(space), weights, check), bytes_available(context.memory_gb), operations
         )
         level = solve_level(problem, space, c, weights, tolerance, check)
-        if context.guess is not None:  # whoever states one knows of other solutions
-            level = replace(level, doubts=())
+        said = () if not levels else levels[-1].doubts
+        # whoever states a guess knows of other solutions
+        level = replace(level, doubts=() if context.guess is not None else tuple(dict.fromkeys((*said, *level.doubts))))
         if number == 0:
             yield _level_result(context, level)
         level = corrected(level, problem, weights, clock.check)
-        ended = _no_solution(problem, level, levels, tolerance)
-        level = _believed(problem, level, levels, tolerance) if most > 1 else level
+        ended = why_no_solution(problem, level, levels, tolerance)
+        level = believed(problem, level, levels, tolerance) if most > 1 else level
         levels.append(level)
         _record(context, f"level {number}: {space.cells.count} cells", number, level)
         result = _level_result(context, level)
@@ -215,35 +207,6 @@ def _levels(
             yield Outcome(None, "stalled", "the error falls too slowly from level to level to meet the tolerance")
         space = next_space(level, tolerance)
         c = carried_over(level, space)
-
-
-def _is_rough(problem: CompiledProblem, level: Level) -> bool:
-    """Whether the solution of a nonlinear problem is not smooth: its linearization says little of the error."""
-    return not problem.linear and level.correction.left > ROUGH
-
-
-def _believed(problem: CompiledProblem, level: Level, before: Sequence[Level], tolerance: float) -> Level:
-    """The level with an error that does not rest on its correction alone."""
-    if blind(level, tolerance):
-        return doubted(level)
-    if before and _is_rough(problem, level) and lacks_viscosity(problem):
-        return doubted(before[-1])  # finer cells only let more kinks in
-    if not _is_rough(problem, level):
-        return level
-    known = SLOW * moved_since(level, before[-1]) if before else UNKNOWN * tolerance * level.size
-    return replace(level, error=torch.maximum(level.error, known))
-
-
-def _no_solution(problem: CompiledProblem, level: Level, before: Sequence[Level], tolerance: float) -> str:
-    """Why no refinement leads to a solution; empty where one may."""
-    if blind(level, tolerance):
-        return no_solution(problem, level.unsolved)
-    if before and _is_rough(problem, level) and lacks_viscosity(problem):
-        return f"the solution is not smooth. {viscosity(problem)}"
-    lately = [*before, level][-MOST_FAILED:]
-    if len(lately) == MOST_FAILED and not problem.linear and not any(one.converged for one in lately):
-        return NOWHERE
-    return ""
 
 
 def _slow(estimates: list[float], level: Level, tolerance: float) -> bool:

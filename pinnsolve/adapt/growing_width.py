@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
+from torch import Tensor
 
 from pinnsolve import defaults
 from pinnsolve.adapt.context import NARROW, SEARCH_POINTS, Result, SolveContext, result_on
@@ -61,7 +62,7 @@ def fixed(
     context = context.weighted(basis)
     part = "kept" if context.regression else "all"
     assembly = context.assembly(basis.width, moving=not isinstance(solver, LeastSquares), part=part)
-    state, outcome = zero_state(context.problem, basis) if start is None else start.state, Outcome()
+    state, outcome = _first_state(context, basis, assembly) if start is None else start.state, Outcome()
     for phase in (before, solver):
         if phase is not None and outcome.status == "finished":
             outcome = context.drive(phase, assembly, basis, state, phase.name)
@@ -288,7 +289,7 @@ def _solved_on(
     context: SolveContext, basis: Basis, assembly: Assembly, start: Result | None, check: Assembly
 ) -> Generator[Result, None, tuple[Result, Outcome]]:
     """The least-squares solution on a basis, with its residual at unseen points, and how the solve ended."""
-    state = projected(start.approximation, basis, assembly) if start else zero_state(context.problem, basis)
+    state = projected(start.approximation, basis, assembly) if start else _first_state(context, basis, assembly)
     solver, scale = LeastSquares(memory_gb=context.memory_gb), basis.settings().get("scale")
     phase = f"W = {basis.width}" + (f", scale {scale:g}" if isinstance(scale, int | float) else "")
     outcome = context.drive(solver, assembly, basis, state, phase)
@@ -298,13 +299,25 @@ def _solved_on(
     return replace(result, residual=residual if math.isfinite(residual) else math.inf), outcome
 
 
+def _first_state(context: SolveContext, basis: Basis, assembly: Assembly) -> State:
+    """The guess that is stated, on a basis, else zero."""
+    state = zero_state(context.problem, basis)
+    if context.guess is None:
+        return state
+    x = max((t.points.x[0] for t in assembly.terms), key=len)
+    return replace(state, coefficients=_fitted(context.guess(x), basis, x))
+
+
+def _fitted(values: Tensor, basis: Basis, x: Tensor) -> Tensor:
+    """(U, W): the functions of a basis that are closest to values (U, N) at points x (N, d)."""
+    zero = (0,) * x.shape[1]
+    matrix = basis.derivatives(x, [zero])[zero]
+    return torch.stack([solve_dense(matrix, v.to(matrix), 1e-10).x for v in values])
+
+
 def projected(solution: Approximation, basis: Basis, assembly: Assembly) -> State:
     """The state of a new basis closest to a solution's values: where Newton goes on. Linear problems start at zero."""
     if assembly.problem.linear:
         return zero_state(assembly.problem, basis)
     x = max((t.points.x[0] for t in assembly.terms), key=len)
-    zero = (0,) * x.shape[1]
-    matrix = basis.derivatives(x, [zero])[zero]
-    values = solution.values(x)
-    coefficients = torch.stack([solve_dense(matrix, v, 1e-10).x for v in values])
-    return State(coefficients, solution.state.parameters)
+    return State(_fitted(solution.values(x), basis, x), solution.state.parameters)

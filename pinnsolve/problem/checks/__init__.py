@@ -25,6 +25,7 @@ from pinnsolve.problem.checks.counts import (
     unheld_unknowns,
 )
 from pinnsolve.problem.checks.faces import too_few_conditions
+from pinnsolve.problem.checks.magnitudes import too_large_numbers
 from pinnsolve.problem.checks.neumann import constant_warnings, undetermined_constants
 from pinnsolve.problem.checks.weak_solutions import weak_solutions
 
@@ -46,7 +47,7 @@ def check_problem(problem: StatedProblem, assumed: AssumedConditions = UNDECIDED
 
     Where there are errors, nothing else is checked.
     """
-    errors = [*unheld_unknowns(problem), *settings_errors(problem)]
+    errors = [*unheld_unknowns(problem), *settings_errors(problem), *too_large_numbers(problem)]
     if errors:
         return errors
     missing = too_few_conditions(problem, in_space=not assumed.decided)
