@@ -174,7 +174,7 @@ def reweighted(equation: str) -> list[float]:
     space = Space(cells.split(first[:, 0], first), (3, 3), table_orders(compiled))
     system = make_system(compiled, space, {})
     state = without_parameters(torch.zeros(space.cells.count, 1, space.functions, dtype=torch.float64))
-    sources = in_transport_units(system.sources, compiled, state)
+    sources = in_transport_units(system, compiled, state).sources
     factors = [float(f) for s in sources if s.name == "equation" and isinstance(s, Reweighted) for f in s.factors]
     return [min(factors, default=1.0), max(factors, default=1.0)]
 

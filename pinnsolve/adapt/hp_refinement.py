@@ -194,7 +194,7 @@ def _correction(problem: CompiledProblem, space: Space, c: Tensor, weights, chec
     fine = enriched_space(space)
     system = make_system(problem, fine, weights, check)
     state = without_parameters(space.widened(c, fine))
-    system = system.with_sources(in_transport_units(system.sources, problem, state))
+    system = in_transport_units(system, problem, state)
     with threads_for(system.width):
         correction = correct(system.scaled_at(state), state)
     return replace(correction, delta=without_constants(correction.delta, fine, problem))

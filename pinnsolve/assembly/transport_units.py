@@ -8,14 +8,14 @@ with equations in units of the domain, and with jumps and conditions by the area
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.cell_rows import CellTerm, ContinuityRows
+from pinnsolve.assembly.cell_rows import CellTerm
 from pinnsolve.assembly.row_source import RowBlock, RowSource, State
+from pinnsolve.assembly.system import CellSystem
 from pinnsolve.compiler.terms import CompiledProblem
 
 DOMINATES = 10.0  # times what higher derivatives count, for the lengths of the domain, do first ones at least
@@ -37,19 +37,21 @@ class Reweighted(RowSource):
         return Reweighted(self.source.scaled_at(state), self.factors)
 
 
-def in_transport_units(sources: Sequence[RowSource], problem: CompiledProblem, state: State) -> list[RowSource]:
-    """The sources with factors where first derivatives dominate every equation at a state; as they are, elsewhere."""
+def in_transport_units(system: CellSystem, problem: CompiledProblem, state: State) -> CellSystem:
+    """The system with factors on its rows where first derivatives dominate every equation at a state; else as it is."""
     lengths = torch.tensor([high - low for low, high in problem.intervals], dtype=torch.float64)
-    factors: list[Tensor | None] = []
-    for source in sources:
+    size = system.space.cells.size
+    # from the volume of cells to the area of their faces
+    faces = torch.sqrt((lengths / size).amin(dim=1).clamp_min(1.0))
+    sources: list[RowSource] = []
+    for source in system.sources:
+        factors: Tensor | None = faces[source.cells[0]]
         if isinstance(source, CellTerm) and source.term.kind == "equation":
-            found = _of_equation(source, lengths, state)
-            if found is None:
-                return list(sources)
-            factors.append(found)
-        else:
-            factors.append(_of_faces(source, lengths))
-    return [one if f is None else Reweighted(one, f) for one, f in zip(sources, factors, strict=True)]
+            factors = _of_equation(source, lengths, state)
+            if factors is None:
+                return system
+        sources.append(Reweighted(source, factors))
+    return system.with_sources(sources)
 
 
 def _of_equation(source: CellTerm, lengths: Tensor, state: State) -> Tensor | None:
@@ -61,14 +63,3 @@ def _of_equation(source: CellTerm, lengths: Tensor, state: State) -> Tensor | No
         return None
     here = torch.stack([v for _, v in cells]).amax(dim=0)
     return here / max(first, max(float(v.max()) for _, v in domain))
-
-
-def _of_faces(source: RowSource, lengths: Tensor) -> Tensor | None:
-    """(G,): from the volume of the cells to the area of their faces."""
-    if isinstance(source, ContinuityRows):
-        axis = source.axis
-        return torch.sqrt(lengths[axis] / source.space.cells.size[source.cells[0], axis])
-    if isinstance(source, CellTerm):
-        h = source.space.cells.size[source.cells[0]]
-        return torch.sqrt((lengths / h).amin(dim=1).clamp_min(1.0))
-    return None
