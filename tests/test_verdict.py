@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 import pinnsolve as ps
+from pinnsolve.adapt.hp_refinement import make_system, without_parameters
+from pinnsolve.assembly.term_rows import table_orders
+from pinnsolve.assembly.transport_units import Reweighted, in_transport_units
+from pinnsolve.bases.piecewise.mesh import uniform_cells
+from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.compiler.compiler import compile_problem
 
 
 def posed(equation, conditions, unknowns="u", domain=None, **more):
@@ -152,6 +159,30 @@ NEARLY = {
 def test_ill_conditioned_problems_have_one_solution(name, tolerance):
     result = ps.solve(posed(NEARLY[name], {"ends": ("boundary", "u = 1")}), tolerance=tolerance).result
     assert result["status"] == "converged", result["message"]
+
+
+# -- transport ----------------------------------------------------------------------------------------------
+
+
+def reweighted(equation: str) -> list[float]:
+    """By how much the rows of an equation on cells of two sizes weigh more in the estimate, least and most."""
+    walls = {"walls": ("boundary", "w = 0")}
+    problem = posed(equation, walls, "w", ps.Box(x=(0, 1), y=(0, 1)))
+    compiled = compile_problem(problem)
+    cells = uniform_cells(torch.zeros(2), torch.ones(2), (2, 2))
+    first = torch.zeros(4, 2, dtype=torch.bool)
+    first[0] = True
+    space = Space(cells.split(first[:, 0], first), (3, 3), table_orders(compiled))
+    system = make_system(compiled, space, {})
+    state = without_parameters(torch.zeros(space.cells.count, 1, space.functions, dtype=torch.float64))
+    sources = in_transport_units(system, compiled, state).sources
+    factors = [float(f) for s in sources if s.name == "equation" and isinstance(s, Reweighted) for f in s.factors]
+    return [min(factors, default=1.0), max(factors, default=1.0)]
+
+
+def test_rows_of_transport_do_not_fade_with_their_cells():
+    assert reweighted("D(w, x) + 2*D(w, y) = laplacian(w)/500") == pytest.approx([2, 4])
+    assert reweighted("D(w, x) + 2*D(w, y) = laplacian(w)") == [1, 1]
 
 
 # -- rounding -----------------------------------------------------------------------------------------------

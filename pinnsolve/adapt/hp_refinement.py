@@ -28,6 +28,7 @@ from pinnsolve.assembly.material_weights import balanced
 from pinnsolve.assembly.row_source import RowSource, State, check_finite
 from pinnsolve.assembly.system import CellSystem, go_on, units
 from pinnsolve.assembly.term_rows import highest_orders, interface_rows, table_orders, term_rows
+from pinnsolve.assembly.transport_units import in_transport_units
 from pinnsolve.bases.piecewise.initial_mesh import first_cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
@@ -193,6 +194,7 @@ def _correction(problem: CompiledProblem, space: Space, c: Tensor, weights, chec
     fine = enriched_space(space)
     system = make_system(problem, fine, weights, check)
     state = without_parameters(space.widened(c, fine))
+    system = in_transport_units(system, problem, state)
     with threads_for(system.width):
         correction = correct(system.scaled_at(state), state)
     return replace(correction, delta=without_constants(correction.delta, fine, problem))

@@ -84,6 +84,7 @@ class CellTerm(RowSource):
         self.cells = [side.cells for side in at.sides]
         self.row_count = at.points.count * len(term.residuals)
         self.points = at.points.count if at.keep is None else int(at.keep.sum())
+        self.term = term
         self._rows = TermRows(term, at.points, problem, 1.0)
         self._scales, self._unit = scales, None
         self._factors: Sequence[Tensor] | None = None  # (G, 1) per residual, see `multiplied`
@@ -207,6 +208,21 @@ class CellTerm(RowSource):
                 largest = torch.maximum(largest, size * chain_factors(self.space.cells, cells, f.alpha))
             scales.append(torch.where(largest > 0, 1.0 / largest, 1.0)[:, None])
         return scales
+
+    def sizes_at(self, state: State, lengths: Tensor) -> list[tuple[int, Tensor]]:
+        """Order and size (G,), the largest in a cell, of every part of the linearization at a state.
+
+        Derivatives are by halves of the `lengths` (C, d) or (1, d).
+        """
+        result = []
+        cells = self.at.sides[0].cells if len(lengths) > 1 else torch.zeros_like(self.at.sides[0].cells)
+        for item in self._linearized(state)[1]:
+            for f, value in item.items():
+                if isinstance(f, Feature):
+                    size = value.abs().nan_to_num().amax(dim=1) if isinstance(value, Tensor) else abs(value)
+                    alpha = torch.tensor(f.alpha, dtype=lengths.dtype)
+                    result.append((sum(f.alpha), size * ((2.0 / lengths[cells]) ** alpha).prod(dim=1)))
+        return result
 
     @property
     def term_weight(self) -> tuple[float, float]:
