@@ -65,6 +65,17 @@ EVOLVING = {
         },
         "exact": {"v": "sin(2*pi*a)*sinh(2*pi*(b + 1))/sinh(4*pi)", "q": "-sin(2*pi*a)/tanh(4*pi)/(2*pi)"},
     },
+    "what lives on an edge round a ring": {
+        "domain": ps.Box(x=(0, "2*pi"), y=(0, 1)),
+        "unknowns": ["u", "s"],
+        "equations": {"laplace": "laplacian(u) = 0", "along": "D(s, y) = 0"},
+        "conditions": {
+            "around": ps.Condition(periodic="x"),
+            "below": ps.Condition(on="y = 0", equation="u = 0"),
+            "above": ps.Condition(on="y = 1", equations=["u = sin(2*x)", "D(s, x, x) - s = D(u, y)"]),
+        },
+        "exact": {"u": "sin(2*x)*sinh(2*y)/sinh(2)", "s": "-2*sin(2*x)/tanh(2)/5"},
+    },
 }
 
 

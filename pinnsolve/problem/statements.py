@@ -181,12 +181,15 @@ class _Builder:
         return [fluxes(e.sides, scope) for term in self.parsed.equations.values() for e in term.equations]
 
     def _conditions(self, equations: Sequence[StatedTerm]) -> Iterator[StatedTerm]:
+        scope, specs = self.scope(normals=True), self.spec.conditions
+        stated = {n: self._residuals(t, scope) for n, t in self.parsed.conditions.items() if not specs[n].periodic}
+        all_residuals = [r for s in equations for r in s.residuals] + [r for some in stated.values() for r in some]
         for name, term in self.parsed.conditions.items():
-            path, item = ("conditions", name), self.spec.conditions[name]
+            path, item = ("conditions", name), specs[name]
             if item.periodic:
-                yield from self._periodic(name, item, term.where, equations)
+                yield from self._periodic(name, item, term.where, all_residuals)
                 continue
-            residuals = self._residuals(term, self.scope(normals=True))
+            residuals = stated[name]
             places = [self._place(place, path) for place in term.places]
             if None in places:
                 continue
@@ -208,9 +211,9 @@ class _Builder:
         return piece.part is not None or (piece.outward is not None and piece.outward[0] in self.space)
 
     def _periodic(
-        self, name: str, item: ConditionSpec, where: ParsedExpression | None, equations: Sequence[StatedTerm]
+        self, name: str, item: ConditionSpec, where: ParsedExpression | None, stated: Sequence[sp.Expr]
     ) -> Iterator[StatedTerm]:
-        """Every unknown and as many derivatives as the equations need agree on a pair of faces."""
+        """Every unknown and as many derivatives as need be for what is `stated` agree on a pair of faces."""
         key = f"conditions.{name}"
         for coordinate in item.periodic:
             axis = self.coordinates.index(coordinate)
@@ -221,12 +224,12 @@ class _Builder:
                 continue
             pair = regions.periodic_pair(axis, self.intervals, f"periodic in {coordinate}")
             full = f"{name}_{coordinate}" if len(item.periodic) > 1 else name
-            residuals = self._periodic_residuals(axis, equations)
+            residuals = self._periodic_residuals(axis, stated)
             yield StatedTerm(full, "condition", residuals, self._narrow(pair, where), key=key)
 
-    def _periodic_residuals(self, axis: int, equations: Sequence[StatedTerm]) -> tuple[sp.Expr, ...]:
+    def _periodic_residuals(self, axis: int, stated: Sequence[sp.Expr]) -> tuple[sp.Expr, ...]:
         orders = dict.fromkeys(self.spec.unknowns, 1)
-        for symbol in {s for e in equations for r in e.residuals for s in r.free_symbols}:
+        for symbol in {s for r in stated for s in r.free_symbols}:
             if isinstance(symbol, FeatureSymbol):
                 f = symbol.feature
                 orders[f.unknown] = max(orders[f.unknown], f.alpha[axis])
