@@ -114,7 +114,9 @@ class ConditionInput(Strict):
         "What holds there; `n_x`, `n_y`, ... are the outward normal and `Dn(u)` its derivative."
     )
     equations: Equations | None = about("Several, sharing the name.")
-    where: Text | None = about('Narrows the place: `"y < 0.5"`.')
+    where: Text | None = about(
+        'Narrows the place: `"y < 0.5"`; on a boundary by its normal, too: `"a*n_x + b*n_y < 0"`.'
+    )
 
     @model_validator(mode="after")
     def _check(self) -> ConditionInput:
