@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from pinnsolve.problem.stated import StatedProblem
 
 Point = tuple[float, ...]
-LINE, PLANE = 1000, 30  # intervals per axis at which a start is looked at, in one dimension and in more
+POINTS = {1: 1000, 2: 30}  # intervals per axis at which a start is looked at, by the number of axes
+FEW = 10  # the same for more axes
 DIFFERENCE = 1e-6  # of an interval: steps of differences
 BISECTIONS, LOOKED_AT = 50, 6  # of the steepest intervals of a line, and how many of these
 JUMP = 1e-6  # relative to the range of values: a difference between neighbours that is a jump
@@ -134,7 +135,7 @@ class Profile:
 
     def lines(self, number: int) -> Iterator[list[Point]]:
         """Lines of points along the free axis of that number."""
-        count = LINE if len(self.axes) == 1 else PLANE
+        count = POINTS.get(len(self.axes), FEW)
         grids = [_between(low, high, count) for low, high in self.intervals]
         others = [grid if i != number else [0.0] for i, grid in enumerate(grids)]
         for point in product(*others):

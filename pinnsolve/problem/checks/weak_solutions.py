@@ -139,6 +139,8 @@ def _inside(problem: StatedProblem, spot: dict[int, float]) -> bool:
             return False
         if axis in periodic:
             spot[axis] = low + (x - low) % (high - low)
+        if abs(spot[axis]) < DIFFERENCE * (high - low):  # zero, up to the differences
+            spot[axis] = 0.0
     return True
 
 
