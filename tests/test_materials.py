@@ -180,3 +180,26 @@ def test_sides_of_the_domain_are_no_interfaces():
         boundary = shape.boundary(0.1)
         lengths.append(float(boundary.weights[boundary.part != shape.parts.index(INTERFACE)].sum()))
     assert sum(lengths) == pytest.approx(8 + 0.4 * np.pi)
+
+
+@pytest.mark.parametrize(
+    ("conductivity", "resistance"),
+    [
+        ("where(x < 0.2, 1, where(x < 0.4, 5, where(x < 0.6, 0.5, where(x < 0.8, 20, 2))))", 0.75),
+        ("1 + 9*heaviside(x - 0.41)", 0.41 + 0.059),
+        ("3 - 2*sign(0.7 - x)", 0.7 + 0.06),
+    ],
+)
+def test_fluxes_are_continuous_across_many_layers_and_across_steps(conductivity, resistance):
+    """The first two tenths conduct with 1: there the slope is the flux."""
+    wall = ps.Problem(
+        name="wall", domain=ps.Box(x=(0, 1)), unknowns="u", definitions={"k": conductivity},
+        equations={"heat": "D(k*D(u, x), x) = 0"},
+        conditions={
+            "cold": ps.Condition(on="x = 0", equation="u = 0"),
+            "warm": ps.Condition(on="x = 1", equation="u = 1"),
+        },
+    )  # fmt: skip
+    solution = ps.solve(wall)
+    assert solution.result["status"] == "converged"
+    assert float(solution(x=0.2)) == pytest.approx(0.2 / resistance, rel=1e-9)

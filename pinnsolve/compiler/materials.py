@@ -39,8 +39,10 @@ from pinnsolve.language.to_sympy import Fluxes
 
 Moved = Mapping[sp.Symbol, sp.Expr]  # coordinates, and what takes their place
 
-MOST_LEVELS = 3  # that tell materials apart: their number doubles with each
+MOST_LEVELS = 10  # that tell materials apart: how many combinations of their signs are looked through doubles with each
 MOST_MATERIALS = 24  # every pair of them has an interface
+FEW_LEVELS = 3  # whose combinations are all kept
+SHORT = 1e-12  # relative to where it lies: what is left between two planes is nothing
 BEYOND = 0.05  # of the extent of a domain, round which the levels are traced
 SAME_PLACE = 1e-9  # value of a level on a plane that it names, too
 HIGHEST = 2  # order of equations for which it is known what is continuous
@@ -61,15 +63,18 @@ def with_materials(
     if not 1 <= len(space) <= 3:
         return problem
     bases = _bases(problem, space)
-    count = len(bases) * 2 ** len(levels)
-    if len(compared) > MOST_LEVELS or count > MOST_MATERIALS or (compared and highest > HIGHEST):
+    if len(levels) > MOST_LEVELS or (compared and highest > HIGHEST):
+        return problem
+    signs = _possible(levels, problem)
+    count = len(bases) * len(signs)
+    if count > MOST_MATERIALS:
         return problem
     if problem.unknown_parameters or any(t.data_file is not None for t in problem.terms):
         return problem  # what is searched for is one function for all of the domain
-    if count == 1:
+    if len(bases) == 1 and not levels:
         return _everywhere(problem)
     folded = [(t, tuple(_folded(part, parameters) for part in f)) for t, f in equations]
-    materials = _materials(bases, levels, space)
+    materials = _materials(bases, levels, signs, space)
     pairs = itertools.combinations(range(len(materials)), 2)
     at_planes = _AtPlanes(problem, planes, frozenset(compared))
     interfaces = tuple(
@@ -154,11 +159,34 @@ def _everywhere(problem: CompiledProblem) -> CompiledProblem:
     return replace(problem, terms=tuple(terms))
 
 
-def _materials(bases: Sequence[ShapeTree], levels: Sequence[sp.Expr], space: Sequence[str]) -> tuple[Material, ...]:
-    """The parts of the domain in which no level changes its sign; some may be empty."""
+def _possible(levels: Sequence[sp.Expr], problem: CompiledProblem) -> list[tuple[bool, ...]]:
+    """Which levels may be negative together: of planes along the axes, not those that leave nothing between them."""
+    every = list(itertools.product((True, False), repeat=len(levels)))
+    planes = {}
+    for i, level in enumerate(levels):
+        for x, ends in zip(map(coordinate_symbol, problem.coordinates), problem.intervals, strict=True):
+            if level.free_symbols == {x} and level.is_polynomial(x) and sp.degree(level, x) == 1:
+                slope = level.coeff(x) if level.is_Add or level.is_Mul or level == x else level.diff(x)
+                planes[i] = (x, float(slope), float(-level.subs(x, 0) / slope), ends)
+    return [signs for signs in every if _leaves_room(signs, planes)] if len(levels) > FEW_LEVELS else every
+
+
+def _leaves_room(signs: Sequence[bool], planes: Mapping[int, tuple]) -> bool:
+    room: dict[sp.Symbol, tuple[float, float]] = {}
+    for i, (x, slope, root, ends) in planes.items():
+        low, high = room.get(x, ends)
+        below = signs[i] == (slope > 0)
+        room[x] = (low, min(high, root)) if below else (max(low, root), high)
+    return all(high - low > SHORT * (abs(high) + abs(low)) for low, high in room.values())
+
+
+def _materials(
+    bases: Sequence[ShapeTree], levels: Sequence[sp.Expr], several: Sequence[tuple[bool, ...]], space: Sequence[str]
+) -> tuple[Material, ...]:
+    """The parts of the domain in which no level changes its sign, for `several` combinations; some may be empty."""
     symbols = tuple(coordinate_symbol(name) for name in space)
     result = []
-    for base, signs in itertools.product(bases, itertools.product((True, False), repeat=len(levels))):
+    for base, signs in itertools.product(bases, several):
         shapes = [Implicit(level, symbols, *_around(bounds(base)), INTERFACE) for level in levels]
         inside = [s for s, negative in zip(shapes, signs, strict=True) if negative]
         outside = [s for s, negative in zip(shapes, signs, strict=True) if not negative]

@@ -19,7 +19,7 @@ from pinnsolve.bases.piecewise.detail_mesh import DetailMesh
 from pinnsolve.bases.piecewise.details import details_of
 from pinnsolve.bases.piecewise.material_map import Groups, MaterialMap
 from pinnsolve.bases.piecewise.mesh import NEAR, Cells, tensor_cells, uniform_cells
-from pinnsolve.compiler.terms import CompiledProblem
+from pinnsolve.compiler.terms import CompiledProblem, Material
 from pinnsolve.geometry.shapes import primitives
 
 if TYPE_CHECKING:
@@ -103,7 +103,18 @@ def _material_map(problem: CompiledProblem, names: tuple[str, ...], axes: tuple[
 
         meshes = [mesh_of(base) for base in bases]
         groups = Groups.of(meshes[0].points, [mesh.sides for mesh in meshes])
-    return MaterialMap(levels, names, axes, groups)
+    kept = None
+    if len(problem.materials) < len(bases) * 2 ** len(levels):
+        kept = tuple(_number(i // (len(problem.materials) // len(bases)), m) for i, m in enumerate(problem.materials))
+    return MaterialMap(levels, names, axes, groups, kept)
+
+
+def _number(group: int, material: Material) -> int:
+    """Of a material, by its group and the signs of its levels; see `MaterialMap`."""
+    number = group
+    for _, negative in material.signs:
+        number = 2 * number + (not negative)
+    return number
 
 
 def _graded(cells: Cells, corners: Tensor) -> Cells:

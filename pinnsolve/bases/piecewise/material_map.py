@@ -47,13 +47,14 @@ class MaterialMap:
     """`levels`: expressions in the `coordinates`, which are numbers `axes` of a point; `groups` of a mesh, if any.
 
     Materials are numbered by their group, then by the signs of their levels, all negative first, the last level
-    changing fastest.
+    changing fastest. `kept`: of these numbers, in order, those that there are materials of, where not of all.
     """
 
     levels: tuple[sp.Expr, ...]
     coordinates: tuple[str, ...]
     axes: tuple[int, ...]
     groups: Groups | None = None
+    kept: tuple[int, ...] | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         """(N,) numbers of the materials at points (N, d)."""
@@ -63,13 +64,18 @@ class MaterialMap:
         for value in Evaluator(list(self.levels))(places) if self.levels else ():
             value = torch.as_tensor(value, dtype=x.dtype).expand(len(x))
             number = 2 * number + (value >= 0).long()
-        return number
+        if self.kept is None:
+            return number
+        kept = torch.tensor(self.kept)
+        return torch.searchsorted(kept, number).clamp(max=len(kept) - 1)
 
     def settings(self) -> dict[str, Any]:
         """Plain values from which `restored` makes the same."""
         names = list(self.coordinates)
         levels = [to_text(e, names) for e in self.levels]
         settings: dict[str, Any] = {"levels": levels, "coordinates": names, "axes": list(self.axes)}
+        if self.kept is not None:
+            settings["kept"] = list(self.kept)
         if self.groups is not None:
             settings["groups"] = {"points": self.groups.points, "sides": self.groups.sides}
         return settings
@@ -80,4 +86,5 @@ class MaterialMap:
         scope = Scope(coordinates=tuple(names))
         levels = tuple(expression(t, scope) for t in settings["levels"])
         groups = Groups(**settings["groups"]) if "groups" in settings else None
-        return cls(levels, tuple(names), tuple(settings["axes"]), groups)
+        kept = tuple(settings["kept"]) if "kept" in settings else None
+        return cls(levels, tuple(names), tuple(settings["axes"]), groups, kept)
