@@ -63,6 +63,14 @@ def test_a_beam_with_a_shear_too_many():
     refused(posed("D(w, x, 4) = 2", conditions, "w", ps.Box(x=(1, 2))), "`middle`")
 
 
+@pytest.mark.parametrize("source", ["-exp(x)", "-sin(9*x)"])
+def test_a_slight_contradiction_is_seen(source):
+    """By less than the root of the tolerance, but it does not become less."""
+    ends, slope = {"-exp(x)": ("-exp(x)", -1.003), "-sin(9*x)": ("sin(9*x)/81", 0.111)}[source]
+    conditions = {"ends": ("boundary", f"u = {ends}"), "slope": ("x = 0", f"D(u, x) = {slope}")}
+    refused(posed(f"D(u, x, x) = {source}", conditions), "`slope`", tolerance=1e-6)
+
+
 def test_a_slope_inside_where_the_equation_cannot_hold():
     conditions = {"ends": ("boundary", "u = 1"), "held": ({"x": 0.6}, "D(u, x) = 3")}
     refused(posed("D(u, x, x) = 0", conditions), "`equation`")

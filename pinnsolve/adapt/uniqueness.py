@@ -62,9 +62,8 @@ def _named(context: SolveContext, functions: Sequence[Approximation]) -> Freedom
         what = f"at least {len(functions)} functions of {listed} free, so that any multiples of them"
     else:
         what = f"{_described(context, values[0], listed)} free, so that any multiple of it"
-    sentence = (
-        f"the solution is not unique: the equations and conditions leave {what} may be added; state what fixes that"
-    )
+    unfixed = f"the equations and conditions leave {what} may be added"
+    sentence = f"the solution is not unique, if there is one: {unfixed}; state what fixes that"
     return Freedom(names, sentence)
 
 

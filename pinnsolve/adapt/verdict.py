@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pinnsolve.adapt.context import Result
+from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.balances import balances
 from pinnsolve.estimate.defect_correction import Estimate
@@ -28,6 +29,8 @@ from pinnsolve.solvers.budget import sentence
 
 LEAST_ALLOWED = 1e-6  # share that may be missed, however small the tolerance
 KINKED = 0.2  # share of a jump of derivatives between cells, which singularities have in small ones
+STANDS, EXACT = 0.99, 1e-13  # share of the residual that stays; error from which on nothing needs to be left of it
+SMOOTH = 10.0  # times the error are residuals of a solution that cells hold well
 MOST_ROUNDING = 0.1  # share that is never rounding
 NAMED = 3  # of what is missed
 BESIDE = 0.1  # of the largest share, from which on something is named, too
@@ -97,7 +100,10 @@ def contradicting(problem: CompiledProblem, result: Result, looked: Sequence[Mis
     Of what looks so, integrals over cells are what counts: see `balances`.
     """
     known = [value for value in (result.estimate.relative.values() if result.estimate else ()) if math.isfinite(value)]
-    allowed = max(math.sqrt(max([tolerance, *known])), LEAST_ALLOWED)
+    error = max([tolerance, *known])
+    allowed = max(math.sqrt(error), LEAST_ALLOWED)
+    if _stands(result):
+        allowed = min(allowed, max(SMOOTH * error, LEAST_ALLOWED))
     found = [one for one in looked if not one.share <= _allowed(one, allowed)]
     balanced = balances(problem, result.approximation, {one.name for one in found}) if found else {}
     for i, one in enumerate(found):
@@ -105,6 +111,14 @@ def contradicting(problem: CompiledProblem, result: Result, looked: Sequence[Mis
             found[i] = replace(one, share=min(one.share, balanced[one.name, one.number] / max(one.size, 1e-300)))
     found = [one for one in found if not one.share <= _allowed(one, allowed)]
     return sorted(found, key=lambda one: one.share, reverse=True)
+
+
+def _stands(result: Result) -> bool:
+    """Whether a richer space takes next to nothing of the residual on cells away: as if no function met it all."""
+    estimate, basis = result.estimate, result.approximation.basis
+    if estimate is None or not isinstance(basis, PouCells) or basis.slabs:
+        return False
+    return estimate.residual_left > STANDS or estimate.worst < EXACT
 
 
 def _allowed(one: Missed, allowed: float) -> float:

@@ -21,8 +21,9 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.defect_correction import Approximation
 
+DIVIDED = 0.2  # of the largest table, at most, is that of cells that are halved
 FINER = 3  # degrees beyond those of the solution, whose points are those of the integrals
-FEW_CELLS, MOST_POINTS = 5, 3e6  # cells per axis at least, points at most
+FEW_CELLS, MOST_NUMBERS = 5, 1e8  # cells per axis at least; of tables of functions at the points, at most
 
 
 def balances(
@@ -37,7 +38,7 @@ def balances(
     space, c = _divided(solution.basis, solution.state.coefficients)
     extra = tuple(p + FINER for p in space.degrees)
     fine = Space(space.cells, extra, tuple(table_orders(problem)), space.apart)
-    if fine.cells.count * math.prod(fine.points_per_axis(a) for a in range(len(extra))) > MOST_POINTS:
+    if _numbers(fine) > MOST_NUMBERS:
         return {}
     some = tuple(term for term in problem.terms if term.name in wanted)
     state = State(space.widened(c, fine), solution.state.parameters)
@@ -56,12 +57,20 @@ def balances(
     return {key: total / max(whole, 1e-300) for key, (total, whole) in sums.items()}
 
 
+def _numbers(space: Space) -> float:
+    """The size of a table of the functions at the points of all cells."""
+    points = math.prod(space.points_per_axis(a) for a in range(len(space.degrees)))
+    return float(space.cells.count * points * space.functions)
+
+
 def _divided(basis: PouCells, c: Tensor) -> tuple[Space, Tensor]:
     """A solution (U, W) as (C, U, n) on cells that are halved until there are some along every axis."""
     space = basis.space
     c = c.reshape(len(c), space.cells.count, -1).transpose(0, 1)
     d, zero = len(space.degrees), (0,) * len(space.degrees)
     while space.cells.count < FEW_CELLS**d and space.cells.parts is None and space.apart is None:
+        if 2**d * _numbers(space) > DIVIDED * MOST_NUMBERS:
+            break
         everywhere = torch.ones(space.cells.count, d, dtype=torch.bool)
         finer = Space(space.cells.split(everywhere[:, 0], everywhere), space.degrees, space.orders)
         c = finer.project(partial(space.values, c, alpha=zero), c.shape[1])
