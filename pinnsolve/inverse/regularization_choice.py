@@ -27,6 +27,7 @@ FIRST_WEIGHT = 1e-9
 FACTOR, LEAST_FACTOR = 10.0, 3.0  # by which weights are changed in the search
 SCANNED = (1e-7, 1e-5, 1e-3)
 RANGE = (1e-12, 1e4)
+SMALLEST = 1e-22  # weight where rows are factorized by themselves, which data without noise ask for
 SWEEPS = 4
 UNLIKELY = 2.0  # rise of the deviance up to which a weight may as well be the right one
 LOOSEST = 1e4  # factor by which weights are less at most
@@ -78,6 +79,7 @@ def chosen(
     choice = "discrepancy" if "discrepancy" in choices else sorted(choices)[0]
     found = solved(best, None)
     value, factor = criterion(choice, found, unit), FACTOR
+    smallest = SMALLEST if isinstance(found.reduced.factor, DenseQR) else RANGE[0]
     if all(one.weight == FIRST_WEIGHT for one in smoothness if one.choice):
         before = found
         for weight in SCANNED:  # all together, so that the search begins in the right region
@@ -93,7 +95,7 @@ def chosen(
             if one.choice is None:
                 continue
             for change in (factor, 1.0 / factor):
-                while RANGE[0] < best[i].weight * change < RANGE[1]:
+                while smallest < best[i].weight * change < RANGE[1]:
                     trial = tuple(replace(s, weight=s.weight * change) if k == i else s for k, s in enumerate(best))
                     if _known(trial) in tried:
                         break
@@ -129,7 +131,7 @@ def _with_least(
     best, factor, rise, other = criterion("likelihood", found, unit), 1.0, 0.0, found
 
     def loose(by: float) -> list[Smoothness]:
-        return [replace(s, weight=max(s.weight / by, RANGE[0])) if s.choice else s for s in smoothness]
+        return [replace(s, weight=max(s.weight / by, SMALLEST)) if s.choice else s for s in smoothness]
 
     while factor < LOOSEST:
         other = solved(loose(LEAST_FACTOR * factor), other)

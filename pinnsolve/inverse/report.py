@@ -11,11 +11,13 @@ from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import units
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
 from pinnsolve.inverse.fit import NOISIER, Answer, is_explained
 from pinnsolve.inverse.statement import InverseProblem
-from pinnsolve.inverse.uncertainty import Uncertainty, uncertainty, weak_combinations
+from pinnsolve.inverse.uncertainty import ENOUGH, Uncertainty, uncertainty, weak_combinations
 
+SPARE = 0.1  # share of the readings that a function must leave over, to be judged by them
 DEVIATIONS = 2.0  # standard deviations that count as the error which noise makes
 
 
@@ -28,11 +30,13 @@ def result_of(context: SolveContext, statement: InverseProblem, answer: Answer, 
     spread = deviation(found.deviations, space, len(unknowns))
     size = units(answer.size, answer.error)
     relative = torch.sqrt(answer.relative**2 + (DEVIATIONS * spread / size) ** 2)
+    untold = few_readings(context.problem, measurements, found)
+    relative = relative.clamp_min(1.0) if untold else relative
     measured = {g.name: 1.0 / measurements.sigma[g.name] ** 2 for g in answer.data}
     largest = max(measured.values(), default=1.0)
     measured = {name: answer.fit.weight**2 * value / largest for name, value in measured.items()}
     report = _report(statement, answer, found, spread)
-    report["warnings"] += _doubts(measurements, answer, found, tolerance)
+    report["warnings"] += _doubts(measurements, answer, found, tolerance) + untold
     return Result(
         Approximation(basis, State(c, answer.parameters)),
         Estimate(dict(zip(unknowns, relative.tolist(), strict=True)), {}, answer.left),
@@ -43,6 +47,20 @@ def result_of(context: SolveContext, statement: InverseProblem, answer: Answer, 
         inverse={**report, "limited_by": _limit(answer.relative, relative)},
         deviations=found.deviations,
     )
+
+
+def few_readings(problem: CompiledProblem, measurements: Measurements, found: Uncertainty) -> list[str]:
+    """A sentence where a function rests on readings alone, and they are met by what takes as many degrees of freedom:
+    then nothing tells how wrong it is between them."""
+    if any(term.kind == "equation" for term in problem.terms):
+        return []
+    count = measurements.count
+    if count >= ENOUGH and count - found.freedom >= min(ENOUGH, SPARE * count):
+        return []
+    return [
+        f"{count} readings are met by a function of {found.freedom:.2g} degrees of freedom: nothing tells how wrong it "
+        "is between them; more readings would"
+    ]
 
 
 def _limit(discretization: Tensor, whole: Tensor) -> str:
