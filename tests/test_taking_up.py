@@ -258,3 +258,22 @@ def test_the_estimate_of_another_problem_does_not_count():
     assert started.result["status"] == "converged"
     assert abs(float(started(a=0.3, b=0.4)) - float(afresh(a=0.3, b=0.4))) < 1e-5
     assert abs(float(started(a=0.3, b=0.4)) - float(hot(a=0.3, b=0.4))) > 1e-3
+
+
+def test_numbers_do_not_depend_on_the_number_of_threads():
+    solid = ps.Problem(
+        name="solid",
+        domain=ps.Box(a=(0, 1), b=(0, 1), c=(0, 1)),
+        unknowns="w",
+        equations={"e": "laplacian(w) = exp(2*a - b)*c"},
+        conditions={"rim": ps.Condition(on="boundary", equation="w = 0")},
+        solve={"tolerance": 1e-3},
+    )
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append(ps.solve(solid).coefficients)
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(*found)
