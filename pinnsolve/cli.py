@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from pinnsolve.problem.problem import Problem
+    from pinnsolve.results.run_folders import RunUnderWay
     from pinnsolve.results.solution import Solution
 
 CONVERGED, NOT_CONVERGED, WRONG, INTERRUPTED = 0, 1, 2, 130
+GOES_ON = ("interrupted", "time_limit")  # statuses of a solve that --resume takes up where it was
 PIPED_WIDTH = 200  # where no terminal says how wide lines may be
 
 app = typer.Typer(
@@ -52,6 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit; without `arguments`, run that of the process and take its settings in hand."""
     if arguments is None:
         process.pause_garbage_collection()
+        process.wait_passively()
     try:
         _run_command(arguments)
     except SystemExit as ended:
@@ -128,19 +131,31 @@ def run(
     """Solve a problem and write its run folder. Exits with 0 if it reached its tolerance, else with 1."""
     from pinnsolve.figures import drawer
     from pinnsolve.output.terminal import report
-    from pinnsolve.results.run_folders import choose_folder
+    from pinnsolve.results.run_folders import RunUnderWay, choose_folder
 
-    with drawer.Drawer() as drawing:
+    with process.Interrupts() as interrupts, drawer.Drawer() as drawing:
         process.load_torch_ahead()
         from pinnsolve import pipeline
 
         problem = _load(file, overrides, operators)
         folder = choose_folder(problem.name, out, resume)
-        solution = _solve(problem, folder if resume else None, quiet=json)
-        if out is None and not resume:
-            folder = choose_folder(problem.name, out, resume)  # another run may have taken the name meanwhile
-        for failure in pipeline.write(solution, problem, folder, drawing.draw):
-            say(f"warning: {failure}")
+        under_way = RunUnderWay(folder, problem, resume, say, _code(operators))
+        try:
+            solution = _solve(problem, under_way, folder if resume else None, quiet=json)
+        except BaseException as ended:
+            under_way.abandon()
+            if isinstance(ended, KeyboardInterrupt):
+                say("interrupted before there was an answer")
+            raise
+        with interrupts.held():
+            under_way.pause()
+            _save(solution, folder)
+            under_way.complete(ended=solution.result.get("status") not in GOES_ON)
+        try:
+            for failure in pipeline.illustrate(solution, problem, folder, drawing.draw):
+                say(f"warning: {failure}")
+        except KeyboardInterrupt:
+            say("figures and report were left out")
     if json:
         from pinnsolve.results.storage import to_json
 
@@ -166,6 +181,8 @@ def check(
 
     try:
         problem = _load(file, overrides, operators)
+        if problem.spec.data or problem.reference is not None:
+            _refuse_tables(problem)
     except ProblemError as error:
         if json:
             typer.echo(check.found_as_json(error.diagnostics))
@@ -314,6 +331,15 @@ def _load(file: str, overrides: list[str] | None, operators: list[str] | None) -
     return problem
 
 
+def _refuse_tables(problem: Problem) -> None:
+    """Raise ProblemError for values in files that a solve would stop at."""
+    from pinnsolve.output.tables_check import table_errors
+
+    errors = list(table_errors(problem))
+    if errors:
+        raise ProblemError(errors)
+
+
 def _run_operators(path: Path) -> None:
     """Execute the Python file that the person named; the one way code gets in."""
     import importlib.util
@@ -342,22 +368,50 @@ def _last_line_in(path: Path, error: BaseException) -> int | None:
     return line
 
 
-def _solve(problem: Problem, resumed: Path | None, quiet: bool) -> Solution:
+def _code(operators: list[str] | None) -> str:
+    """The texts of the files that register operators."""
+    from pinnsolve.spec import catalog
+
+    return "".join(catalog.find_operators(text).read_text(encoding="utf-8") for text in operators or ())
+
+
+def _solve(problem: Problem, under_way: RunUnderWay, resumed: Path | None, quiet: bool) -> Solution:
     from pinnsolve import pipeline
     from pinnsolve.output.progress import Progress
+    from pinnsolve.results.run_folders import is_run_folder
 
     importlib.import_module("pinnsolve.method")  # torch and the solvers, before garbage is looked for again
     process.keep_freed_memory()
     process.resume_garbage_collection()
     start = None
-    if resumed is not None:
+    if resumed is not None and is_run_folder(resumed):
         from pinnsolve.results.solution import load_solution
 
         start = load_solution(resumed)
         if (start.coordinates, start.unknowns) != (problem.coordinates, problem.unknowns):
             raise PinnsolveError(f"{resumed} holds a solution of another problem: {start!r}")
     with Progress(_console(error=True), quiet) as progress:
-        return pipeline.solve(problem, progress=progress, start=start)
+
+        def told(record: dict) -> None:
+            under_way.log(record)
+            progress(record)
+
+        return pipeline.solve(problem, progress=told, start=start, journal=under_way.journal())
+
+
+def _save(solution: Solution, folder: Path) -> None:
+    """Write the solution; where the folder cannot be written, to another one, so that nothing is lost."""
+    import tempfile
+
+    try:
+        solution.save(folder)
+    except OSError as error:
+        reason = f"{folder} cannot be written: {error.strerror or error}"
+        try:
+            other = solution.save(tempfile.mkdtemp(prefix=f"pinnsolve-{solution.name}-"))
+        except OSError:
+            raise PinnsolveError(f"{reason}; the solution is lost, since there is no other place for it") from None
+        raise PinnsolveError(f"{reason}; the solution was saved in {other} instead") from None
 
 
 def _console(error: bool = False) -> Console:

@@ -21,11 +21,11 @@ from pinnsolve.adapt.growing_width import Networks, Successors, fixed, refined
 from pinnsolve.adapt.near_guess import is_sought, near_guess
 from pinnsolve.adapt.time_marching import can_march
 from pinnsolve.adapt.verdict import Seen, judge
-from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases.base import Basis
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.pou.pou_grid import read_settings
+from pinnsolve.bases.time_slabs import TimeSlabs
 from pinnsolve.compiler.applicability import why_not_cells
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.eigen.eigenvalues import eigenvalues_on_cells
@@ -36,15 +36,18 @@ from pinnsolve.estimate.jumps import discontinuities
 from pinnsolve.estimate.measured_errors import parameter_report, term_report, true_error
 from pinnsolve.estimate.quantities import measured_quantities, series_table
 from pinnsolve.estimate.table_ranges import left_tables
+from pinnsolve.files.data_files import digests
 from pinnsolve.inverse.strategy import inverse_on_cells, is_inverse
 from pinnsolve.problem.build import with_settings
 from pinnsolve.problem.problem import Problem
+from pinnsolve.results.going_on import approximation_of, known_result, solves, start_on_cells
 from pinnsolve.results.solution import Solution
 from pinnsolve.results.stated_guess import stated_guess
 from pinnsolve.results.storage import plain
 from pinnsolve.runtime import threads_for
 from pinnsolve.solvers import LSGD, Clock, Outcome
 from pinnsolve.solvers.follow import follow
+from pinnsolve.solvers.journal import NOTHING, Journal
 from pinnsolve.version import version
 
 SMOOTH_OVERLAP = 0.25  # of windows that a file asks for without saying how far they overlap
@@ -57,17 +60,24 @@ KINKED_WIDTHS = (32, 64)  # of ReLU bases that `auto` adapts where a first-order
 
 
 def solve_compiled(
-    problem: Problem, compiled: CompiledProblem, progress: Callable[[dict], None] | None, start: Solution | None
+    problem: Problem,
+    compiled: CompiledProblem,
+    progress: Callable[[dict], None] | None,
+    start: Solution | None,
+    journal: Journal = NOTHING,
 ) -> Solution:
     """See `pipeline.solve`."""
-    context = solve_context(problem, compiled, progress)
+    context = replace(solve_context(problem, compiled, progress), journal=journal)
     aimed = problem
     if problem.settings.tolerance < defaults.LEAST_TOLERANCE:  # no refinement gets there
         aimed = with_settings(problem, {"tolerance": defaults.LEAST_TOLERANCE})
-    outcome = follow(_results(aimed, context, start), context.clock, least_error)
+    outcome = follow(_results_from(aimed, context, start), context.clock, least_error)
     if outcome.best is None:
         outcome.raised(outcome.status)
-    return _solution(problem, context, outcome)
+    try:
+        return _solution(problem, context, outcome)
+    except KeyboardInterrupt:  # when all was done: what was found is not to be lost
+        return _solution(problem, context, outcome)
 
 
 def solve_context(problem: Problem, compiled: CompiledProblem, progress) -> SolveContext:
@@ -95,15 +105,39 @@ def solve_context(problem: Problem, compiled: CompiledProblem, progress) -> Solv
 # -- which method ---------------------------------------------------------------------------------------
 
 
-def _results(problem: Problem, context: SolveContext, start: Solution | None) -> Iterator[Result | Outcome]:
-    """What the method gives, better and better, and how it ends."""
+def _results_from(problem: Problem, context: SolveContext, start: Solution | None) -> Iterator[Result | Outcome]:
+    """The solution to start from, where it is one of the same problem, and better ones than that."""
+    if start is None:
+        yield from _results(problem, context, None)
+        return
+    first, taken_up = approximation_of(context, start), context.journal.replays
+    if solves(start, problem.spec.to_yaml(), digests(problem.files())):
+        known = known_result(start, first, [warning.message for warning in problem.warnings])
+        if not known.meets(problem.settings.tolerance):
+            yield known
+        elif start.result.get("status") == "converged":  # else something but its error spoke against it
+            yield known
+            context.history.extend(start.history)
+            return
+    # slabs and cells hang together by rows that the solvers of networks do not have
+    apart = isinstance(start.basis, (PouCells, TimeSlabs))
+    if taken_up:
+        yield from _results(problem, context, None)
+    else:
+        yield from _results(problem, context, None if apart else start, start if apart else None)
+
+
+def _results(
+    problem: Problem, context: SolveContext, start: Solution | None, cells: Solution | None = None
+) -> Iterator[Result | Outcome]:
+    """What the method gives, better and better, and how it ends; from a `start`, or from one on `cells`."""
     settings = problem.settings
     asked = settings.basis.settings() if settings.basis else {}
     method = settings.method
     if context.problem.eigenvalues is not None:
         return _eigenvalues(problem, context)
     if start is None and method == "auto" and not asked and settings.collocation is None:
-        return _by_choice(problem, context)
+        return _by_choice(problem, context, cells)
     if start is None and method in ("auto", "least_squares") and "width" not in asked and not _is_custom(asked):
         return _refined(problem, context, asked)
     if start is None and asked.get("kind") == "pou_grid":
@@ -156,8 +190,11 @@ def _passed_on(outcome: Outcome[Result], why: str = "") -> Iterator[Result | Out
     yield replace(outcome, best=None)
 
 
-def _by_choice(problem: Problem, context: SolveContext) -> Iterator[Result | Outcome]:
-    """Cells, where the problem lets them; and where they do not reach the tolerance, other bases that may do better."""
+def _by_choice(problem: Problem, context: SolveContext, start: Solution | None) -> Iterator[Result | Outcome]:
+    """Cells, where the problem lets them; and where they do not reach the tolerance, other bases that may do better.
+
+    The refinement begins with those of `start`, if there are any.
+    """
     settings = problem.settings
     reason = why_not_cells(context.problem)
     if settings.precision != "float64" or settings.device != "cpu":
@@ -172,7 +209,8 @@ def _by_choice(problem: Problem, context: SolveContext) -> Iterator[Result | Out
     if is_inverse(context):
         cells = inverse_on_cells(context, settings.tolerance, settings.limits.refinements, settings.starts)
     else:
-        cells = on_cells(context, settings.tolerance, settings.limits.refinements)
+        begun = None if start is None else start_on_cells(context, start)
+        cells = on_cells(context, settings.tolerance, settings.limits.refinements, begun)
     if cells.best is None:
         cells.raised("interrupted")
     if _is_settled(problem, context, cells):
@@ -277,7 +315,7 @@ def _basis(
     problem: Problem, context: SolveContext, asked: dict, start: Solution | None
 ) -> tuple[Basis, Approximation | None]:
     if start is not None:
-        first = _going_on(context, start)
+        first = approximation_of(context, start)
         return first.basis, first
     settings = {"kind": "mlp", **asked}
     if settings["kind"] == "pou_resnet":
@@ -291,21 +329,6 @@ def _basis(
         if settings.get("scale") in (None, "auto"):
             settings["scale"] = 1.0
     return context.basis(settings), None
-
-
-def _going_on(context: SolveContext, start: Solution) -> Approximation:
-    """A solution to start from, in the precision and on the device of this solve."""
-    problem, basis, like = context.problem, start.basis, context.lower
-    if (start.unknowns, start.coordinates) != (problem.unknowns, problem.coordinates):
-        theirs, ours = (f"{', '.join(p.unknowns)} of {', '.join(p.coordinates)}" for p in (start, problem))
-        raise PinnsolveError(
-            f"a solve of {ours} cannot start from a solution for {theirs}: give one of the same problem"
-        )
-    if basis.lower.dtype != like.dtype or basis.lower.device != like.device:
-        hidden = {name: value.to(like) for name, value in basis.hidden.items()}
-        basis = basis.restore(basis.settings(), hidden, basis.lower.to(like), basis.upper.to(like))
-    values = [start.parameters.get(p.name, {}).get("value", p.guess) for p in problem.unknown_parameters]
-    return Approximation(basis, State(start.coefficients.to(like), like.new_tensor(values)))
 
 
 def _method_for(basis: Basis) -> str:
@@ -361,6 +384,7 @@ def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result])
         "method": result.method,
         "basis": approximation.basis.describe(),
         **({"why": result.why} if result.why else {}),
+        **({"files": files} if (files := digests(problem.files())) else {}),
         "seed": problem.settings.seed,
         "version": version(),
         "cite": list(problem.spec.cite),

@@ -23,6 +23,7 @@ from pinnsolve.spec.spec import load_spec
 if TYPE_CHECKING:
     from pinnsolve.figures.samples import Drawn, Samples
     from pinnsolve.results.solution import Solution
+    from pinnsolve.solvers.journal import Journal
 
 
 def load(path_or_name: str | Path, overrides: Iterable[str] = ()) -> Problem:
@@ -39,29 +40,41 @@ def solve(
     *,
     progress: Callable[[dict], None] | None = None,
     start: Solution | None = None,
+    journal: Journal | None = None,
     **settings: Any,
 ) -> Solution:
     """Solve a problem; `settings` replace those of its `solve` section, e.g. `tolerance=1e-8, method="lsgd"`.
 
-    `progress` is called with each history record; `start` is a solution of the same problem to go on from. Not
+    `progress` is called with each history record; `start` is a solution to go on from: one of the same problem is never
+    replaced by a worse one. `journal`: pieces of a solve that was ended, and who keeps those of this one. Not
     converging is a status of the solution, not an exception. Raises `ProblemError` for settings that are wrong and
     `ResourceError` where the memory would not do.
     """
     stated = with_settings(problem, settings) if settings else problem
     compiled = compile_problem(stated)
     from pinnsolve.method import solve_compiled  # and with it torch
+    from pinnsolve.solvers.journal import NOTHING
 
-    return solve_compiled(stated, compiled, progress, start)
+    return solve_compiled(stated, compiled, progress, start, journal or NOTHING)
 
 
 def write(solution: Solution, problem: Problem, folder: Path, draw: Callable[[Samples, Path], Drawn]) -> Sequence[str]:
     """Write the run folder: the solution, the files that the problem names, figures by `draw`, and the report.
 
-    Returns a sentence on each figure that could not be drawn.
+    The solution comes first, so that nothing that happens to the others can lose it. Returns a sentence on each of the
+    others that failed.
     """
-    from pinnsolve.output.terminal import write_run
+    solution.save(folder)
+    return illustrate(solution, problem, folder, draw)
 
-    return write_run(solution, problem, folder, truth(problem), draw)
+
+def illustrate(
+    solution: Solution, problem: Problem, folder: Path, draw: Callable[[Samples, Path], Drawn]
+) -> Sequence[str]:
+    """What `write` does once the solution is saved."""
+    from pinnsolve.output import terminal
+
+    return terminal.illustrate(solution, problem, folder, truth(problem), draw)
 
 
 def truth(problem: Problem) -> Callable[[Any], Mapping[str, Any]] | None:

@@ -1,4 +1,4 @@
-"""Settings of the whole process: memory that is kept, a pause of garbage collection, a library loaded ahead.
+"""Settings of the whole process: memory, garbage collection, a library loaded ahead, and signals that end a solve.
 
 The command line alone calls these functions, because a program that imports pinnsolve has settings of its own.
 """
@@ -9,10 +9,16 @@ import ctypes
 import gc
 import importlib.util
 import os
+import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
 
+WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}  # of the OpenMP libraries
 MAPPED_BLOCKS, TRIM = -4, -1  # M_MMAP_MAX and M_TRIM_THRESHOLD of malloc.h
 MOST = 2**31 - 1
 TORCH = Path("lib", "libtorch_cpu.so")  # the library that takes longest to load
@@ -31,6 +37,16 @@ def keep_freed_memory() -> bool:
     except AttributeError:
         return False
     return bool(mallopt(MAPPED_BLOCKS, 0)) and bool(mallopt(TRIM, MOST))
+
+
+def wait_passively() -> None:
+    """Let threads sleep where they wait for each other, unless the person has said how they should.
+
+    They spin by default, which takes the time of other processes: two runs at once on two cores took eight times as
+    long. It counts for libraries that are loaded afterwards.
+    """
+    if not any(name in os.environ for name in WAITING):
+        os.environ.update(WAITING)
 
 
 def pause_garbage_collection() -> None:
@@ -65,3 +81,61 @@ def leave(code: int) -> None:
     except (OSError, ValueError):  # a pipe that nobody reads: Python's own way out says so
         return
     os._exit(code)
+
+
+ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+STOPPING = "stopping; the answer so far will be written\n"
+STILL_STOPPING = "still stopping: the answer so far is being written\n"
+
+
+class Interrupts:
+    """Ctrl-C, SIGTERM and SIGHUP end a solve by KeyboardInterrupt, once; later ones change nothing.
+
+    Use it as `with Interrupts() as interrupts`. A thread answers every signal at once on standard error: the main one
+    may be in the middle of a factorization. Outside of the main thread, signals stay as they are.
+    """
+
+    def __init__(self):
+        self._raises = True
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            # what a parent ignores, as nohup does for SIGHUP, stays ignored
+            chosen = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._received) for number in chosen}
+            self._out, self._in = os.pipe()
+            os.set_blocking(self._in, False)
+            self._woken = signal.set_wakeup_fd(self._in, warn_on_full_buffer=False)
+            threading.Thread(target=_answer, args=(self._out, frozenset(chosen)), daemon=True).start()
+        return self
+
+    def __exit__(self, kind: type | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        if self._before:
+            signal.set_wakeup_fd(self._woken)
+            os.close(self._in)  # which ends the thread
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
+
+    def _received(self, number: int, frame: FrameType | None) -> None:
+        if self._raises:
+            self._raises = False
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """A block that signals do not end; after it, one ends what may be left out."""
+        self._raises = False
+        yield
+        self._raises = True
+
+
+def _answer(signals: int, ending: frozenset[int]) -> None:
+    """Say for each number that comes through a pipe that it has been heard."""
+    sentence = STOPPING
+    with open(signals, "rb", buffering=0) as numbers:
+        while number := numbers.read(1):
+            if number[0] in ending:
+                with suppress(OSError):  # a terminal that is gone
+                    os.write(2, sentence.encode())
+                sentence = STILL_STOPPING

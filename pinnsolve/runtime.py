@@ -1,39 +1,28 @@
-"""How many threads a solve takes: one while its matrices are small, where waiting for each other costs more than
-the arithmetic, all of them for large ones. The counts before are restored."""
+"""How many threads a solve takes: one, so that its numbers are the same on every machine of a kind, however many there
+are: factorizations and sums by several threads differ in their last digits. The counts before are restored."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 
 import torch
 from threadpoolctl import threadpool_limits
-
-SMALL = 1000  # coefficients up to which one thread is as fast as two
-
-
-@cache
-def _all() -> int:
-    """What there is before anything is limited."""
-    return torch.get_num_threads()
 
 
 @contextmanager
 def threads_for(columns: int) -> Iterator[None]:
     """Runs a block that solves for that many coefficients, in torch and in the libraries behind numpy and scipy.
 
-    Within a block for few, one for many takes all threads again.
+    With one thread, whatever their number: see above.
     """
-    most = _all()
-    count = most if columns > SMALL else 1
     before = torch.get_num_threads()
-    if before == count:
+    if before == 1:
         yield
         return
-    torch.set_num_threads(count)
+    torch.set_num_threads(1)
     try:
-        with threadpool_limits(limits=count):
+        with threadpool_limits(limits=1):
             yield
     finally:
         torch.set_num_threads(before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from pinnsolve import pipeline
 from pinnsolve.errors import PinnsolveError, ResourceError
 from pinnsolve.figures.samples import Drawn
 from pinnsolve.language import operators
-from pinnsolve.results.solution import load_solution
+from pinnsolve.results.solution import Solution, load_solution
 from pinnsolve.spec import catalog
 from pinnsolve.spec.spec import load_spec
 
@@ -139,7 +140,7 @@ def test_settings_reach_the_problem(work, solved, command):
 
 
 def test_errors_of_the_solve_are_messages(work, monkeypatch, command):
-    def solve(problem, progress=None, start=None):
+    def solve(problem, progress=None, start=None, journal=None):
         raise ResourceError("the matrix would take 900 GB")
 
     monkeypatch.setattr(pipeline, "solve", solve)
@@ -148,11 +149,11 @@ def test_errors_of_the_solve_are_messages(work, monkeypatch, command):
 
 
 def test_interrupted_outside_the_solve(work, monkeypatch, command):
-    def solve(problem, progress=None, start=None):
+    def solve(problem, progress=None, start=None, journal=None):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(pipeline, "solve", solve)
-    assert command("run", "waves.yaml") == (130, "", "")
+    assert command("run", "waves.yaml") == (130, "", "interrupted before there was an answer\n")
 
 
 def test_figures_that_fail_lose_nothing(work, solved, monkeypatch, command):
@@ -176,12 +177,21 @@ def test_one_figure_that_fails_is_a_warning(work, solved, monkeypatch, command):
 
 
 def test_a_disk_that_is_full(work, solved, monkeypatch, command):
-    def save(self, folder):
-        raise OSError(28, "No space left on device", "runs/waves/solution.npz")
+    save = Solution.save
 
-    monkeypatch.setattr("pinnsolve.results.solution.Solution.save", save)
+    def full(self, folder):
+        if str(folder) == "runs/waves":
+            raise OSError(28, "No space left on device", "runs/waves/solution.npz")
+        return save(self, folder)
+
+    monkeypatch.setattr(Solution, "save", full)
+    monkeypatch.setattr(tempfile, "tempdir", str(work))
     code, _, err = command("run", "waves.yaml")
-    assert (code, err.splitlines()[-1]) == (2, "error: runs/waves/solution.npz: No space left on device")
+    last = err.splitlines()[-1]
+    assert code == 2 and last.startswith("error: runs/waves cannot be written: No space left on device; the solution ")
+    assert load_solution(last.split()[-2]).result["status"] == "converged"  # it is elsewhere instead
+    monkeypatch.setattr(Solution, "save", lambda self, folder: full(self, "runs/waves"))
+    assert "there is no other place" in command("run", "waves.yaml", "--out", "runs/waves")[2]
 
 
 # -- operators --------------------------------------------------------------------------------------------------

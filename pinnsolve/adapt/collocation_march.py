@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.adapt.collocation_step import Blame, Moment, Step, Stepper, stages_of
+from pinnsolve.adapt.recorded_steps import Steppers
 from pinnsolve.adapt.simplified_newton import NotConverged
 from pinnsolve.adapt.space_problem import SpaceProblem
 from pinnsolve.assembly.faces import continuity_rows
@@ -26,6 +27,7 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.enriched_space import blame, correct, decay_rates, enriched_space
 from pinnsolve.solvers.gauss_newton import Iteration, gauss_newton
+from pinnsolve.solvers.journal import NOTHING, Journal
 from pinnsolve.solvers.memory import bytes_of_modes, refuse_beyond
 
 AT_START, ACCURACY = 0.3, 0.01  # of a step's own error: what the start may be missed by; of the least squares
@@ -104,14 +106,15 @@ class Marcher:
 
     def __init__(
         self, stated: SpaceProblem, interval: tuple[float, float], weights: Mapping[str, float], aim: Aim,
-        check: Callable[[], None], memory: float = math.inf,
+        check: Callable[[], None], memory: float = math.inf, journal: Journal = NOTHING,
     ):  # fmt: skip
         self.stated, self.weights, self.aim, self.check = stated, weights, aim, check
         self.memory = memory  # bytes that may be taken
         self.low, self.high = interval
         self.orders = table_orders(stated.problem)
         self._stages = stages_of(stated, aim.inside)
-        self._steppers: dict[int, Stepper] = {}
+        kept = KEPT_CHANGING if stated.changing else KEPT
+        self._steppers = Steppers(self._make, journal, kept)
 
     @property
     def _order(self) -> int:
@@ -136,9 +139,9 @@ class Marcher:
         while True:
             dt = self.whole / 2**march.halvings
             before = march.steps[-1] if march.steps else None
+            time, accuracy = self.low + done * dt, ACCURACY * self.aim.inside
             try:
-                stepper = self._stepper(march)
-                step, found = stepper.step(moment, self.low + done * dt, ACCURACY * self.aim.inside, size, before)
+                step, found = self._steppers.step(march.space, dt, moment, time, accuracy, size, before)
             except NotConverged:
                 refused[march.halvings] = len(march.steps)
                 march.halvings, done = march.halvings + 1, done * 2
@@ -202,16 +205,9 @@ class Marcher:
             return False
         return in_time * 2.0**self._order < DOUBLED
 
-    def _stepper(self, march: March) -> Stepper:
-        known = self._steppers.pop(march.halvings, None)
-        if known is None or known.space is not march.space:
-            self._check_memory(march.space)
-            dt = self.whole / 2**march.halvings
-            known = Stepper(self.stated, march.space, self.weights, dt, self._stages, self.check)
-        self._steppers[march.halvings] = known
-        for old in list(self._steppers)[: -KEPT_CHANGING if self.stated.changing else -KEPT]:
-            del self._steppers[old]
-        return known
+    def _make(self, space: Space, dt: float) -> Stepper:
+        self._check_memory(space)
+        return Stepper(self.stated, space, self.weights, dt, self._stages, self.check)
 
     def _check_memory(self, space: Space) -> None:
         """Raises ResourceError where one more stepper, beside those that are kept, does not fit."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -89,6 +90,19 @@ class Stepper:
         self._newton = SimplifiedNewton(self.coarse_system, check)
         self._fine_around: Around | None = None  # where the richer one is linearized
         self._algebraic = [u for u, order in enumerate(stated.evolving) if order == 0]
+
+    def standing(self) -> dict[str, Any]:
+        """What the steps so far leave behind, factorizations aside."""
+        newton = self._newton
+        return {**newton.standing(), "fine": self._fine_around is newton.around}
+
+    def stand(self, standing: Mapping[str, Any]) -> None:
+        """As after steps that left this; with the factorizations that they had."""
+        self._newton.stand(standing)
+        around = self._newton.around
+        if around is not None and standing["fine"]:
+            self.fine_system.linearize([self.space.widened(one, self.fine) for one in around.derivatives], around.time)
+            self._fine_around = around
 
     def step(
         self, start: Moment, time: float, accuracy: float, size: Tensor | None, before: Step | None = None

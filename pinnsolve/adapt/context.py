@@ -27,6 +27,7 @@ from pinnsolve.geometry.sampling import Points, sample_region
 from pinnsolve.runtime import threads_for
 from pinnsolve.solvers import Clock, Iterate, Outcome, Solver, drive
 from pinnsolve.solvers.base import Progress
+from pinnsolve.solvers.journal import NOTHING, Journal
 
 SEARCH_POINTS = 1500  # unseen points on which scales are compared
 NARROW = 32  # width up to which the error of a basis on a line is sought among twice as many functions
@@ -52,6 +53,7 @@ class SolveContext:
     guess: Callable[[Tensor], Tensor] | None = None  # (N, d) -> (unknowns, N), where the file states one
     history: list[dict] = field(default_factory=list)
     columns: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)  # values that terms name, at points
+    journal: Journal = NOTHING  # what was solved before, and who is told of what is solved now
 
     @property
     def dimension(self) -> int:

@@ -7,7 +7,7 @@ what comes back is the solution whose error was estimated, not the correction th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve import defaults
+from pinnsolve.adapt import recorded_levels
 from pinnsolve.adapt.context import Result, SolveContext, least_error
 from pinnsolve.adapt.crossing import WEAK, characteristics_of
 from pinnsolve.adapt.free_values import with_mean_zero
@@ -38,7 +39,7 @@ from pinnsolve.adapt.time_marching import March, can_march, march
 from pinnsolve.adapt.time_slab import LOCAL, Slab, SlabSolver
 from pinnsolve.adapt.uniqueness import freedom
 from pinnsolve.assembly.row_source import State
-from pinnsolve.assembly.system import go_on, points_of, units, weights_of
+from pinnsolve.assembly.system import CellSystem, go_on, points_of, units, weights_of
 from pinnsolve.assembly.term_rows import held_at, highest_orders, table_orders, term_rows
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.initial_mesh import detail_mesh, space_cells
@@ -49,6 +50,7 @@ from pinnsolve.estimate.defect_correction import Approximation, Estimate
 from pinnsolve.estimate.enriched_space import enriched_space
 from pinnsolve.runtime import threads_for
 from pinnsolve.solvers.follow import Outcome, follow, out_of_time
+from pinnsolve.solvers.journal import digest
 from pinnsolve.solvers.memory import bytes_available, check_memory, check_work
 
 MOST_LEVELS, MOST_MARCHES = 30, 6
@@ -62,8 +64,11 @@ FIRST_SLAB = 0.2  # of the time
 FIRST_CELLS = {2: 2, 3: 1, 4: 1}  # per axis of space; more where the conditions at the start need them
 
 
-def on_cells(context: SolveContext, tolerance: float, refinements: int | None) -> Outcome[Result]:
-    """The best result on cells, and how the way there ended.
+def on_cells(
+    context: SolveContext, tolerance: float, refinements: int | None, start: tuple[Space, Tensor] | None = None
+) -> Outcome[Result]:
+    """The best result on cells, and how the way there ended; `start`: cells on which a refinement of the whole begins,
+    with coefficients (C, U, n), instead of few.
 
     A march that does not reach the end is kept, and all of space and time is tried at once.
     """
@@ -71,7 +76,7 @@ def on_cells(context: SolveContext, tolerance: float, refinements: int | None) -
     axis, problem = can_march(context.problem), context.problem
     with torch.no_grad(), threads_for(1):
         if axis is None:
-            return _followed(context, _levels(context, tolerance, weights, refinements), tolerance)
+            return _followed(context, _levels(context, tolerance, weights, refinements, start), tolerance)
         if (
             can_collocate(problem, axis) and not detail_mesh(problem, axis).in_time
         ):  # steps in space alone are far smaller than slabs
@@ -86,7 +91,7 @@ def on_cells(context: SolveContext, tolerance: float, refinements: int | None) -
         if marched.status == "stalled" and characteristics_of(problem, axis) is not None:
             # slabs became tiny where signals meet; functions of all the time at once would hide that
             return replace(marched, status="broken", message=f"{marched.message}; {WEAK}")
-        whole = _followed(context, _levels(context, tolerance, weights, refinements), tolerance)
+        whole = _followed(context, _levels(context, tolerance, weights, refinements, start), tolerance)
         if whole.best is not None and whole.best.estimate is not None:
             # a solution that grows beyond all bounds makes everything small that went before
             missed = dict.fromkeys(problem.unknowns, _start_missed(context, axis, whole.best, weights))
@@ -167,30 +172,46 @@ def _first_coefficients(context: SolveContext, space: Space) -> Tensor:
 
 
 def _levels(
-    context: SolveContext, tolerance: float, weights: Mapping[str, float], refinements: int | None
-) -> Iterator[Result | Outcome]:
+    context: SolveContext, tolerance: float, weights: Mapping[str, float], refinements: int | None,
+    start: tuple[Space, Tensor] | None,
+) -> Iterator[Result | Outcome]:  # fmt: skip
     """Refined cells over all of the problem; the first also before its error is estimated.
 
     Without any answer the first level is solved, however long it takes.
     """
-    problem, clock = context.problem, context.clock
-    space = first_space(problem)
-    c = _first_coefficients(context, space)
+    problem, clock, journal = context.problem, context.clock, context.journal
+    if start is not None:
+        space, c = start
+    else:
+        space = first_space(problem)
+        c = _first_coefficients(context, space)
     levels: list[Level] = []
     operations = MOST_OPERATIONS if clock.limit is None else math.inf
     most = MOST_LEVELS if refinements is None else refinements + 1
     for number in range(most):
         check = clock.check if number else go_on
-        check_work(
-            make_system(problem, enriched_space(space), weights, check), bytes_available(context.memory_gb), operations
-        )
-        level = solve_level(problem, space, c, weights, tolerance, check)
+
+        def solve(space: Space = space, c: Tensor = c, check: Callable[[], None] = check) -> Level:
+            fine = make_system(problem, enriched_space(space), weights, check)
+            check_work(fine, bytes_available(context.memory_gb), operations)
+            return solve_level(problem, space, c, weights, tolerance, check)
+
+        def system(space: Space = space, c: Tensor = c) -> CellSystem:
+            made = make_system(problem, space, weights).scaled_at(without_parameters(c))
+            made.rows(without_parameters(c), matrix=False)  # which finds their units
+            return made
+
+        level = recorded_levels.solved(journal, space, solve, system, tolerance, digest(c))
         said = () if not levels else levels[-1].doubts
         # whoever states a guess knows of other solutions
         level = replace(level, doubts=() if context.guess is not None else tuple(dict.fromkeys((*said, *level.doubts))))
         if number == 0:
             yield _level_result(context, level)
-        level = corrected(level, problem, weights, clock.check)
+
+        def correct(level: Level) -> Level:
+            return corrected(level, problem, weights, clock.check)
+
+        level = recorded_levels.corrected(journal, level, correct, tolerance)
         ended = why_no_solution(problem, level, levels, tolerance)
         level = believed(problem, level, levels, tolerance) if most > 1 else level
         levels.append(level)
@@ -288,7 +309,8 @@ def _marches(
         degrees = degrees_for(LOCAL * aim, context.dimension, axis, order, cells.count >= MANY_CELLS)
         watch = _Watch(context, axis, tolerance, number, last=number == most - 1)
         solver = SlabSolver(problem, axis, degrees, weights, memory, context.clock.check, guess=context.guess)
-        found = follow(march(solver, cells, aim, length), context.clock, lambda one: -len(one.slabs), watch.given_up)
+        slabs_so_far = march(solver, cells, aim, length, context.journal)
+        found = follow(slabs_so_far, context.clock, lambda one: -len(one.slabs), watch.given_up)
         slabs = found.best.slabs if found.best is not None else ()
         if slabs:
             yield _march_result(context, axis, slabs)

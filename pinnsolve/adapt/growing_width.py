@@ -81,7 +81,8 @@ def estimate_afresh(context: SolveContext, approximation: Approximation, assembl
     unknowns = len(context.problem.unknowns)
     usual = [w for w in defaults.widths(context.dimension) if w * unknowns <= defaults.MOST_COLUMNS / 4]
     # no narrower than the solution's own basis: a correction that sees less than the solution did sees no error
-    width = max(usual[min(2, len(usual) - 1)], min(approximation.basis.width, defaults.MOST_COLUMNS // unknowns))
+    chosen = 0 if context.clock.expired() else min(2, len(usual) - 1)  # what is left is a first look
+    width = max(usual[chosen], min(approximation.basis.width, defaults.MOST_COLUMNS // unknowns))
     kinked = context.dimension == 1 and approximation.basis.smoothness <= 1
     check = context.check_assembly(LINE_POINTS if kinked else SEARCH_POINTS, 1)
     bases = context.independent(width, defaults.scales(context.dimension)[1:-1])

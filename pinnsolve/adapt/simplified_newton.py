@@ -8,8 +8,9 @@ Ordinary Differential Equations II, section IV.8).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -44,6 +45,20 @@ class SimplifiedNewton:
         self.around: Around | None = None
         self.contraction = 1.0
         self._renew = bool(system.stated.changing)
+
+    def standing(self) -> dict[str, Any]:
+        """What decides how the next step is solved."""
+        around = self.around
+        taken = None if around is None else {"derivatives": list(around.derivatives), "time": around.time}
+        return {"around": taken, "contraction": self.contraction, "renew": self._renew}
+
+    def stand(self, standing: Mapping[str, Any]) -> None:
+        """As after steps that left this."""
+        taken = standing["around"]
+        if taken is not None:
+            self.around = Around(taken["derivatives"], taken["time"])
+            self.system.linearize(self.around.derivatives, self.around.time)
+        self.contraction, self._renew = standing["contraction"], standing["renew"]
 
     def solve(self, guess: Tensor, start: Tensor, time: float, accuracy: float) -> Tensor:
         """The stages (1, s, C, U, n) of a step from `start`, from a guess on.

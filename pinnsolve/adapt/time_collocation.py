@@ -50,7 +50,7 @@ def collocations(
         march = March(space, halvings)
         watch = _Watch(context, tolerance, number, interval, last=number == most - 1)
         memory = bytes_available(context.memory_gb)
-        marcher = Marcher(stated, interval, weights, aim, context.clock.check, memory)
+        marcher = Marcher(stated, interval, weights, aim, context.clock.check, memory, context.journal)
         ended = attempt(partial(marcher.run, march, watch), context.clock)
         stalled = march.status == "stalled"
         if march.steps and not (stalled and not stated.changing):

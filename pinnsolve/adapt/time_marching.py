@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 
 from pinnsolve.adapt.crossing import MESSAGE, characteristics_of
+from pinnsolve.adapt.recorded_slabs import RecordedSlabs
 from pinnsolve.adapt.time_slab import LOCAL, Local, Slab, SlabSolver
 from pinnsolve.assembly.evolving import orders_along
 from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.solvers.follow import Outcome
+from pinnsolve.solvers.journal import NOTHING, Journal
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,9 @@ class March:
     accepted: tuple[float, float] | None = None
 
 
-def march(solver: SlabSolver, cells: Cells, tolerance: float, length: float) -> Iterator[March | Outcome]:
+def march(
+    solver: SlabSolver, cells: Cells, tolerance: float, length: float, journal: Journal = NOTHING
+) -> Iterator[March | Outcome]:
     """Marches with an error below `tolerance`, from slab to slab; `cells`: (C, d - 1) boxes in space to begin with.
 
     Where the operator does not change in time, what slabs add to the error of the whole time is kept account of;
@@ -89,7 +93,7 @@ def march(solver: SlabSolver, cells: Cells, tolerance: float, length: float) -> 
     cells = solver.resolving_start(cells, LOCAL * tolerance)
     if solver.settles:
         solver.foresee(cells)
-    now = March(cells, low, length)
+    now, recorded = March(cells, low, length), RecordedSlabs(solver, journal)
     while now.time < high - 1e-12 * (high - low):
         solver.check()
         if _stalled(solver, now):
@@ -98,7 +102,7 @@ def march(solver: SlabSolver, cells: Cells, tolerance: float, length: float) -> 
         now = replace(now, cells=solver.details.followed(now.cells, now.time, now.time + dt))
         allowed = solver.allowed(tolerance)
         before = now.slabs[-1] if now.slabs else None
-        slab, local = solver.attempt(now.cells, now.time, dt, before, allowed)
+        slab, local = recorded.attempt(now.cells, now.time, dt, before, allowed)
         if slab is None:  # Newton's method did not converge
             now = replace(now, length=0.5 * dt)
             continue

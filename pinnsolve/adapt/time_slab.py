@@ -9,9 +9,10 @@ factorizations.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -141,6 +142,19 @@ class SlabSolver:
         """The slab attempted last is part of the march."""
         past, self._later = self._pending
         self._past = self._past + past
+
+    def standing(self) -> dict[str, Any]:
+        """What the attempts so far leave behind, the factorizations aside."""
+        return {"size": self.size, "ratios": list(self._ratios), "pending": list(self._pending)}
+
+    def stand(self, standing: Mapping[str, Any]) -> None:
+        """As after an attempt that left this."""
+        self.size, self._ratios, self._pending = standing["size"], standing["ratios"], tuple(standing["pending"])
+
+    def knows(self, cells: Cells, time: float, dt: float, before: Slab | None) -> bool:
+        """Whether the factorizations of such a slab are there from the attempt before."""
+        space = Space(cells.extruded(self.axis, time, time + dt), self.degrees, self.orders)
+        return self._key(space, before is None) in self._known
 
     def foresee(self, cells: Cells) -> None:
         """Solves for the whole time at once, in low degrees: even a poor solution tells how large it becomes.

@@ -19,7 +19,7 @@ from pinnsolve.bases.base import Basis
 from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.defaults import Collocation
 from pinnsolve.errors import Diagnostic, ProblemError
-from pinnsolve.files.tables import read_columns
+from pinnsolve.files.tables import measured_columns
 from pinnsolve.geometry.factory import make_shape
 from pinnsolve.geometry.sampling import Points, Space, sample_region
 from pinnsolve.language.symbols import coordinate_symbol
@@ -105,19 +105,7 @@ def where_function(where: sp.Basic | None, coordinates: tuple[str, ...]) -> Call
 
 def measured_points(term: Term, problem: CompiledProblem) -> Points:
     """Points and columns of a data file. Raises ProblemError for missing coordinates and points outside the box."""
-    key = f"data.{term.name}"
-    columns = read_columns(term.data_file, key)
-    missing = [c for c in problem.coordinates if c not in columns]
-    if missing:
-        message = f"has no column `{missing[0]}`; its columns are {', '.join(columns)}"
-        raise ProblemError([Diagnostic(f"`{term.data_file.name}` {message}", key=key)])
-    for name, (low, high) in zip(problem.coordinates, problem.intervals, strict=True):
-        slack = 1e-9 * (high - low)
-        outside = np.flatnonzero((columns[name] < low - slack) | (columns[name] > high + slack))
-        if outside.size:
-            rows = ", ".join(str(i + 1) for i in outside[:8])
-            message = f"`{term.data_file.name}`: `{name}` lies outside [{low:g}, {high:g}] in data rows {rows}"
-            raise ProblemError([Diagnostic(message, key=key)])
+    columns = measured_columns(term.data_file, f"data.{term.name}", problem.coordinates, problem.intervals)
     x = np.stack([columns[c] for c in problem.coordinates], axis=1)
     measured = {n: torch.from_numpy(v) for n, v in columns.items() if n not in problem.coordinates and len(v) == len(x)}
     return Points(torch.from_numpy(x)[None], None, measured)

@@ -14,10 +14,9 @@ from torch import Tensor
 
 from pinnsolve.assembly.row_source import stacked
 from pinnsolve.assembly.rows import Assembly
-from pinnsolve.errors import Diagnostic, ProblemError
 from pinnsolve.estimate.defect_correction import Approximation, relative_norms
 from pinnsolve.estimate.free_values import in_groups, less_free
-from pinnsolve.files.tables import read_columns
+from pinnsolve.files.tables import reference_columns
 from pinnsolve.language.symbols import coordinate_symbol
 from pinnsolve.language.to_torch import Evaluator
 from pinnsolve.problem.checks.neumann import free_axes
@@ -62,14 +61,7 @@ def true_error(
 
 
 def _reference(problem: Problem, like: Tensor) -> tuple[Tensor, dict[str, np.ndarray]]:
-    columns = read_columns(problem.reference, "reference")
-    missing = [c for c in problem.coordinates if c not in columns]
-    known = {n: columns[n] for n in problem.unknowns if n in columns}
-    if missing or not known:
-        hint = f"it needs the coordinates {', '.join(problem.coordinates)} and at least one unknown"
-        raise ProblemError(
-            [Diagnostic(f"`{problem.reference.name}` has the columns {', '.join(columns)}", key="reference", hint=hint)]
-        )
+    columns, known = reference_columns(problem.reference, problem.coordinates, problem.unknowns)
     x = torch.from_numpy(np.stack([columns[c] for c in problem.coordinates], axis=1)).to(like)
     return x, known
 

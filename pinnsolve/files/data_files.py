@@ -9,9 +9,11 @@ Standard library only.
 from __future__ import annotations
 
 import csv
+import hashlib
 import re
 import stat
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from pinnsolve.errors import PinnsolveError
@@ -38,6 +40,18 @@ def data_path(folder: Path, file: str) -> Path:
 def mesh_path(folder: Path, file: str) -> Path:
     """The path of a mesh file in the problem's folder or below. Raises `DataFileError`."""
     return _path(folder, file, MESHES, "not a mesh file", f"its name ends in {', '.join(MESHES)}")
+
+
+def digests(files: Mapping[str, Path]) -> dict[str, str]:
+    """What the files hold, each as a short text that is another one for other contents."""
+    found = {}
+    for name, path in sorted(files.items()):
+        try:
+            with path.open("rb") as file:
+                found[name] = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        except OSError:  # gone since it was read
+            found[name] = ""
+    return found
 
 
 def _path(folder: Path, file: str, endings: tuple[str, ...], refusal: str, hint: str) -> Path:

@@ -20,7 +20,7 @@ from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.measurements import WEIGHT
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.schur_complement import products
-from pinnsolve.assembly.system import points_of, weights_of
+from pinnsolve.assembly.system import go_on, points_of, weights_of
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.estimate.enriched_space import Correction, correct, enriched_space
 from pinnsolve.inverse.fit import Answer, Fit, fit_of, residuals_of
@@ -28,10 +28,12 @@ from pinnsolve.inverse.regularization_choice import chosen
 from pinnsolve.inverse.statement import MOST_DENSE, InverseProblem, data_rows, first_fit, leaves_start_open
 from pinnsolve.inverse.uncertainty import drawn
 from pinnsolve.runtime import threads_for
+from pinnsolve.solvers.budget import OutOfTime
 from pinnsolve.solvers.gauss_newton import Iterate, Iteration, gauss_newton
 
 # weights of the data before functions are found that only data determine, and steps with each of them
 CASCADE, FEW_STEPS = (1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3), 4
+LATE_STEPS = 1  # of a first level that begins when the time is up
 LOOSE = 0.03  # of the error of the level before is how well the next is solved
 MOST_LEVELS = 30
 RIPE, ANEW = 0.05, 0.03  # estimated error at which cells are made anew, and by how much they are to be better
@@ -67,8 +69,11 @@ def cascade(statement: InverseProblem, space: Space, start: State) -> tuple[Inve
     for weight in [w for w in CASCADE if w <= last]:
         trial = statement.with_weight(weight)
         system = trial.system(space).scaled_at(state)
-        with threads_for(system.width):
-            found = gauss_newton(system, state, replace(solving(LOOSE), most=FEW_STEPS), statement.bounds)
+        try:
+            with threads_for(system.width):
+                found = gauss_newton(system, state, replace(solving(LOOSE), most=FEW_STEPS), statement.bounds)
+        except OutOfTime:  # the level is solved from where this has come
+            break
         if FLOOR * floor_of(trial, found) > weight < CASCADE[0]:  # the equations can be met no better
             break
         state, statement = found.state, trial
@@ -88,12 +93,14 @@ def floor_of(statement: InverseProblem, found: Iterate) -> float:
 # -- levels -------------------------------------------------------------------------------------------------------
 
 
-def solve_inverse_level(statement: InverseProblem, space: Space, start: State, accuracy: float) -> InverseLevel:
-    """Gauss-Newton on one space, and the correction of what it gives."""
+def solve_inverse_level(
+    statement: InverseProblem, space: Space, start: State, accuracy: float, most: int = Iteration.most
+) -> InverseLevel:
+    """Gauss-Newton on one space, with so many steps at most, and the correction of what it gives."""
     system = statement.system(space).scaled_at(start)
     with threads_for(system.width):
         bounds = Bounds.held(start.parameters) if statement.held else statement.bounds
-        found = gauss_newton(system, start, solving(accuracy), bounds).linearized()
+        found = gauss_newton(system, start, replace(solving(accuracy), most=most), bounds).linearized()
     c = found.state.coefficients
     correction, lacking = _correct(statement, space, found)
     size = space.rms(without_constants(c, space, statement.problem))
@@ -206,7 +213,9 @@ def levels(
             statement, state = cascade(statement, space, state)
         if state.coefficients.numel() <= MOST_CHOSEN and statement.measurements.weight <= RESOLVED:
             statement = choose(statement, space, state)
-        level = solve_inverse_level(statement, space, state, max(0.03 * tolerance, LOOSE * before))
+        # without any answer the first level is solved, however long it takes
+        solvable, most = (statement, Iteration.most) if number else _at_any_time(statement)
+        level = solve_inverse_level(solvable, space, state, max(0.03 * tolerance, LOOSE * before), most)
         answer = answer_of(statement, level, number)
         richer = more_left_open(statement, answer) if open_start and answer.finished(tolerance, True) else None
         if richer is not None:
@@ -267,6 +276,15 @@ def spread_of(functions: Tensor, space: Space) -> Tensor:
     return sum(space.rms(one) ** 2 for one in functions).sqrt()
 
 
+def _at_any_time(statement: InverseProblem) -> tuple[InverseProblem, int]:
+    """The statement for a level that no time limit ends, and how many steps it may take: few when the time is up."""
+    try:
+        statement.check()
+    except OutOfTime:
+        return replace(statement, check=go_on), LATE_STEPS
+    return replace(statement, check=go_on), Iteration.most
+
+
 def choose(statement: InverseProblem, space: Space, state: State) -> InverseProblem:
     """With the weights of the smoothness that the data choose, on this space."""
 
@@ -278,7 +296,11 @@ def choose(statement: InverseProblem, space: Space, state: State) -> InverseProb
             return gauss_newton(system, start, solving(ROUGH), statement.bounds).linearized()
 
     open_start = leaves_start_open(statement.problem)
-    return replace(statement, smoothness=chosen(statement.smoothness, solved, statement.measurements.unit, open_start))
+    try:
+        found = chosen(statement.smoothness, solved, statement.measurements.unit, open_start)
+    except OutOfTime:
+        return statement
+    return replace(statement, smoothness=found)
 
 
 def _changed(parameters: Tensor, before: Tensor) -> bool:

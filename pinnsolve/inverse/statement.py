@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,7 +15,7 @@ from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.measurements import DataRows, Measurements
 from pinnsolve.assembly.regularization import RegularizationRows
 from pinnsolve.assembly.row_source import State
-from pinnsolve.assembly.system import CellSystem
+from pinnsolve.assembly.system import CellSystem, go_on
 from pinnsolve.assembly.term_rows import held_at, highest_orders, table_orders, term_rows
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
@@ -40,6 +40,7 @@ class InverseProblem:
     smoothness: tuple[Smoothness, ...] = ()
     held: bool = False
     start: Tensor | None = None
+    check: Callable[[], None] = go_on  # called now and then, and may end the work on a level by an exception
 
     def with_weight(self, weight: float) -> InverseProblem:
         """With another weight of the data."""
@@ -67,7 +68,8 @@ class InverseProblem:
             *measurements.rows(self.problem, space),
             *(one.rows(space, unknowns, unit) for one in self.smoothness),
         ]
-        return CellSystem(space, sources, unknowns).dense_up_to(MOST_DENSE if self.smoothness else 0)
+        made = CellSystem(space, sources, unknowns, check=self.check)
+        return made.dense_up_to(MOST_DENSE if self.smoothness else 0)
 
     def first_space(self) -> Space:
         """One cell, with tables up to the highest derivative that anything asks for."""

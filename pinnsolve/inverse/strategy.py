@@ -49,7 +49,7 @@ def inverse_on_cells(
     with torch.no_grad(), threads_for(1):
         statement = InverseProblem(
             context.problem, weights, Measurements.of(context.problem), Bounds.of(context.problem),
-            tuple(smoothness_of(context.problem)),
+            tuple(smoothness_of(context.problem)), check=context.clock.check,
         )  # fmt: skip
         axis, guesses = marching_axis(statement), _starts(statement, starts, context.seed)
         if axis is None:

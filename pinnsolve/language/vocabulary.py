@@ -249,14 +249,25 @@ class _Checker:
             count = list(self.check_count(node, CALLABLE[name]))
             yield from count or self.check_function(node)
         elif name in scope.unknowns or name in scope.symbols or name in self.local or name in CONSTANTS:
-            what = f"`{name}` is no function"
-            hint = f"write `{name}` for the unknown" if name in scope.unknowns else f"a product is `{name}*(...)`"
-            yield ExpressionError(what, node.offset, hint)
+            yield self.no_function(node)
         else:
             error = self.unknown(node, (*CALLABLE, *self.macros, *scope.functions, *scope.operators))
             if (error.hint or "").startswith("known here"):
                 error.hint += "; a custom operator comes from `--operators FILE`"
             yield error
+
+    def no_function(self, node: Call) -> ExpressionError:
+        """An unknown or a number that is called."""
+        name, here = node.name, [a.name if isinstance(a, Name) else None for a in node.arguments]
+        if name not in self.scope.unknowns:
+            return ExpressionError(f"`{name}` is no function", node.offset, f"a product is `{name}*(...)`")
+        if all(coordinate in self.scope.coordinates for coordinate in here):
+            return ExpressionError(f"`{name}` is no function", node.offset, f"write `{name}` for the unknown")
+        return ExpressionError(
+            f"`{name}` at another time or place (a delay, a value elsewhere) cannot be stated",
+            node.offset,
+            f"equations hold between values at one point, where `{name}` stands for the unknown",
+        )
 
     def check_count(self, node: Call, limits: tuple[int, int]) -> Iterator[ExpressionError]:
         least, most = limits
@@ -311,7 +322,10 @@ class _Checker:
             else:
                 shown = f"`{argument.name}` is not a coordinate" if isinstance(argument, Name) else "not a coordinate"
                 hint = f"the coordinates are {', '.join(coordinates)}" if coordinates else "there are none here"
-                yield ExpressionError(f"{shown}: `D` differentiates by coordinates", argument.offset, hint)
+                message = f"{shown}: `D` differentiates by coordinates"
+                if previous and isinstance(argument, Number) and argument.value > 0:
+                    message, hint = "a derivative of fractional order cannot be stated", "orders are 1, 2, 3, ..."
+                yield ExpressionError(message, argument.offset, hint)
                 return
 
 

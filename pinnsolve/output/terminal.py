@@ -28,27 +28,34 @@ COLOURS = {"converged": "bold green", "diverged": "bold red"}
 FIGURES = "figures"
 
 
-def write_run(
+def illustrate(
     solution: Solution,
     problem: Problem,
     folder: Path,
     truth: Truth | None,
     draw: Callable[[Samples, Path], Drawn],
 ) -> Sequence[str]:
-    """Write the run folder, and return a sentence on each figure that could not be drawn.
+    """Add to the folder of a saved solution what a reader wants, and return a sentence on each thing that failed.
 
-    The solution's files come first, so that nothing that happens to the figures can lose them; then the figures, by
-    `draw`, and the report. Copies of the files that the problem file names make the folder complete by itself.
+    Figures, by `draw`, the report, and copies of the files that the problem names, which make the folder complete by
+    itself.
     """
     from pinnsolve.output.html import report
 
-    for name in FILES:  # of an earlier run in this folder
-        (folder / FIGURES / name).unlink(missing_ok=True)
+    failures = []
     for name, source in problem.files().items():
-        _copy(source, folder / name)
-    solution.save(folder)
-    pictures, failures = _figures(solution, folder / FIGURES, truth, draw)
-    report.write_report(solution, problem, folder, pictures)
+        try:
+            _copy(source, folder / name)
+        except OSError as error:
+            failures.append(f"{name} could not be copied into the run folder: {error.strerror}")
+    try:
+        for name in FILES:  # of an earlier run in this folder
+            (folder / FIGURES / name).unlink(missing_ok=True)
+        pictures, failed = _figures(solution, folder / FIGURES, truth, draw)
+        failures += failed
+        report.write_report(solution, problem, folder, pictures)
+    except Exception as error:  # the solution is saved, and can do without
+        failures.append(f"The report could not be written: {type(error).__name__}: {error}")
     return failures
 
 

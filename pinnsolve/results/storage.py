@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from pinnsolve.errors import SolutionError
+from pinnsolve.results.names import HISTORY_FILE, PROBLEM_FILE, RESULT_FILE, SOLUTION_FILE
 
 FORMAT = 1  # of solution.npz; raise it when a reader of the old one would go wrong
 SERIES_FILE = "quantities.csv"
-RESULT_FILE, SOLUTION_FILE, PROBLEM_FILE, HISTORY_FILE = "result.json", "solution.npz", "problem.yaml", "history.jsonl"
 
 
 def to_json(value: Any, indent: int | None = None) -> str:

@@ -83,12 +83,15 @@ def follow(
     `enough` may tell whoever follows the progress, and may be interrupted there.
     """
     best: T | None = None
-    while True:
-        level = attempt(partial(next, levels, Outcome()), clock)
-        if isinstance(level, Outcome):
-            return replace(level, best=best)
-        if best is None or rank(level) <= rank(best):
-            best = level
-        done = attempt(partial(enough, level), clock)
-        if done:
-            return replace(done, best=best) if isinstance(done, Outcome) else Outcome(level)
+    try:
+        while True:
+            level = attempt(partial(next, levels, Outcome()), clock)
+            if isinstance(level, Outcome):
+                return replace(level, best=best)
+            if best is None or rank(level) <= rank(best):
+                best = level
+            done = attempt(partial(enough, level), clock)
+            if done:
+                return replace(done, best=best) if isinstance(done, Outcome) else Outcome(level)
+    except KeyboardInterrupt as event:  # between the two: what is best is not to be lost
+        return replace(_ended(event, clock), best=best)

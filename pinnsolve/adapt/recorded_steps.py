@@ -1,0 +1,97 @@
+"""Steps by collocation that a journal knows from before, which are not solved again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+from torch import Tensor
+
+from pinnsolve.adapt.collocation_step import Blame, Moment, Step, Stepper
+from pinnsolve.adapt.simplified_newton import NotConverged
+from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.solvers.journal import Journal, Values, digest
+
+STEP_FIELDS = tuple(f.name for f in fields(Step) if f.name not in ("space", "end"))
+BLAME_FIELDS = tuple(f.name for f in fields(Blame))
+
+
+@dataclass
+class _Known:
+    """A stepper on a space, None while the journal knows its steps; and what these left behind, as of
+    `Stepper.standing`."""
+
+    space: Space
+    stepper: Stepper | None = None
+    standing: Values | None = None
+
+
+class Steppers:
+    """Steppers by the length of their steps, made when they have to take one; the last few, `kept`, stay."""
+
+    def __init__(self, make: Callable[[Space, float], Stepper], journal: Journal, kept: int):
+        self._make, self._journal, self._kept = make, journal, kept
+        self._known: dict[float, _Known] = {}
+
+    def __len__(self) -> int:
+        """How many hold factorizations."""
+        return sum(known.stepper is not None for known in self._known.values())
+
+    def step(
+        self, space: Space, dt: float, start: Moment, time: float, accuracy: float, size: Tensor | None,
+        before: Step | None,
+    ) -> tuple[Step, Blame]:  # fmt: skip
+        """See `Stepper.step`; with the stepper for steps of length `dt` on a space."""
+        known = self._known.pop(dt, None)
+        if known is None or known.space is not space:
+            known = _Known(space)
+        about = (time, dt, accuracy, list(space.degrees), digest(space.cells.lower, space.cells.upper))
+        values = self._journal.found("step", *about)
+        try:
+            if values is not None:
+                return self._restored(known, values)
+            return self._taken(known, dt, about, (start, time, accuracy, size, before))
+        finally:
+            self._known[dt] = known
+            for old in list(self._known)[: -self._kept]:
+                del self._known[old]
+
+    def _restored(self, known: _Known, values: Values) -> tuple[Step, Blame]:
+        standing = values["standing"]
+        if standing["around"] is True:  # that of the step before
+            standing = {**standing, "around": known.standing["around"]}
+        known.standing = standing
+        if values["step"] is None:
+            raise NotConverged
+        end = Moment(values["end"]["c"], values["end"]["e"])
+        return Step(space=known.space, end=end, **values["step"]), Blame(**values["blame"])
+
+    def _taken(self, known: _Known, dt: float, about: tuple, asked: tuple) -> tuple[Step, Blame]:
+        if known.stepper is None:
+            known.stepper = self._make(known.space, dt)
+            if known.standing is not None:
+                known.stepper.stand(known.standing)
+        before = known.stepper.standing()["around"]
+        try:
+            found = known.stepper.step(*asked)
+        except NotConverged:
+            self._add(known, about, before, None)
+            raise
+        self._add(known, about, before, found)
+        return found
+
+    def _add(self, known: _Known, about: tuple, before: Any, found: tuple[Step, Blame] | None) -> None:
+        stepper = known.stepper
+        now = stepper.standing()
+        if not self._journal.keeps:
+            return
+        same = before is not None and now["around"] is not None and before["time"] == now["around"]["time"]
+        standing = {**now, "around": True if same else now["around"]}
+        values: dict[str, Any] = {"standing": standing, "step": None}
+        if found is not None:
+            step, blame = found
+            values["step"] = {name: getattr(step, name) for name in STEP_FIELDS}
+            values["blame"] = {name: getattr(blame, name) for name in BLAME_FIELDS}
+            values["end"] = {"c": step.end.c, "e": step.end.e}
+        self._journal.add("step", *about, values=values)
