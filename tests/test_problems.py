@@ -148,11 +148,14 @@ def references(monkeypatch):
     monkeypatch.syspath_prepend(str(PROBLEMS.parent / "scripts" / "references"))
 
 
-def test_the_data_files_are_those_of_the_script(references, monkeypatch, tmp_path):
+def test_the_data_files_are_those_of_the_scripts(references, monkeypatch, tmp_path):
+    import fisher
     import measurements
 
-    monkeypatch.setattr(measurements, "PROBLEMS", tmp_path)
+    for script in (measurements, fisher):
+        monkeypatch.setattr(script, "PROBLEMS", tmp_path)
     measurements.main()
+    fisher.write_rows()
     files = sorted(path.name for path in (PROBLEMS / "data").iterdir())
     assert files == sorted(path.name for path in (tmp_path / "data").iterdir())
     for file in files:

@@ -358,10 +358,11 @@ def test_a_term_that_is_not_finite_is_named(method, tmp_path):
     json.loads((tmp_path / "result.json").read_text(), parse_constant=pytest.fail)
 
 
-def test_a_condition_narrowed_to_nothing_is_refused():
+def test_a_condition_narrowed_to_nothing_is_named():
     nowhere = {"start": ps.Condition(on="t = 0", equation="u = 0.1", where="t > 1")}
-    with pytest.raises(ProblemError, match="start"):
-        ps.solve(problem("logistic", conditions=nowhere))
+    result = ps.solve(problem("logistic", conditions=nowhere)).result
+    assert result["status"] != "converged"
+    assert "no point of the solve lies where `start` holds" in result["message"]
 
 
 def test_what_a_march_reached_is_the_answer_and_not_a_network_on_all_of_the_time():

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from pinnsolve.adapt.context import Result, SolveContext, least_error
@@ -85,6 +84,8 @@ def _levels(
 
 def _solved(problem: CompiledProblem, coarse: CellSystem, fine: CellSystem, shift: float | None, check) -> _Level:
     """The modes on two spaces; without a `shift`, one is chosen."""
+    from scipy.optimize import linear_sum_assignment  # takes a tenth of a second to import
+
     asked = problem.eigenvalues
     step, count = STEP * max(abs(asked.near), 1.0), asked.count + BESIDE
     shift = _shift(coarse, asked, step, check) if shift is None else shift

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, eigs
 from torch import Tensor
 
 from pinnsolve.assembly.row_source import RowBlock, State
@@ -123,6 +122,9 @@ def _combined(rows: Sequence[Sequence[RowBlock]], factors: Sequence[float]) -> l
 
 
 def _arnoldi(product: Callable[[np.ndarray], np.ndarray], size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    # scipy takes a tenth of a second to import; few problems need it
+    from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, eigs
+
     operator = LinearOperator((size, size), matvec=lambda v: product(np.ravel(v)), dtype=np.float64)
     start = np.random.default_rng(SEED).standard_normal(size)
     try:

@@ -43,6 +43,7 @@ _OF_EXPRESSIONS = (  # keys of maps from names to expressions
     "guess",
     "solve",
 )
+_JUMPING = (sp.Piecewise, sp.Heaviside, sp.sign, sp.Max, sp.Min, sp.Abs, sp.floor)
 Text = str | int | float | sp.Basic  # an expression: a text of our language, a number, or sympy
 
 
@@ -396,7 +397,9 @@ class _Writer:
         if isinstance(e.expr, AppliedUndef) and e.expr.func.__name__ in operators.OPERATORS:
             raise DerivativeError(f"derivatives of the custom operator `{e.expr.func.__name__}` are not known")
         result = self.translated(e.expr)
-        if result.has(Tabulated):  # the language has no name for the derivative of a table by its argument
+        # the language has no name for the derivative of a table by its argument; where coefficients jump, what is
+        # differentiated says what goes on across the jump
+        if result.has(Tabulated, *_JUMPING):
             letters = [str(symbol) for symbol, count in e.variable_count for _ in range(int(count))]
             if not set(letters) <= set(self.coordinates):
                 hint = "write the derivative by a coordinate unevaluated, as `sp.Derivative(k(u)*sp.diff(u, x), x)`"

@@ -44,10 +44,15 @@ def solve(points: np.ndarray, degree: int, tolerance: float) -> np.ndarray:
     return u
 
 
-def main() -> None:
+def write_rows() -> None:
+    """The table of the growth rate."""
     u = np.linspace(0.0, 1.1, ROWS)
     rows = np.stack([u, growth(u)], axis=1)
     np.savetxt(PROBLEMS / "data" / "growth.csv", rows, "%.12g", ",", header="density,rate", comments="")
+
+
+def main() -> None:
+    write_rows()
     points = even_points(COUNT, [(0, UNTIL), (0, LENGTH)])
     points[:, 0] = np.round(points[:, 0] * TIMES / UNTIL)
     values = solve(points, 80, 1e-11)
