@@ -126,6 +126,13 @@ def test_small_regions_are_found_and_large_ones_are_not_taken_for_such():
     assert regions("x + y < 0.7").count == 0
 
 
+def test_a_root_that_is_made_safe_has_no_details():
+    source = "laplacian(u) = cos(3*sqrt(max((x - 0.3)**2 + (y - 0.6)**2, 1e-30)))"
+    walls = {"walls": ps.Condition(on="boundary", equation="u = 0")}
+    box = ps.Box(x=(0, 1), y=(0, 1))
+    assert found(ps.Problem(name="r", domain=box, unknowns="u", equations={"p": source}, conditions=walls)).count == 0
+
+
 @pytest.mark.parametrize("source", ["sin(6*t)", "exp(-t)", "sqrt(t)", "1/t", "log(t + 1)", "t**5 - 3*t"])
 def test_smooth_and_singular_functions_have_no_details(source):
     problem = compile_problem(decay(source))

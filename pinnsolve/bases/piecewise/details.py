@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.bases.legendre import chebyshev_points, tensor_points
-from pinnsolve.compiler.known_functions import KnownFunction, breaks_of, known_functions, parts_of_sums
+from pinnsolve.compiler.known_functions import Break, KnownFunction, breaks_of, known_functions, parts_of_sums
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.geometry.regions import Intervals
 from pinnsolve.geometry.zero_sets import GaveUp, halved, roots, small_parts
@@ -107,7 +107,7 @@ class _Search:
             self._tried(self._cut, one)
         self._narrow_windows()
         for one in levels:
-            self._tried(self._small_regions, one.level)
+            self._tried(self._small_regions, one)
         if len(self.axes) <= MOST_AXES:
             for part in parts_of_sums(function.expression):
                 self._tried(self._peaks, part)
@@ -150,13 +150,31 @@ class _Search:
                 if b - a <= COARSE * (high - low):
                     self._add({axis: (a, b)}, {axis: b - a})
 
-    def _small_regions(self, level: sp.Expr) -> None:
-        axes = self._axes_of(level)
-        if not 2 <= len(axes) <= MOST_AXES or level.has(Tabulated):
+    def _small_regions(self, one: Break) -> None:
+        axes = self._axes_of(one.level)
+        if not 2 <= len(axes) <= MOST_AXES or one.level.has(Tabulated):
             return
         lower, upper = self._box(axes)
-        for low, high in zip(*small_parts(self._bounds(level, axes), lower, upper, COARSE), strict=True):
-            self._add_box(axes, low.tolist(), high.tolist(), (high - low).tolist())
+        for low, high in zip(*small_parts(self._bounds(one.level, axes), lower, upper, COARSE), strict=True):
+            if one.jump or self._changes(axes, low, high):
+                self._add_box(axes, low.tolist(), high.tolist(), (high - low).tolist())
+
+    def _changes(self, axes: Sequence[int], low: Tensor, high: Tensor) -> bool:
+        """Whether the function changes in a box (k,) that holds all of a kink: as r does not at r = 0, made safe for
+        its root by a `max`."""
+        if len(self.axes) > MOST_AXES or self.function.expression.has(Tabulated):
+            return True
+        bounds, (lower, upper) = self._bounds(self.function.expression, self.axes), self._box(self.axes)
+        own = torch.tensor([a in axes for a in self.axes])
+        near_low, near_high = 0.5 * (lower + upper), 0.5 * (lower + upper)
+        near_low[own], near_high[own] = low - (high - low), high + (high - low)
+        ranges = []
+        for a, b, count in ((near_low, near_high, SAMPLES), (lower, upper, 2 * SAMPLES + 1)):
+            x = a + tensor_points([torch.linspace(0, 1, count, dtype=torch.float64)] * len(a)) * (b - a)
+            values = bounds(x, x).low
+            values = values[values.isfinite()]
+            ranges.append(float(values.max() - values.min()) if len(values) else torch.inf)
+        return ranges[0] > FLAT * ranges[1]
 
     # -- peaks and layers ---------------------------------------------------------------------------------------------
 
