@@ -206,8 +206,6 @@ def _levels(
         # whoever states a guess knows of other solutions
         level = replace(level, doubts=() if context.guess is not None else tuple(dict.fromkeys((*said, *level.doubts))))
         if number == 0:  # which may be all that there is time for
-            phase = f"level 0: {space.cells.count} cells, not corrected"
-            context.record(phase, 0, level.loss, level.terms, **level.rank)
             yield _level_result(context, level)
 
         def correct(level: Level) -> Level:
