@@ -7,6 +7,7 @@ and numbers for the term weights epsilon_k.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 import numpy as np
 import sympy as sp
@@ -87,6 +88,7 @@ def _no_points(problem: CompiledProblem) -> Points:
     return Points(x, x[0])
 
 
+@lru_cache(maxsize=64)  # quantities ask for the same at every time
 def where_function(where: sp.Basic | None, coordinates: tuple[str, ...]) -> Callable[..., Tensor] | None:
     """A condition on coordinates, and normals of a boundary, as a function of points and these, (N, d) -> (N,) bool."""
     if where is None:

@@ -16,7 +16,7 @@ from pinnsolve.bases.piecewise.details import Details, details_of
 from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.geometry.factory import make_shape
 from pinnsolve.geometry.regions import Piece
-from pinnsolve.geometry.sampling import Points
+from pinnsolve.geometry.sampling import Points, on_piece
 
 AROUND = 1.0  # sizes of a detail: how far round it points are drawn, too
 MOST_PLACES = 64  # details and cuts that get points, chosen evenly among more
@@ -98,15 +98,4 @@ def _of_piece(piece: Piece, boxes: tuple[Tensor, Tensor], count: int, generator:
     each = max(4, count // len(lower))
     unit = torch.rand(len(lower), each, lower.shape[1], generator=generator, dtype=torch.float64)
     x = (lower[:, None] + unit * (upper - lower)[:, None]).flatten(0, 1)
-    for axis, value in piece.fixed:
-        x[:, axis] = value
-    sides = [x]
-    if piece.partner is not None:
-        twin = x.clone()
-        twin[:, piece.partner[0]] = piece.partner[1]
-        sides.append(twin)
-    normals = None
-    if piece.outward is not None:
-        normals = torch.zeros_like(x)
-        normals[:, piece.outward[0]] = piece.outward[1]
-    return Points(torch.stack(sides), normals)
+    return on_piece(piece, x)

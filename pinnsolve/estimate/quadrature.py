@@ -145,7 +145,7 @@ class Measure:
         """Where lines begin or cease to meet the boundary: it has corners there, or runs along them."""
         if self.problem.shape is None:
             return []
-        boundary = self._whole_boundary()
+        boundary = self._whole_boundary
         low, high = self._ends()[1]
         y, n = boundary.x[:, 1], boundary.normals[:, 0]
         after = torch.roll(torch.arange(len(y)), -1)
@@ -203,12 +203,13 @@ class Measure:
         """By what the volume of the parts of cells is too small."""
         if self.problem.shape is None or cut <= 0:
             return 1.0
-        boundary = self._whole_boundary()
+        boundary = self._whole_boundary
         volume = float((boundary.x[:, 0] * boundary.normals[:, 0] * boundary.weights).sum())
         return max(volume - whole, 0.0) / cut
 
     # -- on the boundary of a shape -----------------------------------------------------------------------------------
 
+    @cached_property
     def _whole_boundary(self):
         shape = space_of(self.problem).shape
         spacing = float((shape.upper - shape.lower).max()) / (SEGMENTS[len(shape.lower)] * self.density)
@@ -216,7 +217,7 @@ class Measure:
 
     def _boundary(self, piece: Piece, fixed: Mapping[int, float]) -> Rule:
         space = space_of(self.problem)
-        shape, boundary, axes = space.shape, self._whole_boundary(), list(space.axes)
+        shape, boundary, axes = space.shape, self._whole_boundary, list(space.axes)
         here = torch.ones(len(boundary.x), dtype=torch.bool)
         if piece.part:
             here = boundary.part == (shape.parts.index(piece.part) if piece.part in shape.parts else -1)

@@ -62,7 +62,8 @@ class _Meter:
         self, solution: Approximation, corrected: Approximation | None, relative: Mapping[str, float]
     ) -> Measured:
         times = self._times()
-        rows = [self._at(t, solution, corrected, relative) for t in (times if times is not None else (None,))]
+        measures = self._measure(solution), None if corrected is None else self._measure(corrected)
+        rows = [self._at(t, solution, corrected, relative, measures) for t in (times if times is not None else (None,))]
         values, errors = np.array(rows).T
         last = None if times is None else times[-1]
         finer = self._value(solution, self._measure(solution, FINER), last)
@@ -73,11 +74,12 @@ class _Meter:
         held = axis is None or any(axis in dict(piece.fixed) for piece in self.quantity.region.pieces)
         return None if held else np.linspace(*self.problem.intervals[axis], TIMES)
 
-    def _at(self, time, solution, corrected, relative) -> tuple[float, float]:
-        value = self._value(solution, self._measure(solution), time)
+    def _at(self, time, solution, corrected, relative, measures) -> tuple[float, float]:
+        measure, finer = measures
+        value = self._value(solution, measure, time)
         if corrected is not None:
-            return value, abs(self._value(corrected, self._measure(corrected), time) - value)
-        changes = [self._value(_enlarged(solution, i, relative.get(name, math.nan)), self._measure(solution), time)
+            return value, abs(self._value(corrected, finer, time) - value)
+        changes = [self._value(_enlarged(solution, i, relative.get(name, math.nan)), measure, time)
                    for i, name in enumerate(self.problem.unknowns)]  # fmt: skip
         return value, sum(abs(change - value) for change in changes)
 

@@ -126,6 +126,11 @@ def _sample_piece(
         low, high = intervals[axis]
         share = unit[:, column]
         x[:, axis] = (low * (1.0 - share) + high * share).clamp(low, high)  # ends exactly on the faces
+    return on_piece(piece, x)
+
+
+def on_piece(piece: Piece, x: Tensor) -> Points:
+    """Points (N, d) whose `fixed` coordinates are set to those of a piece along the axes, with partners and normals."""
     for axis, value in piece.fixed:
         x[:, axis] = value
     sides = [x]
