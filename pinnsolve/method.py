@@ -44,7 +44,7 @@ from pinnsolve.results.going_on import approximation_of, known_result, solves, s
 from pinnsolve.results.solution import Solution
 from pinnsolve.results.stated_guess import stated_guess
 from pinnsolve.results.storage import plain
-from pinnsolve.runtime import threads_for
+from pinnsolve.runtime import one_thread
 from pinnsolve.solvers import LSGD, Clock, Outcome
 from pinnsolve.solvers.follow import follow
 from pinnsolve.solvers.journal import NOTHING, Journal
@@ -342,7 +342,7 @@ def _method_for(basis: Basis) -> str:
 
 def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result]) -> Solution:
     result, approximation = outcome.best, outcome.best.approximation
-    with torch.no_grad(), threads_for(approximation.state.coefficients.numel()):
+    with torch.no_grad(), one_thread():
         # a term that no point of the solve has met has no weight
         weights = dict.fromkeys((term.name for term in context.problem.terms), 0.0) | dict(result.term_weights)
         context = replace(context, term_weights=weights)

@@ -11,11 +11,8 @@ from threadpoolctl import threadpool_limits
 
 
 @contextmanager
-def threads_for(columns: int) -> Iterator[None]:
-    """Runs a block that solves for that many coefficients, in torch and in the libraries behind numpy and scipy.
-
-    With one thread, whatever their number: see above.
-    """
+def one_thread() -> Iterator[None]:
+    """Runs a block on one thread, in torch and in the libraries behind numpy and scipy: see above."""
     before = torch.get_num_threads()
     if before == 1:
         yield

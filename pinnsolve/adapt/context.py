@@ -24,7 +24,7 @@ from pinnsolve.estimate.defect_correction import (
 )
 from pinnsolve.geometry.regions import domain
 from pinnsolve.geometry.sampling import Points, sample_region
-from pinnsolve.runtime import threads_for
+from pinnsolve.runtime import one_thread
 from pinnsolve.solvers import Clock, Iterate, Outcome, Solver, drive
 from pinnsolve.solvers.base import Progress
 from pinnsolve.solvers.journal import NOTHING, Journal
@@ -137,7 +137,7 @@ class SolveContext:
         return points.x[0].to(self.lower)
 
     def drive(self, solver: Solver, assembly: Assembly, basis: Basis, state: State, phase: str) -> Outcome[Iterate]:
-        with threads_for(basis.width * len(self.problem.unknowns)):
+        with one_thread():
             outcome = drive(solver, assembly, basis, state, self.clock, self.progress, phase)
         self.history.extend(outcome.history)
         return outcome
@@ -159,14 +159,14 @@ class SolveContext:
         points = self._sampled(counts, self.seed + 500_009)
         solve = Assembly(self.problem, points, self.term_weights)
         check = check or self.check_assembly(SEARCH_POINTS, 1)
-        with threads_for(width * len(self.problem.unknowns)):
+        with one_thread():
             return estimate_error(solution, bases, solve, check, self.check_points())
 
     def with_noise(self, estimate: Estimate, solution: Approximation, solved: Assembly) -> Estimate:
         """The estimate with what noise of the data adds; `solved` is the assembly that gave the solution."""
         if not self.measured:
             return estimate
-        with threads_for(solution.state.coefficients.numel()):
+        with one_thread():
             return estimate.with_noise(*noise_spread(solution, solved, self.check_points(), self.seed))
 
 

@@ -48,7 +48,7 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
 from pinnsolve.estimate.enriched_space import enriched_space
-from pinnsolve.runtime import threads_for
+from pinnsolve.runtime import one_thread
 from pinnsolve.solvers.follow import Outcome, follow, out_of_time
 from pinnsolve.solvers.journal import digest
 from pinnsolve.solvers.memory import bytes_available, check_memory, check_work
@@ -74,7 +74,7 @@ def on_cells(
     """
     weights = context.weights_at(defaults.widths(context.dimension)[0]) or {}
     axis, problem = can_march(context.problem), context.problem
-    with torch.no_grad(), threads_for(1):
+    with torch.no_grad(), one_thread():
         if axis is None:
             return _followed(context, _levels(context, tolerance, weights, refinements, start), tolerance)
         if (
@@ -156,7 +156,7 @@ def on_given_cells(
         _record(context, f"{space.cells.count} cells", 0, level)
         yield replace(_level_result(context, level), freedom=freedom(context, level, tolerance))
 
-    with torch.no_grad(), threads_for(1):
+    with torch.no_grad(), one_thread():
         return follow(results(), context.clock, least_error)
 
 

@@ -33,7 +33,7 @@ from pinnsolve.bases.piecewise.initial_mesh import first_cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.enriched_space import Correction, blame, correct, decay_rates, enriched_space
-from pinnsolve.runtime import threads_for
+from pinnsolve.runtime import one_thread
 from pinnsolve.solvers.continuation import by_continuation
 from pinnsolve.solvers.gauss_newton import Iteration, gauss_newton
 from pinnsolve.solvers.stationary import unsolved_terms
@@ -121,7 +121,7 @@ def solve_level(
     lies in the domain of the equations' functions."""
     system = make_system(problem, space, weights, check)
     how = Iteration(ACCURACY * tolerance, most=MOST_STEPS, rise=RISE, strict=problem.linear)
-    with threads_for(system.width):
+    with one_thread():
         found = _solved(FirstGuesses(problem, space, weights, check), system, start, how)
     solved = found.iterate
     check_finite(solved.rows)
@@ -195,7 +195,7 @@ def _correction(problem: CompiledProblem, space: Space, c: Tensor, weights, chec
     system = make_system(problem, fine, weights, check)
     state = without_parameters(space.widened(c, fine))
     system = in_transport_units(system, problem, state)
-    with threads_for(system.width):
+    with one_thread():
         correction = correct(system.scaled_at(state), state)
     return replace(correction, delta=without_constants(correction.delta, fine, problem))
 

@@ -35,7 +35,7 @@ from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.enriched_space import EXTRA_DEGREES, Correction, blame, correct, enriched_space
-from pinnsolve.runtime import threads_for
+from pinnsolve.runtime import one_thread
 from pinnsolve.solvers.gauss_newton import Iterate, Iteration, gauss_newton
 from pinnsolve.solvers.memory import check_memory
 
@@ -166,7 +166,7 @@ class SlabSolver:
         space = Space(cells.extruded(self.axis, low, high), degrees, self.orders)
         system, _ = self.system(space, None)
         check_memory(system, self.memory)
-        with threads_for(system.width):
+        with one_thread():
             solved = gauss_newton(system, self._state(system.zero()), Iteration(ROUGH))
         self._foreseen = space.rms(solved.state.coefficients)
 
@@ -204,13 +204,13 @@ class SlabSolver:
             fine_system = fine_system.with_operator(known.fine_reduced.matrices)
         else:
             check_memory(fine_system, self.memory)
-        with threads_for(system.width):
+        with one_thread():
             how = Iteration(0.03 * tolerance, strict=self.problem.linear)
             solved, doubts = self._solved(system, start, before, how, known and known.coarse_reduced)
         if not solved.converged:
             return None, None
         c = solved.state.coefficients
-        with threads_for(fine_system.width):
+        with one_thread():
             state = self._state(space.widened(c, fine))
             corrected = correct(fine_system.scaled_at(state), state, known and known.fine_reduced)
             carried = torch.zeros_like(corrected.delta)

@@ -104,13 +104,6 @@ class CellSystem(LinearSystem):
     def coefficients(self) -> int:
         return self.space.cells.count * self.columns
 
-    @property
-    def width(self) -> int:
-        """Columns of the largest front, roughly: a plane of cells separates the others."""
-        lower = self.space.cells.lower
-        axes = sum(bool((lower[:, a] > lower[:, a].min()).any()) for a in range(lower.shape[1]))
-        return round(self.columns * len(lower) ** ((axes - 1) / axes)) if axes else self.columns
-
     @cached_property
     def tree(self) -> tuple[Front, ...]:
         cells = self.space.cells

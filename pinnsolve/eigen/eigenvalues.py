@@ -25,7 +25,7 @@ from pinnsolve.eigen.pencil import Modes, Pencil
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
 from pinnsolve.estimate.enriched_space import Correction, enriched_space
 from pinnsolve.problem.stated import Eigenvalues
-from pinnsolve.runtime import threads_for
+from pinnsolve.runtime import one_thread
 from pinnsolve.solvers import Outcome
 from pinnsolve.solvers.follow import follow
 from pinnsolve.solvers.memory import bytes_available, check_work
@@ -58,7 +58,7 @@ class _Level:
 def eigenvalues_on_cells(context: SolveContext, tolerance: float, refinements: int | None) -> Outcome[Result]:
     """The best result of the refinement, until it meets the tolerance."""
     weights = context.weights_at(1) or {}
-    with torch.no_grad(), threads_for(1):
+    with torch.no_grad(), one_thread():
         levels = _levels(context, tolerance, weights, refinements)
         return follow(levels, context.clock, least_error, lambda result: result.meets(tolerance))
 
@@ -72,7 +72,7 @@ def _levels(
         check = clock.check if number else go_on
         fine = make_system(problem, enriched_space(space), weights, check)
         check_work(fine, bytes_available(context.memory_gb), MOST_OPERATIONS)
-        with threads_for(fine.width):
+        with one_thread():
             coarse = make_system(problem, space, weights, check)
             found = _solved(problem, coarse, fine, shift, clock.check)
         shift = found.shift

@@ -64,10 +64,10 @@ def _figures(
 ) -> tuple[Sequence[Path], Sequence[str]]:
     """The pictures of a solution, and what went wrong with the others."""
     from pinnsolve.figures.samples import sample
-    from pinnsolve.runtime import threads_for
+    from pinnsolve.runtime import one_thread
 
     try:
-        with threads_for(solution.coefficients.numel()):
+        with one_thread():
             samples = sample(solution, truth)
         drawn = draw(samples, folder)
     except Exception as error:  # the solution is saved, and the report can do without figures
