@@ -8,7 +8,7 @@ time for nonlinear problems that evolve (layers). Where the file asks for a smal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import torch
@@ -30,7 +30,7 @@ from pinnsolve.compiler.applicability import why_not_cells
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.eigen.eigenvalues import eigenvalues_on_cells
 from pinnsolve.errors import PinnsolveError, ResourceError
-from pinnsolve.estimate.defect_correction import Approximation, Estimate
+from pinnsolve.estimate.defect_correction import Approximation
 from pinnsolve.estimate.independent_look import Look, Missed, looked_at
 from pinnsolve.estimate.jumps import discontinuities
 from pinnsolve.estimate.measured_errors import parameter_report, term_report, true_error
@@ -38,6 +38,7 @@ from pinnsolve.estimate.quantities import measured_quantities, series_table
 from pinnsolve.estimate.table_ranges import left_tables
 from pinnsolve.files.data_files import digests
 from pinnsolve.inverse.strategy import inverse_on_cells, is_inverse
+from pinnsolve.language.components import by_unknown
 from pinnsolve.problem.build import with_settings
 from pinnsolve.problem.problem import Problem
 from pinnsolve.results.going_on import approximation_of, known_result, solves, start_on_cells
@@ -362,6 +363,8 @@ def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result])
         verdict = judge(context.problem, said, outcome, Seen(looked, look.rounding, terms, doubts))
         estimate, message = verdict.estimate, verdict.message
         relative = None if estimate is None else estimate.relative
+        errors = None if measured is None else by_unknown(measured[0], problem.complex_unknowns)
+        estimates = None if relative is None else by_unknown(relative, problem.complex_unknowns)
         corrected = None if verdict.contradicted else result.corrected
         quantities = measured_quantities(context.problem, approximation, corrected, relative)
     if _misses_kinks(context.problem, approximation.basis):
@@ -370,9 +373,9 @@ def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result])
         "problem": problem.name,
         "status": verdict.status,
         "message": message,
-        **({"relative_l2_error": measured[0], "reference": measured[1]} if measured else {}),
-        "estimated_error": dict(estimate.relative) if estimate else None,
-        **({"effectivity": _effectivity(estimate, measured)} if measured and estimate else {}),
+        **({"relative_l2_error": errors, "reference": measured[1]} if measured else {}),
+        "estimated_error": estimates,
+        **({"effectivity": _effectivity(estimates, errors)} if errors and estimates else {}),
         "tolerance": problem.settings.tolerance,
         "wall_time_s": context.clock.seconds(),
         "unknown_coefficients": approximation.state.coefficients.numel(),
@@ -396,6 +399,7 @@ def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result])
         intervals=problem.intervals,
         time=problem.time,
         unknowns=problem.unknowns,
+        complex_unknowns=problem.complex_unknowns,
         basis=approximation.basis,
         coefficients=approximation.state.coefficients,
         parameters=report["parameters"],
@@ -424,6 +428,6 @@ def _misses_kinks(problem: CompiledProblem, basis: Basis) -> bool:
     return not has_cells and any(interface.kinks for interface in problem.interfaces)
 
 
-def _effectivity(estimate: Estimate, measured: tuple) -> dict[str, float | None]:
+def _effectivity(estimates: Mapping[str, float], errors: Mapping[str, float]) -> dict[str, float | None]:
     """Estimated over true error, per unknown whose truth is known."""
-    return {name: estimate.relative[name] / error if error > 0 else None for name, error in measured[0].items()}
+    return {name: estimates[name] / error if error > 0 else None for name, error in errors.items()}

@@ -41,7 +41,7 @@ DISK = {
 
 def fluxes_of(text: str) -> Fluxes:
     left, right = (resolve(side, SCOPE)[0] for side in parse_equation(text))
-    return fluxes((left, right), SCOPE)
+    return fluxes((left, right), SCOPE)[0]
 
 
 def problem(**changes):

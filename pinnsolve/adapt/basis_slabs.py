@@ -18,7 +18,7 @@ from pinnsolve.adapt.context import SEARCH_POINTS, Result, SolveContext, least_e
 from pinnsolve.adapt.growing_width import Successors, refined
 from pinnsolve.assembly.evolving import evolving
 from pinnsolve.assembly.row_source import State
-from pinnsolve.assembly.system import units
+from pinnsolve.assembly.system import shared, units
 from pinnsolve.assembly.term_rows import held_at, highest_orders
 from pinnsolve.bases.base import Basis
 from pinnsolve.bases.time_slabs import TimeSlabs
@@ -159,7 +159,7 @@ def _corrected(inside: SolveContext, family: Successors, result: Result, length:
     inside = replace(inside, term_weights=result.term_weights)
     raw = inside.estimate(solution, family.corrections(solution.basis))
     estimate = doubted(raw, solution, inside.check_assembly(SEARCH_POINTS, 1)).at_least(result.estimate.relative)
-    size = solution.values(inside.check_points()).square().mean(dim=1).sqrt()
+    size = shared(solution.values(inside.check_points()).square().mean(dim=1).sqrt(), inside.problem.pairs)
     relative = size.new_tensor([estimate.relative[name] for name in inside.problem.unknowns])
     unit = units(size, relative * size)
     result = replace(result, estimate=estimate, assembly=None)

@@ -19,7 +19,7 @@ from pinnsolve.adapt.radau import MOST_STAGES, Radau, lagrange, radau
 from pinnsolve.adapt.simplified_newton import SHRINKS, Around, NotConverged, SimplifiedNewton
 from pinnsolve.adapt.space_problem import SpaceProblem
 from pinnsolve.adapt.stage_system import StageSystem, norms
-from pinnsolve.assembly.system import units
+from pinnsolve.assembly.system import shared, units
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.estimate.enriched_space import MOST_LEFT, blame, enriched_space
 
@@ -116,7 +116,7 @@ class Stepper:
         guess = self._guess(start.c[None], before)
         stages = self._newton.solve(guess, start.c[None], time, accuracy)[0]
         values = self._from_stages(torch.cat([start.c[:1], stages]), self.method)
-        now = self._rms(self.space, stages, self.method.weights)
+        now = shared(self._rms(self.space, stages, self.method.weights), self.stated.problem.pairs)
         local, carried, left = self._corrected(start, values, time)
         enlargement = 1.0 / math.sqrt(1.0 - min(left[1] / max(left[0], 1e-300), MOST_LEFT) ** 2)
         weights = self.richer.weights

@@ -26,7 +26,7 @@ from pinnsolve.assembly.evolving_rows import evolving_continuity
 from pinnsolve.assembly.faces import continuity_rows
 from pinnsolve.assembly.material_weights import balanced
 from pinnsolve.assembly.row_source import RowSource, State, check_finite
-from pinnsolve.assembly.system import CellSystem, go_on, units
+from pinnsolve.assembly.system import CellSystem, go_on, shared, units
 from pinnsolve.assembly.term_rows import highest_orders, interface_rows, table_orders, term_rows
 from pinnsolve.assembly.transport_units import in_transport_units
 from pinnsolve.bases.piecewise.initial_mesh import first_cells
@@ -129,7 +129,7 @@ def solve_level(
         raise ArithmeticError(UNDEFINED)
     unsolved = () if problem.linear else unsolved_terms(solved.system, solved.state, solved.rows)
     c = solved.state.coefficients
-    size = space.rms(without_constants(c, space, problem))
+    size = shared(space.rms(without_constants(c, space, problem)), problem.pairs)
     # an iteration that ended early adds what it would still have moved
     error = solved.still_to_come(how.accuracy) * size
     return Level(

@@ -27,7 +27,7 @@ from pinnsolve.assembly.faces import continuity_rows, start_rows
 from pinnsolve.assembly.material_weights import balanced
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.schur_complement import BlockFactorization
-from pinnsolve.assembly.system import CellSystem, go_on, points_of, units, weights_of
+from pinnsolve.assembly.system import CellSystem, go_on, points_of, shared, units, weights_of
 from pinnsolve.assembly.term_rows import held_at, highest_orders, interface_rows, table_orders, term_rows
 from pinnsolve.bases.legendre import exponents
 from pinnsolve.bases.piecewise.initial_mesh import detail_mesh
@@ -168,7 +168,7 @@ class SlabSolver:
         check_memory(system, self.memory)
         with one_thread():
             solved = gauss_newton(system, self._state(system.zero()), Iteration(ROUGH))
-        self._foreseen = space.rms(solved.state.coefficients)
+        self._foreseen = shared(space.rms(solved.state.coefficients), self.problem.pairs)
 
     def _state(self, c: Tensor) -> State:
         """With the values of the unknown parameters."""
@@ -216,7 +216,7 @@ class SlabSolver:
             carried = torch.zeros_like(corrected.delta)
             if before is not None:
                 carried = self._carried(fine_system, fine_start, corrected, before)
-        size = space.rms(c)
+        size = shared(space.rms(c), self.problem.pairs)
         self.size = size if self.size is None else torch.maximum(self.size, size)
         ratios: Sequence[float] = ()
         if self.steady:
@@ -358,7 +358,7 @@ class SlabSolver:
             state = self._state(space.widened(c, fine))
             correction = correct(fine_system.scaled_at(state), state)
             volume = space.cells.volume
-            unit = fine.rms(correction.c).clamp_min(1e-300)[None, :, None]
+            unit = shared(fine.rms(correction.c), self.problem.pairs).clamp_min(1e-300)[None, :, None]
             parts = torch.sqrt(blame(correction.delta / unit, fine, degrees) * (volume / volume.sum())[:, None])
             in_space = parts[:, [a for a in range(len(degrees)) if a != self.axis]]
             bad = in_space > 0.3 * tolerance / math.sqrt(cells.count)

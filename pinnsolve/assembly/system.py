@@ -231,6 +231,17 @@ def weights_of(system: CellSystem) -> dict[str, float]:
     return {name: value / largest for name, value in values.items()}
 
 
+def shared(size: Tensor, pairs: Sequence[tuple[int, int]]) -> Tensor:
+    """(U,) sizes of unknowns, in which the `pairs`, the parts of complex unknowns, have that of both, over root two.
+
+    An error of a part counts as much as it adds to that of the whole, however small the part is.
+    """
+    size = size.clone()
+    for i, j in pairs:
+        size[i] = size[j] = torch.sqrt(0.5 * (size[i] ** 2 + size[j] ** 2))
+    return size
+
+
 def units(size: Tensor, error: Tensor) -> Tensor:
     """(U,) what errors of the unknowns are relative to: their sizes (U,).
 

@@ -55,6 +55,7 @@ def compile_problem(problem: Problem) -> CompiledProblem:
         settings=problem.settings,
         term_weights=_term_weights(problem),
         undetermined_constants=undetermined_constants(problem.statements),
+        complex_unknowns=problem.complex_unknowns,
     )
     compiled = with_materials(compiled, [s.fluxes for s in problem.statements], parameters)
     return replace(compiled, unknown_parameters=(*compiled.unknown_parameters, *_sought(problem)))

@@ -12,6 +12,7 @@ import sympy as sp
 
 from pinnsolve.geometry.regions import Intervals, Region
 from pinnsolve.geometry.shapes import ShapeTree
+from pinnsolve.language.components import component_pairs
 from pinnsolve.language.coordinates import Coordinates
 from pinnsolve.language.symbols import Feature, FeatureSymbol, UnknownParameter, features_of, order_of
 from pinnsolve.problem.stated import Eigenvalues
@@ -114,6 +115,12 @@ class CompiledProblem:
     settings: SolveSettings = field(default_factory=SolveSettings)
     term_weights: TermWeights | None = None
     undetermined_constants: tuple[str, ...] = ()
+    complex_unknowns: tuple[str, ...] = ()
+
+    @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """The places of the two unknowns that are the parts of each complex one."""
+        return component_pairs(self.unknowns, self.complex_unknowns)
 
     def weights_at(self, width: int) -> dict[str, float] | None:
         """The term weights that the file asks for, for a basis of that width; None where they are `auto`."""

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pinnsolve.assembly.row_source import State, stacked
 from pinnsolve.assembly.rows import BLOCK_NUMBERS, Assembly
-from pinnsolve.assembly.system import units
+from pinnsolve.assembly.system import shared, units
 from pinnsolve.bases.base import Basis
 from pinnsolve.estimate.free_values import in_groups, less_free
 from pinnsolve.least_squares import StreamingQR, solve_dense
@@ -120,7 +120,7 @@ def estimate_error(
             axes = free_axes(solve.problem.terms, name)
             e[i], u[i] = less_free(e[i], x, axes), less_free(u[i], x, axes)
     return Estimate(
-        relative_norms(unknowns, e, u),
+        relative_norms(unknowns, e, u, solve.problem.pairs),
         {name: abs(float(parameters[i])) for i, name in enumerate(names)},
         left / max(float(before.norm()), 1e-300),
         error,
@@ -162,7 +162,7 @@ def held_out_errors(
         return errors
     best = min(others, key=lambda fit: residual_norm(check, fit))
     u = solution.values(x)
-    apart = relative_norms(unknowns, u - best.values(x), u)
+    apart = relative_norms(unknowns, u - best.values(x), u, check.problem.pairs)
     return {name: max(apart[name], error) for name, error in errors.items()}
 
 
@@ -191,12 +191,18 @@ def noise_spread(
     e = torch.stack([Approximation(solution.basis, state).values(x) for state in moved]).square().mean(dim=0).sqrt()
     parameters = torch.stack([state.parameters for state in moved]).square().mean(dim=0).sqrt()
     names = [p.name for p in assembly.problem.unknown_parameters]
-    return relative_norms(unknowns, e, u), {name: float(parameters[i]) for i, name in enumerate(names)}
+    relative = relative_norms(unknowns, e, u, assembly.problem.pairs)
+    return relative, {name: float(parameters[i]) for i, name in enumerate(names)}
 
 
-def relative_norms(unknowns: Sequence[str], errors: Tensor, values: Tensor) -> dict[str, float]:
-    """||error|| / ||value|| per row, by the rule of `units`; nothing is small beside a solution that vanishes."""
-    error, size = errors.norm(dim=1), values.norm(dim=1)
+def relative_norms(
+    unknowns: Sequence[str], errors: Tensor, values: Tensor, pairs: Sequence[tuple[int, int]] = ()
+) -> dict[str, float]:
+    """||error|| / ||value|| per row, by the rule of `units`; nothing is small beside a solution that vanishes.
+
+    `pairs`: rows that are the parts of complex unknowns, see `shared`.
+    """
+    error, size = errors.norm(dim=1), shared(values.norm(dim=1), pairs)
     relative = error / units(size, error)
     if not bool(size.any()):
         relative = torch.where(error > 0, math.inf, 0.0)

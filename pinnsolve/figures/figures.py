@@ -20,6 +20,7 @@ from pinnsolve.figures.convergence import history_figure, residual_figure
 from pinnsolve.figures.labels import number, plain, symbol
 from pinnsolve.figures.samples import LINE_POINTS, Drawn, Fields, Samples
 from pinnsolve.figures.slices import View, side, time_axis
+from pinnsolve.language.components import component_names
 
 DASHED = (0, (4, 4))
 
@@ -65,6 +66,11 @@ def error_figure(samples: Samples) -> Figure | None:
         for name, values in samples.values.items()
         if name in samples.exact
     }
+    for modulus in [name for name in fields if name.startswith("|")]:
+        name = modulus.strip("|")
+        both = [fields.pop(component) for component in component_names(name)]
+        fields[name] = [np.hypot(one, two) for one, two in zip(*both, strict=True)]
+        del fields[modulus]
     other = _other(samples)
 
     def label(unknown: str) -> str:
@@ -80,7 +86,7 @@ def _other(samples: Samples) -> str:
 
 def _headline(samples: Samples, unknown: str) -> str:
     for key, words in (("relative_l2_error", "relative L² error"), ("estimated_error", "estimated relative error")):
-        value = (samples.result.get(key) or {}).get(unknown)
+        value = (samples.result.get(key) or {}).get(unknown.strip("|"))
         if value is not None:
             return f"{symbol(unknown)}, {words} {number(value)}"
     return symbol(unknown)

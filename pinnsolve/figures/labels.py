@@ -40,6 +40,8 @@ _RAISED = str.maketrans("0123456789-\N{MINUS SIGN}", "⁰¹²³⁴⁵⁶⁷⁸�
 
 def symbol(name: str) -> str:
     """A coordinate or unknown as mathematics: `x`, `x_1` for x1, a Greek letter for theta; long names as text."""
+    if name.startswith("|") and name.endswith("|") and len(name) > 2:
+        return f"|{symbol(name[1:-1])}|"
     match = re.fullmatch(r"([A-Za-z]+?)_?(\d*|[A-Za-z]{0,2})", name)
     for letter, index in ((name, ""), match.groups() if match else ("", "")):
         if letter in _GREEK or len(letter) == 1:

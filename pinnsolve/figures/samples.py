@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pinnsolve.figures.slices import View, map_view, outline, time_axis, views_of
+from pinnsolve.language.components import as_columns, component_names
 
 PIXELS, LINE_POINTS = 181, 801  # per side of an image, along a line
 TIMES_OF_LINES = 5
@@ -87,7 +88,8 @@ def sample(solution: Drawable, truth: Truth | None = None) -> Samples:
     grids = [view.grid(solution, view.resolution(PIXELS, LINE_POINTS)) for view in (*views, *profiles)]
     points = np.concatenate(grids)
     values, profile_values = _split(_values(solution, points), grids, len(views))
-    exact, profile_exact = _split(truth(points) if truth else {}, grids, len(views))
+    known = {} if truth is None else _known(truth(points), values)
+    exact, profile_exact = _split(known, grids, len(views))
     checked, residuals = (_arrays(solution.diagnostics.get(key) or {}) for key in ("points", "residuals"))
     names = [name for name, found in residuals.items() if name in checked and len(found)]
     maps = [map_view(solution, checked[name]) for name in names]
@@ -121,7 +123,30 @@ def _profiles(solution: Drawable) -> list[View]:
 
 def _values(solution: Drawable, points: np.ndarray) -> Mapping[str, np.ndarray]:
     found = solution(**{name: points[:, i] for i, name in enumerate(solution.coordinates)})
-    return found if isinstance(found, dict) else {solution.unknowns[0]: found}
+    if isinstance(found, dict):
+        return _with_modulus(found)
+    complex_ones = getattr(solution, "complex_unknowns", ())
+    return _with_modulus({(*complex_ones, *solution.unknowns)[0]: found})
+
+
+def _with_modulus(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Values by unknown; of a complex one its real part, its imaginary part and its modulus."""
+    found: dict[str, np.ndarray] = {}
+    for name, array in values.items():
+        found |= as_columns({name: array})
+        if array.dtype.kind == "c":
+            found[f"|{name}|"] = np.abs(array)
+    return found
+
+
+def _known(truth: Mapping[str, np.ndarray], values: Fields) -> dict[str, np.ndarray]:
+    """The truth of everything that is shown: of complex unknowns it is known by both parts."""
+    found = dict(truth)
+    for name in values:
+        one, two = component_names(name.strip("|"))
+        if name.startswith("|") and one in truth and two in truth:
+            found[name] = np.hypot(truth[one], truth[two])
+    return found
 
 
 def _split(values: Mapping[str, np.ndarray], grids: Sequence[np.ndarray], views: int) -> tuple[Fields, Fields]:

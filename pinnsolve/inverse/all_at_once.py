@@ -20,7 +20,7 @@ from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.measurements import WEIGHT
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.schur_complement import products
-from pinnsolve.assembly.system import go_on, points_of, weights_of
+from pinnsolve.assembly.system import go_on, points_of, shared, weights_of
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.estimate.enriched_space import Correction, correct, enriched_space
 from pinnsolve.inverse.fit import Answer, Fit, fit_of, residuals_of
@@ -103,7 +103,7 @@ def solve_inverse_level(
         found = gauss_newton(system, start, replace(solving(accuracy), most=most), bounds).linearized()
     c = found.state.coefficients
     correction, lacking = _correct(statement, space, found)
-    size = space.rms(without_constants(c, space, statement.problem))
+    size = shared(space.rms(without_constants(c, space, statement.problem)), statement.problem.pairs)
     fine = correction.space
     error = correction.enlargement * fine.rms(without_constants(correction.delta, fine, statement.problem))
     level = Level(

@@ -25,6 +25,9 @@ def to_text(expression: sp.Basic, coordinates: tuple[str, ...]) -> str:
 
 _NAMES = {
     sp.Abs: "abs",
+    sp.re: "re",
+    sp.im: "im",
+    sp.conjugate: "conj",
     sp.Max: "max",
     sp.Min: "min",
     sp.besselj: "bessel_j",
@@ -126,6 +129,9 @@ class _Printer(StrPrinter):
     def _print_Exp1(self, f: sp.Basic) -> str:
         return "e"
 
+    def _print_ImaginaryUnit(self, f: sp.Basic) -> str:
+        return "i"
+
     def _print_Float(self, f: sp.Float) -> str:
         text = repr(float(f))
         return f"({text})" if precedence(f) < PRECEDENCE["Atom"] and text.startswith("-") else text
@@ -143,4 +149,4 @@ class _Printer(StrPrinter):
     def _no_number(self, f: sp.Basic) -> str:
         raise ExpressionError(f"`{f}` is not a finite real number")
 
-    _print_ImaginaryUnit = _print_Infinity = _print_NegativeInfinity = _print_ComplexInfinity = _print_NaN = _no_number
+    _print_Infinity = _print_NegativeInfinity = _print_ComplexInfinity = _print_NaN = _no_number

@@ -10,7 +10,7 @@ Input: names of coordinates and unknowns. Output: symbols and total derivatives.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sympy as sp
 
@@ -56,19 +56,19 @@ def order_of(feature: Feature) -> int:
 
 
 class FeatureSymbol(sp.Symbol):
-    """A real sympy symbol that stands for a `Feature`."""
+    """A sympy symbol that stands for a `Feature`; real but while a complex unknown is turned into text."""
 
     __slots__ = ("feature",)
 
-    def __new__(cls, feature: Feature):
+    def __new__(cls, feature: Feature, real: bool = True):
         alpha = ",".join(map(str, feature.alpha))
         name = f"{feature.unknown}{{{alpha};{feature.operator or ''};{feature.side}}}"
-        symbol = sp.Symbol.__xnew__(cls, name, real=True)
+        symbol = sp.Symbol.__xnew__(cls, name, **({"real": True} if real else {"complex": True}))
         symbol.feature = feature
         return symbol
 
     def __getnewargs_ex__(self):
-        return (self.feature,), {}
+        return (self.feature, bool(self.is_real)), {}
 
 
 def coordinate_symbol(name: str) -> sp.Symbol:
@@ -112,7 +112,8 @@ def total_derivative(expression: sp.Expr, axis: int, coordinates: tuple[str, ...
         alpha = tuple(a + (i == axis) for i, a in enumerate(feature.alpha))
         if sum(alpha) > MAX_ORDER:
             raise DerivativeError(f"derivatives beyond order {MAX_ORDER} are not supported")
-        result += partial_derivative(expression, symbol) * feature_symbol(feature.unknown, alpha, side=feature.side)
+        moved = FeatureSymbol(replace(feature, alpha=alpha), real=bool(symbol.is_real))
+        result += partial_derivative(expression, symbol) * moved
     return drop_impulses(result)
 
 

@@ -13,6 +13,15 @@ from collections.abc import Callable
 import sympy as sp
 
 from pinnsolve.errors import ExpressionError
+from pinnsolve.language.complex_numbers import (
+    PartsError,
+    conjugate,
+    equations_of,
+    modulus,
+    parts,
+    real_part,
+)
+from pinnsolve.language.components import component_names
 from pinnsolve.language.derivatives import SizeError, partial_derivative
 from pinnsolve.language.expansion import constant_value, directions_of, resolve
 from pinnsolve.language.from_sympy import to_text
@@ -34,13 +43,14 @@ __all__ = [
     "expression",
     "fluxes",
     "from_tree",
-    "residual",
+    "real_from_tree",
+    "residuals",
     "to_text",
 ]
 
 
 def expression(text: str, scope: Scope) -> sp.Expr:
-    """The expression of a text. Raises `ExpressionError` with the offset of the spot."""
+    """The expression of a text, complex where `scope` lets it be. Raises `ExpressionError` with the offset."""
     return from_tree(_resolved(parse(text), scope), scope)
 
 
@@ -77,20 +87,42 @@ def from_tree(tree: Node, scope: Scope, marks: list[Mark] | None = None) -> sp.B
     With `marks`, every derivative has a symbol added that tells its place, noted there; see `fluxes`.
     """
     result = _Builder(scope, marks).build(tree)
-    if isinstance(result, sp.Expr) and result.has(sp.nan, sp.zoo, sp.oo, -sp.oo, sp.I):
-        found = "a complex number" if result.has(sp.I) else "a division by zero"
+    never = (sp.nan, sp.zoo, sp.oo, -sp.oo) if scope.complex_unknowns else (sp.nan, sp.zoo, sp.oo, -sp.oo, sp.I)
+    if isinstance(result, sp.Expr) and result.has(*never):
+        found = "a division by zero" if scope.complex_unknowns or not result.has(sp.I) else "a complex number"
         raise ExpressionError(f"the expression holds {found}", tree.offset)
     return result
 
 
-def residual(sides: tuple[Node, Node], scope: Scope) -> sp.Expr:
-    """Left side minus right side of an equation whose sides are checked trees. Raises `ExpressionError`."""
+def real_from_tree(tree: Node, scope: Scope, what: str) -> sp.Basic:
+    """The same for `what` must be real, or a comparison. Raises `ExpressionError`."""
+    found = from_tree(tree, scope)
+    try:
+        return real_part(found, what) if isinstance(found, sp.Expr) else found
+    except PartsError as error:
+        raise ExpressionError(str(error), tree.offset, "take `re(...)`, `im(...)` or `abs(...)` of it") from None
+
+
+def residuals(sides: tuple[Node, Node], scope: Scope) -> tuple[sp.Expr, ...]:
+    """Left side minus right side of an equation whose sides are checked trees.
+
+    One residual as a rule, and two of a complex equation: its real and its imaginary part. Raises `ExpressionError`.
+    """
     left, right = (from_tree(side, scope) for side in sides)
-    return left - right
+    return _real_residuals(left - right, sides[0].offset)
 
 
-def fluxes(sides: tuple[Node, Node], scope: Scope) -> Fluxes:
-    """The derivatives in an equation as (axis, coefficient, differentiated expression), in the order of its text.
+def _real_residuals(
+    residual: sp.Expr, offset: int, nothing: dict[sp.Symbol, sp.Expr] | None = None
+) -> tuple[sp.Expr, ...]:
+    try:
+        return equations_of(residual, nothing)
+    except PartsError as error:
+        raise ExpressionError(str(error), offset) from None
+
+
+def fluxes(sides: tuple[Node, Node], scope: Scope) -> tuple[Fluxes, ...]:
+    """By residual, the derivatives in it as (axis, coefficient, differentiated expression), in the order of its text.
 
     `k*D(k*D(u, x), x)` has (0, k, k u_x): where a material ends, k u_x goes on, whatever becomes of k. Raises
     `ExpressionError`.
@@ -98,9 +130,14 @@ def fluxes(sides: tuple[Node, Node], scope: Scope) -> Fluxes:
     marks: list[Mark] = []
     left, right = (from_tree(side, scope, marks) for side in sides)
     nothing = {mark: sp.S.Zero for mark, _, _ in marks}
+    found = _real_residuals(left - right, sides[0].offset, nothing)
+    return tuple(_fluxes(r, marks, nothing) for r in found)
+
+
+def _fluxes(residual: sp.Expr, marks: list[Mark], nothing: dict[sp.Symbol, sp.Expr]) -> Fluxes:
     found = []
     for mark, axis, inner in marks:
-        coefficient = partial_derivative(left - right, mark)
+        coefficient = partial_derivative(residual, mark)
         if coefficient != 0:
             found.append((axis, substituted(coefficient, nothing), substituted(inner, nothing)))
     return tuple(found)
@@ -116,7 +153,7 @@ class _Builder:
     def build(self, node: Node) -> sp.Basic:
         try:
             return self.dispatch(node)
-        except (DerivativeError, SizeError) as error:
+        except (DerivativeError, SizeError, PartsError) as error:
             raise ExpressionError(str(error), node.offset) from None
         except RecursionError:
             raise ExpressionError("nested too deeply", node.offset) from None
@@ -133,7 +170,10 @@ class _Builder:
             case Call():
                 return self.call(node)
             case Chain():
-                return _CHAINS[node.operators[0]](node.operators, [self.build(operand) for operand in node.operands])
+                operands = [self.build(operand) for operand in node.operands]
+                if node.operators[0] in _RELATIONS:
+                    operands = [self.real(a, "what is compared") for a in operands]
+                return _CHAINS[node.operators[0]](node.operators, operands)
             case Power():
                 return sp.Pow(self.build(node.base), self.build(node.exponent))
             case Unary():
@@ -142,6 +182,9 @@ class _Builder:
         raise ExpressionError("a vector `[...]` stands only in `div` and `advect`", node.offset)
 
     def name(self, name: str) -> sp.Expr:
+        if name in self.scope.complex_unknowns:
+            one, two = (feature_symbol(component, self.zero) for component in component_names(name))
+            return one + sp.I * two
         if name in self.scope.unknowns:
             return feature_symbol(name, self.zero)
         if name in self.scope.symbols:
@@ -149,17 +192,32 @@ class _Builder:
         if name in self.scope.functions:
             known = self.scope.functions[name]
             return known.function(*map(self.name, known.arguments))
-        return {"pi": sp.pi, "e": sp.E}[name]
+        return {"pi": sp.pi, "e": sp.E, "i": sp.I}[name]
+
+    def real(self, a: sp.Expr, what: str) -> sp.Expr:
+        return real_part(a, what) if self.scope.complex_unknowns else a
 
     def call(self, node: Call) -> sp.Expr:
         name = node.name
         if name in self.scope.operators:
-            return feature_symbol(node.arguments[0].name, self.zero, operator=name)
-        if name in self.scope.functions:
-            return self.scope.functions[name].function(*map(self.build, node.arguments))
+            return self.operated(name, node.arguments[0].name)
         if name in _DERIVATIVES:
             return _DERIVATIVES[name](self, node)
-        return _FUNCTIONS[name](*(self.build(argument) for argument in node.arguments))
+        arguments = [self.build(argument) for argument in node.arguments]
+        if self.scope.complex_unknowns and name in _OF_COMPLEX:
+            return _OF_COMPLEX[name](arguments[0])
+        if name in self.scope.functions or name in _OF_REALS:
+            arguments = [self.real(a, f"the argument of `{name}`") for a in arguments]
+        if name in self.scope.functions:
+            return self.scope.functions[name].function(*arguments)
+        return _FUNCTIONS[name](*arguments)
+
+    def operated(self, operator: str, unknown: str) -> sp.Expr:
+        """A custom operator of an unknown; of a complex one, being linear, of both parts."""
+        if unknown not in self.scope.complex_unknowns:
+            return feature_symbol(unknown, self.zero, operator=operator)
+        one, two = (feature_symbol(c, self.zero, operator=operator) for c in component_names(unknown))
+        return one + sp.I * two
 
     # -- derivatives --
 
@@ -168,9 +226,12 @@ class _Builder:
         result = total_derivative(a, axis, self.scope.coordinates)
         if self.marks is None:
             return result
-        mark = sp.Symbol(f"derivative {len(self.marks)}", real=True)
-        self.marks.append((mark, axis, a))
-        return result + mark
+        for factor, part in zip((sp.S.One, sp.I), parts(a), strict=True):
+            if part != 0:
+                mark = sp.Symbol(f"derivative {len(self.marks)}", real=True)
+                self.marks.append((mark, axis, part))
+                result += factor * mark
+        return result
 
     def d(self, node: Call) -> sp.Expr:
         result = self.build(node.arguments[0])
@@ -268,6 +329,13 @@ def _where(condition: sp.Basic, a: sp.Expr, b: sp.Expr) -> sp.Expr:
     return sp.Piecewise((a, condition), (b, True), evaluate=False)
 
 
+_OF_COMPLEX: dict[str, Callable[[sp.Expr], sp.Expr]] = {
+    "re": lambda a: parts(a)[0],
+    "im": lambda a: parts(a)[1],
+    "conj": conjugate,
+    "abs": modulus,
+}
+_OF_REALS = ("asin", "acos", "atan", "atan2", "sign", "max", "min", "floor", "erf", "bessel_j", "heaviside")
 _FUNCTIONS: dict[str, Callable[..., sp.Expr]] = {
     "sin": sp.sin,
     "cos": sp.cos,

@@ -43,6 +43,8 @@ DERIVATIVES = {"D": (2, 12), "laplacian": (1, 1), "grad_dot": (2, 2), "div": (1,
 CALLABLE = {**FUNCTIONS, **DERIVATIVES, "where": (3, 3)}
 CONSTANTS = ("pi", "e")
 RESERVED = frozenset((*CALLABLE, *CONSTANTS, "W", "and", "or", "not"))
+COMPLEX_FUNCTIONS = ("re", "im", "conj")  # of one argument; with `i`, words of files with complex numbers alone
+IMAGINARY_UNIT = "i"
 
 _INSTEAD = {
     "ln": "the natural logarithm is `log`",
@@ -75,6 +77,7 @@ class Scope:
     `definitions` maps `name` or `name(args)` to its text, or to the parsed definition; `columns` are those of a data
     file; `functions` are those of tables, by name; `normals` allows `n_x` and `Dn(u)`, and `width` the basis width `W`;
     `operators` are custom linear operators. `elsewhere` are names that the file knows and that cannot stand here.
+    Where the file has `complex_unknowns`, `i` is the imaginary unit, and there are `re`, `im` and `conj`.
     """
 
     coordinates: tuple[str, ...] = ()
@@ -88,6 +91,17 @@ class Scope:
     width: bool = False
     operators: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
+    complex_unknowns: tuple[str, ...] = ()
+
+    @property
+    def constants(self) -> tuple[str, ...]:
+        """The names of numbers."""
+        return (*CONSTANTS, IMAGINARY_UNIT) if self.complex_unknowns else CONSTANTS
+
+    @property
+    def callable(self) -> Mapping[str, tuple[int, int]]:
+        """The functions of the language, and how many arguments they take."""
+        return {**CALLABLE, **dict.fromkeys(COMPLEX_FUNCTIONS, (1, 1))} if self.complex_unknowns else CALLABLE
 
     @property
     def space(self) -> tuple[str, ...]:
@@ -185,7 +199,7 @@ class _Checker:
 
     def check_name(self, node: Name) -> Iterator[ExpressionError]:
         name, scope = node.name, self.scope
-        if name in self.local or name in scope.symbols or name in scope.unknowns or name in CONSTANTS:
+        if name in self.local or name in scope.symbols or name in scope.unknowns or name in scope.constants:
             return
         if name in self.macros:
             arguments = self.macros[name].arguments
@@ -195,10 +209,10 @@ class _Checker:
                 )
         elif name in scope.functions:
             yield from self.check_bare(node)
-        elif name in CALLABLE or name in scope.operators:
+        elif name in scope.callable or name in scope.operators:
             yield ExpressionError(f"`{name}` is a function", node.offset, f"write `{name}(...)`")
         else:
-            known = (*self.local, *scope.symbols, *scope.unknowns, *self.macros, *scope.functions, *CONSTANTS)
+            known = (*self.local, *scope.symbols, *scope.unknowns, *self.macros, *scope.functions, *scope.constants)
             yield self.unknown(node, known)
 
     def check_bare(self, node: Name) -> Iterator[ExpressionError]:
@@ -223,6 +237,8 @@ class _Checker:
     def hint(self, name: str, known: tuple[str, ...]) -> str:
         if name in _INSTEAD:
             return _INSTEAD[name]
+        if name in (IMAGINARY_UNIT, *COMPLEX_FUNCTIONS):
+            return f"there are complex numbers, and `{name}`, where an unknown is complex: `unknowns: {{psi: complex}}`"
         head, _, letters = name.partition("_")
         if head in self.scope.unknowns and letters and set(letters) <= set(self.scope.coordinates):
             return f"a derivative is written `D({head}, {', '.join(letters)})`"
@@ -245,13 +261,13 @@ class _Checker:
             yield from self.check_count(node, (len(table.arguments), len(table.arguments)))
             for argument in node.arguments:
                 yield from self.check(argument)
-        elif name in CALLABLE and (name != "Dn" or scope.normals):
-            count = list(self.check_count(node, CALLABLE[name]))
+        elif name in scope.callable and (name != "Dn" or scope.normals):
+            count = list(self.check_count(node, scope.callable[name]))
             yield from count or self.check_function(node)
-        elif name in scope.unknowns or name in scope.symbols or name in self.local or name in CONSTANTS:
+        elif name in scope.unknowns or name in scope.symbols or name in self.local or name in scope.constants:
             yield self.no_function(node)
         else:
-            error = self.unknown(node, (*CALLABLE, *self.macros, *scope.functions, *scope.operators))
+            error = self.unknown(node, (*scope.callable, *self.macros, *scope.functions, *scope.operators))
             if (error.hint or "").startswith("known here"):
                 error.hint += "; a custom operator comes from `--operators FILE`"
             yield error

@@ -58,7 +58,9 @@ def _facts(problem: Problem, shape: Mapping[str, str]) -> Padding:
     facts = {
         "coordinates": ", ".join(box),
         **shape,
-        "unknowns": ", ".join(problem.unknowns),
+        "unknowns": ", ".join(
+            f"{name} (complex)" if name in problem.complex_unknowns else name for name in problem.spec.unknowns
+        ),
         "parameters": ", ".join(f"{name} = {value:.6g}" for name, value in problem.parameters.items()),
         "to find": ", ".join(f"{p.name} (from {p.guess:g})" for p in problem.unknown_parameters),
         "guess": ", ".join(f"{name} = {text}" for name, text in problem.spec.guess.items()),

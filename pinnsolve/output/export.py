@@ -21,6 +21,7 @@ import numpy as np
 from pinnsolve.errors import PinnsolveError
 from pinnsolve.figures.slices import time_axis
 from pinnsolve.geometry.factory import make_shape
+from pinnsolve.language.components import as_columns
 from pinnsolve.language.vocabulary import close_match
 from pinnsolve.results.mesh_values import node_values, with_time
 from pinnsolve.results.solution import Solution
@@ -112,10 +113,10 @@ def axes_of(solution: Solution, points: int | None = None) -> Arrays:
 
 
 def sample(solution: Solution, axes: Mapping[str, np.ndarray]) -> Arrays:
-    """Each unknown on the grid, shaped (n_axis0, n_axis1, ...)."""
+    """Each unknown on the grid, shaped (n_axis0, n_axis1, ...); of a complex one, both parts."""
     meshes = np.meshgrid(*axes.values(), indexing="ij")
     values = solution(**dict(zip(axes, meshes, strict=True)))
-    return values if isinstance(values, dict) else {solution.unknowns[0]: values}
+    return as_columns(values if isinstance(values, dict) else {solution.names[0]: values})
 
 
 # -- which format -----------------------------------------------------------------------------------------------

@@ -23,9 +23,10 @@ from pinnsolve.language.derivatives import SizeError
 from pinnsolve.language.from_sympy import to_text
 from pinnsolve.language.symbols import (
     DerivativeError,
+    Feature,
+    FeatureSymbol,
     coordinate_symbol,
     drop_impulses,
-    feature_symbol,
     total_derivative,
 )
 from pinnsolve.language.tabulated import Tabulated, tabulated
@@ -58,10 +59,10 @@ def coordinates(names: str) -> sp.Symbol | tuple[sp.Symbol, ...]:
     return symbols if len(symbols) > 1 else symbols[0]
 
 
-def unknown(name: str, *arguments: sp.Symbol) -> sp.Expr:
-    """An unknown function of the coordinates: a real sympy function, applied to them."""
+def unknown(name: str, *arguments: sp.Symbol, complex: bool = False) -> sp.Expr:
+    """An unknown function of the coordinates: a real sympy function, or a `complex` one, applied to them."""
     _check_name(name)
-    return sp.Function(name, real=True)(*arguments)
+    return sp.Function(name, **({"complex": True} if complex else {"real": True}))(*arguments)
 
 
 def _check_name(name: str) -> None:
@@ -169,7 +170,8 @@ class quantity:
 class StatedInPython:
     """The keywords that state a problem in Python; they are the keys of a problem file.
 
-    `domain`: a `Box` or a `Shape`. `unknowns`: applied functions `u = unknown("u", x, y)`, or names. `equations`: term
+    `domain`: a `Box` or a `Shape`. `unknowns`: applied functions `u = unknown("u", x, y)`, or names, or a map that says
+    of each whether it is `"real"` or `"complex"`; in equations `sp.I` is the imaginary unit then. `equations`: term
     name to `sp.Eq`, text, or `{"equation": ..., "where": ...}`. `conditions`, `data`: term name to `Condition`, `Data`.
     `exact`, `guess`, `parameters`: expressions by unknown and by name; `guess={"run": folder}` starts from a run.
     `functions`: name to `Table`. `folder`: where data files lie.
@@ -234,8 +236,10 @@ class _Writer:
             hint = 'as in `Box(x=(0, 1), y=(0, 1))`, or a `Shape({"disk": {...}}, "x y")`'
             raise ProblemError([Diagnostic("a box is expected", key="domain", hint=hint)])
         self.coordinates = tuple(map(self.key, intervals))
-        listed = unknowns if isinstance(unknowns, list | tuple) else [unknowns]
+        listed = unknowns if isinstance(unknowns, list | tuple | Mapping) else [unknowns]
         self.unknowns = {self.key(u): self._arguments(u) for u in listed}
+        kinds = unknowns if isinstance(unknowns, Mapping) else {u: _kind(u) for u in listed}
+        self.kinds = {self.key(u): kind for u, kind in kinds.items()}
 
     def problem(self, message: str, key: str, text: Any = None, hint: str | None = None) -> None:
         shown = None if text is None else str(text)
@@ -278,7 +282,7 @@ class _Writer:
             "description": stated.description,
             "cite": stated.cite or None,
             **self.domain(stated.domain, stated.time),
-            "unknowns": list(self.unknowns),
+            "unknowns": self.kinds if {*self.kinds.values()} - {"real"} else list(self.unknowns),
             **{key: self.terms(getattr(stated, key), key) for key in ("equations", "conditions", "data", "quantities")},
             "functions": self.tables(stated.functions),
             **{key: self.expressions(getattr(stated, key), key) for key in _OF_EXPRESSIONS},
@@ -399,7 +403,8 @@ class _Writer:
         result = self.translated(e.expr)
         # the language has no name for the derivative of a table by its argument; where coefficients jump, what is
         # differentiated says what goes on across the jump
-        if result.has(Tabulated, *_JUMPING):
+        complex_parts = self.is_complex(result) and result.has(sp.re, sp.im, sp.conjugate)
+        if complex_parts or result.has(Tabulated, *_JUMPING):
             letters = [str(symbol) for symbol, count in e.variable_count for _ in range(int(count))]
             if not set(letters) <= set(self.coordinates):
                 hint = "write the derivative by a coordinate unevaluated, as `sp.Derivative(k(u)*sp.diff(u, x), x)`"
@@ -420,19 +425,22 @@ class _Writer:
         if name in self.unknowns:
             if tuple(str(a) for a in e.args) != self.unknowns[name]:
                 raise _elsewhere(e)
-            return feature_symbol(name, zero)
+            return FeatureSymbol(Feature(name, zero), real=self.kinds[name] != "complex")
         if name in operators.OPERATORS:
             inner = self.translated(e.args[0]) if len(e.args) == 1 else None
             feature = getattr(inner, "feature", None)
             if feature is None or feature.order or feature.operator:
                 raise ExpressionError(f"the operator `{name}` is applied to an unknown itself")
-            return feature_symbol(feature.unknown, zero, operator=name)
+            return FeatureSymbol(Feature(feature.unknown, zero, name), real=bool(inner.is_real))
         if name in self.functions:
             return tabulated(name, len(e.args), None)(*map(self.translated, e.args))
         known = (*self.unknowns, *operators.OPERATORS)
         close = close_match(name, known)
         hint = f"did you mean `{close}`?" if close else f"the unknowns are {', '.join(map(str, self.unknowns))}"
         raise ExpressionError(f"unknown function `{name}`", hint=hint)
+
+    def is_complex(self, e: sp.Basic) -> bool:
+        return any(isinstance(s, FeatureSymbol) and not s.is_real for s in e.free_symbols)
 
     def symbol(self, e: sp.Symbol) -> sp.Symbol:
         """The symbol by its name: a problem file knows no assumptions, by which sympy tells symbols apart."""
@@ -444,6 +452,12 @@ class _Writer:
             why = "part of the language" if name in RESERVED else "no name in a problem"
             raise ExpressionError(f"the symbol `{name}` is {why}", hint="give it another name")
         return coordinate_symbol(name)
+
+
+def _kind(unknown: Any) -> str:
+    """What the values of an unknown are: sympy says of a complex function that it is, and of others that they are real,
+    or nothing."""
+    return "complex" if getattr(unknown, "is_complex", None) and not unknown.is_real else "real"
 
 
 def _elsewhere(e: sp.Basic) -> ExpressionError:

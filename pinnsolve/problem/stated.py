@@ -62,6 +62,7 @@ class Eigenvalues:
 class StatedProblem:
     """A boundary value problem by its parts.
 
+    `unknowns` are real: for each of the `complex_unknowns` there are two, see `language.components`.
     `shape` is the domain in space where it is no box, and `intervals` then span a box around it. `exact` maps unknowns
     to expressions in the coordinates, and `guess` to those that a solve starts from; `warnings` are what the checks
     found.
@@ -81,10 +82,11 @@ class StatedProblem:
     quantities: tuple[StatedQuantity, ...] = ()
     eigenvalues: Eigenvalues | None = None
     guess: Mapping[str, sp.Expr] = field(default_factory=dict)
+    complex_unknowns: tuple[str, ...] = ()
     warnings: tuple[Diagnostic, ...] = field(default=(), compare=False)
 
     def __repr__(self) -> str:
-        functions = ", ".join(f"{unknown}({', '.join(self.coordinates)})" for unknown in self.unknowns)
+        functions = ", ".join(f"{unknown}({', '.join(self.coordinates)})" for unknown in self.spec.unknowns)
         terms = ", ".join(statement.name for statement in self.statements)
         return f"<{type(self).__name__} {self.name!r}: {functions}; {terms}>"
 

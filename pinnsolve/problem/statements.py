@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import sympy as sp
 
@@ -19,9 +19,11 @@ from pinnsolve.geometry import regions
 from pinnsolve.geometry.regions import Intervals, Region
 from pinnsolve.geometry.shapes import Box, ShapeTree, bounds, may_have_face
 from pinnsolve.language import operators
+from pinnsolve.language.complex_numbers import PartsError, parts
+from pinnsolve.language.components import component_names, real_names
 from pinnsolve.language.substitution import substituted
 from pinnsolve.language.symbols import FeatureSymbol, UnknownParameter, coordinate_symbol, feature_symbol
-from pinnsolve.language.to_sympy import Fluxes, Scope, fluxes, from_tree, residual
+from pinnsolve.language.to_sympy import Fluxes, Scope, fluxes, from_tree, real_from_tree, residuals
 from pinnsolve.problem.checks import AssumedCondition, assumed_conditions, check_problem
 from pinnsolve.problem.domain import ShapeReader
 from pinnsolve.problem.eigenvalues import read_eigenvalues
@@ -32,6 +34,7 @@ from pinnsolve.spec.parsed import ParsedExpression, ParsedTerm, Place
 from pinnsolve.spec.places import outside
 from pinnsolve.spec.spec import ConditionSpec, Spec
 
+Made = TypeVar("Made")
 FLAT = 1e-9  # relative to an interval: boundary this near a plane lies in it
 
 
@@ -76,6 +79,7 @@ class _Builder:
         self.spec, self.parsed = spec, spec.parsed
         self.errors: list[Diagnostic] = []
         self.coordinates, self.space = spec.axes.names, spec.axes.space_axes
+        self.unknowns = real_names(spec.unknowns, spec.complex_unknowns)
         self.intervals: Intervals = tuple(self.parsed.intervals.values())
         self.constants: dict[sp.Symbol, Any] = {}
 
@@ -99,7 +103,8 @@ class _Builder:
             name=spec.name,
             axes=spec.axes,
             intervals=self.intervals,
-            unknowns=tuple(spec.unknowns),
+            unknowns=self.unknowns,
+            complex_unknowns=spec.complex_unknowns,
             parameters=parameters,
             unknown_parameters=tuple(
                 UnknownParameter(name, p.guess, p.bounds) for name, p in self.parsed.unknown_parameters.items()
@@ -155,6 +160,7 @@ class _Builder:
             coordinates=self.coordinates,
             time=spec.time,
             unknowns=tuple(spec.unknowns),
+            complex_unknowns=spec.complex_unknowns,
             parameters=(*spec.parameters, *spec.unknown_parameters, *sought),
             columns=tuple(columns),
             functions=self.functions,
@@ -178,7 +184,8 @@ class _Builder:
     def fluxes(self) -> list[Fluxes]:
         """The fluxes of every residual of an equation."""
         scope = self.scope()
-        return [fluxes(e.sides, scope) for term in self.parsed.equations.values() for e in term.equations]
+        stated = (e for term in self.parsed.equations.values() for e in term.equations)
+        return [of_residual for e in stated for of_residual in fluxes(e.sides, scope)]
 
     def _conditions(self, equations: Sequence[StatedTerm]) -> Iterator[StatedTerm]:
         scope, specs = self.scope(normals=True), self.spec.conditions
@@ -228,7 +235,7 @@ class _Builder:
             yield StatedTerm(full, "condition", residuals, self._narrow(pair, where), key=key)
 
     def _periodic_residuals(self, axis: int, stated: Sequence[sp.Expr]) -> tuple[sp.Expr, ...]:
-        orders = dict.fromkeys(self.spec.unknowns, 1)
+        orders = dict.fromkeys(self.unknowns, 1)
         for symbol in {s for r in stated for s in r.free_symbols}:
             if isinstance(symbol, FeatureSymbol):
                 f = symbol.feature
@@ -258,7 +265,7 @@ class _Builder:
     def _quantities(self) -> Iterator[StatedQuantity]:
         for name, item in self.parsed.quantities.items():
             path = ("quantities", name)
-            value = self._expression(item.expression, self.scope(normals=True))
+            value = self._expression(item.expression, self.scope(normals=True), "a quantity")
             places = [self._place(place, path) for place in item.places]
             if value is None or None in places:
                 continue
@@ -267,9 +274,15 @@ class _Builder:
             yield StatedQuantity(name, item.kind, value, region)
 
     def _known(self, texts: Mapping[str, ParsedExpression]) -> dict[str, sp.Expr]:
-        """By unknown, expressions in the coordinates, with parameters folded in."""
-        found = {unknown: self._expression(text, self.scope()) for unknown, text in texts.items()}
-        return {unknown: substituted(e, self.constants) for unknown, e in found.items() if e is not None}
+        """By real unknown, expressions in the coordinates, with parameters folded in."""
+        found: dict[str, sp.Expr] = {}
+        for unknown, text in texts.items():
+            if unknown in self.spec.complex_unknowns:
+                both = self._made(lambda t=text: parts(from_tree(t.tree, self.scope())), text.path, text.text)
+                found |= dict(zip(component_names(unknown), both or (), strict=False))
+            elif (value := self._expression(text, self.scope())) is not None:
+                found[unknown] = value
+        return {unknown: substituted(e, self.constants) for unknown, e in found.items()}
 
     # -- places ----------------------------------------------------------------------------------------
 
@@ -319,19 +332,21 @@ class _Builder:
     # -- trees and errors ------------------------------------------------------------------------------
 
     def _residuals(self, term: ParsedTerm, scope: Scope) -> tuple[sp.Expr, ...]:
-        found = (self._made(lambda e=e: residual(e.sides, scope), e.path, e.text) for e in term.equations)
-        return tuple(r for r in found if r is not None)
+        found = (self._made(lambda e=e: residuals(e.sides, scope), e.path, e.text) for e in term.equations)
+        return tuple(r for some in found for r in some or ())
 
-    def _expression(self, text: ParsedExpression, scope: Scope) -> sp.Basic | None:
-        return self._made(lambda: from_tree(text.tree, scope), text.path, text.text)
+    def _expression(self, text: ParsedExpression, scope: Scope, what: str = "what stands here") -> sp.Basic | None:
+        return self._made(lambda: real_from_tree(text.tree, scope, what), text.path, text.text)
 
-    def _made(self, make: Callable[[], sp.Basic], path: KeyPath, text: str) -> sp.Basic | None:
+    def _made(self, make: Callable[[], Made], path: KeyPath, text: str) -> Made | None:
         """The result of `make`; None, and an error, where sympy finds no value."""
         try:
             return make()
         except ExpressionError as error:
             self._error(path, error.message, error.hint, text=text, offset=error.offset)
-            return None
+        except PartsError as error:
+            self._error(path, str(error), text=text)
+        return None
 
     def _error(self, path: KeyPath, message: str, hint: str | None = None, **details: Any) -> None:
         self.errors.append(self.spec.diagnostic(path, message, hint, **details))

@@ -16,6 +16,7 @@ import torch
 
 from pinnsolve.errors import ExpressionError, PinnsolveError, SolutionError
 from pinnsolve.files.yaml_reader import parse_yaml
+from pinnsolve.language.complex_numbers import PartsError, parts
 from pinnsolve.language.expansion import exact_value
 from pinnsolve.language.symbols import FeatureSymbol, coordinate_symbol
 from pinnsolve.language.to_sympy import Scope, expression
@@ -37,7 +38,7 @@ def evaluate_csv(solution: Solution, points: Path, expressions: Sequence[str] = 
     table = _numbers(solution, points, texts, lines)
     columns = {name: solution.values(table, name) for name in solution.unknowns}
     for text in expressions:
-        columns[text] = _evaluate(solution, table, text)
+        columns |= _evaluate(solution, table, text)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*used, *columns])
@@ -102,22 +103,26 @@ def _numbers(solution: Solution, path: Path, texts: list[list[str]], lines: list
     return table
 
 
-def _evaluate(solution: Solution, points: np.ndarray, text: str) -> np.ndarray:
-    """An expression of everything the problem file names, at points (N, d): (N,)."""
+def _evaluate(solution: Solution, points: np.ndarray, text: str) -> dict[str, np.ndarray]:
+    """An expression of everything the problem file names, at points (N, d): (N,) by column, two if it is complex."""
     constants, definitions = _names_of_file(solution.problem_text)
     constants |= {name: float(found["value"]) for name, found in solution.parameters.items()}
     scope = Scope(
         coordinates=solution.coordinates,
         time=solution.time,
-        unknowns=solution.unknowns,
+        unknowns=(*solution.names, *solution.unknowns),
+        complex_unknowns=solution.complex_unknowns,
         parameters=tuple(constants),
         definitions=definitions,
     )
     try:
-        parsed = expression(text, scope)
+        both = parts(expression(text, scope))
     except ExpressionError as error:
         raise SolutionError("\n".join(_explained(text, error))) from None
-    evaluator = Evaluator([parsed])
+    except PartsError as error:
+        raise SolutionError(f"--derivative {text}: {error}") from None
+    found = {text: both[0]} if both[1] == 0 else {f"re({text})": both[0], f"im({text})": both[1]}
+    evaluator = Evaluator(list(found.values()))
     columns = (torch.from_numpy(column.copy()) for column in points.T)
     values: dict = {coordinate_symbol(name): c for name, c in zip(solution.coordinates, columns, strict=True)}
     values |= {coordinate_symbol(name): value for name, value in constants.items()}
@@ -125,8 +130,8 @@ def _evaluate(solution: Solution, points: np.ndarray, text: str) -> np.ndarray:
         if isinstance(symbol, FeatureSymbol):
             feature = symbol.feature
             values[symbol] = torch.from_numpy(solution.values(points, feature.unknown, feature.alpha))
-    result = torch.as_tensor(evaluator(values)[0], dtype=torch.float64)
-    return result.expand(len(points)).numpy()
+    results = (torch.as_tensor(result, dtype=torch.float64) for result in evaluator(values))
+    return {name: result.expand(len(points)).numpy() for name, result in zip(found, results, strict=True)}
 
 
 def _names_of_file(problem_text: str) -> tuple[dict[str, float], dict[str, str]]:

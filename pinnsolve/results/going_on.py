@@ -23,6 +23,7 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.errors import PinnsolveError
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
 from pinnsolve.files.yaml_reader import parse_yaml
+from pinnsolve.language.components import by_component
 
 if TYPE_CHECKING:
     from pinnsolve.results.solution import Solution
@@ -47,7 +48,8 @@ def known_result(start: Solution, approximation: Approximation, said: Sequence[s
     """A solution of the same problem as a result, with the error that was estimated when it was found, and what was
     doubtful about it beyond what is `said` of the problem."""
     report = start.result
-    relative = {name: math.inf if e is None else float(e) for name, e in (report.get("estimated_error") or {}).items()}
+    stated = by_component(report.get("estimated_error") or {}, start.complex_unknowns)
+    relative = {name: math.inf if e is None else float(e) for name, e in stated.items()}
     terms = report.get("terms") or {}
     inverse = {key: report[key] for key in FOUND if key in report}
     return Result(

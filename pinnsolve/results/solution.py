@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from pinnsolve.errors import PinnsolveError, SolutionError
 from pinnsolve.geometry.factory import make_shape
 from pinnsolve.geometry.serialization import from_plain, mesh_files, to_plain
 from pinnsolve.geometry.shapes import ShapeTree
+from pinnsolve.language.components import component_names
 from pinnsolve.language.symbols import MAX_ORDER, MultiIndex
 from pinnsolve.language.vocabulary import close_match
 from pinnsolve.results.storage import SERIES_FILE, SOLUTION_FILE, flatten, nest, read_run, write_run, write_table
@@ -51,6 +53,8 @@ class Solution:
     variance that noise of data leaves. Points within `BOX_TOLERANCE` of the box count as on it. Where the domain is a
     `shape`, values at points of the box outside it are NaN. `series`: header and rows of the quantities in time.
     `modes`: (K, unknowns, W) complex coefficients of the functions of eigenvalues, of which the first is the solution.
+    `unknowns` are real; for each of the `complex_unknowns` there are two, as `psi_re` and `psi_im` for `psi`. Values of
+    `psi` itself, `solution.psi(x=0.5)`, are complex.
     """
 
     name: str
@@ -69,10 +73,11 @@ class Solution:
     deviations: Tensor | None = None
     modes: Tensor | None = None
     series: Series | None = None
+    complex_unknowns: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         signature = f"({', '.join(self.coordinates)})"
-        functions = ", ".join(unknown + signature for unknown in self.unknowns)
+        functions = ", ".join(unknown + signature for unknown in self.names)
         return f"<Solution of {self.name!r}: {functions}; {self.result.get('status', 'no status')}>"
 
     # -- values ----------------------------------------------------------------------------------------
@@ -87,8 +92,26 @@ class Solution:
             return self.mode(mode)(**coordinates)
         points, shape = self._stack(coordinates)
         columns = self._evaluate(points, self._zero, range(len(self.unknowns)))
-        arrays = {name: columns[:, i].reshape(shape) for i, name in enumerate(self.unknowns)}
-        return arrays if len(arrays) > 1 else arrays[self.unknowns[0]]
+        arrays = {name: self._whole(columns, name).reshape(shape) for name in self.names}
+        return arrays if len(arrays) > 1 else arrays[self.names[0]]
+
+    def __getattr__(self, name: str) -> Callable[..., np.ndarray]:
+        """An unknown as a function of the coordinates: `solution.u(t=0.5, x=0.1)`."""
+        known = vars(self)
+        if name.startswith("__") or "complex_unknowns" not in known or name not in (*self.names, *self.unknowns):
+            raise AttributeError(f"a solution has no attribute {name!r}")
+        return self._function(name, self._zero)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The unknowns as the problem names them, complex ones included."""
+        whole = {c: name for name in self.complex_unknowns for c in component_names(name)}
+        return tuple(dict.fromkeys(whole.get(unknown, unknown) for unknown in self.unknowns))
+
+    def _whole(self, columns: np.ndarray, name: str) -> np.ndarray:
+        """The values of an unknown from those of all real ones (N, unknowns)."""
+        rows = self._rows(name)
+        return columns[:, rows[0]] if len(rows) == 1 else columns[:, rows[0]] + 1j * columns[:, rows[1]]
 
     def mode(self, number: int) -> Solution:
         """The solution that belongs to an eigenvalue, the first being 1; of a complex one, its real part.
@@ -106,8 +129,10 @@ class Solution:
 
         Raises `SolutionError` for unknown names and for orders the basis does not have.
         """
-        alpha = self.multi_index(by)
-        self._index(unknown)
+        return self._function(unknown, self.multi_index(by))
+
+    def _function(self, unknown: str, alpha: MultiIndex) -> Callable[..., np.ndarray]:
+        self._rows(unknown)
         self._check_order(alpha)
 
         def evaluate(**coordinates: Any) -> np.ndarray:
@@ -121,7 +146,7 @@ class Solution:
 
         Raises `SolutionError` where the solution does not rest on measurements.
         """
-        index = self._index(unknown)
+        rows = self._rows(unknown)
         if self.deviations is None:
             raise SolutionError("this solution has no standard deviation: it does not rest on measured data")
 
@@ -129,19 +154,20 @@ class Solution:
             points, shape = self._stack(coordinates)
             x = torch.as_tensor(points).to(self.coefficients)
             with torch.no_grad():
-                parts = self.basis.combined(x, [self._zero], self.deviations[:, index])[self._zero]
-            return parts.square().sum(dim=0).sqrt().cpu().numpy().reshape(shape)
+                both = [self.basis.combined(x, [self._zero], self.deviations[:, i])[self._zero] for i in rows]
+            return torch.cat(both).square().sum(dim=0).sqrt().cpu().numpy().reshape(shape)
 
         return evaluate
 
     def values(self, points: np.ndarray, unknown: str, alpha: MultiIndex | None = None) -> np.ndarray:
         """The derivative `alpha` (none: the value) of one unknown at points (N, d), shape (N,).
 
-        Computed in blocks of points, so that memory stays near `BLOCK_BYTES` however many there are.
+        Complex of a complex one. Computed in blocks of points, so that memory stays near `BLOCK_BYTES`.
         """
         alpha = self._zero if alpha is None else tuple(alpha)
         self._check_order(alpha)
-        return self._evaluate(self._inside(points), alpha, [self._index(unknown)])[:, 0]
+        found = self._evaluate(self._inside(points), alpha, self._rows(unknown))
+        return found[:, 0] if found.shape[1] == 1 else found[:, 0] + 1j * found[:, 1]
 
     def outside(self, points: np.ndarray) -> np.ndarray:
         """Mark the coordinates of points (N, d) that are not finite or leave the box: booleans (N, d)."""
@@ -184,10 +210,13 @@ class Solution:
     def _zero(self) -> MultiIndex:
         return (0,) * len(self.coordinates)
 
-    def _index(self, unknown: str) -> int:
+    def _rows(self, unknown: str) -> list[int]:
+        """Where the coefficients of an unknown are; of a complex one, those of both parts."""
+        if unknown in self.complex_unknowns:
+            return [self.unknowns.index(component) for component in component_names(unknown)]
         if unknown not in self.unknowns:
-            raise SolutionError(f"there is no unknown {unknown!r}{_did_you_mean(unknown, self.unknowns)}")
-        return self.unknowns.index(unknown)
+            raise SolutionError(f"there is no unknown {unknown!r}{_did_you_mean(unknown, self.names)}")
+        return [self.unknowns.index(unknown)]
 
     def _axis(self, coordinate: str) -> int:
         if coordinate not in self.coordinates:
@@ -299,6 +328,7 @@ class Solution:
             "intervals": self.intervals,
             "time": self.time,
             "unknowns": self.unknowns,
+            "complex_unknowns": self.complex_unknowns,
             "parameters": self.parameters,
             "basis": {"kind": self.basis.kind, "settings": self.basis.settings()},
             "diagnostics": [keys for keys, _ in diagnostics],
@@ -342,6 +372,7 @@ def _restore(arrays: Mapping[str, np.ndarray], metadata: Mapping, texts: Mapping
         intervals=tuple((float(low), float(high)) for low, high in metadata["intervals"]),
         time=metadata["time"],
         unknowns=unknowns,
+        complex_unknowns=tuple(metadata.get("complex_unknowns", ())),
         basis=basis,
         coefficients=coefficients,
         parameters=metadata["parameters"],

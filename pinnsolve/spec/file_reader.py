@@ -15,6 +15,7 @@ from typing import Any
 from pinnsolve.errors import Diagnostic, ExpressionError
 from pinnsolve.files.data_files import DataFileError, columns, data_path
 from pinnsolve.language import operators
+from pinnsolve.language.components import real_names
 from pinnsolve.language.constants import Value
 from pinnsolve.language.expansion import as_text, definition_problems
 from pinnsolve.language.parsed_texts import ParsedTexts
@@ -76,6 +77,7 @@ class FileReader:
             coordinates=names.coordinates.names,
             time=names.coordinates.time,
             unknowns=names.unknowns,
+            complex_unknowns=names.complex_unknowns,
             parameters=(*names.parameters, *names.unknown_parameters, *sought),
             functions={name: NamedFunction(arguments) for name, arguments in names.functions.items()},
             operators=tuple(operators.OPERATORS),
@@ -307,7 +309,7 @@ class FileReader:
 
     def _reference(self, file: ProblemFile) -> None:
         if file.reference is not None:
-            needed = (*self.names.coordinates.names, *self.names.unknowns)
+            needed = (*self.names.coordinates.names, *real_names(self.names.unknowns, self.names.complex_unknowns))
             self._columns(("reference", "file"), file.reference.file, needed, "coordinate or unknown")
 
     # -- numbers of a file without mistakes --

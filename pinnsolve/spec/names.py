@@ -15,8 +15,9 @@ from pinnsolve.errors import Diagnostic, ExpressionError
 from pinnsolve.files.data_files import DataFileError, mesh_path
 from pinnsolve.files.mesh_file import read_mesh
 from pinnsolve.language import operators
+from pinnsolve.language.components import component_names
 from pinnsolve.language.coordinates import Coordinates
-from pinnsolve.language.vocabulary import RESERVED, close_match, signature
+from pinnsolve.language.vocabulary import COMPLEX_FUNCTIONS, IMAGINARY_UNIT, RESERVED, close_match, signature
 from pinnsolve.spec.located_errors import KeyPath, Places
 from pinnsolve.spec.schema import shapes
 from pinnsolve.spec.schema.types import IDENTIFIER, TERM_NAME
@@ -38,6 +39,7 @@ class Names:
     intervals: dict[str, Any]
     interval_paths: dict[str, KeyPath]
     unknowns: tuple[str, ...]
+    complex_unknowns: tuple[str, ...]
     parameters: dict[str, Any]
     definitions: dict[str, Any]
     unknown_parameters: tuple[str, ...]
@@ -58,13 +60,14 @@ def read_names(data: Mapping[str, Any], places: Places, folder: Path) -> Names:
     """The names of a file, with every problem they have."""
     reader = _Reader(data, places, folder)
     intervals, paths = reader.intervals()
-    unknowns = _words(data.get("unknowns"))
+    unknowns, complex_unknowns = _unknowns(data.get("unknowns"))
     definitions, functions = _map(data, "definitions"), _map(data, "functions")
     names = Names(
         coordinates=Coordinates.of(tuple(intervals), reader.time(intervals)),
         intervals=intervals,
         interval_paths=paths,
         unknowns=unknowns,
+        complex_unknowns=complex_unknowns,
         parameters=_map(data, "parameters"),
         definitions=definitions,
         unknown_parameters=tuple(_map(data, "unknown_parameters")),
@@ -87,6 +90,13 @@ def _map(data: Mapping[str, Any], key: str) -> dict[str, Any]:
 def _words(value: Any) -> tuple[str, ...]:
     items = value if isinstance(value, list | tuple) else [value]
     return tuple(item for item in items if isinstance(item, str))
+
+
+def _unknowns(value: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The unknowns, and those of them that are complex."""
+    if not isinstance(value, dict):
+        return _words(value), ()
+    return _words([*value]), tuple(name for name, kind in value.items() if kind == "complex")
 
 
 def _is_box(domain: Any) -> bool:
@@ -201,6 +211,9 @@ class _Reader:
             yield name, "a coordinate", names.interval_paths[name]
         for name in names.unknowns:
             yield name, "an unknown", ("unknowns",)
+        for name in names.complex_unknowns:
+            for component, what in zip(component_names(name), ("real", "imaginary"), strict=True):
+                yield component, f"the {what} part of `{name}`", ("unknowns",)
         for name in names.parameters:
             yield name, "a parameter", ("parameters", name)
         for name in names.unknown_parameters:
@@ -217,6 +230,9 @@ class _Reader:
 
     def check_names(self, names: Names) -> None:
         taken = dict.fromkeys(operators.OPERATORS, "a custom operator")
+        if names.complex_unknowns:
+            taken |= dict.fromkeys(COMPLEX_FUNCTIONS, "a function of complex numbers")
+            taken[IMAGINARY_UNIT] = "the imaginary unit, where an unknown is complex,"
         taken |= {f"n_{name}": f"the normal in direction {name}" for name in names.coordinates.space}
         for name, what, path in self.named(names):
             if not IDENTIFIER.fullmatch(name):

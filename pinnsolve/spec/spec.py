@@ -82,6 +82,7 @@ class Spec:
     axes: Coordinates
     unknowns: tuple[str, ...]
     parsed: ParsedFile = field(repr=False, compare=False)
+    complex_unknowns: tuple[str, ...] = ()
     domain: Mapping[str, Any] | None = None
     title: str | None = None
     description: str | None = None
@@ -204,7 +205,8 @@ def _normalized(file: ProblemFile, names: Names, parsed: ParsedFile, source: Sou
         coordinates={k: None if interval is None else tuple(interval) for k, interval in names.intervals.items()},
         domain=_shape(file.domain),
         axes=names.coordinates,
-        unknowns=file.unknowns,
+        unknowns=tuple(file.unknowns),
+        complex_unknowns=names.complex_unknowns,
         parsed=parsed,
         parameters=file.parameters or {},
         functions={k: _function(k, v, source.folder) for k, v in (file.functions or {}).items()},
@@ -218,7 +220,7 @@ def _normalized(file: ProblemFile, names: Names, parsed: ParsedFile, source: Sou
         eigenvalues=None if (e := file.eigenvalues) is None else EigenvaluesSpec(e.name, e.count, e.near),
         regularization={k: RegularizationSpec(v.seminorm, v.weight) for k, v in (file.regularization or {}).items()},
         quantities={k: _quantity(v) for k, v in (file.quantities or {}).items()},
-        exact={unknown or file.unknowns[0]: text for unknown, text in (file.exact or {}).items()},
+        exact={unknown or next(iter(file.unknowns)): text for unknown, text in (file.exact or {}).items()},
         guess=_guess(file, source.folder),
         reference=ReferenceSpec(file.reference.file) if file.reference else None,
         solve=file.solve,
@@ -260,7 +262,7 @@ def _guess(file: ProblemFile, folder: Path) -> dict[str, str]:
     run = run_of(file.guess, file.unknowns)
     if run is not None:
         return {"run": str((folder / str(run)).resolve())}
-    return {unknown or file.unknowns[0]: text for unknown, text in (file.guess or {}).items()}
+    return {unknown or next(iter(file.unknowns)): text for unknown, text in (file.guess or {}).items()}
 
 
 def _data(item: Any, folder: Path) -> DataSpec:
@@ -278,7 +280,7 @@ def _as_file(spec: Spec) -> dict[str, Any]:
         "description": spec.description,
         "cite": list(spec.cite),
         **_domain_out(spec),
-        "unknowns": _one_or_list(spec.unknowns),
+        "unknowns": _unknowns_out(spec),
         "parameters": dict(spec.parameters),
         "unknown_parameters": {
             k: _filled({"guess": v.guess, "bounds": list(v.bounds or ())}) for k, v in spec.unknown_parameters.items()
@@ -314,6 +316,12 @@ def _domain_out(spec: Spec) -> dict[str, Any]:
 
 def _filled(mapping: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in mapping.items() if value is not None and value != [] and value != {}}
+
+
+def _unknowns_out(spec: Spec) -> Any:
+    if not spec.complex_unknowns:
+        return _one_or_list(spec.unknowns)
+    return {name: "complex" if name in spec.complex_unknowns else "real" for name in spec.unknowns}
 
 
 def _one_or_list(items: tuple[Any, ...]) -> Any:

@@ -57,13 +57,14 @@ def _domain(problem: Problem) -> list[tuple[str, str]]:
     shaped = problem.shape is not None
     unknowns = ", ".join(
         f"{to_mathml.symbol(u)}({', '.join(to_mathml.symbol(c) for c in problem.coordinates)})"
-        for u in problem.unknowns
+        + (", complex" if u in problem.complex_unknowns else "")
+        for u in problem.spec.unknowns
     )
     return [
         ("domain", html.text(describe(problem.shape)) if shaped else ", ".join(spans)),
         ("within" if shaped else "", ", ".join(spans) if shaped else ""),
         ("boundary parts", ", ".join(map(html.text, part_names(problem.shape))) if shaped else ""),
-        ("unknown" if len(problem.unknowns) == 1 else "unknowns", unknowns),
+        ("unknown" if len(problem.spec.unknowns) == 1 else "unknowns", unknowns),
         ("parameters", ", ".join(_parameter(problem, name, value) for name, value in problem.parameters.items())),
         ("to be found", ", ".join(_to_find(p) for p in problem.unknown_parameters)),
     ]

@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, ConfigDict, PlainValidator, ValidationInfo, WrapValidator, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    PlainValidator,
+    TypeAdapter,
+    ValidationInfo,
+    WrapValidator,
+    model_validator,
+)
 from pydantic import WithJsonSchema as Json
 
 from pinnsolve.spec.schema.shapes import ShapeInput, too_large
@@ -33,6 +41,7 @@ from pinnsolve.spec.schema.types import (
     about,
     choice,
     evaluated,
+    one_or_several,
     refuse,
     shown,
     whole,
@@ -40,6 +49,7 @@ from pinnsolve.spec.schema.types import (
 
 Loss = choice("squares", "huber")
 _STRING = {"type": "string"}
+_VALUES_OF_UNKNOWNS = {"type": "object", "additionalProperties": {"enum": ["real", "complex"]}, "minProperties": 1}
 _NUMBER_OR_STRING = {"anyOf": [_STRING, {"type": "number"}]}
 
 
@@ -309,6 +319,15 @@ def _named(value: Any) -> Any:
     return value
 
 
+def _unknowns(value: Any, handler: Any) -> dict[str, str]:
+    """A map from the name of each unknown to what its values are; a name or a list of names is one of real ones."""
+    if isinstance(value, dict):
+        if not value:
+            raise refuse("there are no unknowns")
+        return handler(value)
+    return handler(dict.fromkeys(_NAMES.validate_python(value), "real"))
+
+
 def _guess(value: Any) -> Any:
     """A text stands for the guess of the only unknown."""
     if isinstance(value, list | tuple):
@@ -318,6 +337,12 @@ def _guess(value: Any) -> Any:
 
 Item = TypeVar("Item")
 Named = Annotated[dict[str, Item], BeforeValidator(_named)]
+_NAMES: TypeAdapter[tuple[str, ...]] = TypeAdapter(Texts)
+Unknowns = Annotated[
+    dict[str, choice("real", "complex")],
+    WrapValidator(_unknowns),
+    Json({"anyOf": [*one_or_several(_STRING)["anyOf"], _VALUES_OF_UNKNOWNS]}),
+]
 Exact = Annotated[
     dict[str, Expression],
     BeforeValidator(lambda value: value if isinstance(value, dict) else {"": value}),
@@ -370,7 +395,11 @@ class ProblemFile(Strict):
     time: Time | None = about(
         "Which coordinate is time: `t` when there is one. With `domain`, also its interval: `{t: [0, 3]}`."
     )
-    unknowns: Texts = about("The unknown functions: a name or a list.", ...)
+    unknowns: Unknowns = about(
+        "The unknown functions: a name, a list, or a map that says which are complex: `{psi: complex, n: real}`. With "
+        "complex ones, `i` is the imaginary unit, and there are `re(a)`, `im(a)`, `conj(a)` and `abs(a)`.",
+        ...,
+    )
     parameters: Named[Number] | None = about("Named constants; numbers, or expressions of those before them.")
     functions: Named[FunctionInput] | None = about("Functions given by tables: `k: {file: k.csv, of: [x, y]}`.")
     definitions: Named[Expression] | None = about("Named sub-expressions: `name: expr` or `name(a, b): expr`.")
