@@ -143,3 +143,89 @@ def test_a_clamped_beam_in_python():
 def test_what_is_no_eigenvalue_problem_is_told(changes, words):
     with pytest.raises(ProblemError, match=words):
         build_problem(spec_from_dict({**STRING, **changes}))
+
+
+# -- complex numbers --------------------------------------------------------------------------------------------
+
+ORR_SOMMERFELD = {
+    "name": "orr-sommerfeld",
+    "coordinates": {"y": [-1, 1]},
+    "unknowns": {"phi": "complex"},
+    "parameters": {"Re": 10000, "a": 1},
+    "definitions": {"U": "1 - y**2", "vorticity": "D(phi, y, y) - a**2*phi"},
+    "equations": {
+        "stability": "D(phi, y, 4) - 2*a**2*D(phi, y, y) + a**4*phi = i*a*Re*((U - c)*vorticity + 2*phi)",
+    },
+    "conditions": {"walls": {"on": "boundary", "equations": ["phi = 0", "D(phi, y) = 0"]}},
+    "eigenvalues": {"name": "c", "count": 1, "near": "0.24 + 0.004*i"},
+    "solve": {"tolerance": 1e-7},
+}
+
+
+def test_the_unstable_mode_of_the_channel():
+    """Orszag, J. Fluid Mech. 50 (1971) 689-703: 0.23752649 + 0.00373967 i."""
+    solution = ps.solve(build_problem(spec_from_dict(ORR_SOMMERFELD)))
+    assert solution.result["status"] == "converged"
+    assert values(solution)[0] == pytest.approx(0.23752648882 + 0.00373967062j, abs=2e-9)
+    y = np.linspace(-1, 1, 401)
+    phi = solution(mode=1, y=y)
+    assert np.iscomplexobj(phi)
+    assert np.trapezoid(np.abs(phi) ** 2, y) / 2 == pytest.approx(1, abs=1e-3)
+    largest = phi[np.abs(phi).argmax()]
+    assert largest.real > 0
+    assert abs(largest.imag) < 1e-2 * largest.real
+
+
+def test_a_complex_number_near_makes_unknowns_complex():
+    """u'' + a u' = lam u with u = 0 at both ends has only real eigenvalues; with u(1) = 2i u'(1) they are complex."""
+    solution = solved(
+        equations={"wave": "-D(u, x, x) = lam*u"},
+        conditions={
+            "ends": {"on": "x = 0", "equation": "u = 0"},
+            "right": {"on": "x = 1", "equation": "D(u, x) = 2*i*u"},
+        },
+        eigenvalues={"name": "lam", "count": 2, "near": "3 - 3*i"},
+    )
+    k = np.sqrt(values(solution))
+    assert np.abs(k * np.cos(k) - 2j * np.sin(k)).max() < 1e-6
+    assert solution.complex_unknowns == ("u",)
+    assert (np.abs(values(solution).imag) > 0.1).all()
+
+
+def test_first_order_and_quadratic_over_complex_numbers():
+    """u' = i v, v' = i lam^2 u with u = 0 at both ends: lam is a multiple of pi."""
+    solution = solved(
+        unknowns={"u": "complex", "v": "complex"},
+        equations={"one": "D(u, x) = i*v", "two": "D(v, x) = i*lam**2*u"},
+        eigenvalues={"name": "lam", "count": 2, "near": "4 + 0.1*i"},
+    )
+    holds(solution, [np.pi, 2 * np.pi])
+    assert set(solution(mode=2, x=0.3)) == {"u", "v"}
+
+
+def test_complex_numbers_in_python():
+    x, lam = ps.coordinates("x"), sp.Symbol("lam")
+    u = ps.unknown("u", x, complex=True)
+    problem = ps.Problem(
+        name="momentum",
+        domain=ps.Box(x=(0, 1)),
+        unknowns=u,
+        eigenvalues=ps.eigenvalues(lam, count=3, near=1 + 0.5j),
+        equations={"momentum": sp.Eq(-sp.I * sp.diff(u, x), lam * u)},
+        conditions={"around": ps.Condition(periodic=x)},
+    )
+    holds(ps.solve(problem, tolerance=1e-8), 2 * np.pi * np.array([0, 1, -1]), 1e-7)
+
+
+@pytest.mark.parametrize(
+    ("equation", "near", "words"),
+    [
+        ("D(phi, y, 4) = c*conj(phi)", "i", "is linear over them"),
+        ("D(phi, y, 4) = re(c)*phi", "i", "is linear over them"),
+        ("D(phi, y, 4) = c*phi", "i**2", "not of the form"),
+    ],
+)
+def test_what_is_not_linear_over_complex_numbers_is_told(equation, near, words):
+    changes = {"equations": {"e": equation}, "eigenvalues": {"name": "c", "near": near}}
+    with pytest.raises(ProblemError, match=words):
+        build_problem(spec_from_dict({**ORR_SOMMERFELD, **changes}))

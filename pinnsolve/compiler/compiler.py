@@ -62,9 +62,13 @@ def compile_problem(problem: Problem) -> CompiledProblem:
 
 
 def _sought(problem: Problem) -> tuple[UnknownParameter, ...]:
-    """An eigenvalue is an unknown parameter of the terms."""
+    """An eigenvalue is an unknown parameter of the terms, a complex one two."""
     asked = problem.eigenvalues
-    return () if asked is None else (UnknownParameter(asked.name, asked.near, (-math.inf, math.inf)),)
+    if asked is None:
+        return ()
+    values = (asked.near.real, asked.near.imag)
+    bounds = (-math.inf, math.inf)
+    return tuple(UnknownParameter(name, value, bounds) for name, value in zip(asked.symbols, values, strict=False))
 
 
 def _term_weights(problem: Problem) -> TermWeights | None:

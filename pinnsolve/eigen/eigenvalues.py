@@ -21,7 +21,7 @@ from pinnsolve.assembly.system import CellSystem, go_on, points_of, weights_of
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
-from pinnsolve.eigen.pencil import Modes, Pencil
+from pinnsolve.eigen.pencil import Modes, Pencil, eigenvalue_state
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
 from pinnsolve.estimate.enriched_space import Correction, enriched_space
 from pinnsolve.problem.stated import Eigenvalues
@@ -46,7 +46,7 @@ class _Level:
     modes: Modes
     errors: np.ndarray
     level: Level
-    shift: float
+    shift: complex
 
     @property
     def relative(self) -> np.ndarray:
@@ -67,7 +67,7 @@ def _levels(
     context: SolveContext, tolerance: float, weights: Mapping[str, float], refinements: int | None
 ) -> Iterator[Result]:
     problem, clock, space = context.problem, context.clock, first_space(context.problem)
-    shift: float | None = None
+    shift: complex | None = None
     for number in range(MOST_LEVELS if refinements is None else refinements + 1):
         check = clock.check if number else go_on
         fine = make_system(problem, enriched_space(space), weights, check)
@@ -82,14 +82,14 @@ def _levels(
         space = next_space(found.level, tolerance)
 
 
-def _solved(problem: CompiledProblem, coarse: CellSystem, fine: CellSystem, shift: float | None, check) -> _Level:
+def _solved(problem: CompiledProblem, coarse: CellSystem, fine: CellSystem, shift: complex | None, check) -> _Level:
     """The modes on two spaces; without a `shift`, one is chosen."""
     from scipy.optimize import linear_sum_assignment  # takes a tenth of a second to import
 
     asked = problem.eigenvalues
     step, count = STEP * max(abs(asked.near), 1.0), asked.count + BESIDE
     shift = _shift(coarse, asked, step, check) if shift is None else shift
-    pencil, richer = (Pencil(system, shift, asked.degree, step) for system in (coarse, fine))
+    pencil, richer = (Pencil(system, shift, asked.degree, step, asked.is_complex) for system in (coarse, fine))
     modes, better = (one.modes(count, check).nearest_to(asked.near) for one in (pencil, richer))
     kept = min(asked.count, len(modes.values), len(better.values))
     apart = np.abs(modes.values[:, None] - better.values[None, :])
@@ -101,19 +101,20 @@ def _solved(problem: CompiledProblem, coarse: CellSystem, fine: CellSystem, shif
     return _Level(Modes(modes.values[:kept], modes.functions[:kept]), errors, level, shift)
 
 
-def _shift(system: CellSystem, asked: Eigenvalues, step: float, check) -> float:
+def _shift(system: CellSystem, asked: Eigenvalues, step: float, check) -> complex:
     """Beside the number asked for, and off every eigenvalue: there the rows have no inverse.
 
     Least squares square the condition, and the distance counts beside that to the other eigenvalues.
     """
     try:
-        values = Pencil(system, asked.near, asked.degree, step).modes(asked.count + BESIDE, check).values
+        pencil = Pencil(system, asked.near, asked.degree, step, asked.is_complex)
+        values = pencil.modes(asked.count + BESIDE, check).values
     except ArithmeticError:
         values = np.array([asked.near + step])
     reach = max(float(np.abs(values - asked.near).max()), step)
     places = asked.near - reach * OFF * np.array([1.0, -1.0, 1.7, -1.7])
     apart = np.abs(values[None, :] - places[:, None]).min(axis=1)
-    return float(places[int(np.argmax(apart >= 0.5 * OFF * reach))])
+    return places[int(np.argmax(apart >= 0.5 * OFF * reach))].item()
 
 
 def _real(functions: Tensor) -> Tensor:
@@ -152,11 +153,14 @@ def _result(context: SolveContext, found: _Level) -> Result:
     basis = PouCells(level.space.cells, level.space.degrees, context.lower, context.upper)
     functions = torch.stack([_upright(f, basis) for f in modes.functions])
     coefficients = functions.transpose(1, 2).flatten(2)  # (K, U, W) complex
+    if problem.complex_unknowns:  # (K, 2 U, W): the parts of an unknown are one after the other
+        both = torch.stack([coefficients.real, coefficients.imag], dim=2).flatten(1, 2)
+        coefficients = both.to(torch.complex128)
     values = [
         {"value": _number(value), "estimated_error": float(error)}
         for value, error in zip(modes.values, found.errors, strict=True)
     ]
-    first = torch.tensor([float(modes.values[0].real)], dtype=torch.float64)
+    first = eigenvalue_state(modes.values[0], bool(problem.complex_unknowns))
     worst = max(float(found.relative.max()), level.worst)
     system = level.system.scaled_at(State(level.system.zero(), first))
     system.rows(State(level.system.zero(), first), matrix=False)
@@ -177,10 +181,13 @@ def _number(value: complex) -> float | dict[str, float]:
 
 
 def _upright(function: Tensor, basis: PouCells) -> Tensor:
-    """With the largest value, at points of the cells, positive."""
+    """With the largest value, at points of the cells, positive; of a complex one, that of the largest modulus."""
     space = basis.space
     *_, tables = space.shared([space.points_per_axis(a) for a in range(len(space.degrees))])
     table = tables.table((0,) * len(space.degrees))[0]
-    values = torch.einsum("mn,cun->cum", table, function.real)
-    largest = values.reshape(-1)[values.abs().argmax()]
-    return -function if largest < 0 else function
+    values = torch.einsum("mn,cun->cum", table.to(function), function).reshape(-1)
+    largest = values[values.abs().argmax()]
+    phase = largest / largest.abs()
+    if float(function.imag.abs().max()) == 0.0:
+        return function * torch.sign(phase.real)
+    return function / phase

@@ -7,12 +7,14 @@ evaluate or build from a text a second time gets the same tree. Standard library
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import Any
 
 from pinnsolve.errors import ExpressionError
 from pinnsolve.language.constants import Value
 from pinnsolve.language.expansion import as_text, tree_value
 from pinnsolve.language.syntax import Node, parse, parse_equation
+from pinnsolve.language.vocabulary import IMAGINARY_UNIT
 
 
 class ParsedTexts:
@@ -32,6 +34,15 @@ class ParsedTexts:
     def value(self, text: str | int | float, values: Mapping[str, Value]) -> Value:
         """The value of a constant expression of named `values`. Raises `ExpressionError`."""
         return tree_value(self.expression(as_text(text)), values)
+
+    def complex_value(self, text: str | int | float, values: Mapping[str, Value]) -> complex:
+        """The value of `a + b*i`, where `i` is the imaginary unit unless it has a value. Raises `ExpressionError`."""
+        if IMAGINARY_UNIT in values:
+            return complex(self.value(text, values))
+        one, two, three = (float(self.value(text, {**values, IMAGINARY_UNIT: Fraction(i)})) for i in (0, 1, -2))
+        if abs(three - one + 2 * (two - one)) > 1e-9 * max(abs(one), abs(two), abs(three)):
+            raise ExpressionError("not of the form `a + b*i`", None, "write a complex number as `0.2 + 0.1*i`")
+        return complex(one, two - one)
 
     def _once(self, parser: Callable[[str], Any], text: str) -> Any:
         key = (parser, text)

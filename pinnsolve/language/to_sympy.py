@@ -187,6 +187,9 @@ class _Builder:
             return one + sp.I * two
         if name in self.scope.unknowns:
             return feature_symbol(name, self.zero)
+        if name in self.scope.complex_parameters:
+            one, two = map(coordinate_symbol, component_names(name))
+            return one + sp.I * two
         if name in self.scope.symbols:
             return coordinate_symbol(name)
         if name in self.scope.functions:

@@ -77,7 +77,8 @@ class Scope:
     `definitions` maps `name` or `name(args)` to its text, or to the parsed definition; `columns` are those of a data
     file; `functions` are those of tables, by name; `normals` allows `n_x` and `Dn(u)`, and `width` the basis width `W`;
     `operators` are custom linear operators. `elsewhere` are names that the file knows and that cannot stand here.
-    Where the file has `complex_unknowns`, `i` is the imaginary unit, and there are `re`, `im` and `conj`.
+    Where the file has `complex_unknowns`, `i` is the imaginary unit, and there are `re`, `im` and `conj`; an eigenvalue
+    then is one of the `complex_parameters`.
     """
 
     coordinates: tuple[str, ...] = ()
@@ -92,6 +93,7 @@ class Scope:
     operators: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
     complex_unknowns: tuple[str, ...] = ()
+    complex_parameters: tuple[str, ...] = ()
 
     @property
     def constants(self) -> tuple[str, ...]:

@@ -145,7 +145,9 @@ class Table:
 class eigenvalues(dict):
     """What `eigenvalues` of a problem says: `eigenvalues(lam, count=6, near=0)` with a symbol or a name."""
 
-    def __init__(self, name: Any, count: int = 6, near: Text = 0):
+    def __init__(self, name: Any, count: int = 6, near: Text | complex = 0):
+        if isinstance(near, complex):
+            near = f"{near.real!r} + {near.imag!r}*i" if near.imag else near.real
         super().__init__(name=getattr(name, "name", name), count=count, near=near)
 
 

@@ -14,6 +14,7 @@ import sympy as sp
 from pinnsolve.errors import Diagnostic
 from pinnsolve.geometry.regions import Intervals, Region
 from pinnsolve.geometry.shapes import MeshFile, ShapeTree, primitives
+from pinnsolve.language.components import component_names
 from pinnsolve.language.coordinates import Coordinates
 from pinnsolve.language.symbols import UnknownParameter
 from pinnsolve.language.to_sympy import Fluxes
@@ -50,12 +51,25 @@ class StatedQuantity:
 
 @dataclass(frozen=True)
 class Eigenvalues:
-    """Eigenvalues to find, the `count` of them nearest to `near`; equations hold them to the power `degree`."""
+    """Eigenvalues to find, the `count` of them nearest to `near`; equations hold them to the power `degree`.
+
+    Where unknowns are complex, `near` is, and equations hold the eigenvalue by its two parts, the `symbols`.
+    """
 
     name: str
     count: int
-    near: float
+    near: complex
     degree: int = 1
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether unknowns are complex."""
+        return isinstance(self.near, complex)
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The names by which equations hold the eigenvalue."""
+        return component_names(self.name) if self.is_complex else (self.name,)
 
 
 @dataclass(frozen=True, repr=False)

@@ -162,6 +162,7 @@ class _Builder:
             unknowns=tuple(spec.unknowns),
             complex_unknowns=spec.complex_unknowns,
             parameters=(*spec.parameters, *spec.unknown_parameters, *sought),
+            complex_parameters=sought if spec.complex_unknowns else (),
             columns=tuple(columns),
             functions=self.functions,
             normals=normals,

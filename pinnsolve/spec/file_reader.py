@@ -329,7 +329,10 @@ class FileReader:
 
     def _eigenvalues(self, file: ProblemFile) -> ParsedEigenvalues | None:
         item = file.eigenvalues
-        return None if item is None else ParsedEigenvalues(item.name, item.count, self.reader.number(item.near))
+        if item is None:
+            return None
+        near = self.reader.texts.complex_value(item.near, self.values)
+        return ParsedEigenvalues(item.name, item.count, near if self.names.complex_unknowns else near.real)
 
     def _numbers(self, node: Any, path: KeyPath, implicit: Mapping[KeyPath, ParsedExpression]) -> Any:
         """A plain tree of shapes with its numbers evaluated, and trees in the place of comparisons."""

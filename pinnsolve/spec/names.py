@@ -6,6 +6,7 @@ value does not make every expression wrong, and an error for each name that is n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +62,8 @@ def read_names(data: Mapping[str, Any], places: Places, folder: Path) -> Names:
     reader = _Reader(data, places, folder)
     intervals, paths = reader.intervals()
     unknowns, complex_unknowns = _unknowns(data.get("unknowns"))
+    if "eigenvalues" in data and (complex_unknowns or has_imaginary_unit(data)):
+        complex_unknowns = unknowns
     definitions, functions = _map(data, "definitions"), _map(data, "functions")
     names = Names(
         coordinates=Coordinates.of(tuple(intervals), reader.time(intervals)),
@@ -97,6 +100,15 @@ def _unknowns(value: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if not isinstance(value, dict):
         return _words(value), ()
     return _words([*value]), tuple(name for name, kind in value.items() if kind == "complex")
+
+
+def has_imaginary_unit(data: Mapping[str, Any]) -> bool:
+    """Whether eigenvalues are sought near a complex number: all unknowns are complex then."""
+    near = _map(data, "eigenvalues").get("near")
+    return isinstance(near, str) and bool(_UNIT.search(near)) and IMAGINARY_UNIT not in _map(data, "parameters")
+
+
+_UNIT = re.compile(rf"(?<![A-Za-z0-9_]){IMAGINARY_UNIT}(?![A-Za-z0-9_])")
 
 
 def _is_box(domain: Any) -> bool:
@@ -220,6 +232,8 @@ class _Reader:
             yield name, "an unknown parameter", ("unknown_parameters", name)
         if names.eigenvalue is not None:
             yield names.eigenvalue, "an eigenvalue", ("eigenvalues", "name")
+            for component in component_names(names.eigenvalue) if names.complex_unknowns else ():
+                yield component, f"a part of `{names.eigenvalue}`", ("eigenvalues", "name")
         for name in names.functions:
             yield name, "a function", ("functions", name)
         for key in names.definitions:

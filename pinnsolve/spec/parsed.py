@@ -83,7 +83,7 @@ class ParsedEigenvalues:
 
     name: str
     count: int
-    near: float
+    near: complex  # a float where unknowns are real
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic import WithJsonSchema as Json
 
+from pinnsolve.language.vocabulary import IMAGINARY_UNIT
 from pinnsolve.spec.schema.shapes import ShapeInput, too_large
 from pinnsolve.spec.schema.solve import SolveSettings
 from pinnsolve.spec.schema.types import (
@@ -40,6 +41,7 @@ from pinnsolve.spec.schema.types import (
     Texts,
     about,
     choice,
+    complex_number,
     evaluated,
     one_or_several,
     refuse,
@@ -254,12 +256,25 @@ class UnknownParameterInput(Strict):
         return self
 
 
+def _near(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(value, str) and IMAGINARY_UNIT not in (info.context or Context()).values:
+        complex_number(value, info)
+    else:
+        evaluated(value, info)
+    return value
+
+
+ComplexNumber = Annotated[int | float | str, PlainValidator(_near), Json(_NUMBER_OR_STRING)]
+
+
 class EigenvaluesInput(Strict):
     """Numbers for which the problem has solutions other than zero."""
 
     name: Text = about("The name of the eigenvalue in equations and conditions.", ...)
     count: Count = about("How many, the nearest first.", 6)
-    near: Number = about("The number that they are nearest to.", 0)
+    near: ComplexNumber = about(
+        "The number that they are nearest to; `0.2 + 0.1*i` for a complex one, and then all unknowns are complex.", 0
+    )
 
     @model_validator(mode="after")
     def _check(self) -> EigenvaluesInput:

@@ -77,6 +77,15 @@ def evaluated(value: Any, info: ValidationInfo) -> float:
         raise refuse(error.message, error.hint, error.offset, text if error.offset or len(text) > 1 else None) from None
 
 
+def complex_number(value: str, info: ValidationInfo) -> complex:
+    """The number that a text such as `1 + 2*i` stands for. Raises what pydantic collects."""
+    context = info.context or Context()
+    try:
+        return context.texts.complex_value(value, context.values)
+    except ExpressionError as error:
+        raise refuse(error.message, error.hint, error.offset, value) from None
+
+
 def _number(value: Any, info: ValidationInfo) -> Any:
     evaluated(value, info)
     return value
