@@ -228,7 +228,9 @@ def new(name: Annotated[str, typer.Argument(metavar="NAME", help="Of the problem
 @app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
-    at: Annotated[Path, typer.Option(metavar="POINTS.csv", help="Points: a CSV file with a column per coordinate.")],
+    at: Annotated[
+        Path, typer.Option(metavar="POINTS.csv", help="Points: a CSV file with a column per coordinate, and `mode`.")
+    ],
     out: Annotated[
         Path | None, typer.Option(metavar="VALUES.csv", help="Where to write; standard output without it.")
     ] = None,

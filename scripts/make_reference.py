@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pinnsolve.language.vocabulary import CALLABLE, CONSTANTS, MAX_ORDER
+from pinnsolve.language.vocabulary import CALLABLE, COMPLEX_FUNCTIONS, CONSTANTS, MAX_ORDER
 from pinnsolve.spec.spec import json_schema
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "problem-file.md"
@@ -85,8 +85,9 @@ SECTIONS: dict[str, tuple[str, str]] = {
         "`eigenvalues`",
         "The equations and conditions hold the name, up to its square, and are linear in the unknowns and without "
         "sources. `result.json` has the eigenvalues, each with an estimated error, a complex one by its parts `re` and "
-        "`im`. The functions have mean square one; `evaluate --mode 2`, or `solution(mode=2, x=...)` in Python, gives "
-        "that of the second.",
+        "`im`. The functions have mean square one, and their largest value is positive; a column `mode` (1, 2, ...) in "
+        "the points of `evaluate`, or `solution(mode=2, x=...)` in Python, says which is meant. With complex unknowns, or "
+        "`near` a complex number, all unknowns are complex, and equations are linear over complex numbers.",
     ),
     "UnknownParameterInput": ("`unknown_parameters`", "They are found together with the unknowns."),
     "ReferenceInput": ("`reference`", ""),
@@ -119,7 +120,8 @@ FUNCTIONS = {
     ("atan2",): "`atan2(y, x)`, the angle of the point (x, y)",
     ("sinh", "cosh", "tanh"): "hyperbolic functions",
     ("exp", "log", "sqrt"): "exponential, natural logarithm, square root",
-    ("abs", "sign", "floor"): "absolute value; -1, 0 or 1; the next whole number below",
+    ("abs", "sign", "floor"): "absolute value, of complex numbers too; -1, 0 or 1; the next whole number below",
+    ("re", "im", "conj"): "real part, imaginary part and conjugate; of files with complex unknowns, as is `i`",
     ("max", "min"): "the largest, the smallest of any number of arguments",
     ("erf",): "the error function",
     ("bessel_j",): "`bessel_j(n, x)`, the Bessel function of the first kind of order n = 0, 1, 2, ...",
@@ -226,7 +228,9 @@ def page() -> str:
     """The text of the page."""
     schema = json_schema()
     models = {"": schema, **schema["$defs"]}
-    missing = set(models) ^ set(SECTIONS) | set(CALLABLE) ^ {name for names in FUNCTIONS for name in names}
+    missing = set(models) ^ set(SECTIONS) | {*CALLABLE, *COMPLEX_FUNCTIONS} ^ {
+        name for names in FUNCTIONS for name in names
+    }
     if missing:
         raise SystemExit(
             f"describe these in scripts/make_reference.py, or remove them there: {', '.join(sorted(missing))}"

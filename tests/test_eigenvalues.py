@@ -9,7 +9,10 @@ from scipy.special import jn_zeros
 
 import pinnsolve as ps
 from pinnsolve.errors import ProblemError
+from pinnsolve.figures.figures import solution_figure
+from pinnsolve.figures.samples import sample
 from pinnsolve.problem.build import build_problem
+from pinnsolve.results.evaluation import PointsError, evaluate_csv
 from pinnsolve.spec.spec import spec_from_dict
 
 STRING = {
@@ -52,6 +55,16 @@ def test_a_string_and_its_functions(tmp_path):
     assert solution(x=0.5) == pytest.approx(np.sqrt(2), abs=1e-6)
     solution.save(tmp_path)
     np.testing.assert_array_equal(ps.load_solution(tmp_path)(mode=2, x=x), solution(mode=2, x=x))
+    points = tmp_path / "points.csv"
+    points.write_text("mode,x\n2,0.1\n1,0.5\n2,0.2\n")
+    header, *rows = [line.split(",") for line in evaluate_csv(solution, points).splitlines()]
+    assert header == ["mode", "x", "u"]
+    np.testing.assert_array_equal([float(r[2]) for r in rows], [solution(mode=int(m), x=float(s)) for m, s, _ in rows])
+    points.write_text("mode,x\n2,0.1\n7,0.5\n")
+    with pytest.raises(PointsError, match="line 3: there is no mode '7'"):
+        evaluate_csv(solution, points)
+    assert list(sample(solution).values) == [f"u, mode {k}" for k in (1, 2, 3, 4)]
+    assert len(solution_figure(sample(solution)).axes) == 4
     with pytest.raises(ps.SolutionError, match="modes 1 to 4"):
         solution(mode=5, x=0.5)
 

@@ -153,7 +153,7 @@ def _arnoldi(
     from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, eigs
 
     operator = LinearOperator((size, size), matvec=lambda v: product(np.ravel(v)), dtype=kind)
-    start = np.random.default_rng(SEED).standard_normal(size).astype(kind)
+    start: np.ndarray = np.random.default_rng(SEED).standard_normal(size).astype(kind)
     try:
         return eigs(operator, k=count, which="LM", v0=start, ncv=min(size, max(2 * count + 4, 24)))
     except ArpackNoConvergence as error:

@@ -18,8 +18,9 @@ from matplotlib.figure import Figure
 from pinnsolve.figures import FILES, style
 from pinnsolve.figures.convergence import history_figure, residual_figure
 from pinnsolve.figures.labels import number, plain, symbol
-from pinnsolve.figures.samples import LINE_POINTS, Drawn, Fields, Samples
+from pinnsolve.figures.samples import LINE_POINTS, OF_MODE, Drawn, Fields, Samples
 from pinnsolve.figures.slices import View, side, time_axis
+from pinnsolve.files.text import eigenvalue_text
 from pinnsolve.language.components import component_names
 
 DASHED = (0, (4, 4))
@@ -76,6 +77,8 @@ def error_figure(samples: Samples) -> Figure | None:
     def label(unknown: str) -> str:
         return f"|{symbol(unknown)} \N{MINUS SIGN} {other}|"
 
+    if not fields:
+        return None
     return _field_figure(samples, Quantity("error", fields, label, style.magnitude_colours, logarithmic=True))
 
 
@@ -85,6 +88,11 @@ def _other(samples: Samples) -> str:
 
 
 def _headline(samples: Samples, unknown: str) -> str:
+    name, of_mode, number_of = unknown.partition(OF_MODE)
+    if of_mode:
+        found = samples.result.get("eigenvalues") or []
+        value = eigenvalue_text(found[int(number_of) - 1]["value"]) if len(found) >= int(number_of) else ""
+        return f"{symbol(name)}{of_mode}{number_of}" + (f": {value}" if value else "")
     for key, words in (("relative_l2_error", "relative L² error"), ("estimated_error", "estimated relative error")):
         value = (samples.result.get(key) or {}).get(unknown.strip("|"))
         if value is not None:

@@ -40,6 +40,9 @@ _RAISED = str.maketrans("0123456789-\N{MINUS SIGN}", "⁰¹²³⁴⁵⁶⁷⁸�
 
 def symbol(name: str) -> str:
     """A coordinate or unknown as mathematics: `x`, `x_1` for x1, a Greek letter for theta; long names as text."""
+    name, comma, more = name.partition(", ")
+    if comma:
+        return f"{symbol(name)}, {plain(more)}"
     if name.startswith("|") and name.endswith("|") and len(name) > 2:
         return f"|{symbol(name[1:-1])}|"
     match = re.fullmatch(r"([A-Za-z]+?)_?(\d*|[A-Za-z]{0,2})", name)

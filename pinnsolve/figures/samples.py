@@ -18,6 +18,8 @@ from pinnsolve.language.components import as_columns, component_names
 
 PIXELS, LINE_POINTS = 181, 801  # per side of an image, along a line
 TIMES_OF_LINES = 5
+MOST_OF_MODES = 6  # panels of the functions of eigenvalues
+OF_MODE = ", mode "  # between the name of an unknown and the number of its mode
 
 Truth = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 Fields = Mapping[str, Sequence[np.ndarray]]  # of each unknown an array per view: (n,) along a line, (n, n) of an image
@@ -122,6 +124,16 @@ def _profiles(solution: Drawable) -> list[View]:
 
 
 def _values(solution: Drawable, points: np.ndarray) -> Mapping[str, np.ndarray]:
+    modes = getattr(solution, "modes", None)
+    if modes is None:
+        return _of(solution, points)
+    first = _of(solution, points)
+    numbers = range(1, 1 + max(1, min(len(modes), MOST_OF_MODES // len(first))))
+    of_modes = ((k, first if k == 1 else _of(solution.mode(k), points)) for k in numbers)
+    return {f"{name}{OF_MODE}{k}": array for k, found in of_modes for name, array in found.items()}
+
+
+def _of(solution: Drawable, points: np.ndarray) -> dict[str, np.ndarray]:
     found = solution(**{name: points[:, i] for i, name in enumerate(solution.coordinates)})
     if isinstance(found, dict):
         return _with_modulus(found)

@@ -24,6 +24,7 @@ from pinnsolve.language.to_torch import Evaluator
 from pinnsolve.language.vocabulary import close_match
 from pinnsolve.results.solution import Solution
 
+MODE = "mode"  # the column that says which function of an eigenvalue problem
 MOST_ERRORS = 10  # rows that are named before the rest is only counted
 
 
@@ -32,24 +33,56 @@ class PointsError(PinnsolveError):
 
 
 def evaluate_csv(solution: Solution, points: Path, expressions: Sequence[str] = ()) -> str:
-    """The CSV text for the points of a CSV file. Raises `PointsError` and `SolutionError`."""
-    header, texts, lines = _read(points, solution.coordinates)
-    used = [name for name in header if name in solution.coordinates]
+    """The CSV text for the points of a CSV file. Raises `PointsError` and `SolutionError`.
+
+    Of eigenvalue problems, the file may have a column `mode` (1, 2, ...); else it is the first one everywhere.
+    """
+    given = solution.coordinates if solution.modes is None else (*solution.coordinates, MODE)
+    header, texts, lines = _read(points, solution.coordinates, given)
+    used = [name for name in header if name in given]
     table = _numbers(solution, points, texts, lines)
-    columns = {name: solution.values(table, name) for name in solution.unknowns}
-    for text in expressions:
-        columns |= _evaluate(solution, table, text)
+    if MODE in used and MODE not in solution.coordinates:
+        columns = _of_modes(solution, points, table, [row[-1] for row in texts], lines, expressions)
+    else:
+        columns = _columns(solution, table, expressions)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*used, *columns])
-    place = [solution.coordinates.index(name) for name in used]
+    place = [given.index(name) for name in used]
     for row, values in zip(texts, zip(*columns.values(), strict=True), strict=True):
         writer.writerow([*(row[i] for i in place), *(repr(float(v)) for v in values)])
     return out.getvalue()
 
 
-def _read(path: Path, coordinates: tuple[str, ...]) -> tuple[list[str], list[list[str]], list[int]]:
-    """The header, the texts of the coordinate columns in the order of the coordinates, and each row's line."""
+def _columns(solution: Solution, table: np.ndarray, expressions: Sequence[str]) -> dict[str, np.ndarray]:
+    """(N,) by column: the unknowns and the expressions at points (N, d)."""
+    columns = {name: solution.values(table, name) for name in solution.unknowns}
+    for text in expressions:
+        columns |= _evaluate(solution, table, text)
+    return columns
+
+
+def _of_modes(
+    solution: Solution, path: Path, table: np.ndarray, modes: list[str], lines: list[int], expressions: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """The columns, each row of the mode that it asks for."""
+    known = [str(number + 1) for number in range(len(solution.modes))]
+    wrong = [(line, text) for line, text in zip(lines, modes, strict=True) if text not in known]
+    if wrong:
+        shown = [f"{path}, line {line}: there is no mode {text!r}, only 1 to {len(known)}" for line, text in wrong]
+        raise PointsError("\n".join(shown[:MOST_ERRORS]))
+    columns: dict[str, np.ndarray] = {}
+    for mode in dict.fromkeys(modes):
+        rows = np.array([text == mode for text in modes])
+        for name, values in _columns(solution.mode(int(mode)), table[rows], expressions).items():
+            columns.setdefault(name, np.full(len(modes), np.nan))[rows] = values
+    return columns or _columns(solution, table, expressions)
+
+
+def _read(
+    path: Path, coordinates: tuple[str, ...], given: tuple[str, ...]
+) -> tuple[list[str], list[list[str]], list[int]]:
+    """The header, the texts of the columns `given`, as far as there are any, and each row's line."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, skipinitialspace=True)
@@ -62,7 +95,7 @@ def _read(path: Path, coordinates: tuple[str, ...]) -> tuple[list[str], list[lis
         raise PointsError(f"{path} is empty; its first line should name the columns {', '.join(coordinates)}")
     header = rows[0][1]
     _check_header(path, header, coordinates)
-    place = [header.index(name) for name in coordinates]
+    place = [header.index(name) for name in given if name in header]
     texts = [[row[i] if i < len(row) else "" for i in place] for _, row in rows[1:]]
     return header, texts, [line for line, _ in rows[1:]]
 
@@ -85,7 +118,7 @@ def _numbers(solution: Solution, path: Path, texts: list[list[str]], lines: list
     table = np.full((len(texts), len(solution.coordinates)), np.nan)
     problems: list[tuple[int, str]] = []
     for i, row in enumerate(texts):
-        for axis, text in enumerate(row):
+        for axis, text in enumerate(row[: len(solution.coordinates)]):
             try:
                 table[i, axis] = float(text)
             except ValueError:
