@@ -24,7 +24,7 @@ from pinnsolve.bases.legendre import ReferenceTables
 from pinnsolve.bases.piecewise.space import Space, chain_factors
 from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.geometry.sampling import Points
-from pinnsolve.language.symbols import Feature, MultiIndex, features_of
+from pinnsolve.language.symbols import Feature, MultiIndex, coordinate_symbol, features_of
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,11 @@ class CellTerm(RowSource):
     def residuals(self, state: State) -> Tensor:
         """(residual count, G, m), as the term states them: without scales and quadrature weights."""
         return self._linearized(state)[0].reshape(-1, self.members, self.at.points.count // self.members)
+
+    @property
+    def holds_parameters(self) -> bool:
+        sought = {coordinate_symbol(name) for name in self._rows.parameter_names}
+        return any(sought & residual.free_symbols for residual in self._rows.term.residuals)
 
     def lies_at(self, axis: int, value: float) -> bool:
         return bool((self.at.points.x[0][:, axis] == value).all())

@@ -100,6 +100,11 @@ class RowSource(ABC):
         """The same rows with the weights that a robust loss gives them at a state; itself where weights are given."""
         return self
 
+    @property
+    def holds_parameters(self) -> bool:
+        """Whether unknown parameters stand in the rows."""
+        return False
+
     def lies_at(self, axis: int, value: float) -> bool:
         """Whether all its points have this coordinate."""
         return False

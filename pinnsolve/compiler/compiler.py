@@ -16,6 +16,7 @@ from pinnsolve.compiler.linearization import is_linear, linearize
 from pinnsolve.compiler.materials import with_materials
 from pinnsolve.compiler.terms import CompiledProblem, Quantity, Regularization, Term
 from pinnsolve.errors import ProblemError
+from pinnsolve.language.components import by_component
 from pinnsolve.language.derivatives import SizeError
 from pinnsolve.language.substitution import substituted
 from pinnsolve.language.symbols import UnknownParameter, coordinate_symbol
@@ -46,7 +47,8 @@ def compile_problem(problem: Problem) -> CompiledProblem:
         tuple(terms),
         problem.shape,
         regularization=tuple(
-            Regularization(name, r.seminorm, r.weight) for name, r in problem.spec.regularization.items()
+            Regularization(name, r.seminorm, r.weight)
+            for name, r in by_component(problem.spec.regularization, problem.complex_unknowns).items()
         ),
         quantities=tuple(
             Quantity(q.name, q.kind, substituted(q.expression, parameters), q.region) for q in problem.quantities

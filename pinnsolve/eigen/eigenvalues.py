@@ -47,6 +47,7 @@ class _Level:
     errors: np.ndarray
     level: Level
     shift: complex
+    richer: Tensor  # (L, C, U, n) complex: the functions in the richer space, more than are asked for
 
     @property
     def relative(self) -> np.ndarray:
@@ -68,37 +69,44 @@ def _levels(
 ) -> Iterator[Result]:
     problem, clock, space = context.problem, context.clock, first_space(context.problem)
     shift: complex | None = None
+    before: _Level | None = None
     for number in range(MOST_LEVELS if refinements is None else refinements + 1):
         check = clock.check if number else go_on
         fine = make_system(problem, enriched_space(space), weights, check)
         check_work(fine, bytes_available(context.memory_gb), MOST_OPERATIONS)
         with one_thread():
             coarse = make_system(problem, space, weights, check)
-            found = _solved(problem, coarse, fine, shift, clock.check)
-        shift = found.shift
+            known = None if before is None else _carried(before, space)
+            found = _solved(problem, coarse, fine, shift, known, clock.check)
+        shift, before = found.shift, found
         worst = max(float(found.relative.max()), found.level.worst)
         context.record(f"level {number}: {space.cells.count} cells", number, 0.0, {}, estimate=worst)
         yield _result(context, found)
         space = next_space(found.level, tolerance)
 
 
-def _solved(problem: CompiledProblem, coarse: CellSystem, fine: CellSystem, shift: complex | None, check) -> _Level:
-    """The modes on two spaces; without a `shift`, one is chosen."""
+def _solved(
+    problem: CompiledProblem, coarse: CellSystem, fine: CellSystem, shift: complex | None, known: Tensor | None, check
+) -> _Level:
+    """The modes on two spaces; without a `shift`, one is chosen. `known`: (K, C, U, n) complex, near to them."""
     from scipy.optimize import linear_sum_assignment  # takes a tenth of a second to import
 
     asked = problem.eigenvalues
-    step, count = STEP * max(abs(asked.near), 1.0), asked.count + BESIDE
+    step = STEP * max(abs(asked.near), 1.0)
     shift = _shift(coarse, asked, step, check) if shift is None else shift
-    pencil, richer = (Pencil(system, shift, asked.degree, step, asked.is_complex) for system in (coarse, fine))
-    modes, better = (one.modes(count, check).nearest_to(asked.near) for one in (pencil, richer))
+    pencil = Pencil(coarse, shift, asked, step)
+    modes = pencil.modes(BESIDE, check, known).nearest_to(asked.near)
+    richer = Pencil(fine, shift, asked, step)
+    wide = torch.stack([_widened(one, coarse.space, fine.space) for one in modes.functions])
+    better = richer.modes(BESIDE, check, wide).nearest_to(asked.near)
     kept = min(asked.count, len(modes.values), len(better.values))
     apart = np.abs(modes.values[:, None] - better.values[None, :])
     rows, columns = linear_sum_assignment(apart)
     partner = dict(zip(rows.tolist(), columns.tolist(), strict=True))
     errors = np.array([apart[k, partner[k]] for k in range(kept)])
-    known, found = _real(modes.functions), _real(better.functions[[partner[k] for k in range(kept)]])
-    level = _as_level(pencil, richer, known, found)
-    return _Level(Modes(modes.values[:kept], modes.functions[:kept]), errors, level, shift)
+    parts, found = _real(modes.functions), _real(better.functions[[partner[k] for k in range(kept)]])
+    level = _as_level(pencil, richer, parts, found)
+    return _Level(Modes(modes.values[:kept], modes.functions[:kept]), errors, level, shift, better.functions)
 
 
 def _shift(system: CellSystem, asked: Eigenvalues, step: float, check) -> complex:
@@ -107,14 +115,32 @@ def _shift(system: CellSystem, asked: Eigenvalues, step: float, check) -> comple
     Least squares square the condition, and the distance counts beside that to the other eigenvalues.
     """
     try:
-        pencil = Pencil(system, asked.near, asked.degree, step, asked.is_complex)
-        values = pencil.modes(asked.count + BESIDE, check).values
+        values = Pencil(system, asked.near, asked, step).modes(BESIDE, check).values
     except ArithmeticError:
         values = np.array([asked.near + step])
     reach = max(float(np.abs(values - asked.near).max()), step)
     places = asked.near - reach * OFF * np.array([1.0, -1.0, 1.7, -1.7])
     apart = np.abs(values[None, :] - places[:, None]).min(axis=1)
     return places[int(np.argmax(apart >= 0.5 * OFF * reach))].item()
+
+
+def _carried(before: _Level, space: Space) -> Tensor:
+    """(L, C, U, n): the functions of a level in the next space."""
+    fine, zero = before.level.correction.space, (0,) * len(space.degrees)
+    if space.cells is fine.cells:
+        return torch.stack([_widened(one, fine, space) for one in before.richer])
+
+    def carried(c: Tensor) -> Tensor:
+        return space.project(lambda x: fine.values(c, x, zero), c.shape[1])
+
+    flat = before.richer.transpose(0, 1).flatten(1, 2)  # as if of as many unknowns
+    both = torch.complex(carried(flat.real.contiguous()), carried(flat.imag.contiguous()))
+    return both.reshape(len(both), len(before.richer), -1, both.shape[2]).transpose(0, 1)
+
+
+def _widened(c: Tensor, space: Space, other: Space) -> Tensor:
+    """A complex function (C, U, n) in a space of the same cells."""
+    return torch.complex(space.widened(c.real.contiguous(), other), space.widened(c.imag.contiguous(), other))
 
 
 def _real(functions: Tensor) -> Tensor:
@@ -160,7 +186,7 @@ def _result(context: SolveContext, found: _Level) -> Result:
         {"value": _number(value), "estimated_error": float(error)}
         for value, error in zip(modes.values, found.errors, strict=True)
     ]
-    first = eigenvalue_state(modes.values[0], bool(problem.complex_unknowns))
+    first = eigenvalue_state(modes.values[0], problem.eigenvalues)
     worst = max(float(found.relative.max()), level.worst)
     system = level.system.scaled_at(State(level.system.zero(), first))
     system.rows(State(level.system.zero(), first), matrix=False)

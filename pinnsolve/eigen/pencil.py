@@ -1,8 +1,8 @@
 """The rows of a problem as a polynomial in its eigenvalue, and the least squares at a shift.
 
-At the eigenvalue s + m the rows are (Q0 + m Q1 + m^2 Q2) z. What ARPACK iterates is z -> -Q0^+ Q1 z, where Q0^+ is the
-least squares on the rows at the shift s: its eigenvalues are 1/m. Where rows are quadratic, it is the companion form
-(z, y) -> (-Q0^+ (Q1 z + Q2 y), z) with y = m z (Tisseur & Meerbergen, SIAM Review 43 (2001) 235-286).
+At the eigenvalue s + m the rows are (Q0 + m Q1 + m^2 Q2) z. What Arnoldi's method iterates is z -> -Q0^+ Q1 z, where
+Q0^+ is the least squares on the rows at the shift s: its eigenvalues are 1/m. Where rows are quadratic, it is the
+companion form (z, y) -> (-Q0^+ (Q1 z + Q2 y), z) with y = m z (Tisseur & Meerbergen, SIAM Review 43 (2001) 235-286).
 
 Where unknowns are complex, rows are real and imaginary parts, with equal scales: the least squares on them is linear
 over complex numbers, too. So Arnoldi's method iterates complex vectors of half the length, at a complex shift.
@@ -21,9 +21,12 @@ from torch import Tensor
 from pinnsolve.assembly.row_source import RowBlock, State
 from pinnsolve.assembly.schur_complement import applied
 from pinnsolve.assembly.system import CellSystem
+from pinnsolve.eigen.block_arnoldi import largest_eigenvalues
+from pinnsolve.problem.stated import Eigenvalues
 
-REFINED = 2  # times a solution is refined by its residual, row by row
-SEED = 7  # of the vector from which Arnoldi's method starts
+REFINED, REFINES = 2, 1e-7  # times a solution is refined by its residual, row by row; a change that is the last
+SEED = 7  # of the vectors from which Arnoldi's method starts
+SMALL = 1e-6  # norm of a known function, of mean square one, that is the zero part of a real one
 REAL = 1e-10  # relative: an imaginary part below it is rounding
 QR = 1000  # columns up to which rows are factorized as they are: the normal equations lose half of the digits
 DENSE = 60  # columns up to which all eigenvalues are found at once, as for matrices
@@ -46,19 +49,26 @@ class Modes:
 class Pencil:
     """The rows of a system at the shift, and what the eigenvalue adds to them; see the head of the file.
 
-    `degree`: of the rows, in the eigenvalue; `step`: by which rows are told apart; `is_complex`: whether unknowns are.
+    `asked`: the eigenvalues that are sought; `step`: by which rows at different eigenvalues are told apart.
     """
 
-    def __init__(self, system: CellSystem, shift: complex, degree: int, step: float, is_complex: bool):
-        self.shift, self.degree = shift, degree
-        self.parts = 2 if is_complex else 1
+    def __init__(self, system: CellSystem, shift: complex, asked: Eigenvalues, step: float):
+        self.shift, self.asked = shift, asked
+        self.parts = 2 if asked.is_complex else 1
         zero = system.zero()
-        states = [State(zero, eigenvalue_state(shift + k * step, is_complex)) for k in (-1.0, 0.0, 1.0)]
-        self.system = system.dense_up_to(QR).scaled_at(states[1])
-        below, here, above = (self.system.rows(state) for state in states)
-        self.first = _combined([below, above], [-0.5 / step, 0.5 / step])
-        self.second = _combined([below, here, above], [0.5 / step**2, -1.0 / step**2, 0.5 / step**2])
-        self.rows, self.reduced = self.system.factorized(states[1], here, False)
+        here, above, below = (State(zero, eigenvalue_state(shift + k * step, asked)) for k in (0.0, 1.0, -1.0))
+        self.system = system.dense_up_to(QR).scaled_at(here)
+        rows = self.system.rows(here)
+        # of the rows that do not hold the eigenvalue nothing is to be told apart
+        self._held = [i for i, source in enumerate(self.system.sources) if source.holds_parameters]
+        sources = [self.system.sources[i] for i in self._held]
+        held = [[rows[i] for i in self._held], self.system.rows_of(sources, above)]
+        factors = [[-1.0 / step, 1.0 / step]]
+        if asked.degree == 2:
+            held.append(self.system.rows_of(sources, below))
+            factors = [[0.0, 0.5 / step, -0.5 / step], [-1.0 / step**2, 0.5 / step**2, 0.5 / step**2]]
+        self.powers = [_combined(held, each) for each in factors]
+        self.rows, self.reduced = self.system.factorized(here, rows, False)
         self.shape = (zero.shape[0], zero.shape[1] // self.parts, zero.shape[2])
 
     @property
@@ -66,50 +76,71 @@ class Pencil:
         """Numbers of a function."""
         return math.prod(self.shape)
 
-    def modes(self, count: int, check: Callable[[], None]) -> Modes:
-        """So many modes, nearest to the shift first. Raises ArithmeticError where Arnoldi's method finds none."""
+    def modes(self, beside: int, check: Callable[[], None], known: Tensor | None = None) -> Modes:
+        """The modes asked for and so many `beside`, nearest to the shift first.
 
-        kind = np.complex128 if self.parts == 2 else np.float64
+        `known`: (K, C, U, n) complex functions that are near to them. Raises ArithmeticError where none is found.
+        """
 
-        def product(v: np.ndarray) -> np.ndarray:
+        def product(v: Tensor) -> Tensor:
             check()
-            parts = torch.from_numpy(np.ascontiguousarray(v, dtype=kind)).reshape(self.degree, *self.shape)
-            right = [part[..., None] for part in applied(self.first, self._real(parts[0]))]
-            if self.degree == 2:
-                more = applied(self.second, self._real(parts[1]))
-                right = [a + b[..., None] for a, b in zip(right, more, strict=True)]
-            result = self._whole(self._solved(right))
-            return torch.cat([-result.reshape(-1), *(p.reshape(-1) for p in parts[:-1])]).numpy()
+            parts = v.reshape(self.asked.degree, *self.shape, v.shape[1])
+            right = [applied(rows, self._real(part)) for rows, part in zip(self.powers, parts, strict=True)]
+            z = self._whole(self._solved([sum(columns[1:], columns[0]) for columns in zip(*right, strict=True)]))
+            return torch.cat([-z.reshape(self.size, -1), *(part.reshape(self.size, -1) for part in parts[:-1])])
 
-        whole = self.degree * self.size
+        whole = self.asked.degree * self.size
+        kind = torch.complex128 if self.parts == 2 else torch.float64
         if whole <= DENSE:
-            reciprocals, vectors = np.linalg.eig(np.stack([product(e) for e in np.eye(whole)], axis=1))
+            reciprocals, vectors = torch.linalg.eig(product(torch.eye(whole, dtype=kind)))
         else:
-            reciprocals, vectors = _arnoldi(product, whole, min(count, whole - 2), kind)
-        return self._sorted(reciprocals, vectors, count)
+            start = self._start(min(self.asked.count + beside, whole), known, kind)
+            reciprocals, vectors = largest_eigenvalues(product, start, self.asked.count + beside // 2)
+        return self._sorted(reciprocals, vectors, self.asked.count + beside)
+
+    def _start(self, columns: int, known: Tensor | None, kind: torch.dtype) -> Tensor:
+        """(N, columns) to start from: what is known, filled up by random vectors."""
+        random = np.random.default_rng(SEED).standard_normal((self.asked.degree * self.size, columns))
+        start = torch.from_numpy(random).to(kind)
+        if known is None or self.asked.degree > 1:  # whose companion form has eigenvalues in its vectors
+            return start
+        space = self.system.space
+        z = torch.complex(*(torch.stack([space.orthonormal(p) for p in part]) for part in (known.real, known.imag)))
+        z = z.flatten(1).T  # (N, K)
+        z = z if self.parts == 2 else torch.cat([z.real, z.imag], dim=1)
+        z = z[:, z.norm(dim=0) > SMALL][:, :columns]
+        start[:, : z.shape[1]] = z
+        return start
 
     def _real(self, z: Tensor) -> Tensor:
-        """(C, U n): the coefficients of all real unknowns from those of a vector of Arnoldi's method."""
+        """(C, U n, b): the coefficients of all real unknowns from those of vectors of Arnoldi's method."""
         if self.parts == 2:  # the parts of an unknown are one after the other
-            z = torch.view_as_real(z).permute(0, 1, 3, 2)
-        return z.reshape(self.shape[0], -1)
+            z = torch.stack([z.real, z.imag], dim=2)
+        return z.reshape(self.shape[0], -1, z.shape[-1])
 
     def _whole(self, z: Tensor) -> Tensor:
-        """The inverse of `_real`."""
+        """The inverse of `_real`: (C, U, n, b)."""
         if self.parts == 1:
-            return z.reshape(self.shape)
-        both = z.reshape(*self.shape[:2], 2, self.shape[2])
+            return z.reshape(*self.shape, -1)
+        both = z.reshape(*self.shape[:2], 2, self.shape[2], -1)
         return torch.complex(both[:, :, 0].contiguous(), both[:, :, 1].contiguous())
 
     def _solved(self, right: list[Tensor]) -> Tensor:
-        """(C, U n): the least-squares solution of Q0 z = right, (G, M, 1) per block of rows."""
-        z = self.reduced.least(right)
+        """(C, U n, b): the least-squares solutions of Q0 z = right, (G, M, b) per block of rows that are held."""
+        columns = [block.r.new_zeros(*block.r.shape, right[0].shape[2]) for block in self.rows]
+        for i, part in zip(self._held, right, strict=True):
+            columns[i] = part
+        z = self.reduced.least(columns)
         for _ in range(REFINED):
-            left = [r - a for r, a in zip(right, applied(self.rows, z), strict=True)]
-            z = z + self.reduced.least(left)
-        return z[..., 0]
+            left = [r - a for r, a in zip(columns, applied(self.rows, z), strict=True)]
+            change = self.reduced.least(left)
+            z = z + change
+            if float(change.norm()) <= REFINES * float(z.norm()):  # the next is smaller by as much again
+                break
+        return z
 
-    def _sorted(self, reciprocals: np.ndarray, vectors: np.ndarray, count: int) -> Modes:
+    def _sorted(self, found: Tensor, eigenvectors: Tensor, count: int) -> Modes:
+        reciprocals, vectors = found.numpy(), eigenvectors.numpy()
         largest = np.abs(reciprocals).max()
         if not np.isfinite(largest) or largest == 0:
             raise ArithmeticError("no eigenvalue was found")
@@ -129,9 +160,9 @@ class Pencil:
         return torch.complex(space.back(z.real.contiguous()), space.back(z.imag.contiguous()))
 
 
-def eigenvalue_state(value: complex, is_complex: bool) -> Tensor:
+def eigenvalue_state(value: complex, asked: Eigenvalues) -> Tensor:
     """(P,) the parameters of a state at an eigenvalue: its two parts where unknowns are complex."""
-    return torch.tensor([value.real, value.imag][: 2 if is_complex else 1], dtype=torch.float64)
+    return torch.tensor([value.real, value.imag][: len(asked.symbols)], dtype=torch.float64)
 
 
 def _combined(rows: Sequence[Sequence[RowBlock]], factors: Sequence[float]) -> list[RowBlock]:
@@ -144,21 +175,3 @@ def _combined(rows: Sequence[Sequence[RowBlock]], factors: Sequence[float]) -> l
             sides.append((side[0][0], matrix))
         found.append(replace(blocks[0], sides=sides))
     return found
-
-
-def _arnoldi(
-    product: Callable[[np.ndarray], np.ndarray], size: int, count: int, kind: type
-) -> tuple[np.ndarray, np.ndarray]:
-    # scipy takes a tenth of a second to import; few problems need it
-    from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, eigs
-
-    operator = LinearOperator((size, size), matvec=lambda v: product(np.ravel(v)), dtype=kind)
-    start: np.ndarray = np.random.default_rng(SEED).standard_normal(size).astype(kind)
-    try:
-        return eigs(operator, k=count, which="LM", v0=start, ncv=min(size, max(2 * count + 4, 24)))
-    except ArpackNoConvergence as error:
-        if not len(error.eigenvalues):
-            raise ArithmeticError("Arnoldi's method found no eigenvalue") from None
-        return error.eigenvalues, error.eigenvectors
-    except ArpackError as error:
-        raise ArithmeticError(f"Arnoldi's method ended: {error}") from None

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
+
+Value = TypeVar("Value")
 
 
 def component_names(unknown: str) -> tuple[str, str]:
@@ -46,8 +48,8 @@ def by_unknown(relative: Mapping[str, float], complex_unknowns: Collection[str])
     return result
 
 
-def by_component(values: Mapping[str, float], complex_unknowns: Collection[str]) -> dict[str, float]:
-    """The same the other way round: both parts have the value of the whole."""
+def by_component(values: Mapping[str, Value], complex_unknowns: Collection[str]) -> dict[str, Value]:
+    """What the file says of its unknowns, by real unknown: both parts have the value of the whole."""
     pairs = ((name, component_names(name) if name in complex_unknowns else (name,)) for name in values)
     return {component: values[name] for name, components in pairs for component in components}
 

@@ -31,7 +31,9 @@ COARSEST = 0.5  # edge of a cell, relative to the longest side
 ANGLE = {2: math.cos(1.1), 3: math.cos(1.62)}  # between normals of one smooth piece of boundary in a cell
 MOST_PIECES = {2: 2, 3: 12}  # of boundary in a cell: a corner has so many
 REENTRANT = math.pi + 0.1  # interior angle of corners that cells are graded towards
-GRADED = 3  # times halved
+GRADED = 3  # times that cells are halved towards such corners, at least
+RESOLVED = 8  # halvings that polynomials of moderate degree are worth: their points lie close at the ends of a cell
+MOST_GRADED = 300  # cells that are worth it for grading alone
 HALVINGS = {1: 0, 2: 6, 3: 2}  # of the first boxes
 MOST_FIRST = {2: 4000, 3: 300}
 
@@ -43,7 +45,7 @@ def first_cells(problem: CompiledProblem) -> Cells:
     if not _is_shape(problem):
         lower, upper = (torch.tensor([ends[i] for ends in problem.intervals], dtype=torch.float64) for i in (0, 1))
         return mesh.followed(uniform_cells(lower, upper, [1] * len(problem.intervals)))
-    cells = _of_shapes(problem)
+    cells = _of_shapes(problem, problem.settings.tolerance)
     if axis is not None:
         cells = cells.extruded(axis, *problem.intervals[axis])
     return mesh.followed(cells)
@@ -69,7 +71,8 @@ def _is_shape(problem: CompiledProblem) -> bool:
     return problem.shape is not None or bool(problem.materials)
 
 
-def _of_shapes(problem: CompiledProblem) -> Cells:
+def _of_shapes(problem: CompiledProblem, tolerance: float = 1.0) -> Cells:
+    """The first cells in space, graded towards corners as the tolerance asks for."""
     from pinnsolve.geometry.factory import make_shape  # not needed for boxes
 
     space = [i for i, c in enumerate(problem.coordinates) if c != problem.time]
@@ -90,8 +93,21 @@ def _of_shapes(problem: CompiledProblem) -> Cells:
         if not bool(marked.any()) or cells.count + 2**d * int(marked.sum()) > MOST_FIRST[d]:
             break
         cells = cells.split(marked, marked[:, None].expand(-1, d))
-    corners = [c.point for s in within.shapes if d == 2 for c in s.corners() if c.angle > REENTRANT]
-    return _graded(cells, torch.stack(corners)) if corners else cells
+    corners = [c for s in within.shapes if d == 2 for c in s.corners() if c.angle > REENTRANT]
+    most = GRADED + MOST_GRADED // (3 * 2**d * max(len(corners), 1))
+    halvings = {c.point: min(_halvings(c.angle, tolerance), most) for c in corners}
+    for number in range(max(halvings.values(), default=0)):
+        cells = _graded(cells, torch.stack([point for point, count in halvings.items() if number < count]))
+    return cells
+
+
+def _halvings(angle: float, tolerance: float) -> int:
+    """How often cells are halved towards a corner, for a tolerance.
+
+    Solutions are like r^a there, a = pi/angle. What cells of size h at the corner lack of that is felt elsewhere like
+    h^(2 a), as of finite elements (Schwab, p- and hp-Finite Element Methods, 1998, section 4.5, on grading).
+    """
+    return max(math.ceil(math.log2(1.0 / min(tolerance, 1.0)) * angle / (2.0 * math.pi)) - RESOLVED, GRADED)
 
 
 def _material_map(problem: CompiledProblem, names: tuple[str, ...], axes: tuple[int, ...]) -> MaterialMap:
@@ -118,13 +134,11 @@ def _number(group: int, material: Material) -> int:
 
 
 def _graded(cells: Cells, corners: Tensor) -> Cells:
-    """Cells halved towards corners (K, d) at which slopes are infinite."""
-    for _ in range(GRADED):
-        near = NEAR * (cells.upper - cells.lower)
-        low, high = (cells.lower - near)[:, None] <= corners, (cells.upper + near)[:, None] >= corners
-        marked = (low & high).all(dim=2).any(dim=1)
-        cells = cells.split(marked, marked[:, None].expand(-1, cells.dimension))
-    return cells
+    """Cells halved once towards corners (K, d) at which slopes are infinite."""
+    near = NEAR * (cells.upper - cells.lower)
+    low, high = (cells.lower - near)[:, None] <= corners, (cells.upper + near)[:, None] >= corners
+    marked = (low & high).all(dim=2).any(dim=1)
+    return cells.split(marked, marked[:, None].expand(-1, cells.dimension))
 
 
 def _edges(shapes: Sequence[Shape]) -> list[Tensor]:
