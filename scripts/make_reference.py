@@ -86,8 +86,8 @@ SECTIONS: dict[str, tuple[str, str]] = {
         "The equations and conditions hold the name, up to its square, and are linear in the unknowns and without "
         "sources. `result.json` has the eigenvalues, each with an estimated error, a complex one by its parts `re` and "
         "`im`. The functions have mean square one, and their largest value is positive; a column `mode` (1, 2, ...) in "
-        "the points of `evaluate`, or `solution(mode=2, x=...)` in Python, says which is meant. With complex unknowns or "
-        "`near` a complex number, all unknowns are complex, and equations are linear over complex numbers.",
+        "the points of `evaluate`, or `solution(mode=2, x=...)` in Python, says which is meant. With complex unknowns, "
+        "or `near` a complex number, all unknowns are complex, and equations are linear over complex numbers.",
     ),
     "UnknownParameterInput": ("`unknown_parameters`", "They are found together with the unknowns."),
     "ReferenceInput": ("`reference`", ""),

@@ -15,12 +15,12 @@ from pinnsolve.language.symbols import FeatureSymbol
 from pinnsolve.language.tabulated import Tabulated
 
 
-def to_text(expression: sp.Basic, coordinates: tuple[str, ...]) -> str:
+def to_text(expression: sp.Basic, coordinates: tuple[str, ...], imaginary: bool = False) -> str:
     """The expression in the language of problem files: `u`, `D(u, x, x)`, `where(x < 1, a, b)`.
 
-    Raises `ExpressionError` for what the language cannot say.
+    `imaginary`: whether there is an imaginary unit, `i`. Raises `ExpressionError` for what the language cannot say.
     """
-    return _Printer(coordinates).doprint(expression)
+    return _Printer(coordinates, imaginary).doprint(expression)
 
 
 _NAMES = {
@@ -51,9 +51,9 @@ _BY_OTHERS = {
 
 
 class _Printer(StrPrinter):
-    def __init__(self, coordinates: tuple[str, ...]):
+    def __init__(self, coordinates: tuple[str, ...], imaginary: bool = False):
         super().__init__({"full_prec": True})
-        self.coordinates = coordinates
+        self.coordinates, self.imaginary = coordinates, imaginary
 
     def _print_Symbol(self, symbol: sp.Symbol) -> str:
         if not isinstance(symbol, FeatureSymbol):
@@ -130,7 +130,7 @@ class _Printer(StrPrinter):
         return "e"
 
     def _print_ImaginaryUnit(self, f: sp.Basic) -> str:
-        return "i"
+        return "i" if self.imaginary else self._no_number(f)
 
     def _print_Float(self, f: sp.Float) -> str:
         text = repr(float(f))

@@ -31,6 +31,7 @@ from pinnsolve.language.symbols import (
 )
 from pinnsolve.language.tabulated import Tabulated, tabulated
 from pinnsolve.language.vocabulary import RESERVED, close_match
+from pinnsolve.spec.names import has_imaginary_unit
 from pinnsolve.spec.schema.types import IDENTIFIER
 from pinnsolve.spec.spec import Spec, spec_from_dict
 
@@ -146,6 +147,8 @@ class eigenvalues(dict):
     """What `eigenvalues` of a problem says: `eigenvalues(lam, count=6, near=0)` with a symbol or a name."""
 
     def __init__(self, name: Any, count: int = 6, near: Text | complex = 0):
+        if isinstance(near, sp.Expr) and near.is_number:
+            near = complex(near) if near.has(sp.I) else near
         if isinstance(near, complex):
             near = f"{near.real!r} + {near.imag!r}*i" if near.imag else near.real
         super().__init__(name=getattr(name, "name", name), count=count, near=near)
@@ -211,6 +214,7 @@ def spec_from_sympy(**keywords: Any) -> Spec:
     known = [f.name for f in fields(StatedInPython)]
     stated = StatedInPython(**{key: value for key, value in keywords.items() if key in known})
     writer = _Writer(stated.domain, stated.unknowns, stated.functions or {})
+    writer.imaginary |= has_imaginary_unit({"eigenvalues": stated.eigenvalues, "parameters": stated.parameters})
     for key in (key for key in keywords if key not in known):
         close = close_match(key, known)
         writer.problem("unknown keyword", key, hint=f"did you mean `{close}`?" if close else ", ".join(known))
@@ -242,6 +246,7 @@ class _Writer:
         self.unknowns = {self.key(u): self._arguments(u) for u in listed}
         kinds = unknowns if isinstance(unknowns, Mapping) else {u: _kind(u) for u in listed}
         self.kinds = {self.key(u): kind for u, kind in kinds.items()}
+        self.imaginary = "complex" in self.kinds.values()  # whether there is an imaginary unit
 
     def problem(self, message: str, key: str, text: Any = None, hint: str | None = None) -> None:
         shown = None if text is None else str(text)
@@ -378,7 +383,7 @@ class _Writer:
     def text(self, value: sp.Basic, key: str) -> str:
         """An expression in our language."""
         try:
-            return to_text(drop_impulses(self.translated(value)), self.coordinates)
+            return to_text(drop_impulses(self.translated(value)), self.coordinates, self.imaginary)
         except ExpressionError as error:
             self.problem(error.message, key, value, error.hint)
         except (DerivativeError, SizeError) as error:
@@ -411,7 +416,9 @@ class _Writer:
             if not set(letters) <= set(self.coordinates):
                 hint = "write the derivative by a coordinate unevaluated, as `sp.Derivative(k(u)*sp.diff(u, x), x)`"
                 raise ExpressionError("the derivative of a table by its argument", hint=hint)
-            return sp.Symbol(f"D({', '.join([to_text(result, self.coordinates), *letters])})", real=True)
+            return sp.Symbol(
+                f"D({', '.join([to_text(result, self.coordinates, self.imaginary), *letters])})", real=True
+            )
         for symbol, count in e.variable_count:
             name = getattr(symbol, "name", str(symbol))
             if name not in self.coordinates or not count.is_Integer:
