@@ -14,7 +14,7 @@ import sympy as sp
 
 from pinnsolve.compiler.linearization import is_linear, linearize
 from pinnsolve.compiler.materials import with_materials
-from pinnsolve.compiler.terms import CompiledProblem, Quantity, Regularization, Term
+from pinnsolve.compiler.terms import Between, CompiledProblem, Quantity, Regularization, Term
 from pinnsolve.errors import ProblemError
 from pinnsolve.language.components import by_component
 from pinnsolve.language.derivatives import SizeError
@@ -55,6 +55,10 @@ def compile_problem(problem: Problem) -> CompiledProblem:
         ),
         eigenvalues=problem.eigenvalues,
         settings=problem.settings,
+        homes=problem.homes,
+        between=tuple(
+            Between(b.name, tuple(substituted(r, parameters) for r in b.residuals), b.sides) for b in problem.between
+        ),
         term_weights=_term_weights(problem),
         undetermined_constants=undetermined_constants(problem.statements),
         complex_unknowns=problem.complex_unknowns,

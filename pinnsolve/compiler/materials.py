@@ -20,7 +20,7 @@ from pinnsolve.compiler.linearization import is_linear, linearize
 from pinnsolve.compiler.terms import CompiledProblem, Interface, Material, Term
 from pinnsolve.files.mesh_file import read_mesh
 from pinnsolve.geometry.mesh_groups import only, told_apart
-from pinnsolve.geometry.regions import Piece, Region
+from pinnsolve.geometry.regions import Piece, Region, Subdomain
 from pinnsolve.geometry.shapes import (
     INTERFACE,
     Bounds,
@@ -69,7 +69,8 @@ def with_materials(
     count = len(bases) * len(signs)
     if count > MOST_MATERIALS:
         return problem
-    if problem.unknown_parameters or any(t.data_file is not None for t in problem.terms):
+    searched = problem.unknown_parameters or any(t.data_file is not None for t in problem.terms)
+    if searched and not problem.homes:
         return problem  # what is searched for is one function for all of the domain
     if len(bases) == 1 and not levels:
         return _everywhere(problem)
@@ -228,12 +229,65 @@ def _term(problem: CompiledProblem, equations, one: Material, two: Material, the
     what coordinates are on the other side, where they are not the same.
     """
     smooth = _twice_differentiated(problem, equations)
+    shared = smooth & living_in(problem, one) & living_in(problem, two)
     values = (feature_symbol(unknown, (0,) * len(problem.coordinates)) for unknown in problem.unknowns)
-    residuals = [value - _other_side(value) for value in values if value.feature.unknown in smooth]
-    for here, there in zip(*(_normal_fluxes(problem, equations, m, smooth) for m in (one, two)), strict=False):
+    residuals = [value - _other_side(value) for value in values if value.feature.unknown in shared]
+    both = [[f for f in _normal_fluxes(problem, equations, m, smooth) if _flows(problem, f, one, two)] for m in (one, two)]
+    for here, there in zip(*both, strict=False):
         if here != 0 or there != 0:
             residuals.append(here - _other_side(substituted(there, there_at or {})))
-    return _interface(residuals)
+    return _interface([*residuals, *_stated_between(problem, one, two)])
+
+
+def living_in(problem: CompiledProblem, material: Material) -> set[str]:
+    """The unknowns that live in a material: those without a place of their own live everywhere."""
+    return {u for u in problem.unknowns if u not in problem.homes or lies_in(material, problem.homes[u])}
+
+
+def lies_in(material: Material, place: Subdomain) -> bool:
+    """Whether a material is part of a subdomain."""
+    if place.groups:
+        return any(group in place.groups for group in material.within)
+    return _decided(place.holds, material) == sp.true
+
+
+def _flows(problem: CompiledProblem, flux: sp.Expr, one: Material, two: Material) -> bool:
+    """Whether a flux can go on across an interface: not where an unknown of it ends there."""
+    lives = living_in(problem, one) & living_in(problem, two)
+    return all(feature.unknown in lives for feature in features_of(flux))
+
+
+def _stated_between(problem: CompiledProblem, one: Material, two: Material) -> list[sp.Expr]:
+    """What the file states between two regions, as residuals whose features are of side 0 in `one` and 1 in `two`.
+
+    The normal of the file points out of the region named first, that of an interface out of `one`.
+    """
+    found = []
+    for term in problem.between:
+        first, second = ([lies_in(material, side) for side in term.sides] for material in (one, two))
+        if first == [True, False] and second == [False, True]:
+            swapped = False
+        elif first == [False, True] and second == [True, False]:
+            swapped = True
+        else:
+            continue
+        found += [_sided(problem, residual, one, two, swapped) for residual in term.residuals]
+    return found
+
+
+def _sided(problem: CompiledProblem, residual: sp.Expr, one: Material, two: Material, swapped: bool) -> sp.Expr:
+    """With each unknown on the side where it lives; one that lives on both is taken in the region named first."""
+    here, there = living_in(problem, one), living_in(problem, two)
+    moved: dict[sp.Symbol, sp.Expr] = {}
+    for symbol in residual.free_symbols:
+        if isinstance(symbol, FeatureSymbol):
+            name = symbol.feature.unknown
+            beyond = swapped if name in here and name in there else name in there
+            if beyond:
+                moved[symbol] = FeatureSymbol(_beyond(symbol.feature))
+        elif swapped and symbol.name.startswith("n_"):
+            moved[symbol] = -symbol
+    return substituted(residual, moved)
 
 
 def _interface(residuals: Sequence[sp.Expr]) -> Term:

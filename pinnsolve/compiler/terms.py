@@ -5,12 +5,13 @@ Input: symbols of features, see `language.symbols`. Output: terms and the compil
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import sympy as sp
 
-from pinnsolve.geometry.regions import Intervals, Region
+from pinnsolve.geometry.regions import Intervals, Region, Subdomain
 from pinnsolve.geometry.shapes import ShapeTree
 from pinnsolve.language.components import component_pairs
 from pinnsolve.language.coordinates import Coordinates
@@ -93,11 +94,21 @@ class Interface:
 
 
 @dataclass(frozen=True)
+class Between:
+    """Conditions where two subdomains meet: residuals, whose normal points out of the first."""
+
+    name: str
+    residuals: tuple[sp.Expr, ...]
+    sides: tuple[Subdomain, Subdomain]
+
+
+@dataclass(frozen=True)
 class CompiledProblem:
     """The weighted K-term loss before weights: what `assembly` needs, and nothing of the file it came from.
 
     `shape` is the domain in space where it is no box; `intervals` then span a box around it, and time. Where
-    coefficients jump, `materials` are the parts in which they do not, and `interfaces` what holds between these.
+    coefficients jump, `materials` are the parts in which they do not, and `interfaces` what holds between these. `homes`
+    are where unknowns live that do not live everywhere, and `between` what the file states where regions meet.
     `settings` say how to solve it; `undetermined_constants` are unknowns determined up to a constant.
     """
 
@@ -109,6 +120,8 @@ class CompiledProblem:
     shape: ShapeTree | None = None
     materials: tuple[Material, ...] = ()
     interfaces: tuple[Interface, ...] = ()
+    homes: Mapping[str, Subdomain] = field(default_factory=dict)
+    between: tuple[Between, ...] = ()
     regularization: tuple[Regularization, ...] = ()
     quantities: tuple[Quantity, ...] = ()
     eigenvalues: Eigenvalues | None = None

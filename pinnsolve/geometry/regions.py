@@ -63,6 +63,15 @@ class Region:
         return self.label
 
 
+@dataclass(frozen=True)
+class Subdomain:
+    """A part of the domain that may be known by a name: where `holds` is true, or the `groups` of cells of a mesh."""
+
+    label: str
+    holds: sp.Basic = sp.true
+    groups: tuple[str, ...] = ()
+
+
 def domain() -> Region:
     """Return the region that is the whole domain."""
     return Region("domain", (Piece(),))

@@ -12,7 +12,7 @@ from pathlib import Path
 import sympy as sp
 
 from pinnsolve.errors import Diagnostic
-from pinnsolve.geometry.regions import Intervals, Region
+from pinnsolve.geometry.regions import Intervals, Region, Subdomain
 from pinnsolve.geometry.shapes import MeshFile, ShapeTree, primitives
 from pinnsolve.language.components import component_names
 from pinnsolve.language.coordinates import Coordinates
@@ -37,6 +37,16 @@ class StatedTerm:
     key: str = ""
     fluxes: tuple[Fluxes, ...] = ()
     robust: bool = False
+
+
+@dataclass(frozen=True)
+class StatedBetween:
+    """Conditions where two subdomains meet: residuals, whose normal points out of the first."""
+
+    name: str
+    residuals: tuple[sp.Expr, ...]
+    sides: tuple[Subdomain, Subdomain]
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,8 +88,8 @@ class StatedProblem:
 
     `unknowns` are real: for each of the `complex_unknowns` there are two, see `language.components`.
     `shape` is the domain in space where it is no box, and `intervals` then span a box around it. `exact` maps unknowns
-    to expressions in the coordinates, and `guess` to those that a solve starts from; `warnings` are what the checks
-    found.
+    to expressions in the coordinates, and `guess` to those that a solve starts from; `homes` maps unknowns that do not
+    live everywhere to where they do, and `between` holds where regions meet; `warnings` are what the checks found.
     """
 
     name: str
@@ -97,6 +107,8 @@ class StatedProblem:
     eigenvalues: Eigenvalues | None = None
     guess: Mapping[str, sp.Expr] = field(default_factory=dict)
     complex_unknowns: tuple[str, ...] = ()
+    homes: Mapping[str, Subdomain] = field(default_factory=dict)
+    between: tuple[StatedBetween, ...] = ()
     warnings: tuple[Diagnostic, ...] = field(default=(), compare=False)
 
     def __repr__(self) -> str:

@@ -28,7 +28,8 @@ from pinnsolve.problem.checks import AssumedCondition, assumed_conditions, check
 from pinnsolve.problem.domain import ShapeReader
 from pinnsolve.problem.eigenvalues import read_eigenvalues
 from pinnsolve.problem.functions import domain_beyond, read_functions
-from pinnsolve.problem.stated import StatedProblem, StatedQuantity, StatedTerm
+from pinnsolve.problem.places import PlaceMaker, narrowed, nothing_elsewhere, subdomain
+from pinnsolve.problem.stated import StatedBetween, StatedProblem, StatedQuantity, StatedTerm
 from pinnsolve.spec.located_errors import KeyPath
 from pinnsolve.spec.parsed import ParsedExpression, ParsedTerm, Place
 from pinnsolve.spec.places import outside
@@ -90,6 +91,8 @@ class _Builder:
         self.functions = read_functions(spec, self._error)
         self.shape = self._shape()
         self._stop_on_errors()  # without a domain there are no places
+        self._read_places()
+        self._stop_on_errors()
         equations = self._equations()
         statements = (*equations, *self._conditions(equations), *self._data())
         quantities = tuple(self._quantities())
@@ -117,6 +120,8 @@ class _Builder:
             quantities=quantities,
             eigenvalues=eigenvalues,
             guess=guess,
+            homes=self.homes,
+            between=tuple(self.between),
         )
 
     # -- parameters and domain -------------------------------------------------------------------------
@@ -146,6 +151,15 @@ class _Builder:
         self.intervals = tuple(intervals.values())
         return None if isinstance(shape, Box) else shape
 
+    def _read_places(self) -> None:
+        """The regions, and where unknowns live."""
+        axes, intervals = self.spec.axes, dict(zip(self.coordinates, self.intervals, strict=True))
+        reader = ShapeReader(axes.space, intervals, self.spec.folder, self._condition, self._error)
+        maker = PlaceMaker(axes, self.intervals, reader, self._condition, self._error)
+        self.regions = maker.regions(self.parsed)
+        self.homes = maker.homes(self.parsed, self.regions)
+        self.between: list[StatedBetween] = []
+
     def _condition(self, text: ParsedExpression, normals: bool = False) -> sp.Basic | None:
         """A comparison of coordinates, and of `normals` on a boundary, with parameters folded in."""
         condition = self._expression(text, self.scope(normals=normals))
@@ -172,14 +186,15 @@ class _Builder:
     def _equations(self) -> list[StatedTerm]:
         statements = []
         for name, term in self.parsed.equations.items():
-            places = [self._region(place) for place in term.places] or [regions.domain()]
-            region = self._narrow(regions.union(places), term.where)
+            region = self._narrow(self._filled(term.places), term.where)
             residuals = self._residuals(term, self.scope())
-            statements.append(StatedTerm(name, "equation", residuals, region, key=f"equations.{name}"))
+            stated = StatedTerm(name, "equation", residuals, region, key=f"equations.{name}")
+            statements.append(narrowed(stated, self.homes, self._error))
         if self.errors or not any(map(_compares, statements)):
             return statements
         found = iter(self.fluxes)
-        return [replace(s, fluxes=tuple(next(found) for _ in s.residuals)) for s in statements]
+        statements = [replace(s, fluxes=tuple(next(found) for _ in s.residuals)) for s in statements]
+        return [*statements, *nothing_elsewhere(self.homes, len(self.coordinates), self.shape)]
 
     @cached_property
     def fluxes(self) -> list[Fluxes]:
@@ -198,6 +213,9 @@ class _Builder:
                 yield from self._periodic(name, item, term.where, all_residuals)
                 continue
             residuals = stated[name]
+            if any(place.kind == "between" for place in term.places):
+                self._between(name, term, residuals)
+                continue
             places = [self._place(place, path) for place in term.places]
             if None in places:
                 continue
@@ -206,7 +224,19 @@ class _Builder:
                 continue
             region = self._narrow(regions.union(places), term.where, normals=True)
             self._need_normals((*residuals, region.where), region, path)
-            yield StatedTerm(name, "condition", residuals, region, key=f"conditions.{name}")
+            statement = StatedTerm(name, "condition", residuals, region, key=f"conditions.{name}")
+            yield narrowed(statement, self.homes, self._error)
+
+    def _between(self, name: str, term: ParsedTerm, residuals: tuple[sp.Expr, ...]) -> None:
+        """What holds where two regions meet."""
+        path = ("conditions", name)
+        if term.where is not None or any(place.kind != "between" for place in term.places):
+            message = "where two regions meet needs a condition of its own, without `where`"
+            self._error(path, message, "give the other places a condition of their own")
+        for place in term.places:
+            if place.kind == "between":
+                sides = (self.regions[place.part], self.regions[place.other])
+                self.between.append(StatedBetween(name, residuals, sides, f"conditions.{name}"))
 
     def _need_normals(self, expressions: Sequence[sp.Basic | None], region: Region, path: KeyPath) -> None:
         normals = {coordinate_symbol(f"n_{c}") for c in self.coordinates}
@@ -270,7 +300,8 @@ class _Builder:
             places = [self._place(place, path) for place in item.places]
             if value is None or None in places:
                 continue
-            region = self._narrow(regions.union(places) if places else regions.domain(), item.where)
+            inside = subdomain(item.places, self.regions) is not None
+            region = self._narrow(regions.union(places) if places and not inside else self._filled(item.places), item.where)
             self._need_normals([value], region, path)
             yield StatedQuantity(name, item.kind, value, region)
 
@@ -289,7 +320,17 @@ class _Builder:
 
     def _region(self, place: Place) -> Region:
         """The region in which an equation holds."""
+        if place.kind == "region":
+            known = self.regions[place.part]
+            return replace(regions.domain(), where=known.holds, label=known.label)
         return regions.domain() if place.kind == "domain" else regions.mesh_region(place.part)
+
+    def _filled(self, places: Sequence[Place]) -> Region:
+        """The union of regions, each of the dimension of the domain; without places, the domain."""
+        found = subdomain(places, self.regions)
+        if found is not None and not found.groups:
+            return replace(regions.domain(), where=found.holds, label=found.label)
+        return regions.union([self._region(place) for place in places] or [regions.domain()])
 
     def _place(self, place: Place, path: KeyPath) -> Region | None:
         """The region in which a condition holds; None outside the domain."""
@@ -328,7 +369,10 @@ class _Builder:
 
     def _narrow(self, region: Region, where: ParsedExpression | None, normals: bool = False) -> Region:
         condition = None if where is None else self._condition(where, normals)
-        return region if condition is None else region.narrowed(condition, where.text)
+        if condition is None:
+            return region
+        both = condition if region.where is None else sp.And(region.where, condition)
+        return region.narrowed(both, where.text)
 
     # -- trees and errors ------------------------------------------------------------------------------
 

@@ -28,11 +28,13 @@ from pinnsolve.spec.parsed import (
     ParsedEigenvalues,
     ParsedExpression,
     ParsedFile,
+    ParsedHome,
     ParsedQuantity,
     ParsedTerm,
     ParsedUnknownParameter,
 )
 from pinnsolve.spec.places import PlaceReader
+from pinnsolve.spec.regions import RegionReader, numbers_in
 from pinnsolve.spec.schema.schema import ProblemFile
 from pinnsolve.spec.schema.shapes import raw_shapes
 from pinnsolve.spec.schema.types import TERM_NAME
@@ -97,6 +99,7 @@ class FileReader:
         self._functions(file)
         self._definitions()
         implicit = self._shapes(file)
+        regions, homes = self._regions(file), self._homes(file)
         equations = {name: self._equation(name, item) for name, item in (file.equations or {}).items()}
         conditions = {name: self._condition(name, item) for name, item in (file.conditions or {}).items()}
         data = {name: self._data(name, item) for name, item in (file.data or {}).items() if name in self.columns}
@@ -114,7 +117,9 @@ class FileReader:
             parameters={name: self._parameter(name, text) for name, text in self.names.parameters.items()},
             values=self.values,
             intervals={name: self._interval(ends) for name, ends in self.names.intervals.items()},
-            domain=self._numbers(domain, ("domain",), implicit),
+            domain=numbers_in(domain, ("domain",), self.reader.number, implicit),
+            regions=regions,
+            homes=homes,
             equations=equations,
             conditions=conditions,
             data=data,
@@ -262,7 +267,7 @@ class FileReader:
         domain, space = self.names.domain, self.names.coordinates.space  # with its wrong parts, which are told already
         for found in shape_problems(domain, space, self.folder):
             self.reader.problem(found.path, found.message, found.hint, text=found.text)
-        scope, implicit = replace(self._known_scope(), coordinates=space, time=None), {}
+        scope, implicit = self._space_scope(), {}
         for outer, shape in raw_shapes(domain):
             path, text = (*outer, "implicit"), shape.get("implicit")
             if isinstance(text, str):
@@ -271,6 +276,29 @@ class FileReader:
                 if problem is not None:
                     self.reader.problem(path, problem.message, problem.hint, text=text)
         return implicit
+
+    def _regions(self, file: ProblemFile) -> dict[str, Any]:
+        """By name, the comparison of a region or its shape with numbers in the place of texts."""
+        if not self.names.reliable:
+            return {}
+        reader = RegionReader(self.reader, self._space_scope(), self.folder)
+        return {name: reader.region(("regions", name), item) for name, item in (file.regions or {}).items()}
+
+    def _homes(self, file: ProblemFile) -> dict[str, ParsedHome]:
+        """Where unknowns live, of those that do not live everywhere."""
+        found = {}
+        for name, item in file.unknowns.items():
+            path: KeyPath = ("unknowns", name)
+            if item.within is not None:
+                found[name] = ParsedHome(self.place_reader.groups((*path, "in"), item.within))
+            elif item.where is not None:
+                where = self.reader.expression((*path, "where"), item.where, self._space_scope(), "boolean")
+                found[name] = ParsedHome(where=where)
+        return found
+
+    def _space_scope(self) -> Scope:
+        """For comparisons of the coordinates of space."""
+        return replace(self._known_scope(), coordinates=self.names.coordinates.space, time=None)
 
     # -- files --
 
@@ -333,17 +361,6 @@ class FileReader:
             return None
         near = self.reader.texts.complex_value(item.near, self.values)
         return ParsedEigenvalues(item.name, item.count, near if self.names.complex_unknowns else near.real)
-
-    def _numbers(self, node: Any, path: KeyPath, implicit: Mapping[KeyPath, ParsedExpression]) -> Any:
-        """A plain tree of shapes with its numbers evaluated, and trees in the place of comparisons."""
-        if isinstance(node, dict):
-            return {key: self._numbers(value, (*path, key), implicit) for key, value in node.items()}
-        if isinstance(node, list):
-            return [self._numbers(value, (*path, index), implicit) for index, value in enumerate(node)]
-        if path in implicit:
-            return implicit[path]
-        is_name = node is None or path[-1] in ("boundary", "mesh")
-        return node if is_name else self.reader.number(node)
 
 
 def run_of(guess: Mapping[str, str] | None, unknowns: Iterable[str]) -> str | None:

@@ -49,6 +49,7 @@ class Names:
     terms_of: dict[str, tuple[str, ...]]  # by kind: equations, conditions, data
     reliable: bool
     domain: Any = None  # the plain tree of shapes, if there is one
+    regions: dict[str, Any] = field(default_factory=dict)  # name to the plain tree
     problems: tuple[Diagnostic, ...] = field(default=())
 
     @property
@@ -79,6 +80,7 @@ def read_names(data: Mapping[str, Any], places: Places, folder: Path) -> Names:
         terms_of={kind: tuple(_map(data, kind)) for kind in TERM_KINDS},
         reliable=bool(intervals and unknowns) and isinstance(data.get("definitions"), dict | None),
         domain=data.get("domain"),
+        regions=_map(data, "regions"),
     )
     reader.check_names(names)
     reader.check_terms()
@@ -99,7 +101,11 @@ def _unknowns(value: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The unknowns, and those of them that are complex."""
     if not isinstance(value, dict):
         return _words(value), ()
-    return _words([*value]), tuple(name for name, kind in value.items() if kind == "complex")
+    return _words([*value]), tuple(name for name, item in value.items() if _is_complex(item))
+
+
+def _is_complex(item: Any) -> bool:
+    return (item.get("values") if isinstance(item, dict) else item) == "complex"
 
 
 def has_imaginary_unit(data: Mapping[str, Any]) -> bool:
@@ -236,6 +242,8 @@ class _Reader:
                 yield component, f"a part of `{names.eigenvalue}`", ("eigenvalues", "name")
         for name in names.functions:
             yield name, "a function", ("functions", name)
+        for name in names.regions:
+            yield name, "a region", ("regions", name)
         for key in names.definitions:
             try:
                 yield signature(key)[0], "a definition", ("definitions", key)

@@ -41,12 +41,14 @@ class Place:
     """The place in which a condition or an equation holds.
 
     `kind` is `domain`; `boundary`, all of it or the `part` of that name; `group`, the group of cells `part` of a mesh;
-    or `point`, where the coordinates in `fixed` have these values and the others are free.
+    `region`, the region `part`; `between`, where the regions `part` and `other` meet; or `point`, where the coordinates
+    in `fixed` have these values and the others are free.
     """
 
     kind: str
     label: str
     part: str = ""
+    other: str = ""
     fixed: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -65,6 +67,14 @@ class ParsedQuantity:
 
     kind: str
     expression: ParsedExpression
+    places: tuple[Place, ...] = ()
+    where: ParsedExpression | None = None
+
+
+@dataclass(frozen=True)
+class ParsedHome:
+    """Where an unknown lives: in `places`, or where a comparison holds."""
+
     places: tuple[Place, ...] = ()
     where: ParsedExpression | None = None
 
@@ -105,7 +115,7 @@ class ParsedFile:
 
     `parameters` are trees, `values` their values, each by those before it; `intervals` are None where the shape of the
     domain tells; `domain` is the tree of shapes with numbers in the place of texts, and a `ParsedExpression` in that of
-    the text of an implicit shape.
+    the text of an implicit shape; `regions` are such trees, too, or comparisons; `homes` of the unknowns with one.
     """
 
     parameters: Mapping[str, ParsedExpression]
@@ -120,4 +130,6 @@ class ParsedFile:
     quantities: Mapping[str, ParsedQuantity]
     eigenvalues: ParsedEigenvalues | None
     guess: Mapping[str, ParsedExpression]
+    regions: Mapping[str, Any]
+    homes: Mapping[str, ParsedHome]
     term_weights: TermWeights | None  # None for weights chosen by the solver

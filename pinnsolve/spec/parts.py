@@ -17,6 +17,14 @@ class EquationSpec:
 
 
 @dataclass(frozen=True)
+class HomeSpec:
+    """Where an unknown lives: in regions by name, or where a comparison holds."""
+
+    within: tuple[str, ...] = ()
+    where: str | None = None
+
+
+@dataclass(frozen=True)
 class ConditionSpec:
     """Equations that hold in a place: one of `on`, `at` and `periodic` is not empty."""
 

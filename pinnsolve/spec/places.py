@@ -58,17 +58,20 @@ class PlaceReader:
         known = mesh_names(self.names.domain, self.folder)
         found = []
         for text in texts if known is not None else ():
-            if text in known[1]:
+            if text in self.names.regions:
+                found.append(Place("region", text, text))
+            elif text in known[1]:
                 found.append(Place("group", text, text))
             elif text == "domain":
                 found.append(Place("domain", text))
             else:
-                self._no_group(path, text, known[1])
+                self._no_group(path, text, (*self.names.regions, *known[1]))
         return tuple(found)
 
     def _no_group(self, path: KeyPath, text: str, groups: tuple[str, ...]) -> None:
         close = close_match(text, groups)
-        known = f"the groups of cells are {', '.join(groups)}" if groups else "there is no mesh that names any"
+        nothing = "there are no `regions`, and there is no mesh that names any"
+        known = f"the regions are {', '.join(groups)}" if groups else nothing
         hint = f"did you mean `{close}`?" if close else f"{known}; what holds on a boundary is a condition"
         self.reader.problem(path, f"`{text[:60]}` is no region in which an equation can hold", hint)
 
@@ -80,8 +83,12 @@ class PlaceReader:
             return Place("domain", text)
         if text in self.parts:
             return Place("boundary", text, text)
+        if text in self.names.regions:
+            return Place("region", text, text)
         if text in self.cell_groups:
             return Place("group", text, text)
+        if "/" in text and "=" not in text:
+            return self.between(path, text)
         if text == "boundary":
             if not self.names.coordinates.space:
                 message = "there is no boundary: time is the only coordinate"
@@ -99,13 +106,25 @@ class PlaceReader:
             hint = "between groups of cells, unknowns and fluxes are continuous; see the equations' `on`"
             self.reader.problem(path, message, hint)
             return
-        named = (*self.parts, *self.cell_groups)
+        named = (*self.parts, *self.names.regions, *self.cell_groups)
         close = close_match(text, ("boundary", "domain", *named))
         known = ", ".join(f"`{name}`" for name in ("boundary", "domain", *named))
         hint = f"did you mean `{close}`?" if close else f"a place is {known}, or a face: {self.faces()}"
         if not named and raw_files(self.names.domain):
             hint = "the mesh has no groups that name parts of its boundary; `boundary` is all of it"
         self.reader.problem(path, f"`{text[:60]}` is not a place of this problem", hint)
+
+    def between(self, path: KeyPath, text: str) -> Place | None:
+        """`fluid/solid`, where two regions meet."""
+        regions, two = self.names.regions, [part.strip() for part in text.split("/")]
+        wrong = [name for name in two if name not in regions]
+        if len(two) == 2 and not wrong and two[0] != two[1]:
+            return Place("between", text, two[0], two[1])
+        close = close_match(wrong[0], regions) if wrong else None
+        known = f"the regions are {', '.join(regions)}" if regions else "state them under `regions`"
+        hint = f"did you mean `{close}`?" if close else f"write `on: fluid/solid`; {known}"
+        self.reader.problem(path, f"`{text[:60]}` is not where two regions meet", hint)
+        return None
 
     def face(self, path: KeyPath, text: str) -> Place | None:
         """`x = 0`, also where it cuts through the domain."""

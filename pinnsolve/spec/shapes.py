@@ -21,6 +21,7 @@ from pinnsolve.spec.schema.shapes import raw_files, raw_shapes
 
 KeyPath = tuple[str | int, ...]
 DIMENSIONS = {"disk": 2, "ellipse": 2, "polygon": 2, "ball": 3, "cylinder": 3}
+PRIMITIVES = frozenset((*DIMENSIONS, "half_plane", "implicit", "mesh"))
 WORDS = {2: "in the plane", 3: "in space"}
 
 
@@ -34,19 +35,22 @@ class ShapeProblem:
     text: str | None = None
 
 
-def shape_problems(domain: Any, space: tuple[str, ...], folder: Path) -> Iterator[ShapeProblem]:
-    """Everything that is wrong with the shapes of a domain, expressions apart."""
-    shapes = list(raw_shapes(domain))
-    if len(shapes) == 1 and "box" in domain:
+def shape_problems(
+    domain: Any, space: tuple[str, ...], folder: Path, at: KeyPath = ("domain",)
+) -> Iterator[ShapeProblem]:
+    """Everything that is wrong with the shapes of a domain, or of what stands `at` another place, expressions apart."""
+    shapes = list(raw_shapes(domain, at))
+    if len(shapes) == 1 and "box" in domain and at == ("domain",):
         return  # its coordinates are those of the problem
-    if len(space) not in (2, 3):
+    boxes = all("box" in shape or not PRIMITIVES & shape.keys() for _, shape in shapes)
+    if len(space) not in (2, 3) and not boxes:
         words = ", ".join(space) or "none"
-        yield ShapeProblem(("domain",), f"shapes lie in two or three coordinates of space, and here there are {words}")
+        yield ShapeProblem(at, f"shapes lie in two or three coordinates of space, and here there are {words}")
         return
     for path, shape in shapes:
         yield from _box(path, shape.get("box"), space)
         yield from _dimension(path, shape, space)
-    for path, file in raw_files(domain):
+    for path, file in raw_files(domain) if at == ("domain",) else ():
         yield from _mesh((*path, "mesh"), file, space, folder)
 
 

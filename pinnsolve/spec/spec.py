@@ -34,6 +34,7 @@ from pinnsolve.spec.parts import (
     EigenvaluesSpec,
     EquationSpec,
     FunctionSpec,
+    HomeSpec,
     Number,
     QuantitySpec,
     ReferenceSpec,
@@ -73,7 +74,7 @@ class Spec:
 
     `coordinates` maps each coordinate to its interval, or to None where it follows from the shape `domain` (a tree as
     the file writes it; None for a box without a name), and `axes` tells their roles; `definitions` maps `name` or
-    `name(args)` to its text; `guess` holds expressions, or the absolute path of a `run`. `folder` is where data files
+    `name(args)` to its text; `regions` are trees of shapes, or a `where`, and `homes` those of unknowns that have one; `guess` holds expressions, or the absolute path of a `run`. `folder` is where data files
     lie, `file` the problem file if there is one. `parsed` is what the texts say, and `places` where they stand.
     """
 
@@ -84,6 +85,8 @@ class Spec:
     parsed: ParsedFile = field(repr=False, compare=False)
     complex_unknowns: tuple[str, ...] = ()
     domain: Mapping[str, Any] | None = None
+    regions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    homes: Mapping[str, HomeSpec] = field(default_factory=dict)
     title: str | None = None
     description: str | None = None
     cite: tuple[str, ...] = ()
@@ -205,8 +208,10 @@ def _normalized(file: ProblemFile, names: Names, parsed: ParsedFile, source: Sou
         coordinates={k: None if interval is None else tuple(interval) for k, interval in names.intervals.items()},
         domain=_shape(file.domain),
         axes=names.coordinates,
-        unknowns=tuple(file.unknowns),
+        unknowns=file.unknown_names,
         complex_unknowns=names.complex_unknowns,
+        regions={k: _region(v) for k, v in (file.regions or {}).items()},
+        homes=_homes(file),
         parsed=parsed,
         parameters=file.parameters or {},
         functions={k: _function(k, v, source.folder) for k, v in (file.functions or {}).items()},
@@ -220,7 +225,7 @@ def _normalized(file: ProblemFile, names: Names, parsed: ParsedFile, source: Sou
         eigenvalues=None if (e := file.eigenvalues) is None else EigenvaluesSpec(e.name, e.count, e.near),
         regularization={k: RegularizationSpec(v.seminorm, v.weight) for k, v in (file.regularization or {}).items()},
         quantities={k: _quantity(v) for k, v in (file.quantities or {}).items()},
-        exact={unknown or next(iter(file.unknowns)): text for unknown, text in (file.exact or {}).items()},
+        exact={unknown or file.unknown_names[0]: text for unknown, text in (file.exact or {}).items()},
         guess=_guess(file, source.folder),
         reference=ReferenceSpec(file.reference.file) if file.reference else None,
         solve=file.solve,
@@ -234,6 +239,14 @@ def _shape(domain: ShapeInput | None) -> dict[str, Any] | None:
     """The plain tree; a box without a name is said by its coordinates."""
     tree = None if domain is None else as_lists(domain.model_dump(exclude_none=True))
     return None if tree is None or set(tree) == {"box"} else tree
+
+
+def _region(item: Any) -> dict[str, Any]:
+    return as_lists(item.model_dump(exclude_none=True))
+
+
+def _homes(file: ProblemFile) -> dict[str, HomeSpec]:
+    return {name: HomeSpec(v.within or (), v.where) for name, v in file.unknowns.items() if v.within or v.where}
 
 
 def _signature_text(key: str) -> str:
@@ -259,10 +272,10 @@ def _quantity(item: Any) -> QuantitySpec:
 
 
 def _guess(file: ProblemFile, folder: Path) -> dict[str, str]:
-    run = run_of(file.guess, file.unknowns)
+    run = run_of(file.guess, file.unknown_names)
     if run is not None:
         return {"run": str((folder / str(run)).resolve())}
-    return {unknown or next(iter(file.unknowns)): text for unknown, text in (file.guess or {}).items()}
+    return {unknown or file.unknown_names[0]: text for unknown, text in (file.guess or {}).items()}
 
 
 def _data(item: Any, folder: Path) -> DataSpec:
@@ -280,6 +293,7 @@ def _as_file(spec: Spec) -> dict[str, Any]:
         "description": spec.description,
         "cite": list(spec.cite),
         **_domain_out(spec),
+        "regions": {k: dict(v) for k, v in spec.regions.items()},
         "unknowns": _unknowns_out(spec),
         "parameters": dict(spec.parameters),
         "unknown_parameters": {
@@ -312,6 +326,20 @@ def _domain_out(spec: Spec) -> dict[str, Any]:
         return {"coordinates": intervals, "domain": spec.domain, "time": spec.time}
     time = None if spec.time is None else {spec.time: intervals[spec.time]}
     return {"coordinates": [*intervals], "domain": spec.domain, "time": time}
+
+
+def _unknowns_out(spec: Spec) -> Any:
+    if not spec.homes and not spec.complex_unknowns:
+        return _one_or_list(spec.unknowns)
+    return {name: _unknown_out(name, spec) for name in spec.unknowns}
+
+
+def _unknown_out(name: str, spec: Spec) -> Any:
+    values, home = "complex" if name in spec.complex_unknowns else "real", spec.homes.get(name)
+    if home is None:
+        return values
+    within = _one_or_list(home.within) if home.within else None
+    return _filled({"in": within, "where": home.where, "values": None if values == "real" else values})
 
 
 def _filled(mapping: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     PlainValidator,
-    TypeAdapter,
     ValidationInfo,
     WrapValidator,
     model_validator,
@@ -21,6 +20,7 @@ from pydantic import (
 from pydantic import WithJsonSchema as Json
 
 from pinnsolve.language.vocabulary import IMAGINARY_UNIT
+from pinnsolve.spec.schema.places import RegionItem, Unknowns
 from pinnsolve.spec.schema.shapes import ShapeInput, too_large
 from pinnsolve.spec.schema.solve import SolveSettings
 from pinnsolve.spec.schema.types import (
@@ -51,7 +51,6 @@ from pinnsolve.spec.schema.types import (
 
 Loss = choice("squares", "huber")
 _STRING = {"type": "string"}
-_VALUES_OF_UNKNOWNS = {"type": "object", "additionalProperties": {"enum": ["real", "complex"]}, "minProperties": 1}
 _NUMBER_OR_STRING = {"anyOf": [_STRING, {"type": "number"}]}
 
 
@@ -100,7 +99,7 @@ class EquationInput(Strict):
     equation: Equation | None = about("Left side `=` right side.")
     equations: Equations | None = about("Several, sharing the name.")
     on: Texts | None = about(
-        "Groups of cells of a mesh, in which alone it holds. Between groups, unknowns and fluxes are continuous: give "
+        "Regions by name, or groups of cells of a mesh, in which alone it holds. Between groups, unknowns and fluxes are continuous: give "
         "`div([k*D(u, x), k*D(u, y)])` in each, and not a multiple of it."
     )
     where: Text | None = about('Restricts the term: `"x < 0.5"`.')
@@ -116,7 +115,8 @@ class ConditionInput(Strict):
 
     on: Texts | None = about(
         'A face (`"x = 0"`), `boundary` (all of it in space), a part of it that a shape or a mesh names, `domain` (the '
-        "interior), or a list of these."
+        "interior), a region, or a list of these; or `fluid/solid`, where two regions meet: `n_x`, ... and `Dn` then point "
+        "out of the first."
     )
     at: Points | None = about("A point such as `{x: 0, y: 0}`, or a list of them; coordinates left out stay free.")
     periodic: Texts | None = about(
@@ -334,15 +334,6 @@ def _named(value: Any) -> Any:
     return value
 
 
-def _unknowns(value: Any, handler: Any) -> dict[str, str]:
-    """A map from the name of each unknown to what its values are; a name or a list of names is one of real ones."""
-    if isinstance(value, dict):
-        if not value:
-            raise refuse("there are no unknowns")
-        return handler(value)
-    return handler(dict.fromkeys(_NAMES.validate_python(value), "real"))
-
-
 def _guess(value: Any) -> Any:
     """A text stands for the guess of the only unknown."""
     if isinstance(value, list | tuple):
@@ -352,12 +343,6 @@ def _guess(value: Any) -> Any:
 
 Item = TypeVar("Item")
 Named = Annotated[dict[str, Item], BeforeValidator(_named)]
-_NAMES: TypeAdapter[tuple[str, ...]] = TypeAdapter(Texts)
-Unknowns = Annotated[
-    dict[str, choice("real", "complex")],
-    WrapValidator(_unknowns),
-    Json({"anyOf": [*one_or_several(_STRING)["anyOf"], _VALUES_OF_UNKNOWNS]}),
-]
 Exact = Annotated[
     dict[str, Expression],
     BeforeValidator(lambda value: value if isinstance(value, dict) else {"": value}),
@@ -410,9 +395,14 @@ class ProblemFile(Strict):
     time: Time | None = about(
         "Which coordinate is time: `t` when there is one. With `domain`, also its interval: `{t: [0, 3]}`."
     )
+    regions: Named[RegionItem] | None = about(
+        "By name, parts of the domain, which may touch: a shape as for `domain`, or `{where: \"x < 0.5\"}`. Equations hold "
+        "`on` them, unknowns live `in` them, and conditions hold between two: `on: fluid/solid`."
+    )
     unknowns: Unknowns = about(
-        "The unknown functions: a name, a list, or a map that says which are complex: `{psi: complex, n: real}`. With "
-        "complex ones, `i` is the imaginary unit, and there are `re(a)`, `im(a)`, `conj(a)` and `abs(a)`.",
+        "The unknown functions: a name, a list, or a map that says which are complex: `{psi: complex, n: real}`, and where "
+        "they live: `{p: {in: fluid}, u: {in: solid}}`. With complex ones, `i` is the imaginary unit, and there are `re(a)`, "
+        "`im(a)`, `conj(a)` and `abs(a)`. An equation or a condition with an unknown holds where it lives.",
         ...,
     )
     parameters: Named[Number] | None = about("Named constants; numbers, or expressions of those before them.")
@@ -438,6 +428,11 @@ class ProblemFile(Strict):
     exact: Exact | None = about("The exact solution where it is known: by unknown an expression in the coordinates.")
     reference: ReferenceInput | None = about("A file to compare with, when no exact solution is known.")
     solve: SolveSettings = about("How to solve. Everything has a default.", SolveSettings())
+
+    @property
+    def unknown_names(self) -> tuple[str, ...]:
+        """The names of the unknowns, in order."""
+        return tuple(self.unknowns)
 
 
 class SettingsFile(Strict):
