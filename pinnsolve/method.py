@@ -411,6 +411,7 @@ def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result])
         deviations=result.deviations,
         modes=result.modes,
         series=series_table(quantities, problem.time or ""),
+        homes=problem.homes,
     )
 
 

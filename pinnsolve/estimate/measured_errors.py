@@ -17,6 +17,7 @@ from pinnsolve.assembly.rows import Assembly
 from pinnsolve.estimate.defect_correction import Approximation, relative_norms
 from pinnsolve.estimate.free_values import in_groups, less_free
 from pinnsolve.files.tables import reference_columns
+from pinnsolve.geometry.subdomains import PartOfDomain
 from pinnsolve.language.components import component_names, component_pairs
 from pinnsolve.language.symbols import coordinate_symbol
 from pinnsolve.language.to_torch import Evaluator
@@ -55,6 +56,10 @@ def true_error(
     v = torch.stack([torch.as_tensor(truth[n]).to(u) for n in names])
     errors = u - v
     for i, name in enumerate(names):
+        if name in problem.homes:  # elsewhere it is nothing
+            place = PartOfDomain(problem.homes[name], problem.coordinates, problem.intervals, problem.time, problem.shape)
+            lives = place.inside(x)
+            errors[i], v[i] = errors[i] * lives, torch.where(lives, v[i], 0.0)
         if name in floating:
             axes = free_axes(problem.statements, name)
             errors[i], v[i] = less_free(errors[i], x, axes), less_free(v[i], x, axes)

@@ -75,7 +75,7 @@ def _size(axes: Arrays) -> str:
 def _write_table(solution: Solution, path: Path, ending: str, axes: Arrays) -> str:
     values = sample(solution, axes)
     shaped = solution.shape is not None
-    inside = ~np.isnan(values[solution.unknowns[0]]).ravel() if shaped else None
+    inside = ~np.all([np.isnan(v) for v in values.values()], axis=0).ravel() if shaped else None
     TABLES[ending](path, axes, values, inside)
     return _size(axes) + (f", of which {np.count_nonzero(inside)} are in the domain" if shaped else "")
 

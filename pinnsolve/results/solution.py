@@ -22,8 +22,10 @@ from torch import Tensor
 from pinnsolve import extensions
 from pinnsolve.errors import PinnsolveError, SolutionError
 from pinnsolve.geometry.factory import make_shape
+from pinnsolve.geometry.regions import Subdomain
 from pinnsolve.geometry.serialization import from_plain, mesh_files, to_plain
 from pinnsolve.geometry.shapes import ShapeTree
+from pinnsolve.geometry.subdomains import PartOfDomain, plain_places, restored_places
 from pinnsolve.language.components import component_names
 from pinnsolve.language.symbols import MAX_ORDER, MultiIndex
 from pinnsolve.language.vocabulary import close_match
@@ -51,7 +53,8 @@ class Solution:
     `{"points": {term: (N, d)}, "residuals": {term: (N,)}}`. Calling it outside the box raises `SolutionError`:
     a basis says nothing there. `deviations` (K, unknowns, W) are coefficients of functions whose squares add up to the
     variance that noise of data leaves. Points within `BOX_TOLERANCE` of the box count as on it. Where the domain is a
-    `shape`, values at points of the box outside it are NaN. `series`: header and rows of the quantities in time.
+    `shape`, values at points of the box outside it are NaN, and those of unknowns outside of their `homes`. `series`:
+    header and rows of the quantities in time.
     `modes`: (K, unknowns, W) complex coefficients of the functions of eigenvalues, of which the first is the solution.
     `unknowns` are real; for each of the `complex_unknowns` there are two, as `psi_re` and `psi_im` for `psi`. Values of
     `psi` itself, `solution.psi(x=0.5)`, are complex.
@@ -74,6 +77,7 @@ class Solution:
     modes: Tensor | None = None
     series: Series | None = None
     complex_unknowns: tuple[str, ...] = ()
+    homes: Mapping[str, Subdomain] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         signature = f"({', '.join(self.coordinates)})"
@@ -267,13 +271,22 @@ class Solution:
         return f"{self.coordinates[axis]} = {value!r} lies outside [{low:g}, {high:g}]"
 
     def _evaluate(self, points: np.ndarray, alpha: MultiIndex, rows: Iterable[int]) -> np.ndarray:
-        """sum_i c_i D^alpha Phi_i at points (N, d), for the unknowns in `rows`: (N, rows); NaN outside the shape."""
-        if self.shape is not None:
-            inside = self.in_domain(points)
-            result = np.full((len(points), len(list(rows))), np.nan)
-            result[inside] = self._combined(points[inside], alpha, rows)
-            return result
-        return self._combined(points, alpha, rows)
+        """sum_i c_i D^alpha Phi_i at points (N, d), for the unknowns in `rows`: (N, rows); NaN where they do not live."""
+        rows = list(rows)
+        at_home = [i for i in rows if self.unknowns[i] in self.homes]
+        result = np.full((len(points), len(rows)), np.nan)
+        inside = slice(None) if self.shape is None else self.in_domain(points)
+        result[inside] = self._combined(points[inside], alpha, rows)
+        for i in at_home:
+            place = PartOfDomain(
+                self.homes[self.unknowns[i]], self.coordinates, self.intervals, self.time, self.shape
+            )
+            moved, lives = (t.numpy() for t in place.moved(torch.as_tensor(points)))
+            column = rows.index(i)
+            result[~lives, column] = np.nan
+            elsewhere = lives & (moved != points).any(axis=1)
+            result[elsewhere, column] = self._combined(moved[elsewhere], alpha, [i])[:, 0]
+        return result
 
     def _combined(self, points: np.ndarray, alpha: MultiIndex, rows: Iterable[int]) -> np.ndarray:
         # a jet of order alpha holds prod(alpha + 1) arrays of the size of the block, and works with copies
@@ -333,6 +346,7 @@ class Solution:
             "basis": {"kind": self.basis.kind, "settings": self.basis.settings()},
             "diagnostics": [keys for keys, _ in diagnostics],
             "shape": None if self.shape is None else to_plain(self.shape),
+            "homes": plain_places(self.homes, self.coordinates),
         }
         texts = {"result": self.result, "history": self.history, "problem_text": self.problem_text}
         write_run(folder, arrays, metadata, texts)
@@ -380,6 +394,7 @@ def _restore(arrays: Mapping[str, np.ndarray], metadata: Mapping, texts: Mapping
         shape=from_plain(metadata["shape"], folder) if metadata.get("shape") else None,
         deviations=torch.from_numpy(arrays["deviations"]) if "deviations" in arrays else None,
         modes=torch.view_as_complex(torch.from_numpy(arrays["modes"])) if "modes" in arrays else None,
+        homes=restored_places(metadata.get("homes") or {}, metadata["coordinates"]),
         **texts,
     )
 

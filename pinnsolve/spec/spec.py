@@ -346,12 +346,6 @@ def _filled(mapping: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in mapping.items() if value is not None and value != [] and value != {}}
 
 
-def _unknowns_out(spec: Spec) -> Any:
-    if not spec.complex_unknowns:
-        return _one_or_list(spec.unknowns)
-    return {name: "complex" if name in spec.complex_unknowns else "real" for name in spec.unknowns}
-
-
 def _one_or_list(items: tuple[Any, ...]) -> Any:
     return items[0] if len(items) == 1 else list(items)
 

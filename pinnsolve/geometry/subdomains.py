@@ -1,0 +1,81 @@
+"""Subdomains as tests of points, for functions that live in a part of the domain.
+
+Input: a `Subdomain`, and the domain that it is part of. Output: which points lie in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pinnsolve.geometry.factory import make_shape
+from pinnsolve.geometry.regions import Intervals, Subdomain
+from pinnsolve.geometry.shapes import MeshFile, ShapeTree, Union
+from pinnsolve.language.from_sympy import to_text
+from pinnsolve.language.symbols import coordinate_symbol
+from pinnsolve.language.to_sympy import Scope, expression
+from pinnsolve.language.to_torch import Evaluator
+
+NEAR = 1e-9  # relative to the interval of a coordinate: points this near are in, so that both sides of an interface are
+
+
+@dataclass(frozen=True)
+class PartOfDomain:
+    """A subdomain of a box with these `coordinates` and `intervals`, or of the `shape` in it."""
+
+    place: Subdomain
+    coordinates: tuple[str, ...]
+    intervals: Intervals
+    time: str | None
+    shape: ShapeTree | None = None
+
+    def inside(self, x: Tensor) -> Tensor:
+        """(N,) which of the points (N, d) lie in it."""
+        if self.place.groups and isinstance(self.shape, MeshFile):
+            space = [i for i, c in enumerate(self.coordinates) if c != self.time]
+            parts = tuple(replace(self.shape, within=(group,)) for group in self.place.groups)
+            return make_shape(Union(parts)).inside(x[:, space].double())
+        found = Evaluator([self.place.holds])({coordinate_symbol(c): x[:, i] for i, c in enumerate(self.coordinates)})
+        return torch.as_tensor(found[0]).expand(len(x))
+
+    def moved(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The points (N, d), those within `NEAR` of it moved into it; and (N,) which lie in it now.
+
+        A function that ends at an interface has a value there: the limit from its own side.
+        """
+        moved, found = x.clone(), self.inside(x).clone()
+        for axis, (low, high) in enumerate(self.intervals):
+            for step in (-NEAR * (high - low), NEAR * (high - low)):
+                doubtful = (~found).nonzero()[:, 0]
+                if not len(doubtful) or self.coordinates[axis] == self.time:
+                    continue
+                tried = x[doubtful].clone()
+                tried[:, axis] = (tried[:, axis] + step).clamp(low, high)
+                now = self.inside(tried)
+                moved[doubtful[now]], found[doubtful[now]] = tried[now], True
+        return moved, found
+
+
+def plain_places(places: Mapping[str, Subdomain], coordinates: Sequence[str]) -> dict[str, Any]:
+    """Plain values from which `restored_places` makes the same."""
+    names = tuple(coordinates)
+    return {
+        name: {"groups": list(p.groups)} if p.groups else {"where": to_text(p.holds, names)}
+        for name, p in places.items()
+    }
+
+
+def restored_places(plain: Mapping[str, Any], coordinates: Sequence[str]) -> dict[str, Subdomain]:
+    """The subdomains by name that `plain_places` wrote."""
+    scope = Scope(coordinates=tuple(coordinates))
+    found = {}
+    for name, item in plain.items():
+        where = item.get("where")
+        found[name] = (
+            Subdomain(name, groups=tuple(item["groups"])) if where is None else Subdomain(name, expression(where, scope))
+        )
+    return found
