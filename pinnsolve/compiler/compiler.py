@@ -12,8 +12,10 @@ from dataclasses import replace
 
 import sympy as sp
 
+from pinnsolve.compiler.applicability import why_not_cells
 from pinnsolve.compiler.linearization import is_linear, linearize
-from pinnsolve.compiler.materials import with_materials
+from pinnsolve.compiler.materials import HIGHEST, with_materials
+from pinnsolve.compiler.term_table import collocation_of
 from pinnsolve.compiler.terms import Between, CompiledProblem, Quantity, Regularization, Term
 from pinnsolve.errors import ProblemError
 from pinnsolve.language.components import by_component
@@ -64,7 +66,32 @@ def compile_problem(problem: Problem) -> CompiledProblem:
         complex_unknowns=problem.complex_unknowns,
     )
     compiled = with_materials(compiled, [s.fluxes for s in problem.statements], parameters)
+    if problem.homes or problem.between:
+        _check_places(problem, compiled)
     return replace(compiled, unknown_parameters=(*compiled.unknown_parameters, *_sought(problem)))
+
+
+def _check_places(problem: Problem, compiled: CompiledProblem) -> None:
+    """Raises `ProblemError` where unknowns live in regions, and the solve has no cells of each."""
+    errors = []
+    if not compiled.materials or collocation_of(problem, compiled) is not None:
+        reason = why_not_cells(compiled) or _why_no_materials(problem, compiled)
+        message = f"unknowns that live in regions need cells of each region, and {reason}"
+        errors.append(problem.spec.diagnostic(("unknowns",), message))
+    if errors:
+        raise ProblemError(errors)
+
+
+def _why_no_materials(problem: Problem, compiled: CompiledProblem) -> str:
+    """In words, what keeps the domain from being cut into its regions."""
+    solve = problem.settings
+    if solve.method != "auto" or solve.basis is not None or solve.collocation is not None:
+        return "`solve` asks for another method, basis or collocation"
+    if solve.precision != "float64" or solve.device != "cpu":
+        return "cells are solved on the processor in double precision"
+    if compiled.order > HIGHEST:
+        return f"what is continuous between regions is known for equations up to order {HIGHEST} only"
+    return "too many comparisons tell them apart; use fewer regions, of simpler shapes"
 
 
 def _sought(problem: Problem) -> tuple[UnknownParameter, ...]:

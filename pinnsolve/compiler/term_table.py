@@ -11,12 +11,13 @@ import sympy as sp
 
 from pinnsolve import defaults, extensions
 from pinnsolve.compiler.applicability import why_not_cells
+from pinnsolve.compiler.linearization import is_linear, linearize
 from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.language.from_sympy import to_text
 from pinnsolve.language.substitution import substituted
 from pinnsolve.language.symbols import FeatureSymbol, features_of
 from pinnsolve.problem.problem import Problem
-from pinnsolve.problem.stated import StatedTerm
+from pinnsolve.problem.stated import StatedBetween, StatedTerm
 
 MAX_OPERATOR = 240  # characters of an operator that are shown
 MAX_DIGITS = 4  # of numerator and denominator of a fraction that is shown as it is
@@ -41,7 +42,21 @@ def plan(problem: Problem, compiled: CompiledProblem) -> list[dict]:
             "linear": term.linear,
         }
         for term, statement in zip(compiled.terms, problem.statements, strict=True)
-    ]
+    ] + [_between(item, problem) for item in problem.between]
+
+
+def _between(item: StatedBetween, problem: Problem) -> dict:
+    """The row of what holds where two regions meet."""
+    linear = all(is_linear(r, linearize(r, ()), ()) for r in item.residuals)
+    return {
+        "name": item.name,
+        "kind": "condition",
+        "operator": operator_text(item, problem.coordinates),
+        "region": f"{item.sides[0].label}/{item.sides[1].label}",
+        "points": "by cell",
+        "weight": "auto",
+        "linear": linear,
+    }
 
 
 # -- points and weights -----------------------------------------------------------------------------------------
@@ -100,7 +115,7 @@ def _weight(statement: StatedTerm, problem: Problem) -> float | str:
 # -- operators --------------------------------------------------------------------------------------------------
 
 
-def operator_text(statement: StatedTerm, coordinates: tuple[str, ...]) -> str:
+def operator_text(statement: StatedTerm | StatedBetween, coordinates: tuple[str, ...]) -> str:
     """The residuals as a reader would write them, left of `= 0`: `u_t + u*u_x - nu*u_xx`."""
     return ", ".join(left_side(residual, coordinates) for residual in statement.residuals)
 

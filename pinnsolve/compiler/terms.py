@@ -151,7 +151,7 @@ class CompiledProblem:
 
     @property
     def linear(self) -> bool:
-        return all(term.linear for term in self.terms)
+        return all(term.linear for term in (*self.terms, *(i.term for i in self.interfaces)))
 
     @property
     def order(self) -> int:

@@ -58,6 +58,21 @@ def as_comparison(tree: ShapeTree, symbols: Sequence[sp.Symbol]) -> sp.Basic:
     raise TypeError(tree)
 
 
+def canonical(holds: sp.Basic) -> sp.Basic:
+    """The same but on the boundary, with the same comparison wherever the same level is compared, `level < 0` or not.
+
+    So sympy sees that a region and what is beside it have nothing in common.
+    """
+    return holds.xreplace({relation: _canonical(relation) for relation in holds.atoms(Relational)})
+
+
+def _canonical(relation: Relational) -> sp.Basic:
+    level = sp.expand(sp.N(relation.lts - relation.gts))  # negative where the comparison holds
+    if level.could_extract_minus_sign():
+        return sp.Ge(sp.expand(-level), 0)
+    return sp.Lt(level, 0)
+
+
 def within_box(holds: sp.Basic, ends: Mapping[sp.Symbol, tuple[float, float]]) -> sp.Basic:
     """The same in a box, where comparisons of a single coordinate that its ends decide are true or false."""
     decided = {}

@@ -6,7 +6,7 @@ Input: a `Subdomain`, and the domain that it is part of. Output: which points li
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,10 +14,10 @@ from torch import Tensor
 
 from pinnsolve.geometry.factory import make_shape
 from pinnsolve.geometry.regions import Intervals, Subdomain
-from pinnsolve.geometry.shapes import MeshFile, ShapeTree, Union
+from pinnsolve.geometry.shapes import MeshFile, ShapeTree
 from pinnsolve.language.from_sympy import to_text
 from pinnsolve.language.symbols import coordinate_symbol
-from pinnsolve.language.to_sympy import Scope, expression
+from pinnsolve.language.to_sympy import Scope, boolean
 from pinnsolve.language.to_torch import Evaluator
 
 NEAR = 1e-9  # relative to the interval of a coordinate: points this near are in, so that both sides of an interface are
@@ -37,8 +37,8 @@ class PartOfDomain:
         """(N,) which of the points (N, d) lie in it."""
         if self.place.groups and isinstance(self.shape, MeshFile):
             space = [i for i, c in enumerate(self.coordinates) if c != self.time]
-            parts = tuple(replace(self.shape, within=(group,)) for group in self.place.groups)
-            return make_shape(Union(parts)).inside(x[:, space].double())
+            shape, points = make_shape(self.shape), x[:, space].double()
+            return torch.stack([shape.in_region(points, group) for group in self.place.groups]).any(dim=0)
         found = Evaluator([self.place.holds])({coordinate_symbol(c): x[:, i] for i, c in enumerate(self.coordinates)})
         return torch.as_tensor(found[0]).expand(len(x))
 
@@ -76,6 +76,6 @@ def restored_places(plain: Mapping[str, Any], coordinates: Sequence[str]) -> dic
     for name, item in plain.items():
         where = item.get("where")
         found[name] = (
-            Subdomain(name, groups=tuple(item["groups"])) if where is None else Subdomain(name, expression(where, scope))
+            Subdomain(name, groups=tuple(item["groups"])) if where is None else Subdomain(name, boolean(where, scope))
         )
     return found

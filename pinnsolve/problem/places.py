@@ -6,23 +6,29 @@ terms that say of an unknown that it is nothing elsewhere. No array library.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import sympy as sp
 
 from pinnsolve.geometry import regions
-from pinnsolve.geometry.comparisons import as_comparison, within_box
+from pinnsolve.geometry.comparisons import as_comparison, canonical, within_box
 from pinnsolve.geometry.regions import Intervals, Region, Subdomain
 from pinnsolve.geometry.shapes import MeshFile, ShapeTree
+from pinnsolve.language.components import component_names
 from pinnsolve.language.coordinates import Coordinates
 from pinnsolve.language.symbols import coordinate_symbol, feature_symbol, features_of
 from pinnsolve.problem.domain import ShapeReader
-from pinnsolve.problem.stated import StatedTerm
-from pinnsolve.spec.parsed import ParsedExpression, ParsedFile, Place
+from pinnsolve.problem.checks.pointwise import function_of, holds_at
+from pinnsolve.problem.stated import StatedProblem, StatedTerm
+from pinnsolve.spec.located_errors import KeyPath
+from pinnsolve.spec.parsed import ParsedExpression, ParsedFile, ParsedHome, Place
 
 Report = Callable[..., None]
+PLACES = {1: 400, 2: 60, 3: 20}  # of a grid along each axis, on which regions are compared
+SEEN = 20  # places of a grid that a region fills: of a smaller one, the grid does not tell whether it meets another
 
 
 @dataclass(frozen=True)
@@ -51,26 +57,70 @@ class PlaceMaker:
         if holds is None:
             return None
         space = {coordinate_symbol(c): self.intervals[self.axes.names.index(c)] for c in self.axes.space}
-        holds = within_box(holds, space)
+        holds = within_box(canonical(holds), space)
         if holds in (sp.true, sp.false):
             words = "all of the domain" if holds == sp.true else "no part of the domain"
             self.report(path, f"the region `{name}` is {words}", "compare its numbers with those of the domain")
             return None
         return Subdomain(name, holds)
 
-    def homes(self, parsed: ParsedFile, known: Mapping[str, Subdomain]) -> dict[str, Subdomain]:
+    def homes(
+        self, parsed: ParsedFile, known: Mapping[str, Subdomain], complex_unknowns: Collection[str]
+    ) -> dict[str, Subdomain]:
         """Where unknowns live, of those that do not live everywhere."""
-        found = {}
+        found: dict[str, Subdomain] = {}
         for unknown, home in parsed.homes.items():
-            if home.where is not None:
-                holds = self.condition(home.where)
-                if holds is not None:
-                    found[unknown] = Subdomain(home.where.text, holds)
-                continue
-            place = subdomain(home.places, known)
-            if place is not None:
-                found[unknown] = place
+            place = self._home(home, known)
+            names = component_names(unknown) if unknown in complex_unknowns else (unknown,)
+            found |= dict.fromkeys(names, place) if place is not None else {}
         return found
+
+    def _home(self, home: ParsedHome, known: Mapping[str, Subdomain]) -> Subdomain | None:
+        if home.where is None:
+            return subdomain(home.places, known)
+        holds = self.condition(home.where)
+        return None if holds is None else Subdomain(home.where.text, canonical(holds))
+
+
+def meeting_errors(problem: StatedProblem) -> Iterator[tuple[KeyPath, str, str]]:
+    """What is wrong with regions between which conditions hold: key path, message and hint."""
+    for item in problem.between:
+        first, second = item.sides
+        path = tuple(item.key.split(".", 1))
+        if first.groups or second.groups:
+            continue
+        grid = _on_grid(problem, (first.holds, second.holds))
+        if any(map(all, grid.values())):
+            message = f"the regions {first.label} and {second.label} overlap"
+            yield path, message, "a condition holds where two regions meet that have nothing else in common"
+        elif min(map(sum, zip(*grid.values(), strict=True))) >= SEEN and not _adjacent(grid):
+            message = f"the regions {first.label} and {second.label} do not meet"
+            yield path, message, "compare their numbers: there is something between them"
+
+
+def _on_grid(problem: StatedProblem, several: Sequence[sp.Basic]) -> dict[tuple[int, ...], tuple[bool, ...]]:
+    """Which of several comparisons of the coordinates of space hold, by the places of a grid."""
+    space = problem.axes.space_axes
+    n = PLACES[len(space)]
+    tests = [function_of(holds) for holds in several]
+    found = {}
+    for place in itertools.product(range(n), repeat=len(space)):
+        at = {}
+        for axis, i in zip(space, place, strict=True):
+            low, high = problem.intervals[axis]
+            at[coordinate_symbol(problem.coordinates[axis])] = low + (i + 0.5) / n * (high - low)
+        found[place] = tuple(holds_at(test, at) for test in tests)
+    return found
+
+
+def _adjacent(grid: Mapping[tuple[int, ...], tuple[bool, ...]]) -> bool:
+    """Whether somewhere one comparison holds, and next to it the other."""
+    for place, (first, second) in grid.items():
+        for axis in range(len(place)):
+            beyond = grid.get((*place[:axis], place[axis] + 1, *place[axis + 1 :]))
+            if beyond is not None and ((first and beyond[1]) or (second and beyond[0])):
+                return True
+    return False
 
 
 def subdomain(places: Sequence[Place], known: Mapping[str, Subdomain]) -> Subdomain | None:
@@ -98,15 +148,20 @@ def narrowed(term: StatedTerm, homes: Mapping[str, Subdomain], report: Report) -
         hint = "conditions between unknowns of two regions hold `on: fluid/solid`"
         report(tuple(term.key.split(".", 1)), f"its unknowns live in different places: {words}", hint)
         return term
-    return replace(term, region=replace(term.region, where=where))
+    label = term.region.label
+    if label == "domain":
+        label = " and ".join(place.label for place in places)
+    return replace(term, region=replace(term.region, where=where, label=label))
 
 
 def _in_groups(region: Region, several: Sequence[tuple[str, ...]]) -> Region:
-    """The pieces in the groups of cells common to `several`; one in a group already stays."""
+    """The pieces in the groups of cells common to `several`; one in a group already stays, and so do parts of the
+    boundary, whose names say of what they are the boundary."""
     common = [g for g in several[0] if all(g in other for other in several)]
     pieces = []
     for piece in region.pieces:
-        pieces += [piece] if piece.region is not None else [replace(piece, region=g) for g in common]
+        stays = piece.region is not None or piece.part is not None
+        pieces += [piece] if stays else [replace(piece, region=g) for g in common]
     return replace(region, pieces=tuple(pieces))
 
 

@@ -176,7 +176,9 @@ class StatedInPython:
     """The keywords that state a problem in Python; they are the keys of a problem file.
 
     `domain`: a `Box` or a `Shape`. `unknowns`: applied functions `u = unknown("u", x, y)`, or names, or a map that says
-    of each whether it is `"real"` or `"complex"`; in equations `sp.I` is the imaginary unit then. `equations`: term
+    of each whether it is `"real"` or `"complex"`, or which region it lives in: `{p: "fluid", psi: "complex"}`; with
+    complex ones, `sp.I` is the imaginary unit in equations. `regions`: name to a tree as of a `Shape`, or to a comparison
+    of the coordinates. `equations`: term
     name to `sp.Eq`, text, or `{"equation": ..., "where": ...}`. `conditions`, `data`: term name to `Condition`, `Data`.
     `exact`, `guess`, `parameters`: expressions by unknown and by name; `guess={"run": folder}` starts from a run.
     `functions`: name to `Table`. `folder`: where data files lie.
@@ -185,6 +187,7 @@ class StatedInPython:
     name: str
     domain: Box | Shape | Mapping
     unknowns: Any
+    regions: Mapping[str, Any] | None = None
     equations: Mapping[str, Any] | None = None
     conditions: Mapping[str, Any] | None = None
     data: Mapping[str, Any] | None = None
@@ -244,9 +247,16 @@ class _Writer:
         self.coordinates = tuple(map(self.key, intervals))
         listed = unknowns if isinstance(unknowns, list | tuple | Mapping) else [unknowns]
         self.unknowns = {self.key(u): self._arguments(u) for u in listed}
-        kinds = unknowns if isinstance(unknowns, Mapping) else {u: _kind(u) for u in listed}
-        self.kinds = {self.key(u): kind for u, kind in kinds.items()}
-        self.imaginary = "complex" in self.kinds.values()  # whether there is an imaginary unit
+        stated = unknowns if isinstance(unknowns, Mapping) else {u: _kind(u) for u in listed}
+        kinds = [item.get("values") if isinstance(item, Mapping) else item for item in stated.values()]
+        self.imaginary = "complex" in kinds  # whether there is an imaginary unit
+        self.kinds = {self.key(u): self._item(item) for u, item in stated.items()}
+
+    def _item(self, item: Any) -> Any:
+        """What an unknown is: `real` or `complex`, the region or regions it lives in, or a comparison."""
+        if item in ("real", "complex", None) or isinstance(item, Mapping):
+            return item or "real"
+        return {"where": self.text(item, "unknowns")} if isinstance(item, sp.Basic) else {"in": item}
 
     def problem(self, message: str, key: str, text: Any = None, hint: str | None = None) -> None:
         shown = None if text is None else str(text)
@@ -289,13 +299,23 @@ class _Writer:
             "description": stated.description,
             "cite": stated.cite or None,
             **self.domain(stated.domain, stated.time),
-            "unknowns": self.kinds if {*self.kinds.values()} - {"real"} else list(self.unknowns),
+            "regions": self.places(stated.regions),
+            "unknowns": self.kinds if any(k != "real" for k in self.kinds.values()) else list(self.unknowns),
             **{key: self.terms(getattr(stated, key), key) for key in ("equations", "conditions", "data", "quantities")},
             "functions": self.tables(stated.functions),
             **{key: self.expressions(getattr(stated, key), key) for key in _OF_EXPRESSIONS},
             "reference": {"file": reference} if isinstance(reference, str | Path) else reference,
         }
         return {key: value for key, value in whole.items() if value is not None}
+
+    def places(self, regions: Any) -> Any:
+        """The regions: trees of shapes, or comparisons."""
+        if not isinstance(regions, Mapping):
+            return regions
+        return {
+            name: self.expressions(item if isinstance(item, Mapping) else {"where": item}, f"regions.{name}")
+            for name, item in regions.items()
+        }
 
     def tables(self, functions: Any) -> Any:
         """The functions by tables."""

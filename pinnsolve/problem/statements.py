@@ -28,7 +28,7 @@ from pinnsolve.problem.checks import AssumedCondition, assumed_conditions, check
 from pinnsolve.problem.domain import ShapeReader
 from pinnsolve.problem.eigenvalues import read_eigenvalues
 from pinnsolve.problem.functions import domain_beyond, read_functions
-from pinnsolve.problem.places import PlaceMaker, narrowed, nothing_elsewhere, subdomain
+from pinnsolve.problem.places import PlaceMaker, meeting_errors, narrowed, nothing_elsewhere, subdomain
 from pinnsolve.problem.stated import StatedBetween, StatedProblem, StatedQuantity, StatedTerm
 from pinnsolve.spec.located_errors import KeyPath
 from pinnsolve.spec.parsed import ParsedExpression, ParsedTerm, Place
@@ -49,6 +49,7 @@ def stated_problem(spec: Spec) -> StatedProblem:
     problem = builder.build()
     assumed = assumed_conditions(problem, lambda: builder.fluxes)
     found = check_problem(problem, assumed)
+    found += [spec.diagnostic(path, message, hint) for path, message, hint in meeting_errors(problem)]
     if any(d.severity == "error" for d in found):
         raise ProblemError(found)
     statements = (*problem.statements, *_assumed(problem, assumed.conditions))
@@ -157,7 +158,7 @@ class _Builder:
         reader = ShapeReader(axes.space, intervals, self.spec.folder, self._condition, self._error)
         maker = PlaceMaker(axes, self.intervals, reader, self._condition, self._error)
         self.regions = maker.regions(self.parsed)
-        self.homes = maker.homes(self.parsed, self.regions)
+        self.homes = maker.homes(self.parsed, self.regions, self.spec.complex_unknowns)
         self.between: list[StatedBetween] = []
 
     def _condition(self, text: ParsedExpression, normals: bool = False) -> sp.Basic | None:
@@ -235,7 +236,10 @@ class _Builder:
             self._error(path, message, "give the other places a condition of their own")
         for place in term.places:
             if place.kind == "between":
-                sides = (self.regions[place.part], self.regions[place.other])
+                sides = tuple(
+                    self.regions.get(name) or regions.Subdomain(name, groups=(name,))
+                    for name in (place.part, place.other)
+                )
                 self.between.append(StatedBetween(name, residuals, sides, f"conditions.{name}"))
 
     def _need_normals(self, expressions: Sequence[sp.Basic | None], region: Region, path: KeyPath) -> None:

@@ -116,7 +116,7 @@ class PlaceReader:
 
     def between(self, path: KeyPath, text: str) -> Place | None:
         """`fluid/solid`, where two regions meet."""
-        regions, two = self.names.regions, [part.strip() for part in text.split("/")]
+        regions, two = (*self.names.regions, *self.cell_groups), [part.strip() for part in text.split("/")]
         wrong = [name for name in two if name not in regions]
         if len(two) == 2 and not wrong and two[0] != two[1]:
             return Place("between", text, two[0], two[1])

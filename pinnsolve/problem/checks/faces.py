@@ -43,7 +43,7 @@ def too_few_conditions(problem: StatedProblem, in_space: bool = True) -> dict[st
     axes = [a for a in range(len(problem.coordinates)) if boxed or a not in problem.space_axes]
     found = {name: [w for axis in axes for w in counter.warnings(name, axis)] for name in problem.unknowns}
     if in_space and problem.shape is not None:
-        for name in problem.unknowns:
+        for name in (u for u in problem.unknowns if u not in problem.homes):
             found[name] += counter.bare_parts(name)
     return {name: warnings for name, warnings in found.items() if warnings}
 
@@ -118,6 +118,8 @@ class _Counter:
             yield from self._in_one_coordinate(unknown, order)
         elif axis == problem.axes.time_axis:
             yield from self._in_time(unknown, axis, order)
+        elif unknown in problem.homes:  # what holds where it ends inside is not counted
+            return
         elif order > 1:
             yield from self._in_space(unknown, axis, order)
         elif len(problem.unknowns) == 1:  # in a system, who needs a condition is not for each equation to say
@@ -137,13 +139,24 @@ class _Counter:
 
     def counts(self, unknown: str, axis: int) -> list[tuple[int, int]]:
         """On the face where the coordinate starts and on the one where it ends, at points along them."""
-        return [(self.count(unknown, axis, 0, p), self.count(unknown, axis, 1, p)) for p in self.points]
+        points = self._at_home(unknown)
+        return [(self.count(unknown, axis, 0, p), self.count(unknown, axis, 1, p)) for p in points]
+
+    def _at_home(self, unknown: str) -> list[Point]:
+        """The points where an unknown lives; all of them where none can be told to be."""
+        home = self.problem.homes.get(unknown)
+        if home is None or home.groups:
+            return self.points
+        lives = function_of(home.holds)
+        return [p for p in self.points if holds_at(lives, p)] or self.points
 
     # -- rules --
 
     def _in_one_coordinate(self, unknown: str, order: int) -> Iterator[Diagnostic]:
         """Wherever they are, an ordinary differential equation of order m needs m conditions."""
         given = len({(h.piece, h.key) for h in self.held if unknown in h.unknowns})
+        between = (r for b in self.problem.between for r in b.residuals)
+        given += sum(unknown in {f.unknown for f in features_of(r)} for r in between)
         if given < order:
             start = "" if self.problem.time is None else f", say at {self._face(0, 0)}"
             message = f"`{unknown}` has {_conditions(given)} and needs {order}{start}"
