@@ -232,7 +232,9 @@ def _term(problem: CompiledProblem, equations, one: Material, two: Material, the
     shared = smooth & living_in(problem, one) & living_in(problem, two)
     values = (feature_symbol(unknown, (0,) * len(problem.coordinates)) for unknown in problem.unknowns)
     residuals = [value - _other_side(value) for value in values if value.feature.unknown in shared]
-    both = [[f for f in _normal_fluxes(problem, equations, m, smooth) if _flows(problem, f, one, two)] for m in (one, two)]
+    both = [
+        [f for f in _normal_fluxes(problem, equations, m, smooth) if _flows(problem, f, one, two)] for m in (one, two)
+    ]
     for here, there in zip(*both, strict=False):
         if here != 0 or there != 0:
             residuals.append(here - _other_side(substituted(there, there_at or {})))

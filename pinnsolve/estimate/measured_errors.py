@@ -57,7 +57,9 @@ def true_error(
     errors = u - v
     for i, name in enumerate(names):
         if name in problem.homes:  # elsewhere it is nothing
-            place = PartOfDomain(problem.homes[name], problem.coordinates, problem.intervals, problem.time, problem.shape)
+            place = PartOfDomain(
+                problem.homes[name], problem.coordinates, problem.intervals, problem.time, problem.shape
+            )
             lives = place.inside(x)
             errors[i], v[i] = errors[i] * lives, torch.where(lives, v[i], 0.0)
         if name in floating:

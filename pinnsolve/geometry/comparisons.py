@@ -106,9 +106,7 @@ def _across(symbols: Sequence[sp.Symbol], point: Point, normal: Point) -> sp.Exp
     return sp.Add(*(_number(n) * (x - _number(p)) for x, p, n in zip(symbols, point, normal, strict=True)))
 
 
-def _of_ellipse(
-    symbols: Sequence[sp.Symbol], center: Point, radii: tuple[float, float], angle: float
-) -> sp.Basic:
+def _of_ellipse(symbols: Sequence[sp.Symbol], center: Point, radii: tuple[float, float], angle: float) -> sp.Basic:
     x, y = (s - _number(c) for s, c in zip(symbols, center, strict=True))
     c, s = _number(math.cos(angle)), _number(math.sin(angle))
     return ((c * x + s * y) / _number(radii[0])) ** 2 + ((c * y - s * x) / _number(radii[1])) ** 2 < 1

@@ -5,6 +5,7 @@ Input: a `Subdomain`, and the domain that it is part of. Output: which points li
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,9 @@ from pinnsolve.language.symbols import coordinate_symbol
 from pinnsolve.language.to_sympy import Scope, boolean
 from pinnsolve.language.to_torch import Evaluator
 
-NEAR = 1e-9  # relative to the interval of a coordinate: points this near are in, so that both sides of an interface are
+# relative to the interval of a coordinate: points this near are in, so that both sides of an interface are. They are
+# moved by the smaller one where that will do, and what is said of them is right to rounding
+NEAR = (1e-13, 1e-9)
 
 
 @dataclass(frozen=True)
@@ -48,15 +51,16 @@ class PartOfDomain:
         A function that ends at an interface has a value there: the limit from its own side.
         """
         moved, found = x.clone(), self.inside(x).clone()
-        for axis, (low, high) in enumerate(self.intervals):
-            for step in (-NEAR * (high - low), NEAR * (high - low)):
-                doubtful = (~found).nonzero()[:, 0]
-                if not len(doubtful) or self.coordinates[axis] == self.time:
-                    continue
-                tried = x[doubtful].clone()
-                tried[:, axis] = (tried[:, axis] + step).clamp(low, high)
-                now = self.inside(tried)
-                moved[doubtful[now]], found[doubtful[now]] = tried[now], True
+        space = [i for i, c in enumerate(self.coordinates) if c != self.time]
+        for near, axis, sign in itertools.product(NEAR, space, (-1, 1)):
+            doubtful = (~found).nonzero()[:, 0]
+            if not len(doubtful):
+                break
+            low, high = self.intervals[axis]
+            tried = x[doubtful].clone()
+            tried[:, axis] = (tried[:, axis] + sign * near * (high - low)).clamp(low, high)
+            now = self.inside(tried)
+            moved[doubtful[now]], found[doubtful[now]] = tried[now], True
         return moved, found
 
 

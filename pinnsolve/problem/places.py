@@ -176,4 +176,3 @@ def nothing_elsewhere(homes: Mapping[str, Subdomain], dimension: int, shape: Sha
             region = replace(region, where=sp.Not(home.holds), label=f"outside of {home.label}")
         zero = (feature_symbol(unknown, (0,) * dimension),)
         yield StatedTerm(f"{unknown} elsewhere", "equation", zero, region, key="unknowns", fluxes=((),))
-

@@ -305,7 +305,9 @@ class _Builder:
             if value is None or None in places:
                 continue
             inside = subdomain(item.places, self.regions) is not None
-            region = self._narrow(regions.union(places) if places and not inside else self._filled(item.places), item.where)
+            region = self._narrow(
+                regions.union(places) if places and not inside else self._filled(item.places), item.where
+            )
             self._need_normals([value], region, path)
             yield StatedQuantity(name, item.kind, value, region)
 

@@ -278,9 +278,7 @@ class Solution:
         inside = slice(None) if self.shape is None else self.in_domain(points)
         result[inside] = self._combined(points[inside], alpha, rows)
         for i in at_home:
-            place = PartOfDomain(
-                self.homes[self.unknowns[i]], self.coordinates, self.intervals, self.time, self.shape
-            )
+            place = PartOfDomain(self.homes[self.unknowns[i]], self.coordinates, self.intervals, self.time, self.shape)
             moved, lives = (t.numpy() for t in place.moved(torch.as_tensor(points)))
             column = rows.index(i)
             result[~lives, column] = np.nan

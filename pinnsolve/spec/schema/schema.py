@@ -396,7 +396,7 @@ class ProblemFile(Strict):
         "Which coordinate is time: `t` when there is one. With `domain`, also its interval: `{t: [0, 3]}`."
     )
     regions: Named[RegionItem] | None = about(
-        "By name, parts of the domain, which may touch: a shape as for `domain`, or `{where: \"x < 0.5\"}`. Equations hold "
+        'By name, parts of the domain, which may touch: a shape as for `domain`, or `{where: "x < 0.5"}`. Equations hold '
         "`on` them, unknowns live `in` them, and conditions hold between two: `on: fluid/solid`."
     )
     unknowns: Unknowns = about(
