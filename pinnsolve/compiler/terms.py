@@ -107,8 +107,8 @@ class CompiledProblem:
     """The weighted K-term loss before weights: what `assembly` needs, and nothing of the file it came from.
 
     `shape` is the domain in space where it is no box; `intervals` then span a box around it, and time. Where
-    coefficients jump, `materials` are the parts in which they do not, and `interfaces` what holds between these. `homes`
-    are where unknowns live that do not live everywhere, and `between` what the file states where regions meet.
+    coefficients jump, `materials` are the parts in which they do not, and `interfaces` what holds between these.
+    `homes` are where unknowns live that do not live everywhere, and `between` what the file states where regions meet.
     `settings` say how to solve it; `undetermined_constants` are unknowns determined up to a constant.
     """
 

@@ -20,8 +20,8 @@ from pinnsolve.geometry.shapes import MeshFile, ShapeTree
 from pinnsolve.language.components import component_names
 from pinnsolve.language.coordinates import Coordinates
 from pinnsolve.language.symbols import coordinate_symbol, feature_symbol, features_of
-from pinnsolve.problem.domain import ShapeReader
 from pinnsolve.problem.checks.pointwise import function_of, holds_at
+from pinnsolve.problem.domain import ShapeReader
 from pinnsolve.problem.stated import StatedProblem, StatedTerm
 from pinnsolve.spec.located_errors import KeyPath
 from pinnsolve.spec.parsed import ParsedExpression, ParsedFile, ParsedHome, Place
@@ -33,7 +33,7 @@ SEEN = 20  # places of a grid that a region fills: of a smaller one, the grid do
 
 @dataclass(frozen=True)
 class PlaceMaker:
-    """Makes subdomains. `condition` builds a comparison, None where it is wrong; `report(path, message, hint)` tells."""
+    """Makes subdomains. `condition` builds a comparison, None where it is wrong; `report(path, message, hint)`."""
 
     axes: Coordinates
     intervals: Intervals

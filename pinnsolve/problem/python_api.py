@@ -177,8 +177,8 @@ class StatedInPython:
 
     `domain`: a `Box` or a `Shape`. `unknowns`: applied functions `u = unknown("u", x, y)`, or names, or a map that says
     of each whether it is `"real"` or `"complex"`, or which region it lives in: `{p: "fluid", psi: "complex"}`; with
-    complex ones, `sp.I` is the imaginary unit in equations. `regions`: name to a tree as of a `Shape`, or to a comparison
-    of the coordinates. `equations`: term
+    complex ones, `sp.I` is the imaginary unit in equations. `regions`: name to a tree as of a `Shape`, or to a
+    comparison of the coordinates. `equations`: term
     name to `sp.Eq`, text, or `{"equation": ..., "where": ...}`. `conditions`, `data`: term name to `Condition`, `Data`.
     `exact`, `guess`, `parameters`: expressions by unknown and by name; `guess={"run": folder}` starts from a run.
     `functions`: name to `Table`. `folder`: where data files lie.

@@ -271,7 +271,7 @@ class Solution:
         return f"{self.coordinates[axis]} = {value!r} lies outside [{low:g}, {high:g}]"
 
     def _evaluate(self, points: np.ndarray, alpha: MultiIndex, rows: Iterable[int]) -> np.ndarray:
-        """sum_i c_i D^alpha Phi_i at points (N, d), for the unknowns in `rows`: (N, rows); NaN where they do not live."""
+        """sum_i c_i D^alpha Phi_i at points (N, d), for the unknowns in `rows`: (N, rows); NaN where none lives."""
         rows = list(rows)
         at_home = [i for i in rows if self.unknowns[i] in self.homes]
         result = np.full((len(points), len(rows)), np.nan)

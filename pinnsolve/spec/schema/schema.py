@@ -43,7 +43,6 @@ from pinnsolve.spec.schema.types import (
     choice,
     complex_number,
     evaluated,
-    one_or_several,
     refuse,
     shown,
     whole,
@@ -99,7 +98,8 @@ class EquationInput(Strict):
     equation: Equation | None = about("Left side `=` right side.")
     equations: Equations | None = about("Several, sharing the name.")
     on: Texts | None = about(
-        "Regions by name, or groups of cells of a mesh, in which alone it holds. Between groups, unknowns and fluxes are continuous: give "
+        "Regions by name, or groups of cells of a mesh, in which alone it holds. Between them, "
+        "unknowns and fluxes are continuous: give "
         "`div([k*D(u, x), k*D(u, y)])` in each, and not a multiple of it."
     )
     where: Text | None = about('Restricts the term: `"x < 0.5"`.')
@@ -115,8 +115,8 @@ class ConditionInput(Strict):
 
     on: Texts | None = about(
         'A face (`"x = 0"`), `boundary` (all of it in space), a part of it that a shape or a mesh names, `domain` (the '
-        "interior), a region, or a list of these; or `fluid/solid`, where two regions meet: `n_x`, ... and `Dn` then point "
-        "out of the first."
+        "interior), a region, or a list of these; or `fluid/solid`, where two regions meet: `n_x`, ... and `Dn` "
+        "then point out of the first."
     )
     at: Points | None = about("A point such as `{x: 0, y: 0}`, or a list of them; coordinates left out stay free.")
     periodic: Texts | None = about(
@@ -396,13 +396,13 @@ class ProblemFile(Strict):
         "Which coordinate is time: `t` when there is one. With `domain`, also its interval: `{t: [0, 3]}`."
     )
     regions: Named[RegionItem] | None = about(
-        'By name, parts of the domain, which may touch: a shape as for `domain`, or `{where: "x < 0.5"}`. Equations hold '
-        "`on` them, unknowns live `in` them, and conditions hold between two: `on: fluid/solid`."
+        'By name, parts of the domain, which may touch: a shape as for `domain`, or `{where: "x < 0.5"}`. Equations '
+        "hold `on` them, unknowns live `in` them, and conditions hold between two: `on: fluid/solid`."
     )
     unknowns: Unknowns = about(
-        "The unknown functions: a name, a list, or a map that says which are complex: `{psi: complex, n: real}`, and where "
-        "they live: `{p: {in: fluid}, u: {in: solid}}`. With complex ones, `i` is the imaginary unit, and there are `re(a)`, "
-        "`im(a)`, `conj(a)` and `abs(a)`. An equation or a condition with an unknown holds where it lives.",
+        "The unknown functions: a name, a list, or a map that says which are complex: `{psi: complex, n: real}`, and "
+        "where they live: `{p: {in: fluid}, u: {in: solid}}`. With complex ones, `i` is the imaginary unit, and there "
+        "are `re(a)`, `im(a)`, `conj(a)` and `abs(a)`. An equation or a condition with an unknown holds where it lives.",
         ...,
     )
     parameters: Named[Number] | None = about("Named constants; numbers, or expressions of those before them.")
