@@ -75,7 +75,8 @@ class Spec:
     `coordinates` maps each coordinate to its interval, or to None where it follows from the shape `domain` (a tree as
     the file writes it; None for a box without a name), and `axes` tells their roles; `definitions` maps `name` or
     `name(args)` to its text; `regions` are trees of shapes, or a `where`, and `homes` those of unknowns that
-    have one; `guess` holds expressions, or the absolute path of a `run`. `folder` is where data files lie, `file` the problem file if there is one. `parsed` is what the texts say, and `places` where they stand.
+    have one; `guess` holds expressions, or the absolute path of a `run`. `folder` is where data files lie,
+    `file` the problem file if there is one. `parsed` is what the texts say, and `places` where they stand.
     """
 
     name: str

@@ -402,7 +402,7 @@ class ProblemFile(Strict):
     unknowns: Unknowns = about(
         "The unknown functions: a name, a list, or a map that says which are complex: `{psi: complex, n: real}`, and "
         "where they live: `{p: {in: fluid}, u: {in: solid}}`. With complex ones, `i` is the imaginary unit, and there "
-        "are `re(a)`, `im(a)`, `conj(a)` and `abs(a)`. An equation or a condition with an unknown holds where it lives.",
+        "are `re(a)`, `im(a)`, `conj(a)` and `abs(a)`. Equations and conditions with an unknown hold where it lives.",
         ...,
     )
     parameters: Named[Number] | None = about("Named constants; numbers, or expressions of those before them.")
