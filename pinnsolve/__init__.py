@@ -38,6 +38,7 @@ _PUBLIC = {
     "solve": "pinnsolve.pipeline",
     "sweep": "pinnsolve.sweeps.command",
     "unknown": "pinnsolve.problem.python_api",
+    "verify": "pinnsolve.verification.command",
 }
 
 __all__ = sorted(_PUBLIC)

@@ -308,6 +308,47 @@ def sweep(
 
 
 @app.command()
+def verify(
+    file: File,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the table and the figure go; `runs/NAME-verified` without."),
+    ] = None,
+    manufactured: Annotated[
+        list[str] | None,
+        typer.Option(metavar="U=EXPR", help='A solution to manufacture, by unknown: `--manufactured "u=sin(x)*y"`.'),
+    ] = None,
+    degrees: Annotated[str, typer.Option(metavar="3,5", help="Degrees of the polynomials on equal cells.")] = "3,5",
+    tolerances: Annotated[
+        str, typer.Option(metavar="1e-2,1e-6", help="Tolerances to solve to, as `run` does.")
+    ] = "1e-2,1e-4,1e-6,1e-8",
+    overrides: Set = None,
+    json: Annotated[bool, typer.Option("--json", help="Print verify.json and nothing else.")] = False,
+) -> None:
+    """Measure the order of convergence. Exits with 0 if errors fall as they should, else with 1.
+
+    The truth is the file's `exact`, or a manufactured solution: a function put into the equations, whose sources then
+    make it the solution.
+    """
+    from pinnsolve.verification import command, report
+
+    problem = _load(file, overrides, None)
+    process.resume_garbage_collection()
+    chosen = command.read_manufactured(manufactured or (), problem)
+    found = command.verify(
+        problem, chosen, command.numbers(degrees, int), command.numbers(tolerances, float),
+        told=lambda row: None if json else say(report.line(row)),
+    )  # fmt: skip
+    folder = out or Path("runs") / f"{problem.name}-verified"
+    report.write(found, folder)
+    if json:
+        typer.echo((folder / report.TABLE).read_text(encoding="utf-8"))
+    else:
+        _show(report.summary(found, folder))
+    raise typer.Exit(NOT_CONVERGED if found.failures else CONVERGED)
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of problem files, for editors."""
     import json

@@ -33,7 +33,7 @@ ROOMS = (
     "inverse",
     "eigen",
     "output",
-    "method", "pipeline", "sweeps", "__init__", "cli", "__main__",
+    "method", "pipeline", "sweeps", "verification", "__init__", "cli", "__main__",
 )  # fmt: skip
 SYMBOLIC = ("errors", "version", "defaults", "files", "language", "extensions", "spec", "problem", "compiler")
 # where the symbolic half and its neighbours meet the arrays

@@ -1,0 +1,1 @@
+"""`pinnsolve verify`: how fast errors fall, against a solution that is known or manufactured."""
