@@ -385,3 +385,17 @@ def test_six_coordinates_take_no_time():
         started = time.process_time()
         check_problem(problem)
         assert time.process_time() - started < 0.7
+
+
+def test_ends_where_an_equation_degenerates_need_no_condition():
+    """Legendre's equation at both ends: solutions that stay finite are one for each value at an end."""
+    spec = {
+        "name": "singular",
+        "coordinates": {"x": [-1, 1]},
+        "unknowns": "u",
+        "equations": {"e": "D((1 - x**2)*D(u, x), x) + 6*u = 0"},
+        "conditions": {"end": {"on": "x = 1", "equation": "u = 1"}},
+    }
+    assert not build_problem(spec_from_dict(spec)).warnings
+    regular = {**spec, "equations": {"e": "D((2 - x**2)*D(u, x), x) + 6*u = 0"}}
+    assert "too few conditions" in str(build_problem(spec_from_dict(regular)).warnings)

@@ -157,6 +157,7 @@ class _Counter:
         given = len({(h.piece, h.key) for h in self.held if unknown in h.unknowns})
         between = (r for b in self.problem.between for r in b.residuals)
         given += sum(unknown in {f.unknown for f in features_of(r)} for r in between)
+        order -= self._singular_ends(unknown, order)
         if given < order:
             start = "" if self.problem.time is None else f", say at {self._face(0, 0)}"
             message = f"`{unknown}` has {_conditions(given)} and needs {order}{start}"
@@ -165,6 +166,12 @@ class _Counter:
                 faces = [self._face(0, side) for side in (0, 1) if counts[side] == min(counts)]
                 message += f"; fewest are on the face{'s' * (len(faces) > 1)} {' and '.join(faces)}"
             yield self._warning(unknown, 0, order, message)
+
+    def _singular_ends(self, unknown: str, order: int) -> int:
+        """At how many ends the leading coefficient is zero: there, that the solution stays finite is a condition."""
+        leading = self._coefficient(unknown, (order,)) if len(self.problem.unknowns) == 1 else None
+        ends = None if leading is None else self._on_faces(leading, 0, self.points[0])
+        return 0 if ends is None else sum(value == 0 for value in ends)
 
     def _in_time(self, unknown: str, axis: int, order: int) -> Iterator[Diagnostic]:
         counts = self.counts(unknown, axis)
