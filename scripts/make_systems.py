@@ -1,8 +1,8 @@
 """Writes docs/systems.md: what pinnsolve does in the place of each method of the literature, with measured figures.
 
 Every problem of the page is solved here, one after the other, with nothing set but what its file says; errors are
-those against exact solutions or references. Published figures are relative L2 errors as their papers state them, of the same
-problem.
+those against exact solutions or references. Published figures are relative L2 errors as their papers state them, of
+the same problem.
 
     python scripts/make_systems.py [--only NAME ...]
 """
