@@ -51,14 +51,14 @@ SECTIONS: dict[str, tuple[str, str]] = {
     "ComparisonInput": (
         "`regions`",
         "A region is a shape, with the keys of `domain`, or a map with this key. Regions may touch; what they are "
-        "parts of is the domain. `on: fluid` says that an equation, a condition or a quantity is about one. "
-        "`unknowns: {p: {in: fluid}, u: {in: solid, values: complex}}` says where unknowns live: equations and "
-        "conditions with them hold there, and elsewhere they have no values (NaN). Instead of `in`, `where` may "
-        "compare coordinates, and with a mesh its groups of cells are regions by their names. Where two regions "
-        "meet, conditions `on: fluid/solid` hold: an unknown that lives in one of them stands for its value on "
-        "that side, and the normal points out of the region named first. Give as many as both sides need together: "
-        "for two equations of second order two, say `p = u` and `k*Dn(p) = Dn(u)`. An unknown that lives in both "
-        "goes on across, with its flux.",
+        "parts of is the domain. Of two that overlap and divide unknowns, the one named later has what they share. "
+        "`on: fluid` says that an equation, a condition or a quantity is about one. `unknowns: {p: {in: fluid}, u: "
+        "{in: solid, values: complex}}` says where unknowns live: equations and conditions with them hold there, "
+        "and elsewhere they have no values (NaN). Instead of `in`, `where` may compare coordinates, and with a "
+        "mesh its groups of cells are regions by their names. Where two regions meet, conditions `on: fluid/solid` "
+        "hold: an unknown that lives in one of them stands for its value on that side, and the normal points out "
+        "of the region named first. Give as many as both sides need together: for two equations of second order "
+        "two, say `p = u` and `k*Dn(p) = Dn(u)`. An unknown that lives in both goes on across, with its flux.",
     ),
     "EquationInput": (
         "`equations`",

@@ -55,6 +55,14 @@ def test_values_end_where_an_unknown_does_and_both_sides_of_an_interface_have_on
         np.testing.assert_allclose(one.derivative("b", "x")(x=[0.2, 1.0]), [np.nan, -2], atol=1e-10)
 
 
+def test_of_two_regions_that_overlap_the_later_has_what_they_share():
+    found = problem(regions={"left": {"box": {"x": [0, 2]}}, "right": {"where": "x > 1"}})
+    assert "what they share is `right`" in str(found.warnings)
+    assert found.homes["a"].holds == problem().homes["a"].holds
+    solution = ps.solve(found)
+    assert max(solution.result["relative_l2_error"].values()) < 1e-12
+
+
 def test_normals_point_out_of_the_region_named_first():
     touch = {"on": "left/right", "equations": ["Dn(a) = 2*Dn(b) + 1", "a = b + 1"]}
     solution = ps.solve(problem(conditions={**ROD["conditions"], "touch": touch}, exact={}))
@@ -187,7 +195,7 @@ def test_groups_of_a_mesh_are_regions(tmp_path):
         ({"unknowns": {"a": {"in": "lef"}, "b": {"in": "right"}}}, "did you mean `left`"),
         ({"unknowns": {"a": {"in": "left", "where": "x < 1"}, "b": {"in": "right"}}}, "both `in` and `where`"),
         ({"regions": {**ROD["regions"], "right": {"where": "x > 1.5"}}}, "do not meet"),
-        ({"regions": {**ROD["regions"], "right": {"where": "x > 0.5"}}}, "overlap"),
+        ({"regions": {**ROD["regions"], "right": {"where": "x < 1.5"}}}, "is no part of the domain"),
         ({"regions": {**ROD["regions"], "right": {"where": "x > 3"}}}, "no part of the domain"),
         ({"conditions": {**ROD["conditions"], "touch": {"on": "right/lef", "equation": "a = b"}}}, "two regions meet"),
         (

@@ -41,10 +41,34 @@ class PlaceMaker:
     condition: Callable[[ParsedExpression], sp.Basic | None]
     report: Report
 
-    def regions(self, parsed: ParsedFile) -> dict[str, Subdomain]:
-        """The regions by name, without those that are wrong."""
-        found = {name: self._region(name, plain) for name, plain in parsed.regions.items()}
-        return {name: place for name, place in found.items() if place is not None}
+    def regions(self, parsed: ParsedFile) -> tuple[dict[str, Subdomain], list[tuple[KeyPath, str]]]:
+        """The regions by name, without those that are wrong; and what is to be known of them, with its key path.
+
+        Of two that overlap, between which something holds or in which unknowns live, the one named later has what they
+        share: so a disk in a box may be stated as both.
+        """
+        read = {name: self._region(name, plain) for name, plain in parsed.regions.items()}
+        found = {name: place for name, place in read.items() if place is not None}
+        told: list[tuple[KeyPath, str]] = []
+        for first, second in itertools.combinations([name for name in found if name in _dividing(parsed)], 2):
+            both = (found[first].holds, found[second].holds)
+            if any(map(all, _on_grid(self.axes, self.intervals, both).values())):
+                found[first] = replace(found[first], holds=sp.And(both[0], sp.Not(both[1])))
+                words = f"`{first}` and `{second}` overlap: what they share is `{second}`, which is named later"
+                told.append((("regions", first), words))
+        for name, place in found.items():
+            self._refuse_empty(name, place)
+        return found, told
+
+    def _refuse_empty(self, name: str, place: Subdomain) -> None:
+        """Says so where a region is all of the domain or nothing of it."""
+        nowhere = place.holds == sp.false
+        if not nowhere and isinstance(place.holds, sp.And):  # what others took away may have left nothing
+            nowhere = not any(map(any, _on_grid(self.axes, self.intervals, (place.holds,)).values()))
+        if nowhere or place.holds == sp.true:
+            words = "no part of the domain" if nowhere else "all of the domain"
+            hint = "compare its numbers with those of the domain, and of regions named later"
+            self.report(("regions", name), f"the region `{name}` is {words}", hint)
 
     def _region(self, name: str, plain: Any) -> Subdomain | None:
         path = ("regions", name)
@@ -57,12 +81,7 @@ class PlaceMaker:
         if holds is None:
             return None
         space = {coordinate_symbol(c): self.intervals[self.axes.names.index(c)] for c in self.axes.space}
-        holds = within_box(canonical(holds), space)
-        if holds in (sp.true, sp.false):
-            words = "all of the domain" if holds == sp.true else "no part of the domain"
-            self.report(path, f"the region `{name}` is {words}", "compare its numbers with those of the domain")
-            return None
-        return Subdomain(name, holds)
+        return Subdomain(name, within_box(canonical(holds), space))
 
     def homes(
         self, parsed: ParsedFile, known: Mapping[str, Subdomain], complex_unknowns: Collection[str]
@@ -82,6 +101,13 @@ class PlaceMaker:
         return None if holds is None else Subdomain(home.where.text, canonical(holds))
 
 
+def _dividing(parsed: ParsedFile) -> set[str]:
+    """The regions that divide the domain: unknowns live in them, or conditions hold where they meet."""
+    of_homes = {place.part for home in parsed.homes.values() for place in home.places}
+    between = [p for term in parsed.conditions.values() for p in term.places if p.kind == "between"]
+    return of_homes.union(*({p.part, p.other} for p in between))
+
+
 def meeting_errors(problem: StatedProblem) -> Iterator[tuple[KeyPath, str, str]]:
     """What is wrong with regions between which conditions hold: key path, message and hint."""
     for item in problem.between:
@@ -89,7 +115,7 @@ def meeting_errors(problem: StatedProblem) -> Iterator[tuple[KeyPath, str, str]]
         path = tuple(item.key.split(".", 1))
         if first.groups or second.groups:
             continue
-        grid = _on_grid(problem, (first.holds, second.holds))
+        grid = _on_grid(problem.axes, problem.intervals, (first.holds, second.holds))
         if any(map(all, grid.values())):
             message = f"the regions {first.label} and {second.label} overlap"
             yield path, message, "a condition holds where two regions meet that have nothing else in common"
@@ -98,17 +124,19 @@ def meeting_errors(problem: StatedProblem) -> Iterator[tuple[KeyPath, str, str]]
             yield path, message, "compare their numbers: there is something between them"
 
 
-def _on_grid(problem: StatedProblem, several: Sequence[sp.Basic]) -> dict[tuple[int, ...], tuple[bool, ...]]:
+def _on_grid(
+    axes: Coordinates, intervals: Intervals, several: Sequence[sp.Basic]
+) -> dict[tuple[int, ...], tuple[bool, ...]]:
     """Which of several comparisons of the coordinates of space hold, by the places of a grid."""
-    space = problem.axes.space_axes
+    space = axes.space_axes
     n = PLACES[len(space)]
     tests = [function_of(holds) for holds in several]
     found = {}
     for place in itertools.product(range(n), repeat=len(space)):
         at = {}
         for axis, i in zip(space, place, strict=True):
-            low, high = problem.intervals[axis]
-            at[coordinate_symbol(problem.coordinates[axis])] = low + (i + 0.5) / n * (high - low)
+            low, high = intervals[axis]
+            at[coordinate_symbol(axes.names[axis])] = low + (i + 0.5) / n * (high - low)
         found[place] = tuple(holds_at(test, at) for test in tests)
     return found
 

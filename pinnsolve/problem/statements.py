@@ -50,6 +50,7 @@ def stated_problem(spec: Spec) -> StatedProblem:
     assumed = assumed_conditions(problem, lambda: builder.fluxes)
     found = check_problem(problem, assumed)
     found += [spec.diagnostic(path, message, hint) for path, message, hint in meeting_errors(problem)]
+    found += builder.warnings
     if any(d.severity == "error" for d in found):
         raise ProblemError(found)
     statements = (*problem.statements, *_assumed(problem, assumed.conditions))
@@ -157,7 +158,8 @@ class _Builder:
         axes, intervals = self.spec.axes, dict(zip(self.coordinates, self.intervals, strict=True))
         reader = ShapeReader(axes.space, intervals, self.spec.folder, self._condition, self._error)
         maker = PlaceMaker(axes, self.intervals, reader, self._condition, self._error)
-        self.regions = maker.regions(self.parsed)
+        self.regions, told = maker.regions(self.parsed)
+        self.warnings = [replace(self.spec.diagnostic(*item), severity="warning") for item in told]
         self.homes = maker.homes(self.parsed, self.regions, self.spec.complex_unknowns)
         self.between: list[StatedBetween] = []
 
