@@ -34,6 +34,7 @@ from pinnsolve.estimate.defect_correction import Approximation
 from pinnsolve.estimate.independent_look import Look, Missed, looked_at
 from pinnsolve.estimate.jumps import discontinuities
 from pinnsolve.estimate.measured_errors import parameter_report, term_report, true_error
+from pinnsolve.estimate.missed_data import missed_data
 from pinnsolve.estimate.quantities import measured_quantities, series_table
 from pinnsolve.estimate.table_ranges import left_tables
 from pinnsolve.files.data_files import digests
@@ -358,7 +359,7 @@ def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result])
         found = dict(result.inverse or {})
         if result.assembly:
             found["parameters"] = parameter_report(result.assembly, approximation)
-        doubts = tuple(left_tables(context.problem, approximation, x))
+        doubts = (*left_tables(context.problem, approximation, x), *missed_data(context.problem, terms))
         said = [warning.message for warning in problem.warnings]
         verdict = judge(context.problem, said, outcome, Seen(looked, look.rounding, terms, doubts))
         estimate, message = verdict.estimate, verdict.message

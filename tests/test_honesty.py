@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,7 +15,9 @@ from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.defaults import Collocation
 from pinnsolve.estimate.defect_correction import Approximation, Estimate, doubted, estimate_error
 from pinnsolve.estimate.measured_errors import true_error
+from pinnsolve.problem.build import build_problem
 from pinnsolve.solvers import LeastSquares
+from pinnsolve.spec.spec import spec_from_dict
 
 LINES = {
     "decay": ("D(u, x) = -3*u", "u = 1", "exp(-3*x)"),
@@ -109,3 +112,24 @@ def test_an_estimate_has_points_of_its_own(asked, monkeypatch):
     estimate = work.estimate(solution, work.independent(8, (2.0,)))
     assert seen[0].points["e"].count >= max(3 * 16, asked.interior if asked else 0)
     assert estimate.worst == pytest.approx(true, rel=0.3)
+
+
+def test_a_basis_that_misses_the_data_by_far_more_than_their_noise_is_no_solution(tmp_path):
+    """The equation pulls a coarse basis to zero, where it holds, and the data say otherwise."""
+    t = np.linspace(0, 10, 60)
+    rows = "\n".join(f"{a:.6f},{b:.6f}" for a, b in zip(t, np.cos(2 * t), strict=True))
+    (tmp_path / "seen.csv").write_text(f"t,seen\n{rows}\n")
+    spec = {
+        "name": "coarse",
+        "coordinates": {"t": [0, 10]},
+        "unknowns": "u",
+        "equations": {"motion": "D(u, t, t) + 4*u = 0"},
+        "data": {"readings": {"file": "seen.csv", "equation": "u = seen", "noise": 0.05}},
+        "solve": {"tolerance": 5e-2, "basis": {"kind": "pou_grid", "partitions": 4, "degree": 3}},
+    }
+    problem = build_problem(spec_from_dict(spec, tmp_path))
+    result = ps.solve(problem, method="least_squares").result
+    assert result["status"] != "converged"
+    assert "`readings` are missed by" in result["message"]
+    fine = {"kind": "pou_grid", "partitions": 8, "degree": 8}
+    assert ps.solve(problem, method="least_squares", basis=fine).result["status"] == "converged"
