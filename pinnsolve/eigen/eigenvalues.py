@@ -34,6 +34,7 @@ MOST_LEVELS = 20
 MOST_OPERATIONS = 2e12  # of a factorization that is worth it without a time limit
 BESIDE = 4  # modes beyond those asked for: of a multiple eigenvalue, all functions are needed
 OFF = 0.02  # of the reach of the eigenvalues: how far the shift is from the number asked for
+SEARCHED = 3  # degree beyond the order of the equations, of the functions by which a shift is chosen
 SMALL = 1e-3  # of the largest eigenvalue: errors of smaller ones are relative to that
 STEP = 1e-2  # relative: of the eigenvalue, by which rows are told apart
 NOT_ZERO = 1e-12  # of the largest function: a part of it that is smaller is zero
@@ -93,7 +94,7 @@ def _solved(
 
     asked = problem.eigenvalues
     step = STEP * max(abs(asked.near), 1.0)
-    shift = _shift(coarse, asked, step, check) if shift is None else shift
+    shift = _shift(_searched(problem, coarse), asked, step, check) if shift is None else shift
     pencil = Pencil(coarse, shift, asked, step)
     modes = pencil.modes(BESIDE, check, known).nearest_to(asked.near)
     richer = Pencil(fine, shift, asked, step)
@@ -107,6 +108,15 @@ def _solved(
     parts, found = _real(modes.functions), _real(better.functions[[partner[k] for k in range(kept)]])
     level = _as_level(pencil, richer, parts, found)
     return _Level(Modes(modes.values[:kept], modes.functions[:kept]), errors, level, shift, better.functions)
+
+
+def _searched(problem: CompiledProblem, system: CellSystem) -> CellSystem:
+    """A system on the same cells in which eigenvalues are looked for roughly: of low degree where cells are many."""
+    space = system.space
+    degrees = tuple(min(p, problem.order + SEARCHED) for p in space.degrees)
+    if space.cells.dimension == 1 or degrees == tuple(space.degrees):
+        return system
+    return make_system(problem, Space(space.cells, degrees, space.orders), {}, system.check)
 
 
 def _shift(system: CellSystem, asked: Eigenvalues, step: float, check) -> complex:
