@@ -192,3 +192,15 @@ def test_heat_in_a_ring_marches():
     result = ps.solve(build_problem(spec_from_dict(heat)), tolerance=1e-2).result
     assert result["status"] == "converged" and "slab" in result["basis"]
     assert result["relative_l2_error"]["u"] < 1e-2
+
+
+@pytest.mark.parametrize(("tolerance", "halvings"), [(1e-3, 3), (1e-6, 7), (1e-8, 12)])
+def test_cells_are_halved_to_a_corner_as_the_tolerance_asks(tolerance, halvings):
+    """Of the L with sides of 2, whose first cells are halves."""
+    problem = ps.load("l-shape", [f"solve.tolerance={tolerance}"])
+    cells = first_cells(compile_problem(problem))
+    smallest = (cells.upper - cells.lower).amin(dim=1)
+    assert float(smallest.min()) == pytest.approx(2.0**-halvings)
+    touching = (cells.lower <= 1e-12).all(dim=1) & (cells.upper >= -1e-12).all(dim=1)
+    assert int(touching.sum()) == 3
+    assert float(smallest[touching].max()) == pytest.approx(2.0**-halvings)

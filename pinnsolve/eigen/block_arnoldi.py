@@ -48,7 +48,10 @@ def _expanded(operator: Operator, block: Tensor, count: int, needed: int) -> tup
     basis, images = block, block.new_zeros(len(block), 0)
     most = min(MOST_STEPS, max(len(block) // block.shape[1], 1))
     for step in range(most):  # the last of them breaks
-        images = torch.cat([images, operator(block)], dim=1)
+        image = operator(block)
+        if not bool(torch.isfinite(image).all()):
+            raise ArithmeticError("the operator of Arnoldi's method is not finite")
+        images = torch.cat([images, image], dim=1)
         values, coefficients = torch.linalg.eig(basis.mH @ images)
         order = torch.argsort(values.abs(), descending=True)[:count]
         values, coefficients = values[order], coefficients[:, order]
@@ -66,8 +69,6 @@ def _expanded(operator: Operator, block: Tensor, count: int, needed: int) -> tup
 def _orthonormal(block: Tensor, basis: Tensor | None = None) -> Tensor:
     """Orthonormal columns for the span of a block (N, b), orthogonal to a basis; fewer where it depends on that."""
     size = block.norm(dim=0)
-    if not bool(torch.isfinite(size).all()):
-        raise ArithmeticError("the operator of Arnoldi's method is not finite")
     block = block[:, size > 0] / size[size > 0]
     for _ in range(2):  # twice is enough
         if basis is not None:
