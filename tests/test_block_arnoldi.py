@@ -51,7 +51,7 @@ def test_a_complex_operator():
 def test_a_good_start_needs_few_products():
     A = with_values(np.concatenate([[3, 2], 1 / np.arange(1.0, 199)]))
     counts = []
-    values, vectors = largest_eigenvalues(lambda v: A @ v, start(200, 4), 2)
+    _, vectors = largest_eigenvalues(lambda v: A @ v, start(200, 4), 2)
     for begin in (start(200, 4), vectors.real.contiguous()):
         calls = []
         largest_eigenvalues(lambda v, calls=calls: (calls.append(1), A @ v)[1], begin, 2)

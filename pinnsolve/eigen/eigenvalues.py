@@ -1,8 +1,9 @@
 """Eigenvalues on cells that are refined until these and their functions are known to the tolerance.
 
 On every level the modes nearest to the number asked for are found twice, in the space of the level and in that of its
-correction, which has two degrees more: the differences are the errors. All modes are refined together, as if each were
-an unknown of its own.
+correction, which has two degrees more: the differences are the errors of the functions of the level, and bounds of
+those of the eigenvalues, which are the ones of the richer space. All modes are refined together, as if each were an
+unknown of its own.
 """
 
 from __future__ import annotations
@@ -104,10 +105,10 @@ def _solved(
     apart = np.abs(modes.values[:, None] - better.values[None, :])
     rows, columns = linear_sum_assignment(apart)
     partner = dict(zip(rows.tolist(), columns.tolist(), strict=True))
+    partners = [partner[k] for k in range(kept)]
     errors = np.array([apart[k, partner[k]] for k in range(kept)])
-    parts, found = _real(modes.functions), _real(better.functions[[partner[k] for k in range(kept)]])
-    level = _as_level(pencil, richer, parts, found)
-    return _Level(Modes(modes.values[:kept], modes.functions[:kept]), errors, level, shift, better.functions)
+    level = _as_level(pencil, richer, _real(modes.functions), _real(better.functions[partners]))
+    return _Level(Modes(better.values[partners], modes.functions[:kept]), errors, level, shift, better.functions)
 
 
 def _searched(problem: CompiledProblem, system: CellSystem) -> CellSystem:
