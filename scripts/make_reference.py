@@ -95,7 +95,7 @@ SECTIONS: dict[str, tuple[str, str]] = {
     ),
     "EigenvaluesInput": (
         "`eigenvalues`",
-        "The equations and conditions hold the name, up to its square, and are linear in the unknowns and without "
+        "The equations and conditions hold the name, up to its fourth power, and are linear in the unknowns, without "
         "sources. `result.json` has the eigenvalues, each with an estimated error, a complex one by its parts `re` and "
         "`im`. The functions have mean square one, and their largest value is positive; a column `mode` (1, 2, ...) in "
         "the points of `evaluate`, or `solution(mode=2, x=...)` in Python, says which is meant. With complex unknowns, "

@@ -108,6 +108,17 @@ def test_a_square_of_the_eigenvalue_gives_complex_pairs():
     assert set(solution.result["eigenvalues"][0]["value"]) == {"re", "im"}
 
 
+@pytest.mark.parametrize("power", [3, 4])
+def test_higher_powers_of_the_eigenvalue(power):
+    """lam^power = (k pi)^2, whose roots near to 2 + 0.1 i are real and complex."""
+    solution = solved(
+        equations={"wave": f"-D(u, x, x) = lam**{power}*u"},
+        eigenvalues={"name": "lam", "count": 2, "near": "2 + 0.1*i"},
+    )
+    roots = [(k * np.pi) ** (2 / power) * np.exp(2j * np.pi * j / power) for k in (1, 2, 3) for j in range(power)]
+    holds(solution, sorted(roots, key=lambda root: abs(root - (2 + 0.1j)))[:2])
+
+
 def test_a_system_of_first_order():
     solution = solved(
         unknowns=["u", "v"],
@@ -148,7 +159,8 @@ def test_a_clamped_beam_in_python():
         ({"equations": {"wave": "-D(u, x, x) = lam*u + 1"}}, "has no sources"),
         ({"equations": {"wave": "-D(u, x, x) = lam*u**2"}}, "linear in its unknowns"),
         ({"equations": {"wave": "-D(u, x, x) = u"}}, "no equation and no condition holds `lam`"),
-        ({"equations": {"wave": "-D(u, x, x) = sin(lam)*u"}}, "only in powers up to 2"),
+        ({"equations": {"wave": "-D(u, x, x) = sin(lam)*u"}}, "only in powers up to 4"),
+        ({"equations": {"wave": "-D(u, x, x) = lam**5*u"}}, "only in powers up to 4"),
         ({"eigenvalues": {"name": "u"}}, "`u` is an unknown already"),
         ({"eigenvalues": {"name": "lam", "count": 1000}}, "at most 100"),
     ],

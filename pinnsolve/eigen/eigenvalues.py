@@ -37,7 +37,7 @@ BESIDE = 4  # modes beyond those asked for: of a multiple eigenvalue, all functi
 OFF = 0.02  # of the reach of the eigenvalues: how far the shift is from the number asked for
 SEARCHED = 3  # degree beyond the order of the equations, of the functions by which a shift is chosen
 SMALL = 1e-3  # of the largest eigenvalue: errors of smaller ones are relative to that
-STEP = 1e-2  # relative: of the eigenvalue, by which rows are told apart
+STEP = 1e-2  # relative: the least reach
 NOT_ZERO = 1e-12  # of the largest function: a part of it that is smaller is zero
 
 
@@ -94,7 +94,7 @@ def _solved(
     from scipy.optimize import linear_sum_assignment  # takes a tenth of a second to import
 
     asked = problem.eigenvalues
-    step = STEP * max(abs(asked.near), 1.0)
+    step = max(abs(asked.near), 1.0)
     shift = _shift(_searched(problem, coarse), asked, step, check) if shift is None else shift
     pencil = Pencil(coarse, shift, asked, step)
     modes = pencil.modes(BESIDE, check, known).nearest_to(asked.near)
@@ -128,8 +128,8 @@ def _shift(system: CellSystem, asked: Eigenvalues, step: float, check) -> comple
     try:
         values = Pencil(system, asked.near, asked, step).modes(BESIDE, check).values
     except ArithmeticError:
-        values = np.array([asked.near + step])
-    reach = max(float(np.abs(values - asked.near).max()), step)
+        values = np.array([asked.near + STEP * step])
+    reach = max(float(np.abs(values - asked.near).max()), STEP * step)
     places = asked.near - reach * OFF * np.array([1.0, -1.0, 1.7, -1.7])
     apart = np.abs(values[None, :] - places[:, None]).min(axis=1)
     return places[int(np.argmax(apart >= 0.5 * OFF * reach))].item()

@@ -1,8 +1,9 @@
 """The rows of a problem as a polynomial in its eigenvalue, and the least squares at a shift.
 
-At the eigenvalue s + m the rows are (Q0 + m Q1 + m^2 Q2) z. What Arnoldi's method iterates is z -> -Q0^+ Q1 z, where
-Q0^+ is the least squares on the rows at the shift s: its eigenvalues are 1/m. Where rows are quadratic, it is the
-companion form (z, y) -> (-Q0^+ (Q1 z + Q2 y), z) with y = m z (Tisseur & Meerbergen, SIAM Review 43 (2001) 235-286).
+At the eigenvalue s + m the rows are (Q0 + m Q1 + m^2 Q2 + ...) z. What Arnoldi's method iterates is z -> -Q0^+ Q1 z,
+where Q0^+ is the least squares on the rows at the shift s: its eigenvalues are 1/m. Where rows are quadratic, it is the
+companion form (z, y) -> (-Q0^+ (Q1 z + Q2 y), z) with y = m z, and so on for higher powers (Tisseur & Meerbergen, SIAM
+Review 43 (2001) 235-286).
 
 Where unknowns are complex, rows are real and imaginary parts, with equal scales: the least squares on them is linear
 over complex numbers, too. So Arnoldi's method iterates complex vectors of half the length, at a complex shift.
@@ -28,6 +29,7 @@ REFINED, REFINES = 2, 1e-7  # times a solution is refined by its residual, row b
 SEED = 7  # of the vectors from which Arnoldi's method starts
 SMALL = 1e-6  # norm of a known function, of mean square one, that is the zero part of a real one
 REAL = 1e-10  # relative: an imaginary part below it is rounding
+NODES = (0.0, 1.0, -1.0, 2.0, -2.0)  # at which rows are known, in steps from the shift; powers follow exactly
 QR = 1000  # columns up to which rows are factorized as they are: the normal equations lose half of the digits
 DENSE = 60  # columns up to which all eigenvalues are found at once, as for matrices
 
@@ -56,18 +58,16 @@ class Pencil:
         self.shift, self.asked = shift, asked
         self.parts = 2 if asked.is_complex else 1
         zero = system.zero()
-        here, above, below = (State(zero, eigenvalue_state(shift + k * step, asked)) for k in (0.0, 1.0, -1.0))
+        nodes = NODES[: asked.degree + 1]
+        here, *others = (State(zero, eigenvalue_state(shift + k * step, asked)) for k in nodes)
         self.system = system.dense_up_to(QR).scaled_at(here)
         rows = self.system.rows(here)
         # of the rows that do not hold the eigenvalue nothing is to be told apart
         self._held = [i for i, source in enumerate(self.system.sources) if source.holds_parameters]
         sources = [self.system.sources[i] for i in self._held]
-        held = [[rows[i] for i in self._held], self.system.rows_of(sources, above)]
-        factors = [[-1.0 / step, 1.0 / step]]
-        if asked.degree == 2:
-            held.append(self.system.rows_of(sources, below))
-            factors = [[0.0, 0.5 / step, -0.5 / step], [-1.0 / step**2, 0.5 / step**2, 0.5 / step**2]]
-        self.powers = [_combined(held, each) for each in factors]
+        held = [[rows[i] for i in self._held], *(self.system.rows_of(sources, state) for state in others)]
+        factors = np.linalg.inv(np.vander(nodes, increasing=True))[1:]  # of the polynomial through the nodes
+        self.powers = [_combined(held, each / step**k) for k, each in enumerate(factors, 1)]
         self.rows, self.reduced = self.system.factorized(here, rows, False)
         self.shape = (zero.shape[0], zero.shape[1] // self.parts, zero.shape[2])
 

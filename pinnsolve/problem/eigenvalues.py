@@ -16,7 +16,7 @@ from pinnsolve.language.symbols import Feature, FeatureSymbol, coordinate_symbol
 from pinnsolve.problem.stated import Eigenvalues, StatedTerm
 from pinnsolve.spec.spec import Spec
 
-HIGHEST = 2  # power of the eigenvalue
+HIGHEST = 4  # power of the eigenvalue
 
 Symbols = tuple[sp.Symbol, ...]
 
