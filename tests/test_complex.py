@@ -12,7 +12,7 @@ import sympy as sp
 
 import pinnsolve as ps
 from pinnsolve.errors import ProblemError
-from pinnsolve.language.complex_numbers import PartsError, parts
+from pinnsolve.language.complex_numbers import PartsError, parts, vanishes
 from pinnsolve.output.export import export
 from pinnsolve.problem.build import build_problem
 from pinnsolve.results.evaluation import evaluate_csv
@@ -74,6 +74,22 @@ def test_parts_are_those_of_the_value(expression):
     assert one.imag == pytest.approx(0, abs=1e-14)
     assert two.imag == pytest.approx(0, abs=1e-14)
     assert complex(one.real, two.real) == pytest.approx(value, rel=1e-12)
+
+
+def test_parts_that_would_be_endless_are_refused_at_once():
+    e = Z
+    for _ in range(60):
+        e = sp.exp(e)
+    with pytest.raises(PartsError, match="too large"):
+        parts(e)
+
+
+def test_zero_is_told_without_expanding():
+    assert vanishes((A + B) ** 2 - A**2 - 2 * A * B - B**2)
+    assert vanishes(sp.sin(A) ** 2 + sp.cos(A) ** 2 - 1)
+    assert not vanishes(A * sp.Float(1e-12))
+    assert not vanishes((A + B) ** 16 * (A - B) ** 16 * (A + 2) ** 15 - A**47)
+    assert not vanishes(sp.Function("table")(A))
 
 
 def test_functions_without_a_rule_are_refused():

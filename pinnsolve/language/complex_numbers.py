@@ -14,6 +14,8 @@ import sympy as sp
 from pinnsolve.language.substitution import substituted
 
 MOST_MULTIPLIED = 16  # power up to which products are formed; beyond it, by modulus and argument
+MOST_NODES = 20_000  # of both parts
+DIGITS, RELATIVE = 40, 1e-25  # by which zero is told
 MOST_FACTORS = 8  # complex ones of a product: each doubles the length of both parts
 
 Parts = tuple[sp.Expr, sp.Expr]
@@ -25,13 +27,13 @@ class PartsError(ValueError):
 
 def parts(e: sp.Expr) -> Parts:
     """The real and the imaginary part of an expression. Raises `PartsError` where no rule gives them."""
-    return _parts(e, {})
+    return _Parts().of(e)
 
 
 def real_part(e: sp.Expr, what: str) -> sp.Expr:
     """An expression that must be real. Raises `PartsError` with `what` it is, where it is not."""
     a, b = parts(e)
-    if b != 0 and sp.expand(b) != 0:
+    if not vanishes(b):
         raise PartsError(f"{what} is a real number, and this has an imaginary part")
     return a
 
@@ -56,36 +58,69 @@ def equations_of(e: sp.Expr, nothing: Mapping[sp.Basic, sp.Expr] | None = None) 
     a, b = parts(e)
     if b == 0:
         return (a,)
-    found = tuple(part for part in (a, b) if sp.expand(substituted(part, nothing or {})) != 0)
+    found = tuple(part for part in (a, b) if not vanishes(substituted(part, nothing or {})))
     return found or (a,)
 
 
-def _parts(e: sp.Expr, known: dict[sp.Expr, Parts]) -> Parts:
-    if not e.has(sp.I):
-        return e, sp.S.Zero
-    if e == sp.I:
-        return sp.S.Zero, sp.S.One
-    if e not in known:
-        known[e] = _rule(e, known)
-    return known[e]
+def vanishes(e: sp.Expr) -> bool:
+    """Whether an expression of real symbols is always zero: it is at two places, to many digits.
+
+    To expand it would tell for certain, and takes minutes for a product of powers.
+    """
+    if e == 0 or not e.free_symbols:
+        return e == 0
+    return all(_is_zero_at(e, start) for start in (0.137, 0.731))
 
 
-def _rule(e: sp.Expr, known: dict[sp.Expr, Parts]) -> Parts:
-    if isinstance(e, sp.Piecewise):
-        branches = [(_parts(value, known), condition) for value, condition in e.args]
-        both = (sp.Piecewise(*((v[k], c) for v, c in branches), evaluate=False) for k in (0, 1))
-        return next(both), next(both)
-    found = [_parts(a, known) for a in e.args]
-    if e.is_Add:
-        return sp.Add(*(a for a, _ in found)), sp.Add(*(b for _, b in found))
-    if e.is_Mul:
-        return _product(found)
-    if isinstance(e, sp.Pow):
-        return _power(*found)
-    rule = _FUNCTIONS.get(e.func)
-    if rule is None:
-        raise PartsError(f"`{e.func.__name__}` of a complex number is not known here")
-    return rule(*found[0])
+def _is_zero_at(e: sp.Expr, start: float) -> bool:
+    symbols = sorted(e.free_symbols, key=lambda s: s.name)
+    place = {s: sp.Float(0.1 + (start + 0.618034 * k) % 1.0, DIGITS) for k, s in enumerate(symbols)}
+    values = [part.xreplace(place) for part in sp.Add.make_args(e)]
+    if not all(value.is_Float or value.is_Rational for value in values):
+        return False
+    return bool(abs(sum(values)) <= RELATIVE * sum(map(abs, values)))
+
+
+class _Parts:
+    """The parts of expressions and those inside them, each formed once, and within limits."""
+
+    def __init__(self) -> None:
+        self.known: dict[sp.Expr, Parts] = {}
+        self.sizes: dict[sp.Basic, int] = {}
+
+    def of(self, e: sp.Expr) -> Parts:
+        if not e.has(sp.I):
+            return e, sp.S.Zero
+        if e == sp.I:
+            return sp.S.Zero, sp.S.One
+        if e not in self.known:
+            self.known[e] = found = self._by_rule(e)
+            if sum(map(self.size, found)) > MOST_NODES:
+                raise PartsError("too large once real and imaginary part are told apart")
+        return self.known[e]
+
+    def size(self, e: sp.Basic) -> int:
+        """How many nodes an expression has."""
+        if e not in self.sizes:
+            self.sizes[e] = 1 + sum(map(self.size, e.args))
+        return self.sizes[e]
+
+    def _by_rule(self, e: sp.Expr) -> Parts:
+        if isinstance(e, sp.Piecewise):
+            branches = [(self.of(value), condition) for value, condition in e.args]
+            both = (sp.Piecewise(*((v[k], c) for v, c in branches), evaluate=False) for k in (0, 1))
+            return next(both), next(both)
+        found = [self.of(a) for a in e.args]
+        if e.is_Add:
+            return sp.Add(*(a for a, _ in found)), sp.Add(*(b for _, b in found))
+        if e.is_Mul:
+            return _product(found)
+        if isinstance(e, sp.Pow):
+            return _power(*found)
+        rule = _FUNCTIONS.get(e.func)
+        if rule is None:
+            raise PartsError(f"`{e.func.__name__}` of a complex number is not known here")
+        return rule(*found[0])
 
 
 def _product(factors: Sequence[Parts]) -> Parts:
