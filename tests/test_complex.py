@@ -17,6 +17,7 @@ from pinnsolve.output.export import export
 from pinnsolve.problem.build import build_problem
 from pinnsolve.results.evaluation import evaluate_csv
 from pinnsolve.spec.spec import spec_from_dict
+from pinnsolve.verification.manufactured import with_manufactured
 
 WAVE = {
     "name": "wave",
@@ -312,3 +313,14 @@ def test_derivatives_of_real_and_imaginary_parts():
         conditions={"ends": ps.Condition(on="boundary", equation=sp.Eq(psi, 0))},
     )
     assert "D(re(psi)*im(psi), x)" in problem.spec.equations["one"].equations[0]
+
+
+def test_a_complex_function_is_manufactured():
+    problem = with_manufactured(problem_of(exact=None), {"psi": "exp(i*x)*(1 + x)"})
+    x = sp.Symbol("x", real=True)
+    assert problem.exact["psi_im"].subs(x, 0.5) == pytest.approx(1.5 * np.sin(0.5))
+    assert ps.solve(problem).result["relative_l2_error"]["psi"] < 1e-6
+    with pytest.raises(ProblemError, match="`n` is real"):
+        both = {"psi": "complex", "n": "real"}
+        equations = {"one": "D(psi, x, x) + n*psi = 0", "two": "n = re(psi)"}
+        with_manufactured(problem_of(unknowns=both, equations=equations, exact=None), {"n": "i*x"})

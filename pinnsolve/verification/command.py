@@ -45,10 +45,10 @@ def read_manufactured(texts: Sequence[str], problem: Problem) -> dict[str, str]:
     found = {}
     for text in texts:
         name, equals, value = text.partition("=")
-        if not equals and len(problem.unknowns) == 1:
-            name, value = problem.unknowns[0], text
+        if not equals and len(problem.spec.unknowns) == 1:
+            name, value = problem.spec.unknowns[0], text
         elif not equals:
-            hint = f"write `--manufactured {problem.unknowns[0]}=...`"
+            hint = f"write `--manufactured {problem.spec.unknowns[0]}=...`"
             raise ProblemError([Diagnostic("there are several unknowns", text=text, hint=hint)])
         found[name.strip()] = value
     return found

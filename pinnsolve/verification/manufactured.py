@@ -12,6 +12,8 @@ from dataclasses import replace
 import sympy as sp
 
 from pinnsolve.errors import Diagnostic, ExpressionError, ProblemError
+from pinnsolve.language.complex_numbers import PartsError, parts
+from pinnsolve.language.components import component_names
 from pinnsolve.language.derivatives import partial_derivative
 from pinnsolve.language.substitution import substituted
 from pinnsolve.language.symbols import FeatureSymbol, coordinate_symbol, features_of
@@ -56,18 +58,30 @@ def why_not(problem: Problem) -> str | None:
 
 
 def _stated(problem: Problem, texts: Mapping[str, str]) -> dict[str, sp.Expr]:
-    scope = Scope(coordinates=problem.coordinates, time=problem.time, parameters=tuple(problem.parameters))
+    scope = Scope(
+        coordinates=problem.coordinates,
+        time=problem.time,
+        parameters=tuple(problem.parameters),
+        complex_unknowns=problem.complex_unknowns,
+    )
     values = {coordinate_symbol(name): sp.Float(value) for name, value in problem.parameters.items()}
-    found, errors = {}, []
+    found: dict[str, sp.Expr] = {}
+    errors = []
     for unknown, text in texts.items():
-        if unknown not in problem.unknowns:
-            known = ", ".join(problem.unknowns)
+        if unknown not in problem.spec.unknowns:
+            known = ", ".join(problem.spec.unknowns)
             errors.append(Diagnostic(f"`{unknown[:60]}` is not an unknown", hint=f"the unknowns are {known}"))
             continue
         try:
-            found[unknown] = substituted(expression(text, scope), values)
+            names = component_names(unknown) if unknown in problem.complex_unknowns else (unknown,)
+            both = parts(substituted(expression(text, scope), values))
+            if both[len(names) :] not in ((), (sp.S.Zero,)):
+                raise PartsError(f"`{unknown}` is real")
+            found |= dict(zip(names, both, strict=False))
         except ExpressionError as error:
             errors.append(Diagnostic(error.message, text=text, offset=error.offset, hint=error.hint))
+        except PartsError as error:
+            errors.append(Diagnostic(str(error), text=text))
     if errors:
         raise ProblemError(errors)
     return found
