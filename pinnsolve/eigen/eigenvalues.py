@@ -38,6 +38,7 @@ OFF = 0.02  # of the reach of the eigenvalues: how far the shift is from the num
 SEARCHED = 3  # degree beyond the order of the equations, of the functions by which a shift is chosen
 SMALL = 1e-3  # of the largest eigenvalue: errors of smaller ones are relative to that
 STEP = 1e-2  # relative: the least reach
+AS_LARGE = 1e-6  # relative: values of a function that are as large as the largest
 NOT_ZERO = 1e-12  # of the largest function: a part of it that is smaller is zero
 
 
@@ -223,7 +224,8 @@ def _upright(function: Tensor, basis: PouCells) -> Tensor:
     *_, tables = space.shared([space.points_per_axis(a) for a in range(len(space.degrees))])
     table = tables.table((0,) * len(space.degrees))[0]
     values = torch.einsum("mn,cun->cum", table.to(function), function).reshape(-1)
-    largest = values[values.abs().argmax()]
+    sizes = values.abs()
+    largest = values[(sizes >= (1.0 - AS_LARGE) * sizes.max()).nonzero()[0, 0]]  # the first of those that are as large
     phase = largest / largest.abs()
     if float(function.imag.abs().max()) == 0.0:
         return function * torch.sign(phase.real)
