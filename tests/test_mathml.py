@@ -58,6 +58,7 @@ def _words(node: ElementTree.Element) -> str:
         ("f(x)**2", "f(x)^{2}"),
         ("sqrt(x**2 + 1)", "√{x^{2}+1}"),
         ("abs(x - floor(x))", "|x−⌊x⌋|"),
+        ("re(z)*conj(z)", "Re(z)\u2062z¯"),
         ("exp(-(x - 1)/nu)", "e^{−{x−1/ν}}"),
         ("-u*v + a*(-b)", "−u\u2062v+a\u2062(−b)"),
         ("bessel_j(0, x1)", "J_{0}(x_{1})"),

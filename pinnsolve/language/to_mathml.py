@@ -38,7 +38,15 @@ _GREEK = {
     "lambda": "λ",  # which Unicode spells otherwise
     "Lambda": "Λ",
 }
-_FUNCTIONS = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "sign": "sgn", "heaviside": "H"}
+_FUNCTIONS = {
+    "asin": "arcsin",
+    "acos": "arccos",
+    "atan": "arctan",
+    "sign": "sgn",
+    "heaviside": "H",
+    "re": "Re",
+    "im": "Im",
+}
 _RELATIONS = {"<=": "≤", ">=": "≥", "==": "=", "!=": "≠"}
 _OR, _AND, _NOT, _RELATION, _SUM, _PRODUCT, _POWER, _ATOM = range(8)  # how strongly a node holds together
 _TIMES = '<mo lspace="0" rspace="0.17em">&#x2062;</mo>'  # invisible, a thin space wide
@@ -205,6 +213,9 @@ class _Printer:
 
     def call_abs(self, a: Node) -> str:
         return _fenced(self.of(a), "|", "|")
+
+    def call_conj(self, a: Node) -> str:
+        return f'<mover accent="true"><mrow>{self.of(a)}</mrow><mo stretchy="true">¯</mo></mover>'
 
     def call_floor(self, a: Node) -> str:
         return _fenced(self.of(a), "⌊", "⌋")
