@@ -283,7 +283,8 @@ class _Builder:
             self._error(path, "an integral is over space, at every time; its place cannot be a time")
             return
         self._need_normals((value, region.where), region, path)
-        symbol = IntegralSymbol(said.kind, value, region.label, self.spec.axes.space)
+        place = "" if region.label == "domain" else region.label
+        symbol = IntegralSymbol(said.kind, value, place, self.spec.axes.space)
         self.places[symbol.place] = region
         label = f"{'mean' if said.kind == 'mean' else 'integral'} over {region.label}"
         whole = replace(regions.domain(), label=label)
