@@ -255,3 +255,17 @@ def test_a_parameter_that_a_flow_rate_determines():
     }
     result = ps.solve(stated(problem)).result
     assert is_right(result, 1e-9) and result["parameters"]["G"]["value"] == pytest.approx(3.6, rel=1e-9)
+
+
+def test_integrals_of_complex_unknowns_have_two_parts():
+    problem = stated(
+        NONLOCAL,
+        unknowns={"psi": "complex"},
+        equations={"balance": "-D(psi, x, x) + i*mean(psi) = (1 + i)*(pi**2*sin(pi*x) + 2*i/pi)"},
+        conditions={"ends": {"on": "boundary", "equation": "psi = 0"}},
+        exact={"psi": "(1 + i)*sin(pi*x)"},
+        solve={"tolerance": {"psi": 1e-8}},
+    )
+    assert len(problem.integrals) == 2
+    result = ps.solve(problem).result
+    assert is_right(result, 1e-8) and "`psi`" in result["message"]
