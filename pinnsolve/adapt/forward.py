@@ -34,7 +34,7 @@ from pinnsolve.adapt.hp_refinement import (
 )
 from pinnsolve.adapt.level_trust import believed, no_solution, why_no_solution
 from pinnsolve.adapt.named_tolerances import counted
-from pinnsolve.adapt.near_guess import far_from_guess
+from pinnsolve.adapt.near_guess import far_from_guess, found_parameters
 from pinnsolve.adapt.space_problem import can_collocate
 from pinnsolve.adapt.terms_without_points import with_all_terms
 from pinnsolve.adapt.time_collocation import collocations
@@ -258,8 +258,9 @@ def _level_result(context: SolveContext, level: Level) -> Result:
     names = context.problem.unknowns
     basis = PouCells(level.space.cells, level.space.degrees, context.lower, context.upper)
     c = level.c.transpose(0, 1).reshape(len(names), -1)
-    estimate = corrected = None
+    estimate = corrected = inverse = None
     if level.correction is not None:
+        inverse = found_parameters(context.problem, level.parameters, level.correction.moved)
         found = _on_cells_of(context, level.correction.space, level.correction.c)
         corrected = replace(found, state=replace(found.state, parameters=level.correction.state.parameters))
         estimate = Estimate(dict(zip(names, level.relative.tolist(), strict=True)), {}, level.correction.left)
@@ -270,23 +271,10 @@ def _level_result(context: SolveContext, level: Level) -> Result:
         points_of(level.system),
         weights_of(level.system),
         note=_note(context.problem, level),
-        doubts=(*level.doubts, *_far(context.problem, level)),
+        doubts=(*level.doubts, *far_from_guess(context.problem, level.parameters)),
         corrected=corrected,
-        inverse=_parameters_found(context.problem, level),
+        inverse=inverse,
     )
-
-
-def _far(problem: CompiledProblem, level: Level) -> tuple[str, ...]:
-    """Doubts about parameters far from their guesses; those of a linear problem do not depend on these."""
-    return () if problem.linear else far_from_guess(problem, level.parameters)
-
-
-def _parameters_found(problem: CompiledProblem, level: Level) -> dict | None:
-    """What the report says of unknown parameters that equations and conditions alone determine."""
-    if not problem.unknown_parameters or level.correction is None:
-        return None
-    found = zip(problem.unknown_parameters, level.parameters.tolist(), level.correction.moved.tolist(), strict=True)
-    return {"parameters": {p.name: {"value": value, "standard_error": abs(by)} for p, value, by in found}}
 
 
 def _note(problem: CompiledProblem, level: Level) -> str:
