@@ -198,11 +198,11 @@ class CellTerm(RowSource):
         if self._scales is None:
             unit = self._unit if self._unit is not None else State(None, state.parameters)
             here = self._rows.term.linear or unit is state
-            self._scales = self._scales_of(coefficients if here else self._linearized(unit)[1])
+            self._scales = self._scales_of(coefficients if here else self._linearized(unit)[1], state.integrals)
             self._unit = unit
         return self._scales
 
-    def _scales_of(self, coefficients: list[Mapping[Feature, Tensor | float]]) -> list[Tensor]:
+    def _scales_of(self, coefficients: list[Mapping], integrals) -> list[Tensor]:
         scales = []
         for item in coefficients:
             largest = self.at.share.new_zeros(self.members)
@@ -212,10 +212,9 @@ class CellTerm(RowSource):
                 cells = self.at.sides[f.side].cells
                 size = _largest(value, self.members)
                 largest = torch.maximum(largest, size * chain_factors(self.space.cells, cells, f.alpha))
-            if not any(isinstance(f, Feature) for f in item):  # an integral is in the unit of its mean
-                held = [value for f, value in item.items() if str(f) in self._rows.integral_names]
-                sizes = [_largest(value, self.members) for value in held]
-                largest = sum(sizes, largest)
+            if integrals is not None and not any(isinstance(f, Feature) for f in item):
+                held = (n for n in self._rows.integral_names if n in item)
+                largest = sum((_largest(item[n], self.members) * integrals.measures[n] for n in held), largest)
             scales.append(torch.where(largest > 0, 1.0 / largest, 1.0)[:, None])
         return scales
 

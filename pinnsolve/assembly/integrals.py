@@ -78,10 +78,11 @@ class TimeNodes:
 
 @dataclass(frozen=True)
 class IntegralValues:
-    """The values (K,) of integrals by name at the `nodes`."""
+    """The values (K,) of integrals by name at the `nodes`; `measures`: the sizes of their regions, 1 of means."""
 
     nodes: TimeNodes
     values: Mapping[str, Tensor]
+    measures: Mapping[str, float]
 
     def at(self, x: Tensor) -> dict[str, Tensor]:
         """(N,) by name at the times of points (N, d)."""
@@ -207,4 +208,5 @@ class Integrals:
                 here.append(value)
                 derivatives[name].append(derivative)
             values[name] = torch.stack(here)
-        return IntegralValues(self.nodes, values), derivatives
+        sizes = {f.integral.name: 1.0 if f.integral.mean else f.parts[0].measure for f in self.functionals}
+        return IntegralValues(self.nodes, values, sizes), derivatives
