@@ -18,6 +18,7 @@ from pinnsolve.adapt.basis_slabs import SlabTuning, basis_marches, can_march_wit
 from pinnsolve.adapt.context import Result, SolveContext, least_error
 from pinnsolve.adapt.forward import on_cells, on_given_cells
 from pinnsolve.adapt.growing_width import Networks, Successors, fixed, refined
+from pinnsolve.adapt.named_tolerances import counted
 from pinnsolve.adapt.near_guess import is_sought, near_guess
 from pinnsolve.adapt.time_marching import can_march
 from pinnsolve.adapt.verdict import Seen, judge
@@ -32,6 +33,7 @@ from pinnsolve.eigen.eigenvalues import eigenvalues_on_cells
 from pinnsolve.errors import PinnsolveError, ResourceError
 from pinnsolve.estimate.defect_correction import Approximation
 from pinnsolve.estimate.independent_look import Look, Missed, looked_at
+from pinnsolve.estimate.integrals import with_integrals
 from pinnsolve.estimate.jumps import discontinuities
 from pinnsolve.estimate.measured_errors import parameter_report, term_report, true_error
 from pinnsolve.estimate.missed_data import missed_data
@@ -136,6 +138,8 @@ def _results(
     settings = problem.settings
     asked = settings.basis.settings() if settings.basis else {}
     method = settings.method
+    if context.problem.integrals:
+        _refuse_integrals(problem, context)
     if context.problem.eigenvalues is not None:
         return _eigenvalues(problem, context)
     if start is None and method == "auto" and not asked and settings.collocation is None:
@@ -151,6 +155,28 @@ def _results(
     basis, first = _basis(problem, context, asked, start)
     solver = extensions.solver_class(method if method != "auto" else _method_for(basis)).from_settings(settings)
     return fixed(context, basis, solver, first, LSGD.first_phase(settings))
+
+
+def _refuse_integrals(problem: Problem, context: SolveContext) -> None:
+    """Raises PinnsolveError where a problem with integrals is not one for cells."""
+    settings = problem.settings
+    reason = why_not_cells(context.problem)
+    if settings.precision != "float64" or settings.device != "cpu":
+        reason = "cells are solved on the processor in double precision"
+    if settings.method not in ("auto", "least_squares") or settings.basis is not None or settings.collocation:
+        reason = "the file asks for another method, basis or points; leave these out"
+    if context.measured:
+        reason = "there are data"
+    if context.problem.unknown_parameters and can_march(context.problem) is not None:
+        reason = "there are unknown parameters in a problem that evolves"
+    if context.problem.eigenvalues is not None:
+        reason = "there are eigenvalues to find"
+    if context.problem.homes:
+        reason = "some unknowns live in one region"
+    if reason is not None:
+        raise PinnsolveError(
+            f"equations and conditions with integrals are solved by polynomials on cells, and {reason}"
+        )
 
 
 def _eigenvalues(problem: Problem, context: SolveContext) -> Iterator[Result | Outcome]:
@@ -208,7 +234,7 @@ def _by_choice(problem: Problem, context: SolveContext, start: Solution | None) 
             networks = _best(problem, context, _refined(problem, context, {}))
         yield from _passed_on(networks, f"a network, because {reason}")
         return
-    if is_inverse(context):
+    if is_inverse(context) and not context.problem.integrals:
         cells = inverse_on_cells(context, settings.tolerance, settings.limits.refinements, settings.starts)
     else:
         begun = None if start is None else start_on_cells(context, start)
@@ -231,6 +257,10 @@ def _by_choice(problem: Problem, context: SolveContext, start: Solution | None) 
 
 def _is_settled(problem: Problem, context: SolveContext, cells: Outcome[Result]) -> bool:
     """Whether nothing but cells will do, or needs to be tried. Raises ResourceError where they fail then."""
+    if context.problem.integrals:
+        if cells.best is None:
+            raise PinnsolveError(cells.message or f"there is no solution on cells ({cells.event})")
+        return True
     if any(interface.kinks for interface in context.problem.interfaces):
         if cells.best is None:
             raise ResourceError(NO_ROOM)
@@ -247,6 +277,7 @@ def _is_settled(problem: Problem, context: SolveContext, cells: Outcome[Result])
 def _best(problem: Problem, context: SolveContext, results: Iterator[Result | Outcome]) -> Outcome[Result]:
     """The best of the results, until one meets the tolerance."""
     tolerance = problem.settings.tolerance
+    results = (one if isinstance(one, Outcome) else counted(context.problem, one) for one in results)
     return follow(results, context.clock, least_error, lambda result: result.meets(tolerance))
 
 
@@ -343,7 +374,8 @@ def _method_for(basis: Basis) -> str:
 
 
 def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result]) -> Solution:
-    result, approximation = outcome.best, outcome.best.approximation
+    outcome = replace(outcome, best=counted(context.problem, outcome.best))
+    result, approximation = outcome.best, with_integrals(context.problem, outcome.best.approximation)
     with torch.no_grad(), one_thread():
         # a term that no point of the solve has met has no weight
         weights = dict.fromkeys((term.name for term in context.problem.terms), 0.0) | dict(result.term_weights)
@@ -377,7 +409,7 @@ def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result])
         **({"relative_l2_error": errors, "reference": measured[1]} if measured else {}),
         "estimated_error": estimates,
         **({"effectivity": _effectivity(estimates, errors)} if errors and estimates else {}),
-        "tolerance": problem.settings.tolerance,
+        "tolerance": getattr(problem.settings.tolerance, "by_name", problem.settings.tolerance),
         "wall_time_s": context.clock.seconds(),
         "unknown_coefficients": approximation.state.coefficients.numel(),
         **({"quantities": {name: m.last for name, m in quantities.items()}} if quantities else {}),

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pinnsolve.compiler.compiler import compile_problem
-from pinnsolve.problem.build import build_problem, with_settings
+from pinnsolve.problem.build import build_problem, by_guess, with_settings
 from pinnsolve.problem.problem import Problem
 from pinnsolve.spec.spec import load_spec
 
@@ -47,7 +47,8 @@ def solve(
 
     `progress` is called with each history record; `start` is a solution to go on from: one of the same problem is never
     replaced by a worse one. `journal`: pieces of a solve that was ended, and who keeps those of this one. Not
-    converging is a status of the solution, not an exception. Raises `ProblemError` for settings that are wrong and
+    converging is a status of the solution, not an exception. Where the problem states several guesses, the solutions
+    that the others lead to are `others` of the first. Raises `ProblemError` for settings that are wrong and
     `ResourceError` where the memory would not do.
     """
     stated = with_settings(problem, settings) if settings else problem
@@ -55,7 +56,13 @@ def solve(
     from pinnsolve.method import solve_compiled  # and with it torch
     from pinnsolve.solvers.journal import NOTHING
 
-    return solve_compiled(stated, compiled, progress, start, journal or NOTHING)
+    first = solve_compiled(stated, compiled, progress, start, journal or NOTHING)
+    if not stated.other_guesses:
+        return first
+    from pinnsolve.results.several import with_others
+
+    others = [solve_compiled(one, compiled, progress, None, NOTHING) for one in by_guess(stated)[1:]]
+    return with_others(first, others)
 
 
 def write(solution: Solution, problem: Problem, folder: Path, draw: Callable[[Samples, Path], Drawn]) -> Sequence[str]:

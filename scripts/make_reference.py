@@ -146,6 +146,11 @@ FUNCTIONS = {
     ("grad_dot",): "`grad_dot(a, b)`: the product of two gradients, over space",
     ("div",): "`div([a, b])`: the divergence of a vector with a component for each coordinate of space",
     ("advect",): "`advect([u, v], w)`: u*D(w, x) + v*D(w, y)",
+    (
+        "integral",
+        "mean",
+    ): "`integral(u)`, `mean(u**2)`: over space, at the same time; `integral(u, outlet)`: over the part "
+    "of the boundary of that name, or over `boundary`, all of it",
     ("Dn",): "`Dn(a)`: the derivative along the outward normal, on a boundary",
 }
 

@@ -142,7 +142,7 @@ def test_guesses_are_written_and_read_again(tmp_path):
         ({"v": "1 +"}, "guess.v"),
         ({"v": "v + 1"}, "guess.v"),
         ({"run": "nowhere"}, "holds no solution"),
-        ([{"v": "1"}, {"v": "2"}], "a list of guesses"),
+        ([{"v": "1"}, {"w": "2"}], "`w` is not an unknown"),
     ],
 )
 def test_wrong_guesses_are_told_before_the_solve(guess, said):

@@ -10,10 +10,10 @@ import sympy as sp
 import torch
 
 import pinnsolve as ps
+from pinnsolve.assembly.line_quadrature import line_rule
+from pinnsolve.assembly.quadrature import Measure
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.errors import ProblemError
-from pinnsolve.estimate.line_quadrature import line_rule
-from pinnsolve.estimate.quadrature import Measure
 from pinnsolve.geometry import regions
 from pinnsolve.problem.build import build_problem
 from pinnsolve.spec.spec import spec_from_dict

@@ -160,7 +160,8 @@ class SolveContext:
         solve = Assembly(self.problem, points, self.term_weights)
         check = check or self.check_assembly(SEARCH_POINTS, 1)
         with one_thread():
-            return estimate_error(solution, bases, solve, check, self.check_points())
+            found = estimate_error(solution, bases, solve, check, self.check_points())
+            return replace(found, counts=self.problem.counts)
 
     def with_noise(self, estimate: Estimate, solution: Approximation, solved: Assembly) -> Estimate:
         """The estimate with what noise of the data adds; `solved` is the assembly that gave the solution."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.assembly.faces import continuity_rows
+from pinnsolve.assembly.integrals import Integrals
 from pinnsolve.assembly.regularization import RegularizationRows
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import CellSystem, go_on
@@ -53,7 +54,8 @@ class FirstGuesses:
             *continuity_rows(space, problem.coordinates, highest_orders(problem)),
             *[RegularizationRows("smoothness", space, u, U, 2, SMOOTH) for u in range(U)],
         ]
-        system = CellSystem(space, sources, U, True, self.check)
+        integrals = Integrals(problem, space) if any(term.integrals for term in held) else None
+        system = CellSystem(space, sources, U, True, self.check, integrals)
         zero = State(system.zero(), torch.zeros(0, dtype=torch.float64))
         if bend:
             bent = replace(zero, coefficients=self._bent(bend))

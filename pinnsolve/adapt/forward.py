@@ -29,9 +29,12 @@ from pinnsolve.adapt.hp_refinement import (
     make_system,
     next_space,
     solve_level,
+    state_at,
     without_parameters,
 )
 from pinnsolve.adapt.level_trust import believed, no_solution, why_no_solution
+from pinnsolve.adapt.named_tolerances import counted
+from pinnsolve.adapt.near_guess import far_from_guess, found_parameters
 from pinnsolve.adapt.space_problem import can_collocate
 from pinnsolve.adapt.terms_without_points import with_all_terms
 from pinnsolve.adapt.time_collocation import collocations
@@ -116,6 +119,7 @@ def _followed(
         smooth = result.estimate is None or result.estimate.residual_left < SMOOTH
         return result.meets(tolerance if smooth else margin * tolerance)
 
+    results = (one if isinstance(one, Outcome) else counted(context.problem, one) for one in results)
     results = with_all_terms(context.problem, results, tolerance)
     if context.problem.undetermined_constants:
         fixed = partial(with_mean_zero, context.problem)
@@ -185,23 +189,25 @@ def _levels(
     else:
         space = first_space(problem)
         c = _first_coefficients(context, space)
+    begin = state_at(problem, c)
     levels: list[Level] = []
+    estimates: list[float] = []
     operations = MOST_OPERATIONS if clock.limit is None else math.inf
     most = MOST_LEVELS if refinements is None else refinements + 1
     for number in range(most):
         check = clock.check if number else go_on
 
-        def solve(space: Space = space, c: Tensor = c, check: Callable[[], None] = check) -> Level:
+        def solve(space: Space = space, begin: State = begin, check: Callable[[], None] = check) -> Level:
             fine = make_system(problem, enriched_space(space), weights, check)
             check_work(fine, bytes_available(context.memory_gb), operations)
-            return solve_level(problem, space, c, weights, tolerance, check)
+            return solve_level(problem, space, begin, weights, tolerance, check)
 
-        def system(space: Space = space, c: Tensor = c) -> CellSystem:
-            made = make_system(problem, space, weights).scaled_at(without_parameters(c))
-            made.rows(without_parameters(c), matrix=False)  # which finds their units
+        def system(space: Space = space, begin: State = begin) -> CellSystem:
+            made = make_system(problem, space, weights).scaled_at(begin)
+            made.rows(begin, matrix=False)  # which finds their units
             return made
 
-        level = recorded_levels.solved(journal, space, solve, system, tolerance, digest(c))
+        level = recorded_levels.solved(journal, space, solve, system, tolerance, digest(begin.vector()))
         said = () if not levels else levels[-1].doubts
         # whoever states a guess knows of other solutions
         level = replace(level, doubts=() if context.guess is not None else tuple(dict.fromkeys((*said, *level.doubts))))
@@ -216,7 +222,8 @@ def _levels(
         level = believed(problem, level, levels, tolerance) if most > 1 else level
         levels.append(level)
         _record(context, f"level {number}: {space.cells.count} cells", number, level)
-        result = _level_result(context, level)
+        result = counted(problem, _level_result(context, level))
+        estimates.append(result.worst)
         if result.meets(tolerance):  # and ends it
             result = replace(result, freedom=freedom(context, level, tolerance))
         yield result
@@ -224,10 +231,12 @@ def _levels(
             yield Outcome(None, "stationary", ended)
         if clock.expired():
             yield out_of_time(clock)
-        if _slow([one.worst for one in levels], level, tolerance):
+        if _slow(estimates, level, tolerance):
             yield Outcome(None, "stalled", "the error falls too slowly from level to level to meet the tolerance")
-        space = next_space(level, tolerance)
-        c = carried_over(level, space)
+        # the error of a quantity falls at least as those of the unknowns
+        aim = tolerance * level.worst / result.worst if result.estimate.quantities else tolerance
+        space = next_space(level, aim)
+        begin = State(carried_over(level, space), level.correction.state.parameters)
 
 
 def _slow(estimates: list[float], level: Level, tolerance: float) -> bool:
@@ -249,19 +258,22 @@ def _level_result(context: SolveContext, level: Level) -> Result:
     names = context.problem.unknowns
     basis = PouCells(level.space.cells, level.space.degrees, context.lower, context.upper)
     c = level.c.transpose(0, 1).reshape(len(names), -1)
-    estimate = corrected = None
+    estimate = corrected = inverse = None
     if level.correction is not None:
-        corrected = _on_cells_of(context, level.correction.space, level.correction.c)
+        inverse = found_parameters(context.problem, level.parameters, level.correction.moved)
+        found = _on_cells_of(context, level.correction.space, level.correction.c)
+        corrected = replace(found, state=replace(found.state, parameters=level.correction.state.parameters))
         estimate = Estimate(dict(zip(names, level.relative.tolist(), strict=True)), {}, level.correction.left)
     return Result(
-        Approximation(basis, without_parameters(c)),
+        Approximation(basis, State(c, level.parameters)),
         estimate,
         "least_squares, by continuation" if level.continued else "least_squares",
         points_of(level.system),
         weights_of(level.system),
         note=_note(context.problem, level),
-        doubts=level.doubts,
+        doubts=(*level.doubts, *far_from_guess(context.problem, level.parameters)),
         corrected=corrected,
+        inverse=inverse,
     )
 
 
@@ -354,7 +366,8 @@ class _Watch:
             f"march {self.number + 1}", len(march.slabs), slab.loss, slab.terms,
             **slab.rank, time_left=seconds * (1 - done) / done if self.number == 0 else None,
         )  # fmt: skip
-        self.errors.append((march.time, float(relative_error(march.slabs).max())))
+        counts = torch.tensor(self.context.problem.unknown_counts, dtype=torch.float64)
+        self.errors.append((march.time, float((counts * relative_error(march.slabs)).max())))
         # of a linear problem, errors are what their linearization says, however large
         lost = self.errors[-1][1] >= max(LOST, 100 * self.tolerance)
         return lost and not self.last and not self.context.problem.linear

@@ -8,8 +8,8 @@ Appl. Mech. Engrg. 116 (1994) 77-86).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -24,6 +24,8 @@ from pinnsolve.adapt.first_guess import (
 )
 from pinnsolve.assembly.evolving_rows import evolving_continuity
 from pinnsolve.assembly.faces import continuity_rows
+from pinnsolve.assembly.integrals import FINER, Integrals
+from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.material_weights import balanced
 from pinnsolve.assembly.row_source import RowSource, State, check_finite
 from pinnsolve.assembly.system import CellSystem, go_on, shared, units
@@ -72,6 +74,13 @@ class Level:
     continued: bool
     unsolved: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    counts: Sequence[float] = ()  # what the errors of the unknowns count, where not all alike
+    parameters: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float64))  # (P,) those found
+
+    @property
+    def state(self) -> State:
+        """The solution and the parameters found with it."""
+        return State(self.c, self.parameters)
 
     @property
     def relative(self) -> Tensor:
@@ -80,14 +89,20 @@ class Level:
 
     @property
     def worst(self) -> float:
-        """The largest relative error of an unknown."""
-        return float(self.relative.max())
+        """The largest relative error of an unknown, as far as it counts."""
+        return float((self.relative * self.counted).max())
+
+    @property
+    def counted(self) -> Tensor:
+        """(U,) what relative errors of the unknowns count."""
+        return self.size.new_tensor(self.counts) if self.counts else torch.ones_like(self.size)
 
 
 def make_system(
-    problem: CompiledProblem, space: Space, weights: Mapping[str, float], check: Callable[[], None] = go_on
-) -> CellSystem:
-    """The least squares of a whole problem on a space; `check` as of `CellSystem`."""
+    problem: CompiledProblem, space: Space, weights: Mapping[str, float], check: Callable[[], None] = go_on,
+    density: float = 1.0,
+) -> CellSystem:  # fmt: skip
+    """The least squares of a whole problem on a space; `check` as of `CellSystem`, `density` as of `Integrals`."""
     check()
     sources: list[RowSource] = [*term_rows(problem, space, weights)]
     check()
@@ -95,12 +110,26 @@ def make_system(
     sources += evolving_continuity(problem, space)
     check()
     sources += interface_rows(problem, space)
-    return CellSystem(space, balanced(problem, space, sources), len(problem.unknowns), problem.linear, check)
+    integrals = Integrals(problem, space, density) if problem.integrals else None
+    sources = balanced(problem, space, sources)
+    return CellSystem(space, sources, len(problem.unknowns), problem.linear, check, integrals)
 
 
 def without_parameters(c: Tensor) -> State:
     """The state of a problem without unknown parameters."""
     return State(c, torch.zeros(0, dtype=c.dtype))
+
+
+def state_at(problem: CompiledProblem, start: Tensor | State) -> State:
+    """A state; of coefficients alone, with the unknown parameters at their guesses."""
+    if isinstance(start, State):
+        return start
+    return State(start, start.new_tensor([p.guess for p in problem.unknown_parameters]))
+
+
+def bounds_of(problem: CompiledProblem) -> Bounds | None:
+    """Those of the unknown parameters; None where there are none."""
+    return Bounds.of(problem) if problem.unknown_parameters else None
 
 
 def first_space(problem: CompiledProblem) -> Space:
@@ -112,17 +141,18 @@ def first_space(problem: CompiledProblem) -> Space:
 def solve_level(
     problem: CompiledProblem,
     space: Space,
-    start: Tensor,
+    start: Tensor | State,
     weights: Mapping[str, float],
     tolerance: float,
     check: Callable[[], None] = go_on,
 ) -> Level:
-    """Newton's method on one space, not corrected yet. Raises what `check` does, and ArithmeticError where no start
-    lies in the domain of the equations' functions."""
+    """Newton's method on one space, not corrected yet; from a state, or from coefficients (C, U, n) and the guesses of
+    the parameters. Raises what `check` does, and ArithmeticError where no start lies in the domain of the equations'
+    functions."""
     system = make_system(problem, space, weights, check)
     how = Iteration(ACCURACY * tolerance, most=MOST_STEPS, rise=RISE, strict=problem.linear)
     with one_thread():
-        found = _solved(FirstGuesses(problem, space, weights, check), system, start, how)
+        found = _solved(FirstGuesses(problem, space, weights, check), system, state_at(problem, start), how)
     solved = found.iterate
     check_finite(solved.rows)
     if solved.reduced is None:
@@ -134,16 +164,20 @@ def solve_level(
     error = solved.still_to_come(how.accuracy) * size
     return Level(
         space, c, None, error, size, solved.converged, solved.steps, solved.loss, solved.terms, solved.system,
-        solved.reduced.rank_info(), found.continued, tuple(unsolved), found.doubts,
+        solved.reduced.rank_info(), found.continued, tuple(unsolved), found.doubts, problem.unknown_counts,
+        solved.state.parameters,
     )  # fmt: skip
 
 
-def _solved(guesses: FirstGuesses, system: CellSystem, start: Tensor, how: Iteration) -> Found:
-    """From the start; where that leads to no solution, by continuation, and from other starts."""
-    problem, state = guesses.problem, without_parameters(start)
+def _solved(guesses: FirstGuesses, system: CellSystem, state: State, how: Iteration) -> Found:
+    """From the start; where that leads to no solution, by continuation, and from other starts.
+
+    Unknown parameters that no data tell of have one start, their guesses.
+    """
+    problem = guesses.problem
     scaled = system.scaled_at(state)
-    solved = gauss_newton(scaled, state, how)
-    if problem.linear:
+    solved = gauss_newton(scaled, state, how, bounds_of(problem))
+    if problem.linear or problem.unknown_parameters:
         return Found(solved)
     if solves(solved):
         return Found(solved, doubts=doubts_of_zero(problem, scaled, solved))
@@ -153,7 +187,7 @@ def _solved(guesses: FirstGuesses, system: CellSystem, start: Tensor, how: Itera
         best = best if other is None else Found(other, True)
         if other is not None and solves(other):
             return best
-    other = from_other_starts(guesses, system, how) if start.numel() <= MOST_TRIED else None
+    other = from_other_starts(guesses, system, how) if state.coefficients.numel() <= MOST_TRIED else None
     if other is None:
         return best
     return replace(other, doubts=other.doubts or doubts_of_zero(problem, scaled, other.iterate))
@@ -185,18 +219,18 @@ def corrected(
     check: Callable[[], None] = go_on,
 ) -> Level:
     """The level with its correction, and the error that this shows. Raises what `check` does."""
-    correction = _correction(problem, level.space, level.c, weights, check)
+    correction = _correction(problem, level.space, level.state, weights, check)
     error = correction.enlargement * correction.space.rms(correction.delta)
     return replace(level, correction=correction, error=error + level.error)
 
 
-def _correction(problem: CompiledProblem, space: Space, c: Tensor, weights, check) -> Correction:
+def _correction(problem: CompiledProblem, space: Space, start: State, weights, check) -> Correction:
     fine = enriched_space(space)
-    system = make_system(problem, fine, weights, check)
-    state = without_parameters(space.widened(c, fine))
+    system = make_system(problem, fine, weights, check, FINER)
+    state = State(space.widened(start.coefficients, fine), start.parameters)
     system = in_transport_units(system, problem, state)
     with one_thread():
-        correction = correct(system.scaled_at(state), state)
+        correction = correct(system.scaled_at(state), state, bounds=bounds_of(problem))
     return replace(correction, delta=without_constants(correction.delta, fine, problem))
 
 
@@ -275,7 +309,7 @@ def _work_of_splitting(space: Space, parts: Tensor, rate: Mapping[int, float], t
 
 def level_parts(level: Level) -> Tensor:
     """(C, d): what every cell and axis contributes to the relative error; their squares add up to its square."""
-    unit = units(level.size, level.error)[None, :, None]
+    unit = (units(level.size, level.error) / level.counted)[None, :, None]  # infinite of what does not count
     volume = level.space.cells.volume
     parts = torch.sqrt(
         blame(level.correction.delta / unit, level.correction.space, level.space.degrees)

@@ -93,8 +93,19 @@ class _Window:
         return any(min(v - p.bounds[0], p.bounds[1] - v) < EDGE * self.width * abs(p.guess) for v, p in pairs)
 
 
+def found_parameters(problem: CompiledProblem, values: Tensor, moved: Tensor) -> dict | None:
+    """Entries of the report: parameters (P,), and by how much a correction moved them (P,), which is their error."""
+    if not problem.unknown_parameters:
+        return None
+    found = zip(problem.unknown_parameters, values.tolist(), moved.abs().tolist(), strict=True)
+    return {"parameters": {p.name: {"value": value, "standard_error": error} for p, value, error in found}}
+
+
 def far_from_guess(problem: CompiledProblem, values: Tensor) -> tuple[str, ...]:
-    """What is to be said of parameters that lie far from their guesses."""
+    """What is to be said of parameters that lie far from their guesses; those of a linear problem do not depend on
+    these."""
+    if problem.linear:
+        return ()
     return tuple(
         f"`{p.name}` = {value:.6g} is far from its guess {p.guess:g}: equations alone may hold for several values, as "
         "for eigenvalues, and one that is nearer may have been missed; give `bounds` round the one that is meant"

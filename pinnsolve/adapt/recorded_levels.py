@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields, replace
 
-import torch
-
 from pinnsolve.adapt.hp_refinement import Level
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import CellSystem, units
@@ -44,7 +42,7 @@ def corrected(journal: Journal, level: Level, correct: Callable[[Level], Level],
         if float((values["error"] / units(level.size, values["error"])).max()) <= tolerance:
             return correct(level)
         found = {name: values[name] for name in CORRECTION_FIELDS}
-        state = State(values["c"], torch.zeros(0, dtype=level.c.dtype))
+        state = State(values["c"], level.parameters + values["moved"])
         fine = enriched_space(level.space)
         correction = Correction(space=fine, state=state, first=(), rows=(), reduced=None, **found)
         return replace(level, correction=correction, error=values["error"])

@@ -24,6 +24,7 @@ from pinnsolve.assembly.cell_rows import ContinuityRows
 from pinnsolve.assembly.evolving import orders_along
 from pinnsolve.assembly.evolving_rows import evolving_continuity, evolving_starts
 from pinnsolve.assembly.faces import continuity_rows, start_rows
+from pinnsolve.assembly.integrals import Integrals
 from pinnsolve.assembly.material_weights import balanced
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.schur_complement import BlockFactorization
@@ -178,7 +179,7 @@ class SlabSolver:
         """(U,) what errors are relative to: the solution so far, or the whole one where errors fade."""
         fades = len(self._ratios) == 2 and self._ratios[1] < FADING * self._ratios[0]
         size = torch.maximum(self.size, self._foreseen) if fades and self._foreseen is not None else self.size
-        return units(size, error)
+        return units(size, error) / error.new_tensor(self.problem.unknown_counts)  # infinite of what does not count
 
     @property
     def _whole(self) -> float:
@@ -358,7 +359,9 @@ class SlabSolver:
             state = self._state(space.widened(c, fine))
             correction = correct(fine_system.scaled_at(state), state)
             volume = space.cells.volume
-            unit = shared(fine.rms(correction.c), self.problem.pairs).clamp_min(1e-300)[None, :, None]
+            counts = torch.tensor(self.problem.unknown_counts, dtype=torch.float64)
+            size = shared(fine.rms(correction.c), self.problem.pairs).clamp_min(1e-300)
+            unit = (size / counts)[None, :, None]
             parts = torch.sqrt(blame(correction.delta / unit, fine, degrees) * (volume / volume.sum())[:, None])
             in_space = parts[:, [a for a in range(len(degrees)) if a != self.axis]]
             bad = in_space > 0.3 * tolerance / math.sqrt(cells.count)
@@ -384,7 +387,8 @@ class SlabSolver:
         ]
         sources = balanced(problem, space, sources)
         start = sources[len(sources) - len(start) :]
-        return CellSystem(space, sources, self.unknowns, problem.linear, self.check), start
+        integrals = Integrals(problem, space) if problem.integrals else None
+        return CellSystem(space, sources, self.unknowns, problem.linear, self.check, integrals), start
 
     def _key(self, space: Space, first: bool):
         if not self.steady:
@@ -465,11 +469,9 @@ def _positions(all_exponents: Tensor, wanted: Tensor, axis: int) -> Tensor:
 
 
 def _depends_on(problem: CompiledProblem, axis: int) -> bool:
-    """Whether any linearization holds the coordinate."""
+    """Whether any linearization holds the coordinate, also those of integrals."""
     name = problem.coordinates[axis]
-    return any(
-        name in {s.name for s in expression.free_symbols}
-        for term in problem.terms
-        for linearization in term.linearizations
-        for _, expression in linearization.features
-    )
+    linearizations = [l for term in problem.terms for l in term.linearizations]
+    slopes = [slope for l in linearizations for _, slope in (*l.features, *l.parameters)]
+    slopes += [slope for one in problem.integrals for _, slope in (*one.by_features, *one.by_integrals)]
+    return any(name in {s.name for s in slope.free_symbols} for slope in slopes)

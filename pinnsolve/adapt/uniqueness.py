@@ -8,11 +8,13 @@ from dataclasses import replace
 import torch
 
 from pinnsolve.adapt.context import Freedom, SolveContext
-from pinnsolve.adapt.hp_refinement import Level, without_parameters
+from pinnsolve.adapt.hp_refinement import Level
+from pinnsolve.assembly.row_source import State
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.estimate.defect_correction import Approximation
 from pinnsolve.estimate.independent_look import Look, looked_at
+from pinnsolve.estimate.integrals import with_integrals
 from pinnsolve.estimate.jumps import discontinuities
 from pinnsolve.estimate.null_functions import free_functions
 
@@ -29,14 +31,16 @@ def freedom(context: SolveContext, level: Level, tolerance: float) -> Freedom:
     functions = free_functions(correction.reduced, level.space, constants, tolerance)
     if not functions:
         return Freedom()
-    around = _approximation(context, correction.space, correction.c)
-    found = [_approximation(context, correction.space, c) for c in functions]
+    here = correction.state.parameters
+    around = with_integrals(problem, _approximation(context, correction.space, correction.state))
+    found = [_approximation(context, correction.space, State(c, torch.zeros_like(here))) for c in functions]
     return _named(context, [one for one in found if _is_free(context, one, around)])
 
 
-def _approximation(context: SolveContext, space: Space, c: torch.Tensor) -> Approximation:
+def _approximation(context: SolveContext, space: Space, state: State) -> Approximation:
     basis = PouCells(space.cells, space.degrees, context.lower, context.upper)
-    return Approximation(basis, without_parameters(c.transpose(0, 1).reshape(c.shape[1], -1)))
+    c = state.coefficients
+    return Approximation(basis, State(c.transpose(0, 1).reshape(c.shape[1], -1), state.parameters))
 
 
 def _is_free(context: SolveContext, function: Approximation, around: Approximation) -> bool:

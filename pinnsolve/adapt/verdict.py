@@ -23,6 +23,7 @@ from pinnsolve.estimate.balances import balances
 from pinnsolve.estimate.defect_correction import Estimate
 from pinnsolve.estimate.independent_look import Missed
 from pinnsolve.estimate.unresolved import too_much_to_look_at, unresolved
+from pinnsolve.language.components import by_unknown
 from pinnsolve.problem.checks.neumann import says_no_solution
 from pinnsolve.solvers import Outcome
 from pinnsolve.solvers.budget import sentence
@@ -160,6 +161,18 @@ def _place(problem: CompiledProblem, one: Missed) -> str:
     return "most at " + ", ".join(f"{c} = {x:.3g}" for c, x in zip(problem.coordinates, one.place, strict=True))
 
 
+def _because(outcome: Outcome[Result]) -> str:
+    """What ended the refinement, where that is known."""
+    reason = outcome.message or outcome.best.note
+    return f": {reason}" if reason else ""
+
+
+def _by_name(problem: CompiledProblem, estimate: Estimate, tolerances: Mapping[str, float]) -> str:
+    """The errors that are asked for, each with its tolerance."""
+    errors = {**by_unknown(estimate.relative, problem.complex_unknowns), **estimate.quantities}
+    return ", ".join(f"`{name}` {errors[name]:.1e} ({tolerance:g})" for name, tolerance in tolerances.items())
+
+
 def _status(problem: CompiledProblem, outcome: Outcome[Result], seen: Seen) -> tuple[str, str]:
     """The status word and a sentence with the next step."""
     result, tolerance = outcome.best, problem.settings.tolerance
@@ -168,6 +181,12 @@ def _status(problem: CompiledProblem, outcome: Outcome[Result], seen: Seen) -> t
         return outcome.status, outcome.message + unknown
     if not math.isfinite(result.worst):
         return "diverged", sentence("diverged")
+    by_name = getattr(tolerance, "by_name", None)
+    if by_name and result.estimate is not None:
+        met = result.meets(tolerance)
+        words = _by_name(problem, result.estimate, by_name)
+        said = f"the estimated errors {'meet' if met else 'do not meet'} the tolerances: {words}"
+        return ("converged", said) if met else ("tolerance_not_reached", f"{said}{_because(outcome)}")
     if result.meets(tolerance):
         return "converged", sentence("converged", estimate=result.worst, tolerance=tolerance)
     least = max(seen.rounding.values())
@@ -179,8 +198,8 @@ def _status(problem: CompiledProblem, outcome: Outcome[Result], seen: Seen) -> t
             f"{missed} because of noise in the data; "
             "finer cells would not help, only more or better data, or a larger solve.tolerance"
         )
-    if outcome.message or result.note:  # what ended the refinement
-        return "tolerance_not_reached", f"{missed}: {outcome.message or result.note}"
+    if because := _because(outcome):
+        return "tolerance_not_reached", f"{missed}{because}"
     largest = max(seen.terms, key=lambda name: seen.terms[name]["rms_residual"])
     return "tolerance_not_reached", (
         f"{missed}; the largest residual is that of `{largest}`. See whether a warning names a cause (a corner, a "

@@ -113,8 +113,8 @@ class CellTerm(RowSource):
         if not matrix:
             return RowBlock(self.name, r)
         sides = [(side.cells, self._matrix(i, side, coefficients, scales)) for i, side in enumerate(self.at.sides)]
-        parameters = self._by_parameters(coefficients, scales) if self._rows.parameter_names else None
-        return RowBlock(self.name, r, sides, parameters)
+        parameters = self._by(self._rows.parameter_names, coefficients, scales) if self._rows.parameter_names else None
+        return RowBlock(self.name, r, sides, parameters, self._by_integrals(state, coefficients, scales))
 
     def residuals(self, state: State) -> Tensor:
         """(residual count, G, m), as the term states them: without scales and quadrature weights."""
@@ -156,12 +156,13 @@ class CellTerm(RowSource):
         in it cancels. The parts are those of the linearization, c_f times the feature f, and the residual itself."""
         values = self._values(state)
         residuals, linearizations = self._rows.linearized(values, state)
+        known: dict = {**values, **self._rows.integrals(state)}
         worst = 0.0
         for r, item in zip(residuals, linearizations, strict=True):
             parts = r.abs()
             for f, coefficient in item.items():
-                if isinstance(f, Feature):
-                    parts = parts + torch.nan_to_num(coefficient * values[f], nan=0.0).abs()
+                if f in known:
+                    parts = parts + torch.nan_to_num(coefficient * known[f], nan=0.0).abs()
             norms = [self._rms(part) for part in (r, parts)]
             worst = max(worst, norms[0] / norms[1] if norms[1] > 0 else 0.0)
         return worst
@@ -197,11 +198,11 @@ class CellTerm(RowSource):
         if self._scales is None:
             unit = self._unit if self._unit is not None else State(None, state.parameters)
             here = self._rows.term.linear or unit is state
-            self._scales = self._scales_of(coefficients if here else self._linearized(unit)[1])
+            self._scales = self._scales_of(coefficients if here else self._linearized(unit)[1], state.integrals)
             self._unit = unit
         return self._scales
 
-    def _scales_of(self, coefficients: list[Mapping[Feature, Tensor | float]]) -> list[Tensor]:
+    def _scales_of(self, coefficients: list[Mapping], integrals) -> list[Tensor]:
         scales = []
         for item in coefficients:
             largest = self.at.share.new_zeros(self.members)
@@ -211,6 +212,9 @@ class CellTerm(RowSource):
                 cells = self.at.sides[f.side].cells
                 size = _largest(value, self.members)
                 largest = torch.maximum(largest, size * chain_factors(self.space.cells, cells, f.alpha))
+            if integrals is not None and not any(isinstance(f, Feature) for f in item):
+                held = (n for n in self._rows.integral_names if n in item)
+                largest = sum((_largest(item[n], self.members) * integrals.measures[n] for n in held), largest)
             scales.append(torch.where(largest > 0, 1.0 / largest, 1.0)[:, None])
         return scales
 
@@ -237,11 +241,28 @@ class CellTerm(RowSource):
         squares = sum(float((share[:, None] * s**2).sum()) for s in scales) / len(scales)
         return self.weight * squares, float(share.sum())
 
-    def _by_parameters(self, coefficients, scales) -> Tensor:
-        """(G, M, P): the derivatives of all residuals, one after another, by the unknown parameters."""
+    def _by_integrals(self, state: State, coefficients, scales) -> Tensor | None:
+        """(G, M, K): the derivatives by the integrals at their nodes in time; None of a term without integrals."""
+        names = self._rows.integral_names
+        if not names or state.integrals is None:
+            return None
+        nodes, known = state.integrals.nodes, list(state.integrals.values)
+        found = self._by(names, coefficients, scales)  # (G, M, I)
+        first, weights = nodes.weights(self.at.points.x[0])
+        G, M, T = *found.shape[:2], len(nodes.times)
+        index = (first[:, None] + torch.arange(weights.shape[1])).reshape(G, -1, weights.shape[1])
+        repeated = [part.repeat(1, M // part.shape[1], 1) for part in (index, weights.reshape(index.shape))]
+        result = found.new_zeros(G, M, len(known) * T)
+        for number, name in enumerate(names):
+            values = repeated[1] * found[..., number, None]
+            result.scatter_add_(2, known.index(name) * T + repeated[0], values)
+        return result
+
+    def _by(self, names: Sequence[str], coefficients, scales) -> Tensor:
+        """(G, M, P): the derivatives of all residuals, one after another, by parameters or integrals."""
         m = self._rows.points.count // self.members
         columns = [
-            [self._factor(item.get(name, 0.0), scale.expand(-1, m)) for name in self._rows.parameter_names]
+            [self._factor(item.get(name, 0.0), scale.expand(-1, m)) for name in names]
             for item, scale in zip(coefficients, scales, strict=True)
         ]
         return torch.cat([torch.stack(item, dim=2) for item in columns], dim=1)

@@ -11,9 +11,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from pinnsolve.assembly.integrals import IntegralValues
 
 KINDS = ("term", "continuity", "start", "data", "regularization")
 
@@ -23,11 +27,13 @@ class State:
     """Where to linearize.
 
     `coefficients`: (unknowns, W) of a basis or (C, unknowns, n) of functions on cells, None for the function that is
-    zero; `parameters`: (P,) values of the unknown parameters.
+    zero; `parameters`: (P,) values of the unknown parameters; `integrals`: what integrals in equations are there, where
+    that was asked for (without, they are taken to be zero).
     """
 
     coefficients: Tensor | None
     parameters: Tensor
+    integrals: IntegralValues | None = None
 
     def vector(self) -> Tensor:
         """(unknowns W + P,): all of it in one row."""
@@ -46,13 +52,16 @@ class RowBlock:
 
     `r`: (G, M) residuals; `sides`: per side, the blocks (G,) and the matrix A (G, M, U n), which is (1, M, U n) where
     it is the same for all members; `parameters`: (G, M, P), the derivatives by the unknown parameters, if there are
-    any.
+    any. `by_integrals`: (G, M, K), those by the integrals that the rows hold, None where they hold none; `functionals`:
+    (C, K, U n), the derivatives of these. The matrix is then that of the sides and the product of the two.
     """
 
     name: str
     r: Tensor
     sides: Sequence[tuple[Tensor, Tensor]] = ()
     parameters: Tensor | None = None
+    by_integrals: Tensor | None = None
+    functionals: Tensor | None = None
 
     def times(self, z: Tensor) -> Tensor:
         """(G, M) or (G, M, k): the matrix times coefficients z (C, U n) or (C, U n, k)."""
@@ -60,7 +69,11 @@ class RowBlock:
             parts = [A @ z[cells] for cells, A in self.sides]
         else:
             parts = [z[cells] @ A[0].T if len(A) == 1 else (A @ z[cells][..., None])[..., 0] for cells, A in self.sides]
-        return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+        product = parts[0] if len(parts) == 1 else parts[0] + parts[1]
+        if self.by_integrals is None:
+            return product
+        change = torch.einsum("cku,cu...->k...", self.functionals, z)
+        return product + self.by_integrals @ change
 
     @property
     def A(self) -> Tensor:

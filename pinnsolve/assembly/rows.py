@@ -46,6 +46,7 @@ class TermRows:
         self.features = term.features
         self.scale = (term_weight / max(points.count, 1)) ** 0.5
         self.parameter_names = tuple(p.name for p in problem.unknown_parameters)
+        self.integral_names = term.integrals
         self._evaluate = _evaluator(term.residuals, term.linearizations)
         self._known = {coordinate_symbol(c): points.x[0][:, i] for i, c in enumerate(problem.coordinates)}
         if points.normals is not None:
@@ -75,6 +76,7 @@ class TermRows:
         known = self._known if index is None else {s: v[index] for s, v in self._known.items()}
         arguments = {feature_symbol(f.unknown, f.alpha, f.operator, f.side): v for f, v in values.items()}
         arguments |= {coordinate_symbol(n): state.parameters[i] for i, n in enumerate(self.parameter_names)}
+        arguments |= {coordinate_symbol(n): v for n, v in self.integrals(state, index).items()}
         results = self._evaluate({**known, **arguments})
         like = next(iter(known.values()))
         count = len(self.term.residuals)
@@ -82,6 +84,14 @@ class TermRows:
             [r if isinstance(r, Tensor) and r.ndim else torch.full_like(like, 1.0) * r for r in results[:count]]
         )
         return stacked, results[count:]
+
+    def integrals(self, state: State, index: slice | None = None) -> dict[str, Tensor]:
+        """(n,) by name what the integrals that the term holds are at the points; zero where the state does not say."""
+        if not self.integral_names:
+            return {}
+        x = self.points.x[0] if index is None else self.points.x[0, index]
+        found = {} if state.integrals is None else state.integrals.at(x)
+        return {name: found.get(name, torch.zeros_like(x[:, 0])) for name in self.integral_names}
 
     def values(self, matrices: FeatureMatrices, state: State) -> dict[Feature, Tensor]:
         unknowns = self.problem.unknowns
@@ -98,6 +108,8 @@ class TermRows:
             return self.values(self.matrices(basis, None, index), state)
         values = {}
         for side, asked in self.asked.items():
+            if not asked:  # integrals alone
+                continue
             x = self.points.x[side] if index is None else self.points.x[side, index]
             answers = basis.combined(x, [alpha for alpha, _ in asked], state.coefficients)
             for f in self.features:

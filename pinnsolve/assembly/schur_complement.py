@@ -17,6 +17,7 @@ from pinnsolve.assembly.linear_system import Bounds, Factorization
 from pinnsolve.assembly.row_source import RowBlock, State
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.least_squares.block_cholesky import BlockCholesky
+from pinnsolve.least_squares.coupled import Coupled
 from pinnsolve.least_squares.dense_qr import DenseQR
 from pinnsolve.least_squares.one_block import OneBlock
 
@@ -37,6 +38,9 @@ def gradient(rows: Sequence[RowBlock], matrices: Sequence[RowBlock], like: Tenso
     for residual, matrix in zip(rows, matrices, strict=True):
         for cells, A in matrix.sides:
             g.index_add_(0, cells, residual.r @ A[0] if A.shape[0] == 1 else (residual.r[:, None] @ A)[:, 0])
+        if matrix.by_integrals is not None:
+            slope = torch.einsum("gmk,gm->k", matrix.by_integrals, residual.r)
+            g += torch.einsum("cku,k->cu", matrix.functionals, slope)
     return g
 
 
@@ -46,6 +50,9 @@ def adjoint(matrices: Sequence[RowBlock], v: Columns, like: Tensor) -> Tensor:
     for block, part in zip(matrices, v, strict=True):
         for cells, A in block.sides:
             g.index_add_(0, cells, A.mT @ part)
+        if block.by_integrals is not None:
+            slope = torch.einsum("gmk,gml->kl", block.by_integrals, part)
+            g += torch.einsum("cku,kl->cul", block.functionals, slope)
     return g
 
 
@@ -66,6 +73,8 @@ def dense(matrices: Sequence[RowBlock], blocks: int, columns: int) -> Tensor:
         member = torch.arange(len(block.r))
         for cells, A in block.sides:
             whole[member, :, cells] += A.expand(len(cells), *A.shape[1:])
+        if block.by_integrals is not None:
+            whole += torch.einsum("gmk,cku->gmcu", block.by_integrals, block.functionals)
         parts.append(whole.flatten(0, 1).flatten(1))
     return torch.cat(parts)
 
@@ -85,7 +94,7 @@ class BlockFactorization(Factorization):
         self,
         space: Space,
         unknowns: int,
-        factor: BlockCholesky | OneBlock | DenseQR,
+        factor: BlockCholesky | Coupled | OneBlock | DenseQR,
         matrices: Sequence[RowBlock],
         count: int,
     ):

@@ -16,11 +16,13 @@ import torch
 from torch import Tensor
 
 from pinnsolve.assembly.cell_rows import CellTerm
+from pinnsolve.assembly.integrals import Integrals
 from pinnsolve.assembly.linear_system import LinearSystem
 from pinnsolve.assembly.row_source import RowBlock, RowSource, State
-from pinnsolve.assembly.schur_complement import BlockFactorization, dense
+from pinnsolve.assembly.schur_complement import BlockFactorization, adjoint, dense, products
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix, Front, fronts
+from pinnsolve.least_squares.coupled import Coupled
 from pinnsolve.least_squares.dense_qr import DenseQR
 from pinnsolve.least_squares.one_block import OneBlock
 
@@ -36,7 +38,7 @@ class CellSystem(LinearSystem):
 
     States hold (C, U, n) coefficients; matrices, right-hand sides and factors are for `Space.orthonormal` ones.
     `check()` is called now and then while these are computed, and may end that by an exception. `linear`: whether
-    residuals are linear in the state.
+    residuals are linear in the state; `integrals`: those that the rows hold, None where they hold none.
     """
 
     def __init__(
@@ -46,9 +48,10 @@ class CellSystem(LinearSystem):
         unknowns: int,
         linear: bool = False,
         check: Callable[[], None] = go_on,
+        integrals: Integrals | None = None,
     ):
         self.space, self.sources, self.unknowns, self.linear = space, tuple(sources), unknowns, linear
-        self.check = check
+        self.check, self.integrals = check, integrals
         self.columns = unknowns * space.functions
         self.dense = 0  # coefficients up to which weak directions are worth a factorization of all rows at once
         self._operator: Sequence[RowBlock] | None = None  # of a linear problem, its matrices, where they are known
@@ -59,7 +62,7 @@ class CellSystem(LinearSystem):
 
     def with_sources(self, sources: Sequence[RowSource]) -> CellSystem:
         """The same space with other rows."""
-        return CellSystem(self.space, sources, self.unknowns, self.linear, self.check)
+        return CellSystem(self.space, sources, self.unknowns, self.linear, self.check, self.integrals)
 
     def dense_up_to(self, coefficients: int) -> CellSystem:
         """The same, factorized by QR as long as there are no more coefficients."""
@@ -67,6 +70,7 @@ class CellSystem(LinearSystem):
 
     def scaled_at(self, state: State) -> CellSystem:
         """With rows in units that the linearization at this state gives them."""
+        state = self.with_integrals(state)
         return self._changed(sources=tuple(source.scaled_at(state) for source in self.sources))
 
     def reweighed(self, state: State) -> CellSystem:
@@ -136,13 +140,26 @@ class CellSystem(LinearSystem):
 
     def rows_of(self, sources: Sequence[RowSource], state: State, matrix: bool = True) -> list[RowBlock]:
         """The rows of some of the sources."""
-        found = []
+        found, functionals = [], None
+        if self.integrals is not None and matrix:
+            state, functionals = self.integrals.linearized(state)
+            if self.space.metric is not None:
+                everywhere = torch.arange(self.space.cells.count)
+                functionals = self.space.metric.matrix(everywhere, functionals, self.unknowns)
+        elif self.integrals is not None:
+            state = self.integrals.at(state)
         for source in sources:
             self.check()
             block = source.rows(state, matrix)
             self.check()
+            if block.by_integrals is not None:
+                block = replace(block, functionals=functionals)
             found.append(self._orthonormal(block))
         return found
+
+    def with_integrals(self, state: State) -> State:
+        """The state with the values of all integrals there."""
+        return state if self.integrals is None else self.integrals.at(state)
 
     def _orthonormal(self, block: RowBlock) -> RowBlock:
         """The matrices of rows for functions that are orthonormal on cut cells, too."""
@@ -166,7 +183,7 @@ class CellSystem(LinearSystem):
         count = len(state.parameters) if parameters else 0
         return list(rows), BlockFactorization(self.space, self.unknowns, self.factorize(rows), rows, count)
 
-    def factorize(self, rows: Sequence[RowBlock]) -> BlockCholesky | OneBlock | DenseQR:
+    def factorize(self, rows: Sequence[RowBlock]) -> BlockCholesky | Coupled | OneBlock | DenseQR:
         """The factorization of A^T A; where systems of that size are `dense`, or there is one cell on a line, by the
         rows, which keeps twice the digits."""
         C, n = self.space.cells.count, self.columns
@@ -185,13 +202,24 @@ class CellSystem(LinearSystem):
                 diagonal.index_add_(0, cells, (A.mT @ A).expand(len(cells), n, n))
             if len(block.sides) == 2:
                 _couple(diagonal, blocks, number, *block.sides)
-        return BlockCholesky(BlockMatrix(diagonal, self.pairs, blocks), self.tree, self.check)
+
+        def factorized(diagonal: Tensor) -> BlockCholesky:
+            return BlockCholesky(BlockMatrix(diagonal, self.pairs, blocks), self.tree, self.check)
+
+        held = [block for block in rows if block.by_integrals is not None]
+        if not held:
+            return factorized(diagonal)
+        columns = [block.by_integrals for block in held]
+        projected = adjoint([replace(block, by_integrals=None) for block in held], columns, diagonal)
+        return Coupled(diagonal, held[0].functionals.mT, projected, products(columns, columns), factorized)
 
 
 def _summed(block: RowBlock) -> Tensor:
     """(G M, n): the matrix of rows whose sides are all of one cell."""
     parts = [A.expand(len(cells), *A.shape[1:]).flatten(0, 1) for cells, A in block.sides]
-    return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+    if block.by_integrals is not None:
+        parts.append(block.by_integrals.flatten(0, 1) @ block.functionals[0])
+    return parts[0] if len(parts) == 1 else torch.stack(parts).sum(dim=0)
 
 
 def _couple(diagonal: Tensor, blocks: Tensor, number: dict[tuple[int, int], int], one, two) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +13,7 @@ from pinnsolve.assembly.cell_rows import CellPoints, CellTerm, Side
 from pinnsolve.assembly.collocation import measured_points, where_function
 from pinnsolve.assembly.cut_rows import OnBoundary, boundary_in_cells, interface_in_cells, packed, periodic_cut_sides
 from pinnsolve.assembly.faces import contact_sides
+from pinnsolve.assembly.integrals import TimeNodes
 from pinnsolve.bases.piecewise.cut_quadrature import cut_points
 from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.bases.piecewise.space import Space
@@ -34,11 +36,10 @@ def highest_orders(problem: CompiledProblem) -> list[tuple[int, ...]]:
 
 
 def table_orders(problem: CompiledProblem) -> tuple[int, ...]:
-    """Per axis, the highest derivative that any term asks for."""
-    return tuple(
-        max((f.alpha[i] for term in problem.terms for f in term.features), default=0)
-        for i in range(len(problem.coordinates))
-    )
+    """Per axis, the highest derivative that any term or integral asks for."""
+    features = [f for term in problem.terms for f in term.features]
+    features += [f for integral in problem.integrals for f, _ in integral.by_features]
+    return tuple(max((f.alpha[i] for f in features), default=0) for i in range(len(problem.coordinates)))
 
 
 def held_at(problem: CompiledProblem, axis: int, value: float) -> tuple[Term, ...]:
@@ -77,6 +78,9 @@ class _OnCells:
         if self.term.data_file is not None:
             yield from self._on_data()
             return
+        if self.term.integrals and not self.term.features:
+            yield self._once()
+            return
         for piece in self.term.region.pieces:
             if piece.partner is not None:
                 yield from self._on_partners(piece)
@@ -85,6 +89,27 @@ class _OnCells:
                     yield from self.on_boundary(on)
             else:
                 yield from self._inside(piece)
+
+    def _once(self) -> CellTerm:
+        """What holds between integrals alone, and so everywhere in space: in one cell, at the nodes of its time."""
+        cells, axis = self.space.cells, self.problem.axes.time_axis
+        nodes = TimeNodes.of(cells, axis, 1 if axis is None else self.space.points_per_axis(axis))
+        starts, ends = nodes.edges[:-1], nodes.edges[1:]
+        share = torch.ones(1, dtype=torch.float64) if axis is None else (ends - starts) / (ends - starts).sum()
+        chosen = torch.zeros(1, dtype=torch.long)
+        if axis is not None:
+            middle = 0.5 * (starts + ends)[:, None]
+            holds = (cells.lower[None, :, axis] <= middle) & (middle <= cells.upper[None, :, axis])
+            chosen = holds.double().argmax(dim=1)
+        m = len(nodes.unit)
+        x = cells.physical(torch.zeros(len(chosen), m, cells.dimension, dtype=torch.float64), chosen)
+        weights = torch.ones(1, 1, dtype=torch.float64)
+        if axis is not None:
+            x[:, :, axis] = torch.tensor(nodes.times).double().reshape(len(chosen), m)
+            weights = torch.from_numpy(0.5 * np.polynomial.legendre.leggauss(m)[1])[None]
+        side = Side(chosen, self.space.tables(cells.reference(x, chosen)))
+        at = CellPoints((side,), weights, share, Points(x.reshape(1, -1, cells.dimension), None, {}))
+        return CellTerm(self.term, self.problem, self.space, at, self.weight)
 
     def _inside(self, piece: Piece) -> Iterator[CellTerm]:
         """A piece that lies along the axes: on whole cells, and on what is inside of those that a boundary cuts."""

@@ -31,7 +31,8 @@ class Reweighted(RowSource):
     def rows(self, state: State, matrix: bool = True) -> RowBlock:
         block, f = self.source.rows(state, matrix), self.factors
         sides = [(cells, A * f[:, None, None]) for cells, A in block.sides]
-        return replace(block, r=block.r * f[:, None], sides=sides)
+        held = None if block.by_integrals is None else block.by_integrals * f[:, None, None]
+        return replace(block, r=block.r * f[:, None], sides=sides, by_integrals=held)
 
     def scaled_at(self, state: State) -> RowSource:
         return Reweighted(self.source.scaled_at(state), self.factors)

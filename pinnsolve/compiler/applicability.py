@@ -17,6 +17,6 @@ def why_not_cells(problem: CompiledProblem) -> str | None:
         return "a custom operator takes functions of the whole domain"
     if not any(term.kind in ("equation", "data") for term in problem.terms):
         return "there is no equation"
-    if problem.unknown_parameters and not any(term.kind == "data" for term in problem.terms):
+    if problem.unknown_parameters and not problem.integrals and not any(term.kind == "data" for term in problem.terms):
         return "unknown parameters without data follow from equations and conditions, together with the solution"
     return None

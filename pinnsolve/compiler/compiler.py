@@ -8,15 +8,17 @@ array library is imported.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import sympy as sp
 
 from pinnsolve.compiler.applicability import why_not_cells
+from pinnsolve.compiler.integrals import compiled_integrals, integral_names
 from pinnsolve.compiler.linearization import is_linear, linearize
 from pinnsolve.compiler.materials import HIGHEST, with_materials
 from pinnsolve.compiler.term_table import collocation_of
-from pinnsolve.compiler.terms import Between, CompiledProblem, Quantity, Regularization, Term
+from pinnsolve.compiler.terms import Between, CompiledProblem, Integral, Quantity, Regularization, Term
 from pinnsolve.errors import ProblemError
 from pinnsolve.language.components import by_component
 from pinnsolve.language.derivatives import SizeError
@@ -34,9 +36,12 @@ def compile_problem(problem: Problem) -> CompiledProblem:
     sought = (*problem.unknown_parameters, *_sought(problem))
     unknown_parameters = tuple(coordinate_symbol(p.name) for p in sought)
     terms, errors = [], []
+    names = integral_names(problem)
+    integrals: tuple[Integral, ...] = ()
     for statement in problem.statements:
         try:
-            terms.append(_compile(statement, parameters, unknown_parameters))
+            integrals = integrals or compiled_integrals(problem, names, parameters, unknown_parameters)
+            terms.append(_compile(statement, parameters | names, unknown_parameters, integrals))
         except SizeError as error:
             errors.append(problem.spec.diagnostic(tuple(statement.key.split(".")), str(error)))
     if errors:
@@ -55,6 +60,7 @@ def compile_problem(problem: Problem) -> CompiledProblem:
         quantities=tuple(
             Quantity(q.name, q.kind, substituted(q.expression, parameters), q.region) for q in problem.quantities
         ),
+        integrals=integrals,
         eigenvalues=problem.eigenvalues,
         settings=problem.settings,
         homes=problem.homes,
@@ -119,16 +125,22 @@ def _number(value: float) -> sp.Number:
     return sp.Integer(int(value)) if value.is_integer() and abs(value) < 2**53 else sp.Float(value)
 
 
-def _compile(statement: StatedTerm, parameters: dict, unknown_parameters: tuple[sp.Symbol, ...]) -> Term:
-    residuals = tuple(substituted(residual, parameters) for residual in statement.residuals)
-    linearizations = tuple(linearize(residual, unknown_parameters) for residual in residuals)
+def _compile(
+    statement: StatedTerm, replaced: dict, unknown_parameters: tuple[sp.Symbol, ...], integrals: Sequence[Integral]
+) -> Term:
+    """`replaced`: values of parameters, and the names of integrals."""
+    residuals = tuple(substituted(residual, replaced) for residual in statement.residuals)
+    numbers = (*unknown_parameters, *(coordinate_symbol(one.name) for one in integrals))
+    linearizations = tuple(linearize(residual, numbers) for residual in residuals)
+    nonlinear = {coordinate_symbol(one.name) for one in integrals if not one.linear}
+    linear = all(map(is_linear, residuals, linearizations, [numbers] * len(residuals)))
     return Term(
         name=statement.name,
         kind=statement.kind,
         region=statement.region,
         residuals=residuals,
         linearizations=linearizations,
-        linear=all(map(is_linear, residuals, linearizations, [unknown_parameters] * len(residuals))),
+        linear=linear and not any(nonlinear & residual.free_symbols for residual in residuals),
         data_file=statement.data_file,
         noise=statement.noise,
         robust=statement.robust,

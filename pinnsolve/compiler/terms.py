@@ -13,9 +13,9 @@ import sympy as sp
 
 from pinnsolve.geometry.regions import Intervals, Region, Subdomain
 from pinnsolve.geometry.shapes import ShapeTree
-from pinnsolve.language.components import component_pairs
+from pinnsolve.language.components import by_component, component_pairs
 from pinnsolve.language.coordinates import Coordinates
-from pinnsolve.language.symbols import Feature, FeatureSymbol, UnknownParameter, features_of, order_of
+from pinnsolve.language.symbols import Feature, FeatureSymbol, UnknownParameter, features_of, is_integral, order_of
 from pinnsolve.problem.stated import Eigenvalues
 from pinnsolve.spec.parsed import TermWeights
 from pinnsolve.spec.schema.solve import SolveSettings
@@ -23,7 +23,7 @@ from pinnsolve.spec.schema.solve import SolveSettings
 
 @dataclass(frozen=True)
 class Linearization:
-    """The Frechet differential of one residual: a coefficient per feature and per unknown parameter."""
+    """The Frechet differential of one residual: a coefficient per feature, and per unknown parameter or integral."""
 
     features: tuple[tuple[Feature, sp.Expr], ...]
     parameters: tuple[tuple[str, sp.Expr], ...]
@@ -51,6 +51,12 @@ class Term:
     @property
     def features(self) -> tuple[Feature, ...]:
         return tuple(sorted({f for r in self.residuals for f in features_of(r)}, key=Feature.sort_key))
+
+    @property
+    def integrals(self) -> tuple[str, ...]:
+        """The names of the integrals that its residuals hold."""
+        held = {name for linearization in self.linearizations for name, _ in linearization.parameters}
+        return tuple(sorted(name for name in held if is_integral(name)))
 
     @property
     def order(self) -> int:
@@ -124,6 +130,7 @@ class CompiledProblem:
     between: tuple[Between, ...] = ()
     regularization: tuple[Regularization, ...] = ()
     quantities: tuple[Quantity, ...] = ()
+    integrals: tuple[Integral, ...] = ()
     eigenvalues: Eigenvalues | None = None
     settings: SolveSettings = field(default_factory=SolveSettings)
     term_weights: TermWeights | None = None
@@ -150,6 +157,25 @@ class CompiledProblem:
         return self.axes.time
 
     @property
+    def counts(self) -> dict[str, float]:
+        """How much errors count against `settings.tolerance`, the least one, where the file gives tolerances by name:
+        of unknowns and quantities; nothing of those that it does not name. Empty where all unknowns count alike."""
+        asked = getattr(self.settings.tolerance, "by_name", None)
+        if asked is None:
+            return {}
+        least = min(asked.values())
+        names = (*self.unknowns, *(quantity.name for quantity in self.quantities))
+        asked = by_component(asked, self.complex_unknowns)
+        return {name: least / asked[name] if name in asked else 0.0 for name in names}
+
+    @property
+    def unknown_counts(self) -> tuple[float, ...]:
+        """The same by unknown, for a refinement; all count where quantities are to be exact, which depend on all."""
+        counts = self.counts
+        quantities = any(counts.get(quantity.name) for quantity in self.quantities)
+        return tuple(1.0 if quantities else counts.get(name, 1.0) for name in self.unknowns)
+
+    @property
     def linear(self) -> bool:
         return all(term.linear for term in (*self.terms, *(i.term for i in self.interfaces)))
 
@@ -166,6 +192,23 @@ class Quantity:
     kind: str
     expression: sp.Expr
     region: Region
+
+
+@dataclass(frozen=True)
+class Integral:
+    """A number that terms hold by its `name`, with time one at every time: the integral of an expression over a region
+    in space, or its `mean`.
+
+    `by_features`, `by_integrals`: its linearization; integrals inside come before it.
+    """
+
+    name: str
+    mean: bool
+    expression: sp.Expr
+    region: Region
+    by_features: tuple[tuple[Feature, sp.Expr], ...]
+    by_integrals: tuple[tuple[str, sp.Expr], ...]
+    linear: bool
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -50,35 +50,46 @@ class Estimate:
 
     `residual_left` is the part of the residual norm that the correction could not remove, relative to all of it: near 1
     means that the independent basis did not see the error either. `error`: the correction itself, where it is at hand.
+    `counts`: how much errors count, by the name of an unknown or a quantity, 1 where it says nothing; `quantities`:
+    relative errors of those that count.
     """
 
     relative: Mapping[str, float]
     parameters: Mapping[str, float]
     residual_left: float
     error: Approximation | None = None
+    counts: Mapping[str, float] = field(default_factory=dict)
+    quantities: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def counted(self) -> dict[str, float]:
+        """The errors times what they count; those that do not count are left out."""
+        found = {name: self.counts.get(name, 1.0) for name in (*self.relative, *self.quantities)}
+        errors = {**self.relative, **self.quantities}
+        return {name: count * errors[name] for name, count in found.items() if count}
 
     @property
     def worst(self) -> float:
-        return max(self.relative.values())
+        """The largest error that counts; of all, as long as nothing is known of those that do."""
+        return max((self.counted or self.relative).values())
 
     def with_noise(self, relative: Mapping[str, float], parameters: Mapping[str, float]) -> Estimate:
         """Errors of independent origin, added in squares."""
-        return Estimate(
-            {name: math.hypot(value, relative[name]) for name, value in self.relative.items()},
-            {name: math.hypot(value, parameters[name]) for name, value in self.parameters.items()},
-            self.residual_left,
+        return replace(
+            self,
+            relative={name: math.hypot(value, relative[name]) for name, value in self.relative.items()},
+            parameters={name: math.hypot(value, parameters[name]) for name, value in self.parameters.items()},
+            error=None,
         )
 
     def enlarged(self, factor: float) -> Estimate:
         """Every error of the solution times a factor."""
-        return Estimate(
-            {name: factor * value for name, value in self.relative.items()}, self.parameters, self.residual_left
-        )
+        return replace(self, relative={name: factor * value for name, value in self.relative.items()}, error=None)
 
     def at_least(self, relative: Mapping[str, float]) -> Estimate:
         """The larger of two estimates, per unknown."""
         larger = {name: max(value, relative.get(name, 0.0)) for name, value in self.relative.items()}
-        return Estimate(larger, self.parameters, self.residual_left)
+        return replace(self, relative=larger, error=None)
 
 
 def estimate_error(

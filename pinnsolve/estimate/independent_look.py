@@ -22,6 +22,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.rows import BLOCK_NUMBERS, Assembly, TermRows
 from pinnsolve.assembly.system import shared, units
 from pinnsolve.bases.piecewise.basis import PouCells
@@ -129,7 +130,7 @@ class Look:
             values = some.combined(basis, state)
             if self.around is None:
                 r, linearizations = some.linearized(values, state)
-                given = some.residuals({f: torch.zeros_like(v) for f, v in values.items()}, state)
+                given = some.residuals({f: torch.zeros_like(v) for f, v in values.items()}, without_integrals(state))
             else:
                 at = some.combined(self.around.basis, self.around.state)
                 linearizations = some.coefficients_of(at, self.around.state)
@@ -138,6 +139,8 @@ class Look:
             sizes, noise = _known(given.abs()), torch.zeros_like(given)
             for number, coefficients in enumerate(linearizations):
                 self._add_parts(coefficients, values, some.points.x[0], sizes[number], noise[number])
+                for name, integral in some.integrals(state).items():
+                    sizes[number] += _known(torch.as_tensor(coefficients.get(name, 0.0)) * integral).abs()
             parts.append((r, sizes, noise))
         r, sizes, noise = (torch.cat(one, dim=1) for one in zip(*parts, strict=True))
         return r, sizes, noise
@@ -168,6 +171,11 @@ class Look:
         h = space.cells.size[space.cells.locate(x)]
         factors = [(2.0 * p**2 / h[:, a]) ** k for a, (p, k) in enumerate(zip(space.degrees, alpha, strict=True)) if k]
         return math.prod(factors[1:], start=factors[0])
+
+
+def without_integrals(state: State) -> State:
+    """The state where integrals are taken to be zero."""
+    return State(state.coefficients, state.parameters)
 
 
 def _applied(coefficients: Mapping, values: Mapping[Feature, Tensor]) -> Tensor:

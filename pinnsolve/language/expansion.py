@@ -27,7 +27,7 @@ from pinnsolve.language.syntax import (
     children,
     parse,
 )
-from pinnsolve.language.vocabulary import MAX_ORDER, Definition, Scope, kind_of, name_problems
+from pinnsolve.language.vocabulary import INTEGRALS, MAX_ORDER, Definition, Scope, kind_of, name_problems
 
 MAX_WORK = 12_000  # nodes that all expressions of a file may come to: about a second of sympy's time
 
@@ -113,6 +113,8 @@ class _Expander:
             return self.expand(child, bound, active, at, depth + 1)
 
         match node:
+            case Call() if node.name in INTEGRALS:  # the name of a place is no definition
+                return replace(node, arguments=(inner(node.arguments[0]), *node.arguments[1:]), offset=offset)
             case Call():
                 return replace(node, arguments=tuple(map(inner, node.arguments)), offset=offset)
             case Chain():
@@ -191,6 +193,9 @@ class _Orders:
             return
         if node.name in self.scope.operators:
             yield from self.operator_problems(node, outside)
+            return
+        if node.name in INTEGRALS:  # derivatives of an integral stand inside it at most once, in time
+            yield from self.problems(node.arguments[0], min(outside, 1))
             return
         added = _ORDER_ADDED.get(node.name, 0)
         if node.name == "D":

@@ -11,7 +11,7 @@ from sympy.printing.precedence import PRECEDENCE, precedence
 from sympy.printing.str import StrPrinter
 
 from pinnsolve.errors import ExpressionError
-from pinnsolve.language.symbols import FeatureSymbol
+from pinnsolve.language.symbols import FeatureSymbol, IntegralSymbol
 from pinnsolve.language.tabulated import Tabulated
 
 
@@ -56,6 +56,9 @@ class _Printer(StrPrinter):
         self.coordinates, self.imaginary = coordinates, imaginary
 
     def _print_Symbol(self, symbol: sp.Symbol) -> str:
+        if isinstance(symbol, IntegralSymbol):
+            place = f", {symbol.place}" if symbol.place else ""
+            return f"{symbol.kind}({self._print(symbol.integrand)}{place})"
         if not isinstance(symbol, FeatureSymbol):
             return symbol.name
         feature = symbol.feature

@@ -71,6 +71,46 @@ class FeatureSymbol(sp.Symbol):
         return (self.feature, bool(self.is_real)), {}
 
 
+class IntegralSymbol(sp.Symbol):
+    """A real sympy symbol for the integral, or the mean, of an expression over a place in space at the same time.
+
+    `kind`: `integral` or `mean`; `place`: the name of a place, empty for the domain; `space`: the names of the
+    coordinates that are integrated over.
+    """
+
+    __slots__ = ("integrand", "kind", "place", "space")
+
+    def __new__(cls, kind: str, integrand: sp.Expr, place: str, space: tuple[str, ...]):
+        symbol = sp.Symbol.__xnew__(cls, f"{kind}{{{integrand}; {place}}}", real=True)
+        symbol.kind, symbol.integrand, symbol.place, symbol.space = kind, integrand, place, space
+        return symbol
+
+    def __getnewargs_ex__(self):
+        return (self.kind, self.integrand, self.place, self.space), {}
+
+    def of(self, integrand: sp.Expr) -> sp.Expr:
+        """The same of another integrand; zero of zero."""
+        return sp.S.Zero if integrand == 0 else IntegralSymbol(self.kind, integrand, self.place, self.space)
+
+
+INTEGRAL = "integral "  # begins the names of integrals in compiled terms, which no problem file can give
+
+
+def is_integral(name: str) -> bool:
+    """Whether the name in a linearization is that of an integral; else it is that of an unknown parameter."""
+    return name.startswith(INTEGRAL)
+
+
+def integrals_of(expression: sp.Basic) -> tuple[IntegralSymbol, ...]:
+    """The integrals that an expression holds, those inside others first."""
+    found: dict[IntegralSymbol, None] = {}
+    here = (s for s in expression.free_symbols if isinstance(s, IntegralSymbol))
+    for symbol in sorted(here, key=lambda s: s.name):
+        found |= dict.fromkeys(integrals_of(symbol.integrand))
+        found[symbol] = None
+    return tuple(found)
+
+
 def coordinate_symbol(name: str) -> sp.Symbol:
     """The sympy symbol of a coordinate, parameter or data column of that name."""
     return sp.Symbol(name, real=True)
@@ -114,6 +154,10 @@ def total_derivative(expression: sp.Expr, axis: int, coordinates: tuple[str, ...
             raise DerivativeError(f"derivatives beyond order {MAX_ORDER} are not supported")
         moved = FeatureSymbol(replace(feature, alpha=alpha), real=bool(symbol.is_real))
         result += partial_derivative(expression, symbol) * moved
+    for symbol in sorted((s for s in expression.free_symbols if isinstance(s, IntegralSymbol)), key=lambda s: s.name):
+        if coordinates[axis] not in symbol.space:  # places do not move, so the derivative in time goes inside
+            inner = symbol.of(total_derivative(symbol.integrand, axis, coordinates))
+            result += partial_derivative(expression, symbol) * inner
     return drop_impulses(result)
 
 

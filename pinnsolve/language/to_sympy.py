@@ -26,9 +26,15 @@ from pinnsolve.language.derivatives import SizeError, partial_derivative
 from pinnsolve.language.expansion import constant_value, directions_of, resolve
 from pinnsolve.language.from_sympy import to_text
 from pinnsolve.language.substitution import substituted
-from pinnsolve.language.symbols import DerivativeError, coordinate_symbol, feature_symbol, total_derivative
+from pinnsolve.language.symbols import (
+    DerivativeError,
+    IntegralSymbol,
+    coordinate_symbol,
+    feature_symbol,
+    total_derivative,
+)
 from pinnsolve.language.syntax import Call, Chain, Name, Node, Number, Power, Unary, Vector, parse, parse_equation
-from pinnsolve.language.vocabulary import Scope
+from pinnsolve.language.vocabulary import INTEGRALS, Scope
 
 Fluxes = tuple[tuple[int, sp.Expr, sp.Expr], ...]
 Mark = tuple[sp.Symbol, int, sp.Expr]  # a symbol, the axis of the derivative it marks, what is differentiated
@@ -204,6 +210,8 @@ class _Builder:
         name = node.name
         if name in self.scope.operators:
             return self.operated(name, node.arguments[0].name)
+        if name in INTEGRALS:
+            return self.integral(node)
         if name in _DERIVATIVES:
             return _DERIVATIVES[name](self, node)
         arguments = [self.build(argument) for argument in node.arguments]
@@ -221,6 +229,15 @@ class _Builder:
             return feature_symbol(unknown, self.zero, operator=operator)
         one, two = (feature_symbol(c, self.zero, operator=operator) for c in component_names(unknown))
         return one + sp.I * two
+
+    def integral(self, node: Call) -> sp.Expr:
+        """The symbol of an integral; derivatives inside are not those of the equation, and get no marks."""
+        place = node.arguments[1].name if len(node.arguments) > 1 else ""
+        integrand = _Builder(self.scope).build(node.arguments[0])
+        one, two = parts(integrand) if self.scope.complex_unknowns else (integrand, sp.S.Zero)
+        over = "" if place == "domain" else place, self.scope.space
+        real, imaginary = (sp.S.Zero if a == 0 else IntegralSymbol(node.name, a, *over) for a in (one, two))
+        return real + sp.I * imaginary if imaginary != 0 else real
 
     # -- derivatives --
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -40,7 +40,8 @@ _OTHER = ("exp", "log", "sqrt", "abs", "sign", "floor", "erf", "heaviside")
 _OF_TWO = {"atan2": (2, 2), "bessel_j": (2, 2), "max": (1, 100), "min": (1, 100)}
 FUNCTIONS = {**dict.fromkeys(_TRIGONOMETRIC + _OTHER, (1, 1)), **_OF_TWO}
 DERIVATIVES = {"D": (2, 12), "laplacian": (1, 1), "grad_dot": (2, 2), "div": (1, 1), "advect": (2, 2), "Dn": (1, 1)}
-CALLABLE = {**FUNCTIONS, **DERIVATIVES, "where": (3, 3)}
+INTEGRALS = {"integral": (1, 2), "mean": (1, 2)}
+CALLABLE = {**FUNCTIONS, **DERIVATIVES, **INTEGRALS, "where": (3, 3)}
 CONSTANTS = ("pi", "e")
 RESERVED = frozenset((*CALLABLE, *CONSTANTS, "W", "and", "or", "not"))
 COMPLEX_FUNCTIONS = ("re", "im", "conj")  # of one argument; with `i`, words of files with complex numbers alone
@@ -76,7 +77,8 @@ class Scope:
 
     `definitions` maps `name` or `name(args)` to its text, or to the parsed definition; `columns` are those of a data
     file; `functions` are those of tables, by name; `normals` allows `n_x` and `Dn(u)`, and `width` the basis width `W`;
-    `operators` are custom linear operators. `elsewhere` are names that the file knows and that cannot stand here.
+    `operators` are custom linear operators; `places` those that integrals may be over, none where integrals cannot
+    stand. `elsewhere` are names that the file knows and that cannot stand here.
     Where the file has `complex_unknowns`, `i` is the imaginary unit, and there are `re`, `im` and `conj`; an eigenvalue
     then is one of the `complex_parameters`.
     """
@@ -91,6 +93,7 @@ class Scope:
     normals: bool = False
     width: bool = False
     operators: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
     complex_unknowns: tuple[str, ...] = ()
     complex_parameters: tuple[str, ...] = ()
@@ -313,11 +316,34 @@ class _Checker:
             yield from self.check_vector(node)
             for argument in arguments[1:]:
                 yield from self.check(argument)
+        elif name in INTEGRALS:
+            yield from self.check_integral(node)
         elif name == "bessel_j" and not _is_integer(arguments[0]):
             yield ExpressionError("the order of `bessel_j` is a whole number 0, 1, 2, ...", arguments[0].offset)
         else:
             for argument in arguments:
                 yield from self.check(argument)
+
+    def check_integral(self, node: Call) -> Iterator[ExpressionError]:
+        """What is integrated, which on a boundary may hold normals, and the place."""
+        scope, places = self.scope, node.arguments[1:]
+        if not scope.places:
+            hint = "numbers to report are `quantities`"
+            yield ExpressionError(f"`{node.name}` stands only in equations and conditions", node.offset, hint)
+            return
+        if not scope.space:
+            yield ExpressionError(f"`{node.name}` is over space, and there is only time", node.offset)
+            return
+        for place in places:
+            if not isinstance(place, Name) or place.name not in scope.places:
+                name = place.name if isinstance(place, Name) else ""
+                close = close_match(name, scope.places)
+                known = ", ".join(f"`{p}`" for p in scope.places)
+                hint = f"did you mean `{close}`?" if close else f"the places with a name are {known}"
+                yield ExpressionError(f"`{node.name}` is over a named place", place.offset, hint)
+                return
+        normals = bool(places) and places[0].name != "domain"
+        yield from replace(self, scope=replace(scope, normals=normals, operators=())).check(node.arguments[0])
 
     def check_vector(self, node: Call) -> Iterator[ExpressionError]:
         first, space = node.arguments[0], self.scope.space

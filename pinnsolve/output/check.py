@@ -20,6 +20,7 @@ from pinnsolve.compiler.term_table import plan
 from pinnsolve.errors import Diagnostic
 from pinnsolve.files.text import printable
 from pinnsolve.problem.problem import Problem
+from pinnsolve.spec.schema.solve import Tolerance
 
 COLUMNS = ("name", "kind", "operator", "region", "points", "weight", "linear")
 
@@ -63,10 +64,10 @@ def _facts(problem: Problem, shape: Mapping[str, str]) -> Padding:
         ),
         "parameters": ", ".join(f"{name} = {value:.6g}" for name, value in problem.parameters.items()),
         "to find": ", ".join(f"{p.name} (from {p.guess:g})" for p in problem.unknown_parameters),
-        "guess": ", ".join(f"{name} = {text}" for name, text in problem.spec.guess.items()),
+        "guess": "; ".join(_guess(one) for one in (problem.spec.guess, *problem.spec.other_guesses)),
         "exact": "known" if problem.exact else "",
         "reference": problem.reference.name if problem.reference else "",
-        "tolerance": f"{problem.settings.tolerance:g}",
+        "tolerance": _tolerance(problem.settings.tolerance),
     }
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
@@ -86,3 +87,14 @@ def _terms(problem: Problem) -> Table:
         cells = [*(row[name] for name in COLUMNS[:-1]), words]
         table.add_row(*(Text(printable(cell)) for cell in cells))
     return table
+
+
+def _guess(guess: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} = {text}" for name, text in guess.items())
+
+
+def _tolerance(tolerance: float) -> str:
+    """One number, or several by name."""
+    if isinstance(tolerance, Tolerance):
+        return ", ".join(f"{name}: {value:g}" for name, value in tolerance.by_name.items())
+    return f"{tolerance:g}"

@@ -21,6 +21,16 @@ def build_problem(spec: Spec) -> Problem:
     return Problem(**vars(stated_problem(spec)))
 
 
+def by_guess(problem: Problem) -> tuple[Problem, ...]:
+    """The problem once for every first guess that it states, each with that alone."""
+    spec = problem.spec
+    guesses = zip((problem.guess, *problem.other_guesses), (spec.guess, *spec.other_guesses), strict=True)
+    return tuple(
+        replace(problem, guess=guess, other_guesses=(), spec=replace(spec, guess=written, other_guesses=()))
+        for guess, written in guesses
+    )
+
+
 def with_settings(problem: Problem, settings: Mapping[str, Any]) -> Problem:
     """The same problem with settings of its `solve` section replaced; nothing else is read or checked again.
 

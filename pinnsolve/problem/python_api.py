@@ -25,12 +25,13 @@ from pinnsolve.language.symbols import (
     DerivativeError,
     Feature,
     FeatureSymbol,
+    IntegralSymbol,
     coordinate_symbol,
     drop_impulses,
     total_derivative,
 )
 from pinnsolve.language.tabulated import Tabulated, tabulated
-from pinnsolve.language.vocabulary import RESERVED, close_match
+from pinnsolve.language.vocabulary import INTEGRALS, RESERVED, close_match
 from pinnsolve.spec.names import has_imaginary_unit
 from pinnsolve.spec.schema.types import IDENTIFIER
 from pinnsolve.spec.spec import Spec, spec_from_dict
@@ -72,6 +73,21 @@ def _check_name(name: str) -> None:
         raise ProblemError([Diagnostic(f"`{name}` {why}", hint="letters, digits and `_`, as in `x` or `x_1`")])
 
 
+def integral(expression: Any, over: str | None = None) -> sp.Expr:
+    """The integral of an expression over space at the same time, or over the part of the boundary of that name."""
+    return _integral("integral", expression, over)
+
+
+def mean(expression: Any, over: str | None = None) -> sp.Expr:
+    """The mean of an expression over space at the same time, or over the part of the boundary of that name."""
+    return _integral("mean", expression, over)
+
+
+def _integral(kind: str, expression: Any, over: str | None) -> sp.Expr:
+    place = () if over is None else (sp.Symbol(over, real=True),)
+    return sp.Function(kind, real=True)(sp.sympify(expression, strict=True), *place)
+
+
 @dataclass(frozen=True, init=False)
 class Box:
     """A box: `Box(t=(0, 1), x=(0, 2*sp.pi))`, coordinate to its interval, in the order of the coordinates."""
@@ -106,7 +122,8 @@ class Condition:
 
     The place is one of `on` (`"boundary"`, `"x = 0"`, `sp.Eq(x, 0)`, or a list), `at` (a point `{x: 0, y: 0}`, or a
     list) and `periodic` (a coordinate, or a list). `equation` is an `sp.Eq` or a text, `equations` a list of them;
-    `where` narrows the place.
+    `where` narrows the place. Instead of an equation, the `integral` or the `mean` of an expression over the place
+    `equals` something.
     """
 
     on: Any = None
@@ -114,6 +131,9 @@ class Condition:
     periodic: Any = None
     equation: Any = None
     equations: Any = None
+    integral: Any = None
+    mean: Any = None
+    equals: Any = None
     where: Any = None
 
 
@@ -216,7 +236,7 @@ def spec_from_sympy(**keywords: Any) -> Spec:
     """
     known = [f.name for f in fields(StatedInPython)]
     stated = StatedInPython(**{key: value for key, value in keywords.items() if key in known})
-    writer = _Writer(stated.domain, stated.unknowns, stated.functions or {})
+    writer = _Writer(stated.domain, stated.time, stated.unknowns, stated.functions or {})
     writer.imaginary |= has_imaginary_unit({"eigenvalues": stated.eigenvalues, "parameters": stated.parameters})
     for key in (key for key in keywords if key not in known):
         close = close_match(key, known)
@@ -235,7 +255,7 @@ def spec_from_sympy(**keywords: Any) -> Spec:
 class _Writer:
     """Turns what a person writes in Python into what stands in a problem file, and collects what cannot be."""
 
-    def __init__(self, domain: Any, unknowns: Any, functions: Mapping[str, Any]):
+    def __init__(self, domain: Any, time: Any, unknowns: Any, functions: Mapping[str, Any]):
         self.functions = tuple(functions) if isinstance(functions, Mapping) else ()
         self.problems: list[Diagnostic] = []
         intervals = domain.intervals if isinstance(domain, Box) else domain
@@ -245,6 +265,8 @@ class _Writer:
             hint = 'as in `Box(x=(0, 1), y=(0, 1))`, or a `Shape({"disk": {...}}, "x y")`'
             raise ProblemError([Diagnostic("a box is expected", key="domain", hint=hint)])
         self.coordinates = tuple(map(self.key, intervals))
+        times = {self.key(time)} if time is not None else set(map(self.key, getattr(domain, "time", None) or ["t"]))
+        self.space = tuple(c for c in self.coordinates if c not in times)
         listed = unknowns if isinstance(unknowns, list | tuple | Mapping) else [unknowns]
         self.unknowns = {self.key(u): self._arguments(u) for u in listed}
         stated = unknowns if isinstance(unknowns, Mapping) else {u: _kind(u) for u in listed}
@@ -461,6 +483,9 @@ class _Writer:
             if feature is None or feature.order or feature.operator:
                 raise ExpressionError(f"the operator `{name}` is applied to an unknown itself")
             return FeatureSymbol(Feature(feature.unknown, zero, name), real=bool(inner.is_real))
+        if name in INTEGRALS:
+            place = e.args[1].name if len(e.args) > 1 else ""
+            return IntegralSymbol(name, self.translated(e.args[0]), place, self.space)
         if name in self.functions:
             return tabulated(name, len(e.args), None)(*map(self.translated, e.args))
         known = (*self.unknowns, *operators.OPERATORS)

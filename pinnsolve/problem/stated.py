@@ -16,7 +16,7 @@ from pinnsolve.geometry.regions import Intervals, Region, Subdomain
 from pinnsolve.geometry.shapes import MeshFile, ShapeTree, primitives
 from pinnsolve.language.components import component_names
 from pinnsolve.language.coordinates import Coordinates
-from pinnsolve.language.symbols import UnknownParameter
+from pinnsolve.language.symbols import IntegralSymbol, UnknownParameter
 from pinnsolve.language.to_sympy import Fluxes
 from pinnsolve.spec.spec import SolveSettings, Spec
 
@@ -88,8 +88,9 @@ class StatedProblem:
 
     `unknowns` are real: for each of the `complex_unknowns` there are two, see `language.components`.
     `shape` is the domain in space where it is no box, and `intervals` then span a box around it. `exact` maps unknowns
-    to expressions in the coordinates, and `guess` to those that a solve starts from; `homes` maps unknowns that do not
-    live everywhere to where they do, and `between` holds where regions meet; `warnings` are what the checks found.
+    to expressions in the coordinates, and `guess` to those that a solve starts from; `integrals` are those of the
+    statements, those inside others first, and where they are taken; `homes` maps unknowns that do not live everywhere
+    to where they do, and `between` holds where regions meet; `warnings` are what the checks found.
     """
 
     name: str
@@ -105,10 +106,12 @@ class StatedProblem:
     shape: ShapeTree | None = None
     quantities: tuple[StatedQuantity, ...] = ()
     eigenvalues: Eigenvalues | None = None
+    integrals: Mapping[IntegralSymbol, Region] = field(default_factory=dict)
     guess: Mapping[str, sp.Expr] = field(default_factory=dict)
     complex_unknowns: tuple[str, ...] = ()
     homes: Mapping[str, Subdomain] = field(default_factory=dict)
     between: tuple[StatedBetween, ...] = ()
+    other_guesses: tuple[Mapping[str, sp.Expr], ...] = ()
     warnings: tuple[Diagnostic, ...] = field(default=(), compare=False)
 
     def __repr__(self) -> str:

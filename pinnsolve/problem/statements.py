@@ -22,7 +22,14 @@ from pinnsolve.language import operators
 from pinnsolve.language.complex_numbers import PartsError, parts
 from pinnsolve.language.components import component_names, real_names
 from pinnsolve.language.substitution import substituted
-from pinnsolve.language.symbols import FeatureSymbol, UnknownParameter, coordinate_symbol, feature_symbol
+from pinnsolve.language.symbols import (
+    FeatureSymbol,
+    IntegralSymbol,
+    UnknownParameter,
+    coordinate_symbol,
+    feature_symbol,
+    integrals_of,
+)
 from pinnsolve.language.to_sympy import Fluxes, Scope, fluxes, from_tree, real_from_tree, residuals
 from pinnsolve.problem.checks import AssumedCondition, assumed_conditions, check_problem
 from pinnsolve.problem.domain import ShapeReader
@@ -85,6 +92,7 @@ class _Builder:
         self.unknowns = real_names(spec.unknowns, spec.complex_unknowns)
         self.intervals: Intervals = tuple(self.parsed.intervals.values())
         self.constants: dict[sp.Symbol, Any] = {}
+        self.places: dict[str, Region] = {}  # of integrals in conditions, by label
 
     def build(self) -> StatedProblem:
         """The problem. Raises `ProblemError`."""
@@ -98,8 +106,10 @@ class _Builder:
         equations = self._equations()
         statements = (*equations, *self._conditions(equations), *self._data())
         quantities = tuple(self._quantities())
+        integrals = self._integrals(statements)
         eigenvalues = read_eigenvalues(self.spec, statements, self._error)
         exact, guess = (self._known(texts) for texts in (self.parsed.exact, self.parsed.guess))
+        other_guesses = tuple(self._known(texts) for texts in self.parsed.other_guesses)
         intervals = dict(zip(self.coordinates, self.intervals, strict=True))
         for path, message, hint in domain_beyond(statements, spec, intervals):
             self._error(path, message, hint)
@@ -121,9 +131,11 @@ class _Builder:
             shape=self.shape,
             quantities=quantities,
             eigenvalues=eigenvalues,
+            integrals=integrals,
             guess=guess,
             homes=self.homes,
             between=tuple(self.between),
+            other_guesses=other_guesses,
         )
 
     # -- parameters and domain -------------------------------------------------------------------------
@@ -208,12 +220,16 @@ class _Builder:
 
     def _conditions(self, equations: Sequence[StatedTerm]) -> Iterator[StatedTerm]:
         scope, specs = self.scope(normals=True), self.spec.conditions
-        stated = {n: self._residuals(t, scope) for n, t in self.parsed.conditions.items() if not specs[n].periodic}
+        equations_of = {n: t for n, t in self.parsed.conditions.items() if not specs[n].periodic and t.integral is None}
+        stated = {n: self._residuals(t, scope) for n, t in equations_of.items()}
         all_residuals = [r for s in equations for r in s.residuals] + [r for some in stated.values() for r in some]
         for name, term in self.parsed.conditions.items():
             path, item = ("conditions", name), specs[name]
             if item.periodic:
                 yield from self._periodic(name, item, term.where, all_residuals)
+                continue
+            if term.integral is not None:
+                yield from self._integral_condition(name, term, scope)
                 continue
             residuals = stated[name]
             if any(place.kind == "between" for place in term.places):
@@ -243,6 +259,47 @@ class _Builder:
                     for name in (place.part, place.other)
                 )
                 self.between.append(StatedBetween(name, residuals, sides, f"conditions.{name}"))
+
+    def _integral_condition(self, name: str, term: ParsedTerm, scope: Scope) -> Iterator[StatedTerm]:
+        """An integral, or a mean, over the places of a condition equals something: the same everywhere in space."""
+        path, said = ("conditions", name), term.integral
+        value = self._expression(said.expression, scope)
+        equals = self._expression(said.equals, self.scope())
+        places = [self._place(place, path) for place in term.places]
+        if value is None or equals is None or None in places:
+            return
+        region = self._narrow(regions.union(places), term.where, normals=True)
+        if len({piece.held for piece in region.pieces}) > 1:
+            self._error(path, "places of different dimension have no common size; give each a condition of its own")
+            return
+        if any(piece.held == len(self.coordinates) for piece in region.pieces) and len(self.space) > 1:
+            self._error(path, "an integral is taken over a place that has a size, not a point")
+            return
+        if any(piece.region is not None for piece in region.pieces):
+            self._error(path, "integrals over a group of cells are not supported; narrow the domain by `where`")
+            return
+        time = self.spec.axes.time_axis
+        if any(time == axis for piece in region.pieces for axis, _ in piece.fixed):
+            self._error(path, "an integral is over space, at every time; its place cannot be a time")
+            return
+        self._need_normals((value, region.where), region, path)
+        place = "" if region.label == "domain" else region.label
+        symbol = IntegralSymbol(said.kind, value, place, self.spec.axes.space)
+        self.places[symbol.place] = region
+        label = f"{'mean' if said.kind == 'mean' else 'integral'} over {region.label}"
+        whole = replace(regions.domain(), label=label)
+        yield StatedTerm(name, "condition", (symbol - equals,), whole, key=f"conditions.{name}")
+
+    def _integrals(self, statements: Sequence[StatedTerm]) -> dict[IntegralSymbol, Region]:
+        """The integrals of all residuals, those inside others first, and where they are taken."""
+        found = [symbol for s in statements for r in s.residuals for symbol in integrals_of(r)]
+        return {symbol: self.places.get(symbol.place) or self._named_place(symbol.place) for symbol in found}
+
+    def _named_place(self, name: str) -> Region:
+        """The region of a name that integrals in expressions give."""
+        if name in ("", "domain"):
+            return regions.domain()
+        return self._place(Place("boundary", name, "" if name == "boundary" else name), ("equations",))
 
     def _need_normals(self, expressions: Sequence[sp.Basic | None], region: Region, path: KeyPath) -> None:
         normals = {coordinate_symbol(f"n_{c}") for c in self.coordinates}

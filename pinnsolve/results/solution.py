@@ -58,6 +58,7 @@ class Solution:
     `modes`: (K, unknowns, W) complex coefficients of the functions of eigenvalues, of which the first is the solution.
     `unknowns` are real; for each of the `complex_unknowns` there are two, as `psi_re` and `psi_im` for `psi`. Values of
     `psi` itself, `solution.psi(x=0.5)`, are complex.
+    `others`: what further guesses led to, saved in folders of their own inside that of this one.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Solution:
     series: Series | None = None
     complex_unknowns: tuple[str, ...] = ()
     homes: Mapping[str, Subdomain] = field(default_factory=dict)
+    others: tuple[Solution, ...] = ()
 
     def __repr__(self) -> str:
         signature = f"({', '.join(self.coordinates)})"
@@ -348,6 +350,8 @@ class Solution:
         }
         texts = {"result": self.result, "history": self.history, "problem_text": self.problem_text}
         write_run(folder, arrays, metadata, texts)
+        for number, other in enumerate(self.others, start=2):
+            other.save(folder / f"solution-{number}")
         if self.series is not None:
             write_table(folder / SERIES_FILE, *self.series)
         for path in () if self.shape is None else mesh_files(self.shape):

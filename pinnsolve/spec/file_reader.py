@@ -6,7 +6,7 @@ array library: a wrong or hostile file is answered before any of them is importe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -29,6 +29,7 @@ from pinnsolve.spec.parsed import (
     ParsedExpression,
     ParsedFile,
     ParsedHome,
+    ParsedIntegral,
     ParsedQuantity,
     ParsedTerm,
     ParsedUnknownParameter,
@@ -62,6 +63,17 @@ def parameter_values(names: Names, texts: ParsedTexts, places: Places) -> tuple[
     return values, found
 
 
+def check_tolerance(tolerance: float, known: Iterable[str], reader: ExpressionReader) -> None:
+    """Tolerances by name are those of unknowns and quantities."""
+    names = tuple(known)
+    for name in getattr(tolerance, "by_name", ()):
+        if name not in names:
+            close = close_match(name, names)
+            hint = f"did you mean `{close}`?" if close else f"there are {', '.join(names)}"
+            path = ("solve", "tolerance", name)
+            reader.problem(path, f"`{name[:60]}` is neither an unknown nor a quantity", hint)
+
+
 SOLUTION_FILE = "solution.npz"  # of a run folder
 
 
@@ -83,6 +95,7 @@ class FileReader:
             parameters=(*names.parameters, *names.unknown_parameters, *sought),
             functions={name: NamedFunction(arguments) for name, arguments in names.functions.items()},
             operators=tuple(operators.OPERATORS),
+            places=self.place_reader.named,
             elsewhere=(*known, *operators.OPERATORS),
         )
 
@@ -104,10 +117,12 @@ class FileReader:
         conditions = {name: self._condition(name, item) for name, item in (file.conditions or {}).items()}
         data = {name: self._data(name, item) for name, item in (file.data or {}).items() if name in self.columns}
         quantities = {name: self._quantity(name, item) for name, item in (file.quantities or {}).items()}
-        exact = self._of_unknowns("exact", file.exact or {})
-        guess = self._guess(file.guess or {})
+        exact = self._of_unknowns(("exact",), file.exact or {})
+        guesses = self._guesses(file.guess or [{}])
         self._reference(file)
         self._regularization(file)
+        if self.names.reliable:
+            check_tolerance(file.solve.tolerance, (*self.names.unknowns, *(file.quantities or ())), self.reader)
         weights = read_term_weights(file.solve.term_weights, self.names.terms, self.base.elsewhere, self.reader)
         if not any((file.equations, file.conditions, file.data)) and not self.names.terms:
             self.reader.problem((), "there is nothing to solve", "give `equations` and `conditions`, or `data`")
@@ -127,7 +142,8 @@ class FileReader:
             eigenvalues=self._eigenvalues(file),
             exact=exact,
             quantities=quantities,
-            guess=guess,
+            guess=guesses[0],
+            other_guesses=guesses[1:],
             term_weights=weights,
         )
 
@@ -141,11 +157,28 @@ class FileReader:
     def _condition(self, name: str, item: Any) -> ParsedTerm:
         path = ("conditions", name)
         term = self._term(path, item, replace(self.base, normals=True))
-        return replace(term, places=self.place_reader.places(path, item))
+        return replace(term, places=self.place_reader.places(path, item), integral=self._integral(path, item))
+
+    def _integral(self, path: KeyPath, item: Any) -> ParsedIntegral | None:
+        """What a condition says of an integral or a mean."""
+        kind = "mean" if item.mean is not None else "integral"
+        text = getattr(item, kind)
+        if text is None:
+            return None
+        if not self.names.coordinates.space and self.names.reliable:
+            self.reader.problem((*path, kind), "integrals are over space, and there is only time")
+            return None
+        over = replace(self.base, normals=True, operators=())
+        # the same number everywhere in space
+        time = tuple(c for c in self.base.coordinates if c == self.base.time)
+        known = replace(self.base, coordinates=time, unknowns=(), operators=())
+        found = self.reader.expression((*path, kind), text, over)
+        equals = self.reader.expression((*path, "equals"), item.equals, known)
+        return None if found is None or equals is None else ParsedIntegral(kind, found, equals)
 
     def _data(self, name: str, item: Any) -> ParsedTerm:
         extra = tuple(c for c in self.columns[name] if c not in self.names.intervals)
-        return self._term(("data", name), item, replace(self.base, columns=extra))
+        return self._term(("data", name), item, replace(self.base, columns=extra, places=()))
 
     def _term(self, path: KeyPath, item: Any, scope: Scope) -> ParsedTerm:
         """The equations of a term, and its `where`."""
@@ -162,7 +195,7 @@ class FileReader:
         if not TERM_NAME.fullmatch(name) or name in self.names.unknowns:
             words = "is an unknown" if name in self.names.unknowns else "cannot be the name of a quantity"
             self.reader.problem(path, f"`{name[:60]}` {words}", "choose another name")
-        scope = replace(self.base, normals=True, operators=())
+        scope = replace(self.base, normals=True, operators=(), places=())
         found = self.reader.expression((*path, item.kind), getattr(item, item.kind), scope)
         where = None
         if item.where is not None:
@@ -171,28 +204,33 @@ class FileReader:
 
     def _known_scope(self) -> Scope:
         """For what is known before the solve: coordinates and parameters."""
-        return replace(self.base, unknowns=(), parameters=tuple(self.names.parameters), operators=())
+        return replace(self.base, unknowns=(), parameters=tuple(self.names.parameters), operators=(), places=())
 
-    def _guess(self, guess: Mapping[str, str]) -> dict[str, ParsedExpression | None]:
+    def _guesses(self, guesses: Sequence[Mapping[str, str]]) -> tuple[dict[str, ParsedExpression | None], ...]:
+        """What each of several guesses says."""
+        several = len(guesses) > 1
+        return tuple(self._guess(("guess", k) if several else ("guess",), one) for k, one in enumerate(guesses))
+
+    def _guess(self, at: KeyPath, guess: Mapping[str, str]) -> dict[str, ParsedExpression | None]:
         """The expressions of a guess; those of a run folder are none."""
         run = run_of(guess, self.names.unknowns)
         if run is None:
-            return self._of_unknowns("guess", guess)
-        path = ("guess", "run")
+            return self._of_unknowns(at, guess)
+        path = (*at, "run")
         if len(guess) > 1:
-            self.reader.problem(("guess",), "both a run and expressions are given", "one of them will do")
+            self.reader.problem(at, "both a run and expressions are given", "one of them will do")
         if not (self.folder / str(run) / SOLUTION_FILE).is_file():
             hint = "give the folder of a run, relative to the problem file"
             self.reader.problem(path, f"`{str(run)[:60]}` holds no solution", hint, text=str(run))
         return {}
 
-    def _of_unknowns(self, key: str, texts: Mapping[str, str]) -> dict[str, ParsedExpression | None]:
+    def _of_unknowns(self, at: KeyPath, texts: Mapping[str, str]) -> dict[str, ParsedExpression | None]:
         """By unknown, expressions in what is known before the solve."""
         scope, unknowns, found = self._known_scope(), self.names.unknowns, {}
         for unknown, text in texts.items():
-            path: KeyPath = (key, unknown) if unknown else (key,)
+            path: KeyPath = (*at, unknown) if unknown else at
             if not unknown and len(unknowns) > 1:
-                self.reader.problem(path, "there are several unknowns", f"write `{key}: {{{unknowns[0]}: ...}}`")
+                self.reader.problem(path, "there are several unknowns", f"write `{at[0]}: {{{unknowns[0]}: ...}}`")
             if unknown:
                 self._unknown(path, unknown)
             found[unknown or next(iter(unknowns), "")] = self.reader.expression(path, text, scope)

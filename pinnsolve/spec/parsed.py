@@ -53,12 +53,23 @@ class Place:
 
 
 @dataclass(frozen=True)
+class ParsedIntegral:
+    """What a condition says of an integral, or of a mean (`kind`): that of an expression `equals` another one."""
+
+    kind: str
+    expression: ParsedExpression
+    equals: ParsedExpression
+
+
+@dataclass(frozen=True)
 class ParsedTerm:
-    """The equations of a term, the comparison that narrows its region, and its places."""
+    """The equations of a term, the comparison that narrows its region, and its places; a condition may have an
+    `integral` over these in the place of equations."""
 
     equations: tuple[ParsedEquation, ...]
     where: ParsedExpression | None = None
     places: tuple[Place, ...] = ()
+    integral: ParsedIntegral | None = None
 
 
 @dataclass(frozen=True)
@@ -133,3 +144,4 @@ class ParsedFile:
     regions: Mapping[str, Any]
     homes: Mapping[str, ParsedHome]
     term_weights: TermWeights | None  # None for weights chosen by the solver
+    other_guesses: tuple[Mapping[str, ParsedExpression], ...] = ()

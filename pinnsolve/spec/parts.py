@@ -26,13 +26,17 @@ class HomeSpec:
 
 @dataclass(frozen=True)
 class ConditionSpec:
-    """Equations that hold in a place: one of `on`, `at` and `periodic` is not empty."""
+    """Equations that hold in a place: one of `on`, `at` and `periodic` is not empty; or an `integral` or a `mean` over
+    the places `on`, and what it `equals`."""
 
     on: tuple[str, ...] = ()
     at: tuple[dict[str, Number], ...] = ()
     periodic: tuple[str, ...] = ()
     equations: tuple[str, ...] = ()
     where: str | None = None
+    integral: str | None = None
+    mean: str | None = None
+    equals: str | None = None
 
 
 @dataclass(frozen=True)

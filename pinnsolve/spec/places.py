@@ -186,6 +186,11 @@ class PlaceReader:
         """The groups of cells, where a mesh is all of the domain."""
         return self.mesh[1] if self.mesh and is_mesh(self.names.domain) else ()
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The places that have a name, over which an integral in an expression may be taken."""
+        return ("domain", "boundary", *self.parts) if self.names.reliable else ("domain",)
+
     def faces(self) -> str:
         """The faces of the box as a hint lists them."""
         ends = ((c, ends) for c, ends in self.names.intervals.items() if isinstance(ends, list | tuple))

@@ -23,7 +23,7 @@ from pinnsolve.language.parsed_texts import ParsedTexts
 from pinnsolve.language.vocabulary import signature
 from pinnsolve.spec.comma_repair import mend_commas
 from pinnsolve.spec.expression_reader import ExpressionReader
-from pinnsolve.spec.file_reader import FileReader, item_equations, parameter_values, run_of
+from pinnsolve.spec.file_reader import FileReader, check_tolerance, item_equations, parameter_values, run_of
 from pinnsolve.spec.functions import value_column
 from pinnsolve.spec.located_errors import MAX_ERRORS, KeyPath, Places, mend_keys, refuse_large, validate
 from pinnsolve.spec.names import Names, read_names
@@ -43,7 +43,7 @@ from pinnsolve.spec.parts import (
 )
 from pinnsolve.spec.schema.schema import ProblemFile, SettingsFile
 from pinnsolve.spec.schema.shapes import ShapeInput, as_lists
-from pinnsolve.spec.schema.solve import BasisSpec, CollocationSpec, LimitsSpec, OptimizerSpec, SolveSettings
+from pinnsolve.spec.schema.solve import BasisSpec, CollocationSpec, LimitsSpec, OptimizerSpec, SolveSettings, Tolerance
 from pinnsolve.spec.schema.types import Context
 from pinnsolve.spec.source import Source, file_source, plain, with_overrides
 from pinnsolve.spec.term_weights import read_term_weights
@@ -74,9 +74,10 @@ class Spec:
 
     `coordinates` maps each coordinate to its interval, or to None where it follows from the shape `domain` (a tree as
     the file writes it; None for a box without a name), and `axes` tells their roles; `definitions` maps `name` or
-    `name(args)` to its text; `regions` are trees of shapes, or a `where`, and `homes` those of unknowns that
-    have one; `guess` holds expressions, or the absolute path of a `run`. `folder` is where data files lie,
-    `file` the problem file if there is one. `parsed` is what the texts say, and `places` where they stand.
+    `name(args)` to its text; `regions` are trees of shapes, or a `where`, and `homes` those of unknowns that have one;
+    `guess` holds expressions, or the absolute path of a `run`, and `other_guesses` those that follow it. `folder` is
+    where data files lie, `file` the problem file if there is one. `parsed` is what the texts say, and `places` where
+    they stand.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Spec:
     quantities: Mapping[str, QuantitySpec] = field(default_factory=dict)
     exact: Mapping[str, str] = field(default_factory=dict)
     guess: Mapping[str, str] = field(default_factory=dict)
+    other_guesses: tuple[Mapping[str, str], ...] = ()
     reference: ReferenceSpec | None = None
     solve: SolveSettings = field(default_factory=SolveSettings)
     file: Path | None = None
@@ -162,6 +164,7 @@ def spec_with_settings(spec: Spec, settings: Mapping[str, Any]) -> Spec:
         terms = (*spec.equations, *spec.conditions, *spec.data)
         known = (*spec.coordinates, *spec.unknowns, *spec.parameters, *spec.unknown_parameters, *operators.OPERATORS)
         weights = read_term_weights(file.solve.term_weights, terms, known, reader)
+        check_tolerance(file.solve.tolerance, (*spec.unknowns, *spec.quantities), reader)
         found += reader.problems
     if found:
         raise ProblemError(_in_order(found))
@@ -227,7 +230,8 @@ def _normalized(file: ProblemFile, names: Names, parsed: ParsedFile, source: Sou
         regularization={k: RegularizationSpec(v.seminorm, v.weight) for k, v in (file.regularization or {}).items()},
         quantities={k: _quantity(v) for k, v in (file.quantities or {}).items()},
         exact={unknown or file.unknown_names[0]: text for unknown, text in (file.exact or {}).items()},
-        guess=_guess(file, source.folder),
+        guess=_guess((file.guess or [{}])[0], file.unknown_names, source.folder),
+        other_guesses=tuple(_guess(one, file.unknown_names, source.folder) for one in (file.guess or [])[1:]),
         reference=ReferenceSpec(file.reference.file) if file.reference else None,
         solve=file.solve,
         file=source.file,
@@ -260,7 +264,8 @@ def _equations(item: Any) -> tuple[str, ...]:
 
 
 def _condition(item: Any) -> ConditionSpec:
-    return ConditionSpec(item.on or (), item.at or (), item.periodic or (), _equations(item), item.where)
+    places = item.on or (), item.at or (), item.periodic or ()
+    return ConditionSpec(*places, _equations(item), item.where, item.integral, item.mean, item.equals)
 
 
 def _function(name: str, item: Any, folder: Path) -> FunctionSpec:
@@ -272,11 +277,11 @@ def _quantity(item: Any) -> QuantitySpec:
     return QuantitySpec(item.kind, getattr(item, item.kind), item.on or (), item.at or (), item.where)
 
 
-def _guess(file: ProblemFile, folder: Path) -> dict[str, str]:
-    run = run_of(file.guess, file.unknown_names)
+def _guess(guess: Mapping[str, str], unknowns: tuple[str, ...], folder: Path) -> dict[str, str]:
+    run = run_of(guess, unknowns)
     if run is not None:
         return {"run": str((folder / str(run)).resolve())}
-    return {unknown or file.unknown_names[0]: text for unknown, text in (file.guess or {}).items()}
+    return {unknown or unknowns[0]: text for unknown, text in guess.items()}
 
 
 def _data(item: Any, folder: Path) -> DataSpec:
@@ -311,7 +316,7 @@ def _as_file(spec: Spec) -> dict[str, Any]:
         "eigenvalues": None if spec.eigenvalues is None else dict(vars(spec.eigenvalues)),
         "regularization": {k: {"seminorm": v.seminorm, "weight": v.weight} for k, v in spec.regularization.items()},
         "quantities": {k: _quantity_out(v) for k, v in spec.quantities.items()},
-        "guess": dict(spec.guess),
+        "guess": [dict(one) for one in (spec.guess, *spec.other_guesses)] if spec.other_guesses else dict(spec.guess),
         "exact": dict(spec.exact),
         "reference": {"file": spec.reference.file} if spec.reference else None,
         "solve": _settings(spec.solve),
@@ -365,7 +370,9 @@ def _equation_out(item: EquationSpec) -> Any:
 def _condition_out(item: ConditionSpec) -> dict[str, Any]:
     places = {"on": item.on, "at": tuple(dict(point) for point in item.at), "periodic": item.periodic}
     place = {key: _one_or_list(value) for key, value in places.items() if value}
-    return _filled({**place, **(_equations_out(item.equations) if item.equations else {}), "where": item.where})
+    said = _equations_out(item.equations) if item.equations else {}
+    said |= {key: getattr(item, key) for key in ("integral", "mean", "equals")}
+    return _filled({**place, **said, "where": item.where})
 
 
 def _quantity_out(item: QuantitySpec) -> dict[str, Any]:
@@ -386,4 +393,10 @@ def _settings(solve: SolveSettings) -> dict[str, Any]:
 
 def _said(model: BaseModel) -> dict[str, Any]:
     parts = {key: getattr(model, key) for key in type(model).model_fields}
-    return _filled({key: _said(value) if isinstance(value, BaseModel) else value for key, value in parts.items()})
+    return _filled({key: _value_out(value) for key, value in parts.items()})
+
+
+def _value_out(value: Any) -> Any:
+    if isinstance(value, Tolerance):
+        return dict(value.by_name)
+    return _said(value) if isinstance(value, BaseModel) else value

@@ -166,13 +166,20 @@ def _terms(result: Result) -> str:
 # -- the method ----------------------------------------------------------------------------------------------
 
 
+def _tolerance(value: Any) -> str:
+    """The tolerance, or several by name."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{html.text(name)}: {html.number(one)}" for name, one in value.items())
+    return html.number(value) if value is not None else ""
+
+
 def _method(result: Result) -> str:
     seconds, tolerance = result.get("wall_time_s"), result.get("tolerance")
     plain = ("method", "basis", "why")
     pairs = [(name, html.text(result[name]) if result.get(name) else "") for name in plain]
     pairs += [
         ("coefficients", html.number(count) if (count := result.get("unknown_coefficients")) is not None else ""),
-        ("tolerance", html.number(tolerance) if tolerance is not None else ""),
+        ("tolerance", _tolerance(tolerance)),
         ("time", duration(seconds) if seconds is not None else ""),
         ("seed", html.number(seed) if (seed := result.get("seed")) is not None else ""),
         ("version", f"pinnsolve {html.text(version)}" if (version := result.get("version")) else ""),

@@ -21,7 +21,7 @@ from pinnsolve.errors import Diagnostic
 from pinnsolve.geometry.regions import Region, face
 from pinnsolve.language.derivatives import SizeError, partial_derivative
 from pinnsolve.language.substitution import substituted
-from pinnsolve.language.symbols import FeatureSymbol, coordinate_symbol, features_of
+from pinnsolve.language.symbols import FeatureSymbol, coordinate_symbol, features_of, integrals_of
 from pinnsolve.problem.checks.counts import is_periodic
 from pinnsolve.problem.checks.faces import on_face
 from pinnsolve.problem.checks.findings import constants, warning
@@ -49,9 +49,16 @@ class HoldsResiduals(Protocol):
 
 def undetermined_constants(statements: Iterable[HoldsResiduals]) -> tuple[str, ...]:
     """The unknowns of which only derivatives occur, periodic pairs left out: determined up to a constant at best."""
-    features = [(f, is_periodic(s)) for s in statements for r in s.residuals for f in features_of(r)]
+    features = [(f, is_periodic(s)) for s in statements for r in _with_integrands(s) for f in features_of(r)]
     pinned = {f.unknown for f, periodic in features if not periodic and (f.operator is not None or f.order == 0)}
     return tuple(name for name in dict.fromkeys(f.unknown for f, _ in features) if name not in pinned)
+
+
+def _with_integrands(statement: HoldsResiduals) -> Iterator[sp.Expr]:
+    """The residuals, and what the integrals in them are of."""
+    for residual in statement.residuals:
+        yield residual
+        yield from (symbol.integrand for symbol in integrals_of(residual))
 
 
 def free_axes(statements: Iterable[HoldsResiduals], name: str) -> tuple[int, ...]:

@@ -126,6 +126,11 @@ class ConditionInput(Strict):
         "What holds there; `n_x`, `n_y`, ... are the outward normal and `Dn(u)` its derivative."
     )
     equations: Equations | None = about("Several, sharing the name.")
+    integral: Expression | None = about(
+        "In the place of an equation, what is integrated over the place `on`, at every time: `u*n_x`."
+    )
+    mean: Expression | None = about("The same for an average: `p`.")
+    equals: Expression | None = about("What the integral or the mean is: an expression of time and parameters.")
     where: Text | None = about(
         'Narrows the place: `"y < 0.5"`; on a boundary by its normal, too: `"a*n_x + b*n_y < 0"`.'
     )
@@ -137,10 +142,26 @@ class ConditionInput(Strict):
             raise refuse(f"both `{places[0]}` and `{places[1]}` are given", "a condition has one kind of place")
         if not places:
             raise refuse("the place is missing", 'give `on: "x = 0"`, `on: boundary`, `at: {x: 0}` or `periodic: x`')
+        if self.integral is not None or self.mean is not None or self.equals is not None:
+            self._check_integral(places[0])
+            return self
         _one_equation(self, needed=places[0] != "periodic")
         if places[0] == "periodic" and (self.equation or self.equations):
             raise refuse("a periodic condition has no equation", "it ties every unknown and its derivatives by itself")
         return self
+
+    def _check_integral(self, place: str) -> None:
+        """One of `integral` and `mean`, what it equals, and a place that has a size."""
+        shape = 'write `{on: outlet, integral: "u*n_x", equals: 0.3}`'
+        if (self.integral is None) == (self.mean is None):
+            several = "both `integral` and `mean` are given" if self.integral else "`integral` or `mean` is missing"
+            raise refuse(several, shape)
+        if self.equation is not None or self.equations is not None:
+            raise refuse("an equation and an integral are given", "give each a condition of its own")
+        if self.equals is None:
+            raise refuse("`equals` is missing: what the integral is", shape)
+        if place != "on":
+            raise refuse(f"an integral is taken `on` a place, not `{place}`", shape)
 
 
 class DataInput(Strict):
@@ -334,11 +355,17 @@ def _named(value: Any) -> Any:
     return value
 
 
-def _guess(value: Any) -> Any:
-    """A text stands for the guess of the only unknown."""
-    if isinstance(value, list | tuple):
-        raise refuse("a list of guesses is not supported yet", "give one map, and solve the file once for each guess")
-    return value if isinstance(value, dict) else {"": value}
+def _guesses(value: Any, handler: Any) -> Any:
+    """One guess, or a list of them; a text stands for the guess of the only unknown."""
+    several = value if isinstance(value, list | tuple) else [value]
+    if not several:
+        raise refuse("the list of guesses is empty", "give a map, or a list of maps")
+    if len(several) > MOST_GUESSES:
+        raise refuse(f"too many guesses: at most {MOST_GUESSES}")
+    return handler([one if isinstance(one, dict) else {"": one} for one in several])
+
+
+MOST_GUESSES = 50
 
 
 Item = TypeVar("Item")
@@ -348,10 +375,11 @@ Exact = Annotated[
     BeforeValidator(lambda value: value if isinstance(value, dict) else {"": value}),
     Json({"anyOf": [{"type": "object", "additionalProperties": _NUMBER_OR_STRING}, *_NUMBER_OR_STRING["anyOf"]]}),
 ]
+_ONE_GUESS = [{"type": "object", "additionalProperties": _NUMBER_OR_STRING}, *_NUMBER_OR_STRING["anyOf"]]
 Guess = Annotated[
-    dict[str, Expression],
-    BeforeValidator(lambda value: _guess(value)),
-    Json({"anyOf": [{"type": "object", "additionalProperties": _NUMBER_OR_STRING}, *_NUMBER_OR_STRING["anyOf"]]}),
+    list[dict[str, Expression]],
+    WrapValidator(_guesses),
+    Json({"anyOf": [*_ONE_GUESS, {"type": "array", "minItems": 1, "items": {"anyOf": _ONE_GUESS}}]}),
 ]
 _INTERVALS = Json({"type": "object", "additionalProperties": INTERVAL_SCHEMA, "minProperties": 1, "maxProperties": 6})
 Intervals = Annotated[dict[str, Interval], _INTERVALS]
@@ -419,7 +447,8 @@ class ProblemFile(Strict):
     )
     guess: Guess | None = about(
         "Where Newton's method starts, of nonlinear problems: by unknown an expression in the coordinates, or "
-        "`run: FOLDER`, the solution in a run folder of a problem with the same unknowns and coordinates."
+        "`run: FOLDER`, the solution in a run folder of a problem with the same unknowns and coordinates. A list of "
+        "guesses gives a solution each."
     )
     regularization: Named[RegularizationItem] | None = about(
         "By unknown, how smooth it is where only data determine it: `a: auto`, a weight, or a map."

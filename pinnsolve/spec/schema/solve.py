@@ -6,6 +6,7 @@ once. No sympy.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, PlainValidator, TypeAdapter, ValidationInfo, WrapValidator, model_validator
@@ -14,6 +15,7 @@ from pydantic import WithJsonSchema as Json
 from pinnsolve import extensions
 from pinnsolve.language.vocabulary import close_match
 from pinnsolve.spec.schema.types import (
+    POSITIVE_SCHEMA,
     Count,
     CountOrZero,
     PositiveNumber,
@@ -21,6 +23,7 @@ from pinnsolve.spec.schema.types import (
     about,
     choice,
     evaluated,
+    positive,
     refuse,
     shown,
     whole,
@@ -251,10 +254,45 @@ class LimitsSpec(Strict):
     refinements: CountOrZero | None = about("How often the basis may be made larger; without it, by the method.")
 
 
+class Tolerance(float):
+    """The error to reach; of several, `by_name` of unknowns and quantities, the smallest."""
+
+    by_name: Mapping[str, float]
+
+    def __new__(cls, by_name: Mapping[str, float]) -> Tolerance:
+        made = super().__new__(cls, min(by_name.values()))
+        made.by_name = dict(by_name)
+        return made
+
+    def __reduce__(self):
+        return Tolerance, (self.by_name,)
+
+
+def _tolerance(value: Any, info: ValidationInfo) -> float:
+    if isinstance(value, Tolerance):
+        return value
+    if not isinstance(value, dict):
+        return positive(value, info)
+    if not value:
+        raise refuse("a map of tolerances is empty", "write `tolerance: {u: 1e-3}`, or one number")
+    return Tolerance({str(name): positive(item, info) for name, item in value.items()})
+
+
+ToleranceInput = Annotated[
+    float,
+    PlainValidator(_tolerance),
+    Json({"anyOf": [*POSITIVE_SCHEMA["anyOf"], {"type": "object", "additionalProperties": POSITIVE_SCHEMA}]}),
+]
+
+
 class SolveSettings(Strict):
     """How to solve. Everything has a default."""
 
-    tolerance: PositiveNumber = about("The relative L2 error to reach, as estimated.", 1e-6)
+    tolerance: ToleranceInput = about(
+        "The relative L2 error to reach, as estimated; or a map, `{drag: 1e-4, u: 1e-3}`, from unknowns and quantities "
+        "to relative errors: what is not named may have any error.",
+        1e-6,
+    )
     method: Method = about(
         "The method; `auto` picks by the problem. Solvers registered through Python have their own names.",
         "auto",

@@ -122,9 +122,9 @@ def _expression_or(kind: str, **limits: Any) -> dict[str, Any]:
 
 
 Number = Annotated[int | float | str, PlainValidator(_number), WithJsonSchema(_expression_or("number"))]
-PositiveNumber = Annotated[
-    float, PlainValidator(_at_least(0, strict=True)), WithJsonSchema(_expression_or("number", exclusiveMinimum=0))
-]
+positive = _at_least(0, strict=True)
+POSITIVE_SCHEMA = _expression_or("number", exclusiveMinimum=0)
+PositiveNumber = Annotated[float, PlainValidator(positive), WithJsonSchema(POSITIVE_SCHEMA)]
 Count = Annotated[int, PlainValidator(whole(1)), WithJsonSchema(_expression_or("integer", minimum=1))]
 CountOrZero = Annotated[int, PlainValidator(whole(0)), WithJsonSchema(_expression_or("integer", minimum=0))]
 

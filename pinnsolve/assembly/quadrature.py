@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from pinnsolve.assembly.collocation import space_of, where_function
+from pinnsolve.assembly.line_quadrature import line_rule
 from pinnsolve.bases.legendre import tensor_points
 from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.compiler.terms import CompiledProblem
-from pinnsolve.estimate.line_quadrature import line_rule
 from pinnsolve.geometry.regions import Piece, Region
 
 EQUAL_CELLS = {1: 16, 2: 8, 3: 4}  # per axis, for solutions that have no cells of their own
