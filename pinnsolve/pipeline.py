@@ -2,8 +2,8 @@
 
     load     a problem file -> Spec -> Problem      folders spec, problem: texts parsed once, mathematics checked
     compile  Problem -> CompiledProblem             folder compiler: terms with their linearizations, settings
-    solve    CompiledProblem -> Solution            method.py, which chooses; from there bases, assembly, solvers and on;
-                                                    folder ranges, where parameters have ranges: many of these solves
+    solve    CompiledProblem -> Solution            method.py, which chooses; from there bases, assembly, solvers and on
+                                                    (folder ranges where parameters have ranges: many of these solves)
     write    Solution -> run folder                 folders results, figures, output
 
 Each stage is a function that leaves its input as it was, and each can be called by itself. The stages before `solve`

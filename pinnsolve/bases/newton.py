@@ -33,16 +33,18 @@ def leja_points(count: int) -> Tensor:
 
 
 def newton_polynomials(y: Tensor, count: int, orders: int) -> Tensor:
-    """(orders + 1, N, count): the k-th derivatives of h_0 .. h_{count - 1} at y (N,), for k = 0 .. orders."""
+    """(orders + 1, count, N): the k-th derivatives of h_0 .. h_{count - 1} at y (N,), for k = 0 .. orders."""
     points = leja_points(max(count, 2)).to(y)
-    tables = [[torch.ones_like(y) if k == 0 else torch.zeros_like(y)] for k in range(orders + 1)]
+    table = y.new_zeros(orders + 1, count, len(y))
+    table[0, 0] = 1.0
     for j in range(1, count):
         distance = y - points[j - 1]
-        scale = _product(points[: j - 1], points[j - 1]) / _product(points[:j], points[j])
-        for k in range(orders, -1, -1):
-            below = k * tables[k - 1][j - 1] if k else 0.0
-            tables[k].append((tables[k][j - 1] * distance + below) * scale)
-    return torch.stack([torch.stack(table, dim=-1) for table in tables])
+        distance *= _product(points[: j - 1], points[j - 1]) / _product(points[:j], points[j])
+        torch.mul(table[:, j - 1], distance, out=table[:, j])
+        for k in range(1, orders + 1):
+            scale = _product(points[: j - 1], points[j - 1]) / _product(points[:j], points[j])
+            table[k, j] += k * scale * table[k - 1, j - 1]
+    return table
 
 
 def _product(points: Tensor, at: Tensor) -> float:
@@ -50,12 +52,12 @@ def _product(points: Tensor, at: Tensor) -> float:
 
 
 def sparse_products(y: Tensor, indices: Sequence[Index], alpha: Index) -> Tensor:
-    """(N, K): the derivative `alpha` of the products of Newton polynomials with the multi-indices, at points (N, r)."""
+    """(K, N): the derivative `alpha` of the products of Newton polynomials with the multi-indices, at points (N, r)."""
     result = None
     for axis, order in enumerate(alpha):
-        wanted = torch.tensor([index[axis] for index in indices], device=y.device)
-        table = newton_polynomials(y[:, axis].contiguous(), int(wanted.max()) + 1, order)[order]
-        factor = table if len(indices) == table.shape[1] and len(alpha) == 1 else table[:, wanted]
+        wanted = [index[axis] for index in indices]
+        table = newton_polynomials(y[:, axis].contiguous(), max(wanted) + 1, order)[order]
+        factor = table if wanted == list(range(len(table))) else table[wanted]
         result = factor if result is None else result * factor
     return result
 
@@ -67,15 +69,14 @@ def points_of(indices: Sequence[Index]) -> Tensor:
 
 
 def interpolation_matrix(indices: Sequence[Index]) -> Tensor:
-    """(K, K): turns values of products at points into weights of values at the points of the indices.
+    """(K, K): turns values at the points of the indices into coefficients of the products of Newton polynomials.
 
     The inverse of the products at the points, which is triangular where no index comes before those below it.
     """
     zero = (0,) * len(indices[0])
-    at_points = sparse_products(points_of(indices), indices, zero)
-    return torch.linalg.solve_triangular(
-        at_points, torch.eye(len(indices), dtype=torch.float64), upper=False, unitriangular=True
-    )
+    at_points = sparse_products(points_of(indices), indices, zero).T
+    one = torch.eye(len(indices), dtype=torch.float64)
+    return torch.linalg.solve_triangular(at_points, one, upper=False, unitriangular=True)
 
 
 def neighbours_below(index: Index) -> list[Index]:

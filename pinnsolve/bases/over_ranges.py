@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pinnsolve import extensions
 from pinnsolve.bases.base import Basis, check_alphas
-from pinnsolve.bases.legendre import legendre, tensor_index
+from pinnsolve.bases.legendre import legendre_rows, tensor_index
 from pinnsolve.bases.newton import Index, interpolation_matrix, sparse_products
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.space import Space, chain_factors
@@ -57,15 +57,19 @@ class OverRanges(Basis):
         """The number of coordinates without those of ranges."""
         return self.dimension - len(self.ranges)
 
-    def member_weights(self, parameters: Tensor, alpha: MultiIndex) -> Tensor:
-        """(N, K): the derivative `alpha` by the parameters (N, r) of the weight of each member."""
+    def products(self, parameters: Tensor, alpha: MultiIndex) -> Tensor:
+        """(K, N): the derivative `alpha` by the parameters (N, r) of the products of Newton polynomials."""
         columns = [_unit(parameters[:, a], spanned) for a, spanned in enumerate(self.ranges)]
-        y = torch.stack(columns, dim=1)
-        total = None
+        y, total = torch.stack(columns, dim=1), None
         for beta, factor in _chain(parameters, alpha, self.ranges):
-            part = sparse_products(y, self.indices, beta) * factor[:, None]
+            part = sparse_products(y, self.indices, beta)
+            part = part if factor is None else part * factor
             total = part if total is None else total + part
-        return total @ self._matrix
+        return total
+
+    def member_weights(self, parameters: Tensor, alpha: MultiIndex) -> Tensor:
+        """(K, N): the derivative `alpha` by the parameters (N, r) of the weight of each member."""
+        return self._matrix.T @ self.products(parameters, alpha)
 
     def derivatives(
         self, points: Tensor, alphas: Sequence[MultiIndex], hidden: Mapping[str, Tensor] | None = None
@@ -79,7 +83,7 @@ class OverRanges(Basis):
         for alpha in alphas:
             weights = self.member_weights(points[:, d:], alpha[d:])
             tables = [found[0 if self.shared else k][alpha[:d]] for k in range(len(self.indices))]
-            result[alpha] = torch.cat([table * weights[:, k, None] for k, table in enumerate(tables)], dim=1)
+            result[alpha] = torch.cat([table * weights[k, :, None] for k, table in enumerate(tables)], dim=1)
         return result
 
     def combined(self, points: Tensor, alphas: Sequence[MultiIndex], coefficients: Tensor) -> dict[MultiIndex, Tensor]:
@@ -92,7 +96,7 @@ class OverRanges(Basis):
             total = coefficients.new_zeros(len(coefficients), len(points))
             for k, part in enumerate(coefficients.split(self.widths, dim=1)):
                 basis = self.bases[0 if self.shared else k]
-                total += basis.combined(points[:, :d], [alpha[:d]], part)[alpha[:d]] * weights[:, k]
+                total += basis.combined(points[:, :d], [alpha[:d]], part)[alpha[:d]] * weights[k]
             result[alpha] = total
         return result
 
@@ -103,9 +107,10 @@ class OverRanges(Basis):
         cell = space.cells.locate(points[:, :d])
         order = torch.argsort(cell)
         cell, points = cell[order], points[order]
-        weights = self.member_weights(points[:, d:], alpha[d:])
+        products = self.products(points[:, d:], alpha[d:])
         axes = _axes_tables(space, points[:, :d], cell, alpha[:d])
-        c = coefficients.reshape(unknowns, members, space.cells.count, -1)
+        c = self._matrix @ coefficients.reshape(unknowns, members, -1)  # of the products
+        c = c.reshape(unknowns, members, space.cells.count, -1)
         found = coefficients.new_empty(unknowns, len(points))
         numbers, counts = torch.unique_consecutive(cell, return_counts=True)
         start = 0
@@ -113,9 +118,10 @@ class OverRanges(Basis):
             here = slice(start, start + count)
             table = _products(axes, here, space)
             for u in range(unknowns):
-                found[u, here] = ((table @ c[u, :, number].T) * weights[here]).sum(dim=1)
+                found[u, here] = ((c[u, :, number] @ table) * products[:, here]).sum(dim=0)
             start += count
-        found *= chain_factors(space.cells, cell, alpha[:d])
+        if any(alpha[:d]):
+            found *= chain_factors(space.cells, cell, alpha[:d])
         result = torch.empty_like(found)
         result[:, order] = found
         return result
@@ -164,8 +170,13 @@ def _unit(value: Tensor, spanned: Range) -> Tensor:
     return (2 * value - low - high) / (high - low)
 
 
-def _chain(parameters: Tensor, alpha: MultiIndex, ranges: Sequence[Range]) -> list[tuple[MultiIndex, Tensor]]:
-    """Pairs of a derivative by places in [-1, 1] and its factor (N,), which add up to the derivative by parameters."""
+def _chain(parameters: Tensor, alpha: MultiIndex, ranges: Sequence[Range]) -> list[tuple[MultiIndex, Tensor | None]]:
+    """Pairs of a derivative by places in [-1, 1] and its factor (N,), which add up to the derivative by parameters.
+
+    No factor is one.
+    """
+    if not any(alpha):
+        return [(tuple(alpha), None)]
     terms: list[tuple[MultiIndex, Tensor]] = [((), torch.ones_like(parameters[:, 0]))]
     for axis, (order, (low, high, log)) in enumerate(zip(alpha, ranges, strict=True)):
         value = parameters[:, axis]
@@ -175,7 +186,7 @@ def _chain(parameters: Tensor, alpha: MultiIndex, ranges: Sequence[Range]) -> li
         else:
             found = [(order, torch.full_like(value, (2 / (high - low)) ** order))]
         terms = [((*beta, j), factor * more) for beta, factor in terms for j, more in found]
-    return terms
+    return list(terms)
 
 
 def _falling(order: int) -> list[float]:
@@ -188,17 +199,14 @@ def _falling(order: int) -> list[float]:
 
 
 def _axes_tables(space: Space, x: Tensor, cell: Tensor, alpha: MultiIndex) -> list[Tensor]:
-    """Per axis (N, p + 1): derivatives of the Legendre polynomials of the cells at points (N, d)."""
-    reference = space.cells.reference(x[:, None], cell)[:, 0]
-    return [
-        legendre(reference[:, a].contiguous(), p, k)[k]
-        for a, (p, k) in enumerate(zip(space.degrees, alpha, strict=True))
-    ]
+    """Per axis (p + 1, N): derivatives of the Legendre polynomials of the cells at points (N, d)."""
+    columns = space.cells.reference(x[:, None], cell)[:, 0].T.contiguous()
+    return [legendre_rows(s, p, k) for s, p, k in zip(columns, space.degrees, alpha, strict=True)]
 
 
 def _products(axes: Sequence[Tensor], here: slice, space: Space) -> Tensor:
-    """(m, n): the functions of a cell at some of the points."""
-    table = axes[0][here]
+    """(n, m): the functions of a cell at some of the points."""
+    table = axes[0][:, here]
     for axis in axes[1:]:
-        table = (table[:, :, None] * axis[here][:, None, :]).flatten(1)
-    return table if table.shape[1] == space.functions else table[:, tensor_index(space.degrees, space.apart)]
+        table = (table[:, None] * axis[None, :, here]).flatten(0, 1)
+    return table if len(table) == space.functions else table[tensor_index(space.degrees, space.apart)]

@@ -1,8 +1,8 @@
 """Members that are solved so far, and how wrong the function between them may be.
 
 Input: solved members by multi-index, and their values at points of the domain. Output: the surplus of each, its
-distance from the interpolant of those before it; an estimate from the surpluses at the margin of the set, which is never
-below what members held out of the interpolation show; and the indices to solve next.
+distance from the interpolant of those before it; an estimate from the surpluses at the margin of the set, never below
+what members held out of the interpolation show; and the indices to solve next.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Fit:
     def weights(self, places: Tensor) -> Tensor:
         """(M, K): the weights of the members at places (M, r)."""
         zero = (0,) * places.shape[1]
-        return sparse_products(places, self.indices, zero) @ interpolation_matrix(self.indices)
+        return sparse_products(places, self.indices, zero).T @ interpolation_matrix(self.indices)
 
     # -- errors --
 

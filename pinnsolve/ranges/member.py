@@ -78,12 +78,10 @@ def collect(found: tuple[MemberTask, str]) -> SolvedMember:
 
 
 def make_task(
-    problem: Problem, index: Index | tuple[float, ...], folder: Path, settings: Mapping[str, Any],
-    start: str | None = None,
-) -> MemberTask:  # fmt: skip
-    """The task of a multi-index, or of a place in [-1, 1]^r given by fractions."""
+    problem: Problem, text: str, index: Index | tuple[float, ...], folder: Path, settings: Mapping[str, Any]
+) -> MemberTask:
+    """The task of a multi-index, or of a place in [-1, 1]^r given by fractions; `text`: the problem's file."""
     whole = all(isinstance(k, int) for k in index)
     place = tuple(points_of([index])[0].tolist()) if whole else tuple(index)
     values = {n: r.value(0.5 * (1 + y)) for (n, r), y in zip(problem.ranges.items(), place, strict=True)}
-    spec = problem.spec
-    return MemberTask(place, values, settings, spec.to_yaml(), str(spec.folder), str(folder), start)
+    return MemberTask(place, values, settings, text, str(problem.spec.folder), str(folder))

@@ -192,9 +192,8 @@ def range_truth(problem: Problem) -> Callable[[Any], Mapping[str, np.ndarray]]:
         result = {name: np.empty(len(points)) for name in problem.exact}
         for number, row in enumerate(different):
             here = np.flatnonzero(which.ravel() == number)
-            member = build_problem(
-                spec_with_parameters(problem.spec, dict(zip(problem.ranges, row.tolist(), strict=True)))
-            )
+            parameters = dict(zip(problem.ranges, row.tolist(), strict=True))
+            member = build_problem(spec_with_parameters(problem.spec, parameters))
             for name, found in exact_values(member, points[here][:, :d]).items():
                 result[name][here] = found
         return result

@@ -56,7 +56,7 @@ class _OverRanges:
 
     def __init__(self, problem: Problem, context: SolveContext, team: Team, folder: Path):
         self.problem, self.context, self.team, self.folder = problem, context, team, folder
-        self.points = context.check_points()
+        self.points, self.text = context.check_points(), problem.spec.to_yaml()
         self.failed: list[str] = []
         self.solved = 0
 
@@ -66,7 +66,8 @@ class _OverRanges:
         most = self.problem.settings.limits.refinements
         worst: list[float] = []
         for _ in range(MOST_ROUNDS if most is None else most + 1):
-            for fit in self._grown(fit, indices):
+            for grown in self._grown(fit, indices):
+                fit = grown
                 yield fit
             if not fit.indices:
                 return
@@ -90,11 +91,12 @@ class _OverRanges:
 
     def _grown(self, fit: Fit, indices: Sequence[Index]) -> Iterator[Fit]:
         """The fit with the members of these indices, as they come and where those below them are there."""
-        tasks = {self._task(index).place: (index, self._task(index)) for index in indices}
+        tasks = [self._task(index) for index in indices]
+        names = {task.place: index for task, index in zip(tasks, indices, strict=True)}
         found: dict[Index, SolvedMember] = {}
         waiting = list(indices)
-        for member in self.team.solved([task for _, task in tasks.values()], self.context.clock.check):
-            index = tasks[member.task.place][0]
+        for member in self.team.solved(tasks, self.context.clock.check):
+            index = names[member.task.place]
             found[index] = member
             self._tell(member, fit)
             if member.solution is None:
@@ -127,7 +129,7 @@ class _OverRanges:
             asked["seconds"] = seconds
         own = {"tolerance": max(MEMBER_SHARE * settings.tolerance, defaults.LEAST_TOLERANCE), "limits": asked}
         folder = self.folder / "_".join(f"{k}" for k in index)
-        return make_task(self.problem, index, folder, own)
+        return make_task(self.problem, self.text, index, folder, own)
 
     def _values(self, member: SolvedMember) -> Tensor:
         """(U, N) at the points where norms are taken."""
@@ -145,9 +147,8 @@ class _OverRanges:
         terms = member.solution.result.get("terms") or {}
         losses = {name: (term.get("rms_residual") or 0.0) ** 2 for name, term in terms.items()}
         estimate = self.rank(fit) if fit.indices else None
-        self.context.record(
-            f"members, the last at {words}", self.solved, sum(losses.values()), losses, estimate=estimate
-        )
+        phase, loss = f"members, the last at {words}", sum(losses.values())
+        self.context.record(phase, self.solved, loss, losses, estimate=estimate)
 
 
 SLOWLY = (
