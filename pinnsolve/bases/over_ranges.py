@@ -50,6 +50,9 @@ class OverRanges(Basis):
 
     @property
     def active(self) -> int:
+        inner = self.bases[0]
+        if self.shared and isinstance(inner, PouCells):  # whose tables are made cell by cell
+            return len(self.indices) + sum(p + 1 for p in inner.space.degrees)
         return max(max(b.active for b in self.bases), 2 * len(self.indices))
 
     @property
