@@ -29,6 +29,8 @@ def range_diagnostics(problem: StatedProblem, build: Callable[[Spec], StatedProb
         if getattr(spec, key):
             hint = f"give `{next(iter(problem.ranges))}` one value; `pinnsolve sweep` solves a file for many"
             yield spec.diagnostic((key,), f"`{key}` does not go with ranges of parameters: {why}", hint)
+    if problem.homes:
+        yield spec.diagnostic(("unknowns",), "unknowns that live in a part of the domain do not go with ranges yet")
     if len(problem.ranges) > MOST_RANGES:
         yield spec.diagnostic(("parameters",), f"{len(problem.ranges)} ranges: at most {MOST_RANGES} are supported")
         return

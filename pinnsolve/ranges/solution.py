@@ -49,6 +49,7 @@ def range_solution(problem: Problem, context: SolveContext, outcome: Outcome[Fit
         intervals=(*problem.intervals, *((r.low, r.high) for r in problem.ranges.values())),
         time=problem.time,
         unknowns=names,
+        complex_unknowns=problem.complex_unknowns,
         basis=basis,
         coefficients=coefficients,
         history=tuple(context.history),
