@@ -7,7 +7,7 @@ the parameters. Function k W + j is function j of a basis of width W times the w
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -16,12 +16,13 @@ from torch import Tensor
 from pinnsolve import extensions
 from pinnsolve.bases.base import Basis, check_alphas
 from pinnsolve.bases.legendre import legendre_rows, tensor_index
-from pinnsolve.bases.newton import Index, interpolation_matrix, sparse_products
+from pinnsolve.bases.newton import Index, interpolation_matrix, newton_polynomials
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.space import Space, chain_factors
 from pinnsolve.errors import PinnsolveError
 from pinnsolve.language.symbols import MultiIndex
 
+PIECE_NUMBERS = 2.5e5  # of a table of the members that is made at a time: what lies between stays in the cache
 Range = tuple[float, float, bool]  # low, high, and whether it is spaced by the logarithm
 
 
@@ -46,6 +47,8 @@ class OverRanges(Basis):
         widths = [b.width for b in self.bases] * (len(self.indices) if self.shared else 1)
         self.widths, self.width = widths, sum(widths)
         self.smoothness = min(b.smoothness for b in self.bases)
+        self._orders = torch.tensor(self.indices).T  # (r, K)
+        self._degrees = self._orders.amax(dim=1).tolist()
         self._matrix = interpolation_matrix(self.indices).to(inner.lower)
 
     @property
@@ -62,11 +65,24 @@ class OverRanges(Basis):
 
     def products(self, parameters: Tensor, alpha: MultiIndex) -> Tensor:
         """(K, N): the derivative `alpha` by the parameters (N, r) of the products of Newton polynomials."""
-        columns = [_unit(parameters[:, a], spanned) for a, spanned in enumerate(self.ranges)]
-        y, total = torch.stack(columns, dim=1), None
-        for beta, factor in _chain(parameters, alpha, self.ranges):
-            part = sparse_products(y, self.indices, beta)
-            part = part if factor is None else part * factor
+        return self._multiplied(self._tables(parameters, alpha), slice(None))
+
+    def _tables(self, parameters: Tensor, alpha: MultiIndex) -> list[tuple[list[Tensor], Tensor | None]]:
+        """Newton polynomials per parameter, (n, N) each, and a factor: products of these add up to the derivative."""
+        places = [_unit(parameters[:, a], spanned) for a, spanned in enumerate(self.ranges)]
+        return [
+            ([newton_polynomials(y, n + 1, k)[k] for y, n, k in zip(places, self._degrees, beta, strict=True)], factor)
+            for beta, factor in _chain(parameters, alpha, self.ranges)
+        ]
+
+    def _multiplied(self, tables: list[tuple[list[Tensor], Tensor | None]], here: slice) -> Tensor:
+        """(K, m): the sum of products of tables, for the multi-indices of the members and some of the points."""
+        total = None
+        for axes, factor in tables:
+            part = axes[0][:, here] if len(axes) == 1 else axes[0][:, here][self._orders[0]]
+            for axis, wanted in zip(axes[1:], self._orders[1:], strict=True):
+                part = part * axis[:, here][wanted]
+            part = part if factor is None else part * factor[here]
             total = part if total is None else total + part
         return total
 
@@ -110,19 +126,15 @@ class OverRanges(Basis):
         cell = space.cells.locate(points[:, :d])
         order = torch.argsort(cell)
         cell, points = cell[order], points[order]
-        products = self.products(points[:, d:], alpha[d:])
+        tables = self._tables(points[:, d:], alpha[d:])
         axes = _axes_tables(space, points[:, :d], cell, alpha[:d])
         c = self._matrix @ coefficients.reshape(unknowns, members, -1)  # of the products
         c = c.reshape(unknowns, members, space.cells.count, -1)
         found = coefficients.new_empty(unknowns, len(points))
-        numbers, counts = torch.unique_consecutive(cell, return_counts=True)
-        start = 0
-        for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
-            here = slice(start, start + count)
-            table = _products(axes, here, space)
+        for number, here in _pieces(cell, max(256, int(PIECE_NUMBERS // members))):
+            table, products = _products(axes, here, space), self._multiplied(tables, here)
             for u in range(unknowns):
-                found[u, here] = ((c[u, :, number] @ table) * products[:, here]).sum(dim=0)
-            start += count
+                found[u, here] = ((c[u, :, number] @ table) * products).sum(dim=0)
         if any(alpha[:d]):
             found *= chain_factors(space.cells, cell, alpha[:d])
         result = torch.empty_like(found)
@@ -205,6 +217,16 @@ def _axes_tables(space: Space, x: Tensor, cell: Tensor, alpha: MultiIndex) -> li
     """Per axis (p + 1, N): derivatives of the Legendre polynomials of the cells at points (N, d)."""
     columns = space.cells.reference(x[:, None], cell)[:, 0].T.contiguous()
     return [legendre_rows(s, p, k) for s, p, k in zip(columns, space.degrees, alpha, strict=True)]
+
+
+def _pieces(cell: Tensor, most: int) -> Iterator[tuple[int, slice]]:
+    """The cells in an increasing sequence (N,), each with at most so many of its points at a time."""
+    numbers, counts = torch.unique_consecutive(cell, return_counts=True)
+    start = 0
+    for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
+        for first in range(start, start + count, most):
+            yield number, slice(first, min(first + most, start + count))
+        start += count
 
 
 def _products(axes: Sequence[Tensor], here: slice, space: Space) -> Tensor:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from pinnsolve.assembly.system import units
-from pinnsolve.bases.newton import Index, interpolation_matrix, margin, neighbours_below, points_of, sparse_products
+from pinnsolve.bases.newton import Index, interpolation_matrix, margin, points_of, sparse_products
 from pinnsolve.ranges.member import SolvedMember
 
+BACK = {1: 3, 2: 1}  # surpluses along an axis that tell what the next may be, by the number of ranges
 DECAY = 0.5  # by which the surplus of a step further is foreseen to be smaller
 PLACES = 400  # of the ranges, at which the errors of members are combined
 SEED = 7_919
@@ -59,10 +61,15 @@ class Fit:
     def weights(self, places: Tensor) -> Tensor:
         """(M, K): the weights of the members at places (M, r)."""
         zero = (0,) * places.shape[1]
-        return sparse_products(places, self.indices, zero).T @ interpolation_matrix(self.indices)
+        return sparse_products(places, self.indices, zero).T @ self._matrix
+
+    @cached_property
+    def _matrix(self) -> Tensor:
+        return interpolation_matrix(self.indices)
 
     # -- errors --
 
+    @cached_property
     def of_members(self) -> Tensor:
         """(U,) what the errors of the members, taken as independent, make of the interpolant at its worst place."""
         errors = torch.tensor([_estimates(member) for member in self.members], dtype=torch.float64)  # (K, U)
@@ -71,6 +78,7 @@ class Fit:
         combined = torch.sqrt(self.weights(places) ** 2 @ errors**2)
         return torch.maximum(combined.amax(dim=0), errors.amax(dim=0))
 
+    @cached_property
     def of_interpolation(self) -> Tensor:
         """(U,) the contributions foreseen of the indices next to the set, and at least the error at held-out places."""
         ahead = [self.foreseen(index) for index in margin(self.indices)]
@@ -87,23 +95,24 @@ class Fit:
             result.append(_relative(self.at(place)[0] - values, values))
         return result
 
+    @cached_property
     def estimate(self) -> Tensor:
         """(U,) the error of the solution over the ranges, relative to the solution at the same parameters."""
-        return self.of_members() + self.of_interpolation()
+        return self.of_members + self.of_interpolation
 
     def foreseen(self, index: Index, more: Mapping[Index, Tensor] | None = None) -> Tensor:
-        """(U,) the surplus of an index: no larger than the larger of the last two on each way to it.
+        """(U,) the surplus of an index, or of those that it opens the way to.
 
-        Two, because every other one vanishes where the solution is even in a parameter. `more`: surpluses that are
-        foreseen themselves.
+        Along each axis, the largest of the last few surpluses, of which some may vanish by symmetry, of all indices
+        that are as large in the other places: where the solution is difficult at one end of a parameter, the way to
+        difficult indices leads past easy ones. `more`: surpluses that are foreseen themselves.
         """
         known = {**self.surpluses, **(more or {})}
-        ways = []
-        for below in neighbours_below(index):
-            axis = next(a for a, (k, j) in enumerate(zip(index, below, strict=True)) if k != j)
-            before = (*below[:axis], below[axis] - 1, *below[axis + 1 :])
-            ways.append(torch.maximum(known[below], known[before]) if before in known else known[below])
-        return torch.stack(ways).amin(dim=0)
+        found = [known[(0,) * len(index)] * 0.0]
+        for axis, k in enumerate(index):
+            last = range(max(k - BACK[min(len(index), 2)], 0), k)
+            found += [s for j, s in known.items() if j[axis] in last and _reaches(j, index, axis)]
+        return torch.stack(found).amax(dim=0)
 
     def next_indices(self, count: int) -> list[Index]:
         """The indices to solve next: one after the other that whose surplus is foreseen to be largest."""
@@ -116,6 +125,11 @@ class Fit:
             best = max(candidates, key=lambda i: float(ahead[i].max()))
             chosen[best] = DECAY * ahead[best]
         return list(chosen)
+
+
+def _reaches(one: Index, other: Index, axis: int) -> bool:
+    """Whether an index is at least as large as another in all places but one."""
+    return all(j >= k for a, (j, k) in enumerate(zip(one, other, strict=True)) if a != axis)
 
 
 def first_indices(ranges: int) -> list[Index]:

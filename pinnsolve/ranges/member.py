@@ -22,7 +22,7 @@ from pinnsolve.spec.spec import spec_from_dict, spec_with_parameters
 class MemberTask:
     """The problem of a file's `text`, whose data lie in `data`, at `values` of its ranges; its run goes to `folder`.
 
-    `place`: of the values in [-1, 1]; `settings` replace those of the file; `start`: the run folder of a neighbour.
+    `place`: of the values in [-1, 1]; `settings` replace those of the file.
     """
 
     place: tuple[float, ...]
@@ -31,7 +31,6 @@ class MemberTask:
     text: str
     data: str
     folder: str
-    start: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,7 @@ def solve_here(task: MemberTask) -> SolvedMember:
     try:
         spec = spec_from_dict(parse_yaml(task.text).data, task.data)
         member = with_settings(build_problem(spec_with_parameters(spec, task.values)), task.settings)
-        start = None if task.start is None else load_solution(task.start)
-        solution = solve_compiled(member, compile_problem(member), None, start)
+        solution = solve_compiled(member, compile_problem(member), None, None)
         solution.save(task.folder)
     except (PinnsolveError, OSError, MemoryError, ArithmeticError) as error:
         return SolvedMember(task, None, str(error).splitlines()[0] if str(error) else type(error).__name__)

@@ -37,7 +37,7 @@ def range_solution(problem: Problem, context: SolveContext, outcome: Outcome[Fit
     """The best fit as a solution, which is written and called as any other."""
     fit = outcome.best
     basis, coefficients, missed = _joined(problem, context, fit)
-    parts = {"members": fit.of_members(), "interpolation": fit.of_interpolation(), "common cells": missed}
+    parts = {"members": fit.of_members, "interpolation": fit.of_interpolation, "common cells": missed}
     estimate = sum(parts.values())
     names = problem.unknowns
     status, message = _verdict(problem, outcome, float(estimate.max()), failed)
@@ -67,6 +67,7 @@ def range_solution(problem: Problem, context: SolveContext, outcome: Outcome[Fit
         **({"relative_l2_error": measured, "reference": "exact"} if measured else {}),
         "estimated_error": dict(zip(names, estimate.tolist(), strict=True)),
         "estimated_parts": {part: dict(zip(names, value.tolist(), strict=True)) for part, value in parts.items()},
+        **({"held_out_error": held_out} if (held_out := _held_out(fit, names)) else {}),
         "tolerance": problem.settings.tolerance,
         "wall_time_s": context.clock.seconds(),
         "unknown_coefficients": coefficients.numel(),
@@ -119,6 +120,12 @@ def _verdict(problem: Problem, outcome: Outcome[Fit], worst: float, failed: Sequ
         reasons.append(f"{many} at {words}: {member.solution.result.get('message')}")
     reasons += failed[:1]
     return "tolerance_not_reached", "; ".join(reasons) or "the interpolation was not checked"
+
+
+def _held_out(fit: Fit, names: Sequence[str]) -> dict[str, float]:
+    """The largest error at the places that were solved to check the interpolation."""
+    found = fit.of_held_out()
+    return dict(zip(names, torch.stack(found).amax(dim=0).tolist(), strict=True)) if found else {}
 
 
 def _terms(members: Sequence[SolvedMember]) -> dict[str, dict]:

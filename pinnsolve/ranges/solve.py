@@ -33,7 +33,7 @@ from pinnsolve.solvers.follow import Outcome, follow
 
 MEMBER_SHARE = 0.2  # of the tolerance, for each member
 ROUND = 4  # members of a round; it does not depend on the processes, so that results do not
-HELD_OUT = {1: 3, 2: 4}  # members that check the interpolation, by the number of ranges
+HELD_OUT = {1: 4, 2: 6, 3: 8}  # members that check the interpolation, by the number of ranges
 MOST_MEMBERS = 400
 MOST_ROUNDS = 200
 SLOW_ROUNDS, SLOW = 5, 0.7  # rounds after which the estimate should have fallen by that factor
@@ -83,7 +83,7 @@ class _OverRanges:
 
     def rank(self, fit: Fit) -> float:
         """The largest estimated error of an unknown."""
-        worst = float(fit.estimate().max())
+        worst = float(fit.estimate.max())
         return worst if math.isfinite(worst) else math.inf
 
     def meets(self, fit: Fit) -> bool:
