@@ -44,7 +44,7 @@ def solve_over_ranges(problem: Problem, compiled: CompiledProblem, progress: Cal
     context = solve_context(problem, compiled, progress)
     with tempfile.TemporaryDirectory(prefix="pinnsolve-") as folder, Team() as team, torch.no_grad(), one_thread():
         over = _OverRanges(problem, context, team, Path(folder))
-        outcome = follow(over.fits(), context.clock, over.rank, over.meets)
+        outcome = follow(over.fits(), context.clock, over.latest, over.meets)
         if outcome.best is None:
             outcome.raised(outcome.status)
             raise PinnsolveError(over.failed[0] if over.failed else outcome.message)
@@ -64,30 +64,34 @@ class _OverRanges:
         """Fits of more and more members."""
         fit, indices = Fit(), first_indices(len(self.problem.ranges))
         most = self.problem.settings.limits.refinements
-        worst: list[float] = []
+        history: list[float] = []
         for _ in range(MOST_ROUNDS if most is None else most + 1):
             for grown in self._grown(fit, indices):
                 fit = grown
                 yield fit
             if not fit.indices:
                 return
-            if self.rank(fit) <= self.problem.settings.tolerance and not fit.held_out:
+            if self.worst(fit) <= self.problem.settings.tolerance and not fit.held_out:
                 fit = self._checked(fit)
                 yield fit
-            worst.append(self.rank(fit))
+            history.append(self.worst(fit))
             indices = fit.next_indices(ROUND)
             if not indices:
                 yield Outcome(None, "stalled", "members failed on all sides of those that are solved")
-            if len(fit.indices) >= MOST_MEMBERS or _slow(worst):
+            if len(fit.indices) >= MOST_MEMBERS or _slow(history):
                 yield Outcome(None, "stalled", SLOWLY.format(count=len(fit.indices)))
 
-    def rank(self, fit: Fit) -> float:
+    def latest(self, fit: Fit) -> int:
+        """By which the best fit is that of most members; an estimate from few of them may be small by chance."""
+        return -len(fit.indices) - len(fit.held_out)
+
+    def worst(self, fit: Fit) -> float:
         """The largest estimated error of an unknown."""
         worst = float(fit.estimate.max())
         return worst if math.isfinite(worst) else math.inf
 
     def meets(self, fit: Fit) -> bool:
-        return bool(fit.held_out) and self.rank(fit) <= self.problem.settings.tolerance
+        return bool(fit.held_out) and self.worst(fit) <= self.problem.settings.tolerance
 
     def _grown(self, fit: Fit, indices: Sequence[Index]) -> Iterator[Fit]:
         """The fit with the members of these indices, as they come and where those below them are there."""
@@ -146,7 +150,7 @@ class _OverRanges:
             return
         terms = member.solution.result.get("terms") or {}
         losses = {name: (term.get("rms_residual") or 0.0) ** 2 for name, term in terms.items()}
-        estimate = self.rank(fit) if fit.indices else None
+        estimate = self.worst(fit) if fit.indices else None
         phase, loss = f"members, the last at {words}", sum(losses.values())
         self.context.record(phase, self.solved, loss, losses, estimate=estimate)
 

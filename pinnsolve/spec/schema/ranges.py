@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import ValidationInfo, WrapValidator, model_validator
-from pydantic import WithJsonSchema as Json
 
-from pinnsolve.spec.schema.types import INTERVAL_SCHEMA, Interval, Number, Strict, about, choice, evaluated, refuse
+from pinnsolve.spec.schema.types import Interval, Number, Strict, about, choice, evaluated, refuse
 
 Spacing = choice("linear", "log")
 
@@ -30,14 +29,10 @@ class RangeInput(Strict):
 
 def _parameter(value: Any, handler: Any, info: ValidationInfo) -> Any:
     """A map is a range; anything else a number."""
-    return RangeInput.model_validate(value, context=info.context) if isinstance(value, dict) else handler(value)
+    if isinstance(value, dict):
+        return RangeInput.model_validate(value, context=info.context)
+    evaluated(value, info)
+    return value
 
 
-_RANGE_SCHEMA = {
-    "type": "object",
-    "properties": {"range": INTERVAL_SCHEMA, "spacing": {"enum": ["linear", "log"]}},
-    "required": ["range"],
-    "additionalProperties": False,
-}
-_NUMBER_SCHEMA = {"anyOf": [{"type": "number"}, {"type": "string", "description": "a constant expression"}]}
-Parameter = Annotated[Number, WrapValidator(_parameter), Json({"anyOf": [*_NUMBER_SCHEMA["anyOf"], _RANGE_SCHEMA]})]
+Parameter = Annotated[RangeInput | Number, WrapValidator(_parameter)]
