@@ -16,7 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Any, BinaryIO, TypeVar
+from typing import IO, Any, TypeVar
 
 from pinnsolve.errors import PinnsolveError
 from pinnsolve.process import WAITING, keep_freed_memory
@@ -122,7 +122,7 @@ def in_processes(
 # -- what is said through the pipes -----------------------------------------------------------------------------------
 
 
-def send(pipe: BinaryIO | None, message: Any) -> None:
+def send(pipe: IO[bytes] | None, message: Any) -> None:
     """Write a message and its length."""
     assert pipe is not None
     data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
@@ -130,7 +130,7 @@ def send(pipe: BinaryIO | None, message: Any) -> None:
     pipe.flush()
 
 
-def receive(pipe: BinaryIO | None) -> Any:
+def receive(pipe: IO[bytes] | None) -> Any:
     """Read a message. Raises `EOFError` where there is none any more."""
     assert pipe is not None
     head = pipe.read(LENGTH.size)

@@ -37,8 +37,8 @@ class CommonCells:
 
 def common_cells(problem: CompiledProblem, members: Sequence[Solution], allowed: Tensor) -> CommonCells | None:
     """The members on common cells, each missed by no more than `allowed` (K, U); None where that takes too many."""
-    bases = [member.basis for member in members]
-    if not all(isinstance(basis, PouCells) for basis in bases):
+    bases = [member.basis for member in members if isinstance(member.basis, PouCells)]
+    if len(bases) < len(members):
         return None
     if all(_same(basis, bases[0]) for basis in bases) and not bases[0].slabs:
         coefficients = torch.stack([m.coefficients for m in members], dim=1).flatten(1)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pinnsolve.bases.newton import Index, points_of
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.errors import PinnsolveError
 from pinnsolve.files.yaml_reader import parse_yaml
@@ -76,10 +75,8 @@ def collect(found: tuple[MemberTask, str]) -> SolvedMember:
 
 
 def make_task(
-    problem: Problem, text: str, index: Index | tuple[float, ...], folder: Path, settings: Mapping[str, Any]
+    problem: Problem, text: str, place: tuple[float, ...], folder: Path, settings: Mapping[str, Any]
 ) -> MemberTask:
-    """The task of a multi-index, or of a place in [-1, 1]^r given by fractions; `text`: the problem's file."""
-    whole = all(isinstance(k, int) for k in index)
-    place = tuple(points_of([index])[0].tolist()) if whole else tuple(index)
+    """The task of a place in [-1, 1]^r; `text`: the problem's file."""
     values = {n: r.value(0.5 * (1 + y)) for (n, r), y in zip(problem.ranges.items(), place, strict=True)}
     return MemberTask(place, values, settings, text, str(problem.spec.folder), str(folder))

@@ -29,6 +29,7 @@ from pinnsolve.spec.spec import spec_with_parameters
 from pinnsolve.version import version
 
 COMMON_SHARE = 0.1  # of the tolerance, that putting members on common cells may cost
+MOST_COMMON = 0.15  # what it may cost at most; else every member keeps its own
 MEASURED = 20  # values of the ranges at which the error is measured where the exact solution is known
 MOST_WARNINGS = 10
 
@@ -38,7 +39,7 @@ def range_solution(problem: Problem, context: SolveContext, outcome: Outcome[Fit
     fit = outcome.best
     basis, coefficients, missed = _joined(problem, context, fit)
     parts = {"members": fit.of_members, "interpolation": fit.of_interpolation, "common cells": missed}
-    estimate = sum(parts.values())
+    estimate = torch.stack(list(parts.values())).sum(dim=0)
     names = problem.unknowns
     status, message = _verdict(problem, outcome, float(estimate.max()), failed)
     first = fit.members[0].solution
@@ -96,8 +97,7 @@ def _joined(problem: Problem, context: SolveContext, fit: Fit) -> tuple[Basis, T
     found = common_cells(context.problem, solutions, allowed)
     if found is not None:
         missed = (found.missed / sizes).amax(dim=0)
-        # what the members leave to the tolerance, or a tenth of it
-        if float(missed.max()) <= 3 * COMMON_SHARE * problem.settings.tolerance:
+        if float(missed.max()) <= MOST_COMMON * problem.settings.tolerance:
             return OverRanges([found.basis], fit.indices, ranges), found.coefficients, missed
     basis = OverRanges([solution.basis for solution in solutions], fit.indices, ranges)
     return basis, torch.cat([s.coefficients for s in solutions], dim=1), torch.zeros_like(sizes[0])

@@ -18,14 +18,14 @@ from torch import Tensor
 
 from pinnsolve import defaults
 from pinnsolve.adapt.context import SolveContext
-from pinnsolve.bases.newton import Index, neighbours_below
+from pinnsolve.bases.newton import Index, neighbours_below, points_of
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.errors import PinnsolveError
 from pinnsolve.method import solve_context
 from pinnsolve.problem.problem import Problem
 from pinnsolve.ranges.fit import SEED, Fit, first_indices
 from pinnsolve.ranges.member import MemberTask, SolvedMember, make_task
-from pinnsolve.ranges.solution import range_solution
+from pinnsolve.ranges.solution import MOST_COMMON, range_solution
 from pinnsolve.ranges.team import Team
 from pinnsolve.results.solution import Solution
 from pinnsolve.runtime import memory_available, one_thread
@@ -57,6 +57,7 @@ class _OverRanges:
     def __init__(self, problem: Problem, context: SolveContext, team: Team, folder: Path):
         self.problem, self.context, self.team, self.folder = problem, context, team, folder
         self.points, self.text = context.check_points(), problem.spec.to_yaml()
+        self.aim = (1 - MOST_COMMON) * problem.settings.tolerance
         self.failed: list[str] = []
         self.solved = 0
 
@@ -71,7 +72,7 @@ class _OverRanges:
                 yield fit
             if not fit.indices:
                 return
-            if self.worst(fit) <= self.problem.settings.tolerance and not fit.held_out:
+            if self.worst(fit) <= self.aim and not fit.held_out:
                 fit = self._checked(fit)
                 yield fit
             history.append(self.worst(fit))
@@ -91,11 +92,11 @@ class _OverRanges:
         return worst if math.isfinite(worst) else math.inf
 
     def meets(self, fit: Fit) -> bool:
-        return bool(fit.held_out) and self.worst(fit) <= self.problem.settings.tolerance
+        return bool(fit.held_out) and self.worst(fit) <= self.aim
 
     def _grown(self, fit: Fit, indices: Sequence[Index]) -> Iterator[Fit]:
         """The fit with the members of these indices, as they come and where those below them are there."""
-        tasks = [self._task(index) for index in indices]
+        tasks = [self._task(tuple(place)) for place in points_of(indices).tolist()]
         names = {task.place: index for task, index in zip(tasks, indices, strict=True)}
         found: dict[Index, SolvedMember] = {}
         waiting = list(indices)
@@ -124,7 +125,8 @@ class _OverRanges:
                 fit = replace(fit, held_out=(*fit.held_out, (member, self._values(member))))
         return fit
 
-    def _task(self, index: Index | tuple[float, ...]) -> MemberTask:
+    def _task(self, place: tuple[float, ...]) -> MemberTask:
+        """The member at a place, asked for a share of the tolerance, and for what is left of the limits."""
         settings, limits = self.problem.settings, self.problem.settings.limits
         seconds = None if limits.seconds is None else max(limits.seconds - self.context.clock.seconds(), 1.0)
         memory = limits.memory_gb or memory_available() / 1e9
@@ -132,8 +134,8 @@ class _OverRanges:
         if seconds is not None:
             asked["seconds"] = seconds
         own = {"tolerance": max(MEMBER_SHARE * settings.tolerance, defaults.LEAST_TOLERANCE), "limits": asked}
-        folder = self.folder / "_".join(f"{k}" for k in index)
-        return make_task(self.problem, self.text, index, folder, own)
+        folder = self.folder / "_".join(f"{y:.15g}" for y in place)
+        return make_task(self.problem, self.text, place, folder, own)
 
     def _values(self, member: SolvedMember) -> Tensor:
         """(U, N) at the points where norms are taken."""

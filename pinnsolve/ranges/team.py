@@ -23,7 +23,8 @@ class Team:
     """
 
     def __init__(self) -> None:
-        self._ends, self._processes = ExitStack(), None
+        self._ends = ExitStack()
+        self._processes: Processes | None = None
         self._seconds: list[float] = []
         known = (*extensions.BUILT_IN_BASES, *extensions.BUILT_IN_SOLVERS)
         added = {*extensions.BASES, *extensions.SOLVERS}.difference(known)
