@@ -56,7 +56,7 @@ def solve(
     if stated.ranges:
         from pinnsolve.ranges.solve import solve_over_ranges
 
-        return solve_over_ranges(stated, compiled, progress)
+        return solve_over_ranges(stated, compiled, progress, start)
     from pinnsolve.method import solve_compiled  # and with it torch
     from pinnsolve.solvers.journal import NOTHING
 

@@ -285,6 +285,11 @@ def test_it_is_saved_evaluated_and_drawn(solution, tmp_path):
     assert again.plot().axes
 
 
+def test_a_solution_that_is_good_enough_is_kept(file, solution, monkeypatch):
+    monkeypatch.setattr(team, "solve_here", None)  # nothing is solved
+    assert ps.solve(ps.load(file), start=solution) is solution
+
+
 def test_processes_give_the_same(file, solution, monkeypatch):
     monkeypatch.setattr(team, "WORTH_STARTING", 0.0)
     monkeypatch.setattr(team, "_processors", lambda: 2)

@@ -21,12 +21,14 @@ from pinnsolve.adapt.context import SolveContext
 from pinnsolve.bases.newton import Index, neighbours_below, points_of
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.errors import PinnsolveError
+from pinnsolve.files.data_files import digests
 from pinnsolve.method import solve_context
 from pinnsolve.problem.problem import Problem
 from pinnsolve.ranges.fit import SEED, Fit, first_indices
 from pinnsolve.ranges.member import MemberTask, SolvedMember, make_task
 from pinnsolve.ranges.solution import MOST_COMMON, range_solution
 from pinnsolve.ranges.team import Team
+from pinnsolve.results.going_on import solves
 from pinnsolve.results.solution import Solution
 from pinnsolve.runtime import memory_available, one_thread
 from pinnsolve.solvers.follow import Outcome, follow
@@ -39,8 +41,17 @@ MOST_ROUNDS = 200
 SLOW_ROUNDS, SLOW = 5, 0.7  # rounds after which the estimate should have fallen by that factor
 
 
-def solve_over_ranges(problem: Problem, compiled: CompiledProblem, progress: Callable[[dict], None] | None) -> Solution:
-    """The solution over the ranges. Raises `PinnsolveError` where not even the first member has one."""
+def solve_over_ranges(
+    problem: Problem, compiled: CompiledProblem, progress: Callable[[dict], None] | None, start: Solution | None = None
+) -> Solution:
+    """The solution over the ranges; `start` is kept where it is one of the same problem and better.
+
+    Raises `PinnsolveError` where not even the first member has one.
+    """
+    before = start if start is not None and solves(start, problem.spec.to_yaml(), digests(problem.files())) else None
+    done = before is not None and before.result.get("status") == "converged"
+    if before is not None and done and _worst_of(before) <= problem.settings.tolerance:
+        return before
     context = solve_context(problem, compiled, progress)
     with tempfile.TemporaryDirectory(prefix="pinnsolve-") as folder, Team() as team, torch.no_grad(), one_thread():
         over = _OverRanges(problem, context, team, Path(folder))
@@ -48,7 +59,14 @@ def solve_over_ranges(problem: Problem, compiled: CompiledProblem, progress: Cal
         if outcome.best is None:
             outcome.raised(outcome.status)
             raise PinnsolveError(over.failed[0] if over.failed else outcome.message)
-        return range_solution(problem, context, outcome, over.failed)
+        found = range_solution(problem, context, outcome, over.failed)
+    return before if before is not None and _worst_of(before) < _worst_of(found) else found
+
+
+def _worst_of(solution: Solution) -> float:
+    """The largest estimated error of an unknown that a solution reports."""
+    found = solution.result.get("estimated_error") or {}
+    return max((math.inf if value is None else float(value) for value in found.values()), default=math.inf)
 
 
 class _OverRanges:
