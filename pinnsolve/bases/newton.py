@@ -34,21 +34,21 @@ def leja_points(count: int) -> Tensor:
 
 def newton_polynomials(y: Tensor, count: int, orders: int) -> Tensor:
     """(orders + 1, count, N): the k-th derivatives of h_0 .. h_{count - 1} at y (N,), for k = 0 .. orders."""
-    points = leja_points(max(count, 2)).to(y)
     table = y.new_zeros(orders + 1, count, len(y))
     table[0, 0] = 1.0
-    for j in range(1, count):
-        distance = y - points[j - 1]
-        distance *= _product(points[: j - 1], points[j - 1]) / _product(points[:j], points[j])
-        torch.mul(table[:, j - 1], distance, out=table[:, j])
+    for j, (point, scale) in enumerate(_factors(count)[: count - 1], 1):
+        torch.mul(table[:, j - 1], (y - point) * scale, out=table[:, j])
         for k in range(1, orders + 1):
-            scale = _product(points[: j - 1], points[j - 1]) / _product(points[:j], points[j])
             table[k, j] += k * scale * table[k - 1, j - 1]
     return table
 
 
-def _product(points: Tensor, at: Tensor) -> float:
-    return float((at - points).prod()) if len(points) else 1.0
+@lru_cache(maxsize=64)
+def _factors(count: int) -> list[tuple[float, float]]:
+    """By j the numbers (p, s) in h_{j + 1} = h_j (y - p) s."""
+    points = leja_points(max(count, 2)).tolist()
+    products = [math.prod(at - before for before in points[:j]) for j, at in enumerate(points)]
+    return [(points[j], products[j] / products[j + 1]) for j in range(count - 1)]
 
 
 def sparse_products(y: Tensor, indices: Sequence[Index], alpha: Index) -> Tensor:

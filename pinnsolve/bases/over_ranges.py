@@ -128,11 +128,13 @@ class OverRanges(Basis):
         cell, points = cell[order], points[order]
         tables = self._tables(points[:, d:], alpha[d:])
         axes = _axes_tables(space, points[:, :d], cell, alpha[:d])
-        c = self._matrix @ coefficients.reshape(unknowns, members, -1)  # of the products
-        c = c.reshape(unknowns, members, space.cells.count, -1)
+        few = len(points) < space.cells.count * space.functions  # then their products are turned, else coefficients
+        c = coefficients.reshape(unknowns, members, -1)
+        c = (c if few else self._matrix @ c).reshape(unknowns, members, space.cells.count, -1)
         found = coefficients.new_empty(unknowns, len(points))
         for number, here in _pieces(cell, max(256, int(PIECE_NUMBERS // members))):
             table, products = _products(axes, here, space), self._multiplied(tables, here)
+            products = self._matrix.T @ products if few else products
             for u in range(unknowns):
                 found[u, here] = ((c[u, :, number] @ table) * products).sum(dim=0)
         if any(alpha[:d]):
