@@ -21,6 +21,7 @@ _PUBLIC = {
     "PinnsolveError": "pinnsolve.errors",
     "Problem": "pinnsolve.problem.problem",
     "ProblemError": "pinnsolve.errors",
+    "Range": "pinnsolve.problem.python_api",
     "ResourceError": "pinnsolve.errors",
     "Shape": "pinnsolve.problem.python_api",
     "Solution": "pinnsolve.results.solution",

@@ -431,7 +431,7 @@ def _solve(problem: Problem, under_way: RunUnderWay, resumed: Path | None, quiet
         from pinnsolve.results.solution import load_solution
 
         start = load_solution(resumed)
-        if (start.coordinates, start.unknowns) != (problem.coordinates, problem.unknowns):
+        if (start.coordinates, start.unknowns) != ((*problem.coordinates, *problem.ranges), problem.unknowns):
             raise PinnsolveError(f"{resumed} holds a solution of another problem: {start!r}")
     with Progress(_console(error=True), quiet) as progress:
 

@@ -24,6 +24,7 @@ NETWORKS = ("mlp", "resnet")  # those with width, depth, activation
 PARTITIONED = ("pou_rbf", "pou_resnet")  # whose partition moves, of polynomials of total degree
 MADE_BY_SOLVERS = {  # a solution may have them, a problem file may not
     "pou_cells": "pinnsolve.bases.piecewise.basis:PouCells",
+    "over_ranges": "pinnsolve.bases.over_ranges:OverRanges",
     "time_slabs": "pinnsolve.bases.time_slabs:TimeSlabs",
 }
 # name in a problem file, `solve.method` -> class, or "module:Class"

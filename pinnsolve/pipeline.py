@@ -3,6 +3,7 @@
     load     a problem file -> Spec -> Problem      folders spec, problem: texts parsed once, mathematics checked
     compile  Problem -> CompiledProblem             folder compiler: terms with their linearizations, settings
     solve    CompiledProblem -> Solution            method.py, which chooses; from there bases, assembly, solvers and on
+                                                    (folder ranges where parameters have ranges: many of these solves)
     write    Solution -> run folder                 folders results, figures, output
 
 Each stage is a function that leaves its input as it was, and each can be called by itself. The stages before `solve`
@@ -53,6 +54,10 @@ def solve(
     """
     stated = with_settings(problem, settings) if settings else problem
     compiled = compile_problem(stated)
+    if stated.ranges:
+        from pinnsolve.ranges.solve import solve_over_ranges
+
+        return solve_over_ranges(stated, compiled, progress, start)
     from pinnsolve.method import solve_compiled  # and with it torch
     from pinnsolve.solvers.journal import NOTHING
 
@@ -88,6 +93,10 @@ def truth(problem: Problem) -> Callable[[Any], Mapping[str, Any]] | None:
     """The exact solution as a function of points (N, d) -> {unknown: (N,)}; None where it is not known."""
     if not problem.exact:
         return None
+    if problem.ranges:
+        from pinnsolve.ranges.solution import range_truth
+
+        return range_truth(problem)
     from pinnsolve.estimate.measured_errors import exact_values
 
     return lambda points: exact_values(problem, points)

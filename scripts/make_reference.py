@@ -74,6 +74,15 @@ SECTIONS: dict[str, tuple[str, str]] = {
         "Columns are found by name: the header line of a CSV, the arrays of an NPZ. Those that are no coordinates can "
         "be used in the equation. Files lie in the folder of the problem file or below it.",
     ),
+    "RangeInput": (
+        "`parameters`, a range",
+        "The unknowns are functions of the parameter, too, to the same tolerance at each of its values: a coordinate "
+        "more in `evaluate` and in Python, `solution(t=0.5, x=0.1, nu=0.3)`. Members, the problem at single values, "
+        "are solved side by side at nested points of the range (of several ranges, a sparse set) until the estimate of "
+        "members and interpolation together meets the tolerance; others are solved to check it. `result.json` lists "
+        "the `members`, with their quantities, of which `quantities.csv` is a table by the parameters. The domain is "
+        "the same for all values, and other parameters may depend on it: `{Re: {range: [1, 100]}, nu: 1/Re}`.",
+    ),
     "FunctionInput": (
         "`functions`",
         "A function `k: {file: conductivity.csv, of: [x, y]}` stands in expressions as `k(x, y)`, or as `k` where the "

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import pinnsolve as ps
-from pinnsolve.sweeps import workers
-from pinnsolve.sweeps.member import Task
+from pinnsolve import workers
+from pinnsolve.sweeps.member import Task, failed
 from pinnsolve.sweeps.plan import SweepError, make_plan
 from pinnsolve.sweeps.sweep import points_of
 
@@ -143,11 +143,9 @@ def _always_ends(task: Task) -> dict:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="processes end otherwise here")
 @pytest.mark.parametrize(("work", "status"), [(_ends_once, "converged"), (_always_ends, "failed")])
-def test_a_process_that_ends_loses_nothing(tmp_path, monkeypatch, work, status):
-    monkeypatch.setattr(workers, "solve_member", work)
-    monkeypatch.setattr(workers, "prepare_process", int)  # without torch
+def test_a_process_that_ends_loses_nothing(tmp_path, work, status):
     tasks = [Task(number, "", (), (), str(tmp_path / "x")) for number in range(1, 6)]
-    rows = {row["member"]: row for row in workers.in_processes(tasks, 2)}
+    rows = {row["member"]: row for row in workers.in_processes(tasks, 2, work, failed)}
     assert sorted(rows) == [1, 2, 3, 4, 5]
     assert rows.pop(2)["status"] == status
     assert all(row["status"] == "converged" for row in rows.values())

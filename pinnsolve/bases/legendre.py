@@ -23,6 +23,19 @@ def legendre(s: Tensor, degree: int, orders: int) -> Tensor:
 
     Recurrences of Abramowitz & Stegun 8.5.3 and, for derivatives, P'_{n+1} = P'_{n-1} + (2n + 1) P_n.
     """
+    tables = _recurrences(s, degree, orders)
+    norms = torch.sqrt(2 * torch.arange(degree + 1, dtype=s.dtype, device=s.device) + 1)
+    return torch.stack([torch.stack(t[: degree + 1], dim=-1) for t in tables]) * norms
+
+
+def legendre_rows(s: Tensor, degree: int, order: int) -> Tensor:
+    """(degree + 1, N): the derivatives of one order of P~_0 .. P~_degree at s (N,), as `legendre` has them."""
+    norms = torch.sqrt(2 * torch.arange(degree + 1, dtype=s.dtype, device=s.device) + 1)
+    return torch.stack(_recurrences(s, degree, order)[order][: degree + 1]) * norms[:, None]
+
+
+def _recurrences(s: Tensor, degree: int, orders: int) -> list[list[Tensor]]:
+    """By order the derivatives of P_0, P_1, ..., not normalized."""
     tables = [[torch.ones_like(s), s]]
     for n in range(1, degree):
         low, high = tables[0][n - 1 :]
@@ -32,8 +45,7 @@ def legendre(s: Tensor, degree: int, orders: int) -> Tensor:
         for n in range(1, degree):
             here.append(here[n - 1] + (2 * n + 1) * below[n])
         tables.append(here)
-    norms = torch.sqrt(2 * torch.arange(degree + 1, dtype=s.dtype, device=s.device) + 1)
-    return torch.stack([torch.stack(t[: degree + 1], dim=-1) for t in tables]) * norms
+    return tables
 
 
 @lru_cache(maxsize=256)

@@ -19,7 +19,7 @@ from pinnsolve.figures import FILES, style
 from pinnsolve.figures.convergence import history_figure, residual_figure
 from pinnsolve.figures.labels import number, plain, symbol
 from pinnsolve.figures.samples import LINE_POINTS, OF_MODE, Drawn, Fields, Samples
-from pinnsolve.figures.slices import View, side, time_axis
+from pinnsolve.figures.slices import View, side, varied_axes
 from pinnsolve.files.text import eigenvalue_text
 from pinnsolve.language.components import component_names
 
@@ -120,10 +120,10 @@ def _title(samples: Samples, quantity: Quantity) -> str:
     title = f"{plain(samples.name)}: {quantity.name}{of}" + (f" {_headline(samples, one)}" if one else "")
     if len(views) == 1:
         return title
-    time, gap = time_axis(samples), "\n" if one else " "
-    if time is None:
+    varied, gap = varied_axes(views), "\n" if one else " "
+    if not varied:
         return f"{title}{gap}on slices through the centre of the box"
-    words = views[0].words(samples, {a for a, _ in views[0].held} - {time})
+    words = views[0].words(samples, {a for a, _ in views[0].held} - varied)
     return f"{title}{gap}at {words}" if words else title
 
 
@@ -188,7 +188,7 @@ def _image(axes: Axes, samples: Samples, view: View, values: np.ndarray, colours
 
 def _slices(samples: Samples, quantity: Quantity) -> Figure:
     """Several slices of each unknown on one colour scale, in one or two rows."""
-    views, fields, time = samples.views, quantity.fields, time_axis(samples)
+    views, fields, varied = samples.views, quantity.fields, varied_axes(samples.views)
     last = {len(views) - 1} if len(views) <= 4 else {2}
     sizes = [
         style.fitted(view.extent(samples), True, 2.6, 2.3, style.BAR if i in last else 0.0)
@@ -197,7 +197,7 @@ def _slices(samples: Samples, quantity: Quantity) -> Figure:
     rows = style.in_rows(sizes, 4 if len(views) <= 4 else 3)
     headlines = _headlines(samples, fields) if len(fields) > 1 else []
     headings = {i * len(rows): headline for i, headline in enumerate(headlines)}
-    above = style.UNTITLED if time is None else style.ABOVE
+    above = style.ABOVE if varied else style.UNTITLED
     figure, grid = style.sheet(rows * len(fields), _title(samples, quantity), headings, above)
     flat = iter([axes for row in grid for axes in row])
     for unknown, slices in fields.items():
@@ -205,8 +205,8 @@ def _slices(samples: Samples, quantity: Quantity) -> Figure:
         for i, (view, values) in enumerate(zip(views, slices, strict=True)):
             axes = next(flat)
             shown = _image(axes, samples, view, values, colours)
-            if time is not None:
-                axes.set_title(view.words(samples, {time}))
+            if varied:
+                axes.set_title(view.words(samples, varied))
             if i in last:
                 style.colour_bar(axes, shown, quantity.label(unknown))
     return figure

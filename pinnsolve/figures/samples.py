@@ -32,6 +32,7 @@ class Drawable(Protocol):
     coordinates: tuple[str, ...]
     intervals: tuple[tuple[float, float], ...]
     time: str | None
+    ranges: tuple[str, ...]
     unknowns: tuple[str, ...]
     result: dict
     history: Sequence[dict]
@@ -58,6 +59,7 @@ class Samples:
     coordinates: tuple[str, ...]
     intervals: tuple[tuple[float, float], ...]
     time: str | None
+    ranges: tuple[str, ...]
     unknowns: tuple[str, ...]
     result: Mapping
     history: Sequence[Mapping]
@@ -86,7 +88,8 @@ class Drawn:
 
 def sample(solution: Drawable, truth: Truth | None = None) -> Samples:
     """Evaluate a solution and the truth, once, at all points that the figures of a run show."""
-    views, profiles = views_of(solution), _profiles(solution)
+    views = views_of(solution)
+    profiles = _profiles(solution, views)
     grids = [view.grid(solution, view.resolution(PIXELS, LINE_POINTS)) for view in (*views, *profiles)]
     points = np.concatenate(grids)
     values, profile_values = _split(_values(solution, points), grids, len(views))
@@ -100,6 +103,7 @@ def sample(solution: Drawable, truth: Truth | None = None) -> Samples:
         coordinates=solution.coordinates,
         intervals=solution.intervals,
         time=solution.time,
+        ranges=solution.ranges,
         unknowns=solution.unknowns,
         result=solution.result,
         history=solution.history,
@@ -115,12 +119,14 @@ def sample(solution: Drawable, truth: Truth | None = None) -> Samples:
     )
 
 
-def _profiles(solution: Drawable) -> list[View]:
-    """Lines over the one direction of space at a few times; none where space has more or there is no time."""
+def _profiles(solution: Drawable, views: Sequence[View]) -> list[View]:
+    """Lines beside an image over time, across it at a few times."""
     time = time_axis(solution)
-    if time is None or len(solution.coordinates) != 2:
+    if time is None or len(views) > 1 or len(views[0].axes) != 2 or time not in views[0].axes:
         return []
-    return [View((1 - time,), ((time, float(t)),)) for t in np.linspace(*solution.intervals[time], TIMES_OF_LINES)]
+    other = next(axis for axis in views[0].axes if axis != time)
+    times = np.linspace(*solution.intervals[time], TIMES_OF_LINES)
+    return [View((other,), ((time, float(t)), *views[0].held)) for t in times]
 
 
 def _values(solution: Drawable, points: np.ndarray) -> Mapping[str, np.ndarray]:

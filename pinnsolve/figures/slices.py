@@ -6,7 +6,7 @@ Output: `View`s with one or two free axes, and arrays.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -130,13 +130,28 @@ def time_axis(solution: Drawable | Samples) -> int | None:
 def views_of(solution: Drawable | Samples) -> list[View]:
     """The slices that show a field best: the whole box up to two coordinates, else slices through its centre.
 
-    Slices have the first two directions of space and several times, or, without time, several pairs of coordinates.
+    Slices have the first two directions of space and several times, or, without time, several pairs of coordinates. Of
+    a solution over ranges of parameters, a few members; over one coordinate, an image of it and the first parameter.
     """
-    dimension, time = len(solution.coordinates), time_axis(solution)
-    space = [a for a in range(dimension) if a != time]
-    centre = {a: sum(solution.intervals[a]) / 2 for a in range(dimension)}
-    if dimension <= 2:
-        return [View(tuple(range(dimension)) if time != 1 else (1, 0))]
+    own = [a for a, name in enumerate(solution.coordinates) if name not in solution.ranges]
+    if not solution.ranges:
+        return _views(solution, own)
+    first, middle = len(own), {a: _middle(solution, a) for a in range(len(own), len(solution.coordinates))}
+    if len(own) == 1:
+        return [View((0, first), tuple((a, value) for a, value in middle.items() if a != first))]
+    low, high = solution.intervals[first]
+    shown = (low, middle[first], high) if len(own) == 2 else (middle[first],)
+    members = [tuple({**middle, first: value}.items()) for value in shown]
+    return [View(view.axes, (*view.held, *member)) for member in members for view in _views(solution, own)]
+
+
+def _views(solution: Drawable | Samples, own: Sequence[int]) -> list[View]:
+    """The slices by coordinates of space and time, the axes `own`."""
+    time = time_axis(solution)
+    space = [a for a in own if a != time]
+    centre = {a: sum(solution.intervals[a]) / 2 for a in own}
+    if len(own) <= 2:
+        return [View(tuple(own) if time != 1 else (1, 0))]
     if time is not None:
         rest = tuple((a, centre[a]) for a in space[2:])
         times = np.linspace(*solution.intervals[time], TIMES_OF_IMAGES)
@@ -146,3 +161,17 @@ def views_of(solution: Drawable | Samples) -> list[View]:
     if len(pairs) > most:
         pairs = [(a, space[(i + 1) % len(space)]) for i, a in enumerate(space)][:most]
     return [View(pair, tuple((a, centre[a]) for a in space if a not in pair)) for pair in pairs]
+
+
+def _middle(solution: Drawable | Samples, axis: int) -> float:
+    """The middle of a range, as its values are spaced."""
+    low, high = solution.intervals[axis]
+    about = (solution.result.get("ranges") or {}).get(solution.coordinates[axis]) or {}
+    return float(np.sqrt(low * high)) if about.get("log") else 0.5 * (low + high)
+
+
+def varied_axes(views: Sequence[View]) -> set[int]:
+    """The axes that all views hold, at different values."""
+    held = [dict(view.held) for view in views]
+    common = set.intersection(*(set(values) for values in held))
+    return {axis for axis in common if len({values[axis] for values in held}) > 1}

@@ -62,7 +62,7 @@ def _facts(problem: Problem, shape: Mapping[str, str]) -> Padding:
         "unknowns": ", ".join(
             f"{name} (complex)" if name in problem.complex_unknowns else name for name in problem.spec.unknowns
         ),
-        "parameters": ", ".join(f"{name} = {value:.6g}" for name, value in problem.parameters.items()),
+        "parameters": ", ".join(_parameter(problem, name) for name in problem.parameters),
         "to find": ", ".join(f"{p.name} (from {p.guess:g})" for p in problem.unknown_parameters),
         "guess": "; ".join(_guess(one) for one in (problem.spec.guess, *problem.spec.other_guesses)),
         "exact": "known" if problem.exact else "",
@@ -75,6 +75,12 @@ def _facts(problem: Problem, shape: Mapping[str, str]) -> Padding:
         if value:
             table.add_row(name, Text(printable(value)))
     return Padding(table, (0, 0, 0, 2), expand=False)
+
+
+def _parameter(problem: Problem, name: str) -> str:
+    if name in problem.ranges:
+        return f"{name} from {problem.ranges[name].words()}"
+    return f"{name} = {problem.parameters[name]:.6g}"
 
 
 def _terms(problem: Problem) -> Table:

@@ -133,6 +133,8 @@ def _ending(solution: Solution, path: Path) -> str:
             + (f" (did you mean {near}?)" if near else "")
         )
     space = len(solution.coordinates) - (time_axis(solution) is not None)
+    if ending in MESHES and solution.ranges:
+        raise ExportError(f"{ending} cannot hold a solution over a range of {solution.ranges[0]}; use .csv or .npz")
     if ending in MESHES and space not in CELLS:
         what = f"it has {space} space dimensions" if space else "it depends on time only"
         raise ExportError(f"{ending} cannot hold this solution, as {what}; use .csv or .npz")

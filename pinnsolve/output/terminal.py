@@ -187,6 +187,7 @@ def _facts(result: Mapping[str, Any], folder: Path | None) -> RenderableType:
     facts = {
         "method": result.get("method"),
         "basis": result.get("basis"),
+        "ranges": _ranges(result),
         "coefficients": None if count is None else str(count),
         "noise found": _noise(result.get("noise") or {}),
         "compared with": {"exact": "the exact solution"}.get(result.get("reference"), result.get("reference")),
@@ -197,6 +198,16 @@ def _facts(result: Mapping[str, Any], folder: Path | None) -> RenderableType:
         if value is not None:
             table.add_row(name, _text(value))
     return Padding(table, (1, 0, 0, 2), expand=False)
+
+
+def _ranges(result: Mapping[str, Any]) -> str | None:
+    """The ranges of parameters, and how many members were solved."""
+    if not result.get("ranges"):
+        return None
+    words = [f"{name} from {r['low']:.6g} to {r['high']:.6g}" for name, r in result["ranges"].items()]
+    used = [member.get("use") for member in result.get("members") or ()]
+    checks = used.count("held out")
+    return f"{', '.join(words)}: {len(used) - checks} members interpolated, {checks} to check"
 
 
 def _noise(noise: Mapping[str, Mapping[str, Any]]) -> str | None:

@@ -163,6 +163,13 @@ class Table:
     outside: Any = None
 
 
+class Range(dict):
+    """All values of a parameter from `low` to `high`: `parameters={nu: Range(0.01, 1, spacing="log")}`."""
+
+    def __init__(self, low: Text, high: Text, spacing: str = "linear"):
+        super().__init__(range=[low, high], spacing=spacing)
+
+
 class eigenvalues(dict):
     """What `eigenvalues` of a problem says: `eigenvalues(lam, count=6, near=0)` with a symbol or a name."""
 
@@ -200,7 +207,8 @@ class StatedInPython:
     complex ones, `sp.I` is the imaginary unit in equations. `regions`: name to a tree as of a `Shape`, or to a
     comparison of the coordinates. `equations`: term
     name to `sp.Eq`, text, or `{"equation": ..., "where": ...}`. `conditions`, `data`: term name to `Condition`, `Data`.
-    `exact`, `guess`, `parameters`: expressions by unknown and by name; `guess={"run": folder}` starts from a run.
+    `exact`, `guess`, `parameters`: expressions by unknown and by name; a parameter may be a `Range`;
+    `guess={"run": folder}` starts from a run.
     `functions`: name to `Table`. `folder`: where data files lie.
     """
 
@@ -213,7 +221,7 @@ class StatedInPython:
     data: Mapping[str, Any] | None = None
     exact: Any = None
     guess: Any = None
-    parameters: Mapping[Any, Text] | None = None
+    parameters: Mapping[Any, Text | Range] | None = None
     unknown_parameters: Mapping[Any, Mapping] | None = None
     regularization: Mapping[Any, Any] | None = None
     eigenvalues: eigenvalues | Mapping | None = None

@@ -18,6 +18,7 @@ from pinnsolve.language.components import component_names
 from pinnsolve.language.coordinates import Coordinates
 from pinnsolve.language.symbols import IntegralSymbol, UnknownParameter
 from pinnsolve.language.to_sympy import Fluxes
+from pinnsolve.spec.ranges import ParameterRange
 from pinnsolve.spec.spec import SolveSettings, Spec
 
 
@@ -149,6 +150,11 @@ class StatedProblem:
             if isinstance(leaf, MeshFile):
                 found[leaf.path.relative_to(spec.folder.resolve()).as_posix()] = leaf.path
         return found
+
+    @property
+    def ranges(self) -> Mapping[str, ParameterRange]:
+        """The parameters of which the solution is a function, too; in `parameters` is the middle of each."""
+        return self.spec.parsed.ranges
 
     def of_kind(self, kind: str) -> tuple[StatedTerm, ...]:
         return tuple(s for s in self.statements if s.kind == kind)

@@ -36,6 +36,7 @@ from pinnsolve.problem.domain import ShapeReader
 from pinnsolve.problem.eigenvalues import read_eigenvalues
 from pinnsolve.problem.functions import domain_beyond, read_functions
 from pinnsolve.problem.places import PlaceMaker, meeting_errors, narrowed, nothing_elsewhere, subdomain
+from pinnsolve.problem.ranges import range_diagnostics
 from pinnsolve.problem.stated import StatedBetween, StatedProblem, StatedQuantity, StatedTerm
 from pinnsolve.spec.located_errors import KeyPath
 from pinnsolve.spec.parsed import ParsedExpression, ParsedTerm, Place
@@ -58,6 +59,8 @@ def stated_problem(spec: Spec) -> StatedProblem:
     found = check_problem(problem, assumed)
     found += [spec.diagnostic(path, message, hint) for path, message, hint in meeting_errors(problem)]
     found += builder.warnings
+    if problem.ranges:
+        found += range_diagnostics(replace(problem, warnings=tuple(found)), stated_problem)
     if any(d.severity == "error" for d in found):
         raise ProblemError(found)
     statements = (*problem.statements, *_assumed(problem, assumed.conditions))

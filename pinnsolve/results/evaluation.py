@@ -171,9 +171,14 @@ def _names_of_file(problem_text: str) -> tuple[dict[str, float], dict[str, str]]
     """Parameters and definitions of a resolved problem file."""
     data = parse_yaml(problem_text).data if problem_text.strip() else {}
     exact: dict = {}
-    for name, text in (data.get("parameters") or {}).items():
-        exact[name] = exact_value(text, exact)
     definitions = {key: str(text) for key, text in (data.get("definitions") or {}).items()}
+    for name, text in (data.get("parameters") or {}).items():
+        if isinstance(text, dict):  # a range: a coordinate of the solution
+            continue
+        try:
+            exact[name] = exact_value(text, exact)
+        except ExpressionError:  # it depends on one
+            definitions[name] = str(text)
     return {name: float(value) for name, value in exact.items()}, definitions
 
 

@@ -55,6 +55,7 @@ class Solution:
     variance that noise of data leaves. Points within `BOX_TOLERANCE` of the box count as on it. Where the domain is a
     `shape`, values at points of the box outside it are NaN, and those of unknowns outside of their `homes`. `series`:
     header and rows of the quantities in time.
+    `ranges`: the last of the coordinates, which are parameters with a range.
     `modes`: (K, unknowns, W) complex coefficients of the functions of eigenvalues, of which the first is the solution.
     `unknowns` are real; for each of the `complex_unknowns` there are two, as `psi_re` and `psi_im` for `psi`. Values of
     `psi` itself, `solution.psi(x=0.5)`, are complex.
@@ -80,6 +81,7 @@ class Solution:
     complex_unknowns: tuple[str, ...] = ()
     homes: Mapping[str, Subdomain] = field(default_factory=dict)
     others: tuple[Solution, ...] = ()
+    ranges: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         signature = f"({', '.join(self.coordinates)})"
@@ -185,7 +187,8 @@ class Solution:
         """Mark the points (N, d) of the box that are in the domain, up to rounding: booleans (N,)."""
         if self.shape is None:
             return np.ones(len(points), dtype=bool)
-        shape, space = make_shape(self.shape), [i for i, c in enumerate(self.coordinates) if c != self.time]
+        shape = make_shape(self.shape)
+        space = [i for i, c in enumerate(self.coordinates) if c not in (self.time, *self.ranges)]
         x = torch.as_tensor(np.asarray(points, dtype=float)[:, space])
         found = shape.inside(x)
         for axis in range(len(space)):
@@ -347,6 +350,7 @@ class Solution:
             "diagnostics": [keys for keys, _ in diagnostics],
             "shape": None if self.shape is None else to_plain(self.shape),
             "homes": plain_places(self.homes, self.coordinates),
+            "ranges": self.ranges,
         }
         texts = {"result": self.result, "history": self.history, "problem_text": self.problem_text}
         write_run(folder, arrays, metadata, texts)
@@ -395,6 +399,7 @@ def _restore(arrays: Mapping[str, np.ndarray], metadata: Mapping, texts: Mapping
         diagnostics=nest(leaves),
         shape=from_plain(metadata["shape"], folder) if metadata.get("shape") else None,
         deviations=torch.from_numpy(arrays["deviations"]) if "deviations" in arrays else None,
+        ranges=tuple(metadata.get("ranges", ())),
         modes=torch.view_as_complex(torch.from_numpy(arrays["modes"])) if "modes" in arrays else None,
         homes=restored_places(metadata.get("homes") or {}, metadata["coordinates"]),
         **texts,

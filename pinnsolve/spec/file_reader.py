@@ -35,6 +35,7 @@ from pinnsolve.spec.parsed import (
     ParsedUnknownParameter,
 )
 from pinnsolve.spec.places import PlaceReader
+from pinnsolve.spec.ranges import ParameterRange, is_range, read_range
 from pinnsolve.spec.regions import RegionReader, numbers_in
 from pinnsolve.spec.schema.schema import ProblemFile
 from pinnsolve.spec.schema.shapes import raw_shapes
@@ -44,12 +45,22 @@ from pinnsolve.spec.term_weights import read_term_weights
 
 
 def parameter_values(names: Names, texts: ParsedTexts, places: Places) -> tuple[dict[str, Value], list[Diagnostic]]:
-    """The value of each parameter, an expression of those before it; a wrong one is taken as 1 from there on."""
+    """The value of each parameter, an expression of those before it; a wrong one is taken as 1 from there on.
+
+    A range has the value in its middle.
+    """
     values: dict[str, Value] = {}
     found = []
     for name, text in names.parameters.items():
         before = dict(values)
         values[name] = Fraction(1)
+        if is_range(text):
+            try:
+                spanned = read_range(text, texts, before)
+            except ExpressionError:
+                continue  # the schema says so
+            values[name] = Fraction(1) if spanned is None else spanned.middle
+            continue
         if isinstance(text, bool) or not isinstance(text, str | int | float):
             continue  # the schema says so
         try:
@@ -131,6 +142,7 @@ class FileReader:
         return ParsedFile(
             parameters={name: self._parameter(name, text) for name, text in self.names.parameters.items()},
             values=self.values,
+            ranges=self._ranges(),
             intervals={name: self._interval(ends) for name, ends in self.names.intervals.items()},
             domain=numbers_in(domain, ("domain",), self.reader.number, implicit),
             regions=regions,
@@ -380,7 +392,13 @@ class FileReader:
 
     # -- numbers of a file without mistakes --
 
-    def _parameter(self, name: str, text: str | int | float) -> ParsedExpression:
+    def _ranges(self) -> dict[str, ParameterRange]:
+        stated = {name: item for name, item in self.names.parameters.items() if is_range(item)}
+        found = {name: read_range(item, self.reader.texts, self.values) for name, item in stated.items()}
+        return {name: spanned for name, spanned in found.items() if spanned is not None}
+
+    def _parameter(self, name: str, stated: Any) -> ParsedExpression:
+        text = self.values[name] if is_range(stated) else stated
         return ParsedExpression(as_text(text), ("parameters", name), self.reader.texts.expression(as_text(text)))
 
     def _interval(self, ends: Any) -> tuple[float, float] | None:

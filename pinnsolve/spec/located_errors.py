@@ -18,6 +18,7 @@ from pinnsolve import extensions
 from pinnsolve.errors import Diagnostic, ExpressionError, ProblemError
 from pinnsolve.language.vocabulary import close_match
 from pinnsolve.spec.schema import schema, shapes, solve
+from pinnsolve.spec.schema.ranges import RangeInput
 from pinnsolve.spec.schema.types import MAX_ITEMS, Context
 
 KeyPath = tuple[str | int, ...]
@@ -90,6 +91,7 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     (): schema.ProblemFile,
     ("equations", "*"): schema.EquationInput,
     ("conditions", "*"): schema.ConditionInput,
+    ("parameters", "*"): RangeInput,
     ("data", "*"): schema.DataInput,
     ("unknown_parameters", "*"): schema.UnknownParameterInput,
     ("regularization", "*"): schema.RegularizationInput,
@@ -237,6 +239,7 @@ _MISSING = {
     "name": "give the problem a short name: `name: heat`",
     "unknowns": "name the unknown functions: `unknowns: u`, or `unknowns: [u, v]`",
     "file": "name a CSV or NPZ file beside the problem file",
+    "range": "give its ends: `{range: [0.01, 1], spacing: log}`",
     "guess": "say where to start: `{guess: 1}`",
     "center": "give the point in the middle: `center: [0, 0]`",
     "radius": "give it as a number above 0: `radius: 1`",

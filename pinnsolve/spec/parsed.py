@@ -14,6 +14,7 @@ from typing import Any
 from pinnsolve.language.constants import Value, evaluate
 from pinnsolve.language.syntax import Node
 from pinnsolve.spec.located_errors import KeyPath
+from pinnsolve.spec.ranges import ParameterRange
 
 Interval = tuple[float, float]
 
@@ -124,7 +125,8 @@ class TermWeights:
 class ParsedFile:
     """Everything that was read of one file.
 
-    `parameters` are trees, `values` their values, each by those before it; `intervals` are None where the shape of the
+    `parameters` are trees, `values` their values, each by those before it; of `ranges`, these are the middle.
+    `intervals` are None where the shape of the
     domain tells; `domain` is the tree of shapes with numbers in the place of texts, and a `ParsedExpression` in that of
     the text of an implicit shape; `regions` are such trees, too, or comparisons; `homes` of the unknowns with one.
     """
@@ -145,3 +147,4 @@ class ParsedFile:
     homes: Mapping[str, ParsedHome]
     term_weights: TermWeights | None  # None for weights chosen by the solver
     other_guesses: tuple[Mapping[str, ParsedExpression], ...] = ()
+    ranges: Mapping[str, ParameterRange] = field(default_factory=dict)

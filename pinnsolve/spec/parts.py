@@ -62,6 +62,14 @@ class FunctionSpec:
 
 
 @dataclass(frozen=True)
+class RangeSpec:
+    """A parameter that takes all values between its `ends`, spaced linearly or by their logarithm (`log`)."""
+
+    ends: tuple[Number, Number]
+    spacing: str = "linear"
+
+
+@dataclass(frozen=True)
 class QuantitySpec:
     """A number to report: `kind` (integral, mean, maximum, minimum, value) of the text `expression`, and where."""
 

@@ -37,10 +37,12 @@ from pinnsolve.spec.parts import (
     HomeSpec,
     Number,
     QuantitySpec,
+    RangeSpec,
     ReferenceSpec,
     RegularizationSpec,
     UnknownParameterSpec,
 )
+from pinnsolve.spec.schema.ranges import RangeInput
 from pinnsolve.spec.schema.schema import ProblemFile, SettingsFile
 from pinnsolve.spec.schema.shapes import ShapeInput, as_lists
 from pinnsolve.spec.schema.solve import BasisSpec, CollocationSpec, LimitsSpec, OptimizerSpec, SolveSettings, Tolerance
@@ -92,7 +94,7 @@ class Spec:
     title: str | None = None
     description: str | None = None
     cite: tuple[str, ...] = ()
-    parameters: Mapping[str, Number] = field(default_factory=dict)
+    parameters: Mapping[str, Number | RangeSpec] = field(default_factory=dict)
     functions: Mapping[str, FunctionSpec] = field(default_factory=dict)
     definitions: Mapping[str, str] = field(default_factory=dict)
     equations: Mapping[str, EquationSpec] = field(default_factory=dict)
@@ -171,6 +173,16 @@ def spec_with_settings(spec: Spec, settings: Mapping[str, Any]) -> Spec:
     return replace(spec, solve=file.solve, parsed=replace(spec.parsed, term_weights=weights))
 
 
+def spec_with_parameters(spec: Spec, values: Mapping[str, float]) -> Spec:
+    """The spec with numbers in the place of parameters, read again as if the file stated them.
+
+    Raises `ProblemError` with everything that is wrong then, where it stands in the file.
+    """
+    data = _as_file(spec)
+    data["parameters"] = {**data.get("parameters", {}), **values}
+    return _spec(Source(plain(data), spec.places, spec.folder, spec.file))
+
+
 def json_schema() -> dict[str, Any]:
     """JSON Schema of problem files, for editors."""
     from pinnsolve.spec.schema.json_schema import published
@@ -217,7 +229,7 @@ def _normalized(file: ProblemFile, names: Names, parsed: ParsedFile, source: Sou
         regions={k: _region(v) for k, v in (file.regions or {}).items()},
         homes=_homes(file),
         parsed=parsed,
-        parameters=file.parameters or {},
+        parameters={k: _parameter(v) for k, v in (file.parameters or {}).items()},
         functions={k: _function(k, v, source.folder) for k, v in (file.functions or {}).items()},
         definitions={_signature_text(key): text for key, text in (file.definitions or {}).items()},
         equations={k: EquationSpec(_equations(v), v.where, v.on or ()) for k, v in (file.equations or {}).items()},
@@ -273,6 +285,10 @@ def _function(name: str, item: Any, folder: Path) -> FunctionSpec:
     return FunctionSpec(item.file, item.of, column or name, item.interpolation, item.outside)
 
 
+def _parameter(item: Any) -> Number | RangeSpec:
+    return RangeSpec(tuple(item.range), item.spacing) if isinstance(item, RangeInput) else item
+
+
 def _quantity(item: Any) -> QuantitySpec:
     return QuantitySpec(item.kind, getattr(item, item.kind), item.on or (), item.at or (), item.where)
 
@@ -301,7 +317,7 @@ def _as_file(spec: Spec) -> dict[str, Any]:
         **_domain_out(spec),
         "regions": {k: dict(v) for k, v in spec.regions.items()},
         "unknowns": _unknowns_out(spec),
-        "parameters": dict(spec.parameters),
+        "parameters": {k: _parameter_out(v) for k, v in spec.parameters.items()},
         "unknown_parameters": {
             k: _filled({"guess": v.guess, "bounds": list(v.bounds or ())}) for k, v in spec.unknown_parameters.items()
         },
@@ -358,6 +374,10 @@ def _one_or_list(items: tuple[Any, ...]) -> Any:
 
 def _equations_out(texts: tuple[str, ...]) -> dict[str, Any]:
     return {"equation": texts[0]} if len(texts) == 1 else {"equations": list(texts)}
+
+
+def _parameter_out(item: Number | RangeSpec) -> Any:
+    return {"range": list(item.ends), "spacing": item.spacing} if isinstance(item, RangeSpec) else item
 
 
 def _equation_out(item: EquationSpec) -> Any:

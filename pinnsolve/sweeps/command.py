@@ -70,8 +70,7 @@ def sweep(
     `over`: texts such as `nu=0.01:1:20log`, or a map from names to values; `samples`: a CSV file of draws; `workers`:
     processes, or `cluster`: the address of a Dask scheduler; `at`, `grid`: where all solutions go into one array;
     `settings` as `--set` takes them. The same call again solves only what is not solved. A member that fails is a row.
-    In a script, call it below `if __name__ == "__main__"`: the processes import the script. Raises `SweepError` and
-    `ProblemError`.
+    Raises `SweepError` and `ProblemError`.
     """
     path = str(find_problem(file).absolute())
     given = tuple(settings)

@@ -5,8 +5,6 @@ Nothing is raised for a member that cannot be solved: its row says why, and the 
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,16 +29,6 @@ class Task:
     operators: tuple[str, ...]
     folder: str
     points: np.ndarray | None = None
-
-
-def prepare_process(threads: int) -> None:
-    """Settings of a process that solves members: its share of threads, and the parent alone is interrupted."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(name, str(threads))
-    import torch
-
-    torch.set_num_threads(threads)
 
 
 def solve_member(task: Task) -> dict[str, Any]:

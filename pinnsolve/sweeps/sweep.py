@@ -24,9 +24,9 @@ from pinnsolve.files.data_files import DataFileError, data_path
 from pinnsolve.files.tables import read_columns
 from pinnsolve.problem.problem import Problem
 from pinnsolve.results.storage import RESULT_FILE, replace_file, to_json
-from pinnsolve.sweeps.member import VALUES, Task, row_of, values_of
+from pinnsolve.sweeps.member import VALUES, Task, failed, row_of, solve_member, values_of
 from pinnsolve.sweeps.plan import Plan, SweepError
-from pinnsolve.sweeps.workers import in_processes, on_cluster
+from pinnsolve.workers import in_processes, on_cluster
 
 TABLE, PLAN, SOLUTIONS, MEMBERS = "sweep.csv", "plan.json", "solutions.npz", "members"
 WRITTEN_EVERY = 10  # members, at most, that the table is behind
@@ -80,7 +80,9 @@ def run_sweep(
 def _rows(tasks: Sequence[Task], workers: int, cluster: str | None) -> Iterator[dict[str, Any]]:
     if not tasks:
         return iter(())
-    return on_cluster(tasks, cluster) if cluster else in_processes(tasks, min(workers, len(tasks)))
+    if cluster:
+        return on_cluster(tasks, cluster, solve_member, failed)
+    return in_processes(tasks, min(workers, len(tasks)), solve_member, failed)
 
 
 def _task(sweep: Sweep, number: int) -> Task:

@@ -47,6 +47,8 @@ def why_not(problem: Problem) -> str | None:
     """In words, why a solution cannot be manufactured; None where it can."""
     if problem.of_kind("data") or problem.unknown_parameters:
         return "the problem holds data, or constants that are not known"
+    if problem.ranges:
+        return "parameters have ranges; give each one value, as by `--set parameters.nu=0.1`"
     if problem.eigenvalues is not None:
         return "eigenvalue problems have no sources"
     if problem.between or any(s.fluxes for s in problem.statements):

@@ -114,6 +114,8 @@ def why_not_on_cells(problem: Problem) -> str | None:
     compiled = compile_problem(problem)
     if any(term.data_file is not None for term in compiled.terms):
         return "noise of the data, not the size of cells, says how large errors are"
+    if problem.ranges:
+        return "the error is that of an interpolation over ranges of parameters, too"
     if problem.shape is not None or compiled.materials:
         return "the domain is cut by curves or by what differs in its parts"
     return why_not_cells(compiled)

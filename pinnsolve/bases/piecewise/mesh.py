@@ -181,6 +181,14 @@ class Cells:
         lower, upper, material = lower[order], upper[order], material[order]
         return Cells(lower, upper) if self.parts is None else self.parts.within.cells(lower, upper, material)
 
+    def chosen(self, index: Tensor) -> Cells:
+        """Some of the cells, by their numbers."""
+        parts = self.parts
+        if parts is not None:
+            names = ("lower", "upper", "share", "cut", "material")
+            parts = Parts(parts.within, *(getattr(parts, name)[index] for name in names))
+        return Cells(self.lower[index], self.upper[index], parts)
+
     def siblings(self, axis: int, root: tuple[float, float]) -> list[tuple[int, int]]:
         """Pairs of equal cells that fill one cell of twice their size along the axis, counted from `root`'s start."""
         start = root[0]

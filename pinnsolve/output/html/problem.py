@@ -71,6 +71,8 @@ def _domain(problem: Problem) -> list[tuple[str, str]]:
 
 
 def _parameter(problem: Problem, name: str, value: float) -> str:
+    if name in problem.ranges:
+        return f"{to_mathml.symbol(name)} from {html.text(problem.ranges[name].words())}"
     written = str(problem.spec.parameters.get(name, ""))
     formula = f"{to_mathml.symbol(name)} = {_expression(written, problem)}"
     plain = written.replace(".", "", 1).replace("-", "", 1).isdigit()

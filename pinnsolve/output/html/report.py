@@ -106,6 +106,7 @@ def _found(result: Result) -> str:
     parts = [
         _eigenvalues(result.get("eigenvalues") or ()),
         _quantities(result.get("quantities") or {}),
+        _members(result),
         html.table(columns, rows) if rows else "",
         _correlation(result.get("correlation") or {}),
     ]
@@ -131,6 +132,31 @@ def _quantities(quantities: Mapping[str, Mapping[str, float]]) -> str:
         for name, found in quantities.items()
     ]
     return html.table(["quantity", "value", "estimated error"], rows) if rows else ""
+
+
+def _members(result: Result) -> str:
+    """What a solution over ranges of parameters is made of."""
+    members = result.get("members") or ()
+    if not members:
+        return ""
+    parts = result.get("estimated_parts") or {}
+    worst = [
+        f"{name} {html.magnitude(max((v for v in part.values() if v is not None), default=None))}"
+        for name, part in parts.items()
+    ]
+    names = list(members[0]["parameters"])
+    rows = [
+        [
+            *(html.number(member["parameters"][name], 6) for name in names),
+            html.text(member["use"]),
+            html.text(STATUS.get(member["status"], member["status"])),
+            html.magnitude(max((member.get("estimated_error") or {"": None}).values(), default=None)),
+            duration(member["wall_time_s"]) if member.get("wall_time_s") is not None else html.DASH,
+        ]
+        for member in sorted(members, key=lambda m: tuple(m["parameters"].values()))
+    ]
+    table = html.table([*map(to_mathml.symbol, names), "member is", "status", "estimated error", "time"], rows)
+    return f'<p class="faint">The estimate adds up of {", ".join(worst)}.</p>\n' + html.folded("Members", table)
 
 
 def _correlation(correlation: Mapping[str, Mapping[str, float]]) -> str:

@@ -21,6 +21,7 @@ from pydantic import WithJsonSchema as Json
 
 from pinnsolve.language.vocabulary import IMAGINARY_UNIT
 from pinnsolve.spec.schema.places import RegionItem, Unknowns
+from pinnsolve.spec.schema.ranges import Parameter
 from pinnsolve.spec.schema.shapes import ShapeInput, too_large
 from pinnsolve.spec.schema.solve import SolveSettings
 from pinnsolve.spec.schema.types import (
@@ -433,7 +434,9 @@ class ProblemFile(Strict):
         "are `re(a)`, `im(a)`, `conj(a)` and `abs(a)`. Equations and conditions with an unknown hold where it lives.",
         ...,
     )
-    parameters: Named[Number] | None = about("Named constants; numbers, or expressions of those before them.")
+    parameters: Named[Parameter] | None = about(
+        "Named constants; numbers, or expressions of those before them; or a range: `{range: [0.01, 1], spacing: log}`."
+    )
     functions: Named[FunctionInput] | None = about("Functions given by tables: `k: {file: k.csv, of: [x, y]}`.")
     definitions: Named[Expression] | None = about("Named sub-expressions: `name: expr` or `name(a, b): expr`.")
     equations: Named[EquationItem] | None = about(
