@@ -16,6 +16,7 @@ import torch
 from pinnsolve import defaults, extensions
 from pinnsolve.adapt.basis_slabs import SlabTuning, basis_marches, can_march_with
 from pinnsolve.adapt.context import Result, SolveContext, least_error
+from pinnsolve.adapt.few_coordinates import FewCoordinates, has_many_coordinates
 from pinnsolve.adapt.forward import on_cells, on_given_cells
 from pinnsolve.adapt.growing_width import Networks, Successors, fixed, refined
 from pinnsolve.adapt.near_guess import is_sought, near_guess
@@ -140,6 +141,8 @@ def _results(
         return _eigenvalues(problem, context)
     if start is None and method == "auto" and not asked and settings.collocation is None:
         return _by_choice(problem, context, cells)
+    if start is None and method in ("auto", "least_squares") and asked.get("kind") == "interactions":
+        return _of_few_coordinates(problem, context, {k: v for k, v in asked.items() if k != "kind"})
     if start is None and method in ("auto", "least_squares") and "width" not in asked and not _is_custom(asked):
         return _refined(problem, context, asked)
     if start is None and asked.get("kind") == "pou_grid":
@@ -204,6 +207,10 @@ def _by_choice(problem: Problem, context: SolveContext, start: Solution | None) 
     if reason is not None:
         if is_sought(context.problem):
             networks = near_guess(context, settings.tolerance, settings.limits.refinements)
+        elif has_many_coordinates(context.problem):
+            sums = _best(problem, context, _of_few_coordinates(problem, context, {}))
+            yield from _passed_on(sums, f"sums of functions of few coordinates, because {reason}")
+            return
         else:
             networks = _best(problem, context, _refined(problem, context, {}))
         yield from _passed_on(networks, f"a network, because {reason}")
@@ -261,6 +268,12 @@ def _refined(problem: Problem, context: SolveContext, asked: dict) -> Iterator[R
         yield from _passed_on(_best(problem, context, _kinked(context)))
     else:
         yield from _passed_on(grown)
+
+
+def _of_few_coordinates(problem: Problem, context: SolveContext, asked: dict) -> Iterator[Result | Outcome]:
+    """Sums of functions of few coordinates, whose structure is found and whose degree grows."""
+    family = FewCoordinates(context, asked, problem.settings.limits.refinements)
+    return refined(context, problem.settings.tolerance, family)
 
 
 def _networks(problem: Problem, context: SolveContext, cells: Result | None) -> Iterator[Result | Outcome]:
