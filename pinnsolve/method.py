@@ -16,7 +16,7 @@ import torch
 from pinnsolve import defaults, extensions
 from pinnsolve.adapt.basis_slabs import SlabTuning, basis_marches, can_march_with
 from pinnsolve.adapt.context import Result, SolveContext, least_error
-from pinnsolve.adapt.few_coordinates import FewCoordinates, has_many_coordinates
+from pinnsolve.adapt.few_coordinates import NETWORK_AXES, FewCoordinates, has_many_coordinates
 from pinnsolve.adapt.forward import on_cells, on_given_cells
 from pinnsolve.adapt.growing_width import Networks, Successors, fixed, refined
 from pinnsolve.adapt.near_guess import is_sought, near_guess
@@ -57,6 +57,10 @@ SMOOTH_OVERLAP = 0.25  # of windows that a file asks for without saying how far 
 NO_ROOM = (
     "the first cells of the materials take more memory or time than there is, and networks are smooth where "
     "coefficients jump; raise limits.memory_gb or limits.seconds, or state a smaller domain"
+)
+MANY_COORDINATES = (
+    f"in more than {NETWORK_AXES} coordinates solutions are sums of functions of few of them, which hold equations up to "
+    "order two without operators of your own; introduce an unknown for a second derivative, or ask for another `basis`"
 )
 ON_CELLS = "polynomials on cells, because equations hold in the domain"
 KINKED_WIDTHS = (32, 64)  # of ReLU bases that `auto` adapts where a first-order equation has no smooth solution
@@ -211,6 +215,8 @@ def _by_choice(problem: Problem, context: SolveContext, start: Solution | None) 
             sums = _best(problem, context, _of_few_coordinates(problem, context, {}))
             yield from _passed_on(sums, f"sums of functions of few coordinates, because {reason}")
             return
+        elif len(context.problem.coordinates) > NETWORK_AXES:
+            raise PinnsolveError(MANY_COORDINATES)
         else:
             networks = _best(problem, context, _refined(problem, context, {}))
         yield from _passed_on(networks, f"a network, because {reason}")

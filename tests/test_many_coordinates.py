@@ -133,6 +133,12 @@ def test_a_nonlinear_problem_with_time():
     assert solved(problem)["status"] == "converged"
 
 
+def test_what_cannot_be_done_in_many_coordinates_is_refused():
+    fourth = {"plate": "laplacian(laplacian(u)) = 0"}
+    with pytest.raises(PinnsolveError, match="up to order two"):
+        ps.solve(posed("x[1]", 7, equations=fourth))
+
+
 def test_a_basis_that_the_file_asks_for():
     asked = {"kind": "interactions", "degree": 2, "pairs": "none"}
     result = solved(posed("sum(k, x[k]**2)", 7), basis=asked)
