@@ -59,8 +59,9 @@ NO_ROOM = (
     "coefficients jump; raise limits.memory_gb or limits.seconds, or state a smaller domain"
 )
 MANY_COORDINATES = (
-    f"in more than {NETWORK_AXES} coordinates solutions are sums of functions of few of them, which hold equations up to "
-    "order two without operators of your own; introduce an unknown for a second derivative, or ask for another `basis`"
+    f"in more than {NETWORK_AXES} coordinates solutions are sums of functions of few of them, which hold equations "
+    "up to order two without operators of your own; introduce an unknown for a second derivative, or ask for another "
+    "`basis`"
 )
 ON_CELLS = "polynomials on cells, because equations hold in the domain"
 KINKED_WIDTHS = (32, 64)  # of ReLU bases that `auto` adapts where a first-order equation has no smooth solution

@@ -32,6 +32,7 @@ RADIAL_BESIDE = 1  # and as high beside functions of coordinates, which hold low
 LENGTHS = (1 / 16, 1 / 4, 1.0)  # of the radial argument, in parts of the radius
 MOST_FOUND = 2  # times the number of coordinates: pairs that one level adds
 FIRST = 1500  # coefficients of a structure that is tried on the first level
+SMALL = 750  # coefficients of a structure that is tried again on the second level
 NETWORK_AXES = 6  # coordinates up to which random sines serve a box
 
 
@@ -105,7 +106,10 @@ class FewCoordinates:
             small = [basis for basis in found if basis.width * len(self.context.problem.unknowns) <= FIRST]
             return small or found[:1]
         grown = self._grown(before.basis, degree)
-        return [one for one in (grown, self._with_pairs(before, grown)) if one is not None]
+        wider = [self._with_pairs(before, grown)]
+        if number == 1:  # the first level may have been too poor to tell
+            wider += [one for one in self._structures(degree) if SMALL >= one.width > grown.width and one.degree]
+        return [grown, *(one for one in wider if one is not None)]
 
     def _with_pairs(self, before: Approximation, grown: Interactions) -> Interactions | None:
         """With pairs that interact beside those that it holds, where there are too many to have tried all."""
