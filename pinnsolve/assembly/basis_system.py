@@ -61,7 +61,7 @@ class BasisSystem(LinearSystem):
             if matrix:
                 yield term.rows(tables, state)
             else:
-                at = term.combined(self.basis, state) if tables is None else term.values(tables, state)
+                at = term.values_on(self.basis, state) if tables is None else term.values(tables, state)
                 yield RowBlock(term.term.name, (term.residuals(at, state) * term.scale).reshape(1, -1))
 
     def _penalized(self, state: State, matrix: bool) -> list[RowBlock]:

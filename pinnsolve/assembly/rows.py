@@ -105,6 +105,14 @@ class TermRows:
                     values[f] = answers[f.alpha][self.problem.unknowns.index(f.unknown)]
         return values
 
+    def values_on(
+        self, basis: Basis, state: State, index: slice | None = None, hidden: Mapping | None = None
+    ) -> dict[Feature, Tensor]:
+        """The features (n,) of a state, by the table of each derivative where a basis has one."""
+        if basis.by_operator:
+            return self.combined(basis, state, index)
+        return self.values(self.matrices(basis, hidden, index), state)
+
     def rows_on(
         self,
         basis: Basis,
@@ -115,8 +123,8 @@ class TermRows:
     ) -> RowBlock:
         """The rows on a basis, linearized at a state on it, or where the features take `values` (n,) each."""
         if basis.by_operator and all(f.operator is None for f in self.features):
-            values = self.combined(basis, state, index) if values is None else values
-            return self._rows_by_operator(values, basis, state, index)
+            at = self.combined(basis, state, index) if values is None else values
+            return self._rows_by_operator(at, basis, state, index)
         matrices = self.matrices(basis, hidden, index)
         return self.rows_at(self.values(matrices, state) if values is None else values, matrices, state, index)
 
@@ -241,8 +249,8 @@ class Assembly:
         """Scaled residuals (residual count, N) by term."""
         parts = {}
         for term in self.terms:
-            at = term.combined(basis, state) if hidden is None else term.values(term.matrices(basis, hidden), state)
-            parts[term.term.name] = term.residuals(at, state) * term.scale
+            values = term.values_on(basis, state, None, hidden)
+            parts[term.term.name] = term.residuals(values, state) * term.scale
         return parts
 
     def unscaled_residuals(self, basis: Basis, state: State) -> dict[str, Tensor]:

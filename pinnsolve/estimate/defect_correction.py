@@ -231,7 +231,7 @@ def _defect_rows(assembly: Assembly, solution: Approximation, basis: Basis):
         size = max(256, int(2e7 // basis.width))
         for start in range(0, term.points.count, size):
             index = slice(start, start + size)
-            at = term.combined(solution.basis, solution.state, index)
+            at = term.values_on(solution.basis, solution.state, index)
             yield term.rows_on(basis, solution.state, index, values=at)
 
 
@@ -253,7 +253,7 @@ def _linear_part(assembly: Assembly, solution: Approximation, basis: Basis, delt
         pieces = []
         for start in range(0, term.points.count, 4096):
             index = slice(start, start + 4096)
-            at = term.combined(solution.basis, solution.state, index)
+            at = term.values_on(solution.basis, solution.state, index)
             block = term.rows_on(basis, solution.state, index, values=at)
             pieces.append((block.A @ delta).reshape(len(term.term.residuals), -1))
         parts.append(torch.cat(pieces, dim=1).reshape(-1))
