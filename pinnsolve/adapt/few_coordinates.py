@@ -26,10 +26,11 @@ from pinnsolve.estimate.defect_correction import Approximation
 from pinnsolve.geometry.shapes import Ball
 from pinnsolve.language.symbols import FeatureSymbol
 
-DEGREES = (3, 4, 6, 8, 10, 12, 16)  # of the polynomials of successive levels
+DEGREES = (3, 4, 5, 6, 8, 10, 12, 16)  # of the polynomials of successive levels
 RADIAL = 4  # times as high a degree have radial functions, which are few
 RADIAL_BESIDE = 1  # and as high beside functions of coordinates, which hold low powers of |x|^2 themselves
 LENGTHS = (1 / 16, 1 / 4, 1.0)  # of the radial argument, in parts of the radius
+SEARCHED = 2  # levels on which pairs are looked for
 MOST_FOUND = 2  # times the number of coordinates: pairs that one level adds
 FIRST = 1500  # coefficients of a structure that is tried on the first level
 SMALL = 750  # coefficients of a structure that is tried again on the second level
@@ -106,7 +107,7 @@ class FewCoordinates:
             small = [basis for basis in found if basis.width * len(self.context.problem.unknowns) <= FIRST]
             return small or found[:1]
         grown = self._grown(before.basis, degree)
-        wider = [self._with_pairs(before, grown)]
+        wider = [self._with_pairs(before, grown) if number <= SEARCHED else None]
         if number == 1:  # the first level may have been too poor to tell
             wider += [one for one in self._structures(degree) if SMALL >= one.width > grown.width and one.degree]
         return [grown, *(one for one in wider if one is not None)]

@@ -24,8 +24,8 @@ from pinnsolve.least_squares.dense import range_basis
 
 Pair = tuple[int, int]
 POINTS, SEED = 3000, 3  # unseen points, and what tells them from those of other looks
-DEGREE = 3  # of the products: x y, x^2 y and x y^2
-TOGETHER = 300  # pairs whose products are tabulated at a time
+FEW_PAIRS = 1500  # up to which their products have degree 3 (x y, x^2 y, x y^2), of more degree 2 (x y alone)
+TOGETHER = 1000  # pairs whose products are tabulated at a time
 LEAST = 0.1  # of the largest share: less may be an echo of it
 CHANCE = 20.0  # times the median, or 1/rows: the largest share that one of thousands of pairs explains by chance
 
@@ -37,12 +37,13 @@ def interacting_pairs(context: SolveContext, solution: Approximation, held: Sequ
     count = len(context.problem.axes.space)
     pairs = [pair for pair in combinations(range(count), 2) if pair not in known]
     shares: dict[Pair, float] = {}
+    degree = 3 if len(pairs) <= FEW_PAIRS else 2
     with torch.no_grad():
         A, r = _rows(assembly, solution, solution.basis)
         Q = range_basis(A)
         r = r - Q @ (Q.T @ r)
         for start in range(0, len(pairs), TOGETHER):
-            shares |= dict(_shares(assembly, solution, pairs[start : start + TOGETHER], Q, r))
+            shares |= dict(_shares(assembly, solution, pairs[start : start + TOGETHER], degree, Q, r))
     if not shares:
         return []
     noise = max(statistics.median(shares.values()), 1 / assembly.row_count)
@@ -60,14 +61,14 @@ def _rows(assembly: Assembly, solution: Approximation, basis: Basis) -> tuple[Te
 
 
 def _shares(
-    assembly: Assembly, solution: Approximation, pairs: Sequence[Pair], Q: Tensor, r: Tensor
+    assembly: Assembly, solution: Approximation, pairs: Sequence[Pair], degree: int, Q: Tensor, r: Tensor
 ) -> Iterator[tuple[Pair, float]]:
     """Pairs with the share of the squared residual r (m,) that their products explain, one by one.
 
     Of both, what lies in the range of Q (m, n) is left out.
     """
     old = solution.basis.settings()
-    settings = {**old, "degree": DEGREE, "radial": 0, "pairs": [list(pair) for pair in pairs]}
+    settings = {**old, "degree": degree, "radial": 0, "pairs": [list(pair) for pair in pairs]}
     basis = Interactions.create(settings, solution.basis.lower, solution.basis.upper, 0)
     A, _ = _rows(assembly, solution, basis)
     A = A - Q @ (Q.T @ A)
