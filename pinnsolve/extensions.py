@@ -15,6 +15,7 @@ from pinnsolve.errors import PinnsolveError
 BASES: dict[str, Any] = {
     "mlp": "pinnsolve.bases.networks.mlp:MLP",
     "resnet": "pinnsolve.bases.networks.resnet:ResNet",
+    "interactions": "pinnsolve.bases.interactions:Interactions",
     "pou_grid": "pinnsolve.bases.pou.pou_grid:PouGrid",
     "pou_rbf": "pinnsolve.bases.pou.pou_rbf:PouRBF",
     "pou_resnet": "pinnsolve.bases.pou.pou_resnet:PouResNet",

@@ -16,6 +16,7 @@ import torch
 from pinnsolve import defaults, extensions
 from pinnsolve.adapt.basis_slabs import SlabTuning, basis_marches, can_march_with
 from pinnsolve.adapt.context import Result, SolveContext, least_error
+from pinnsolve.adapt.few_coordinates import NETWORK_AXES, FewCoordinates, has_many_coordinates
 from pinnsolve.adapt.forward import on_cells, on_given_cells
 from pinnsolve.adapt.growing_width import Networks, Successors, fixed, refined
 from pinnsolve.adapt.named_tolerances import counted
@@ -58,6 +59,11 @@ SMOOTH_OVERLAP = 0.25  # of windows that a file asks for without saying how far 
 NO_ROOM = (
     "the first cells of the materials take more memory or time than there is, and networks are smooth where "
     "coefficients jump; raise limits.memory_gb or limits.seconds, or state a smaller domain"
+)
+MANY_COORDINATES = (
+    f"in more than {NETWORK_AXES} coordinates solutions are sums of functions of few of them, which hold equations "
+    "up to order two without operators of your own; introduce an unknown for a second derivative, or ask for another "
+    "`basis`"
 )
 ON_CELLS = "polynomials on cells, because equations hold in the domain"
 KINKED_WIDTHS = (32, 64)  # of ReLU bases that `auto` adapts where a first-order equation has no smooth solution
@@ -144,6 +150,8 @@ def _results(
         return _eigenvalues(problem, context)
     if start is None and method == "auto" and not asked and settings.collocation is None:
         return _by_choice(problem, context, cells)
+    if start is None and method in ("auto", "least_squares") and asked.get("kind") == "interactions":
+        return _of_few_coordinates(problem, context, {k: v for k, v in asked.items() if k != "kind"})
     if start is None and method in ("auto", "least_squares") and "width" not in asked and not _is_custom(asked):
         return _refined(problem, context, asked)
     if start is None and asked.get("kind") == "pou_grid":
@@ -230,6 +238,12 @@ def _by_choice(problem: Problem, context: SolveContext, start: Solution | None) 
     if reason is not None:
         if is_sought(context.problem):
             networks = near_guess(context, settings.tolerance, settings.limits.refinements)
+        elif has_many_coordinates(context.problem):
+            sums = _best(problem, context, _of_few_coordinates(problem, context, {}))
+            yield from _passed_on(sums, f"sums of functions of few coordinates, because {reason}")
+            return
+        elif len(context.problem.coordinates) > NETWORK_AXES:
+            raise PinnsolveError(MANY_COORDINATES)
         else:
             networks = _best(problem, context, _refined(problem, context, {}))
         yield from _passed_on(networks, f"a network, because {reason}")
@@ -292,6 +306,12 @@ def _refined(problem: Problem, context: SolveContext, asked: dict) -> Iterator[R
         yield from _passed_on(_best(problem, context, _kinked(context)))
     else:
         yield from _passed_on(grown)
+
+
+def _of_few_coordinates(problem: Problem, context: SolveContext, asked: dict) -> Iterator[Result | Outcome]:
+    """Sums of functions of few coordinates, whose structure is found and whose degree grows."""
+    family = FewCoordinates(context, asked, problem.settings.limits.refinements)
+    return refined(context, problem.settings.tolerance, family)
 
 
 def _networks(problem: Problem, context: SolveContext, cells: Result | None) -> Iterator[Result | Outcome]:

@@ -98,6 +98,8 @@ def places_of(problem: Problem, term: Term):
     lower, upper = np.array(problem.intervals).T
     for piece in term.region.pieces:
         points = lower + (upper - lower) * random.random((POINTS if problem.shape is None else 4 * POINTS, len(lower)))
+        if len(problem.space_axes) > 3 and problem.shape is not None:  # of the box next to nothing is inside
+            points[:, problem.space_axes] /= len(problem.space_axes) ** 0.5
         normals = None
         if piece.part is not None:
             points, normals = on_the_boundary(problem, piece, points, random)
@@ -143,7 +145,7 @@ def on_the_boundary(problem: Problem, piece, points: np.ndarray, random) -> tupl
 
     axes = list(problem.space_axes)
     plane = None if piece.plane is None else (axes.index(piece.plane[0]), piece.plane[1])
-    unit = torch.from_numpy(random.random((len(points), 3)))
+    unit = torch.from_numpy(random.random((len(points), max(3, len(axes)))))
     found = make_shape(problem.shape).spread(unit, piece.part, plane)
     points = points[found.chosen.numpy()]
     points[:, axes] = found.x.numpy()

@@ -72,6 +72,7 @@ CASES: list[dict] = [
     {"kind": "mlp", "width": 5, "depth": 2, "activation": "sin", "initialization": "he"},
     {"kind": "resnet", "width": 5, "depth": 2, "activation": "tanh", "initialization": "glorot"},
     {"kind": "pou_grid", "partitions": 2, "degree": 1, "overlap": 0.5},
+    {"kind": "interactions", "degree": 3, "pairs": "all"},
     {"kind": "pou_rbf", "partitions": 3, "degree": 2, "scale": 1.5},
     {"kind": "pou_rbf", "partitions": 2, "degree": 0},
     *(
@@ -80,7 +81,7 @@ CASES: list[dict] = [
     ),
 ]
 ROUNDING = {"pou_grid": 200, "pou_rbf": 10}  # times as much as of others: windows of degree 17, sums that cancel
-SEEDLESS = ("pou_grid",)  # starts from equal partitions
+SEEDLESS = ("pou_grid", "interactions")  # starts from equal partitions; has polynomials alone
 
 
 @pytest.fixture(autouse=True)

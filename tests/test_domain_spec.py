@@ -222,7 +222,7 @@ WRONG = [
     ({"union": DISK}, "domain.union", "a list of shapes is expected"),
     ({"unoin": [DISK]}, "domain.unoin", "did you mean `union`?"),
     ({"union": [DISK, {"disk": {"center": [0, 0], "raduis": 1}}]}, "domain.union.1.disk.raduis", "`radius`"),
-    ({"difference": [DISK, {"ball": {"center": [0, 0, 0], "radius": 1}}]}, "ball", "a shape in space"),
+    ({"difference": [DISK, {"ball": {"center": [0, 0, 0], "radius": 1}}]}, "ball", "3 components"),
     (
         {"difference": [{"box": {"x": [0, 1], "y": [0, 1]}}, {"box": {"x": [0, 1], "y": [0, 1], "w": [0, 1]}}]},
         "box.w",

@@ -113,7 +113,6 @@ def test_wrong_equations(text, offset, words):
         ("'x'", 0, "quotes"),
         ("__import__('os')", 11, "quotes"),
         ("x.real", 1, "attributes"),
-        ("x[0]", 1, "indices"),
         ("sin(x", 3, "not closed"),
         ("sin(x))", 6, "closes nothing"),
         ("(x, y)", 2, "`)` is expected"),

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pinnsolve import defaults
 from pinnsolve.adapt.context import NARROW, SEARCH_POINTS, Result, SolveContext, result_on
+from pinnsolve.adapt.few_coordinates import FewCoordinates
 from pinnsolve.assembly.basis_system import BasisSystem
 from pinnsolve.assembly.collocation import zero_state
 from pinnsolve.assembly.row_source import State
@@ -108,6 +109,7 @@ class Networks:
     context: SolveContext
     asked: dict
     refinements: int | None = None
+    compete = False
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -125,11 +127,11 @@ class Networks:
             return (1.0,)  # columns are normalized: the scale of a positively homogeneous function means nothing
         return defaults.scales(self.context.dimension)
 
-    def at(self, number: int, before: Basis | None) -> list[Basis]:
+    def at(self, number: int, before: Approximation | None) -> list[Basis]:
         """The bases to be tried on a level, from smooth to wild ones, by what was best `before`."""
         scales = self.scales
         if before is not None and len(scales) > 1:
-            scale = before.settings()["scale"]
+            scale = before.basis.settings()["scale"]
             scales = (scale, 2 * scale)
         return [self._basis(self.sizes[number], scale) for scale in scales]
 
@@ -151,6 +153,7 @@ class Successors:
     first: Basis
     refinements: int | None = None
     most: int = defaults.MOST_COLUMNS
+    compete = False
 
     @cached_property
     def chain(self) -> list[Basis]:
@@ -166,7 +169,7 @@ class Successors:
         """The number of functions of the levels."""
         return tuple(basis.width for basis in self.chain[: max(1, len(self.chain) - 1)])
 
-    def at(self, number: int, before: Basis | None) -> list[Basis]:
+    def at(self, number: int, before: Approximation | None) -> list[Basis]:
         """The one basis of a level."""
         return [self.chain[number]]
 
@@ -177,7 +180,10 @@ class Successors:
         return [*self.chain[number + 1 : number + 2], *independent]
 
 
-def refined(context: SolveContext, tolerance: float, family: Networks | Successors) -> Iterator[Result | Outcome]:
+Family = Networks | Successors | FewCoordinates
+
+
+def refined(context: SolveContext, tolerance: float, family: Family) -> Iterator[Result | Outcome]:
     """Least squares on the growing bases of a family until the estimated error meets `tolerance`."""
     sizes, columns = family.sizes, len(context.problem.unknowns)
     first = family.at(0, None)
@@ -187,8 +193,8 @@ def refined(context: SolveContext, tolerance: float, family: Networks | Successo
     before: tuple[Result, Estimate] | None = None
     estimates: list[float] = []
     for number in range(len(sizes)):
-        bases = family.at(number, found.approximation.basis if found else None)
-        level, ended = yield from _best_of(context, bases, found, check)
+        bases = family.at(number, found.approximation if found else None)
+        level, ended = yield from _best_of(context, bases, found, check, family.compete)
         if ended.status != "finished":
             yield ended
         if found is None or level.residual < found.residual:
@@ -263,17 +269,23 @@ def _out_of_reach(estimates: Sequence[float], tolerance: float, sizes: Sequence[
 
 
 def _best_of(
-    context: SolveContext, bases: Sequence[Basis], before: Result | None, check: Assembly
+    context: SolveContext, bases: Sequence[Basis], before: Result | None, check: Assembly, compete: bool
 ) -> Generator[Result, None, tuple[Result, Outcome]]:
     """The solution on one of the bases whose residual on unseen points is smallest, and how the last solve ended.
 
-    From the middle of `bases` outwards, on each side only as long as the residual falls: it has one valley, between
-    functions too smooth for the solution and functions too wild for the points.
+    Bases that `compete` are all tried. Of others, from the middle of `bases` outwards, on each side only as long as the
+    residual falls: it has one valley, between functions too smooth for the solution and too wild for the points.
     """
-    assembly = context.assembly(bases[0].width, part="kept" if context.regression else "all")
+    most = max(basis.width for basis in bases)
+    assembly = context.assembly(most, part="kept" if context.regression else "all")
     tried: dict[int, Result] = {}
     best, last = len(bases) // 2, Outcome()
-    for direction in (0, 1, -1):
+    for i, basis in enumerate(bases if compete else ()):
+        if not last.ends_all:
+            start = min(tried.values(), key=lambda level: level.residual) if tried else before
+            tried[i], last = yield from _solved_on(context, basis, assembly, start, check)
+            yield tried[i]
+    for direction in () if compete else (0, 1, -1):
         i = best + direction
         while 0 <= i < len(bases) and not last.ends_all:
             if i not in tried:

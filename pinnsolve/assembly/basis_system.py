@@ -57,12 +57,12 @@ class BasisSystem(LinearSystem):
             yield from self.assembly.blocks(self.basis, state)
             return
         for i, term in enumerate(self.assembly.terms):
-            tables = term.matrices(self.basis, None) if self.tables is None else self.tables[i]
+            tables = None if self.tables is None else self.tables[i]
             if matrix:
                 yield term.rows(tables, state)
             else:
-                r = term.residuals(term.values(tables, state), state) * term.scale
-                yield RowBlock(term.term.name, r.reshape(1, -1))
+                at = term.values_on(self.basis, state) if tables is None else term.values(tables, state)
+                yield RowBlock(term.term.name, (term.residuals(at, state) * term.scale).reshape(1, -1))
 
     def _penalized(self, state: State, matrix: bool) -> list[RowBlock]:
         """sqrt(lambda) c; unknown parameters are not penalized."""
@@ -114,7 +114,7 @@ class BasisSystem(LinearSystem):
             for start in range(0, term.points.count, many):
                 index = slice(start, start + many)
                 yield (
-                    term.rows(term.matrices(self.basis, None, index), state, index).A,
+                    term.rows_on(self.basis, state, index).A,
                     r[:, index].reshape(-1),
                 )
 

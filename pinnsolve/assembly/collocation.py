@@ -27,6 +27,7 @@ from pinnsolve.language.symbols import coordinate_symbol
 from pinnsolve.language.to_torch import Evaluator
 
 HOLD_OUT_SEED = 8191
+ROUNDING = 1e-13  # rows this small, relative to those of other terms, are zero
 NOISE_FACTOR = 1e-6  # on the automatic weight of data with noise: what holds exactly goes before what was measured
 WEIGHT_SAMPLE = 512  # points per term from which an automatic weight is taken
 
@@ -70,6 +71,8 @@ def _sample_term(term: Term, problem: CompiledProblem, counts: Collocation, seed
         return measured_points(term, problem)
     fills = any(piece.fills for piece in term.region.pieces)
     count = counts.interior if fills else counts.boundary
+    if not fills and space_of(problem) is not None and len(problem.axes.space) > 3:
+        count *= 2 * len(problem.axes.space)  # a sphere stands for as many faces
     inside = where_function(term.region.where, problem.coordinates)
     try:
         return sample_region(term.region, problem.intervals, count, counts.sampling, seed, inside, space_of(problem))
@@ -135,6 +138,9 @@ def term_weights(
     if asked:
         return {t.name: float(asked.get(t.name, 1.0)) for t in problem.terms}
     sizes = {t.name: _operator_size(t, points[t.name], problem, basis) for t in problem.terms}
+    # what all functions of a basis meet exactly is nothing but rounding
+    least = ROUNDING**2 * max(sizes.values())
+    sizes = {name: size if size > least else max(sizes.values()) for name, size in sizes.items()}
     weights = {t.name: (NOISE_FACTOR if t.noise else 1.0) / sizes[t.name] for t in problem.terms}
     largest = max(weights.values())
     return {name: value / largest for name, value in weights.items()}
@@ -143,9 +149,12 @@ def term_weights(
 def _operator_size(term: Term, points: Points, problem: CompiledProblem, basis: Basis) -> float:
     chosen = torch.linspace(0, points.count - 1, min(points.count, WEIGHT_SAMPLE)).long()
     rows = TermRows(term, points.select(chosen), problem, 1.0)
-    matrices = rows.matrices(basis, None)
     state = zero_state(problem, basis)
     squares = 0.0
+    if basis.by_operator:
+        squares = float(rows.rows_on(basis, state).A.square().mean())
+        return squares if 0.0 < squares < float("inf") else 1.0
+    matrices = rows.matrices(basis, None)
     for coefficients in rows.coefficients_of(rows.values(matrices, state), state):
         for feature, matrix in matrices.items():
             factor = coefficients.get(feature, 0.0)

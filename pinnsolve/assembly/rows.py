@@ -9,7 +9,7 @@ spread over processes and cards.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 
 import sympy as sp
@@ -117,6 +117,29 @@ class TermRows:
                     values[f] = answers[f.alpha][self.problem.unknowns.index(f.unknown)]
         return values
 
+    def values_on(
+        self, basis: Basis, state: State, index: slice | None = None, hidden: Mapping | None = None
+    ) -> dict[Feature, Tensor]:
+        """The features (n,) of a state, by the table of each derivative where a basis has one."""
+        if basis.by_operator:
+            return self.combined(basis, state, index)
+        return self.values(self.matrices(basis, hidden, index), state)
+
+    def rows_on(
+        self,
+        basis: Basis,
+        state: State,
+        index: slice | None = None,
+        hidden: Mapping | None = None,
+        values: Mapping[Feature, Tensor] | None = None,
+    ) -> RowBlock:
+        """The rows on a basis, linearized at a state on it, or where the features take `values` (n,) each."""
+        if basis.by_operator and all(f.operator is None for f in self.features):
+            at = self.combined(basis, state, index) if values is None else values
+            return self._rows_by_operator(at, basis, state, index)
+        matrices = self.matrices(basis, hidden, index)
+        return self.rows_at(self.values(matrices, state) if values is None else values, matrices, state, index)
+
     def coefficients_of(self, values: Mapping[Feature, Tensor], state: State) -> list[dict]:
         """Per residual: the linearization's coefficient per feature (and, keyed by name, per unknown parameter)."""
         return self._split(self._evaluated(values, state, None)[1])
@@ -137,18 +160,36 @@ class TermRows:
         self, values: Mapping[Feature, Tensor], matrices: FeatureMatrices, state: State, index=None
     ) -> RowBlock:
         """Rows on the basis of `matrices`, linearized where the features take `values` (n,) each."""
+        width = next(iter(matrices.values())).shape[1]
+
+        def combined(coefficients: Mapping[Feature, Tensor | float]) -> Tensor:
+            parts = [_times(c, matrices[f]) for f, c in coefficients.items()]
+            return sum(parts[1:], parts[0])
+
+        return self._block(values, state, index, width, combined)
+
+    def _rows_by_operator(self, values: Mapping[Feature, Tensor], basis: Basis, state: State, index) -> RowBlock:
+        """The same on a basis that applies whole operators."""
+
+        def combined(coefficients: Mapping[Feature, Tensor | float]) -> Tensor:
+            parts = []
+            for side in {f.side for f in coefficients}:
+                x = self.points.x[side] if index is None else self.points.x[side, index]
+                parts.append(basis.applied(x, {f.alpha: c for f, c in coefficients.items() if f.side == side}))
+            return sum(parts[1:], parts[0])
+
+        return self._block(values, state, index, basis.width, combined)
+
+    def _block(self, values, state: State, index, width: int, combined: Callable[[Mapping], Tensor]) -> RowBlock:
+        """The scaled rows, where `combined` makes the table (n, width) of a sum of features with coefficients."""
         residuals, flat = self._evaluated(values, state, index)
-        n, width = residuals.shape[1], next(iter(matrices.values())).shape[1]
+        n = residuals.shape[1]
         blocks = []
         for coefficients in self._split(flat):
             columns = []
             for unknown in self.problem.unknowns:
-                parts = [
-                    _times(c, matrices[f])
-                    for f, c in coefficients.items()
-                    if isinstance(f, Feature) and f.unknown == unknown
-                ]
-                columns.append(sum(parts[1:], parts[0]) if parts else residuals.new_zeros(n, width))
+                own = {f: c for f, c in coefficients.items() if isinstance(f, Feature) and f.unknown == unknown}
+                columns.append(combined(own) if own else residuals.new_zeros(n, width))
             blocks.append(torch.cat(columns, dim=1) if len(columns) > 1 else columns[0])
         A = torch.cat(blocks) if len(blocks) > 1 else blocks[0]
         sides = [(torch.zeros(1, dtype=torch.long, device=A.device), (A * self.scale)[None])]
@@ -210,7 +251,7 @@ class Assembly:
         for term in self.terms:
             for start in range(0, max(term.points.count, 1), rows):  # one even for a term without points
                 index = None if term.points.count <= rows else slice(start, start + rows)
-                yield term.rows(term.matrices(basis, hidden, index), state, index)
+                yield term.rows_on(basis, state, index, hidden)
 
     def residual_vector(self, basis: Basis, state: State, hidden: Mapping | None = None) -> Tensor:
         """All scaled residuals; the loss is the sum of their squares. Differentiable in state and hidden."""
@@ -220,7 +261,7 @@ class Assembly:
         """Scaled residuals (residual count, N) by term."""
         parts = {}
         for term in self.terms:
-            values = term.values(term.matrices(basis, hidden), state)
+            values = term.values_on(basis, state, None, hidden)
             parts[term.term.name] = term.residuals(values, state) * term.scale
         return parts
 

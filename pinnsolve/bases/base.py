@@ -34,6 +34,7 @@ class Basis(ABC):
     hidden: Mapping[str, Tensor]
     width: int
     smoothness: int = MAX_ORDER
+    by_operator: bool = False  # whether whole operators are asked for, by `applied`, and not a table per derivative
 
     @property
     def dimension(self) -> int:
@@ -64,6 +65,17 @@ class Basis(ABC):
         A basis of functions that vanish on most of the box answers this without the whole table.
         """
         return {alpha: coefficients @ table.T for alpha, table in self.derivatives(points, alphas).items()}
+
+    def applied(self, points: Tensor, coefficients: Mapping[MultiIndex, Tensor | float]) -> Tensor:
+        """sum_alpha c_alpha D^alpha Phi_j at the points (N, d): (N, W). A coefficient is a number, or (N,).
+
+        In many coordinates an operator has more derivatives than there is room for their tables.
+        """
+        result = points.new_zeros(len(points), self.width)
+        for alpha, table in self.derivatives(points, tuple(coefficients)).items():
+            c = coefficients[alpha]
+            result += (c[:, None] if isinstance(c, Tensor) and c.ndim else c) * table
+        return result
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pinnsolve.compiler.terms import CompiledProblem
+from pinnsolve.geometry.shapes import Ball
 
 MOST_AXES = 4  # of a grid of cells
 
@@ -11,6 +12,8 @@ def why_not_cells(problem: CompiledProblem) -> str | None:
     """The reason, in words, why a problem cannot be solved by polynomials on cells, or None."""
     if len(problem.coordinates) > MOST_AXES:
         return f"{len(problem.coordinates)} coordinates are too many for a grid of cells"
+    if isinstance(problem.shape, Ball) and len(problem.shape.center) > 3:
+        return "a ball in more than three coordinates has no grid of cells"
     if any(p.region is not None for t in problem.terms for p in t.region.pieces) and not problem.materials:
         return "equations hold in groups of cells of a mesh, and are of high order, or with data or unknown parameters"
     if any(f.operator is not None for term in problem.terms for f in term.features):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sympy as sp
 
 from pinnsolve.compiler.terms import Linearization
-from pinnsolve.language.derivatives import partial_derivative
+from pinnsolve.language.derivatives import partial_derivative, summands_with_symbols
 from pinnsolve.language.symbols import FeatureSymbol
 
 _STEPS = (sp.sign, sp.floor, sp.ceiling, sp.Heaviside)  # their derivative is 0, and they are not constant
@@ -16,10 +16,11 @@ _STEPS = (sp.sign, sp.floor, sp.ceiling, sp.Heaviside)  # their derivative is 0,
 
 def linearize(residual: sp.Expr, unknown_parameters: tuple[sp.Symbol, ...]) -> Linearization:
     """The derivatives of a residual by each feature and unknown parameter it holds. Raises `SizeError`."""
-    symbols = (s for s in residual.free_symbols if isinstance(s, FeatureSymbol))
-    held = [p for p in unknown_parameters if p in residual.free_symbols]
-    features = [(s.feature, partial_derivative(residual, s)) for s in sorted(symbols, key=_place)]
-    return Linearization(tuple(features), tuple((p.name, partial_derivative(residual, p)) for p in held))
+    parts = summands_with_symbols(residual)
+    symbols = (s for s in parts if isinstance(s, FeatureSymbol))
+    held = [p for p in unknown_parameters if p in parts]
+    features = [(s.feature, partial_derivative(parts[s], s)) for s in sorted(symbols, key=_place)]
+    return Linearization(tuple(features), tuple((p.name, partial_derivative(parts[p], p)) for p in held))
 
 
 def _place(symbol: FeatureSymbol) -> tuple:

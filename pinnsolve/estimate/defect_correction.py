@@ -188,7 +188,7 @@ def noise_spread(
     generator = torch.Generator().manual_seed(seed)
     rows, noises = [], []
     for term in assembly.terms:
-        block = term.rows(term.matrices(solution.basis, None), solution.state)
+        block = term.rows_on(solution.basis, solution.state)
         rows.append(block.A)
         sigma = 0.0
         if term.term.data_file is not None:
@@ -242,8 +242,8 @@ def _defect_rows(assembly: Assembly, solution: Approximation, basis: Basis):
         size = max(256, int(2e7 // basis.width))
         for start in range(0, term.points.count, size):
             index = slice(start, start + size)
-            at = term.values(term.matrices(solution.basis, None, index), solution.state)
-            yield term.rows_at(at, term.matrices(basis, None, index), solution.state, index)
+            at = term.values_on(solution.basis, solution.state, index)
+            yield term.rows_on(basis, solution.state, index, values=at)
 
 
 def _defect_correction(solution: Approximation, basis: Basis, assembly: Assembly) -> Tensor:
@@ -264,8 +264,8 @@ def _linear_part(assembly: Assembly, solution: Approximation, basis: Basis, delt
         pieces = []
         for start in range(0, term.points.count, 4096):
             index = slice(start, start + 4096)
-            at = term.values(term.matrices(solution.basis, None, index), solution.state)
-            block = term.rows_at(at, term.matrices(basis, None, index), solution.state, index)
+            at = term.values_on(solution.basis, solution.state, index)
+            block = term.rows_on(basis, solution.state, index, values=at)
             pieces.append((block.A @ delta).reshape(len(term.term.residuals), -1))
         parts.append(torch.cat(pieces, dim=1).reshape(-1))
     return torch.cat(parts)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
+from pinnsolve.geometry.balls import BallShape
 from pinnsolve.geometry.line_shapes import LineShape
 from pinnsolve.geometry.plane_shapes import PlaneShape
 from pinnsolve.geometry.sampled_shape import Boundary, Corner, Shape
@@ -21,4 +22,4 @@ __all__ = ["Boundary", "Corner", "Shape", "make_shape"]
 def make_shape(tree: ShapeTree) -> Shape:
     """The shape of a tree. Raises ValueError for one without points."""
     kinds: dict[int, Callable[[ShapeTree], Shape]] = {1: LineShape, 2: PlaneShape, 3: SolidShape}
-    return kinds[dimension(tree)](tree)
+    return kinds.get(dimension(tree), BallShape)(tree)

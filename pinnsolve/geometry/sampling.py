@@ -15,6 +15,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from pinnsolve.geometry.balls import BallShape
 from pinnsolve.geometry.factory import Shape
 from pinnsolve.geometry.regions import Intervals, Piece, Region
 
@@ -59,8 +60,8 @@ class Space:
 
     def test(self, piece: Piece) -> Callable[..., Tensor] | None:
         """Return the test that the points of a piece have to pass; points of the boundary need none."""
-        if piece.part is not None:
-            return None
+        if piece.part is not None or isinstance(self.shape, BallShape):
+            return None  # such points are drawn inside
         if piece.region is None:
             return lambda x, normals=None: self.inside(x)
         return lambda x, normals=None: self.shape.in_region(x[:, list(self.axes)], piece.region)
@@ -120,12 +121,18 @@ def _sample_piece(
         return _sample_part(piece, intervals, count, sampling, seed, space)
     d = len(intervals)
     free = piece.free_axes(d)
-    unit = _unit_points(len(free), count, sampling, seed)  # (N, free)
+    ball = space is not None and isinstance(space.shape, BallShape)
+    if ball and sampling not in ("sobol", "uniform"):
+        sampling = "sobol"
+    unit = _unit_points(len(free) + ball, count, sampling, seed)  # (N, free), and a radius
     x = torch.empty(unit.shape[0], d, dtype=torch.float64)
     for column, axis in enumerate(free):
         low, high = intervals[axis]
         share = unit[:, column]
         x[:, axis] = (low * (1.0 - share) + high * share).clamp(low, high)  # ends exactly on the faces
+    if ball:
+        places = torch.cat([unit[:, [free.index(axis) for axis in space.axes]], unit[:, -1:]], dim=1)
+        x[:, list(space.axes)] = space.shape.points(places, sampling == "sobol")
     return on_piece(piece, x)
 
 
@@ -151,6 +158,8 @@ def _sample_part(piece: Piece, intervals: Intervals, count: int, sampling: str, 
     held = dict(piece.fixed)
     free = [i for i in range(d) if i not in held and i not in axes]
     across = space.shape.dimension - 1
+    if across > 2 and sampling not in ("sobol", "uniform"):
+        sampling = "sobol"
     # the first coordinates choose the place on the boundary, of which a surface takes one more to choose a patch
     unit = _unit_points(across + len(free), count, sampling, seed)
     chooser = _unit_points(1, len(unit), "uniform", seed + 1) if across > 1 else unit[:, :0]

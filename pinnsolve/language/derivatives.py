@@ -28,6 +28,18 @@ def partial_derivative(expression: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
     return _derivative(expression, symbol, sizes, {})
 
 
+def summands_with_symbols(expression: sp.Expr) -> dict[sp.Symbol, sp.Expr]:
+    """For each symbol of an expression the sum of the summands that hold it: all that its derivative needs.
+
+    Of hundreds of summands in hundreds of symbols, each of which holds few.
+    """
+    found: dict[sp.Symbol, list[sp.Expr]] = {}
+    for summand in sp.Add.make_args(expression):
+        for symbol in summand.free_symbols:
+            found.setdefault(symbol, []).append(summand)
+    return {symbol: sp.Add(*summands) for symbol, summands in found.items()}
+
+
 def _measure(expression: sp.Basic, symbol: sp.Symbol, sizes: dict) -> tuple[int, int]:
     """Nodes of an expression, and of its derivative before sympy simplifies: none where the symbol does not occur."""
     if expression in sizes:

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from pinnsolve.errors import ExpressionError
 from pinnsolve.language.constants import Value, constant_problems, evaluate
+from pinnsolve.language.indices import more_for
 from pinnsolve.language.syntax import (
     MAX_DEPTH,
     MAX_NODES,
@@ -60,7 +61,7 @@ def resolve(
         problems = name_problems(node, scope, kind)
         if not problems:
             budget = budget or Budget()
-            full = _Expander(scope.macros, budget).expand(node, {}, (), None, 0)
+            full = _Expander(scope.macros, budget, len(scope.coordinates)).expand(node, {}, (), None, 0)
             budget.spend(derivative_work(full), node.offset)
             if scope.definitions:  # what a definition uses must be known where it is used
                 problems = name_problems(full, replace(scope, definitions={}), kind)
@@ -82,7 +83,7 @@ def definition_problems(
         problems = name_problems(found.body, scope, kind_of(found.body, scope), found.arguments)
         if not problems:
             others = {k: v for k, v in scope.macros.items() if k not in found.arguments}
-            _Expander(others, budget or Budget()).expand(found.body, {}, (found.name,), None, 0)
+            _Expander(others, budget or Budget(), len(scope.coordinates)).expand(found.body, {}, (found.name,), None, 0)
     except ExpressionError as error:
         problems = [error]
     return problems
@@ -91,8 +92,9 @@ def definition_problems(
 class _Expander:
     """Puts definitions in; the nodes that come from one get the offset of the place that uses it."""
 
-    def __init__(self, macros: Mapping[str, Definition], budget: Budget):
+    def __init__(self, macros: Mapping[str, Definition], budget: Budget, coordinates: int):
         self.macros, self.budget, self.nodes = macros, budget, 0
+        self.most = MAX_NODES * more_for(coordinates)
 
     def expand(
         self, node: Node, bound: Mapping[str, Node], active: tuple[str, ...], at: int | None, depth: int
@@ -100,8 +102,8 @@ class _Expander:
         self.nodes += 1
         offset = node.offset if at is None else at
         self.budget.spend(1, offset)
-        if self.nodes > MAX_NODES:
-            raise ExpressionError(f"too large once its definitions are put in: more than {MAX_NODES} parts", offset)
+        if self.nodes > self.most:
+            raise ExpressionError(f"too large once its definitions are put in: more than {self.most} parts", offset)
         if depth > MAX_DEPTH:
             raise ExpressionError("nested too deeply once its definitions are put in", offset)
         if isinstance(node, Name) and node.name in bound:

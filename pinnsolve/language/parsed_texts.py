@@ -13,6 +13,7 @@ from typing import Any
 from pinnsolve.errors import ExpressionError
 from pinnsolve.language.constants import Value
 from pinnsolve.language.expansion import as_text, tree_value
+from pinnsolve.language.indices import written_out
 from pinnsolve.language.syntax import Node, parse, parse_equation
 from pinnsolve.language.vocabulary import IMAGINARY_UNIT
 
@@ -20,16 +21,17 @@ from pinnsolve.language.vocabulary import IMAGINARY_UNIT
 class ParsedTexts:
     """Trees by text. A text that is no expression raises the same error each time."""
 
-    def __init__(self) -> None:
-        self._found: dict[tuple[Callable, str], Any] = {}
+    def __init__(self, counts: Mapping[str, int] | None = None) -> None:
+        self._found: dict[tuple[str, str], Any] = {}
+        self.counts = dict(counts or {})  # of components, by indexed coordinate
 
     def expression(self, text: str) -> Node:
         """The tree of an expression or comparison. Raises `ExpressionError`."""
-        return self._once(parse, text)
+        return self._once(self._expression, text)
 
     def equation(self, text: str) -> tuple[Node, Node]:
         """Both sides of an equation. Raises `ExpressionError`."""
-        return self._once(parse_equation, text)
+        return self._once(self._equation, text)
 
     def value(self, text: str | int | float, values: Mapping[str, Value]) -> Value:
         """The value of a constant expression of named `values`. Raises `ExpressionError`."""
@@ -44,8 +46,15 @@ class ParsedTexts:
             raise ExpressionError("not of the form `a + b*i`", None, "write a complex number as `0.2 + 0.1*i`")
         return complex(one, two - one)
 
+    def _expression(self, text: str) -> Node:
+        return written_out(parse(text), self.counts)
+
+    def _equation(self, text: str) -> tuple[Node, Node]:
+        left, right = parse_equation(text)
+        return written_out(left, self.counts), written_out(right, self.counts)
+
     def _once(self, parser: Callable[[str], Any], text: str) -> Any:
-        key = (parser, text)
+        key = (parser.__name__, text)
         if key not in self._found:
             try:
                 self._found[key] = parser(text)

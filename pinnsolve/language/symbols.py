@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import sympy as sp
 
 from pinnsolve.language import operators
-from pinnsolve.language.derivatives import partial_derivative
+from pinnsolve.language.derivatives import partial_derivative, summands_with_symbols
 
 MultiIndex = tuple[int, ...]
 MAX_ORDER = 4  # of derivatives of an unknown: the jets are truncated there
@@ -144,8 +144,9 @@ def total_derivative(expression: sp.Expr, axis: int, coordinates: tuple[str, ...
     `axis` is the coordinate's position in `coordinates`. Raises `DerivativeError` beyond order `MAX_ORDER`
     and for custom operators, of which nobody knows the derivative.
     """
-    result = partial_derivative(expression, coordinate_symbol(coordinates[axis]))
-    for symbol in sorted((s for s in expression.free_symbols if isinstance(s, FeatureSymbol)), key=lambda s: s.name):
+    parts, coordinate = summands_with_symbols(expression), coordinate_symbol(coordinates[axis])
+    result = partial_derivative(parts.get(coordinate, sp.S.Zero), coordinate)
+    for symbol in sorted((s for s in parts if isinstance(s, FeatureSymbol)), key=lambda s: s.name):
         feature = symbol.feature
         if feature.operator is not None:
             raise DerivativeError(f"derivatives of the custom operator `{feature.operator}` are not known")
@@ -153,7 +154,7 @@ def total_derivative(expression: sp.Expr, axis: int, coordinates: tuple[str, ...
         if sum(alpha) > MAX_ORDER:
             raise DerivativeError(f"derivatives beyond order {MAX_ORDER} are not supported")
         moved = FeatureSymbol(replace(feature, alpha=alpha), real=bool(symbol.is_real))
-        result += partial_derivative(expression, symbol) * moved
+        result += partial_derivative(parts[symbol], symbol) * moved
     for symbol in sorted((s for s in expression.free_symbols if isinstance(s, IntegralSymbol)), key=lambda s: s.name):
         if coordinates[axis] not in symbol.space:  # places do not move, so the derivative in time goes inside
             inner = symbol.of(total_derivative(symbol.integrand, axis, coordinates))

@@ -88,7 +88,16 @@ class Vector:
     offset: int
 
 
-Node = Number | Name | Call | Chain | Power | Unary | Vector
+@dataclass(frozen=True, slots=True)
+class Index:
+    """`x[k + 1]`: a component of an indexed coordinate; `indices` takes it out of the tree."""
+
+    name: str
+    index: Node
+    offset: int
+
+
+Node = Number | Name | Call | Chain | Power | Unary | Vector | Index
 
 COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 
@@ -106,6 +115,8 @@ def children(node: Node) -> tuple[Node, ...]:
             return (node.operand,)
         case Vector():
             return node.items
+        case Index():
+            return (node.index,)
     return ()
 
 
@@ -270,6 +281,11 @@ class _Parser:
         return node
 
     def name(self, token: _Token) -> Node:
+        if self.token.text == "[":
+            opening = self.take()
+            index = self.expression()
+            self.close("]", opening)
+            return self.new(Index(token.text, index, token.offset))
         if self.token.text != "(":
             return self.new(Name(token.text, token.offset))
         return self.new(Call(token.text, self.items(")", self.take()), token.offset))
@@ -314,7 +330,7 @@ class _Parser:
         """Two values side by side: a product is written with `*`."""
         right = self.token
         if right.text == "[":
-            hint = "indices do not exist here; every component has a name"
+            hint = "only a coordinate with a `count` has components, as in `x[k]`"
             return ExpressionError("`[` after a value", right.offset, hint)
         if right.kind == left.kind == "number":
             return ExpressionError("two numbers side by side", right.offset)

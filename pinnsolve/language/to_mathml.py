@@ -17,6 +17,7 @@ from pinnsolve.language.syntax import (
     COMPARISONS,
     Call,
     Chain,
+    Index,
     Name,
     Node,
     Number,
@@ -155,6 +156,8 @@ class _Printer:
                 return _fenced(self.listed(node.items))
             case Call():
                 return self.call(node)
+            case Index():
+                return f"<msub>{_identifier(node.name)}<mrow>{self.of(node.index)}</mrow></msub>"
         return self.chain(node)
 
     def chain(self, node: Chain) -> str:
@@ -241,10 +244,10 @@ class _Printer:
         for item in by:
             if isinstance(item, Number):
                 counts[last] += int(item.value) - 1
-            elif isinstance(item, Name):
-                last = item.name
+            else:
+                last = self.bare(item)
                 counts[last] = counts.get(last, 0) + 1
-        below = "".join(f"{self.d}{_raised(_identifier(name), count)}" for name, count in counts.items())
+        below = "".join(f"{self.d}{_raised(letter, count)}" for letter, count in counts.items())
         return self.derivative(a, sum(counts.values()), below)
 
     def call_Dn(self, a: Node) -> str:
@@ -255,6 +258,12 @@ class _Printer:
         if isinstance(a, Name):
             return f"<mfrac><mrow>{above}{self.of(a)}</mrow><mrow>{below}</mrow></mfrac>"
         return f"<mfrac><mrow>{above}</mrow><mrow>{below}</mrow></mfrac>{self.of(a, _ATOM)}"
+
+    def call_sum(self, letter: Node, a: Node) -> str:
+        return f"<munder><mo>∑</mo>{self.of(letter)}</munder>{self.of(a, _PRODUCT)}"
+
+    def call_product(self, letter: Node, a: Node) -> str:
+        return f"<munder><mo>∏</mo>{self.of(letter)}</munder>{self.of(a, _POWER)}"
 
     def call_laplacian(self, a: Node) -> str:
         return f"<mo>Δ</mo>{self.of(a, _ATOM)}"
@@ -294,7 +303,7 @@ def _strength(node: Node) -> int:
             return _SUM
         case Unary():
             return _NOT
-        case Call(name="grad_dot" | "div" | "laplacian" | "advect" | "D" | "Dn"):
+        case Call(name="grad_dot" | "div" | "laplacian" | "advect" | "D" | "Dn" | "sum" | "product"):
             return _PRODUCT
         case Chain():
             first = node.operators[0]

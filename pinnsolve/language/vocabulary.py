@@ -20,6 +20,7 @@ from pinnsolve.language.syntax import (
     COMPARISONS,
     Call,
     Chain,
+    Index,
     Name,
     Node,
     Number,
@@ -43,7 +44,7 @@ DERIVATIVES = {"D": (2, 12), "laplacian": (1, 1), "grad_dot": (2, 2), "div": (1,
 INTEGRALS = {"integral": (1, 2), "mean": (1, 2)}
 CALLABLE = {**FUNCTIONS, **DERIVATIVES, **INTEGRALS, "where": (3, 3)}
 CONSTANTS = ("pi", "e")
-RESERVED = frozenset((*CALLABLE, *CONSTANTS, "W", "and", "or", "not"))
+RESERVED = frozenset((*CALLABLE, *CONSTANTS, "W", "and", "or", "not", "sum", "product"))
 COMPLEX_FUNCTIONS = ("re", "im", "conj")  # of one argument; with `i`, words of files with complex numbers alone
 IMAGINARY_UNIT = "i"
 
@@ -198,6 +199,9 @@ class _Checker:
             case Vector():
                 for item in node.items:
                     yield from self.check(item)
+            case Index():
+                hint = "write `coordinates: {x: {count: 10, ...}}` for a coordinate with components"
+                yield ExpressionError(f"`{node.name}` has no components", node.offset, hint)
             case Chain() | Power() | Unary():
                 for child in children(node):
                     yield from self.check(child, kind)

@@ -20,6 +20,7 @@ from pinnsolve.compiler.term_table import plan
 from pinnsolve.errors import Diagnostic
 from pinnsolve.files.text import printable
 from pinnsolve.problem.problem import Problem
+from pinnsolve.spec.indexed import ranges
 from pinnsolve.spec.schema.solve import Tolerance
 
 COLUMNS = ("name", "kind", "operator", "region", "points", "weight", "linear")
@@ -54,7 +55,9 @@ def _headline(problem: Problem) -> Text:
 def _facts(problem: Problem, shape: Mapping[str, str]) -> Padding:
     box = [
         f"{name} in [{low:g}, {high:g}]" + (" (time)" if name == problem.time else "")
-        for name, (low, high) in zip(problem.coordinates, problem.intervals, strict=True)
+        for name, (low, high) in ranges(
+            dict(zip(problem.coordinates, problem.intervals, strict=True)), problem.spec.components
+        ).items()
     ]
     facts = {
         "coordinates": ", ".join(box),

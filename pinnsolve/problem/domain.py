@@ -78,7 +78,8 @@ class ShapeReader:
         return tree.Box(*zip(*(box[c] for c in self.space), strict=True), name)
 
     def disk(self, plain: Mapping, path: KeyPath, name: str) -> ShapeTree:
-        center = tuple(plain["center"])
+        center = plain["center"]
+        center = tuple(center) if isinstance(center, list | tuple) else (center,) * len(self.space)
         return (tree.Disk if len(center) == 2 else tree.Ball)(center, plain["radius"], name)
 
     ball = disk

@@ -21,6 +21,7 @@ from pinnsolve.errors import Diagnostic, ExpressionError, ProblemError
 from pinnsolve.language import operators
 from pinnsolve.language.derivatives import SizeError
 from pinnsolve.language.from_sympy import to_text
+from pinnsolve.language.indices import component
 from pinnsolve.language.symbols import (
     DerivativeError,
     Feature,
@@ -53,12 +54,17 @@ Text = str | int | float | sp.Basic  # an expression: a text of our language, a 
 # -- what a person writes -------------------------------------------------------------------------------------
 
 
-def coordinates(names: str) -> sp.Symbol | tuple[sp.Symbol, ...]:
-    """Real sympy symbols for the names given, as in `x, y = coordinates("x y")`; a single symbol for a single name."""
+def coordinates(names: str, count: int | None = None) -> sp.Symbol | tuple[sp.Symbol, ...]:
+    """Real sympy symbols for the names given, as in `x, y = coordinates("x y")`; a single symbol for a single name.
+
+    With a `count`, the components of an indexed coordinate: `x = coordinates("x", count=10)` are x1 to x10.
+    """
+    if count is not None:
+        names = " ".join(component(name, k) for name in re.split(r"[\s,]+", names.strip()) for k in range(1, count + 1))
     symbols = tuple(coordinate_symbol(name) for name in re.split(r"[\s,]+", names.strip()))
     for symbol in symbols:
         _check_name(symbol.name)
-    return symbols if len(symbols) > 1 else symbols[0]
+    return symbols if len(symbols) > 1 or count is not None else symbols[0]
 
 
 def unknown(name: str, *arguments: sp.Symbol, complex: bool = False) -> sp.Expr:
@@ -90,11 +96,14 @@ def _integral(kind: str, expression: Any, over: str | None) -> sp.Expr:
 
 @dataclass(frozen=True, init=False)
 class Box:
-    """A box: `Box(t=(0, 1), x=(0, 2*sp.pi))`, coordinate to its interval, in the order of the coordinates."""
+    """A box: `Box(t=(0, 1), x=(0, 2*sp.pi))`, coordinate to its interval, in the order of the coordinates.
 
-    intervals: Mapping[str, tuple[Text, Text]]
+    `Box(x={"count": 10, "interval": (-1, 1)})` has the coordinates x1 to x10.
+    """
 
-    def __init__(self, **intervals: tuple[Text, Text]):
+    intervals: Mapping[str, Any]
+
+    def __init__(self, **intervals: Any):
         vars(self)["intervals"] = intervals
 
 
@@ -272,7 +281,7 @@ class _Writer:
         elif not isinstance(intervals, Mapping):
             hint = 'as in `Box(x=(0, 1), y=(0, 1))`, or a `Shape({"disk": {...}}, "x y")`'
             raise ProblemError([Diagnostic("a box is expected", key="domain", hint=hint)])
-        self.coordinates = tuple(map(self.key, intervals))
+        self.coordinates = tuple(name for key, ends in intervals.items() for name in self.components(key, ends))
         times = {self.key(time)} if time is not None else set(map(self.key, getattr(domain, "time", None) or ["t"]))
         self.space = tuple(c for c in self.coordinates if c not in times)
         listed = unknowns if isinstance(unknowns, list | tuple | Mapping) else [unknowns]
@@ -299,6 +308,13 @@ class _Writer:
         return any(path[: len(place)] == place for place in told)
 
     # -- names --
+
+    def components(self, name: Any, ends: Any) -> list[Any]:
+        """The name of a coordinate, or those of the components of an indexed one."""
+        count = ends.get("count") if isinstance(ends, Mapping) else None
+        if not isinstance(count, int):
+            return [self.key(name)]
+        return [component(self.key(name), k) for k in range(1, count + 1)]
 
     def key(self, value: Any) -> Any:
         """The name of a symbol or an unknown; anything else as it is."""

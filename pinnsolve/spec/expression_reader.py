@@ -11,7 +11,8 @@ from typing import Any
 
 from pinnsolve.errors import Diagnostic, ExpressionError
 from pinnsolve.language.constants import Value
-from pinnsolve.language.expansion import Budget, resolve, tree_value
+from pinnsolve.language.expansion import MAX_WORK, Budget, resolve, tree_value
+from pinnsolve.language.indices import more_for
 from pinnsolve.language.parsed_texts import ParsedTexts
 from pinnsolve.language.syntax import Node
 from pinnsolve.language.vocabulary import Scope
@@ -22,13 +23,21 @@ from pinnsolve.spec.parsed import ParsedEquation, ParsedExpression
 class ExpressionReader:
     """Reads expressions and equations; `problems` collects what is found.
 
-    `values` are those of the parameters. Unless `reliable`, names are unknown and only the grammar is checked.
+    What they may come to together grows with the number of `coordinates`. `values` are those of the
+    parameters. Unless `reliable`, names are unknown and only the grammar is checked.
     """
 
-    def __init__(self, texts: ParsedTexts, values: Mapping[str, Value], places: Places, reliable: bool = True):
+    def __init__(
+        self,
+        texts: ParsedTexts,
+        values: Mapping[str, Value],
+        places: Places,
+        reliable: bool = True,
+        coordinates: int = 0,
+    ):
         self.texts, self.values, self.places, self.reliable = texts, values, places, reliable
         self.problems: list[Diagnostic] = []
-        self.budget = Budget()
+        self.budget = Budget(MAX_WORK * more_for(coordinates))
 
     @property
     def exhausted(self) -> bool:

@@ -93,7 +93,7 @@ class FileReader:
 
     def __init__(self, names: Names, values: Mapping[str, Value], texts: ParsedTexts, places: Places, folder: Path):
         self.names, self.values, self.folder = names, values, folder
-        self.reader = ExpressionReader(texts, values, places, names.reliable)
+        self.reader = ExpressionReader(texts, values, places, names.reliable, len(names.intervals))
         self.place_reader = PlaceReader(names, self.reader, folder)
         self.columns: dict[str, tuple[str, ...]] = {}
         sought = () if names.eigenvalue is None else (names.eigenvalue,)

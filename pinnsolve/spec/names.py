@@ -23,7 +23,7 @@ from pinnsolve.spec.located_errors import KeyPath, Places
 from pinnsolve.spec.schema import shapes
 from pinnsolve.spec.schema.types import IDENTIFIER, TERM_NAME
 
-MAX_COORDINATES = 6
+MAX_COORDINATES = 200
 TERM_KINDS = ("equations", "conditions", "data")
 
 

@@ -20,8 +20,9 @@ from pinnsolve.spec.parsed import ParsedExpression
 from pinnsolve.spec.schema.shapes import raw_files, raw_shapes
 
 KeyPath = tuple[str | int, ...]
-DIMENSIONS = {"disk": 2, "ellipse": 2, "polygon": 2, "ball": 3, "cylinder": 3}
-PRIMITIVES = frozenset((*DIMENSIONS, "half_plane", "implicit", "mesh"))
+DIMENSIONS = {"disk": 2, "ellipse": 2, "polygon": 2, "cylinder": 3}
+PRIMITIVES = frozenset((*DIMENSIONS, "ball", "half_plane", "implicit", "mesh"))
+MOST_LISTED = 6  # coordinates that a message names one by one
 WORDS = {2: "in the plane", 3: "in space"}
 
 
@@ -42,10 +43,16 @@ def shape_problems(
     shapes = list(raw_shapes(domain, at))
     if len(shapes) == 1 and "box" in domain and at == ("domain",):
         return  # its coordinates are those of the problem
+    if len(space) > 3 and len(shapes) == 1 and "ball" in domain:
+        yield from _dimension(at, domain, space)
+        return
     boxes = all("box" in shape or not PRIMITIVES & shape.keys() for _, shape in shapes)
     if len(space) not in (2, 3) and not boxes:
-        words = ", ".join(space) or "none"
-        yield ShapeProblem(at, f"shapes lie in two or three coordinates of space, and here there are {words}")
+        words = _listed(space) or "none"
+        message = (
+            f"shapes lie in two or three coordinates of space, a ball by itself in any number, and here are {words}"
+        )
+        yield ShapeProblem(at, message)
         return
     for path, shape in shapes:
         yield from _box(path, shape.get("box"), space)
@@ -72,11 +79,20 @@ def _dimension(path: KeyPath, shape: Mapping, space: tuple[str, ...]) -> Iterato
         if key in shape and wanted != len(space):
             message = f"`{key}` is a shape {WORDS[wanted]}, and the coordinates of space are {', '.join(space)}"
             yield ShapeProblem((*path, key), message)
+    ball = shape.get("ball")
+    center = ball.get("center") if isinstance(ball, Mapping) else None
+    if isinstance(center, list | tuple) and len(center) != len(space):
+        message = f"the center has {len(center)} components, and the coordinates of space are {_listed(space)}"
+        yield ShapeProblem((*path, "ball", "center"), message)
     half = shape.get("half_plane")
     normal = half.get("normal") if isinstance(half, Mapping) else None
     if isinstance(normal, list | tuple) and len(normal) in WORDS and len(normal) != len(space):
         message = f"the normal has {len(normal)} components, and the coordinates of space are "
         yield ShapeProblem((*path, "half_plane", "normal"), message + ", ".join(space))
+
+
+def _listed(space: tuple[str, ...]) -> str:
+    return ", ".join(space) if len(space) <= MOST_LISTED else f"{space[0]} to {space[-1]}, {len(space)} of them"
 
 
 def comparison_problem(path: KeyPath, inside: ParsedExpression) -> ShapeProblem | None:

@@ -25,6 +25,7 @@ from pinnsolve.spec.comma_repair import mend_commas
 from pinnsolve.spec.expression_reader import ExpressionReader
 from pinnsolve.spec.file_reader import FileReader, check_tolerance, item_equations, parameter_values, run_of
 from pinnsolve.spec.functions import value_column
+from pinnsolve.spec.indexed import joined, with_components
 from pinnsolve.spec.located_errors import MAX_ERRORS, KeyPath, Places, mend_keys, refuse_large, validate
 from pinnsolve.spec.names import Names, read_names
 from pinnsolve.spec.parsed import ParsedFile
@@ -91,6 +92,7 @@ class Spec:
     domain: Mapping[str, Any] | None = None
     regions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     homes: Mapping[str, HomeSpec] = field(default_factory=dict)
+    components: Mapping[str, int] = field(default_factory=dict)  # how many, of indexed coordinates
     title: str | None = None
     description: str | None = None
     cite: tuple[str, ...] = ()
@@ -157,7 +159,7 @@ def spec_with_settings(spec: Spec, settings: Mapping[str, Any]) -> Spec:
     Raises `ProblemError` with everything that is wrong with them.
     """
     stated = {"solve": plain({**_settings(spec.solve), **settings})}
-    texts, values = ParsedTexts(), spec.parsed.values
+    texts, values = ParsedTexts(spec.components), spec.parsed.values
     data, places, found = mend_keys(stated, Places())
     file, wrong_shape = validate(data, Context(values, texts=texts), places, SettingsFile)
     found = [*found, *wrong_shape]
@@ -194,10 +196,11 @@ def _spec(source: Source) -> Spec:
     refuse_large(source.data, source.places)
     whole, problems = mend_commas(source.data, source.places, source.problems)
     data, places, found = mend_keys(whole, source.places)
-    names, texts = read_names(data, places, source.folder), ParsedTexts()
+    data, counts, wrong_counts = with_components(data, places)
+    names, texts = read_names(data, places, source.folder), ParsedTexts(counts)
     values, wrong_values = parameter_values(names, texts, places)
     file, wrong_shape = validate(data, Context(values, not wrong_values, texts), places, ProblemFile)
-    found = [*problems, *found, *names.problems, *wrong_values, *wrong_shape]
+    found = [*problems, *found, *names.problems, *wrong_counts, *wrong_values, *wrong_shape]
     parsed = None
     if file is not None:
         reader = FileReader(names, values, texts, places, source.folder)
@@ -205,7 +208,7 @@ def _spec(source: Source) -> Spec:
         found += reader.problems
     if found:
         raise ProblemError(_in_order(found))
-    return _normalized(file, names, parsed, replace(source, places=places))
+    return replace(_normalized(file, names, parsed, replace(source, places=places)), components=counts)
 
 
 def _in_order(found: list[Diagnostic]) -> list[Diagnostic]:
@@ -343,6 +346,11 @@ def _as_file(spec: Spec) -> dict[str, Any]:
 def _domain_out(spec: Spec) -> dict[str, Any]:
     """`coordinates`, `domain` and `time`; with a domain, intervals stand only where it needs them."""
     intervals = {name: None if ends is None else list(ends) for name, ends in spec.coordinates.items()}
+    if spec.components and spec.domain is not None:
+        space = {name: None for name in intervals if name != spec.time}
+        time = None if spec.time is None else {spec.time: intervals[spec.time]}
+        return {"coordinates": joined(space, spec.components), "domain": spec.domain, "time": time}
+    intervals = joined(intervals, spec.components)
     listed = spec.domain is not None and ("box" in spec.domain or any(ends is None for ends in intervals.values()))
     if not listed:
         return {"coordinates": intervals, "domain": spec.domain, "time": spec.time}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from typing import TYPE_CHECKING
 
 import sympy as sp
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Point = tuple[float, ...]
 POINTS = {1: 1000, 2: 30}  # intervals per axis at which a start is looked at, by the number of axes
 FEW = 10  # the same for more axes
+MOST_LINES = 20_000  # along one axis
 DIFFERENCE = 1e-6  # of an interval: steps of differences
 BISECTIONS, LOOKED_AT = 50, 6  # of the steepest intervals of a line, and how many of these
 JUMP = 1e-6  # relative to the range of values: a difference between neighbours that is a jump
@@ -138,7 +139,7 @@ class Profile:
         count = POINTS.get(len(self.axes), FEW)
         grids = [_between(low, high, count) for low, high in self.intervals]
         others = [grid if i != number else [0.0] for i, grid in enumerate(grids)]
-        for point in product(*others):
+        for point in islice(product(*others), MOST_LINES):
             yield [(*point[:number], s, *point[number + 1 :]) for s in grids[number]]
 
 

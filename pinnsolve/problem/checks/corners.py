@@ -16,6 +16,7 @@ import sympy as sp
 
 from pinnsolve.errors import Diagnostic
 from pinnsolve.geometry.regions import Piece
+from pinnsolve.geometry.shapes import Ball
 from pinnsolve.language.derivatives import SizeError, partial_derivative
 from pinnsolve.language.substitution import substituted
 from pinnsolve.language.symbols import FeatureSymbol, coordinate_symbol
@@ -73,8 +74,8 @@ def contradictions(problem: StatedProblem) -> Iterator[Diagnostic]:
 def _junctions(problem: StatedProblem) -> Iterable[Junction]:
     """Points where the places of conditions on the boundary of a shape meet."""
     pieces = tuple(dict.fromkeys(p for s in problem.statements for p in s.region.pieces if p.part is not None))
-    if not pieces:
-        return ()
+    if not pieces or (isinstance(problem.shape, Ball) and len(problem.shape.center) > 3):
+        return ()  # a sphere has no edges
     from pinnsolve.geometry.junctions import meetings  # samples the boundary, for which torch is loaded
 
     return meetings(problem.shape, pieces, problem.space_axes)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from pinnsolve.language.derivatives import SizeError, partial_derivative
+from pinnsolve.language.derivatives import SizeError, partial_derivative, summands_with_symbols
 from pinnsolve.language.symbols import Feature, FeatureSymbol
 from pinnsolve.problem.checks.pointwise import function_of, holds_at, value_at
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 Linear = Mapping[Feature, tuple[sp.Expr, Callable]]  # a residual's coefficients, also as functions of points
 MOST_UNKNOWNS = 8
+MOST_CIRCLES = 6  # coordinates of which all pairs of directions are looked at
 DIRECTIONS = 24  # on a half circle of covariables
 REFINED = 40  # steps towards the direction in which a determinant is smallest
 NEARLY_ZERO = 1e-12  # relative to the largest value of a determinant
@@ -38,11 +39,12 @@ IMPOSSIBLE = -math.inf  # the order of an entry that is zero
 
 def linear_part(residual: sp.Expr) -> Linear | None:
     """The coefficients of a residual's features; None for custom operators, and where they would be too large."""
-    symbols = [s for s in residual.free_symbols if isinstance(s, FeatureSymbol)]
+    parts = summands_with_symbols(residual)
+    symbols = [s for s in parts if isinstance(s, FeatureSymbol)]
     if any(s.feature.operator is not None for s in symbols):
         return None
     try:
-        coefficients = {s.feature: partial_derivative(residual, s) for s in symbols}
+        coefficients = {s.feature: partial_derivative(parts[s], s) for s in symbols}
     except SizeError:
         return None
     return {f: (c, function_of(c)) for f, c in coefficients.items() if c != 0}
@@ -132,7 +134,29 @@ def _elliptic(entries: Mapping, size: int, dimension: int) -> tuple[int, Mapping
             matrix[i][j] += value * math.prod(x**k for x, k in zip(xi, alpha, strict=True))
         return _determinant(matrix)
 
-    return (degree, principal, _blocks(principal, s, t)) if _never_zero(determinant, dimension) else None
+    if size == 1 and degree == 2 and dimension > MOST_CIRCLES:
+        elliptic = _definite({alpha: value for _, _, alpha, value in terms}, dimension)
+    else:
+        elliptic = _never_zero(determinant, dimension)
+    return (degree, principal, _blocks(principal, s, t)) if elliptic else None
+
+
+def _definite(form: Mapping[tuple[int, ...], float], dimension: int) -> bool:
+    """Whether a quadratic form is well away from zero in all directions: the pivots of its matrix have one sign."""
+    matrix = [[0.0] * dimension for _ in range(dimension)]
+    for alpha, value in form.items():
+        axes = [axis for axis, order in enumerate(alpha) for _ in range(order)]
+        matrix[axes[0]][axes[1]] += value / 2
+        matrix[axes[1]][axes[0]] += value / 2
+    for k in range(dimension):
+        for i in range(k + 1, dimension):
+            factor = matrix[i][k] / matrix[k][k] if matrix[i][k] else 0.0
+            for j in range(k + 1, dimension) if factor else ():
+                matrix[i][j] -= factor * matrix[k][j]
+        if not matrix[k][k]:
+            return False
+    pivots = [matrix[k][k] for k in range(dimension)]
+    return min(pivots) * max(pivots) > 0 and min(map(abs, pivots)) > NEARLY_ZERO * max(map(abs, pivots))
 
 
 def _blocks(principal: Mapping[tuple[int, int], int], s: list[int], t: list[int]) -> tuple:

@@ -382,12 +382,19 @@ Guess = Annotated[
     WrapValidator(_guesses),
     Json({"anyOf": [*_ONE_GUESS, {"type": "array", "minItems": 1, "items": {"anyOf": _ONE_GUESS}}]}),
 ]
-_INTERVALS = Json({"type": "object", "additionalProperties": INTERVAL_SCHEMA, "minProperties": 1, "maxProperties": 6})
+_COMPONENTS = {
+    "type": "object",
+    "properties": {"count": {"type": "integer", "minimum": 1, "maximum": 200}, "interval": INTERVAL_SCHEMA},
+    "required": ["count"],
+    "additionalProperties": False,
+}
+_COORDINATE = {"anyOf": [INTERVAL_SCHEMA, _COMPONENTS]}
+_INTERVALS = Json({"type": "object", "additionalProperties": _COORDINATE, "minProperties": 1, "maxProperties": 200})
 Intervals = Annotated[dict[str, Interval], _INTERVALS]
 Coordinates = Annotated[
     dict[str, Interval],
     WrapValidator(_coordinates),
-    Json({"anyOf": [_INTERVALS.json_schema, {"type": "array", "items": _STRING, "minItems": 1, "maxItems": 6}]}),
+    Json({"anyOf": [_INTERVALS.json_schema, {"type": "array", "items": _STRING, "minItems": 1, "maxItems": 200}]}),
 ]
 Time = Annotated[
     dict[str, Interval],
@@ -416,7 +423,8 @@ class ProblemFile(Strict):
     description: Text | None = about("More words.")
     cite: Texts | None = about("Where the problem comes from: a text or a list.")
     coordinates: Coordinates | None = about(
-        "Ordered map, coordinate to its interval: a box of one to six coordinates. With `domain`, names alone will do."
+        "Ordered map, coordinate to its interval: a box. With `domain`, names alone will do. "
+        "`x: {count: 10, interval: [-1, 1]}` makes the coordinates x1 to x10."
     )
     domain: Annotated[ShapeInput, BeforeValidator(_domain)] | None = about(
         "The domain as a shape, instead of the intervals of `coordinates`: `{disk: {center: [0, 0], radius: 1}}`."

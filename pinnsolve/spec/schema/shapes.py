@@ -63,6 +63,18 @@ def _vector(*lengths: int) -> Callable[[Any], Any]:
     return check
 
 
+def _center(value: Any, info: ValidationInfo) -> Any:
+    """One number for all coordinates, or a number for each."""
+    several = isinstance(value, list | tuple)
+    if several and len(value) < 2:
+        raise refuse(
+            f"a number for each coordinate is expected, not {_counted(value)}", "`0` means zero in all of them"
+        )
+    for number in value if several else [value]:
+        evaluated(number, info)
+    return tuple(value) if several else value
+
+
 def _counted(value: Any) -> str:
     return f"{len(value)} of them" if isinstance(value, list | tuple) else shown(value)
 
@@ -98,6 +110,11 @@ PositiveInPlane = Annotated[
     BeforeValidator(_vector(2)),
     Json({**_POINT, "minItems": 2, "maxItems": 2}),
 ]
+Center = Annotated[
+    int | float | str | tuple[Number, ...],
+    PlainValidator(_center),
+    Json({"anyOf": [*_NUMBER["anyOf"], {**_POINT, "minItems": 2}]}),
+]
 InPlane, InSpace, InEither = _vector_type(2), _vector_type(3), _vector_type(2, 3)
 PartName = Annotated[str, PlainValidator(_part_name), Json({"type": "string"})]
 
@@ -113,9 +130,9 @@ class DiskInput(Strict):
 
 
 class BallInput(Strict):
-    """In space."""
+    """In any number of coordinates."""
 
-    center: InSpace = about("`[x, y, z]`", ...)
+    center: Center = about("One number for each coordinate, or one for all of them: `0`.", ...)
     radius: Positive = about("Above 0.", ...)
 
 
@@ -170,7 +187,7 @@ class ShapeInput(Strict):
 
     box: dict[str, Interval] | None = about("Coordinate to interval: `{x: [0, 1], y: [0, 1]}`.")
     disk: DiskInput | None = about("`{center: [0, 0], radius: 1}`.")
-    ball: BallInput | None = about("In space: `{center: [0, 0, 0], radius: 1}`.")
+    ball: BallInput | None = about("In any number of coordinates: `{center: [0, 0, 0], radius: 1}`.")
     ellipse: EllipseInput | None = about("`{center: [0, 0], radii: [2, 1], angle: pi/6}`; the angle may be left out.")
     polygon: (
         Annotated[
@@ -262,6 +279,10 @@ def raw_dimension(domain: Any) -> int | None:
     for _, shape in raw_shapes(domain):
         if any(key in shape for key in ("disk", "ellipse", "polygon")):
             return 2
+        ball = shape.get("ball")
+        center = ball.get("center") if isinstance(ball, dict) else None
+        if isinstance(center, list | tuple) and len(center) > 1:
+            return len(center)
         if any(key in shape for key in ("ball", "cylinder")):
             return 3
         half = shape.get("half_plane")

@@ -92,10 +92,12 @@ _NETWORK_KEYS = ("width", "depth", "activation", "initialization", "scale")
 BASIS_KEYS = {  # of the built-in kinds
     "mlp": _NETWORK_KEYS,
     "resnet": _NETWORK_KEYS,
+    "interactions": ("degree", "pairs", "radial"),
     "pou_grid": ("partitions", "degree", "overlap"),
     "pou_rbf": ("partitions", "degree", "scale"),
     "pou_resnet": ("partitions", "degree", *_NETWORK_KEYS),
 }
+Pairs = choice("none", "neighbours", "all")
 Activation = choice("relu", "tanh", "sin", "gaussian", "softplus")
 Initialization = choice("box", "he", "glorot")
 # an editor that checks a file knows the methods that come with pinnsolve, as most files use no other
@@ -110,7 +112,8 @@ class BasisSpec(Strict):
     """The functions that the solution is a combination of."""
 
     kind: Kind | None = about(
-        "`mlp` (a network), `resnet` (one with residual layers), a partition of unity times polynomials whose "
+        "`mlp` (a network), `resnet` (one with residual layers), sums of functions of few coordinates "
+        "(`interactions`), a partition of unity times polynomials whose "
         "windows are a grid's (`pou_grid`), normalized Gaussians (`pou_rbf`) or the softmax of a residual network "
         "(`pou_resnet`), or the name of a basis registered through Python."
     )
@@ -127,12 +130,17 @@ class BasisSpec(Strict):
         "How many partitions there are: a number; of `pou_grid` along each coordinate, a number or a list."
     )
     degree: PerAxisOrZero | None = about(
-        "The degree of the polynomials on each partition: a number, the total degree; of `pou_grid` the degree along "
-        "each coordinate, a number or a list."
+        "The degree of the polynomials on each partition: a number, the total degree; so of `interactions`; "
+        "of `pou_grid` the degree along each coordinate, a number or a list."
     )
     overlap: Overlap | None = about(
         "How far the windows of `pou_grid` reach into their neighbours, at most 0.5 of them; 0 for sharp cells."
     )
+
+    pairs: Pairs | None = about(
+        "Which coordinates `interactions` couples: `none`, `neighbours` or `all`; found by the residual where left out."
+    )
+    radial: CountOrZero | None = about("The degree of the radial functions of `interactions`.")
 
     def settings(self) -> dict[str, Any]:
         """What was said about the basis, as `make_basis` takes it."""
@@ -150,6 +158,8 @@ class CustomBasisSpec(BasisSpec):
     partitions: Any = None
     degree: Any = None
     overlap: Any = None
+    pairs: Any = None
+    radial: Any = None
 
 
 def _basis(value: Any, handler: Any, info: ValidationInfo) -> BasisSpec:
@@ -169,7 +179,11 @@ def _keys_fit(value: dict, kind: str) -> None:
         if owners and key not in BASIS_KEYS[kind]:
             message = f"`{key}` belongs to the kind{'s' * (len(owners) > 1)} {', '.join(owners)}"
             raise refuse(message, f"take it out, or choose another kind than `{kind}`")
-        if kind in ("pou_rbf", "pou_resnet") and key in ("partitions", "degree") and isinstance(value[key], list):
+        if (
+            kind in ("pou_rbf", "pou_resnet", "interactions")
+            and key in ("partitions", "degree")
+            and isinstance(value[key], list)
+        ):
             raise refuse(f"`{key}` of the kind `{kind}` is a number, not a list", "only a grid has axes: `pou_grid`")
 
 
