@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -18,6 +17,7 @@ from torch import Tensor
 from pinnsolve.adapt.collocation_step import Blame, Moment, Step, Stepper, stages_of
 from pinnsolve.adapt.recorded_steps import Steppers
 from pinnsolve.adapt.simplified_newton import NotConverged
+from pinnsolve.adapt.space_changes import on_space, with_merged_cells
 from pinnsolve.adapt.space_problem import SpaceProblem
 from pinnsolve.assembly.faces import continuity_rows
 from pinnsolve.assembly.row_source import RowSource, State
@@ -50,6 +50,8 @@ EVERYWHERE = 0.35  # share of cells to blame from which on all get more degrees
 TO_BLAME = 0.3  # of the worst
 TO_BLAME_CHANGING = 0.05  # where a new space costs no more than a new linearization: few refinements, of many cells
 MOST_CELLS, MOST_REFINED = 1024, 40
+MERGED = 0.1  # of the error inside a step, that merging cells before the next one may lose
+MOST_COEFFICIENTS = 60_000  # of a space that is within reach of refinement before the first step
 SETTLES = 0.2  # of the excess of space before: what a refinement may leave of it before the first step is taken
 SETTLES_CHANGING = 0.9  # the same where slabs, which are linearized again and again, serve rarely
 IN_TIME_TOO = 0.2  # of the excess of space: below it, what a correction says of time means little
@@ -128,13 +130,14 @@ class Marcher:
     def run(self, march: March, watch: Callable[[March], str | None]) -> None:
         """Adds steps to the march; `watch(march)` is asked after every step, and ends it by answering a status."""
         moment = self._begin(march)
-        if self._contradicted(march.space, moment):  # shorter slabs and smaller cells there serve better than stages
+        # shorter slabs and smaller cells at the walls serve better than stages; but kinks that travel get anywhere
+        if self.stated.levels == 2 and self._contradicted(march.space, moment):
             march.status = "stalled"
             return
         done, refined, size = 0, 0, None  # `done` steps of the length now; refinements since the last step
         refused: dict[int, int] = {}  # steps taken when a length was refused
         longer = False  # whether this step is the first of a new length that was expected to do
-        excess = math.inf  # of space, when it was refined before the first step
+        excess = (math.inf, 1)  # of space, and its coefficients, when it was refined before the first step
         shortened: float | None = None  # excess of time of a step that was shortened since the last one
         while True:
             dt = self.whole / 2**march.halvings
@@ -170,9 +173,9 @@ class Marcher:
                     march.halvings, done = march.halvings + more, done * 2**more
                     continue
                 old = march.space
-                settles = SETTLES_CHANGING if self.stated.changing else SETTLES
-                rough = not march.steps and in_space > settles * excess  # slabs serve better than stages
-                excess = in_space
+                now = in_space, old.cells.count * old.functions
+                rough = not march.steps and self._rough(excess, now)
+                excess = now
                 if rough or not self._refined(march, found.in_space, in_space, step.values[-1]):
                     march.status = "stalled"
                     return
@@ -189,11 +192,28 @@ class Marcher:
             longer &= not self.stated.changing or in_space < DOUBLED  # rows count otherwise in longer steps
             if longer:
                 march.halvings, done = march.halvings - 1, done // 2
+            if self.stated.changing and in_space < DOUBLED:
+                old = march.space
+                merged = with_merged_cells(old, step.values[-1], units(size, step.error), MERGED * self.aim.inside)
+                march.space, moment = merged, moment if merged is old else _moved(moment, old, merged)
+
+    def _rough(self, before: tuple[float, int], now: tuple[float, int]) -> bool:
+        """Whether refinement takes so little of the excess of space, given with its coefficients, that slabs do better.
+
+        They do no better with kinks that travel: there what is needed must be within reach.
+        """
+        if self.stated.levels == 2:
+            return now[0] > (SETTLES_CHANGING if self.stated.changing else SETTLES) * before[0]
+        if not before[0] > now[0] or now[1] <= before[1]:
+            return math.isfinite(before[0])
+        rate = math.log(before[0] / now[0]) / math.log(now[1] / before[1])
+        return math.isfinite(before[0]) and now[1] * max(now[0], 1.0) ** (1.0 / rate) > MOST_COEFFICIENTS
 
     def _excess(self, found: Blame) -> tuple[float, float]:
         """What time and space are to blame for, relative to what is allowed."""
-        inside = self.aim.inside
-        return found.in_time / inside, max(float(found.in_space.norm()) / inside, found.at_end / self.aim.at_end)
+        inside, end = self.aim.inside, found.at_end / self.aim.at_end
+        in_time, in_space = found.in_time / inside, float(found.in_space.norm()) / inside
+        return (max(in_time, end), in_space) if in_time > in_space else (in_time, max(in_space, end))
 
     def _longer(self, march: March, done: int, in_time: float, refused: dict[int, int]) -> bool:
         """Whether steps of twice the length are expected to do, and to be worth it."""
@@ -317,17 +337,9 @@ class Marcher:
 def _moved(moment: Moment, old: Space, new: Space) -> Moment:
     """The same functions on another space; what it does not hold of the solution is in `e`."""
     fine_old, fine_new = enriched_space(old), enriched_space(new)
-    c = _on(old, new, moment.c)
+    c = on_space(old, new, moment.c)
     if all(p <= q for p, q in zip(old.degrees, new.degrees, strict=True)):
-        return Moment(c, _on(fine_old, fine_new, moment.e))
+        return Moment(c, on_space(fine_old, fine_new, moment.e))
     corrected = torch.stack([old.widened(one, fine_old) for one in moment.c]) + moment.e
     held = torch.stack([new.widened(one, fine_new) for one in c])
-    return Moment(c, _on(fine_old, fine_new, corrected) - held)
-
-
-def _on(before: Space, after: Space, c: Tensor) -> Tensor:
-    """Functions (L, C, U, n) on another space."""
-    if before.cells is after.cells:
-        return torch.stack([before.widened(one, after) for one in c])
-    zero = (0,) * before.cells.dimension
-    return torch.stack([after.project(partial(before.values, one, alpha=zero), one.shape[1]) for one in c])
+    return Moment(c, on_space(fine_old, fine_new, corrected) - held)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pinnsolve.adapt.radau import MOST_STAGES, Radau, lagrange, radau
 from pinnsolve.adapt.simplified_newton import SHRINKS, Around, NotConverged, SimplifiedNewton
+from pinnsolve.adapt.space_changes import on_space
 from pinnsolve.adapt.space_problem import SpaceProblem
 from pinnsolve.adapt.stage_system import StageSystem, norms
 from pinnsolve.assembly.system import shared, units
@@ -129,10 +130,11 @@ class Stepper:
 
     def _guess(self, start: Tensor, before: Step | None) -> Tensor:
         """(1, s, C, U, n): where stages begin: the polynomial of the step before goes on."""
-        if before is None or before.space is not self.space or not self.stated.changing:
+        if before is None or not self.stated.changing:
             return self._extrapolated(start, self.method.nodes)
         places = 1.0 + self.method.nodes * (self.dt / before.dt)
-        return torch.einsum("ij,jcun->icun", radau(len(before.values) - 1).at(places), before.values)[None]
+        goes_on = torch.einsum("ij,jcun->icun", radau(len(before.values) - 1).at(places), before.values)
+        return (goes_on if before.space is self.space else on_space(before.space, self.space, goes_on))[None]
 
     def _from_stages(self, values: Tensor, method: Radau) -> Tensor:
         """The values (s + 1, C, U, n) at the start and at the nodes of a method.

@@ -89,7 +89,7 @@ class Faces:
         seen = [_padded([sides[k] for sides in blocks], self.rows) for k in range(2)]
         at = self.graph.at
         self.groups = [self._alike(at, count, seen) for count in sorted({len(faces) for faces in at})]
-        self._number = torch.tensor(self.graph.pairs).reshape(-1, 2) @ torch.tensor([self.count, 1])
+        self._number = torch.tensor(self.graph.pairs, dtype=torch.long).reshape(-1, 2) @ torch.tensor([self.count, 1])
 
     def _alike(self, at: Sequence[Sequence[tuple[int, int]]], count: int, seen: Sequence) -> _Alike:
         cells = [cell for cell, faces in enumerate(at) if len(faces) == count]

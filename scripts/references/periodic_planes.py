@@ -114,7 +114,7 @@ def gray_scott(modes: int):
 FLOWS = {
     "shear_layer": Flow(("u", "v", "p"), 0.0, 2 * math.pi, 1.0, (256, 1000), (192, 600), 1e-7, shear_layer),
     "burgers_2d": Flow(("u", "v"), 0.0, 4.0, 1.0, (256, 1000), (192, 600), 1e-7, burgers),
-    "gray_scott": Flow(("u", "v"), -1.0, 2.0, 200.0, (384, 800), (320, 600), 1e-3, gray_scott),
+    "gray_scott": Flow(("u", "v"), -1.0, 2.0, 200.0, (512, 1600), (432, 1200), 1e-4, gray_scott),
 }
 
 

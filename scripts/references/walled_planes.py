@@ -86,7 +86,7 @@ def wave(modes: int, steps: int) -> Iterator[np.ndarray]:
 
 
 PLANES = {
-    "heat_2d_long": Plane(0.0, 1.0, 100.0, 200, (191, 12000), (143, 9000), 1e-4, heat, sines),
+    "heat_2d_long": Plane(0.0, 1.0, 100.0, 200, (255, 14000), (191, 10000), 1e-5, heat, sines),
     "wave_2d_variable": Plane(-1.0, 2.0, 5.0, 50, (640, 3000), (480, 2400), 1e-4, wave, cosines),
 }
 
