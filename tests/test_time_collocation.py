@@ -333,3 +333,16 @@ def test_a_wave_that_starts_with_a_velocity(walls, tmp_path):
     assert result["method"].startswith("collocation") and result["status"] == "converged"
     assert result["relative_l2_error"]["u"] < 1e-4
     assert 0.2 < result["effectivity"]["u"] < 5
+
+
+def test_a_kink_that_sets_out_from_a_wall_is_followed(tmp_path):
+    """The start is not level at the walls, which ask for it: reflected, it has a kink that travels."""
+    walls = REST + '  walls: {on: boundary, equation: "Dn(u) = 0"}'
+    truth = "(exp(-10*(abs(x - t) - 0.5)**2) + exp(-10*(abs(1 - x - t) - 0.5)**2))/2"
+    law, start = "D(u, t, t) = laplacian(u)", "exp(-10*(x - 0.5)**2)"
+    problem = stated(tmp_path, law, walls, start=start, end=0.25, exact=truth)
+    result = ps.solve(problem, tolerance=1e-2).result
+    assert result["method"].startswith("collocation in time") and result["status"] == "converged"
+    error, estimate = (result[key]["u"] for key in ("relative_l2_error", "estimated_error"))
+    assert error < 1e-2
+    assert error / 5 < estimate < 5 * error

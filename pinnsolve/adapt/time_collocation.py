@@ -53,7 +53,7 @@ def collocations(
         marcher = Marcher(stated, interval, weights, aim, context.clock.check, memory, context.journal)
         ended = attempt(partial(marcher.run, march, watch), context.clock)
         stalled = march.status == "stalled"
-        if march.steps and not (stalled and not stated.changing):
+        if march.steps and (stated.changing or march.status not in ("stalled", "missed")):
             yield _result(context, stated, axis, weights, march)
         if stalled:
             reached = STALLED.format(time=march.time) + _until(march, interval[1]) if march.steps else ""
@@ -101,8 +101,8 @@ class _Watch:
         return "missed" if bool(beyond.any()) and not self.last and done < 1 else None
 
     def foreseen(self, march: March) -> float:
-        """The error of the whole time: as it is, or growing on as it did."""
-        return march.error() * (self.high - self.low) / (march.time - self.low)
+        """The error of the whole time: as it is, or growing on, but less than it did where a march ended early."""
+        return march.error() * math.sqrt((self.high - self.low) / (march.time - self.low))
 
 
 def _result(
