@@ -264,7 +264,13 @@ class StageSystem:
 
 def _of_mode(blocks: Tensor, ratio: complex | float) -> Tensor:
     """The sum over orders in time, of (levels, ...)."""
-    return sum(ratio**k * one for k, one in enumerate(blocks))
+    parts = []
+    for part in (lambda z: z.real, lambda z: z.imag)[: 2 if isinstance(ratio, complex) else 1]:
+        total = part(complex(1.0)) * blocks[0]
+        for k, one in enumerate(blocks[1:], start=1):
+            total.add_(one, alpha=part(complex(ratio) ** k))
+        parts.append(total)
+    return torch.complex(*parts) if len(parts) == 2 else parts[0]
 
 
 def _of_one_cell(rows: _Rows) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
