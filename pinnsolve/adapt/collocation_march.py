@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from pinnsolve.adapt.aim import Aim
 from pinnsolve.adapt.collocation_step import Blame, Moment, Step, Stepper, stages_of
 from pinnsolve.adapt.recorded_steps import Steppers
 from pinnsolve.adapt.simplified_newton import NotConverged
@@ -31,12 +32,10 @@ from pinnsolve.solvers.journal import NOTHING, Journal
 from pinnsolve.solvers.memory import bytes_of_modes, refuse_beyond
 
 AT_START, ACCURACY = 0.3, 0.01  # of a step's own error: what the start may be missed by; of the least squares
-LEAST_AT_END = 1e-3  # of the error inside steps: where their ends alone are to blame no longer
-INSIDE = 0.3  # of the tolerance, that the error inside a step alone may be
-AT_END = 0.3  # of the tolerance, that the end of a step may add at first: how ends add up is seen as it goes
 CONTRADICTS = 30.0  # times the error allowed: by what a start must miss the walls for kinks or layers to set out
 CONSTRAINED = 1e4  # term weight of constraints beside what is stated of the start
 STAYS = 0.3  # of what a start misses, that is no matter of the space: what is left of it in the richer space
+PATIENCE = 4  # steps before less is allowed again
 FIRST_HALVINGS, MOST_HALVINGS, AT_ONCE = 4, 20, 5  # of the time; at once, after one step
 DOUBLED = 0.5  # of what is allowed may be the error that a step of twice the length is expected to have
 SAVED = 12  # steps that those of twice the length must save to be worth their factorizations
@@ -44,7 +43,8 @@ SAVED_CHANGING = 3  # where factorizations are renewed anyway
 REFUSED_AGAIN = 32  # steps before a length that was refused is tried again
 MOST_DEGREE = {2: 24, 3: 12}
 SMOOTH = 0.75  # factor by which coefficients fall per degree, from which on cells are split
-MODERATE_DEGREE, VERY_SMOOTH = 9, 0.4  # from that degree on it is less, where linearizations are renewed
+MODERATE_DEGREE, VERY_SMOOTH = 9, 0.4  # from that degree on it is less, where linearizations are renewed; the highest
+# where kinks travel, which need as many functions of any degree
 LEAST_ABOVE = 5  # the order of the equations: degrees that splitting may leave
 EVERYWHERE = 0.35  # share of cells to blame from which on all get more degrees
 TO_BLAME = 0.3  # of the worst
@@ -60,23 +60,6 @@ IN_TIME_TOO = 0.2  # of the excess of space: below it, what a correction says of
 IN_TIME_ALONE = 30.0  # times what space is to blame for: where no richer space would help
 NOT_SHORTER = 0.5  # of the excess of time before: what a shorter step must get below
 KEPT, KEPT_CHANGING = 3, 1  # lengths whose factorizations are kept
-
-
-@dataclass(frozen=True)
-class Aim:
-    """What the error of a step alone, relative to the solution, may be: `inside` it, and what is left `at_end`."""
-
-    inside: float
-    at_end: float
-
-    @classmethod
-    def first(cls, tolerance: float) -> Aim:
-        return cls(INSIDE * tolerance, AT_END * tolerance)
-
-    def smaller(self, factor: float) -> Aim:
-        """After a march whose error grew beyond the tolerance: by what steps hand on, at first."""
-        at_end = self.at_end * factor
-        return Aim(self.inside if at_end > LEAST_AT_END * self.inside else self.inside * factor, at_end)
 
 
 @dataclass
@@ -111,7 +94,7 @@ class _Progress:
     far, (U,); `refined` how often since the last step; `refused`: by length, how many steps there were when it was;
     `longer`: whether the next step is the first of a new length that is expected to do; `excess`: of space with its
     coefficients, at first and when it was refined last; `shortened`: excess of time of a step that was shortened since
-    the last one; `ended`: the status, if any."""
+    the last one; `tightened`: how many steps there were when less was allowed; `ended`: the status, if any."""
 
     moment: Moment
     done: int = 0
@@ -121,6 +104,7 @@ class _Progress:
     longer: bool = False
     excess: list[tuple[float, int]] = field(default_factory=list)
     shortened: float | None = None
+    tightened: int = 0
     ended: str | None = None
 
 
@@ -220,6 +204,11 @@ class Marcher:
         march.steps.append(step)
         at.refined, at.done, at.moment, at.shortened = 0, at.done + 1, step.end, None
         at.size = step.size if at.size is None else torch.maximum(at.size, step.size)
+        if len(march.steps) >= at.tightened + PATIENCE:
+            relative = float((step.error / units(at.size, step.error)).max())
+            aim = self.aim.after(relative, (march.time - self.low) / self.whole)
+            if aim is not self.aim:
+                self.aim, at.tightened = aim, len(march.steps)
 
     def _prepare(self, march: March, at: _Progress, excess: tuple[float, float]) -> None:
         """Longer steps and fewer cells for the next step, where the last one, with its excess of time and space, allows
@@ -351,9 +340,10 @@ class Marcher:
         marked = bad.any(dim=1)
         axes = parts.norm(dim=0) > TO_BLAME * parts.norm(dim=0).max()
         most = MOST_DEGREE.get(len(space.degrees), min(MOST_DEGREE.values()))
+        most = MODERATE_DEGREE if self._kinks else most
         rate = float(decay_rates(c, space)[marked][:, axes].median())
         # what is factorized often is cheaper on small cells, unless coefficients fall very fast
-        many = (self._kinks or self.stated.changing) and max(space.degrees) >= MODERATE_DEGREE
+        many = self.stated.changing and max(space.degrees) >= MODERATE_DEGREE
         smooth = rate < (VERY_SMOOTH if many else SMOOTH) and float(marked.double().mean()) >= EVERYWHERE
         more = 2 if excess < 100.0 else 4
         degrees = tuple(

@@ -13,7 +13,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from pinnsolve.adapt.collocation_march import FIRST_HALVINGS, Aim, March, Marcher
+from pinnsolve.adapt.aim import Aim
+from pinnsolve.adapt.collocation_march import FIRST_HALVINGS, March, Marcher
 from pinnsolve.adapt.context import Result, SolveContext
 from pinnsolve.adapt.radau import radau
 from pinnsolve.adapt.space_problem import SpaceProblem, in_space
@@ -60,7 +61,7 @@ def collocations(
             yield Outcome(None, "stalled", reached)
         if isinstance(ended, Outcome):
             yield replace(ended, message=ended.message + _until(march, interval[1]))
-        aim = aim.smaller(min(max(0.3 * tolerance / watch.foreseen(march), 1e-4), 0.3))
+        aim = marcher.aim.smaller(min(max(0.3 * tolerance / watch.foreseen(march), 1e-4), 0.3))
         space, halvings = march.space, march.halvings
 
 
