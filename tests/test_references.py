@@ -108,3 +108,23 @@ def test_the_stiff_references_are_those_of_other_methods():
     early = columns_of("van-der-pol")
     before = early["t"] < 300
     np.testing.assert_allclose(stiff.van_der_pol(early["t"][before], 1e-8)[0], early["y"][before], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "modes", "steps", "until", "error"),
+    [("heat-2d-long", 95, 8000, 0.5, 1e-3), ("wave-2d-variable", 96, 500, 1.0, 5e-3)],
+)
+def test_series_with_few_terms_agree_with_references_on_walled_planes(name, modes, steps, until, error):
+    import walled_planes
+
+    plane, table = walled_planes.PLANES[name.replace("-", "_")], columns_of(name)
+    early = table["t"] <= until
+    number = np.round(table["t"][early] / plane.until * steps).astype(int)
+    places = (np.stack([table["x"], table["y"]], axis=1)[early] - plane.low) / plane.length
+    found = np.empty(len(number))
+    for n, c in zip(range(number.max() + 1), plane.solve(modes, steps), strict=False):
+        here = number == n
+        if here.any():
+            x, y = (plane.functions(modes, z) for z in places[here].T)
+            found[here] = np.einsum("nk,kl,nl->n", x, c, y)
+    assert np.linalg.norm(found - table["u"][early]) < error * np.linalg.norm(table["u"][early])

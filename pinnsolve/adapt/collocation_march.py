@@ -8,16 +8,17 @@ smaller cells, which hold what was reached exactly.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import torch
 from torch import Tensor
 
+from pinnsolve.adapt.aim import Aim
 from pinnsolve.adapt.collocation_step import Blame, Moment, Step, Stepper, stages_of
 from pinnsolve.adapt.recorded_steps import Steppers
 from pinnsolve.adapt.simplified_newton import NotConverged
+from pinnsolve.adapt.space_changes import on_space, with_merged_cells
 from pinnsolve.adapt.space_problem import SpaceProblem
 from pinnsolve.assembly.faces import continuity_rows
 from pinnsolve.assembly.row_source import RowSource, State
@@ -31,12 +32,10 @@ from pinnsolve.solvers.journal import NOTHING, Journal
 from pinnsolve.solvers.memory import bytes_of_modes, refuse_beyond
 
 AT_START, ACCURACY = 0.3, 0.01  # of a step's own error: what the start may be missed by; of the least squares
-LEAST_AT_END = 1e-3  # of the error inside steps: where their ends alone are to blame no longer
-INSIDE = 0.3  # of the tolerance, that the error inside a step alone may be
-AT_END = 0.3  # of the tolerance, that the end of a step may add at first: how ends add up is seen as it goes
 CONTRADICTS = 30.0  # times the error allowed: by what a start must miss the walls for kinks or layers to set out
 CONSTRAINED = 1e4  # term weight of constraints beside what is stated of the start
 STAYS = 0.3  # of what a start misses, that is no matter of the space: what is left of it in the richer space
+PATIENCE = 4  # steps before less is allowed again
 FIRST_HALVINGS, MOST_HALVINGS, AT_ONCE = 4, 20, 5  # of the time; at once, after one step
 DOUBLED = 0.5  # of what is allowed may be the error that a step of twice the length is expected to have
 SAVED = 12  # steps that those of twice the length must save to be worth their factorizations
@@ -44,35 +43,23 @@ SAVED_CHANGING = 3  # where factorizations are renewed anyway
 REFUSED_AGAIN = 32  # steps before a length that was refused is tried again
 MOST_DEGREE = {2: 24, 3: 12}
 SMOOTH = 0.75  # factor by which coefficients fall per degree, from which on cells are split
-MODERATE_DEGREE, VERY_SMOOTH = 9, 0.4  # from that degree on it is less, where linearizations are renewed
+MODERATE_DEGREE, VERY_SMOOTH = 9, 0.4  # from that degree on it is less, where linearizations are renewed; the highest
+# where kinks travel, which need as many functions of any degree
 LEAST_ABOVE = 5  # the order of the equations: degrees that splitting may leave
 EVERYWHERE = 0.35  # share of cells to blame from which on all get more degrees
 TO_BLAME = 0.3  # of the worst
-TO_BLAME_CHANGING = 0.05  # where a new space costs no more than a new linearization: few refinements, of many cells
+TO_BLAME_CHANGING = 0.05  # where a new space costs no more than a new linearization, or fronts go everywhere: few
+# refinements, of many cells
 MOST_CELLS, MOST_REFINED = 1024, 40
+MERGED = 0.1  # of the error inside a step, that merging cells before the next one may lose
+LEAST_GROWN = 3.0  # times the coefficients, before a rate is known
+MOST_COEFFICIENTS = 60_000  # of a space that is within reach of refinement before the first step
 SETTLES = 0.2  # of the excess of space before: what a refinement may leave of it before the first step is taken
 SETTLES_CHANGING = 0.9  # the same where slabs, which are linearized again and again, serve rarely
 IN_TIME_TOO = 0.2  # of the excess of space: below it, what a correction says of time means little
 IN_TIME_ALONE = 30.0  # times what space is to blame for: where no richer space would help
 NOT_SHORTER = 0.5  # of the excess of time before: what a shorter step must get below
 KEPT, KEPT_CHANGING = 3, 1  # lengths whose factorizations are kept
-
-
-@dataclass(frozen=True)
-class Aim:
-    """What the error of a step alone, relative to the solution, may be: `inside` it, and what is left `at_end`."""
-
-    inside: float
-    at_end: float
-
-    @classmethod
-    def first(cls, tolerance: float) -> Aim:
-        return cls(INSIDE * tolerance, AT_END * tolerance)
-
-    def smaller(self, factor: float) -> Aim:
-        """After a march whose error grew beyond the tolerance: by what steps hand on, at first."""
-        at_end = self.at_end * factor
-        return Aim(self.inside if at_end > LEAST_AT_END * self.inside else self.inside * factor, at_end)
 
 
 @dataclass
@@ -101,6 +88,26 @@ class March:
         return self.steps[-1].time + self.steps[-1].dt
 
 
+@dataclass
+class _Progress:
+    """Between two steps: `moment`, where the next one starts; `done` steps of the length now; `size` of the solution so
+    far, (U,); `refined` how often since the last step; `refused`: by length, how many steps there were when it was;
+    `longer`: whether the next step is the first of a new length that is expected to do; `excess`: of space with its
+    coefficients, at first and when it was refined last; `shortened`: excess of time of a step that was shortened since
+    the last one; `tightened`: how many steps there were when less was allowed; `ended`: the status, if any."""
+
+    moment: Moment
+    done: int = 0
+    size: Tensor | None = None
+    refined: int = 0
+    refused: dict[int, int] = field(default_factory=dict)
+    longer: bool = False
+    excess: list[tuple[float, int]] = field(default_factory=list)
+    shortened: float | None = None
+    tightened: int = 0
+    ended: str | None = None
+
+
 class Marcher:
     """Marches from the start to the end of the time, for the error to stay below a tolerance."""
 
@@ -112,6 +119,7 @@ class Marcher:
         self.memory = memory  # bytes that may be taken
         self.low, self.high = interval
         self.orders = table_orders(stated.problem)
+        self._kinks = False  # whether they travel from the start, whatever solutions look like in a cell at first
         self._stages = stages_of(stated, aim.inside)
         kept = KEPT_CHANGING if stated.changing else KEPT
         self._steppers = Steppers(self._make, journal, kept)
@@ -127,73 +135,116 @@ class Marcher:
 
     def run(self, march: March, watch: Callable[[March], str | None]) -> None:
         """Adds steps to the march; `watch(march)` is asked after every step, and ends it by answering a status."""
-        moment = self._begin(march)
-        if self._contradicted(march.space, moment):  # shorter slabs and smaller cells there serve better than stages
-            march.status = "stalled"
+        first = march.space
+        at = _Progress(self._begin(march))
+        if self._contradicted(march.space, at.moment):
+            if self.stated.levels == 2:  # shorter slabs and smaller cells at the walls serve better than stages
+                at.ended = "stalled"
+            else:  # kinks get anywhere
+                self._kinks, march.space = True, first
+                at.moment = self._begin(march)
+        while at.ended is None:
+            self._next(march, at, watch)
+        march.status = at.ended
+
+    def _next(self, march: March, at: _Progress, watch: Callable[[March], str | None]) -> None:
+        """Takes a step, or changes what it was tried with."""
+        dt, before = self.whole / 2**march.halvings, march.steps[-1] if march.steps else None
+        time, accuracy = self.low + at.done * dt, ACCURACY * self.aim.inside
+        try:
+            step, found = self._steppers.step(march.space, dt, at.moment, time, accuracy, at.size, before)
+        except NotConverged:
+            self._shorten(march, at, 1)
+            if march.halvings > MOST_HALVINGS:
+                at.ended = "stalled"
             return
-        done, refined, size = 0, 0, None  # `done` steps of the length now; refinements since the last step
-        refused: dict[int, int] = {}  # steps taken when a length was refused
-        longer = False  # whether this step is the first of a new length that was expected to do
-        excess = math.inf  # of space, when it was refined before the first step
-        shortened: float | None = None  # excess of time of a step that was shortened since the last one
-        while True:
-            dt = self.whole / 2**march.halvings
-            before = march.steps[-1] if march.steps else None
-            time, accuracy = self.low + done * dt, ACCURACY * self.aim.inside
-            try:
-                step, found = self._steppers.step(march.space, dt, moment, time, accuracy, size, before)
-            except NotConverged:
-                refused[march.halvings] = len(march.steps)
-                march.halvings, done = march.halvings + 1, done * 2
-                if march.halvings > MOST_HALVINGS:
-                    march.status = "stalled"
-                    return
-                continue
-            in_time, in_space = self._excess(found)
-            if max(in_time, in_space) > 1.0 and longer:  # not worth it after all
-                longer, refused[march.halvings] = False, len(march.steps)
-                march.halvings, done = march.halvings + 1, done * 2
-                continue
-            if max(in_time, in_space) > 1.0:
-                refined += 1
-                if refined > MOST_REFINED or march.halvings > MOST_HALVINGS:
-                    march.status = "stalled"
-                    return
-                # a shorter step was no better: it is not time after all
-                not_time = shortened is not None and in_time > NOT_SHORTER * shortened
-                shortened = None
-                alone = found.in_time > IN_TIME_ALONE * float(found.in_space.norm())
-                if (alone or in_time > max(1.0, IN_TIME_TOO * in_space)) and not not_time:
-                    shortened = in_time
-                    refused[march.halvings] = len(march.steps)
-                    more = min(max(math.ceil(math.log2(max(in_time, 1.0)) / self._order), 1), AT_ONCE)
-                    march.halvings, done = march.halvings + more, done * 2**more
-                    continue
-                old = march.space
-                settles = SETTLES_CHANGING if self.stated.changing else SETTLES
-                rough = not march.steps and in_space > settles * excess  # slabs serve better than stages
-                excess = in_space
-                if rough or not self._refined(march, found.in_space, in_space, step.values[-1]):
-                    march.status = "stalled"
-                    return
-                moment = _moved(moment, old, march.space) if march.steps else self._begin(march)
-                continue
-            refined, done, moment, shortened = 0, done + 1, step.end, None
-            march.steps.append(step)
-            size = step.size if size is None else torch.maximum(size, step.size)
+        in_time, in_space = self._excess(found)
+        if max(in_time, in_space) <= 1.0:
+            self._take(march, at, step)
             status = watch(march)
-            if status is not None or done == 2**march.halvings:
-                march.status = status or "finished"
-                return
-            longer = self._longer(march, done, in_time, refused)
-            longer &= not self.stated.changing or in_space < DOUBLED  # rows count otherwise in longer steps
-            if longer:
-                march.halvings, done = march.halvings - 1, done // 2
+            if status is not None or at.done == 2**march.halvings:
+                at.ended = status or "finished"
+            else:
+                self._prepare(march, at, (in_time, in_space))
+        elif at.longer:  # not worth it after all
+            at.longer = False
+            self._shorten(march, at, 1)
+        else:
+            self._amend(march, at, step, found)
+
+    def _shorten(self, march: March, at: _Progress, halvings: int) -> None:
+        at.refused[march.halvings] = len(march.steps)
+        march.halvings, at.done = march.halvings + halvings, at.done * 2**halvings
+
+    def _amend(self, march: March, at: _Progress, step: Step, found: Blame) -> None:
+        """A shorter step or a richer space, whichever is to blame for the error of a step."""
+        in_time, in_space = self._excess(found)
+        at.refined += 1
+        if at.refined > MOST_REFINED or march.halvings > MOST_HALVINGS:
+            at.ended = "stalled"
+            return
+        # a shorter step was no better: it is not time after all
+        not_time = at.shortened is not None and in_time > NOT_SHORTER * at.shortened
+        at.shortened = None
+        alone = found.in_time > IN_TIME_ALONE * float(found.in_space.norm())
+        if (alone or in_time > max(1.0, IN_TIME_TOO * in_space)) and not not_time:
+            at.shortened = in_time
+            self._shorten(march, at, min(max(math.ceil(math.log2(max(in_time, 1.0)) / self._order), 1), AT_ONCE))
+            return
+        old = march.space
+        now = in_space, old.cells.count * old.functions
+        rough = not march.steps and self._rough(at.excess, now)
+        at.excess = [*at.excess[:1], now]
+        if rough or not self._refined(march, found.in_space, in_space, step.values[-1]):
+            at.ended = "stalled"
+            return
+        at.moment = _moved(at.moment, old, march.space) if march.steps else self._begin(march)
+
+    def _take(self, march: March, at: _Progress, step: Step) -> None:
+        march.steps.append(step)
+        at.refined, at.done, at.moment, at.shortened = 0, at.done + 1, step.end, None
+        at.size = step.size if at.size is None else torch.maximum(at.size, step.size)
+        if len(march.steps) >= at.tightened + PATIENCE:
+            relative = float((step.error / units(at.size, step.error)).max())
+            aim = self.aim.after(relative, (march.time - self.low) / self.whole)
+            if aim is not self.aim:
+                self.aim, at.tightened = aim, len(march.steps)
+
+    def _prepare(self, march: March, at: _Progress, excess: tuple[float, float]) -> None:
+        """Longer steps and fewer cells for the next step, where the last one, with its excess of time and space, allows
+        it."""
+        in_time, in_space = excess
+        step, changing = march.steps[-1], bool(self.stated.changing)
+        at.longer = self._longer(march, at.done, in_time, at.refused)
+        at.longer &= not changing or in_space < DOUBLED  # rows count otherwise in longer steps
+        if at.longer:
+            march.halvings, at.done = march.halvings - 1, at.done // 2
+        if changing and in_space < DOUBLED:
+            old, unit = march.space, units(step.size, step.error)
+            march.space = with_merged_cells(old, step.values[-1], unit, MERGED * self.aim.inside)
+            if march.space is not old:
+                at.moment = _moved(at.moment, old, march.space)
+
+    def _rough(self, before: Sequence[tuple[float, int]], now: tuple[float, int]) -> bool:
+        """Whether refinement takes so little of the excess of space, given with its coefficients, that slabs do better.
+
+        They do no better with kinks that travel: there what is needed must be within reach.
+        """
+        if not before:
+            return False
+        if self.stated.levels == 2:
+            return now[0] > (SETTLES_CHANGING if self.stated.changing else SETTLES) * before[-1][0]
+        excess, coefficients = before[0]
+        if now[1] < LEAST_GROWN * coefficients:
+            return False
+        rate = math.log(excess / now[0]) / math.log(now[1] / coefficients)
+        return rate <= 0 or math.log(now[1]) + math.log(max(now[0], 1.0)) / rate > math.log(MOST_COEFFICIENTS)
 
     def _excess(self, found: Blame) -> tuple[float, float]:
         """What time and space are to blame for, relative to what is allowed."""
-        inside = self.aim.inside
-        return found.in_time / inside, max(float(found.in_space.norm()) / inside, found.at_end / self.aim.at_end)
+        inside, end = self.aim.inside, found.at_end / self.aim.at_end
+        in_time, in_space = found.in_time / inside, float(found.in_space.norm()) / inside
+        return (max(in_time, end), in_space) if in_time > in_space else (in_time, max(in_space, end))
 
     def _longer(self, march: March, done: int, in_time: float, refused: dict[int, int]) -> bool:
         """Whether steps of twice the length are expected to do, and to be worth it."""
@@ -285,10 +336,11 @@ class Marcher:
     def _refined(self, march: March, parts: Tensor, excess: float, c: Tensor) -> bool:
         """Gives the march a richer space, where cells and axes (C, d) are to blame; False where there is none."""
         space = march.space
-        bad = parts > (TO_BLAME_CHANGING if self.stated.changing else TO_BLAME) * parts.max()
+        bad = parts > (TO_BLAME_CHANGING if self.stated.changing or self._kinks else TO_BLAME) * parts.max()
         marked = bad.any(dim=1)
         axes = parts.norm(dim=0) > TO_BLAME * parts.norm(dim=0).max()
         most = MOST_DEGREE.get(len(space.degrees), min(MOST_DEGREE.values()))
+        most = MODERATE_DEGREE if self._kinks else most
         rate = float(decay_rates(c, space)[marked][:, axes].median())
         # what is factorized often is cheaper on small cells, unless coefficients fall very fast
         many = self.stated.changing and max(space.degrees) >= MODERATE_DEGREE
@@ -317,17 +369,9 @@ class Marcher:
 def _moved(moment: Moment, old: Space, new: Space) -> Moment:
     """The same functions on another space; what it does not hold of the solution is in `e`."""
     fine_old, fine_new = enriched_space(old), enriched_space(new)
-    c = _on(old, new, moment.c)
+    c = on_space(old, new, moment.c)
     if all(p <= q for p, q in zip(old.degrees, new.degrees, strict=True)):
-        return Moment(c, _on(fine_old, fine_new, moment.e))
+        return Moment(c, on_space(fine_old, fine_new, moment.e))
     corrected = torch.stack([old.widened(one, fine_old) for one in moment.c]) + moment.e
     held = torch.stack([new.widened(one, fine_new) for one in c])
-    return Moment(c, _on(fine_old, fine_new, corrected) - held)
-
-
-def _on(before: Space, after: Space, c: Tensor) -> Tensor:
-    """Functions (L, C, U, n) on another space."""
-    if before.cells is after.cells:
-        return torch.stack([before.widened(one, after) for one in c])
-    zero = (0,) * before.cells.dimension
-    return torch.stack([after.project(partial(before.values, one, alpha=zero), one.shape[1]) for one in c])
+    return Moment(c, on_space(fine_old, fine_new, corrected) - held)

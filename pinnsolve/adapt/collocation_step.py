@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pinnsolve.adapt.radau import MOST_STAGES, Radau, lagrange, radau
 from pinnsolve.adapt.simplified_newton import SHRINKS, Around, NotConverged, SimplifiedNewton
+from pinnsolve.adapt.space_changes import on_space
 from pinnsolve.adapt.space_problem import SpaceProblem
 from pinnsolve.adapt.stage_system import StageSystem, norms
 from pinnsolve.assembly.system import shared, units
@@ -26,6 +27,7 @@ from pinnsolve.estimate.enriched_space import MOST_LEFT, blame, enriched_space
 STAGES = {2: MOST_STAGES - 1}  # by axes of space; many modes are not worth their factorizations in more
 STAGES_BEYOND = 4
 LEAST_CHANGING, MOST_CHANGING = 3, 5  # stages where factorizations serve few steps
+KEPT_CORRECTIONS = 4  # in the richer space, with a linearization of earlier steps
 ONCE, FINE_CORRECTIONS = 0.1, 3  # contraction below which one correction in the richer space is enough; else so many
 
 
@@ -93,16 +95,18 @@ class Stepper:
 
     def standing(self) -> dict[str, Any]:
         """What the steps so far leave behind, factorizations aside."""
-        newton = self._newton
-        return {**newton.standing(), "fine": self._fine_around is newton.around}
+        newton, fine = self._newton, self._fine_around
+        kept = (
+            {"derivatives": list(fine.derivatives), "time": fine.time} if fine and fine is not newton.around else fine
+        )
+        return {**newton.standing(), "fine": kept if isinstance(kept, dict) else kept is not None}
 
     def stand(self, standing: Mapping[str, Any]) -> None:
         """As after steps that left this; with the factorizations that they had."""
         self._newton.stand(standing)
-        around = self._newton.around
-        if around is not None and standing["fine"]:
-            self.fine_system.linearize([self.space.widened(one, self.fine) for one in around.derivatives], around.time)
-            self._fine_around = around
+        fine = standing["fine"]
+        if fine:
+            self._linearize_richer(self._newton.around if fine is True else Around(fine["derivatives"], fine["time"]))
 
     def step(
         self, start: Moment, time: float, accuracy: float, size: Tensor | None, before: Step | None = None
@@ -129,10 +133,11 @@ class Stepper:
 
     def _guess(self, start: Tensor, before: Step | None) -> Tensor:
         """(1, s, C, U, n): where stages begin: the polynomial of the step before goes on."""
-        if before is None or before.space is not self.space or not self.stated.changing:
+        if before is None or not self.stated.changing:
             return self._extrapolated(start, self.method.nodes)
         places = 1.0 + self.method.nodes * (self.dt / before.dt)
-        return torch.einsum("ij,jcun->icun", radau(len(before.values) - 1).at(places), before.values)[None]
+        goes_on = torch.einsum("ij,jcun->icun", radau(len(before.values) - 1).at(places), before.values)
+        return (goes_on if before.space is self.space else on_space(before.space, self.space, goes_on))[None]
 
     def _from_stages(self, values: Tensor, method: Radau) -> Tensor:
         """The values (s + 1, C, U, n) at the start and at the nodes of a method.
@@ -174,26 +179,47 @@ class Stepper:
 
     def _solved_in_richer(self, stages: Tensor, starts: Tensor, time: float) -> tuple[Tensor, Tensor, list[float]]:
         """The same where differences of solutions solve nothing: what starts with the error so far, and without it,
-        are solutions."""
-        system, known, newton = self.fine_system, stages[0], self._newton
-        starts, stages = torch.stack([starts[0], starts[0] + starts[1]]), torch.stack([known, known + stages[1]])
-        if newton.around is not self._fine_around:
-            around = [self.space.widened(one, self.fine) for one in newton.around.derivatives]
-            system.linearize(around, newton.around.time)
-            self._fine_around = newton.around
-        residuals, before = system.residuals(stages, starts, time), math.inf
+        are solutions. The linearization is kept for as long as it contracts."""
+        starts, known = torch.stack([starts[0], starts[0] + starts[1]]), stages[0]
+        stages = torch.stack([known, known + stages[1]])
+        now = self._newton.around
+        if self._fine_around is not None and self._fine_around is not now:
+            found = self._corrected_in_richer(stages, starts, time, KEPT_CORRECTIONS)
+            if found is not None:
+                return found
+        if self._fine_around is not now:
+            self._linearize_richer(now)
+        found = self._corrected_in_richer(
+            stages, starts, time, 1 if self._newton.contraction < ONCE else FINE_CORRECTIONS
+        )
+        if found is None:
+            raise NotConverged("the correction of a step is not found: it is too long")
+        return found
+
+    def _linearize_richer(self, around: Around) -> None:
+        widened = [self.space.widened(one, self.fine) for one in around.derivatives]
+        self.fine_system.linearize(widened, around.time)
+        self._fine_around = around
+
+    def _corrected_in_richer(
+        self, stages: Tensor, starts: Tensor, time: float, most: int
+    ) -> tuple[Tensor, Tensor, list[float]] | None:
+        """With the linearization there is, at most so many corrections; None where they do not contract."""
+        system, known, sizes = self.fine_system, stages[0], [math.inf]
+        residuals = system.residuals(stages, starts, time)
         losses = [float(norms(residuals)[0])] * 2
-        for _ in range(1 if newton.contraction < ONCE else FINE_CORRECTIONS):
+        for _ in range(most):
             self.check()
             delta = system.correction(residuals)
-            size = float(delta.norm())
-            if not size < SHRINKS * before:
-                raise NotConverged("the correction of a step is not found: it is too long")
-            stages, before = stages + delta, size
+            sizes.append(float(delta.norm()))
+            if not sizes[-1] < SHRINKS * sizes[-2]:
+                return None
+            stages = stages + delta
             residuals = system.residuals(stages, starts, time)
             losses[1] = float(norms(residuals)[0])
-        local = stages[0] - known
-        return local, stages[1] - stages[0], losses
+            if sizes[-1] < ONCE * sizes[1]:
+                break
+        return stages[0] - known, stages[1] - stages[0], losses
 
     def _rms(self, space: Space, stages: Tensor, weights: Tensor) -> Tensor:
         """(U,) over the step."""

@@ -65,6 +65,8 @@ def can_collocate(problem: CompiledProblem, axis: int) -> bool:
     features = [f for t in problem.terms for f in t.features]
     orders = dict(zip(problem.unknowns, (order[axis] for order in highest_orders(problem)), strict=True))
     known = all(f.operator is None and f.alpha[axis] <= orders[f.unknown] for f in features)
+    between = [t for t in problem.terms if any(piece.partner is not None for piece in t.region.pieces)]
+    known &= all(not f.alpha[axis] for t in between for f in t.features)  # faces have no stages of their own
     low = problem.intervals[axis][0]
     known &= all(
         f.alpha[axis] < max(orders[f.unknown], 1) for t in held_at(problem, axis, low) for f in t.features

@@ -14,7 +14,7 @@ of the simplified Newton method (Hairer & Wanner, Solving Ordinary Differential 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -30,7 +30,8 @@ from pinnsolve.assembly.term_rows import interface_rows, term_rows
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix
 from pinnsolve.least_squares.block_lu import BlockLU
-from pinnsolve.least_squares.shifted_modes import ShiftedMode, SparseBlocks
+from pinnsolve.least_squares.condensation import Condensed, Faces, Sides, traces, worth_condensing
+from pinnsolve.least_squares.shifted_modes import SeparateModes, ShiftedModes, SparseBlocks
 
 HELD = 30.0  # what rows of conditions and continuity count beside those of equations
 
@@ -42,6 +43,7 @@ class _Rows:
     `block`: its matrices hold the orders in time `levels` alone; `tests`: their sum, W; `still`: (G, M) what the rows
     are without a state, None where that changes in time; `held`: what they count; `source`: what gives them.
     `changing`: whether their matrices do, with the solution or with time; `block` then serves the factorization only.
+    `between`: of rows between two cells, their traces.
     """
 
     block: RowBlock
@@ -51,6 +53,7 @@ class _Rows:
     held: float
     source: RowSource
     changing: bool
+    between: Sides = ()
 
     def forced(self, states: Sequence[State]) -> Tensor:
         """(G, M, s): what rows are without a state at the times of the stages."""
@@ -83,18 +86,18 @@ class StageSystem:
         self._pairs, self._tree = narrow.pairs, narrow.tree
         self._steady: dict[int, _Rows] = {}  # by number of the source, those that never change
         self._rows: list[_Rows] = []
-        self._factors: Sequence[BlockLU | ShiftedMode] = []
+        self._factors: ShiftedModes | SeparateModes | None = None
         if not stated.changing:
             self.linearize(None, 0.0)
 
     @property
     def linearized(self) -> bool:
         """Whether there is a factorization, of whatever state."""
-        return bool(self._factors)
+        return self._factors is not None
 
     def linearize(self, z: Sequence[Tensor] | None, time: float) -> None:
         """Takes rows and factorizations at a state: its derivatives in time of order 0, 1, ..., (C, U, n) each."""
-        self._factors = []  # memory for the new ones
+        self._factors = None  # memory for the new ones
         state = self._at(time, None if z is None else [d / self._typical**k for k, d in enumerate(z)])
         wide = CellSystem(self.space, self._sources, self.stated.levels * self.unknowns, True, self._check)
         self._rows = []
@@ -129,37 +132,58 @@ class StageSystem:
             still = held * source.rows(self._at(0.0), matrix=False).r  # of no state: the block's are of this one
         return _Rows(
             RowBlock(block.name, block.r, sides), RowBlock(block.name, block.r, tests), tuple(levels), still, held,
-            source, changing,
+            source, changing, _between(tests),
         )  # fmt: skip
 
-    def _factorized(self) -> list[BlockLU | ShiftedMode]:
+    def _factorized(self) -> ShiftedModes | SeparateModes:
         """W^T A_m of every mode."""
-        pairs, tree = self._pairs, self._tree
-        C, n, levels = self.space.cells.count, self.unknowns * self.space.functions, self.stated.levels
-        number = {pair: k for k, pair in enumerate(pairs)}
-        diagonal = torch.zeros(levels, C, n, n, dtype=torch.float64)
-        upper, lower = (torch.zeros(levels, len(pairs), n, n, dtype=torch.float64) for _ in range(2))
+        own = self._inside_cells()
+        d = torch.diagonal(own.sum(dim=0), dim1=1, dim2=2).clone()
+        blocks = [rows.between for rows in self._rows if rows.between]
+        for sides in blocks:
+            for cells, T in sides:
+                d.index_add_(0, cells, (T**2).sum(dim=1).expand(len(cells), -1))
+        scale, shifts = torch.where(d > 0, d, 1.0).rsqrt(), self._relative_shifts()
+        faces = self._faces(blocks, scale) if blocks else None
+        if faces is not None and worth_condensing(self._tree, own.shape[2], faces.graph):
+            if self.stated.shares_factors:
+                whole = Condensed(own.sum(dim=0), faces, True, self._check)
+                return ShiftedModes(shifts, whole, SparseBlocks(own[1]), self._check)
+            return SeparateModes([Condensed(_of_mode(own, z), faces, False, self._check) for z in shifts])
+        parts = self._between_cells(own)
+        if self.stated.shares_factors:  # not worth a complex factorization of every mode
+            diagonal, upper, _ = (blocks.sum(dim=0) for blocks in parts)
+            cholesky = BlockCholesky(BlockMatrix(diagonal, self._pairs, upper), self._tree, self._check)
+            moved = SparseBlocks(*(blocks[1] for blocks in parts), self._pairs)
+            return ShiftedModes(shifts, cholesky, moved, self._check)
+        modes = ([_of_mode(blocks, z) for blocks in parts] for z in shifts)
+        return SeparateModes([BlockLU(one, self._pairs, scale, self._tree, self._check) for one in modes])
+
+    def _inside_cells(self) -> Tensor:
+        """(levels, C, n, n): W^T A of rows that are of one cell alone."""
+        n = self.unknowns * self.space.functions
+        own = torch.zeros(self.stated.levels, self.space.cells.count, n, n, dtype=torch.float64)
         for rows in self._rows:
             self._check()
-            for i, W in rows.tests.sides:
-                for j, A in rows.block.sides:
-                    products = (W.mT @ A).unflatten(2, (len(rows.levels), n)).unbind(2)
-                    for k, product in zip(rows.levels, products, strict=True):
-                        _add(diagonal[k], upper[k], lower[k], number, (i, j, product.expand(len(i), n, n)))
-        if self.stated.shares_factors:  # not worth a complex factorization of every mode
-            matrix = BlockMatrix(diagonal.sum(dim=0), pairs, upper.sum(dim=0))
-            whole, moved = (
-                BlockCholesky(matrix, tree, self._check),
-                SparseBlocks(diagonal[1], upper[1], lower[1], pairs),
-            )
-            return [ShiftedMode(z, whole, moved, self._check) for z in self._relative_shifts()]
-        d = torch.diagonal(diagonal.sum(dim=0), dim1=1, dim2=2)
-        scale = torch.where(d > 0, d, 1.0).rsqrt()
-        factors = []
-        for ratio in self._relative_shifts():
-            parts = [sum(ratio**k * one for k, one in enumerate(blocks)) for blocks in (diagonal, upper, lower)]
-            factors.append(BlockLU(parts, pairs, scale, tree, self._check))
-        return factors
+            for cells, W, A in _of_one_cell(rows):
+                for k, product in zip(rows.levels, (W.mT @ A).unflatten(2, (-1, n)).unbind(2), strict=True):
+                    own[k].index_add_(0, cells, product.expand(len(cells), n, n))
+        return own
+
+    def _between_cells(self, own: Tensor) -> list[Tensor]:
+        """The blocks of all rows, (levels, ...) each: on the diagonal, above and below it."""
+        number = {pair: k for k, pair in enumerate(self._pairs)}
+        upper, lower = (own.new_zeros(len(own), len(number), *own.shape[2:]) for _ in range(2))
+        for rows in self._rows:
+            for i, T in rows.between:
+                for j, S in rows.between:
+                    product = (T.mT @ S).expand(len(i), *own.shape[2:])
+                    _add(own[0], upper[0], lower[0], number, (i, j, product))
+        return [own, upper, lower]
+
+    def _faces(self, blocks: Sequence[Sides], scale: Tensor) -> Faces:
+        cells = self.space.cells
+        return Faces(blocks, scale, 0.5 * (cells.lower + cells.upper))
 
     def _relative_shifts(self) -> list[complex | float]:
         """Those of the modes, in units of the typical one."""
@@ -216,12 +240,13 @@ class StageSystem:
         like = residuals[0].new_zeros(C, self.unknowns * self.space.functions)
         g = adjoint([rows.tests for rows in self._rows], [r.flatten(2) for r in residuals], like)
         g = g.reshape(C, -1, R, s)
-        total = 0.0
-        for shift, into, out, factor in zip(
-            self.method.shifts, self.method.into, self.method.out_of, self._factors, strict=True
-        ):
-            mode = torch.complex(g @ into.real, g @ into.imag) if shift.imag else g @ into.real
-            y = -factor.solve(mode)[..., None, :]  # (C, U n, 1, R)
+        total, method = 0.0, self.method
+        modes = [
+            torch.complex(g @ into.real, g @ into.imag) if shift.imag else g @ into.real
+            for shift, into in zip(method.shifts, method.into, strict=True)
+        ]
+        for shift, out, y in zip(method.shifts, method.out_of, self._factors.solve(modes), strict=True):
+            y = -(y if shift.imag or not y.is_complex() else y.real)[..., None, :]  # (C, U n, 1, R)
             total = total + ((out[:, None] * y).real if shift.imag else out.real[:, None] * y)
         total = total.permute(0, 3, 2, 1).reshape(C, R, s, self.unknowns, -1)
         if self.space.metric is not None:
@@ -235,6 +260,39 @@ class StageSystem:
             means = torch.stack([self.space.means(one) for one in stages.flatten(0, 1)]).unflatten(0, stages.shape[:2])
             stages[:, :, :, free, 0] -= means[:, :, None, free]
         return stages
+
+
+def _of_mode(blocks: Tensor, ratio: complex | float) -> Tensor:
+    """The sum over orders in time, of (levels, ...)."""
+    parts = []
+    for part in (lambda z: z.real, lambda z: z.imag)[: 2 if isinstance(ratio, complex) else 1]:
+        total = part(complex(1.0)) * blocks[0]
+        for k, one in enumerate(blocks[1:], start=1):
+            total.add_(one, alpha=part(complex(ratio) ** k))
+        parts.append(total)
+    return torch.complex(*parts) if len(parts) == 2 else parts[0]
+
+
+def _of_one_cell(rows: _Rows) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Cells (G,) and the matrices W and A of rows that are of one cell alone, if only because it meets itself."""
+    tests, sides = rows.tests.sides, rows.block.sides
+    if len(sides) == 1:
+        yield sides[0][0], tests[0][1], sides[0][1]
+        return
+    same = sides[0][0] == sides[1][0]
+    if bool(same.any()):
+        W, A = (sum(part.expand(len(cells), *part.shape[1:])[same] for cells, part in both) for both in (tests, sides))
+        yield sides[0][0][same], W, A
+
+
+def _between(sides: Sides) -> Sides:
+    """The traces of rows with two sides, where these are different cells."""
+    if len(sides) < 2:
+        return ()
+    apart = sides[0][0] != sides[1][0]
+    if not bool(apart.any()):
+        return ()
+    return traces([(cells[apart], A if len(A) == 1 else A[apart]) for cells, A in sides])
 
 
 def norms(residuals: Sequence[Tensor]) -> Tensor:

@@ -13,7 +13,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from pinnsolve.adapt.collocation_march import FIRST_HALVINGS, Aim, March, Marcher
+from pinnsolve.adapt.aim import Aim
+from pinnsolve.adapt.collocation_march import FIRST_HALVINGS, March, Marcher
 from pinnsolve.adapt.context import Result, SolveContext
 from pinnsolve.adapt.radau import radau
 from pinnsolve.adapt.space_problem import SpaceProblem, in_space
@@ -53,14 +54,14 @@ def collocations(
         marcher = Marcher(stated, interval, weights, aim, context.clock.check, memory, context.journal)
         ended = attempt(partial(marcher.run, march, watch), context.clock)
         stalled = march.status == "stalled"
-        if march.steps and not (stalled and not stated.changing):
+        if march.steps and (stated.changing or march.status not in ("stalled", "missed")):
             yield _result(context, stated, axis, weights, march)
         if stalled:
             reached = STALLED.format(time=march.time) + _until(march, interval[1]) if march.steps else ""
             yield Outcome(None, "stalled", reached)
         if isinstance(ended, Outcome):
             yield replace(ended, message=ended.message + _until(march, interval[1]))
-        aim = aim.smaller(min(max(0.3 * tolerance / watch.foreseen(march), 1e-4), 0.3))
+        aim = marcher.aim.smaller(min(max(0.3 * tolerance / watch.foreseen(march), 1e-4), 0.3))
         space, halvings = march.space, march.halvings
 
 
@@ -101,8 +102,8 @@ class _Watch:
         return "missed" if bool(beyond.any()) and not self.last and done < 1 else None
 
     def foreseen(self, march: March) -> float:
-        """The error of the whole time: as it is, or growing on as it did."""
-        return march.error() * (self.high - self.low) / (march.time - self.low)
+        """The error of the whole time: as it is, or growing on, but less than it did where a march ended early."""
+        return march.error() * math.sqrt((self.high - self.low) / (march.time - self.low))
 
 
 def _result(

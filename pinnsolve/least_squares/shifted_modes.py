@@ -9,19 +9,28 @@ P^-1 M_1 lie between 0 and 1, so that a few steps of GMRES do (Saad & Schultz, S
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from pinnsolve.least_squares.block_cholesky import BlockCholesky
-
 REDUCED, MOST_STEPS = 3e-3, 15  # what is left of a residual: whoever solves takes it into account; steps of GMRES
+
+
+class Factor(Protocol):
+    """A factorization."""
+
+    def solve(self, b: Tensor) -> Tensor:
+        """x: (C, n, k) with (matrix) x = b."""
 
 
 class SparseBlocks:
     """A matrix of blocks (C, n, n) on the diagonal and, for pairs (i, j), upper ones in row i, lower ones in row j."""
 
-    def __init__(self, diagonal: Tensor, upper: Tensor, lower: Tensor, pairs: Sequence[tuple[int, int]]):
+    def __init__(
+        self, diagonal: Tensor, upper: Tensor | None = None, lower: Tensor | None = None,
+        pairs: Sequence[tuple[int, int]] = (),
+    ):  # fmt: skip
         self.diagonal, self.upper, self.lower = diagonal, upper, lower
         self.first, self.second = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).unbind(1)
 
@@ -34,14 +43,24 @@ class SparseBlocks:
         return y
 
 
-class ShiftedMode:
-    """The system P + (z - 1) M_1 for a shift `z` in units of that of `P`; `moved`: M_1."""
+class ShiftedModes:
+    """The systems P + (z - 1) M_1 for shifts z in units of that of `P`; `moved`: M_1.
 
-    def __init__(self, z: complex, factor: BlockCholesky, moved: SparseBlocks, check: Callable[[], None]):
-        self.z, self.factor, self.moved, self.check = z, factor, moved, check
+    All are solved at the same time, since reading a factorization takes as long as applying it to a few columns.
+    """
 
-    def solve(self, b: Tensor) -> Tensor:
-        """x: (C, n, k) with (matrix) x = b, up to a residual of the size `REDUCED`, relative."""
+    def __init__(self, shifts: Sequence[complex], factor: Factor, moved: SparseBlocks, check: Callable[[], None]):
+        self.shifts, self.factor, self.moved, self.check = shifts, factor, moved, check
+
+    def solve(self, sides: Sequence[Tensor]) -> list[Tensor]:
+        """Per mode x (C, n, k) with (matrix) x = b, complex, up to a residual of the size `REDUCED`, relative."""
+        b = torch.cat([one.to(torch.complex128) for one in sides], dim=2)
+        z = torch.cat([torch.full((one.shape[2],), complex(z)) for z, one in zip(self.shifts, sides, strict=True)])
+        x = self._solved(b, z.to(torch.complex128))
+        return list(x.split([one.shape[2] for one in sides], dim=2))
+
+    def _solved(self, b: Tensor, z: Tensor) -> Tensor:
+        """GMRES for all columns (C, n, k), each with a shift of its own, (k,)."""
         start = self._real(self.factor.solve, b)
         size = _norms(start).clamp_min(1e-300)
         basis = [start / size]
@@ -52,7 +71,7 @@ class ShiftedMode:
         y = None
         for j in range(MOST_STEPS):
             self.check()
-            w = basis[j] + (self.z - 1.0) * self._real(self._moved, basis[j])
+            w = basis[j] + (z - 1.0) * self._real(self._moved, basis[j])
             for i, v in enumerate(basis):
                 H[:, i, j] = (v.conj() * w).sum(dim=(0, 1))
                 w = w - H[:, i, j] * v
@@ -69,12 +88,22 @@ class ShiftedMode:
     def _moved(self, x: Tensor) -> Tensor:
         return self.factor.solve(self.moved.times(x))
 
-    def _real(self, operator: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        """A real operator on vectors that may be complex."""
-        if not x.is_complex():
-            return operator(x)
+    @staticmethod
+    def _real(operator: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """A real operator on complex vectors."""
         real, imaginary = operator(torch.cat([x.real, x.imag], dim=2)).chunk(2, dim=2)
         return torch.complex(real, imaginary)
+
+
+class SeparateModes:
+    """The systems of the modes, each with a factorization of its own."""
+
+    def __init__(self, factors: Sequence[Factor]):
+        self.factors = factors
+
+    def solve(self, sides: Sequence[Tensor]) -> list[Tensor]:
+        """Per mode x (C, n, k) with (matrix) x = b."""
+        return [factor.solve(b) for factor, b in zip(self.factors, sides, strict=True)]
 
 
 def _norms(x: Tensor) -> Tensor:

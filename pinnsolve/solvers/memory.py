@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+
+import torch
 
 from pinnsolve.assembly.row_source import RowSource
 from pinnsolve.assembly.system import CellSystem
 from pinnsolve.errors import ResourceError
+from pinnsolve.least_squares.block_cholesky import Front
+from pinnsolve.least_squares.condensation import FaceGraph, worth_condensing
 from pinnsolve.runtime import memory_available
 
 NUMBER = 8  # bytes
@@ -28,17 +33,42 @@ def bytes_of_modes(system: CellSystem, levels: int, modes: int) -> float:
     """What steps by collocation keep: rows with the derivatives in time of `levels` orders, and a complex triangular
     factorization to either side for every mode, or a real one of all where `modes` is 0.
 
-    `system`: that of one order.
+    `system`: that of one order. Of cells, or of faces after cells, whichever is solved.
     """
-    n, fronts = system.columns, [(len(f.own), len(f.own) + len(f.border)) for f in system.tree]
+    n, C = system.columns, system.space.cells.count
     rows = sum(_rows(source) for source in system.sources) * n * (2 * levels + 1)  # matrices, tests, as they are made
-    blocks = (levels + 2 * COMPLEX) * (system.space.cells.count + 2 * len(system.pairs)) * n**2
-    if not modes:
-        blocks = (levels + 1) * (system.space.cells.count + 2 * len(system.pairs)) * n**2
-        factors = sum(own * whole for own, whole in fronts) * n**2
-        return NUMBER * (rows + blocks + factors + 2 * max(whole**2 for _, whole in fronts) * n**2)
-    factors = modes * COMPLEX * sum(own * (2 * whole - own) for own, whole in fronts) * n**2
-    return NUMBER * (rows + blocks + factors + 2 * COMPLEX * max(whole**2 for _, whole in fronts) * n**2)
+    faces = _faces(system)
+    numbers = COMPLEX * modes if modes else 1
+    if faces is not None and worth_condensing(system.tree, n, faces):
+        blocks = (levels + 1 + numbers) * C * n**2
+        seen = (1 + numbers) * sum(len(at) for at in faces.at) * faces.rows * n
+        return NUMBER * (rows + blocks + seen + numbers * _fronts(faces.tree, modes) * faces.rows**2)
+    blocks = (levels + (2 * COMPLEX if modes else 1)) * (C + 2 * len(system.pairs)) * n**2
+    return NUMBER * (rows + blocks + numbers * _fronts(system.tree, modes) * n**2)
+
+
+def _fronts(tree: Sequence[Front], modes: int) -> float:
+    """Blocks of a factorization, triangular or to either side, and of the largest front while it is made."""
+    sizes = [(len(f.own), len(f.own) + len(f.border)) for f in tree]
+    factors = sum(own * (2 * whole - own) if modes else own * whole for own, whole in sizes)
+    return factors + 2 * max(whole**2 for _, whole in sizes) / max(modes, 1)
+
+
+def _faces(system: CellSystem) -> FaceGraph | None:
+    """The faces of a system, with the rows that traces would have; None where there are none."""
+    between = [source for source in system.sources if len(source.cells) == 2]
+    if not between:
+        return None
+    first, second = (torch.cat([source.cells[k] for source in between]) for k in range(2))
+    apart, space = first != second, system.space
+    d = len(space.degrees)
+    oversampling = sum(space.points_per_axis(a) / (space.degrees[a] + 1) for a in range(d)) / d
+    rows = max(source.row_count / max(len(source.cells[0]), 1) for source in between)
+    cells = space.cells
+    rows = max(1, round(rows / oversampling ** (d - 1)))
+    return (
+        FaceGraph(first[apart], second[apart], 0.5 * (cells.lower + cells.upper), rows) if bool(apart.any()) else None
+    )
 
 
 def bytes_available(memory_gb: float | None) -> float:

@@ -1,7 +1,7 @@
 """References for problems on a periodic square: Fourier in space, ETDRK4 in time.
 
-`python scripts/references/periodic_planes.py [NAME ...]` writes problems/references/shear_layer.npz and burgers_2d.npz,
-or the one named. The stated accuracy is the difference of two resolutions in both space and time, rounded
+`python scripts/references/periodic_planes.py [NAME ...]` writes problems/references/shear_layer.npz, burgers_2d.npz and
+gray_scott.npz, or those named. The stated accuracy is the difference of two resolutions in both space and time, rounded
 up. The points lie on stored levels of time; between the points of the grid the Fourier series itself is evaluated.
 """
 
@@ -93,9 +93,28 @@ def burgers(modes: int):
     return [np.fft.rfft2(u), np.fft.rfft2(v)], [-nu * (k**2 + l**2)] * 2, nonlinear, list
 
 
+def gray_scott(modes: int):
+    b, d, length = 0.04, 0.1, 2.0
+    x, y = grid(modes, -1.0, length)
+    k, l, _ = wave_numbers(modes, length)
+    u = 1 - np.exp(-80 * ((x + 0.05) ** 2 + (y + 0.02) ** 2))
+    v = np.exp(-80 * ((x - 0.05) ** 2 + (y - 0.02) ** 2))
+    one = np.zeros((modes, modes // 2 + 1))
+    one[0, 0] = modes**2
+
+    def nonlinear(fields):
+        u, v = (np.fft.irfft2(f, (modes, modes)) for f in fields)
+        reaction = np.fft.rfft2(u * v**2)
+        return [b * one - reaction, reaction]
+
+    square = k**2 + l**2
+    return [np.fft.rfft2(u), np.fft.rfft2(v)], [-1e-5 * square - b, -5e-6 * square - d], nonlinear, list
+
+
 FLOWS = {
     "shear_layer": Flow(("u", "v", "p"), 0.0, 2 * math.pi, 1.0, (256, 1000), (192, 600), 1e-7, shear_layer),
     "burgers_2d": Flow(("u", "v"), 0.0, 4.0, 1.0, (256, 1000), (192, 600), 1e-7, burgers),
+    "gray_scott": Flow(("u", "v"), -1.0, 2.0, 200.0, (512, 1600), (432, 1200), 1e-4, gray_scott),
 }
 
 

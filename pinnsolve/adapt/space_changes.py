@@ -1,0 +1,84 @@
+"""Functions on another space, and cells that are merged between steps where fronts have gone.
+
+Of two halves the best polynomial of the whole is known from their coefficients, and so is what it lacks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache, partial
+
+import numpy as np
+import torch
+from numpy.polynomial import legendre as series
+from torch import Tensor
+
+from pinnsolve.bases.piecewise.space import Space
+
+WORTH = 0.15  # of the cells that must go for a new factorization to be worth it
+
+
+def on_space(before: Space, after: Space, c: Tensor) -> Tensor:
+    """Functions (L, C, U, n) on another space of the same domain."""
+    if before.cells is after.cells:
+        return torch.stack([before.widened(one, after) for one in c])
+    zero = (0,) * before.cells.dimension
+    return torch.stack([after.project(partial(before.values, one, alpha=zero), one.shape[1]) for one in c])
+
+
+def with_merged_cells(space: Space, c: Tensor, unit: Tensor, allowed: float) -> Space:
+    """The space with pairs of equal cells merged, as many as functions c (C, U, n) allow: what they lose together is
+    at most `allowed` in the mean square, in the units (U,) of the unknowns. Itself where too few would go."""
+    left, count = allowed**2, space.cells.count
+    low, high = space.cells.box
+    result = space
+    for axis in range(len(space.degrees)):
+        pairs = result.cells.siblings(axis, (float(low[axis]), float(high[axis])))
+        if not pairs:
+            continue
+        lost, whole = _merged(result, c / unit[:, None], pairs, axis)
+        share = 2.0 * result.cells.volume[[i for i, _ in pairs]] / result.cells.volume.sum()
+        order = torch.argsort(lost)
+        sums = torch.cumsum((lost * share)[order], dim=0)
+        kept = [int(k) for k in order[sums <= left]]
+        if not kept:
+            continue
+        left -= float(sums[len(kept) - 1])
+        result, c = _replaced(result, c, [pairs[k] for k in kept], whole[kept] * unit[:, None])
+    return result if result.cells.count <= (1.0 - WORTH) * count else space
+
+
+def _merged(space: Space, c: Tensor, pairs: Sequence[tuple[int, int]], axis: int) -> tuple[Tensor, Tensor]:
+    """(P,) the mean squares of what pairs lose, all unknowns together, and (P, U, n) what they keep."""
+    first, second = (torch.tensor([pair[k] for pair in pairs]) for k in range(2))
+    spread = space.spread(c)
+    total = 0.0
+    for cells, table in zip((first, second), _halves(space.degrees[axis]), strict=True):
+        moved = spread[cells].movedim(axis + 2, -1) @ table.to(c).T
+        total = total + 0.5 * moved.movedim(-1, axis + 2)
+    whole = space.gather(total)
+    before = 0.5 * ((c[first] ** 2).sum(dim=(1, 2)) + (c[second] ** 2).sum(dim=(1, 2)))
+    return (before - (whole**2).sum(dim=(1, 2))).clamp_min(0.0), whole
+
+
+def _replaced(space: Space, c: Tensor, pairs: Sequence[tuple[int, int]], whole: Tensor) -> tuple[Space, Tensor]:
+    """The space with the pairs merged, and the functions on it: `whole` (P, U, n) on what was merged."""
+    cells = space.cells.merged(pairs)
+    middle = 0.5 * (cells.lower + cells.upper)
+    at = space.cells.locate(middle)
+    here = {pair[k]: number for number, pair in enumerate(pairs) for k in range(2)}
+    new = torch.stack([whole[here[k]] if k in here else c[k] for k in at.tolist()])
+    return Space(cells, space.degrees, space.orders), new
+
+
+@lru_cache(maxsize=32)
+def _halves(degree: int) -> tuple[Tensor, Tensor]:
+    """(p + 1, p + 1) each: mean products of the orthonormal polynomials of an interval with those of its two halves."""
+    points, weights = series.leggauss(degree + 1)
+    root = np.sqrt(2 * np.arange(degree + 1) + 1)
+    own = series.legvander(points, degree) * root
+    tables = []
+    for shift in (-1.0, 1.0):
+        of_whole = series.legvander(0.5 * (points + shift), degree) * root
+        tables.append(torch.from_numpy(of_whole.T @ (0.5 * weights[:, None] * own)))
+    return tables[0], tables[1]
