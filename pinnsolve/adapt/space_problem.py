@@ -55,7 +55,7 @@ def can_collocate(problem: CompiledProblem, axis: int) -> bool:
     """
     name = coordinate_symbol(problem.coordinates[axis])
     timeless = all(t.region.where is None or name not in t.region.where.free_symbols for t in problem.terms)
-    plain = not problem.unknown_parameters and not problem.regularization and problem.shape is None
+    plain = not problem.unknown_parameters and not problem.regularization
     plain &= not problem.materials and all(t.data_file is None and not t.robust for t in problem.terms)
     features = [f for t in problem.terms for f in t.features]
     orders = dict(zip(problem.unknowns, (order[axis] for order in highest_orders(problem)), strict=True))

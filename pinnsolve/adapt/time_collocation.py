@@ -55,7 +55,7 @@ def collocations(
         ended = attempt(partial(marcher.run, march, watch), context.clock)
         stalled = march.status == "stalled"
         if march.steps and (stated.changing or march.status not in ("stalled", "missed")):
-            yield _result(context, stated, axis, weights, march)
+            yield march_result(context, stated, axis, weights, march)
         if stalled:
             reached = STALLED.format(time=march.time) + _until(march, interval[1]) if march.steps else ""
             yield Outcome(None, "stalled", reached)
@@ -96,7 +96,7 @@ class _Watch:
         self.context.record(f"march {self.number + 1}", len(march.steps), step.loss, {}, time_left=left)
         self.context.clock.check()
         self._errors = self._errors + step.error**2 * step.dt
-        self._sizes = torch.maximum(self._sizes, step.size)
+        self._sizes = torch.maximum(self._sizes, step.size if march.foreseen is None else march.foreseen)
         # even if nothing more were added
         beyond = self._errors > (self.tolerance * self._sizes) ** 2 * (self.high - self.low)
         return "missed" if bool(beyond.any()) and not self.last and done < 1 else None
@@ -106,9 +106,10 @@ class _Watch:
         return march.error() * math.sqrt((self.high - self.low) / (march.time - self.low))
 
 
-def _result(
+def march_result(
     context: SolveContext, stated: SpaceProblem, axis: int, weights: Mapping[str, float], march: March
 ) -> Result:
+    """The steps of a march as one function of time; beyond the last one its last values are repeated."""
     problem = context.problem
     low, high = problem.intervals[axis]
     in_space = [max(ps) for ps in zip(*(step.space.degrees for step in march.steps), strict=True)]
