@@ -33,6 +33,7 @@ from pinnsolve.solvers.memory import bytes_available
 MOST_MARCHES = 6
 STALLED = "the march in time stalled at {time:.4g}, where steps that meet the tolerance become too short"
 LEAST_DEGREE = 5  # in space, beyond the order of the equations
+MANY_CELLS = 100  # that a shape calls for at first, which are smaller than the solution asks: a lower degree may do
 
 
 def collocations(
@@ -70,9 +71,10 @@ def _first_space(context: SolveContext, stated: SpaceProblem, axis: int, toleran
     d = len(problem.coordinates)
     order = max((k for ks in stated.continuous for k in ks), default=0)
     digits = -math.log10(LOCAL * tolerance)
+    cells = space_cells(context.problem, axis, 1)
     degree = max(round({2: 3.5 + digits}.get(d, 3.0 + 0.8 * digits)), LEAST_DEGREE + order)
-    degree = min(degree, {2: 14}.get(d, 10))
-    return Space(space_cells(context.problem, axis, 1), (degree,) * d, table_orders(problem))
+    degree = min(degree, {2: 14}.get(d, 10)) - (cells.count >= MANY_CELLS)
+    return Space(cells, (degree,) * d, table_orders(problem))
 
 
 def _until(march: March, high: float) -> str:
