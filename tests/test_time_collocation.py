@@ -309,7 +309,7 @@ def test_a_problem_that_no_space_serves_at_once_is_left_to_slabs(tmp_path):
     there = in_space(problem, 0)
     march = March(Space(space_cells(problem, 0, 1), (6, 6), table_orders(there.problem)))
     marcher = Marcher(there, (0.0, 1.0), {}, Aim(3e-3, 1e-3, 1e-2), lambda: None)
-    marcher._excess = lambda blame: (0.0, 100.0)  # space does not get better, however it is refined
+    marcher._excess = lambda blame, allowed: (0.0, 100.0)  # space does not get better, however it is refined
     with torch.no_grad():
         marcher.run(march, lambda m: None)
     assert march.status == "stalled" and not march.steps and march.space.cells.count <= 4

@@ -28,7 +28,7 @@ BREAKS = (
 )  # of elements along x, which is short where fluid leaves by the inflow
 COUNT = 5000
 ACCURACY = {"u": 1e-3, "v": 1e-3, "p": 1e-3}
-RESOLUTIONS = (((8, 20), 8000), ((10, 26), 16000))  # degrees along x and y, steps; the last two are compared
+RESOLUTIONS = (((8, 20), 6000), ((10, 26), 12000))  # degrees along x and y, steps; the last two are compared
 BACKWARD, EXTRAPOLATED = (3.0, -1.5, 1.0 / 3.0), (3.0, -3.0, 1.0)  # of the last values, beside 11/6 of the new one
 
 
