@@ -255,9 +255,9 @@ def test_a_start_that_polynomials_miss_by_little_contradicts_nothing(tmp_path):
     marcher = Marcher(there, (0.0, 1.0), {}, Aim.first(1e-8), lambda: None)
     march = March(Space(space_cells(problem, 0, 1), (14, 14), table_orders(there.problem)))
     with torch.no_grad():
-        start = marcher._begin(march)
-        assert marcher._missed(there.problem, march.space, start.c) > 0
-        assert not marcher._contradicted(march.space, start)
+        start = marcher.begin(march)
+        assert marcher.starts.missed(there.problem, march.space, start.c) > 0
+        assert not marcher.starts.contradicted(march.space, start, marcher.aim.inside)
 
 
 def test_a_start_is_free_of_divergence_as_far_as_its_space_holds_it(tmp_path):
@@ -269,7 +269,7 @@ def test_a_start_is_free_of_divergence_as_far_as_its_space_holds_it(tmp_path):
     marcher = Marcher(there, (0.0, 0.2), {}, Aim.first(1e-3), lambda: None)
     march = March(Space(space_cells(problem, 0, 1), (9, 11), table_orders(there.problem)))
     with torch.no_grad():
-        start = marcher._begin(march)
+        start = marcher.begin(march)
         x = torch.rand(50, 2, dtype=torch.float64) * torch.tensor([1.0, 2.0])
         slopes = march.space.combined(start.c[0], x, [(1, 0), (0, 1)])
     divergence = slopes[(1, 0)][0] + slopes[(0, 1)][1]
@@ -309,7 +309,7 @@ def test_a_problem_that_no_space_serves_at_once_is_left_to_slabs(tmp_path):
     there = in_space(problem, 0)
     march = March(Space(space_cells(problem, 0, 1), (6, 6), table_orders(there.problem)))
     marcher = Marcher(there, (0.0, 1.0), {}, Aim(3e-3, 1e-3, 1e-2), lambda: None)
-    marcher._excess = lambda blame: (0.0, 100.0)  # space does not get better, however it is refined
+    marcher._excess = lambda blame, allowed: (0.0, 100.0)  # space does not get better, however it is refined
     with torch.no_grad():
         marcher.run(march, lambda m: None)
     assert march.status == "stalled" and not march.steps and march.space.cells.count <= 4

@@ -8,33 +8,30 @@ smaller cells, which hold what was reached exactly.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from pinnsolve.adapt.aim import Aim
 from pinnsolve.adapt.collocation_step import Blame, Moment, Step, Stepper, stages_of
+from pinnsolve.adapt.march_starts import Starts
 from pinnsolve.adapt.recorded_steps import Steppers
 from pinnsolve.adapt.simplified_newton import NotConverged
 from pinnsolve.adapt.space_changes import on_space, with_merged_cells
 from pinnsolve.adapt.space_problem import SpaceProblem
 from pinnsolve.assembly.faces import continuity_rows
-from pinnsolve.assembly.row_source import RowSource, State
+from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import CellSystem, units
 from pinnsolve.assembly.term_rows import table_orders, term_rows
 from pinnsolve.bases.piecewise.space import Space
-from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.enriched_space import blame, correct, decay_rates, enriched_space
 from pinnsolve.solvers.gauss_newton import Iteration, gauss_newton
 from pinnsolve.solvers.journal import NOTHING, Journal
 from pinnsolve.solvers.memory import bytes_of_modes, refuse_beyond
 
 AT_START, ACCURACY = 0.3, 0.01  # of a step's own error: what the start may be missed by; of the least squares
-CONTRADICTS = 30.0  # times the error allowed: by what a start must miss the walls for kinks or layers to set out
-CONSTRAINED = 1e4  # term weight of constraints beside what is stated of the start
-STAYS = 0.3  # of what a start misses, that is no matter of the space: what is left of it in the richer space
 PATIENCE = 4  # steps before less is allowed again
 FIRST_HALVINGS, MOST_HALVINGS, AT_ONCE = 4, 20, 5  # of the time; at once, after one step
 DOUBLED = 0.5  # of what is allowed may be the error that a step of twice the length is expected to have
@@ -58,19 +55,23 @@ SETTLES = 0.2  # of the excess of space before: what a refinement may leave of i
 SETTLES_CHANGING = 0.9  # the same where slabs, which are linearized again and again, serve rarely
 IN_TIME_TOO = 0.2  # of the excess of space: below it, what a correction says of time means little
 IN_TIME_ALONE = 30.0  # times what space is to blame for: where no richer space would help
-NOT_SHORTER = 0.5  # of the excess of time before: what a shorter step must get below
+NEW = 4  # steps, in which layers are new
+TELLS_SIZE = 0.5  # relative error of a step, taken or not, that tells how large the solution is
+NOT_SHORTER = 0.7  # of the excess of time before: what a shorter step must get below
 KEPT, KEPT_CHANGING = 3, 1  # lengths whose factorizations are kept
 
 
 @dataclass
 class March:
     """What was reached: the steps, and how it went, `status`: `finished`, `missed` where the error is beyond the
-    tolerance already, `stalled`, or what interrupted it."""
+    tolerance already, `stalled`, or what interrupted it; `foreseen`: (U,) the size of a solution that is nothing at
+    first, if it is known."""
 
     space: Space
     halvings: int = FIRST_HALVINGS
     steps: list[Step] = field(default_factory=list)
     status: str = "finished"
+    foreseen: Tensor | None = None
 
     def error(self) -> float:
         """The estimated relative error over the time so far."""
@@ -93,8 +94,9 @@ class _Progress:
     """Between two steps: `moment`, where the next one starts; `done` steps of the length now; `size` of the solution so
     far, (U,); `refined` how often since the last step; `refused`: by length, how many steps there were when it was;
     `longer`: whether the next step is the first of a new length that is expected to do; `excess`: of space with its
-    coefficients, at first and when it was refined last; `shortened`: excess of time of a step that was shortened since
-    the last one; `tightened`: how many steps there were when less was allowed; `ended`: the status, if any."""
+    coefficients, at first and when it was refined last; `shortened`: excess of time, and halvings, of a step that was
+    shortened since the last one; `layers`: whether some set out from the start; `tightened`: how many steps there were
+    when less was allowed; `ended`: the status, if any."""
 
     moment: Moment
     done: int = 0
@@ -103,7 +105,8 @@ class _Progress:
     refused: dict[int, int] = field(default_factory=dict)
     longer: bool = False
     excess: list[tuple[float, int]] = field(default_factory=list)
-    shortened: float | None = None
+    shortened: tuple[float, int] | None = None
+    layers: bool = False
     tightened: int = 0
     ended: str | None = None
 
@@ -118,6 +121,7 @@ class Marcher:
         self.stated, self.weights, self.aim, self.check = stated, weights, aim, check
         self.memory = memory  # bytes that may be taken
         self.low, self.high = interval
+        self.starts = Starts(stated, weights, interval)
         self.orders = table_orders(stated.problem)
         self._kinks = False  # whether they travel from the start, whatever solutions look like in a cell at first
         self._stages = stages_of(stated, aim.inside)
@@ -136,13 +140,16 @@ class Marcher:
     def run(self, march: March, watch: Callable[[March], str | None]) -> None:
         """Adds steps to the march; `watch(march)` is asked after every step, and ends it by answering a status."""
         first = march.space
-        at = _Progress(self._begin(march))
-        if self._contradicted(march.space, at.moment):
+        at = _Progress(self.begin(march))
+        if self.starts.contradicted(march.space, at.moment, self.aim.inside):
             if self.stated.levels == 2:  # shorter slabs and smaller cells at the walls serve better than stages
                 at.ended = "stalled"
             else:  # kinks get anywhere
                 self._kinks, march.space = True, first
-                at.moment = self._begin(march)
+                at.moment = self.begin(march)
+        at.layers = at.ended is None and self.starts.layered(march.space, at.moment, self.aim.inside)
+        if at.layers and not self.stated.changing:
+            at.size = march.foreseen = self._foreseen(march, at.moment)
         while at.ended is None:
             self._next(march, at, watch)
         march.status = at.ended
@@ -158,7 +165,9 @@ class Marcher:
             if march.halvings > MOST_HALVINGS:
                 at.ended = "stalled"
             return
-        in_time, in_space = self._excess(found)
+        if found.inside < TELLS_SIZE:  # of what begins at rest short steps see little
+            at.size = step.size if at.size is None else torch.maximum(at.size, step.size)
+        in_time, in_space = self._excess(found, self._allowed(at, dt))
         if max(in_time, in_space) <= 1.0:
             self._take(march, at, step)
             status = watch(march)
@@ -178,32 +187,33 @@ class Marcher:
 
     def _amend(self, march: March, at: _Progress, step: Step, found: Blame) -> None:
         """A shorter step or a richer space, whichever is to blame for the error of a step."""
-        in_time, in_space = self._excess(found)
+        in_time, in_space = self._excess(found, self._allowed(at, step.dt))
         at.refined += 1
         if at.refined > MOST_REFINED or march.halvings > MOST_HALVINGS:
             at.ended = "stalled"
             return
         # a shorter step was no better: it is not time after all
-        not_time = at.shortened is not None and in_time > NOT_SHORTER * at.shortened
-        at.shortened = None
+        not_time = at.shortened is not None and in_time > NOT_SHORTER * at.shortened[0]
+        before, at.shortened = at.shortened, None
         alone = found.in_time > IN_TIME_ALONE * float(found.in_space.norm())
-        if (alone or in_time > max(1.0, IN_TIME_TOO * in_space)) and not not_time:
-            at.shortened = in_time
-            self._shorten(march, at, min(max(math.ceil(math.log2(max(in_time, 1.0)) / self._order), 1), AT_ONCE))
+        share = 1.0 if at.layers else IN_TIME_TOO  # layers that are not resolved are thinner still in shorter steps
+        if (alone or in_time > max(1.0, share * in_space)) and not not_time:
+            at.shortened = in_time, march.halvings
+            self._shorten(march, at, self._halvings(at.shortened, before))
             return
         old = march.space
         now = in_space, old.cells.count * old.functions
-        rough = not march.steps and self._rough(at.excess, now)
+        rough = not march.steps and self._rough(at, now)
         at.excess = [*at.excess[:1], now]
         if rough or not self._refined(march, found.in_space, in_space, step.values[-1]):
             at.ended = "stalled"
             return
-        at.moment = _moved(at.moment, old, march.space) if march.steps else self._begin(march)
+        at.moment = _moved(at.moment, old, march.space) if march.steps else self.begin(march)
 
     def _take(self, march: March, at: _Progress, step: Step) -> None:
         march.steps.append(step)
         at.refined, at.done, at.moment, at.shortened = 0, at.done + 1, step.end, None
-        at.size = step.size if at.size is None else torch.maximum(at.size, step.size)
+        at.size = step.size if at.size is None else at.size
         if len(march.steps) >= at.tightened + PATIENCE:
             relative = float((step.error / units(at.size, step.error)).max())
             aim = self.aim.after(relative, (march.time - self.low) / self.whole)
@@ -225,33 +235,55 @@ class Marcher:
             if march.space is not old:
                 at.moment = _moved(at.moment, old, march.space)
 
-    def _rough(self, before: Sequence[tuple[float, int]], now: tuple[float, int]) -> bool:
+    def _rough(self, at: _Progress, now: tuple[float, int]) -> bool:
         """Whether refinement takes so little of the excess of space, given with its coefficients, that slabs do better.
 
         They do no better with kinks that travel: there what is needed must be within reach.
         """
-        if not before:
+        if not at.excess:
             return False
         if self.stated.levels == 2:
-            return now[0] > (SETTLES_CHANGING if self.stated.changing else SETTLES) * before[-1][0]
-        excess, coefficients = before[0]
+            return now[0] > (SETTLES_CHANGING if self.stated.changing or at.layers else SETTLES) * at.excess[-1][0]
+        excess, coefficients = at.excess[0]
         if now[1] < LEAST_GROWN * coefficients:
             return False
         rate = math.log(excess / now[0]) / math.log(now[1] / coefficients)
         return rate <= 0 or math.log(now[1]) + math.log(max(now[0], 1.0)) / rate > math.log(MOST_COEFFICIENTS)
 
-    def _excess(self, found: Blame) -> tuple[float, float]:
-        """What time and space are to blame for, relative to what is allowed."""
-        inside, end = self.aim.inside, found.at_end / self.aim.at_end
+    def _excess(self, found: Blame, allowed: float) -> tuple[float, float]:
+        """What time and space are to blame for, relative to what is allowed, so many times the aim."""
+        inside, end = allowed * self.aim.inside, found.at_end / (allowed * self.aim.at_end)
         in_time, in_space = found.in_time / inside, float(found.in_space.norm()) / inside
         return (max(in_time, end), in_space) if in_time > in_space else (in_time, max(in_space, end))
+
+    def _halvings(self, now: tuple[float, int], before: tuple[float, int] | None) -> int:
+        """How often to halve a step, given the excess of time of one so often halved and that of a longer one before.
+
+        Errors go on falling as they did, or fall as those of smooth solutions do.
+        """
+        rate = float(self._order)
+        if before is not None and now[0] < before[0]:
+            rate = min(math.log2(before[0] / now[0]) / (now[1] - before[1]), rate)
+        return min(max(math.ceil(math.log2(max(now[0], 1.0)) / rate), 1), AT_ONCE)
+
+    def _allowed(self, at: _Progress, dt: float) -> float:
+        """How many times the aim the error of a step may be: in layers that begin at nothing it soon is nothing.
+
+        So the first steps together may have as large a share of the error of all the time as all steps have.
+        """
+        return max(1.0, math.sqrt(self.whole / dt) / (at.done + 1)) if at.layers and at.done < NEW else 1.0
+
+    def _foreseen(self, march: March, moment: Moment) -> Tensor:
+        """(U,) the size of a solution that begins as nothing, from crude steps to the end."""
+        count = 2**march.halvings
+        return self._steppers.crude(march.space, self.whole / count, moment, self.low, count)
 
     def _longer(self, march: March, done: int, in_time: float, refused: dict[int, int]) -> bool:
         """Whether steps of twice the length are expected to do, and to be worth it."""
         saved = SAVED_CHANGING if self.stated.changing else SAVED
         if done % 2 or march.halvings == 0 or (2**march.halvings - done) / 2 < saved:
             return False
-        last = refused.get(march.halvings - 1)
+        last = refused.get(march.halvings - 1) or None  # what a layer at the start refuses says nothing of later
         if last is not None and len(march.steps) - last < REFUSED_AGAIN:
             return False
         return in_time * 2.0**self._order < DOUBLED
@@ -274,17 +306,17 @@ class Marcher:
 
     # -- space --------------------------------------------------------------------------------------------------------
 
-    def _begin(self, march: March) -> Moment:
+    def begin(self, march: March) -> Moment:
         """The start, on a space that holds what the conditions there say."""
-        levels = self.stated.levels
+        levels = self.starts.levels
         state = State(None, torch.tensor([self.low, 1.0 / self.whole], dtype=torch.float64))
         while True:
             self.check()
             space, fine = march.space, enriched_space(march.space)
             systems = []
             for one in (space, fine):
-                sources = [source.scaled_at(state) for source in self._start_rows(one)]
-                systems.append(CellSystem(one, sources, levels * len(self.stated.evolving), True, self.check))
+                sources = [source.scaled_at(state) for source in self.starts.rows(one)]
+                systems.append(CellSystem(one, sources, self.starts.unknowns, True, self.check))
             zero = State(systems[0].zero(), state.parameters)
             c = gauss_newton(systems[0], zero, Iteration(1e-13)).state.coefficients
             found = correct(systems[1], State(space.widened(c, fine), state.parameters))
@@ -297,41 +329,10 @@ class Marcher:
                 if self._refined(march, parts, excess, c):
                     continue
             # unknowns stand for derivatives in time in units of the whole of it
-            per = [(k, self.whole**-k) for k in range(max(levels - 1, 1))]
+            per = [(k, self.whole**-k) for k in range(levels)]
             return Moment(
                 *(torch.stack([unit * t.unflatten(1, (levels, -1))[:, k] for k, unit in per]) for t in (c, delta))
             )
-
-    def _start_rows(self, space: Space) -> list[RowSource]:
-        """What is stated of the start, with the constraints that it must meet for pressures to be of any size."""
-        stated = self.stated
-        rows: list[RowSource] = [*term_rows(stated.start, space, self.weights)]
-        if stated.constraints:
-            bound = replace(stated.problem, terms=stated.constraints)
-            weights = {t.name: CONSTRAINED * self.weights.get(t.name, 1.0) for t in stated.constraints}
-            evolves = [*stated.evolving, *(0 for _ in stated.continuous[len(stated.evolving) :])]
-            orders = [order if k else (0,) * len(order) for order, k in zip(stated.continuous, evolves, strict=True)]
-            rows += [*term_rows(bound, space, weights), *continuity_rows(space, bound.coordinates, orders)]
-        return rows
-
-    def _contradicted(self, space: Space, start: Moment) -> bool:
-        """Whether the start misses the conditions that hold at all times, by more than the space does not hold."""
-        problem, fine = self.stated.problem, enriched_space(space)
-        at_all_times = tuple(term for term in problem.terms if term.kind != "equation")
-        if self.stated.constraints:  # of which the start may be a compromise
-            at_all_times = (*self.stated.constraints, *self.stated.start.terms)
-        conditions = replace(problem, terms=at_all_times)
-        wide = torch.stack([space.widened(one, fine) for one in start.c]) + start.e
-        allowed = CONTRADICTS * self.aim.inside * float(space.rms(start.c[0]).max())
-        missed = self._missed(conditions, space, start.c)
-        return missed > allowed and self._missed(conditions, fine, wide) > max(allowed, STAYS * missed)
-
-    def _missed(self, conditions: CompiledProblem, space: Space, start: Tensor) -> float:
-        """The root of the loss of conditions at the start (L, C, U, n)."""
-        c = torch.cat([*start, *torch.zeros_like(start[:1]).expand(self.stated.levels - len(start), -1, -1, -1)], 1)
-        parameters = torch.tensor([self.low, 1.0 / self.whole], dtype=torch.float64)
-        sources = [rows.scaled_at(State(None, parameters)) for rows in term_rows(conditions, space, self.weights)]
-        return math.sqrt(sum(source.rows(State(c, parameters), matrix=False).loss for source in sources))
 
     def _refined(self, march: March, parts: Tensor, excess: float, c: Tensor) -> bool:
         """Gives the march a richer space, where cells and axes (C, d) are to blame; False where there is none."""

@@ -36,6 +36,7 @@ from pinnsolve.adapt.level_trust import believed, no_solution, why_no_solution
 from pinnsolve.adapt.named_tolerances import counted
 from pinnsolve.adapt.near_guess import far_from_guess, found_parameters
 from pinnsolve.adapt.space_problem import can_collocate
+from pinnsolve.adapt.start_alone import start_alone
 from pinnsolve.adapt.terms_without_points import with_all_terms
 from pinnsolve.adapt.time_collocation import collocations
 from pinnsolve.adapt.time_marching import March, can_march, march
@@ -52,7 +53,7 @@ from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
 from pinnsolve.estimate.enriched_space import enriched_space
 from pinnsolve.runtime import one_thread
-from pinnsolve.solvers.follow import Outcome, follow, out_of_time
+from pinnsolve.solvers.follow import Outcome, attempt, follow, out_of_time
 from pinnsolve.solvers.journal import digest
 from pinnsolve.solvers.memory import bytes_available, check_memory, check_work
 
@@ -76,29 +77,42 @@ def on_cells(
     A march that does not reach the end is kept, and all of space and time is tried at once.
     """
     weights = context.weights_at(defaults.widths(context.dimension)[0]) or {}
-    axis, problem = can_march(context.problem), context.problem
+    axis = can_march(context.problem)
     with torch.no_grad(), one_thread():
         if axis is None:
             return _followed(context, _levels(context, tolerance, weights, refinements, start), tolerance)
-        if (
-            can_collocate(problem, axis) and not detail_mesh(problem, axis).in_time
-        ):  # steps in space alone are far smaller than slabs
-            stepped = _followed(context, collocations(context, axis, tolerance, weights, refinements), tolerance, 1.0)
-            if stepped.best is not None or stepped.ends_all:
-                return stepped
-        marched = _followed(context, _marches(context, axis, tolerance, weights, refinements), tolerance, 1.0)
-        travelling = problem.linear and problem.order <= 1  # kinks that cells do not hold, at once or in slabs
-        settled = marched.best is not None and marched.status != "stalled"
-        if settled or marched.ends_all or travelling or marched.status == "broken":
-            return marched
-        if marched.status == "stalled" and characteristics_of(problem, axis) is not None:
-            # slabs became tiny where signals meet; functions of all the time at once would hide that
-            return replace(marched, status="broken", message=f"{marched.message}; {WEAK}")
-        whole = _followed(context, _levels(context, tolerance, weights, refinements, start), tolerance)
-        if whole.best is not None and whole.best.estimate is not None:
-            # a solution that grows beyond all bounds makes everything small that went before
-            missed = dict.fromkeys(problem.unknowns, _start_missed(context, axis, whole.best, weights))
-            whole = replace(whole, best=replace(whole.best, estimate=whole.best.estimate.at_least(missed)))
+        found = _marched(context, axis, tolerance, weights, refinements, start)
+        if found.best is not None or found.status in ("interrupted", "broken"):
+            return found
+        alone = attempt(partial(start_alone, context, axis, weights), context.clock)
+        return found if isinstance(alone, Outcome) else replace(found, best=alone)
+
+
+def _marched(
+    context: SolveContext, axis: int, tolerance: float, weights: Mapping[str, float], refinements: int | None,
+    start: tuple[Space, Tensor] | None,
+) -> Outcome[Result]:  # fmt: skip
+    """The best result of a march, in steps or in slabs, or of all of space and time at once."""
+    problem = context.problem
+    if (
+        can_collocate(problem, axis) and not detail_mesh(problem, axis).in_time
+    ):  # steps in space alone are far smaller than slabs
+        stepped = _followed(context, collocations(context, axis, tolerance, weights, refinements), tolerance, 1.0)
+        if stepped.best is not None or stepped.ends_all:
+            return stepped
+    marched = _followed(context, _marches(context, axis, tolerance, weights, refinements), tolerance, 1.0)
+    travelling = problem.linear and problem.order <= 1  # kinks that cells do not hold, at once or in slabs
+    settled = marched.best is not None and marched.status != "stalled"
+    if settled or marched.ends_all or travelling or marched.status == "broken":
+        return marched
+    if marched.status == "stalled" and characteristics_of(problem, axis) is not None:
+        # slabs became tiny where signals meet; functions of all the time at once would hide that
+        return replace(marched, status="broken", message=f"{marched.message}; {WEAK}")
+    whole = _followed(context, _levels(context, tolerance, weights, refinements, start), tolerance)
+    if whole.best is not None and whole.best.estimate is not None:
+        # a solution that grows beyond all bounds makes everything small that went before
+        missed = dict.fromkeys(problem.unknowns, _start_missed(context, axis, whole.best, weights))
+        whole = replace(whole, best=replace(whole.best, estimate=whole.best.estimate.at_least(missed)))
     return better(marched, whole)
 
 

@@ -57,6 +57,14 @@ class Steppers:
             for old in list(self._known)[: -self._kept]:
                 del self._known[old]
 
+    def crude(self, space: Space, dt: float, start: Moment, time: float, count: int) -> Tensor:
+        """(U,) the largest size of so many steps, whose errors are not looked at."""
+        stepper = self._known[dt].stepper if dt in self._known and self._known[dt].space is space else None
+        if stepper is None:
+            stepper = self._make(space, dt)
+            self._known[dt] = _Known(space, stepper)
+        return stepper.crude(start, time, count)
+
     def _restored(self, known: _Known, values: Values) -> tuple[Step, Blame]:
         standing = values["standing"]
         if standing["around"] is True:  # that of the step before

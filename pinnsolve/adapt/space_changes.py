@@ -33,7 +33,9 @@ def with_merged_cells(space: Space, c: Tensor, unit: Tensor, allowed: float) -> 
     low, high = space.cells.box
     result = space
     for axis in range(len(space.degrees)):
+        cut = result.cells.cut.tolist()  # where functions are orthonormal on a part alone
         pairs = result.cells.siblings(axis, (float(low[axis]), float(high[axis])))
+        pairs = [pair for pair in pairs if not any(cut[cell] for cell in pair)]
         if not pairs:
             continue
         lost, whole = _merged(result, c / unit[:, None], pairs, axis)

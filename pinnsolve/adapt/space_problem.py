@@ -48,20 +48,16 @@ class SpaceProblem:
 
 
 def can_collocate(problem: CompiledProblem, axis: int) -> bool:
-    """Whether stages in space do: of equations of first or second order in time, on a box.
+    """Whether stages in space do: of equations of first or second order in time, in one material.
 
     In one coordinate of space slabs are small. Unknowns without a derivative in time, such as pressures, may be free up
     to a constant at every time.
     """
     name = coordinate_symbol(problem.coordinates[axis])
     timeless = all(t.region.where is None or name not in t.region.where.free_symbols for t in problem.terms)
-    plain = (
-        not problem.integrals
-        and not problem.unknown_parameters
-        and not problem.regularization
-        and problem.shape is None
-    )
-    plain &= not problem.materials and all(t.data_file is None and not t.robust for t in problem.terms)
+    plain = not problem.integrals and not problem.unknown_parameters and not problem.regularization
+    plain &= not problem.materials and not problem.homes
+    plain &= all(t.data_file is None and not t.robust for t in problem.terms)
     features = [f for t in problem.terms for f in t.features]
     orders = dict(zip(problem.unknowns, (order[axis] for order in highest_orders(problem)), strict=True))
     known = all(f.operator is None and f.alpha[axis] <= orders[f.unknown] for f in features)

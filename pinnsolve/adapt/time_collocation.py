@@ -33,6 +33,7 @@ from pinnsolve.solvers.memory import bytes_available
 MOST_MARCHES = 6
 STALLED = "the march in time stalled at {time:.4g}, where steps that meet the tolerance become too short"
 LEAST_DEGREE = 5  # in space, beyond the order of the equations
+MANY_CELLS = 100  # that a shape calls for at first, which are smaller than the solution asks: a lower degree may do
 
 
 def collocations(
@@ -55,7 +56,7 @@ def collocations(
         ended = attempt(partial(marcher.run, march, watch), context.clock)
         stalled = march.status == "stalled"
         if march.steps and (stated.changing or march.status not in ("stalled", "missed")):
-            yield _result(context, stated, axis, weights, march)
+            yield march_result(context, stated, axis, weights, march)
         if stalled:
             reached = STALLED.format(time=march.time) + _until(march, interval[1]) if march.steps else ""
             yield Outcome(None, "stalled", reached)
@@ -70,9 +71,10 @@ def _first_space(context: SolveContext, stated: SpaceProblem, axis: int, toleran
     d = len(problem.coordinates)
     order = max((k for ks in stated.continuous for k in ks), default=0)
     digits = -math.log10(LOCAL * tolerance)
+    cells = space_cells(context.problem, axis, 1)
     degree = max(round({2: 3.5 + digits}.get(d, 3.0 + 0.8 * digits)), LEAST_DEGREE + order)
-    degree = min(degree, {2: 14}.get(d, 10))
-    return Space(space_cells(context.problem, axis, 1), (degree,) * d, table_orders(problem))
+    degree = min(degree, {2: 14}.get(d, 10)) - (cells.count >= MANY_CELLS)
+    return Space(cells, (degree,) * d, table_orders(problem))
 
 
 def _until(march: March, high: float) -> str:
@@ -96,7 +98,7 @@ class _Watch:
         self.context.record(f"march {self.number + 1}", len(march.steps), step.loss, {}, time_left=left)
         self.context.clock.check()
         self._errors = self._errors + step.error**2 * step.dt
-        self._sizes = torch.maximum(self._sizes, step.size)
+        self._sizes = torch.maximum(self._sizes, step.size if march.foreseen is None else march.foreseen)
         # even if nothing more were added
         beyond = self._errors > (self.tolerance * self._sizes) ** 2 * (self.high - self.low)
         return "missed" if bool(beyond.any()) and not self.last and done < 1 else None
@@ -106,9 +108,10 @@ class _Watch:
         return march.error() * math.sqrt((self.high - self.low) / (march.time - self.low))
 
 
-def _result(
+def march_result(
     context: SolveContext, stated: SpaceProblem, axis: int, weights: Mapping[str, float], march: March
 ) -> Result:
+    """The steps of a march as one function of time; beyond the last one its last values are repeated."""
     problem = context.problem
     low, high = problem.intervals[axis]
     in_space = [max(ps) for ps in zip(*(step.space.degrees for step in march.steps), strict=True)]

@@ -27,6 +27,7 @@ from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.language.symbols import MultiIndex
 
 OVERSAMPLING = {1: 1.5, 2: 1.4, 3: 1.1}  # points per degree and axis, by the number of axes
+FEW_POINTS = 4  # of a cell, for which a product of its own does not pay
 BLOCK_NUMBERS = 4e6  # of a table of values at points of their own
 
 
@@ -99,12 +100,13 @@ class Space:
         orders = tuple(max(a[axis] for a in alphas) for axis in range(x.shape[1]))
         results: dict[MultiIndex, list[Tensor]] = {alpha: [] for alpha in alphas}
         for part in x.split(max(1, int(BLOCK_NUMBERS // self.functions))):
-            cell = self.cells.locate(part)
-            tables = ReferenceTables(self.cells.reference(part[:, None], cell), self.degrees, orders, self.apart)
+            cell, order = torch.sort(self.cells.locate(part))
+            back = torch.argsort(order)
+            points = self.cells.reference(part[order, None], cell)
+            tables = ReferenceTables(points, self.degrees, orders, self.apart)
             for alpha in alphas:
-                table = tables.table(alpha)[:, 0]
-                values = torch.stack([(table * c[cell, u]).sum(dim=1) for u in range(c.shape[1])])
-                results[alpha].append(values * chain_factors(self.cells, cell, alpha))
+                values = _sums(tables.table(alpha)[:, 0], c, cell)
+                results[alpha].append((values * chain_factors(self.cells, cell, alpha))[:, back])
         return {alpha: torch.cat(pieces, dim=1) for alpha, pieces in results.items()}
 
     def spread(self, c: Tensor) -> Tensor:
@@ -153,6 +155,15 @@ class Space:
         result = torch.empty_like(c)
         result[..., metric.order] = c
         return result
+
+
+def _sums(table: Tensor, c: Tensor, cell: Tensor) -> Tensor:
+    """(U, N) of a table (N, n) of functions at points, which are in order of their cells (N,)."""
+    chosen, counts = torch.unique_consecutive(cell, return_counts=True)
+    if len(cell) < FEW_POINTS * len(chosen):
+        return torch.stack([(table * c[cell, u]).sum(dim=1) for u in range(c.shape[1])])
+    parts = table.split(counts.tolist())
+    return torch.cat([c[k] @ part.T for k, part in zip(chosen.tolist(), parts, strict=True)], dim=1)
 
 
 def chain_factors(cells: Cells, index: Tensor | slice, alpha: MultiIndex) -> Tensor:
