@@ -22,9 +22,9 @@ from pinnsolve.adapt.first_guess import (
     from_other_starts,
     solves,
 )
+from pinnsolve.assembly.cell_weights import balanced
 from pinnsolve.assembly.evolving_rows import evolving_continuity
 from pinnsolve.assembly.faces import continuity_rows
-from pinnsolve.assembly.material_weights import balanced
 from pinnsolve.assembly.row_source import RowSource, State, check_finite
 from pinnsolve.assembly.system import CellSystem, go_on, shared, units
 from pinnsolve.assembly.term_rows import highest_orders, interface_rows, table_orders, term_rows
