@@ -43,6 +43,7 @@ MOST_STEPS, RISE = 16, 1.5  # of Newton's method, and by what factor a step may 
 START = {1: 12, 2: 8, 3: 6, 4: 4}  # degree of the first level, by the number of coordinates
 HIGHEST = {1: 24, 2: 20, 3: 12, 4: 8}
 SPLIT = {1: 16, 2: 8, 3: 7, 4: 5}  # highest degree of cells that are split: small cells gain less from high ones
+SLOWEST = 0.94  # per degree: what coefficients are taken to fall by at least, in the part of an error that is not seen
 FAST_DECAY = 0.7  # per degree: coefficients that fall faster call for a higher degree
 MOST_RAISED = 6  # degrees at a time
 LOST, UNEXPLAINED = 0.5, 0.9  # relative error, and share of the residual left, of what is no solution yet
@@ -186,8 +187,19 @@ def corrected(
 ) -> Level:
     """The level with its correction, and the error that this shows. Raises what `check` does."""
     correction = _correction(problem, level.space, level.c, weights, check)
-    error = correction.enlargement * correction.space.rms(correction.delta)
+    error = correction.enlargement * unseen_tail(correction, level.space) * correction.space.rms(correction.delta)
     return replace(level, correction=correction, error=error + level.error)
+
+
+def unseen_tail(correction: Correction, space: Space) -> float:
+    """At least 1: the error over the part of it that two degrees more can hold, where coefficients fall slowly.
+
+    With a factor r per degree, functions beyond degree p + 2 hold r^4 of the square of what those beyond p do.
+    """
+    parts = blame(correction.delta, correction.space, space.degrees) * space.cells.volume[:, None]
+    rates = decay_rates(correction.c, correction.space).clamp(max=SLOWEST)
+    whole = float(parts.sum())
+    return math.sqrt(float((parts / (1.0 - rates**4)).sum()) / whole) if whole > 0 else 1.0
 
 
 def _correction(problem: CompiledProblem, space: Space, c: Tensor, weights, check) -> Correction:
