@@ -20,6 +20,7 @@ from pinnsolve.adapt.first_guess import (
     Found,
     doubts_of_zero,
     from_other_starts,
+    nearer_to_conditions,
     solves,
 )
 from pinnsolve.assembly.cell_weights import balanced
@@ -147,6 +148,8 @@ def _solved(guesses: FirstGuesses, system: CellSystem, start: Tensor, how: Itera
     if problem.linear:
         return Found(solved)
     if solves(solved):
+        if not bool(start.any()) and len(problem.intervals) == 1:
+            solved = nearer_to_conditions(guesses, system, solved, how)
         return Found(solved, doubts=doubts_of_zero(problem, scaled, solved))
     best = Found(solved)
     if not solved.converged and solved.reduced is not None:
