@@ -136,7 +136,7 @@ def nearer_to_conditions(guesses: FirstGuesses, system: CellSystem, found: Itera
     if max((term.imbalance(found.state) for term in terms), default=0.0) <= HOLDS:
         return found
     other = _newton(system, guesses.interpolated(), how)
-    return other if solves(other) and other.loss < FAR_BETTER * found.loss else found
+    return other if other.loss < FAR_BETTER * found.loss else found
 
 
 def doubts_of_zero(problem: CompiledProblem, system: CellSystem, found: Iterate) -> tuple[str, ...]:

@@ -61,12 +61,12 @@ def _of_materials(problem: CompiledProblem, space: Space, sources: Sequence[RowS
 
 def _of_sizes(problem: CompiledProblem, space: Space) -> Tensor:
     """(C,), at least 1: (H/h)^m in two or more coordinates of space; on a line no function is infinite that solves an
-    equation beside a point. Cells count by their boxes, however little of them a boundary leaves."""
+    equation beside a point. Cells that a boundary cuts count by their frames, as in the scales of their rows."""
     axes = [axis for axis, name in enumerate(problem.coordinates) if name != problem.time]
     m = max((k // 2 for orders in highest_orders(problem) for k in (orders[axis] for axis in axes)), default=0)
     if len(axes) < 2 or m == 0:
         return torch.ones(space.cells.count, dtype=space.cells.lower.dtype)
-    h = (space.cells.upper - space.cells.lower)[:, axes].prod(dim=1) ** (1.0 / len(axes))
+    h = space.cells.size[:, axes].prod(dim=1) ** (1.0 / len(axes))
     return (h.max() / h) ** m
 
 
