@@ -23,7 +23,6 @@ from pinnsolve.adapt.named_tolerances import counted
 from pinnsolve.adapt.near_guess import is_sought, near_guess
 from pinnsolve.adapt.time_marching import can_march
 from pinnsolve.adapt.verdict import Seen, judge
-from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases.base import Basis
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.pou.pou_grid import read_settings
@@ -33,9 +32,9 @@ from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.eigen.eigenvalues import eigenvalues_on_cells
 from pinnsolve.errors import PinnsolveError, ResourceError
 from pinnsolve.estimate.defect_correction import Approximation
-from pinnsolve.estimate.independent_look import Look, Missed, looked_at
+from pinnsolve.estimate.independent_look import Look
 from pinnsolve.estimate.integrals import with_integrals
-from pinnsolve.estimate.jumps import discontinuities
+from pinnsolve.estimate.jumps import all_missed
 from pinnsolve.estimate.measured_errors import parameter_report, term_report, true_error
 from pinnsolve.estimate.missed_data import missed_data
 from pinnsolve.estimate.quantities import measured_quantities, series_table
@@ -44,6 +43,7 @@ from pinnsolve.files.data_files import digests
 from pinnsolve.inverse.strategy import inverse_on_cells, is_inverse
 from pinnsolve.language.components import by_unknown
 from pinnsolve.problem.build import with_settings
+from pinnsolve.problem.checks.neumann import says_no_solution
 from pinnsolve.problem.problem import Problem
 from pinnsolve.results.going_on import approximation_of, known_result, solves, start_on_cells
 from pinnsolve.results.solution import Solution
@@ -252,7 +252,8 @@ def _by_choice(problem: Problem, context: SolveContext, start: Solution | None) 
         cells = inverse_on_cells(context, settings.tolerance, settings.limits.refinements, settings.starts)
     else:
         begun = None if start is None else start_on_cells(context, start)
-        cells = on_cells(context, settings.tolerance, settings.limits.refinements, begun)
+        hopeless = says_no_solution(warning.message for warning in problem.warnings)
+        cells = on_cells(context, settings.tolerance, 0 if hopeless else settings.limits.refinements, begun)
     if cells.best is None:
         cells.raised("interrupted")
     if _is_settled(problem, context, cells):
@@ -283,8 +284,9 @@ def _is_settled(problem: Problem, context: SolveContext, cells: Outcome[Result])
         if cells.best is None:
             raise PinnsolveError(cells.message)
         return True
+    hopeless = says_no_solution(warning.message for warning in problem.warnings)
     return cells.best is not None and (
-        cells.best.meets(problem.settings.tolerance) or cells.ends_all or is_inverse(context)
+        cells.best.meets(problem.settings.tolerance) or cells.ends_all or is_inverse(context) or bool(hopeless)
     )
 
 
@@ -403,7 +405,7 @@ def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result])
         check, x = context.check_assembly(defaults.CHECK_POINTS, 2), context.check_points()
         terms, diagnostics = term_report(check, approximation, result.points)
         look = Look(context.problem, approximation, x)
-        looked = _looked_at(look, check)
+        looked = all_missed(look, check)
         for one in looked:
             if one.kind != "continuity":  # which is of no term
                 terms[one.name]["relative_residual"] = max(one.share, terms[one.name].get("relative_residual", 0.0))
@@ -466,14 +468,6 @@ def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result])
         series=series_table(quantities, problem.time or ""),
         homes=problem.homes,
     )
-
-
-def _looked_at(look: Look, check: Assembly) -> list[Missed]:
-    """What the solution misses of terms and, on cells, of continuity."""
-    found, basis = looked_at(look, check), look.solution.basis
-    if isinstance(basis, PouCells) and basis.space.cells.count > 1:
-        found += discontinuities(look, basis)
-    return found
 
 
 def _misses_kinks(problem: CompiledProblem, basis: Basis) -> bool:

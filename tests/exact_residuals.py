@@ -18,6 +18,7 @@ from pinnsolve.language.symbols import coordinate_symbol, features_of
 from pinnsolve.problem.problem import Problem
 
 POINTS = 40
+NARROW = 30  # times as many where a `where` may leave few of them
 # derivatives hold almost everywhere, as in the files: what a kink would give at its very place is left out
 FUNCTIONS = {"besselj": scipy.special.jv, "DiracDelta": lambda x, *order: np.zeros_like(x)}
 NONE: Mapping[str, float] = {}
@@ -97,7 +98,10 @@ def places_of(problem: Problem, term: Term):
     random = np.random.default_rng(0)
     lower, upper = np.array(problem.intervals).T
     for piece in term.region.pieces:
-        points = lower + (upper - lower) * random.random((POINTS if problem.shape is None else 4 * POINTS, len(lower)))
+        count = POINTS if problem.shape is None else 4 * POINTS
+        if term.region.where is not None and piece.part is None:
+            count *= NARROW
+        points = lower + (upper - lower) * random.random((count, len(lower)))
         if len(problem.space_axes) > 3 and problem.shape is not None:  # of the box next to nothing is inside
             points[:, problem.space_axes] /= len(problem.space_axes) ** 0.5
         normals = None

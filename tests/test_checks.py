@@ -340,6 +340,47 @@ def test_data_with_a_jump_are_not_judged_finer_than_quadrature_can_see():
     assert "not compatible" in only_warning(SQUARE, "laplacian(u) = sign(x - 0.37)", {"w": walls})
 
 
+DISK = {"disk": {"center": [1, 0], "radius": 2}}
+RING = {"difference": [DISK | {"boundary": "outer"}, {"disk": {"center": [1, 1], "radius": 0.5}, "boundary": "inner"}]}
+
+
+@pytest.mark.parametrize(
+    ("equation", "flux", "fits"),
+    [
+        ("laplacian(u) = 3", "3", True),
+        ("laplacian(u) = 3", "2.9", False),
+        ("k*laplacian(u) = (x - 1)**2", "1/2", True),  # the integral is 4 pi, and the rim 4 pi long
+        ("k*laplacian(u) = (x - 1)**2", "0.6", False),
+        ("laplacian(u) = where(x < 1, 1, -1)", "y", True),
+    ],
+)
+def test_fluxes_round_a_shape_are_integrated(equation, flux, fits):
+    rim = {"on": "boundary", "equation": f"Dn(u) = {flux}"}
+    message = only_warning(None, equation, {"rim": rim}, domain=DISK, parameters={"k": 2})
+    assert ("the data are compatible" in message) == fits
+    assert ("not compatible" in message) == (not fits)
+
+
+def test_fluxes_through_parts_of_a_boundary():
+    conditions = {
+        "out": {"on": "outer", "equation": "n_x*D(u, x) + n_y*D(u, y) = 1"},
+        "in": {"on": "inner", "equation": "Dn(u) = where(x < 1, -8, 0)"},
+    }
+    assert "are compatible" in only_warning(None, LAPLACE, conditions, domain=RING)
+    conditions["in"]["where"] = "x < 1"
+    message = only_warning(None, LAPLACE, conditions, domain=RING)
+    assert "compatible" not in message  # nothing is said of the rest
+
+
+@pytest.mark.parametrize(("source", "found"), [("1", 1), ("2 - 4*x", 0)])
+def test_a_point_lets_no_flux_through(source, found):
+    conditions = {"walls": FLUX_WALLS, "level": {"at": {"x": 0, "y": 0}, "equation": "u = 0"}}
+    told = [w.message for w in warned(SQUARE, f"laplacian(u) = {source}", conditions) if "not compatible" in w.message]
+    assert len(told) == found
+    ends = {"ends": FLUX_WALLS, "level": {"at": {"x": 0.3}, "equation": "u = 0"}}
+    assert not [w for w in stated(LINE, "D(u, x, x) = 1", ends).warnings if "not compatible" in w.message]
+
+
 @pytest.mark.parametrize("equation", ["div([(1 + x)*D(u, x), D(u, y)]) = 0", "laplacian(u) + D(u, x) = 0"])
 def test_no_verdict_where_the_divergence_theorem_does_not_say(equation):
     message = only_warning(SQUARE, equation, {"w": FLUX_WALLS})

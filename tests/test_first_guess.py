@@ -189,3 +189,10 @@ def test_a_parameter_that_is_found_far_from_its_guess_is_doubted():
     result = ps.solve(stated).result
     assert result["parameters"]["k"]["value"] == pytest.approx(4, rel=1e-6)
     assert "far from its guess" in outcome(result)[1]
+
+
+def test_of_several_branches_the_one_that_the_start_states():
+    """Clairaut's equation has a line for every slope; from zero, Newton's method ends between two of them."""
+    start = {"start": ps.Condition(on="z = 0", equations=["v = 1", "D(v, z) = -1"])}
+    result = ps.solve(problem("v = z*D(v, z) + D(v, z)**2", start, exact={"v": "1 - z"})).result
+    assert result["status"] == "converged" and result["relative_l2_error"]["v"] < 1e-6

@@ -130,6 +130,22 @@ def test_no_false_alarm_where_conditions_contradict_at_a_corner():
     assert result["status"] == "converged", result["message"]
 
 
+def test_a_level_that_fresh_points_contradict_is_refined():
+    """In the mean, the second level holds a small heater to the tolerance; at the heater it is wrong by 2 %."""
+    box = ps.Box(x=(0, 0.4), y=(0, 0.1))
+    problem = ps.Problem(
+        name="heater", domain=box, unknowns="v", equations={"heat": "laplacian(v) = 0"},
+        conditions={
+            "heater": ps.Condition(on="y = 0", where="x > 0.213 and x < 0.217", equation="-D(v, y) = 1000"),
+            "rest": ps.Condition(on="y = 0", where="x < 0.213 or x > 0.217", equation="D(v, y) = 0"),
+            "cold": ps.Condition(on=["y = 0.1", "x = 0", "x = 0.4"], equation="v = 20"),
+        },
+    )  # fmt: skip
+    solution = ps.solve(problem, tolerance=1e-2)
+    assert solution.result["status"] == "converged", solution.result["message"]
+    assert abs(solution(x=0.215, y=0.02) - 22.334103973369942) < 1e-2 * 22.3
+
+
 # -- more than one solution ---------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from pinnsolve.assembly.cell_rows import CellTerm
 from pinnsolve.assembly.faces import continuity_rows
 from pinnsolve.assembly.integrals import Integrals
 from pinnsolve.assembly.regularization import RegularizationRows
@@ -30,6 +31,8 @@ MOST_TRIED = 6000  # coefficients up to which further starts are affordable
 CONSTANTS = (1.3, -1.3, 4.0, -4.0)  # no whole numbers near zero, where polynomials are often stationary
 APART = 0.4  # factor between the constants of one unknown and the next
 DIFFERENT = 1e-2  # rms distance, relative to their size, of solutions that are not the same
+HOLDS = 1e-4  # residual relative to its parts, of an equation that holds as well as a first space lets it
+FAR_BETTER = 1e-3  # ratio of losses
 NOTHING = 1e-10  # rms of a solution that is zero
 
 
@@ -123,6 +126,19 @@ def from_other_starts(guesses: FirstGuesses, system: CellSystem, how: Iteration)
             other = _newton(system, mirrored, how)
             return Found(found, False, (several(),) if solves(other) and differ(system, found, other) else ())
     return None
+
+
+def nearer_to_conditions(guesses: FirstGuesses, system: CellSystem, found: Iterate, how: Iteration) -> Iterate:
+    """A solution from zero, or the one from the smoothest function that meets the conditions, if that is far better.
+
+    Where an equation has several branches, zero may lead to one that the conditions do not allow, or to functions that
+    change between them. On a line, where this costs little.
+    """
+    terms = [source for source in found.system.sources if isinstance(source, CellTerm)]
+    if max((term.imbalance(found.state) for term in terms), default=0.0) <= HOLDS:
+        return found
+    other = _newton(system, guesses.interpolated(), how)
+    return other if other.loss < FAR_BETTER * found.loss else found
 
 
 def doubts_of_zero(problem: CompiledProblem, system: CellSystem, found: Iterate) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from pinnsolve import defaults
 from pinnsolve.adapt import recorded_levels
 from pinnsolve.adapt.context import Result, SolveContext, least_error
+from pinnsolve.adapt.contradicted import is_in_vain, share_missed
 from pinnsolve.adapt.crossing import WEAK, characteristics_of
 from pinnsolve.adapt.free_values import with_mean_zero
 from pinnsolve.adapt.hp_refinement import (
@@ -131,7 +132,7 @@ def _followed(
     def enough(result: Result) -> bool:
         # where the correction leaves much of the residual, as at kinks and corners, it is a little too small
         smooth = result.estimate is None or result.estimate.residual_left < SMOOTH
-        return result.meets(tolerance if smooth else margin * tolerance)
+        return result.meets(tolerance if smooth else margin * tolerance) and not result.missed
 
     results = (one if isinstance(one, Outcome) else counted(context.problem, one) for one in results)
     results = with_all_terms(context.problem, results, tolerance)
@@ -206,6 +207,7 @@ def _levels(
     begin = state_at(problem, c)
     levels: list[Level] = []
     estimates: list[float] = []
+    missed: list[float] = []
     operations = MOST_OPERATIONS if clock.limit is None else math.inf
     most = MOST_LEVELS if refinements is None else refinements + 1
     for number in range(most):
@@ -240,7 +242,12 @@ def _levels(
         estimates.append(result.worst)
         if result.meets(tolerance):  # and ends it
             result = replace(result, freedom=freedom(context, level, tolerance))
+            if not result.freedom.sentence:
+                result = replace(result, missed=share_missed(context, result, tolerance))
         yield result
+        missed = [*missed, result.missed] if result.missed else missed
+        if is_in_vain(missed):
+            return
         if ended:
             yield Outcome(None, "stationary", ended)
         if clock.expired():

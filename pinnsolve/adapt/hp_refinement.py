@@ -20,13 +20,14 @@ from pinnsolve.adapt.first_guess import (
     Found,
     doubts_of_zero,
     from_other_starts,
+    nearer_to_conditions,
     solves,
 )
+from pinnsolve.assembly.cell_weights import balanced
 from pinnsolve.assembly.evolving_rows import evolving_continuity
 from pinnsolve.assembly.faces import continuity_rows
 from pinnsolve.assembly.integrals import FINER, Integrals
 from pinnsolve.assembly.linear_system import Bounds
-from pinnsolve.assembly.material_weights import balanced
 from pinnsolve.assembly.row_source import RowSource, State, check_finite
 from pinnsolve.assembly.system import CellSystem, go_on, shared, units
 from pinnsolve.assembly.term_rows import highest_orders, interface_rows, table_orders, term_rows
@@ -45,6 +46,7 @@ MOST_STEPS, RISE = 16, 1.5  # of Newton's method, and by what factor a step may 
 START = {1: 12, 2: 8, 3: 6, 4: 4}  # degree of the first level, by the number of coordinates
 HIGHEST = {1: 24, 2: 20, 3: 12, 4: 8}
 SPLIT = {1: 16, 2: 8, 3: 7, 4: 5}  # highest degree of cells that are split: small cells gain less from high ones
+SLOWEST = 0.94  # per degree: what coefficients are taken to fall by at least, in the part of an error that is not seen
 FAST_DECAY = 0.7  # per degree: coefficients that fall faster call for a higher degree
 MOST_RAISED = 6  # degrees at a time
 LOST, UNEXPLAINED = 0.5, 0.9  # relative error, and share of the residual left, of what is no solution yet
@@ -180,6 +182,8 @@ def _solved(guesses: FirstGuesses, system: CellSystem, state: State, how: Iterat
     if problem.linear or problem.unknown_parameters:
         return Found(solved)
     if solves(solved):
+        if not bool(state.coefficients.any()) and len(problem.intervals) == 1:
+            solved = nearer_to_conditions(guesses, system, solved, how)
         return Found(solved, doubts=doubts_of_zero(problem, scaled, solved))
     best = Found(solved)
     if not solved.converged and solved.reduced is not None:
@@ -220,8 +224,19 @@ def corrected(
 ) -> Level:
     """The level with its correction, and the error that this shows. Raises what `check` does."""
     correction = _correction(problem, level.space, level.state, weights, check)
-    error = correction.enlargement * correction.space.rms(correction.delta)
+    error = correction.enlargement * unseen_tail(correction, level.space) * correction.space.rms(correction.delta)
     return replace(level, correction=correction, error=error + level.error)
+
+
+def unseen_tail(correction: Correction, space: Space) -> float:
+    """At least 1: the error over the part of it that two degrees more can hold, where coefficients fall slowly.
+
+    With a factor r per degree, functions beyond degree p + 2 hold r^4 of the square of what those beyond p do.
+    """
+    parts = blame(correction.delta, correction.space, space.degrees) * space.cells.volume[:, None]
+    rates = decay_rates(correction.c, correction.space).clamp(max=SLOWEST)
+    whole = float(parts.sum())
+    return math.sqrt(float((parts / (1.0 - rates**4)).sum()) / whole) if whole > 0 else 1.0
 
 
 def _correction(problem: CompiledProblem, space: Space, start: State, weights, check) -> Correction:

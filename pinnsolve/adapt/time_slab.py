@@ -21,11 +21,11 @@ from pinnsolve.adapt.error_propagation import fading, lasting, size_at_end
 from pinnsolve.adapt.first_guess import solves
 from pinnsolve.adapt.slab_starts import along_branches, has_branches, is_defined
 from pinnsolve.assembly.cell_rows import ContinuityRows
+from pinnsolve.assembly.cell_weights import balanced
 from pinnsolve.assembly.evolving import orders_along
 from pinnsolve.assembly.evolving_rows import evolving_continuity, evolving_starts
 from pinnsolve.assembly.faces import continuity_rows, start_rows
 from pinnsolve.assembly.integrals import Integrals
-from pinnsolve.assembly.material_weights import balanced
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.schur_complement import BlockFactorization
 from pinnsolve.assembly.system import CellSystem, go_on, points_of, shared, units, weights_of

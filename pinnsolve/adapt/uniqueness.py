@@ -13,9 +13,9 @@ from pinnsolve.assembly.row_source import State
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.estimate.defect_correction import Approximation
-from pinnsolve.estimate.independent_look import Look, looked_at
+from pinnsolve.estimate.independent_look import Look
 from pinnsolve.estimate.integrals import with_integrals
-from pinnsolve.estimate.jumps import discontinuities
+from pinnsolve.estimate.jumps import all_missed
 from pinnsolve.estimate.null_functions import free_functions
 
 POINTS = 1000  # fresh ones, at which free functions are looked at
@@ -47,10 +47,7 @@ def _is_free(context: SolveContext, function: Approximation, around: Approximati
     """Whether a function solves the linearized equations without anything given, at fresh points."""
     context = replace(context, term_weights={term.name: 1.0 for term in context.problem.terms})
     look = Look(context.problem, function, context.check_points(), around)
-    missed = looked_at(look, context.check_assembly(POINTS, 3))
-    if function.basis.space.cells.count > 1:
-        missed += discontinuities(look, function.basis)
-    return all(one.share <= MISSED for one in missed)
+    return all(one.share <= MISSED for one in all_missed(look, context.check_assembly(POINTS, 3)))
 
 
 def _named(context: SolveContext, functions: Sequence[Approximation]) -> Freedom:

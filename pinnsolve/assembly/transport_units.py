@@ -3,7 +3,7 @@
 Rows are scaled with the size of their cells, so that a residual counts by the error that it makes in its cell. Where
 first derivatives dominate, a residual is carried on through the whole domain: one that sends a layer out of a tiny cell
 in a wrong direction weighs next to nothing there, and moves the layer everywhere. In such problems, the error is sought
-with equations in units of the domain, and with jumps and conditions by the area of their faces.
+with equations in units of the domain, and with jumps and conditions by the area of their faces, in place of energies.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.assembly.cell_rows import CellTerm
+from pinnsolve.assembly.cell_weights import balanced_by_materials
 from pinnsolve.assembly.row_source import RowBlock, RowSource, State
 from pinnsolve.assembly.system import CellSystem
 from pinnsolve.compiler.terms import CompiledProblem
@@ -45,7 +46,7 @@ def in_transport_units(system: CellSystem, problem: CompiledProblem, state: Stat
     # from the volume of cells to the area of their faces
     faces = torch.sqrt((lengths / size).amin(dim=1).clamp_min(1.0))
     sources: list[RowSource] = []
-    for source in system.sources:
+    for source in balanced_by_materials(problem, system.space, system.sources):
         factors: Tensor | None = faces[source.cells[0]]
         if isinstance(source, CellTerm) and source.term.kind == "equation":
             factors = _of_equation(source, lengths, state)

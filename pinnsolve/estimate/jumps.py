@@ -7,12 +7,21 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.space import Space, chain_factors
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.fresh_points import FacePoints, points_on_faces
-from pinnsolve.estimate.independent_look import Look, Missed
+from pinnsolve.estimate.independent_look import Look, Missed, looked_at
 from pinnsolve.language.symbols import MultiIndex
+
+
+def all_missed(look: Look, check: Assembly) -> list[Missed]:
+    """What a solution misses of terms and, on cells, of continuity."""
+    found, basis = looked_at(look, check), look.solution.basis
+    if isinstance(basis, PouCells) and basis.space.cells.count > 1:
+        found += discontinuities(look, basis)
+    return found
 
 
 def discontinuities(look: Look, basis: PouCells) -> Iterator[Missed]:

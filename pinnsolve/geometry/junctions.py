@@ -27,7 +27,7 @@ def meetings(tree: ShapeTree, pieces: Sequence[Piece], space_axes: Sequence[int]
     """Points where two or more of the pieces meet, corners first, and some points where only one is."""
     shape = make_shape(tree)
     boundary = shape.boundary(shape.size / FINE)
-    masks = [_on(shape, boundary, piece, space_axes) for piece in pieces]
+    masks = [lies_on(shape, boundary, piece, space_axes) for piece in pieces]
     for corner in shape.corners() if shape.dimension == 2 else ():
         near = (boundary.x - corner.point).norm(dim=1) <= REACH * shape.size / FINE
         here = zip(pieces, masks, strict=True)
@@ -42,7 +42,7 @@ def _at(shape: Shape, x: Tensor, space_axes: Sequence[int]) -> dict[int, float]:
     return dict(zip(space_axes, torch.where(x.abs() > INSIDE * shape.size, x, 0.0).tolist(), strict=True))
 
 
-def _on(shape: Shape, boundary: Boundary, piece: Piece, space_axes: Sequence[int]) -> Tensor:
+def lies_on(shape: Shape, boundary: Boundary, piece: Piece, space_axes: Sequence[int]) -> Tensor:
     """Mark the points of the boundary that lie on a piece: (N,) bool."""
     on = torch.ones(len(boundary.x), dtype=torch.bool)
     if piece.part:

@@ -9,7 +9,7 @@ appendix C.2); both are computed by Gauss-Legendre quadrature.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -101,6 +101,26 @@ def constant_warnings(
             message += f"; {_verdict(*found)}"
         hint = f'fix it at a point: `{{at: {{{point}}}, equation: "{name} = 0"}}`'
         yield warning(problem, "conditions", message, hint)
+    yield from _incompatible_beside_points(problem, statements)
+
+
+def _incompatible_beside_points(problem: StatedProblem, statements: Sequence[HoldsResiduals]) -> Iterator[Diagnostic]:
+    """A warning where an unknown is determined by its values at points alone, which let no flux through."""
+    others = tuple(s for s in statements if not _only_at_points(problem, s))
+    names = () if len(others) == len(statements) else undetermined_constants(others)
+    if not set(names) - set(undetermined_constants(statements)):
+        return
+    verdict = _verdict(*found) if (found := fluxes(problem)) else ""
+    if INCOMPATIBLE in verdict:
+        hint = "change the source or a flux, so that both integrals are the same"
+        yield warning(problem, "conditions", f"only a point fixes `{names[0]}`, and {verdict}", hint)
+
+
+def _only_at_points(problem: StatedProblem, statement: HoldsResiduals) -> bool:
+    """Whether a statement holds at points alone; a point inside of a line does not count, which may take a force."""
+    dimension, pieces = len(problem.coordinates), statement.region.pieces
+    ends = dimension > 1 or all(value in problem.intervals[axis] for p in pieces for axis, value in p.fixed)
+    return bool(pieces) and ends and all(len(piece.fixed) == dimension for piece in pieces)
 
 
 def says_no_solution(messages: Iterable[str]) -> str:
@@ -135,22 +155,53 @@ def fluxes(problem: StatedProblem) -> tuple[Integral, Integral] | None:
     """The integral of f over the box, and that of c*Dn(u) over its boundary.
 
     None unless the problem is c*laplacian(u) = f in space with a number c, and a flux or a periodic pair on all faces.
+    The same of a shape, with fluxes given all round it.
     """
     equations = problem.of_kind("equation")
     if problem.time is not None or len(problem.unknowns) > 1 or len(equations) != 1 or problem.unknown_parameters:
         return None
-    if problem.shape is not None:
-        return None  # quadrature here is for boxes
     found = _poisson(problem, equations[0])
     if found is None:
         return None
     c, f = found
+    if problem.shape is not None:
+        return _of_shape(problem, c, f)
     source = _integral([(None, f)], {}, problem)
     parts = [_flux(problem, axis, side) for axis in range(len(problem.coordinates)) for side in (0, 1)]
     if source is None or None in parts:
         return None
     flux = Integral(*(math.fsum(getattr(p, name) for p in parts) for name in ("value", "doubt", "size")))
     return source, flux.times(c)
+
+
+def _of_shape(problem: StatedProblem, c: float, f: sp.Expr) -> tuple[Integral, Integral] | None:
+    """The integrals of `fluxes`, of a shape."""
+    split = [
+        (statement.region, _split(residual))
+        for statement in problem.of_kind("condition")
+        if all(piece.part is not None for piece in statement.region.pieces)
+        for residual in statement.residuals
+    ]
+    firsts = [(region, *found) for region, found in split if found and _are_first(found[0])]
+    if not firsts:
+        return None
+    # looks at the shape, for which torch is loaded
+    from pinnsolve.geometry.shape_fluxes import GivenFlux, InShape
+
+    shape = InShape(problem.shape, problem.coordinates, constants(problem))
+    given = [GivenFlux(region, _by_axis(factors, problem), rest) for region, factors, rest in firsts]
+    source, flux = Integral(*shape.source(f)), Integral(*shape.flux(given))
+    return (source, flux.times(c)) if math.isfinite(source.value + flux.value) else None
+
+
+def _are_first(factors: Mapping[sp.Symbol, sp.Expr]) -> bool:
+    return bool(factors) and all(isinstance(s, FeatureSymbol) and s.feature.order == 1 for s in factors)
+
+
+def _by_axis(factors: Mapping[sp.Symbol, sp.Expr], problem: StatedProblem) -> tuple[sp.Expr, ...]:
+    """The factors of first derivatives by every coordinate."""
+    by_axis = {s.feature.alpha.index(1): factor for s, factor in factors.items() if isinstance(s, FeatureSymbol)}
+    return tuple(by_axis.get(axis, sp.S.Zero) for axis in range(len(problem.coordinates)))
 
 
 def _poisson(problem: StatedProblem, equation: StatedTerm) -> tuple[float, sp.Expr] | None:
