@@ -239,8 +239,10 @@ def _is_settled(problem: Problem, context: SolveContext, cells: Outcome[Result])
         if cells.best is None:
             raise PinnsolveError(cells.message)
         return True
+    # networks take more memory than cells for as many digits
+    full = cells.status == "no_memory" and context.memory_gb is not None
     return cells.best is not None and (
-        cells.best.meets(problem.settings.tolerance) or cells.ends_all or is_inverse(context)
+        cells.best.meets(problem.settings.tolerance) or cells.ends_all or is_inverse(context) or full
     )
 
 

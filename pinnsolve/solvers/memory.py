@@ -7,7 +7,6 @@ import math
 from pinnsolve.assembly.row_source import RowSource
 from pinnsolve.assembly.system import CellSystem
 from pinnsolve.errors import ResourceError
-from pinnsolve.runtime import memory_available
 
 NUMBER = 8  # bytes
 COMPLEX = 2  # numbers
@@ -41,11 +40,6 @@ def bytes_of_modes(system: CellSystem, levels: int, modes: int) -> float:
     return NUMBER * (rows + blocks + factors + 2 * COMPLEX * max(whole**2 for _, whole in fronts) * n**2)
 
 
-def bytes_available(memory_gb: float | None) -> float:
-    """What may be taken: what the file says, or most of what is free."""
-    return memory_available() if memory_gb is None else memory_gb * 1e9
-
-
 def check_work(system: CellSystem, available: float, most: float = math.inf) -> None:
     """Raises ResourceError for a system that does not fit, or whose factorization takes more than `most` operations."""
     check_memory(system, available)
@@ -59,6 +53,11 @@ def check_work(system: CellSystem, available: float, most: float = math.inf) -> 
 def check_memory(system: CellSystem, available: float) -> None:
     """Raises ResourceError, with the size that would be needed, for a system that does not fit."""
     refuse_beyond(available, bytes_needed(system), system.coefficients)
+
+
+def refuse_blocks(available: float, cells: int, columns: int) -> None:
+    """Raises ResourceError where not even a dense block for every cell fits, before anything is made for them."""
+    refuse_beyond(available, NUMBER * COPIES * float(cells) * float(columns) ** 2, cells * columns)
 
 
 def refuse_beyond(available: float, needed: float, coefficients: int) -> None:
