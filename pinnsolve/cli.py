@@ -424,7 +424,10 @@ def _solve(problem: Problem, under_way: RunUnderWay, resumed: Path | None, quiet
     from pinnsolve.results.run_folders import is_run_folder
 
     importlib.import_module("pinnsolve.method")  # torch and the solvers, before garbage is looked for again
-    process.keep_freed_memory()
+    if problem.settings.limits.memory_gb is None:
+        process.keep_freed_memory()
+    else:
+        process.return_freed_memory()
     process.resume_garbage_collection()
     start = None
     if resumed is not None and is_run_folder(resumed):

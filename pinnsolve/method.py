@@ -285,9 +285,10 @@ def _is_settled(problem: Problem, context: SolveContext, cells: Outcome[Result])
             raise PinnsolveError(cells.message)
         return True
     hopeless = says_no_solution(warning.message for warning in problem.warnings)
-    return cells.best is not None and (
-        cells.best.meets(problem.settings.tolerance) or cells.ends_all or is_inverse(context) or bool(hopeless)
-    )
+    # networks take more memory than cells for as many digits
+    full = cells.status == "no_memory" and context.memory_gb is not None
+    met = cells.best is not None and cells.best.meets(problem.settings.tolerance)
+    return cells.best is not None and (met or cells.ends_all or is_inverse(context) or full or bool(hopeless))
 
 
 def _best(problem: Problem, context: SolveContext, results: Iterator[Result | Outcome]) -> Outcome[Result]:

@@ -19,7 +19,8 @@ from types import FrameType, TracebackType
 from typing import Any
 
 WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}  # of the OpenMP libraries
-MAPPED_BLOCKS, TRIM = -4, -1  # M_MMAP_MAX and M_TRIM_THRESHOLD of malloc.h
+MAPPED_BLOCKS, MAPPED_SIZE, TRIM = -4, -3, -1  # M_MMAP_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h
+LARGE_BLOCK = 2**20  # bytes
 MOST = 2**31 - 1
 TORCH = Path("lib", "libtorch_cpu.so")  # the library that takes longest to load
 
@@ -30,13 +31,27 @@ def keep_freed_memory() -> bool:
     glibc hands every large block back to the system and asks for it again, zeroed page by page: a third of the time of
     large factorizations. Other allocators have no such settings.
     """
+    return _allocator_takes((MAPPED_BLOCKS, 0), (TRIM, MOST))
+
+
+def return_freed_memory() -> bool:
+    """Tell the allocator of the C library to hand every large block back once it is freed, and say whether it does.
+
+    By itself glibc keeps blocks of up to 32 MB in one piece of memory with gaps, which grows beyond a limit that the
+    blocks in use respect.
+    """
+    return _allocator_takes((MAPPED_SIZE, LARGE_BLOCK))
+
+
+def _allocator_takes(*settings: tuple[int, int]) -> bool:
+    """Whether the allocator of the C library takes these numbers for its parameters."""
     if sys.platform != "linux":
         return False
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except AttributeError:
         return False
-    return bool(mallopt(MAPPED_BLOCKS, 0)) and bool(mallopt(TRIM, MOST))
+    return all(bool(mallopt(parameter, value)) for parameter, value in settings)
 
 
 def wait_passively() -> None:

@@ -1,4 +1,6 @@
-"""How many threads a solve takes: one, so that its numbers are the same on every machine of a kind, however many there
+"""Memory and threads of a solve.
+
+It takes one thread, so that its numbers are the same on every machine of a kind, however many there
 are: factorizations and sums by several threads differ in their last digits. The counts before are restored."""
 
 from __future__ import annotations
@@ -23,6 +25,16 @@ def one_thread() -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(before)
+
+
+def bytes_available(memory_gb: float | None) -> float:
+    """What may be taken: what the file says, or most of what is free."""
+    return memory_available() if memory_gb is None else memory_gb * 1e9
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error says that there is no memory left, of which torch has no type of its own on the processor."""
+    return isinstance(error, MemoryError) or "can't allocate memory" in str(error)
 
 
 def memory_available() -> float:

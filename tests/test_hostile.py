@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,36 @@ HOSTILE = {
     "empty": "",
     "a list": "- 1\n- 2\n",
     "huge": "# " + "x" * 5_000_000,
+    "nested dashes": GOOD + "cite:\n  " + "- " * 20_000 + "x\n",
+    "an alias many times": GOOD
+    + "definitions:\n  a: &a ["
+    + ",".join(["u"] * 3000)
+    + "]\n"
+    + "\n".join(f"  b{i}: *a" for i in range(3000))
+    + "\n",
+    "merge key": GOOD + "definitions:\n  a: &a {q: 1}\n  b:\n    <<: [*a, *a]\n",
+    "power of powers": with_equation("D(u, t) = 10**10**10*u"),
+    "power of a fraction": with_equation("D(u, t) = (1/3)**(10**9)*u"),
+    "exponentials": with_equation("D(u, t) = exp(exp(exp(exp(exp(9)))))*u"),
+    "product that grows": with_equation("D(u, t) = D(" + "*".join(f"(u + {i}*x)" for i in range(60)) + ", x, x)"),
+    "quotients": with_equation("D(u, t) = u/" + "(1/" * 300 + "x" + ")" * 300),
+    "huge count": GOOD.replace("x: [0, 1]", "x: {count: 10**10**10, interval: [0, 1]}"),
+    "many coordinates": GOOD.replace("x: [0, 1]", ", ".join(f"x{i}: [0, 1]" for i in range(5000))),
+    "million terms": with_equation("D(u, t) = " + "+".join(["u"] * 1_000_000)),
+    "letters that look alike": with_equation("D(u, t) = D(u, x, \u0445)"),
+    "letters of full width": with_equation("\uff24(u, t) = __import__(u)"),
+    "text from right to left": with_equation("D(u, t) = \u202eu\u202c"),
+    "no width": with_equation("D(u\u200b, t) = u"),
+    "NUL": GOOD.replace('"u = 0"', '"u = 0\\0"'),
+    "half a letter": GOOD.replace("name: plain", 'name: "\\ud800"'),
+    "definition without end": GOOD + "definitions: {f(s): f(s - 1)}\nexact: {u: f(x)}\n",
+    "address": GOOD + 'data: {d: {file: "http://127.0.0.1/x.csv", equation: "u = measured"}}\n',
+    "NUL in a file name": GOOD + 'data: {d: {file: "a\\0.csv", equation: "u = measured"}}\n',
+    "long file name": GOOD + f'data: {{d: {{file: {"a" * 5000}.csv, equation: "u = measured"}}}}\n',
+    "memory of a process": GOOD + 'data: {d: {file: /proc/self/mem, equation: "u = measured"}}\n',
+    "guess outside": GOOD + "guess: {run: ../..}\n",
+    "huge integer": GOOD + "solve: {seed: " + "9" * 5000 + "}\n",
+    "huge width": GOOD + "solve: {basis: {kind: mlp, width: 1000000000000}}\n",
 }
 
 
@@ -184,6 +215,71 @@ def test_hostile_file(case, folder, capsys, monkeypatch):
     monkeypatch.chdir(folder)
     (folder / "problem.yaml").write_text(HOSTILE[case], encoding="utf-8")
     refused_here(folder, capsys, "check", "problem.yaml")
+
+
+def array(shape: str, kind: str = "<f8", content: bytes = b"\0" * 8) -> bytes:
+    """A file of numpy with that header, whatever follows it."""
+    header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + content
+
+
+ZEROS = array("(10000000,)", content=b"\0" * 80_000_000)
+ARRAYS = {  # and what is said of them
+    "packed zeros": (ZEROS, "too tightly"),
+    "header that lies": (array("(1000000000000,)"), "does not hold"),
+    "header that computes": (array("(10**10**10,)"), "no array"),
+    "header that is nested": (array("(" * 5000), "no array"),
+    "pickle": (array("(1,)", "|O", b"cos\nsystem\n(S'touch pwned'\ntR."), "Object arrays"),
+    "no header": (b"\0" * 100, "no array"),
+}
+
+
+@pytest.mark.parametrize("case", ARRAYS)
+def test_hostile_arrays(case, folder, capsys, monkeypatch):
+    monkeypatch.chdir(folder)
+    content, said = ARRAYS[case]
+    with zipfile.ZipFile(folder / "late.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("t", "x"):
+            archive.writestr(f"{name}.npy", array("(1,)"))
+        archive.writestr("measured.npy", content)
+    (folder / "problem.yaml").write_text(GOOD + 'data: {d: {file: late.npz, equation: "u = measured"}}\n')
+    assert said in refused_here(folder, capsys, "check", "problem.yaml")
+
+
+TABLES = {
+    "words": "0.1,0.5,one\n",
+    "not a number": "0.1,0.5,nan\n",
+    "ragged": "0.1,0.5\n0.2,0.3,1\n",
+    "no rows": "",
+    "outside": "0.1,1.5,1\n",
+    "NUL": "0.1,0.5,\0\n",
+    "digits": "0.1,0.5," + "9" * 200_000 + "\n",
+}
+
+
+@pytest.mark.parametrize("case", TABLES)
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_check_finds_in_data_what_run_finds(case, command, folder, capsys, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "late.csv").write_text("t,x,measured\n" + TABLES[case])
+    (folder / "problem.yaml").write_text(GOOD + 'data: {d: {file: late.csv, equation: "u = measured"}}\n')
+    assert "late.csv" in refused_here(folder, capsys, command, "problem.yaml")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+@pytest.mark.parametrize("use", ["data", "functions", "mesh", "problem"])
+def test_pipes_and_folders_are_no_files(use, folder, capsys, monkeypatch):
+    monkeypatch.chdir(folder)
+    name = {"mesh": "p.msh", "problem": "p.yaml"}.get(use, "p.csv")
+    os.mkfifo(folder / name)
+    text = {
+        "data": GOOD + 'data: {d: {file: p.csv, equation: "u = measured"}}\n',
+        "functions": GOOD + "functions: {k: {file: p.csv, of: x}}\n",
+        "mesh": GOOD.replace("coordinates: {t: [0, 1], x: [0, 1]}", "domain: {mesh: p.msh}\ntime: {t: [0, 1]}"),
+    }
+    (folder / "problem.yaml").write_text(text.get(use, ""))
+    said = refused_here(folder, capsys, "check", "p.yaml" if use == "problem" else "problem.yaml")
+    assert "not a file" in said
 
 
 @pytest.mark.parametrize("case", ["import", "alias bomb", "NaN parameter"])

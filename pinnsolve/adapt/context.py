@@ -24,7 +24,7 @@ from pinnsolve.estimate.defect_correction import (
 )
 from pinnsolve.geometry.regions import domain
 from pinnsolve.geometry.sampling import Points, sample_region
-from pinnsolve.runtime import one_thread
+from pinnsolve.runtime import bytes_available, one_thread
 from pinnsolve.solvers import Clock, Iterate, Outcome, Solver, drive
 from pinnsolve.solvers.base import Progress
 from pinnsolve.solvers.journal import NOTHING, Journal
@@ -160,7 +160,8 @@ class SolveContext:
         solve = Assembly(self.problem, points, self.term_weights)
         check = check or self.check_assembly(SEARCH_POINTS, 1)
         with one_thread():
-            found = estimate_error(solution, bases, solve, check, self.check_points())
+            available = bytes_available(self.memory_gb)
+            found = estimate_error(solution, bases, solve, check, self.check_points(), available)
             return replace(found, counts=self.problem.counts)
 
     def with_noise(self, estimate: Estimate, solution: Approximation, solved: Assembly) -> Estimate:

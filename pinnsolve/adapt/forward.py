@@ -46,6 +46,7 @@ from pinnsolve.adapt.uniqueness import freedom
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import CellSystem, go_on, points_of, units, weights_of
 from pinnsolve.assembly.term_rows import held_at, highest_orders, table_orders, term_rows
+from pinnsolve.bases.legendre import forget_tables, functions_of
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.initial_mesh import detail_mesh, space_cells
 from pinnsolve.bases.piecewise.mesh import Cells, joined, uniform_cells
@@ -53,10 +54,10 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
 from pinnsolve.estimate.enriched_space import enriched_space
-from pinnsolve.runtime import one_thread
+from pinnsolve.runtime import bytes_available, one_thread
 from pinnsolve.solvers.follow import Outcome, attempt, follow, out_of_time
 from pinnsolve.solvers.journal import digest
-from pinnsolve.solvers.memory import bytes_available, check_memory, check_work
+from pinnsolve.solvers.memory import check_memory, check_work, refuse_blocks
 
 MOST_LEVELS, MOST_MARCHES = 30, 6
 MOST_OPERATIONS = 2e12  # of a factorization that is worth it without a time limit (minutes)
@@ -161,12 +162,13 @@ def on_given_cells(
 ) -> Outcome[Result]:
     """One least squares on equal cells, so many per axis, of these degrees; its error estimated, nothing refined."""
     weights = context.weights_at(defaults.widths(context.dimension)[0]) or {}
-    orders = table_orders(context.problem)
-    space = Space(uniform_cells(context.lower, context.upper, partitions), tuple(degrees), orders)
+    orders, available = table_orders(context.problem), bytes_available(context.memory_gb)
 
     def results() -> Iterator[Result]:
+        refuse_blocks(available, math.prod(partitions), len(context.problem.unknowns) * functions_of(degrees))
+        space = Space(uniform_cells(context.lower, context.upper, partitions), tuple(degrees), orders)
         system = make_system(context.problem, enriched_space(space), weights)
-        check_memory(system, bytes_available(context.memory_gb))
+        check_memory(system, available)
         c = _first_coefficients(context, space)
         level = solve_level(context.problem, space, c, weights, tolerance)
         yield _level_result(context, level)
@@ -256,8 +258,11 @@ def _levels(
             yield Outcome(None, "stalled", "the error falls too slowly from level to level to meet the tolerance")
         # the error of a quantity falls at least as those of the unknowns
         aim = tolerance * level.worst / result.worst if result.estimate.quantities else tolerance
+        del result
         space = next_space(level, aim)
         begin = State(carried_over(level, space), level.correction.state.parameters)
+        levels[-1] = level.lightened()
+        forget_tables()
 
 
 def _slow(estimates: list[float], level: Level, tolerance: float) -> bool:

@@ -84,6 +84,10 @@ class Level:
         """The solution and the parameters found with it."""
         return State(self.c, self.parameters)
 
+    def lightened(self) -> Level:
+        """Without the rows and the factorization of its correction, which take most of the memory."""
+        return replace(self, correction=replace(self.correction, first=(), rows=(), reduced=None))
+
     @property
     def relative(self) -> Tensor:
         """(U,) estimated errors relative to the unknowns; see `system.units`."""

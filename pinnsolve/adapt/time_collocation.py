@@ -27,8 +27,8 @@ from pinnsolve.bases.piecewise.initial_mesh import space_cells
 from pinnsolve.bases.piecewise.mesh import joined
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
+from pinnsolve.runtime import bytes_available
 from pinnsolve.solvers.follow import Outcome, attempt
-from pinnsolve.solvers.memory import bytes_available
 
 MOST_MARCHES = 6
 STALLED = "the march in time stalled at {time:.4g}, where steps that meet the tolerance become too short"

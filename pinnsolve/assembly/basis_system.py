@@ -16,14 +16,14 @@ from torch import Tensor
 
 from pinnsolve.assembly.linear_system import Bounds, Factorization, LinearSystem
 from pinnsolve.assembly.row_source import RowBlock, State, stacked
-from pinnsolve.assembly.rows import Assembly
+from pinnsolve.assembly.rows import Assembly, points_at_once
 from pinnsolve.bases.base import Basis
 from pinnsolve.errors import ResourceError
 from pinnsolve.least_squares import Solved, StreamingQR, solve_dense
-from pinnsolve.runtime import memory_available
+from pinnsolve.runtime import bytes_available
 
 DENSE_BYTES = 4e9  # of rows that are factorized at once, at most
-COPIES, TRIANGLES = 3, 5  # of the rows, and of the triangle of a stream, that are there at a time
+COPIES, TRIANGLES = 4, 5  # of the rows, and of the triangle of a stream, that are there at a time
 PENALTY = "penalty"  # the name of its rows
 
 
@@ -53,16 +53,16 @@ class BasisSystem(LinearSystem):
         return [*self._blocks(state, matrix), *self._penalized(state, matrix)]
 
     def _blocks(self, state: State, matrix: bool) -> Iterator[RowBlock]:
-        if matrix and self.tables is None:
-            yield from self.assembly.blocks(self.basis, state)
-            return
         for i, term in enumerate(self.assembly.terms):
             tables = None if self.tables is None else self.tables[i]
             if matrix:
-                yield term.rows(tables, state)
+                yield term.gathered(self.basis, state) if tables is None else term.rows(tables, state)
+                continue
+            if tables is None:
+                r = term.residuals_of(self.basis, state)
             else:
-                at = term.values_on(self.basis, state) if tables is None else term.values(tables, state)
-                yield RowBlock(term.term.name, (term.residuals(at, state) * term.scale).reshape(1, -1))
+                r = term.residuals(term.values(tables, state), state)
+            yield RowBlock(term.term.name, (r * term.scale).reshape(1, -1))
 
     def _penalized(self, state: State, matrix: bool) -> list[RowBlock]:
         """sqrt(lambda) c; unknown parameters are not penalized."""
@@ -83,7 +83,9 @@ class BasisSystem(LinearSystem):
         elif not any(block.sides for block in rows):
             rows = self.rows(state)
         rows = list(rows) or self.rows(state)
-        return rows, DenseFactorization(self, state, rows, parameters and bool(len(state.parameters)))
+        A = stacked(rows)[0] if any(block.sides for block in rows) else None
+        rows = [replace(block, sides=()) for block in rows]  # of the matrices, one copy is enough
+        return rows, DenseFactorization(self, state, rows, A, parameters and bool(len(state.parameters)))
 
     def relative_size(self, c: Tensor, change: Tensor) -> float:
         size = (c + change).norm()
@@ -104,11 +106,11 @@ class BasisSystem(LinearSystem):
 
     @property
     def _available(self) -> float:
-        return memory_available() if self.memory_gb is None else self.memory_gb * 1e9
+        return bytes_available(self.memory_gb)
 
     def streamed(self, state: State, rows: Sequence[RowBlock]) -> Iterator[tuple[Tensor, Tensor]]:
         """Rows A (m, n) of the linearization at a state with the residuals (m,) of others, few at a time."""
-        many = max(256, state.vector().numel() // 2)
+        many = points_at_once(self.basis.active)
         for term, block in zip(self.assembly.terms, rows, strict=False):
             r = block.r.reshape(len(term.term.residuals), -1)
             for start in range(0, term.points.count, many):
@@ -120,11 +122,10 @@ class BasisSystem(LinearSystem):
 
 
 class DenseFactorization(Factorization):
-    """Rows at a state: at once where they fit, else read again, few at a time, for every correction."""
+    """Rows at a state: their matrix A at once where it fits, else read again, few at a time, for every correction."""
 
-    def __init__(self, system: BasisSystem, state: State, rows: Sequence[RowBlock], parameters: bool):
-        self.system, self.state = system, state
-        self.A = stacked(rows)[0] if any(block.sides for block in rows) else None
+    def __init__(self, system: BasisSystem, state: State, rows: Sequence[RowBlock], A: Tensor | None, parameters: bool):
+        self.system, self.state, self.A = system, state, A
         self.split = state.coefficients.numel()
         self.here = state.vector() if parameters else state.coefficients.reshape(-1)
         self.parameters = parameters

@@ -9,18 +9,18 @@ among the solutions of the equations (the weighting method for constraints: Van 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.cell_rows import CellTerm
 from pinnsolve.assembly.collocation import measured_points
+from pinnsolve.assembly.reduced_data import FoldedData, ReducedData, is_reducible
 from pinnsolve.assembly.row_source import RowBlock, RowSource, State
 from pinnsolve.assembly.rows import TermRows
-from pinnsolve.assembly.term_rows import term_rows
+from pinnsolve.assembly.term_rows import measured_rows
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem, Term
 
@@ -38,11 +38,10 @@ class DataRows(RowSource):
     kind = "data"
 
     def __init__(self, term: Term, problem: CompiledProblem, space: Space, factor: float):
-        (on_cells,) = term_rows(replace(problem, terms=(term,)), space, {})
+        on_cells = self._rows = measured_rows(term, problem, space, measured_points(term, problem))
         self.name, self.term, self.cells, self.row_count = term.name, term, on_cells.cells, on_cells.row_count
         residuals = len(term.residuals)
         one = torch.ones(on_cells.members, 1, dtype=torch.float64)
-        self._rows = CellTerm(term, problem, space, on_cells.at, 1.0, [one] * residuals)
         self.points = on_cells.points
         self.keep = on_cells.at.keep.repeat(1, residuals)  # (G, M)
         self.x = on_cells.x.repeat(1, residuals, 1)  # (G, M, d)
@@ -73,6 +72,12 @@ class DataRows(RowSource):
         """(G, M) residuals as they are, zero where there is no measurement."""
         return self._rows.rows(state, False).r * self._root
 
+    def readings(self, state: State) -> list[tuple[Tensor, Tensor]]:
+        """Per residual, the points (N, d) of all measurements and what is left (N,), as robust losses weigh it."""
+        left = self.residuals(state) * (self._units / (self._factor * self._root))
+        parts = (t.chunk(len(self.term.residuals), 1) for t in (self.x, left, self.keep))
+        return [(x[keep], values[keep]) for x, values, keep in zip(*parts, strict=True)]
+
 
 @dataclass(frozen=True)
 class Measurements:
@@ -87,13 +92,14 @@ class Measurements:
     relative: Mapping[str, float]
     counts: Mapping[str, int]
     weight: float = WEIGHT
+    folded: Mapping[str, FoldedData] = field(default_factory=dict)  # of the terms with very many values
 
     @classmethod
     def of(cls, problem: CompiledProblem) -> Measurements:
         """The size of measurements stands for noise that is not known yet."""
         terms = tuple(t for t in problem.terms if t.data_file is not None)
         guesses = torch.tensor([p.guess for p in problem.unknown_parameters], dtype=torch.float64)
-        sigma, relative, counts = {}, {}, {}
+        sigma, relative, counts, folded = {}, {}, {}, {}
         for term in terms:
             points = measured_points(term, problem)
             rows = TermRows(term, points, problem, 1.0)
@@ -102,7 +108,9 @@ class Measurements:
             counts[term.name] = points.count * len(term.residuals)
             sigma[term.name] = term.noise or (size if size > 0 else 1.0)
             relative[term.name] = sigma[term.name] / size if size > 0 else 1.0
-        return cls(terms, sigma, relative, counts)
+            if is_reducible(term, counts[term.name]):
+                folded[term.name] = FoldedData(term, problem, points)
+        return cls(terms, sigma, relative, counts, folded=folded)
 
     @property
     def count(self) -> int:
@@ -127,7 +135,15 @@ class Measurements:
         """Whether the noise of all of them is stated."""
         return all(term.noise is not None for term in self.terms)
 
-    def rows(self, problem: CompiledProblem, space: Space) -> list[DataRows]:
-        """The rows of every term on the cells of a space."""
-        unit = self.unit
-        return [DataRows(term, problem, space, unit / self.sigma[term.name]) for term in self.terms]
+    def rows(
+        self, problem: CompiledProblem, space: Space, check: Callable[[], None] = lambda: None
+    ) -> list[DataRows | ReducedData]:
+        """The rows of every term on the cells of a space; `check` as of `ReducedData`."""
+        rows: list[DataRows | ReducedData] = []
+        for term in self.terms:
+            factor, folded = self.unit / self.sigma[term.name], self.folded.get(term.name)
+            if folded is None:
+                rows.append(DataRows(term, problem, space, factor))
+            else:
+                rows.append(ReducedData(folded, space, factor, check))
+        return rows

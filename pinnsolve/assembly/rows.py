@@ -25,8 +25,13 @@ from pinnsolve.language import operators
 from pinnsolve.language.symbols import Feature, coordinate_symbol, feature_symbol
 from pinnsolve.language.to_torch import Evaluator
 
-BLOCK_NUMBERS = 8e6  # of a (points, width) table at a time, where nothing needs all points at once
+BLOCK_NUMBERS = 1e6  # of a (points, width) table at a time, of which there is one per derivative
 FeatureMatrices = dict[Feature, Tensor]  # (N, W) each
+
+
+def points_at_once(functions: int) -> int:
+    """At how many points so many functions are evaluated at a time, so that their tables stay small."""
+    return max(64, min(8192, int(BLOCK_NUMBERS // functions)))
 
 
 @lru_cache(maxsize=256)
@@ -156,6 +161,33 @@ class TermRows:
         """The scaled rows and residuals at the state; residuals of one point side stand one after another."""
         return self.rows_at(self.values(matrices, state), matrices, state, index)
 
+    def gathered(self, basis: Basis, state: State) -> RowBlock:
+        """The rows at all points, for which the tables of the basis are made a few points at a time."""
+        size, count, whole = points_at_once(basis.active), self.points.count, None
+        if count <= size:
+            return self.rows_on(basis, state)
+        r = []
+        for start in range(0, count, size):
+            index = slice(start, start + size)
+            block = self.rows_on(basis, state, index)
+            A = block.A.reshape(len(self.term.residuals), -1, block.A.shape[1])
+            if whole is None:
+                whole = A.new_empty(len(A), count, A.shape[2])
+            whole[:, index] = A
+            r.append(block.r.reshape(len(A), -1))
+        A, split = whole.reshape(1, -1, whole.shape[2]), whole.shape[2] - len(self.parameter_names)
+        sides = [(torch.zeros(1, dtype=torch.long, device=A.device), A[..., :split])]
+        parameters = A[..., split:] if self.parameter_names else None
+        return RowBlock(self.term.name, torch.cat(r, dim=1).reshape(1, -1), sides, parameters)
+
+    def residuals_of(self, basis: Basis, state: State) -> Tensor:
+        """Unscaled residuals (residual count, N) at all points, a few points at a time."""
+        pieces, size = [], points_at_once(basis.active)
+        for start in range(0, max(self.points.count, 1), size):  # one even for a term without points
+            index = slice(start, start + size)
+            pieces.append(self.residuals(self.combined(basis, state, index), state, index))
+        return torch.cat(pieces, dim=1)
+
     def rows_at(
         self, values: Mapping[Feature, Tensor], matrices: FeatureMatrices, state: State, index=None
     ) -> RowBlock:
@@ -267,14 +299,7 @@ class Assembly:
 
     def unscaled_residuals(self, basis: Basis, state: State) -> dict[str, Tensor]:
         """Residuals (residual count, N) by term, without term weights, in blocks so that memory stays bounded."""
-        parts, rows = {}, max(64, min(8192, int(BLOCK_NUMBERS // basis.active)))
-        for term in self.terms:
-            pieces = []
-            for start in range(0, max(term.points.count, 1), rows):  # one even for a term without points
-                index = slice(start, start + rows)
-                pieces.append(term.residuals(term.combined(basis, state, index), state, index))
-            parts[term.term.name] = torch.cat(pieces, dim=1)
-        return parts
+        return {term.term.name: term.residuals_of(basis, state) for term in self.terms}
 
 
 def losses(parts: Mapping[str, Tensor]) -> dict[str, float]:

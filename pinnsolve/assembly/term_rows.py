@@ -65,6 +65,13 @@ def interface_rows(problem: CompiledProblem, space: Space) -> list[CellTerm]:
     return result
 
 
+def measured_rows(term: Term, problem: CompiledProblem, space: Space, points: Points) -> CellTerm:
+    """The rows of a term of data at some of its points, without regard to their units."""
+    (rows,) = _OnCells(term, problem, space, 1.0).on_data(points)
+    one = torch.ones(rows.members, 1, dtype=torch.float64)
+    return CellTerm(term, problem, space, rows.at, 1.0, [one] * len(term.residuals))
+
+
 @dataclass(frozen=True)
 class _OnCells:
     """One term and the cells it is to be put on; `weight`: its epsilon_k."""
@@ -76,7 +83,7 @@ class _OnCells:
 
     def rows(self) -> Iterator[CellTerm]:
         if self.term.data_file is not None:
-            yield from self._on_data()
+            yield from self.on_data(measured_points(self.term, self.problem))
             return
         if self.term.integrals and not self.term.features:
             yield self._once()
@@ -225,9 +232,9 @@ class _OnCells:
         sides = tuple(side for side, _ in pair)
         yield from self._where(x, CellPoints(sides, weights, self._share(sides[0].cells)), piece)
 
-    def _on_data(self) -> Iterator[CellTerm]:
+    def on_data(self, points: Points) -> Iterator[CellTerm]:
         """Measured points, cell by cell; those of a cell with fewer are filled up with points that do not count."""
-        points, cells = measured_points(self.term, self.problem), self.space.cells
+        cells = self.space.cells
         x = points.x[0]
         low, high = cells.box
         inside = ((x >= low - 1e-9 * (high - low)) & (x <= high + 1e-9 * (high - low))).all(dim=1)

@@ -73,6 +73,12 @@ def tensor_points(axes: Sequence[Tensor]) -> Tensor:
 BALL = 3  # variables from which on degrees fill a ball
 
 
+def functions_of(degrees: Sequence[int]) -> int:
+    """About how many `exponents` there are, without making them."""
+    whole = math.prod(p + 1 for p in degrees)
+    return whole if len(degrees) < BALL else max(1, whole // 2 ** (len(degrees) - 1))
+
+
 @lru_cache(maxsize=64)
 def exponents(degrees: tuple[int, ...], apart: int | None = None) -> Tensor:
     """(n, d): products of Legendre polynomials: all up to the degrees in one or two variables, the last fastest.
@@ -141,6 +147,11 @@ def shared_tables(
 ) -> ReferenceTables:
     """Tables at a tensor grid that all cells share; per axis the number of Chebyshev points, or -1.0, 1.0 at an end."""
     return ReferenceTables(shared_points(axes)[None], degrees, orders, apart)
+
+
+def forget_tables() -> None:
+    """Gives up the tables that are kept: cells of other degrees need others."""
+    shared_tables.cache_clear()
 
 
 @lru_cache(maxsize=64)

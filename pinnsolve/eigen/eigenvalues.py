@@ -26,10 +26,10 @@ from pinnsolve.eigen.pencil import Modes, Pencil, eigenvalue_state
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
 from pinnsolve.estimate.enriched_space import Correction, enriched_space
 from pinnsolve.problem.stated import Eigenvalues
-from pinnsolve.runtime import one_thread
+from pinnsolve.runtime import bytes_available, one_thread
 from pinnsolve.solvers import Outcome
 from pinnsolve.solvers.follow import follow
-from pinnsolve.solvers.memory import bytes_available, check_work
+from pinnsolve.solvers.memory import check_work
 
 MOST_LEVELS = 20
 MOST_OPERATIONS = 2e12  # of a factorization that is worth it without a time limit

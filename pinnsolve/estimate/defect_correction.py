@@ -17,14 +17,14 @@ import torch
 from torch import Tensor
 
 from pinnsolve.assembly.row_source import State, stacked
-from pinnsolve.assembly.rows import BLOCK_NUMBERS, Assembly
+from pinnsolve.assembly.rows import Assembly, points_at_once
 from pinnsolve.assembly.system import shared, units
 from pinnsolve.bases.base import Basis
 from pinnsolve.estimate.free_values import in_groups, less_free
 from pinnsolve.least_squares import StreamingQR, solve_dense
 from pinnsolve.problem.checks.neumann import free_axes
 
-DENSE_BYTES = 2e9
+DENSE_BYTES, COPIES = 2e9, 4  # of rows that are factorized at once, and how often they are there then
 DOUBTED, UNSEEN = 0.5, 0.9  # of the residual left: from where an estimate is enlarged, and hardly believed
 MOST_ENLARGED = 10.0
 
@@ -39,7 +39,7 @@ class Approximation:
     def values(self, x: Tensor) -> Tensor:
         """(unknowns, N) at points (N, d)."""
         zero = (0,) * x.shape[1]
-        blocks = x.split(max(64, min(8192, int(BLOCK_NUMBERS // self.basis.active))))
+        blocks = x.split(points_at_once(self.basis.active))
         pieces = [self.basis.combined(block, [zero], self.state.coefficients)[zero] for block in blocks]
         return torch.cat(pieces, dim=1)
 
@@ -98,11 +98,12 @@ def estimate_error(
     solve: Assembly,
     check: Assembly,
     x: Tensor,
+    available: float = math.inf,
 ) -> Estimate:
     """Estimate the error of `solution` from its defect.
 
     `corrections`: independent bases to try; `solve`, `check`: assemblies on points of their own, with the same term
-    weights; `x`: (N, d) where norms are taken. Of unknowns that are determined
+    weights; `x`: (N, d) where norms are taken; `available`: bytes that may be taken. Of unknowns that are determined
     up to a constant, that is left out.
     A basis with more functions than `solve` has rows would make any residual vanish at them: it says nothing, and if
     all are such, the error is taken to be everything (unless there is nothing but data, judged by others held out).
@@ -119,7 +120,7 @@ def estimate_error(
         stated = _stated(check)
         before = _residuals(check, solution)[stated]
         for basis in corrections:
-            delta = _defect_correction(solution, basis, solve)
+            delta = _defect_correction(solution, basis, solve, available)
             left = float((before + _linear_part(check, solution, basis, delta)[stated]).norm())
             if best is None or left < best[0]:
                 error = Approximation(basis, _as_state(solution, basis, delta))
@@ -239,16 +240,16 @@ def _as_state(solution: Approximation, basis: Basis, delta: Tensor) -> State:
 def _defect_rows(assembly: Assembly, solution: Approximation, basis: Basis):
     """Blocks of rows of the linearization at the solution, taken on another basis, with the solution's residuals."""
     for term in assembly.terms:
-        size = max(256, int(2e7 // basis.width))
+        size = points_at_once(basis.active)
         for start in range(0, term.points.count, size):
             index = slice(start, start + size)
             at = term.values_on(solution.basis, solution.state, index)
             yield term.rows_on(basis, solution.state, index, values=at)
 
 
-def _defect_correction(solution: Approximation, basis: Basis, assembly: Assembly) -> Tensor:
+def _defect_correction(solution: Approximation, basis: Basis, assembly: Assembly, available: float) -> Tensor:
     columns = len(assembly.problem.unknowns) * basis.width + len(assembly.problem.unknown_parameters)
-    if assembly.row_count * columns * 8 <= DENSE_BYTES:
+    if assembly.row_count * columns * basis.lower.element_size() <= min(DENSE_BYTES, available / COPIES):
         A, r = stacked(_defect_rows(assembly, solution, basis))
         return solve_dense(A, -r).x
     stream = StreamingQR(columns)
@@ -262,8 +263,9 @@ def _linear_part(assembly: Assembly, solution: Approximation, basis: Basis, delt
     parts = []
     for term in assembly.terms:
         pieces = []
-        for start in range(0, term.points.count, 4096):
-            index = slice(start, start + 4096)
+        size = points_at_once(basis.active)
+        for start in range(0, term.points.count, size):
+            index = slice(start, start + size)
             at = term.values_on(solution.basis, solution.state, index)
             block = term.rows_on(basis, solution.state, index, values=at)
             pieces.append((block.A @ delta).reshape(len(term.term.residuals), -1))

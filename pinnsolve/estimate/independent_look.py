@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.assembly.row_source import State
-from pinnsolve.assembly.rows import BLOCK_NUMBERS, Assembly, TermRows
+from pinnsolve.assembly.rows import Assembly, TermRows, points_at_once
 from pinnsolve.assembly.system import shared, units
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.compiler.terms import CompiledProblem
@@ -123,7 +123,7 @@ class Look:
     def _residuals(self, rows: TermRows) -> tuple[Tensor, Tensor, Tensor]:
         """(R, N) each: the residuals of a term, the sizes of their parts, and what rounding may make of those."""
         basis, state = self.solution.basis, self.solution.state
-        block = max(64, min(8192, int(BLOCK_NUMBERS // basis.active)))
+        block = points_at_once(basis.active)
         parts = []
         for start in range(0, rows.points.count, block):
             some = TermRows(rows.term, rows.points.select(slice(start, start + block)), self.problem, 1.0)

@@ -22,6 +22,7 @@ MAX_BYTES = 2 * 10**9  # of a data file, and of what is packed in an NPZ
 MESHES = (".msh", ".vtu", ".vtk", ".xdmf", ".stl", ".ply", ".obj", ".off", ".mesh", ".su2")
 MAX_HEADER = 65_536
 MAX_MEMBERS = 1_000  # of an NPZ
+MAX_RATIO, MAX_UNPACKED = 50, 5 * 10**7  # of an NPZ beside its size; bytes up to which that does not matter
 
 
 class DataFileError(PinnsolveError):
@@ -120,6 +121,12 @@ def _npz_members(path: Path) -> tuple[str, ...]:
             raise DataFileError("the file cannot be read: not an NPZ file")
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-    if len(members) > MAX_MEMBERS or sum(member.file_size for member in members) > MAX_BYTES:
+    unpacked = sum(member.file_size for member in members)
+    if len(members) > MAX_MEMBERS or unpacked > MAX_BYTES:
         raise DataFileError(f"the file is too large: at most {MAX_BYTES // 10**9} GB unpacked")
+    if unpacked > max(MAX_RATIO * size, MAX_UNPACKED):
+        raise DataFileError(
+            f"the file is packed too tightly: {unpacked / 1e6:.0f} MB come out of {size / 1e6:.1g} MB",
+            "save it by `numpy.savez`, which does not pack",
+        )
     return tuple(member.filename.removesuffix(".npy") for member in members)

@@ -7,11 +7,13 @@ missing or not finite are refused with their row numbers.
 from __future__ import annotations
 
 import csv
+import math
 import zipfile
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -93,8 +95,26 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
     """Arrays as they are, single values with no axis."""
     if not zipfile.is_zipfile(path):
         raise ValueError("not an NPZ file")
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            _check_header(archive, member)
     with np.load(path, allow_pickle=False) as data:
         return {name: _real(name, data[name]) for name in data.files}
+
+
+def _check_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Raises ValueError where an array is not as large as its header says, which numpy would make room for."""
+    name = member.filename.removesuffix(".npy")
+    with archive.open(member) as stream:
+        try:
+            newer = np.lib.format.read_magic(stream) > (1, 0)
+            read = np.lib.format.read_array_header_2_0 if newer else np.lib.format.read_array_header_1_0
+            shape, _, dtype = read(stream)
+            held = member.file_size - stream.tell()
+        except (ValueError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError):  # of a literal of Python
+            raise ValueError(f"`{name}` is no array of numbers") from None
+    if not dtype.hasobject and math.prod(shape) * dtype.itemsize != held:
+        raise ValueError(f"`{name}` is damaged: it does not hold the {math.prod(shape):.3g} numbers that it names")
 
 
 def _real(name: str, array) -> np.ndarray:

@@ -144,10 +144,9 @@ def _correct(statement: InverseProblem, space: Space, found: Iterate) -> tuple[C
 
 def answer_of(statement: InverseProblem, level: InverseLevel, number: int) -> Answer:
     """What a level says."""
-    now, found, measurements = level.level, level.found, statement.measurements
+    now, found = level.level, level.found
     space, reduced = now.space, found.reduced
     data = data_rows(now.system)
-    r = [block.r for block in found.rows if block.name in measurements.names]
     sensitivity = reduced.sensitivity()
     return Answer(
         space=space,
@@ -160,7 +159,7 @@ def answer_of(statement: InverseProblem, level: InverseLevel, number: int) -> An
         smoothness=statement.smoothness,
         data=data,
         data_moved=level.data_moved,
-        residuals=residuals_of(statement.problem, data, r),
+        residuals=lambda: residuals_of(statement.problem, data, found.state),
         left=now.correction.left,
         sensitivity=sensitivity,
         drawn=lambda seed: _drawn(statement, level, seed),

@@ -7,7 +7,7 @@ Both ways to solve one end with it: the levels of `all_at_once`, and the marches
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +15,8 @@ from torch import Tensor
 
 from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.measurements import DataRows, Measurements
+from pinnsolve.assembly.reduced_data import ReducedData
+from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.schur_complement import inverse
 from pinnsolve.assembly.system import units
 from pinnsolve.bases.piecewise.space import Space
@@ -25,6 +27,8 @@ NEGLIGIBLE, INFORMED = 0.1, 0.75  # of the noise; share of the information that 
 LIGHT = 0.03  # weight of the data below which their noise no longer enters the equations
 QUIET = 1e-3  # of the tolerance: smaller noise needs no weighing
 NOISIER = 1.5  # times the stated noise
+DISTANCES = 4e6  # between residuals at a time
+MOST_BESIDE = 100_000  # residuals among which neighbours are sought
 SYSTEMATIC, MOST_COMPARED = 5.0, 1000  # standard deviations of a correlation; residuals compared with their neighbours
 
 
@@ -90,9 +94,11 @@ class Answer:
     parameter_error: Tensor
     fit: Fit
     smoothness: Sequence[Smoothness]  # of unknown functions, with the weights that were chosen
-    data: Sequence[DataRows]
+    data: Sequence[DataRows | ReducedData]
     data_moved: float
-    residuals: Sequence[tuple[Tensor, Tensor]]  # of the data: points (N, d) along the unit box, and values (N,)
+    residuals: Callable[
+        [], Iterable[tuple[Tensor, Tensor]]
+    ]  # of the data: points (N, d) along the unit box, and values (N,)
     left: float
     sensitivity: Tensor
     drawn: Callable[[int], tuple[Tensor, float]]
@@ -139,14 +145,14 @@ class Answer:
         return light and bool((small | hidden).all()) and self.data_moved <= NEGLIGIBLE * fit.spread
 
 
-def residuals_of(problem: CompiledProblem, groups: Sequence[DataRows], r: Sequence[Tensor]):
-    """The `residuals` of an answer, from those of the groups' rows."""
+def residuals_of(
+    problem: CompiledProblem, groups: Sequence[DataRows | ReducedData], state: State
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The `residuals` of an answer, from the measurements of the groups at a state."""
     low, high = (torch.tensor([ends[i] for ends in problem.intervals]) for i in (0, 1))
-    result = []
-    for group, values in zip(groups, r, strict=True):
-        parts = (t.chunk(len(group.term.residuals), 1) for t in (group.x, values.reshape(group.keep.shape), group.keep))
-        result += [((x[keep] - low) / (high - low), one[keep]) for x, one, keep in zip(*parts, strict=True)]
-    return result
+    for group in groups:
+        for x, left in group.readings(state):
+            yield (x - low) / (high - low), left
 
 
 def is_explained(answer: Answer, measurements: Measurements, tolerance: float) -> bool:
@@ -156,7 +162,7 @@ def is_explained(answer: Answer, measurements: Measurements, tolerance: float) -
         return True
     if measurements.stated and not measurements.robust:
         return answer.fit.spread <= NOISIER
-    return not any(_alike(x, r) for x, r in answer.residuals)
+    return not any(_alike(x, r) for x, r in answer.residuals())
 
 
 def _alike(x: Tensor, r: Tensor) -> bool:
@@ -165,10 +171,17 @@ def _alike(x: Tensor, r: Tensor) -> bool:
     That of independent ones is about normal with variance 1 / N, somewhat more as neighbours may be mutual (a rank-one
     case of Moran's I: Biometrika 37 (1950) 17-23).
     """
+    every = max(1, len(x) // MOST_BESIDE)
+    x, r = x[::every], r[::every]
     chosen = torch.arange(0, len(x), max(1, len(x) // MOST_COMPARED))
-    away = torch.cdist(x[chosen], x)
-    away[torch.arange(len(chosen)), chosen] = math.inf
-    nearest = away.argmin(dim=1)
+    nearest = torch.cat([_nearest(x, some) for some in chosen.split(max(1, int(DISTANCES // len(x))))])
     scale = float((r**2).mean())
     correlation = float((r[chosen] * r[nearest]).mean()) / scale if scale > 0 else 0.0
     return correlation > SYSTEMATIC / math.sqrt(len(chosen))
+
+
+def _nearest(x: Tensor, chosen: Tensor) -> Tensor:
+    """(K,) the numbers of the points x (N, d) that are nearest to those chosen (K,), themselves apart."""
+    away = torch.cdist(x[chosen], x)
+    away[torch.arange(len(chosen)), chosen] = math.inf
+    return away.argmin(dim=1)

@@ -137,7 +137,7 @@ def _answer(statement: InverseProblem, at: Marched, left: _Step, tolerance: floa
         data=groups,
         smoothness=(),
         data_moved=float(at.moved.norm()) / math.sqrt(count),
-        residuals=residuals_of(statement.problem, groups, parts),
+        residuals=lambda: residuals_of(statement.problem, groups, at.state),
         left=max(slab.left for slab in slabs),
         sensitivity=sensitivity,
         drawn=lambda seed: (nothing, 0.0),  # the data say nothing of the solution but by way of the parameters

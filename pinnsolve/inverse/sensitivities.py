@@ -20,6 +20,7 @@ from pinnsolve.adapt.time_marching import March, can_march, march
 from pinnsolve.adapt.time_slab import LOCAL, Slab, SlabSolver
 from pinnsolve.assembly.cell_rows import ContinuityRows
 from pinnsolve.assembly.measurements import DataRows
+from pinnsolve.assembly.reduced_data import ReducedData
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import go_on
 from pinnsolve.assembly.term_rows import held_at, highest_orders, table_orders
@@ -69,7 +70,7 @@ class Marched:
     solver: SlabSolver
     tolerance: float
     space: Space
-    groups: list[DataRows]
+    groups: list[DataRows | ReducedData]
     r: Tensor
     moved: Tensor
 
@@ -82,6 +83,11 @@ class Marched:
     def coarse(self) -> Space:
         """The space of the solution itself, with what derivatives the data ask for."""
         return Space(self.space.cells, self.slabs[0].space.degrees, self.space.orders)
+
+    @property
+    def state(self) -> State:
+        """On `space`."""
+        return State(self.coarse.widened(self.c, self.space), self.parameters)
 
     @property
     def off(self) -> float:
@@ -131,7 +137,7 @@ class Marches:
         w = torch.cat([slab.w for slab in slabs])
         measurements = self.statement.measurements
         state = State(c, parameters)
-        groups = [rows.reweighed(state) for rows in measurements.rows(self.statement.problem, space)]
+        groups = [rows.reweighed(state) for rows in measurements.rows(self.statement.problem, space, self.clock.check)]
         one, two = (
             torch.cat([g.rows(s, False).r.flatten() for g in groups]) / measurements.unit
             for s in (state, State(w, parameters))

@@ -13,6 +13,7 @@ from pinnsolve.assembly.evolving_rows import evolving_continuity
 from pinnsolve.assembly.faces import continuity_rows
 from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.measurements import DataRows, Measurements
+from pinnsolve.assembly.reduced_data import ReducedData
 from pinnsolve.assembly.regularization import RegularizationRows
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import CellSystem, go_on
@@ -65,7 +66,7 @@ class InverseProblem:
             *term_rows(self.exact, space, self.weights),
             *continuity_rows(space, self.problem.coordinates, self.orders),
             *evolving_continuity(self.problem, space),
-            *measurements.rows(self.problem, space),
+            *measurements.rows(self.problem, space, self.check),
             *(one.rows(space, unknowns, unit) for one in self.smoothness),
         ]
         made = CellSystem(space, sources, unknowns, check=self.check)
@@ -107,9 +108,9 @@ def leaves_start_open(problem: CompiledProblem) -> bool:
     return sum(len(t.residuals) for t in held_at(exact, axis, problem.intervals[axis][0])) < wanted
 
 
-def data_rows(system: CellSystem) -> list[DataRows]:
+def data_rows(system: CellSystem) -> list[DataRows | ReducedData]:
     """The sources of measurements."""
-    return [source for source in system.sources if isinstance(source, DataRows)]
+    return [source for source in system.sources if isinstance(source, DataRows | ReducedData)]
 
 
 def first_fit(statement: InverseProblem, space: Space) -> Tensor:

@@ -25,9 +25,9 @@ from pinnsolve.inverse.regularization_choice import FIRST_WEIGHT, Smoothness
 from pinnsolve.inverse.report import result_of
 from pinnsolve.inverse.sensitivities import Marches, marching_axis
 from pinnsolve.inverse.statement import InverseProblem, leaves_start_open
-from pinnsolve.runtime import one_thread
+from pinnsolve.runtime import bytes_available, one_thread
 from pinnsolve.solvers.follow import Outcome, follow, out_of_time
-from pinnsolve.solvers.memory import bytes_available, check_work
+from pinnsolve.solvers.memory import check_work
 
 SEMINORM = 3  # of unknowns of which the file says nothing
 MOST_OPERATIONS = 5e11  # of a factorization that is worth it without a time limit

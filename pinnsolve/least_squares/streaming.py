@@ -35,8 +35,10 @@ class StreamingQR:
     def _fold(self) -> None:
         stacked = self._waiting if self._triangle is None else [self._triangle, *self._waiting]
         rows = torch.cat(stacked)
+        del stacked  # at most five triangles are there at a time
+        self._waiting, self._triangle = [], None
         self._triangle = torch.linalg.qr(rows, mode="r")[1] if rows.shape[0] > self.columns + 1 else rows
-        self._waiting, self._waiting_rows = [], 0
+        self._waiting_rows = 0
 
     def solve(self, tolerance: float | None = None) -> Solved:
         """The minimum-norm solution for all rows added. Raises ValueError before the first one."""

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from pinnsolve.errors import ResourceError
+from pinnsolve.runtime import lacks_memory
 from pinnsolve.solvers.budget import Clock, OutOfTime, sentence
 
 T = TypeVar("T")
@@ -70,6 +71,10 @@ def attempt(work: Callable[[], T], clock: Clock) -> T | Outcome:
         return work()
     except tuple(EVENTS) as event:
         return _ended(event, clock)
+    except (MemoryError, RuntimeError) as error:
+        if not lacks_memory(error):
+            raise
+        return _ended(ResourceError("the machine has too little memory for the next refinement"), clock)
 
 
 def follow(

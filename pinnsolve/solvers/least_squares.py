@@ -14,7 +14,8 @@ from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases.base import Basis
 from pinnsolve.solvers.base import Iterate, Solver
-from pinnsolve.solvers.gauss_newton import Iteration, first_iterate, next_iterate
+from pinnsolve.solvers.gauss_newton import Iterate as GaussNewtonIterate
+from pinnsolve.solvers.gauss_newton import Iteration, next_iterate
 from pinnsolve.solvers.optimizers import steps_of
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ class LeastSquares(Solver):
         return cls(steps=steps_of(settings, "least_squares"), memory_gb=settings.limits.memory_gb)
 
     def init(self, assembly: Assembly, basis: Basis, state: State) -> Iterate:
-        at = first_iterate(BasisSystem(assembly, basis, self.memory_gb), state)
+        system = BasisSystem(assembly, basis, self.memory_gb)
+        at = GaussNewtonIterate(system, state, system.rows(state, matrix=False), None)
         return Iterate(basis, state, at.loss, at.terms, memory=at)
 
     def step(self, assembly: Assembly, iterate: Iterate) -> Iterate:

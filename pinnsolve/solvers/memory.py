@@ -12,7 +12,6 @@ from pinnsolve.assembly.system import CellSystem
 from pinnsolve.errors import ResourceError
 from pinnsolve.least_squares.block_cholesky import Front
 from pinnsolve.least_squares.condensation import FaceGraph, worth_condensing
-from pinnsolve.runtime import memory_available
 
 NUMBER = 8  # bytes
 COMPLEX = 2  # numbers
@@ -71,11 +70,6 @@ def _faces(system: CellSystem) -> FaceGraph | None:
     )
 
 
-def bytes_available(memory_gb: float | None) -> float:
-    """What may be taken: what the file says, or most of what is free."""
-    return memory_available() if memory_gb is None else memory_gb * 1e9
-
-
 def check_work(system: CellSystem, available: float, most: float = math.inf) -> None:
     """Raises ResourceError for a system that does not fit, or whose factorization takes more than `most` operations."""
     check_memory(system, available)
@@ -89,6 +83,11 @@ def check_work(system: CellSystem, available: float, most: float = math.inf) -> 
 def check_memory(system: CellSystem, available: float) -> None:
     """Raises ResourceError, with the size that would be needed, for a system that does not fit."""
     refuse_beyond(available, bytes_needed(system), system.coefficients)
+
+
+def refuse_blocks(available: float, cells: int, columns: int) -> None:
+    """Raises ResourceError where not even a dense block for every cell fits, before anything is made for them."""
+    refuse_beyond(available, NUMBER * COPIES * float(cells) * float(columns) ** 2, cells * columns)
 
 
 def refuse_beyond(available: float, needed: float, coefficients: int) -> None:
