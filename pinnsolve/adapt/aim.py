@@ -10,6 +10,7 @@ AT_END = 0.3  # of the tolerance, that the end of a step may add at first: how e
 CARRIED = 0.3  # of the tolerance, that errors carried on may take up at first; all of it at the end
 PACE = 0.7  # of that, from which on less is allowed
 TIGHTER = 0.5  # what is allowed of a step then, of what was
+LEAST_SHARE = 0.05  # of the tolerance, below which steps get no less while they go on
 
 
 @dataclass(frozen=True)
@@ -37,4 +38,5 @@ class Aim:
         `passed`: the share of the time. Better to see it now than to march again.
         """
         budget = self.whole * (CARRIED + (1.0 - CARRIED) * passed)
-        return self.smaller(TIGHTER) if carried > PACE * budget else self
+        spare = self.at_end > LEAST_SHARE * self.whole
+        return self.smaller(TIGHTER) if spare and carried > PACE * budget else self

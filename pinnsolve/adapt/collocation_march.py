@@ -214,7 +214,8 @@ class Marcher:
         march.steps.append(step)
         at.refined, at.done, at.moment, at.shortened = 0, at.done + 1, step.end, None
         at.size = step.size if at.size is None else at.size
-        if len(march.steps) >= at.tightened + PATIENCE:
+        # what kinks have cost at the start is not had back by better steps
+        if not self._kinks and len(march.steps) >= at.tightened + PATIENCE:
             relative = float((step.error / units(at.size, step.error)).max())
             aim = self.aim.after(relative, (march.time - self.low) / self.whole)
             if aim is not self.aim:
