@@ -158,7 +158,6 @@ DIMENSION = (
     dimension("Taylor-Green vortices", "taylor-green", 1e-6, 5),
     dimension("double shear layer", "shear-layer", 1e-3, 60),
     dimension("Burgers 2-d, two components", "burgers-2d", 1e-3, 60),
-    dimension("Navier-Stokes in a channel, t to 5", "channel-in-time", 1e-2, 120),
     dimension("heat, seventeen holes, t to 3", "heat-many-holes", 1e-3, 30),
     dimension("heat 2-d, nonlinear, t to 100", "heat-2d-long", 1e-3, 180),
     dimension("wave 2-d, variable speed, kinks", "wave-2d-variable", 1e-3, 20),
