@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from pinnsolve.assembly.line_quadrature import line_rule
 from pinnsolve.assembly.quadrature import Measure
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.errors import ProblemError
+from pinnsolve.files.yaml_reader import parse_yaml
 from pinnsolve.geometry import regions
 from pinnsolve.problem.build import build_problem
 from pinnsolve.spec.spec import spec_from_dict
@@ -203,3 +205,25 @@ def test_the_volume_of_a_ball_is_that_of_its_boundary():
     rule = Measure(compile_problem(stated), None, 4).rule(regions.domain(), None)
     assert float(rule.weights.sum()) == pytest.approx(4 * np.pi / 3, rel=2e-3)
     assert float(rule.weights @ rule.x.square().sum(dim=1)) == pytest.approx(4 * np.pi / 5, rel=5e-3)
+
+
+def test_quantities_of_a_group_of_cells_are_those_of_its_part_alone():
+    """The core of the two regions is half as wide as the shell: its area is pi/4 in a square of area 4."""
+    stated = ps.load("two-regions")
+    data = parse_yaml(stated.spec.to_yaml()).data
+    data["quantities"] = {"inside": {"on": "core", "integral": "1"}, "all": {"on": "domain", "integral": "1"}}
+    found = ps.solve(build_problem(spec_from_dict(data, stated.spec.folder)), tolerance=1e-2).result["quantities"]
+    assert found["inside"]["value"] == pytest.approx(math.pi / 4, rel=2e-3)
+    assert found["all"]["value"] > 2 * found["inside"]["value"]
+
+
+def test_while_a_nonlinear_problem_is_far_off_its_quantities_are_in_doubt():
+    stated = ps.load("bratu")
+    data = parse_yaml(stated.spec.to_yaml()).data
+    data["quantities"] = {"mean": {"on": "domain", "mean": stated.unknowns[0]}}
+    asked = build_problem(spec_from_dict(data, stated.spec.folder))
+    rough = {"kind": "pou_grid", "partitions": 1, "degree": 2}
+    result = ps.solve(asked, method="least_squares", basis=rough).result
+    worst = max(result["estimated_error"].values())
+    found = result["quantities"]["mean"]
+    assert found["estimated_error"] >= 0.99 * worst**2 * abs(found["value"])

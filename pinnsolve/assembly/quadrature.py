@@ -51,7 +51,7 @@ class Measure:
 
     def rule(self, region: Region, time: float | None) -> Rule:
         """The rule of a region at a time; None where the problem has none, or the region says which."""
-        parts = [part for piece in region.pieces for part in self._of_piece(piece, time)]
+        parts = [self._in_group(part, piece.region) for piece in region.pieces for part in self._of_piece(piece, time)]
         x, weights = torch.cat([p.x for p in parts]), torch.cat([p.weights for p in parts])
         known = [p.normals for p in parts if p.normals is not None]
         normals = torch.cat(known) if len(known) == len(parts) else None
@@ -60,6 +60,14 @@ class Measure:
             kept = inside(x, normals)
             x, weights, normals = x[kept], weights[kept], None if normals is None else normals[kept]
         return Rule(x, weights, normals)
+
+    def _in_group(self, rule: Rule, name: str | None) -> Rule:
+        """What lies in a group of cells of a mesh, where one is named."""
+        space = space_of(self.problem)
+        if name is None or space is None:
+            return rule
+        kept = space.shape.in_region(rule.x[:, list(space.axes)], name)
+        return Rule(rule.x[kept], rule.weights[kept], None if rule.normals is None else rule.normals[kept])
 
     def _of_piece(self, piece: Piece, time: float | None) -> Iterator[Rule]:
         fixed = dict(piece.fixed)

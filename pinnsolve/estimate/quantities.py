@@ -2,7 +2,8 @@
 
 Input: what the problem asks for, the solution, and the corrected solution of the estimate. Output: a number, or a
 series in time. The error is what the correction changes, and what a finer quadrature does; without a correction, what
-changes when every unknown is enlarged by its own estimated error.
+changes when every unknown is enlarged by its own estimated error. Of nonlinear problems the correction is right up to
+the square of the relative error of the unknowns, so as much of the quantity stays in doubt.
 """
 
 from __future__ import annotations
@@ -67,7 +68,13 @@ class _Meter:
         values, errors = np.array(rows).T
         last = None if times is None else times[-1]
         finer = self._value(solution, self._measure(solution, FINER), last)
-        return Measured(times, values, errors + abs(finer - values[-1]))
+        errors = errors + abs(finer - values[-1]) + self._second_order(relative) * np.abs(values).max(initial=0.0)
+        return Measured(times, values, errors)
+
+    def _second_order(self, relative: Mapping[str, float]) -> float:
+        """The square of the largest relative error of an unknown, where the problem is not linear."""
+        known = [error for error in relative.values() if error is not None and math.isfinite(error)]
+        return 0.0 if self.problem.linear else max(known, default=0.0) ** 2
 
     def _times(self) -> np.ndarray | None:
         axis = self.problem.axes.time_axis
