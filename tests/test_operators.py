@@ -44,7 +44,7 @@ def values(basis, points):
 
 
 def register_mean():
-    @ps.operator("mean")
+    @ps.operator("average")
     def mean(basis, points):
         """The integral over [0, 1], the same at every point."""
         s, ds = quadrature(24)
@@ -70,7 +70,7 @@ def fredholm(**changes) -> ps.Problem:
         "name": "fredholm",
         "domain": ps.Box(x=(0, 1)),
         "unknowns": "u",
-        "equations": {"e": "u = x + mean(u)/2"},
+        "equations": {"e": "u = x + average(u)/2"},
         "exact": {"u": "x + 1/2"},
     }
     return ps.Problem(**{**statement, **changes})
@@ -159,20 +159,20 @@ WRONG = {
 
 @pytest.mark.parametrize(("apply", "words"), WRONG.values(), ids=WRONG)
 def test_a_wrong_shape_is_named(apply, words):
-    ps.operator("mean")(apply)
-    with pytest.raises(PinnsolveError, match=f"operator `mean` must return a tensor of shape .*{words}"):
+    ps.operator("average")(apply)
+    with pytest.raises(PinnsolveError, match=f"operator `average` must return a tensor of shape .*{words}"):
         ps.solve(fredholm())
 
 
-@pytest.mark.parametrize("equation", ["u = x + mean(2*u)", "u = x + mean(D(u, x))", "u = x + D(mean(u), x)"])
+@pytest.mark.parametrize("equation", ["u = x + average(2*u)", "u = x + average(D(u, x))", "u = x + D(average(u), x)"])
 def test_what_an_operator_cannot_be_asked_is_refused(equation):
     register_mean()
-    with pytest.raises(ProblemError, match="mean"):
+    with pytest.raises(ProblemError, match="average"):
         fredholm(equations={"e": equation})
 
 
 def test_an_operator_nobody_registered_is_refused():
-    with pytest.raises(ProblemError, match=r"(?s)`mean`.*--operators"):
+    with pytest.raises(ProblemError, match=r"(?s)`average`.*--operators"):
         fredholm()
 
 

@@ -31,6 +31,7 @@ from pinnsolve.estimate.defect_correction import (
     relative_norms,
     residual_norm,
 )
+from pinnsolve.estimate.held_values import missed_values
 from pinnsolve.least_squares import solve_dense
 from pinnsolve.solvers import LeastSquares, Outcome, Solver
 from pinnsolve.solvers.follow import out_of_time
@@ -201,6 +202,8 @@ def refined(context: SolveContext, tolerance: float, family: Family) -> Iterator
             borne_out = tolerance if len(sizes) > 1 else math.inf
             corrections = family.corrections(level.approximation.basis)
             estimate, own = _level_estimate(context, level, corrections, before, check, borne_out)
+            if level.approximation.basis.by_operator:
+                estimate = estimate.at_least(missed_values(check, level.approximation))
             before = level, own
             found = replace(level, estimate=context.with_noise(estimate, level.approximation, level.assembly))
             yield found

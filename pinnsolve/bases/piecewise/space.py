@@ -160,7 +160,7 @@ class Space:
 def _sums(table: Tensor, c: Tensor, cell: Tensor) -> Tensor:
     """(U, N) of a table (N, n) of functions at points, which are in order of their cells (N,)."""
     chosen, counts = torch.unique_consecutive(cell, return_counts=True)
-    if len(cell) < FEW_POINTS * len(chosen):
+    if len(cell) <= FEW_POINTS * len(chosen):  # also without any points
         return torch.stack([(table * c[cell, u]).sum(dim=1) for u in range(c.shape[1])])
     parts = table.split(counts.tolist())
     return torch.cat([c[k] @ part.T for k, part in zip(chosen.tolist(), parts, strict=True)], dim=1)

@@ -183,7 +183,7 @@ def _of_shape(problem: StatedProblem, c: float, f: sp.Expr) -> tuple[Integral, I
         for residual in statement.residuals
     ]
     firsts = [(region, *found) for region, found in split if found and _are_first(found[0])]
-    if not firsts:
+    if not firsts or len(problem.space_axes) > 3:  # no rule of quadrature covers more
         return None
     # looks at the shape, for which torch is loaded
     from pinnsolve.geometry.shape_fluxes import GivenFlux, InShape
