@@ -8,7 +8,7 @@ time for nonlinear problems that evolve (layers). Where the file asks for a smal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
@@ -17,12 +17,12 @@ from pinnsolve import defaults, extensions
 from pinnsolve.adapt.basis_slabs import SlabTuning, basis_marches, can_march_with
 from pinnsolve.adapt.context import Result, SolveContext, least_error
 from pinnsolve.adapt.few_coordinates import NETWORK_AXES, FewCoordinates, has_many_coordinates
-from pinnsolve.adapt.forward import on_cells, on_given_cells
+from pinnsolve.adapt.forward import on_cells
 from pinnsolve.adapt.growing_width import Networks, Successors, fixed, refined
 from pinnsolve.adapt.named_tolerances import counted
 from pinnsolve.adapt.near_guess import is_sought, near_guess
 from pinnsolve.adapt.time_marching import can_march
-from pinnsolve.adapt.verdict import Seen, judge
+from pinnsolve.adapt.whole_levels import on_given_cells
 from pinnsolve.bases.base import Basis
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.pou.pou_grid import read_settings
@@ -32,28 +32,18 @@ from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.eigen.eigenvalues import eigenvalues_on_cells
 from pinnsolve.errors import PinnsolveError, ResourceError
 from pinnsolve.estimate.defect_correction import Approximation
-from pinnsolve.estimate.independent_look import Look
-from pinnsolve.estimate.integrals import with_integrals
-from pinnsolve.estimate.jumps import all_missed
-from pinnsolve.estimate.measured_errors import parameter_report, term_report, true_error
-from pinnsolve.estimate.missed_data import missed_data
-from pinnsolve.estimate.quantities import measured_quantities, series_table
-from pinnsolve.estimate.table_ranges import left_tables
 from pinnsolve.files.data_files import digests
 from pinnsolve.inverse.strategy import inverse_on_cells, is_inverse
-from pinnsolve.language.components import by_unknown
 from pinnsolve.problem.build import with_settings
 from pinnsolve.problem.checks.neumann import says_no_solution
 from pinnsolve.problem.problem import Problem
 from pinnsolve.results.going_on import approximation_of, known_result, solves, start_on_cells
+from pinnsolve.results.of_outcome import solution_of
 from pinnsolve.results.solution import Solution
 from pinnsolve.results.stated_guess import stated_guess
-from pinnsolve.results.storage import plain
-from pinnsolve.runtime import one_thread
 from pinnsolve.solvers import LSGD, Clock, Outcome
 from pinnsolve.solvers.follow import follow
 from pinnsolve.solvers.journal import NOTHING, Journal
-from pinnsolve.version import version
 
 SMOOTH_OVERLAP = 0.25  # of windows that a file asks for without saying how far they overlap
 NO_ROOM = (
@@ -85,9 +75,9 @@ def solve_compiled(
     if outcome.best is None:
         outcome.raised(outcome.status)
     try:
-        return _solution(problem, context, outcome)
+        return solution_of(problem, context, outcome)
     except KeyboardInterrupt:  # when all was done: what was found is not to be lost
-        return _solution(problem, context, outcome)
+        return solution_of(problem, context, outcome)
 
 
 def solve_context(problem: Problem, compiled: CompiledProblem, progress) -> SolveContext:
@@ -391,92 +381,3 @@ def _method_for(basis: Basis) -> str:
     if basis.width > defaults.MOVING_WIDTH or not basis.hidden:
         return "least_squares"
     return "varpro" if basis.smoothness > 1 else "lsgd"
-
-
-# -- what came out --------------------------------------------------------------------------------------
-
-
-def _solution(problem: Problem, context: SolveContext, outcome: Outcome[Result]) -> Solution:
-    outcome = replace(outcome, best=counted(context.problem, outcome.best))
-    result, approximation = outcome.best, with_integrals(context.problem, outcome.best.approximation)
-    with torch.no_grad(), one_thread():
-        # a term that no point of the solve has met has no weight
-        weights = dict.fromkeys((term.name for term in context.problem.terms), 0.0) | dict(result.term_weights)
-        context = replace(context, term_weights=weights)
-        check, x = context.check_assembly(defaults.CHECK_POINTS, 2), context.check_points()
-        terms, diagnostics = term_report(check, approximation, result.points)
-        look = Look(context.problem, approximation, x)
-        looked = all_missed(look, check)
-        for one in looked:
-            if one.kind != "continuity":  # which is of no term
-                terms[one.name]["relative_residual"] = max(one.share, terms[one.name].get("relative_residual", 0.0))
-        measured = true_error(problem, approximation, x, context.problem.undetermined_constants)
-        found = dict(result.inverse or {})
-        if result.assembly:
-            found["parameters"] = parameter_report(result.assembly, approximation)
-        doubts = (*left_tables(context.problem, approximation, x), *missed_data(context.problem, terms))
-        said = [warning.message for warning in problem.warnings]
-        verdict = judge(context.problem, said, outcome, Seen(looked, look.rounding, terms, doubts))
-        estimate, message = verdict.estimate, verdict.message
-        relative = None if estimate is None else estimate.relative
-        errors = None if measured is None else by_unknown(measured[0], problem.complex_unknowns)
-        estimates = None if relative is None else by_unknown(relative, problem.complex_unknowns)
-        corrected = None if verdict.contradicted else result.corrected
-        quantities = measured_quantities(context.problem, approximation, corrected, relative)
-    if _misses_kinks(context.problem, approximation.basis):
-        message += "; this basis knows nothing of what holds where coefficients jump, so fluxes are wrong there"
-    report = {
-        "problem": problem.name,
-        "status": verdict.status,
-        "message": message,
-        **({"relative_l2_error": errors, "reference": measured[1]} if measured else {}),
-        "estimated_error": estimates,
-        **({"effectivity": _effectivity(estimates, errors)} if errors and estimates else {}),
-        "tolerance": getattr(problem.settings.tolerance, "by_name", problem.settings.tolerance),
-        "wall_time_s": context.clock.seconds(),
-        "unknown_coefficients": approximation.state.coefficients.numel(),
-        **({"quantities": {name: m.last for name, m in quantities.items()}} if quantities else {}),
-        "terms": terms,
-        "warnings": [*verdict.warnings, *result.doubts, *found.pop("warnings", ())],
-        "parameters": found.pop("parameters", {}),
-        **found,
-        "method": result.method,
-        "basis": approximation.basis.describe(),
-        **({"why": result.why} if result.why else {}),
-        **({"files": files} if (files := digests(problem.files())) else {}),
-        "seed": problem.settings.seed,
-        "version": version(),
-        "cite": list(problem.spec.cite),
-    }
-    report = plain(report)  # numbers that JSON cannot say are None here, too
-    return Solution(
-        name=problem.name,
-        coordinates=problem.coordinates,
-        intervals=problem.intervals,
-        time=problem.time,
-        unknowns=problem.unknowns,
-        complex_unknowns=problem.complex_unknowns,
-        basis=approximation.basis,
-        coefficients=approximation.state.coefficients,
-        parameters=report["parameters"],
-        result=report,
-        history=tuple(context.history),
-        problem_text=problem.spec.to_yaml(),
-        diagnostics=diagnostics,
-        shape=problem.shape,
-        deviations=result.deviations,
-        modes=result.modes,
-        series=series_table(quantities, problem.time or ""),
-        homes=problem.homes,
-    )
-
-
-def _misses_kinks(problem: CompiledProblem, basis: Basis) -> bool:
-    """Whether solutions have kinks between materials, and the basis has no cells of each."""
-    has_cells = isinstance(basis, PouCells) and basis.space.cells.parts is not None
-    return not has_cells and any(interface.kinks for interface in problem.interfaces)
-
-
-def _effectivity(estimates: Mapping[str, float], errors: Mapping[str, float]) -> dict[str, float | None]:
-    """Estimated over true error, per unknown whose truth is known."""
-    return {name: estimates[name] / error if error > 0 else None for name, error in errors.items()}

@@ -7,7 +7,7 @@ what comes back is the solution whose error was estimated, not the correction th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -15,53 +15,33 @@ import torch
 from torch import Tensor
 
 from pinnsolve import defaults
-from pinnsolve.adapt import recorded_levels
 from pinnsolve.adapt.context import Result, SolveContext, least_error
-from pinnsolve.adapt.contradicted import is_in_vain, share_missed
 from pinnsolve.adapt.crossing import WEAK, characteristics_of
 from pinnsolve.adapt.free_values import with_mean_zero
 from pinnsolve.adapt.hp_refinement import (
-    Level,
-    blind,
-    carried_over,
-    corrected,
-    doubted,
-    first_space,
-    make_system,
-    next_space,
-    solve_level,
-    state_at,
     without_parameters,
 )
-from pinnsolve.adapt.level_trust import believed, no_solution, why_no_solution
 from pinnsolve.adapt.named_tolerances import counted
-from pinnsolve.adapt.near_guess import far_from_guess, found_parameters
 from pinnsolve.adapt.space_problem import can_collocate
 from pinnsolve.adapt.start_alone import start_alone
 from pinnsolve.adapt.terms_without_points import with_all_terms
 from pinnsolve.adapt.time_collocation import collocations
 from pinnsolve.adapt.time_marching import March, can_march, march
 from pinnsolve.adapt.time_slab import LOCAL, Slab, SlabSolver
-from pinnsolve.adapt.uniqueness import freedom
+from pinnsolve.adapt.whole_levels import levels_of, on_cells_of
 from pinnsolve.assembly.row_source import State
-from pinnsolve.assembly.system import CellSystem, go_on, points_of, units, weights_of
-from pinnsolve.assembly.term_rows import held_at, highest_orders, table_orders, term_rows
-from pinnsolve.bases.legendre import forget_tables, functions_of
+from pinnsolve.assembly.system import units
+from pinnsolve.assembly.term_rows import held_at, highest_orders, term_rows
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.initial_mesh import detail_mesh, space_cells
-from pinnsolve.bases.piecewise.mesh import Cells, joined, uniform_cells
+from pinnsolve.bases.piecewise.mesh import Cells, joined
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
-from pinnsolve.estimate.enriched_space import enriched_space
 from pinnsolve.runtime import bytes_available, one_thread
-from pinnsolve.solvers.follow import Outcome, attempt, follow, out_of_time
-from pinnsolve.solvers.journal import digest
-from pinnsolve.solvers.memory import check_memory, check_work, refuse_blocks
+from pinnsolve.solvers.follow import Outcome, attempt, follow
 
-MOST_LEVELS, MOST_MARCHES = 30, 6
-MOST_OPERATIONS = 2e12  # of a factorization that is worth it without a time limit (minutes)
-ROUNDED, ROUNDED_LEVELS = 1e-11, 3  # estimates below it that so many levels do not make smaller are rounding
+MOST_MARCHES = 6
 SMOOTH, MARGIN = 0.1, 0.7  # residual left of a smooth solution; part of the tolerance that others are refined to
 LOST = 0.03  # estimated error from which on the error no longer grows as its linearization says: a march is given up
 LEAST_DEGREE = 5  # in space, beyond the order of the equations; lower ones need many more cells
@@ -82,7 +62,7 @@ def on_cells(
     axis = can_march(context.problem)
     with torch.no_grad(), one_thread():
         if axis is None:
-            return _followed(context, _levels(context, tolerance, weights, refinements, start), tolerance)
+            return _followed(context, levels_of(context, tolerance, weights, refinements, start), tolerance)
         found = _marched(context, axis, tolerance, weights, refinements, start)
         if found.best is not None or found.status in ("interrupted", "broken"):
             return found
@@ -110,7 +90,7 @@ def _marched(
     if marched.status == "stalled" and characteristics_of(problem, axis) is not None:
         # slabs became tiny where signals meet; functions of all the time at once would hide that
         return replace(marched, status="broken", message=f"{marched.message}; {WEAK}")
-    whole = _followed(context, _levels(context, tolerance, weights, refinements, start), tolerance)
+    whole = _followed(context, levels_of(context, tolerance, weights, refinements, start), tolerance)
     if whole.best is not None and whole.best.estimate is not None:
         # a solution that grows beyond all bounds makes everything small that went before
         missed = dict.fromkeys(problem.unknowns, _start_missed(context, axis, whole.best, weights))
@@ -155,164 +135,6 @@ def _start_missed(context: SolveContext, axis: int, result: Result, weights: Map
     missed = sum(source.rows(state, False).loss for source in sources)
     asked = sum(source.rows(State(None, state.parameters), False).loss for source in sources)
     return math.sqrt(missed / asked) if asked > 0 else 0.0
-
-
-def on_given_cells(
-    context: SolveContext, partitions: Sequence[int], degrees: Sequence[int], tolerance: float
-) -> Outcome[Result]:
-    """One least squares on equal cells, so many per axis, of these degrees; its error estimated, nothing refined."""
-    weights = context.weights_at(defaults.widths(context.dimension)[0]) or {}
-    orders, available = table_orders(context.problem), bytes_available(context.memory_gb)
-
-    def results() -> Iterator[Result]:
-        refuse_blocks(available, math.prod(partitions), len(context.problem.unknowns) * functions_of(degrees))
-        space = Space(uniform_cells(context.lower, context.upper, partitions), tuple(degrees), orders)
-        system = make_system(context.problem, enriched_space(space), weights)
-        check_memory(system, available)
-        c = _first_coefficients(context, space)
-        level = solve_level(context.problem, space, c, weights, tolerance)
-        yield _level_result(context, level)
-        level = corrected(level, context.problem, weights, context.clock.check)
-        level = doubted(level) if blind(level, tolerance) else level
-        _record(context, f"{space.cells.count} cells", 0, level)
-        yield replace(_level_result(context, level), freedom=freedom(context, level, tolerance))
-
-    with torch.no_grad(), one_thread():
-        return follow(results(), context.clock, least_error)
-
-
-def _first_coefficients(context: SolveContext, space: Space) -> Tensor:
-    """(C, U, n): the guess that is stated, else zero."""
-    unknowns = len(context.problem.unknowns)
-    if context.guess is not None:
-        return space.project(context.guess, unknowns)
-    return torch.zeros(space.cells.count, unknowns, space.functions, dtype=torch.float64)
-
-
-# -- whole problems -----------------------------------------------------------------------------------------------
-
-
-def _levels(
-    context: SolveContext, tolerance: float, weights: Mapping[str, float], refinements: int | None,
-    start: tuple[Space, Tensor] | None,
-) -> Iterator[Result | Outcome]:  # fmt: skip
-    """Refined cells over all of the problem; the first also before its error is estimated.
-
-    Without any answer the first level is solved, however long it takes.
-    """
-    problem, clock, journal = context.problem, context.clock, context.journal
-    if start is not None:
-        space, c = start
-    else:
-        space = first_space(problem)
-        c = _first_coefficients(context, space)
-    begin = state_at(problem, c)
-    levels: list[Level] = []
-    estimates: list[float] = []
-    missed: list[float] = []
-    operations = MOST_OPERATIONS if clock.limit is None else math.inf
-    most = MOST_LEVELS if refinements is None else refinements + 1
-    for number in range(most):
-        check = clock.check if number else go_on
-
-        def solve(space: Space = space, begin: State = begin, check: Callable[[], None] = check) -> Level:
-            fine = make_system(problem, enriched_space(space), weights, check)
-            check_work(fine, bytes_available(context.memory_gb), operations)
-            return solve_level(problem, space, begin, weights, tolerance, check)
-
-        def system(space: Space = space, begin: State = begin) -> CellSystem:
-            made = make_system(problem, space, weights).scaled_at(begin)
-            made.rows(begin, matrix=False)  # which finds their units
-            return made
-
-        level = recorded_levels.solved(journal, space, solve, system, tolerance, digest(begin.vector()))
-        said = () if not levels else levels[-1].doubts
-        # whoever states a guess knows of other solutions
-        level = replace(level, doubts=() if context.guess is not None else tuple(dict.fromkeys((*said, *level.doubts))))
-        if number == 0:  # which may be all that there is time for
-            yield _level_result(context, level)
-
-        def correct(level: Level) -> Level:
-            return corrected(level, problem, weights, clock.check)
-
-        level = recorded_levels.corrected(journal, level, correct, tolerance)
-        ended = why_no_solution(problem, level, levels, tolerance)
-        level = believed(problem, level, levels, tolerance) if most > 1 else level
-        levels.append(level)
-        _record(context, f"level {number}: {space.cells.count} cells", number, level)
-        result = counted(problem, _level_result(context, level))
-        estimates.append(result.worst)
-        if result.meets(tolerance):  # and ends it
-            result = replace(result, freedom=freedom(context, level, tolerance))
-            if not result.freedom.sentence:
-                result = replace(result, missed=share_missed(context, result, tolerance))
-        yield result
-        missed = [*missed, result.missed] if result.missed else missed
-        if is_in_vain(missed):
-            return
-        if ended:
-            yield Outcome(None, "stationary", ended)
-        if clock.expired():
-            yield out_of_time(clock)
-        if _slow(estimates, level, tolerance):
-            yield Outcome(None, "stalled", "the error falls too slowly from level to level to meet the tolerance")
-        # the error of a quantity falls at least as those of the unknowns
-        aim = tolerance * level.worst / result.worst if result.estimate.quantities else tolerance
-        del result
-        space = next_space(level, aim)
-        begin = State(carried_over(level, space), level.correction.state.parameters)
-        levels[-1] = level.lightened()
-        forget_tables()
-
-
-def _slow(estimates: list[float], level: Level, tolerance: float) -> bool:
-    """Whether the estimates would need very many levels more, once levels have become large, or are but rounding."""
-    if len(estimates) > ROUNDED_LEVELS and min(estimates[:-ROUNDED_LEVELS]) < ROUNDED:
-        return min(estimates[-ROUNDED_LEVELS:]) >= min(estimates[:-ROUNDED_LEVELS])
-    if len(estimates) < 6 or level.correction.delta.numel() < 20_000:
-        return False
-    rate = (estimates[-1] / estimates[-5]) ** 0.25
-    return rate >= 1 or math.log(tolerance / estimates[-1]) / math.log(rate) > 12
-
-
-def _record(context: SolveContext, phase: str, number: int, level: Level) -> None:
-    context.record(phase, number, level.loss, level.terms, estimate=level.worst, **level.rank)
-
-
-def _level_result(context: SolveContext, level: Level) -> Result:
-    """The result of a level; without an estimate before it is corrected."""
-    names = context.problem.unknowns
-    basis = PouCells(level.space.cells, level.space.degrees, context.lower, context.upper)
-    c = level.c.transpose(0, 1).reshape(len(names), -1)
-    estimate = corrected = inverse = None
-    if level.correction is not None:
-        inverse = found_parameters(context.problem, level.parameters, level.correction.moved)
-        found = _on_cells_of(context, level.correction.space, level.correction.c)
-        corrected = replace(found, state=replace(found.state, parameters=level.correction.state.parameters))
-        estimate = Estimate(dict(zip(names, level.relative.tolist(), strict=True)), {}, level.correction.left)
-    return Result(
-        Approximation(basis, State(c, level.parameters)),
-        estimate,
-        "least_squares, by continuation" if level.continued else "least_squares",
-        points_of(level.system),
-        weights_of(level.system),
-        note=_note(context.problem, level),
-        doubts=(*level.doubts, *far_from_guess(context.problem, level.parameters)),
-        corrected=corrected,
-        inverse=inverse,
-    )
-
-
-def _note(problem: CompiledProblem, level: Level) -> str:
-    if level.unsolved:
-        return no_solution(problem, level.unsolved)
-    return "" if level.converged else "Newton's method did not converge on the last cells"
-
-
-def _on_cells_of(context: SolveContext, space: Space, c: Tensor, slabs: int = 0) -> Approximation:
-    """Coefficients (C, U, n) of functions on cells as an approximation."""
-    basis = PouCells(space.cells, space.degrees, context.lower, context.upper, slabs)
-    return Approximation(basis, without_parameters(c.transpose(0, 1).reshape(c.shape[1], -1)))
 
 
 # -- slabs --------------------------------------------------------------------------------------------------------
@@ -429,7 +251,7 @@ def _march_result(context: SolveContext, axis: int, slabs: Sequence[Slab]) -> Re
     c, relative = torch.cat([s.c for s in slabs]), relative_error(slabs)
     fine = slabs[0].fine
     whole = Space(joined([s.fine.cells for s in slabs]), fine.degrees, fine.orders)
-    corrected = _on_cells_of(context, whole, torch.cat([s.w for s in slabs]), len(slabs))
+    corrected = on_cells_of(context, whole, torch.cat([s.w for s in slabs]), len(slabs))
     if not _complete(problem, slabs, axis):
         beyond, more = _prolonged(slabs[-1], degrees, axis, problem.intervals[axis][1])
         cells, c, relative = joined([cells, beyond]), torch.cat([c, more]), torch.ones_like(relative)

@@ -1,6 +1,6 @@
 """The problem as a person states it and the solver takes it: from keywords of Python, or built from a file.
 
-Input: the keywords of `python_api.StatedInPython`. Output: a frozen `Problem`. No array library.
+Input: the keywords of `python_words.StatedInPython`. Output: a frozen `Problem`. No array library.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Problem(StatedProblem):
     """A boundary value problem, the same whether it comes from a file or from Python.
 
     From a file it is built by `build_problem`; in Python, `Problem(name=..., domain=..., unknowns=[u], ...)` states
-    one with the keywords of `python_api.StatedInPython`, and raises `ProblemError` with everything that is wrong.
+    one with the keywords of `python_words.StatedInPython`, and raises `ProblemError` with everything that is wrong.
     """
 
     def __init__(self, **statement: Any):
