@@ -16,7 +16,6 @@ from torch import Tensor
 
 # Columns whose new direction is smaller than this, relative to the largest, are dependent in float64.
 RANK_TOLERANCE = 1e-14
-BLOCK = 64  # columns that LAPACK takes together, at most
 
 
 @dataclass(frozen=True)
@@ -62,10 +61,9 @@ def solve_triangle(triangle: Tensor, tolerance: float | None = None) -> Solved:
         return Solved(triangle.new_full((n,), float("nan")), 0, float("inf"), float("nan"))
     norms = np.sqrt(np.einsum("ij,ij->j", R, R))
     norms[norms == 0.0] = 1.0
-    x, rank, condition = _minimum_norm(np.divide(R, norms, order="F"), rhs, tolerance)
-    x /= norms
-    residual = float(np.linalg.norm(R @ x - rhs))
-    return Solved(torch.as_tensor(x, dtype=triangle.dtype, device=triangle.device), rank, condition, residual)
+    x, rank, condition, residual = _minimum_norm(R / norms, rhs, tolerance)
+    solution = torch.as_tensor(x / norms, dtype=triangle.dtype, device=triangle.device)
+    return Solved(solution, rank, condition, residual)
 
 
 def _tolerance(A: Tensor) -> float:
@@ -78,30 +76,20 @@ def _rank(T: np.ndarray, tolerance: float) -> int:
     return int((diagonal > tolerance * diagonal[0]).sum()) if diagonal.size else 0
 
 
-def _minimum_norm(A: np.ndarray, b: np.ndarray, tolerance: float) -> tuple[np.ndarray, int, float]:
-    """The x of least norm among the best for A x = b, the rank of A, and the ratio of its first and last pivots.
+def _minimum_norm(R: np.ndarray, rhs: np.ndarray, tolerance: float) -> tuple[np.ndarray, int, float, float]:
+    from scipy import linalg  # slow to import, and solves on cells do without it
 
-    A (m, n), stored by columns, is overwritten: QR with pivoting, then from the right the trapezoid of the rank is made
-    a triangle (LAPACK's xGELSY; Golub & Van Loan, section 5.5), neither of which takes memory of its own.
-    """
-    from scipy.linalg import solve_triangular
-    from scipy.linalg.lapack import get_lapack_funcs  # slow to import, and solves on cells do without it
-
-    n = A.shape[1]
-    geqp3, ormqr, tzrzf, ormrz = get_lapack_funcs(("geqp3", "ormqr", "tzrzf", "ormrz"), (A,))
-    work = {"lwork": BLOCK * max(n, 1)}
-    A, pivots, tau, *_ = geqp3(A, overwrite_a=True, **work)
-    x, rank = np.zeros(n, dtype=A.dtype), _rank(A, tolerance)
+    Qb, T, pivots = linalg.qr_multiply(R, rhs, mode="right", pivoting=True, conjugate=False)
+    n = R.shape[1]
+    rank = _rank(T, tolerance)
+    x = np.zeros(n, dtype=R.dtype)
     if rank == 0:
-        return x, 0, float("inf")
-    y = ormqr("L", "T", A[:, : len(tau)], tau, b[:, None], **work)[0][:rank]
-    z = np.zeros((n, 1), dtype=A.dtype)
-    condition = float(abs(A[0, 0] / A[rank - 1, rank - 1]))
+        return x, 0, float("inf"), float(np.linalg.norm(rhs))
+    y = Qb[:rank]
     if rank == n:
-        z[:] = solve_triangular(A[:n], y)
-    else:  # [T11 T12] = [T 0] Z
-        T, tau, _ = tzrzf(A[:rank], **work)
-        z[:rank] = solve_triangular(T[:, :rank], y)
-        z = ormrz(T, tau, z, trans="T", **work)[0]
-    x[pivots - 1] = z[:, 0]
-    return x, rank, condition
+        z = linalg.solve_triangular(T[:n, :n], y)
+    else:  # [T11 T12] z = y of least norm, by QR of the transpose
+        Q2, L = linalg.qr(T[:rank].T, mode="economic")
+        z = Q2 @ linalg.solve_triangular(L, y, trans="T")
+    x[pivots] = z
+    return x, rank, float(abs(T[0, 0] / T[rank - 1, rank - 1])), float(np.linalg.norm(R @ x - rhs))
