@@ -158,7 +158,7 @@ def close_match(name: str, known: Iterable[str]) -> str | None:
     lowered = {k.lower(): k for k in islice(known, MAX_COMPARED)}
     found = difflib.get_close_matches(str(name)[:100].lower(), lowered, 1, 0.6)
     # a name that is far longer or shorter is no slip of the pen, though it may hold the other
-    alike = found and abs(len(found[0]) - len(str(name))) <= min(len(found[0]), len(str(name))) / 2
+    alike = found and abs(len(found[0]) - len(str(name))) <= max(1, min(len(found[0]), len(str(name))) // 2)
     return lowered[found[0]] if alike else None
 
 
