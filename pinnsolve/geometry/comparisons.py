@@ -140,7 +140,7 @@ def _hull(points: Sequence[Point]) -> list[Point]:
     def half(ordered: Sequence[Point]) -> list[Point]:
         chain: list[Point] = []
         for p in ordered:
-            while len(chain) > 1 and _turn(chain[-2], chain[-1], p) <= 0:
+            while len(chain) > 1 and turn(chain[-2], chain[-1], p) <= 0:
                 chain.pop()
             chain.append(p)
         return chain[:-1]
@@ -149,7 +149,8 @@ def _hull(points: Sequence[Point]) -> list[Point]:
     return half(ordered) + half(ordered[::-1])
 
 
-def _turn(a: Point, b: Point, c: Point) -> float:
+def turn(a: Point, b: Point, c: Point) -> float:
+    """Twice the area of a triangle of the plane, positive where its corners are counterclockwise."""
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
 
 

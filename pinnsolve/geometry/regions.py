@@ -57,7 +57,11 @@ class Region:
     where: sp.Basic | None = None
 
     def narrowed(self, where: sp.Basic | None, label: str) -> Region:
-        return self if where is None else replace(self, where=where, label=f"{self.label} where {label}")
+        """What of it a condition leaves, beside one that it has already."""
+        if where is None:
+            return self
+        both = where if self.where is None else sp.And(self.where, where)
+        return replace(self, where=both, label=f"{self.label} where {label}")
 
     def __str__(self) -> str:
         return self.label

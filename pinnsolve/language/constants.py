@@ -70,7 +70,7 @@ def _chain(node: Chain, values: Mapping[str, Value]) -> Value | bool | None:
         if None in found:
             return None
         pairs = zip(node.operators, found, found[1:], strict=False)
-        return all(_COMPARE[operator](a, b) for operator, a, b in pairs)
+        return all(COMPARE[operator](a, b) for operator, a, b in pairs)
     if node.operators[0] in ("and", "or"):
         decisive = node.operators[0] == "or"
         return decisive if decisive in found else None if None in found else not decisive
@@ -145,7 +145,7 @@ _ARITHMETIC: dict[str, Callable] = {
     "*": lambda a, b: a * b,
     "/": lambda a, b: a / b,
 }
-_COMPARE: dict[str, Callable] = {
+COMPARE: dict[str, Callable] = {
     "<": lambda a, b: a < b,
     "<=": lambda a, b: a <= b,
     ">": lambda a, b: a > b,

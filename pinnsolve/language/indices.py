@@ -8,11 +8,12 @@ here: `sum(i, sum(j, where(i < j, x[i]*x[j], 0)))` is a sum over pairs. Standard
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from pinnsolve.errors import ExpressionError
+from pinnsolve.language.constants import COMPARE
 from pinnsolve.language.syntax import (
     COMPARISONS,
     MAX_NODES,
@@ -173,16 +174,6 @@ def _whole(node: Node, bound: Mapping[str, int]) -> int | None:
     return None
 
 
-_COMPARED: dict[str, Callable[[int, int], bool]] = {
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-}
-
-
 def _truth(node: Node, bound: Mapping[str, int]) -> bool | None:
     """Whether a comparison of whole numbers holds; None for any other."""
     if not isinstance(node, Chain) or node.operators[0] not in COMPARISONS:
@@ -191,4 +182,4 @@ def _truth(node: Node, bound: Mapping[str, int]) -> bool | None:
     if None in numbers:
         return None
     pairs = zip(node.operators, numbers, numbers[1:], strict=False)
-    return all(_COMPARED[operator](a, b) for operator, a, b in pairs)
+    return all(COMPARE[operator](a, b) for operator, a, b in pairs)

@@ -17,6 +17,7 @@ import sympy as sp
 from pinnsolve.files.data_files import mesh_path
 from pinnsolve.files.mesh_file import read_mesh
 from pinnsolve.geometry import shapes as tree
+from pinnsolve.geometry.comparisons import turn
 from pinnsolve.geometry.shapes import Point, ShapeTree
 from pinnsolve.language.symbols import coordinate_symbol
 from pinnsolve.spec.located_errors import KeyPath
@@ -148,15 +149,11 @@ def _not_simple(points: list[Point]) -> str | None:
 
 def _touch(a: Point, b: Point, c: Point, d: Point) -> bool:
     """Whether the segments ab and cd have a point in common."""
-    turns = [_turn(a, b, c), _turn(a, b, d), _turn(c, d, a), _turn(c, d, b)]
+    turns = [turn(a, b, c), turn(a, b, d), turn(c, d, a), turn(c, d, b)]
     if turns[0] * turns[1] < 0 and turns[2] * turns[3] < 0:
         return True
     ends = [(a, b, c), (a, b, d), (c, d, a), (c, d, b)]
     return any(t == 0 and _between(*e) for t, e in zip(turns, ends, strict=True))
-
-
-def _turn(a: Point, b: Point, c: Point) -> float:
-    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
 
 
 def _between(a: Point, b: Point, c: Point) -> bool:

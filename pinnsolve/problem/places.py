@@ -27,6 +27,7 @@ from pinnsolve.spec.located_errors import KeyPath
 from pinnsolve.spec.parsed import ParsedExpression, ParsedFile, ParsedHome, Place
 
 Report = Callable[..., None]
+GridPlace = tuple[int, ...]
 PLACES = {1: 400, 2: 60, 3: 20}  # of a grid along each axis, on which regions are compared
 SEEN = 20  # places of a grid that a region fills: of a smaller one, the grid does not tell whether it meets another
 
@@ -50,9 +51,12 @@ class PlaceMaker:
         read = {name: self._region(name, plain) for name, plain in parsed.regions.items()}
         found = {name: place for name, place in read.items() if place is not None}
         told: list[tuple[KeyPath, str]] = []
-        for first, second in itertools.combinations([name for name in found if name in _dividing(parsed)], 2):
-            both = (found[first].holds, found[second].holds)
-            if any(map(all, _on_grid(self.axes, self.intervals, both).values())):
+        dividing = _dividing(parsed)
+        filled = {name: self._grid(place) for name, place in found.items() if name in dividing}
+        for first, second in itertools.combinations(filled, 2):
+            if filled[first] & filled[second]:
+                filled[first] -= filled[second]
+                both = (found[first].holds, found[second].holds)
                 found[first] = replace(found[first], holds=sp.And(both[0], sp.Not(both[1])))
                 words = f"`{first}` and `{second}` overlap: what they share is `{second}`, which is named later"
                 told.append((("regions", first), words))
@@ -64,11 +68,14 @@ class PlaceMaker:
         """Says so where a region is all of the domain or nothing of it."""
         nowhere = place.holds == sp.false
         if not nowhere and isinstance(place.holds, sp.And):  # what others took away may have left nothing
-            nowhere = not any(map(any, _on_grid(self.axes, self.intervals, (place.holds,)).values()))
+            nowhere = not self._grid(place)
         if nowhere or place.holds == sp.true:
             words = "no part of the domain" if nowhere else "all of the domain"
             hint = "compare its numbers with those of the domain, and of regions named later"
             self.report(("regions", name), f"the region `{name}` is {words}", hint)
+
+    def _grid(self, place: Subdomain) -> set[GridPlace]:
+        return _on_grid(self.axes, self.intervals, place)
 
     def _region(self, name: str, plain: Any) -> Subdomain | None:
         path = ("regions", name)
@@ -115,40 +122,31 @@ def meeting_errors(problem: StatedProblem) -> Iterator[tuple[KeyPath, str, str]]
         path = tuple(item.key.split(".", 1))
         if first.groups or second.groups:
             continue
-        grid = _on_grid(problem.axes, problem.intervals, (first.holds, second.holds))
-        if any(map(all, grid.values())):
-            message = f"the regions {first.label} and {second.label} overlap"
-            yield path, message, "a condition holds where two regions meet that have nothing else in common"
-        elif min(map(sum, zip(*grid.values(), strict=True))) >= SEEN and not _adjacent(grid):
+        one, two = (_on_grid(problem.axes, problem.intervals, side) for side in item.sides)
+        if min(len(one), len(two)) >= SEEN and not _adjacent(one, two):
             message = f"the regions {first.label} and {second.label} do not meet"
             yield path, message, "compare their numbers: there is something between them"
 
 
-def _on_grid(
-    axes: Coordinates, intervals: Intervals, several: Sequence[sp.Basic]
-) -> dict[tuple[int, ...], tuple[bool, ...]]:
-    """Which of several comparisons of the coordinates of space hold, by the places of a grid."""
+def _on_grid(axes: Coordinates, intervals: Intervals, subdomain: Subdomain) -> set[GridPlace]:
+    """The places of a grid over space that lie in a subdomain."""
     space = axes.space_axes
-    n = PLACES[len(space)]
-    tests = [function_of(holds) for holds in several]
-    found = {}
+    n, test = PLACES[len(space)], function_of(subdomain.holds)
+    found = set()
     for place in itertools.product(range(n), repeat=len(space)):
         at = {}
         for axis, i in zip(space, place, strict=True):
             low, high = intervals[axis]
             at[coordinate_symbol(axes.names[axis])] = low + (i + 0.5) / n * (high - low)
-        found[place] = tuple(holds_at(test, at) for test in tests)
+        if holds_at(test, at):
+            found.add(place)
     return found
 
 
-def _adjacent(grid: Mapping[tuple[int, ...], tuple[bool, ...]]) -> bool:
-    """Whether somewhere one comparison holds, and next to it the other."""
-    for place, (first, second) in grid.items():
-        for axis in range(len(place)):
-            beyond = grid.get((*place[:axis], place[axis] + 1, *place[axis + 1 :]))
-            if beyond is not None and ((first and beyond[1]) or (second and beyond[0])):
-                return True
-    return False
+def _adjacent(one: set[GridPlace], two: set[GridPlace]) -> bool:
+    """Whether a place of one set is next to a place of the other."""
+    beside = ((*p[:a], p[a] + step, *p[a + 1 :]) for p in one for a in range(len(p)) for step in (-1, 1))
+    return any(place in two for place in beside)
 
 
 def subdomain(places: Sequence[Place], known: Mapping[str, Subdomain]) -> Subdomain | None:
@@ -169,17 +167,14 @@ def narrowed(term: StatedTerm, homes: Mapping[str, Subdomain], report: Report) -
     groups = [place.groups for place in places if place.groups]
     if groups:
         return replace(term, region=_in_groups(term.region, groups))
-    holds = sp.And(*(place.holds for place in places))
-    where = sp.And(term.region.where, holds) if term.region.where is not None else holds
-    if where == sp.false:
+    label = " and ".join(place.label for place in places)
+    region = term.region.narrowed(sp.And(*(place.holds for place in places)), label)
+    if region.where == sp.false:
         words = " and ".join(f"`{u}` in {homes[u].label}" for u in unknowns if u in homes)
         hint = "conditions between unknowns of two regions hold `on: fluid/solid`"
         report(tuple(term.key.split(".", 1)), f"its unknowns live in different places: {words}", hint)
         return term
-    label = term.region.label
-    if label == "domain":
-        label = " and ".join(place.label for place in places)
-    return replace(term, region=replace(term.region, where=where, label=label))
+    return replace(term, region=replace(region, label=label if term.region.label == "domain" else term.region.label))
 
 
 def _in_groups(region: Region, several: Sequence[tuple[str, ...]]) -> Region:

@@ -436,11 +436,7 @@ class _Builder:
         return inside and may_have_face(self.shape, self.space.index(axis), value, near)
 
     def _narrow(self, region: Region, where: ParsedExpression | None, normals: bool = False) -> Region:
-        condition = None if where is None else self._condition(where, normals)
-        if condition is None:
-            return region
-        both = condition if region.where is None else sp.And(region.where, condition)
-        return region.narrowed(both, where.text)
+        return region if where is None else region.narrowed(self._condition(where, normals), where.text)
 
     # -- trees and errors ------------------------------------------------------------------------------
 

@@ -38,9 +38,7 @@ from pinnsolve.spec.places import PlaceReader
 from pinnsolve.spec.ranges import ParameterRange, is_range, read_range
 from pinnsolve.spec.regions import RegionReader, numbers_in
 from pinnsolve.spec.schema.schema import ProblemFile
-from pinnsolve.spec.schema.shapes import raw_shapes
 from pinnsolve.spec.schema.types import TERM_NAME
-from pinnsolve.spec.shapes import comparison_problem, shape_problems
 from pinnsolve.spec.term_weights import read_term_weights
 
 
@@ -314,24 +312,17 @@ class FileReader:
         """The shapes of the domain; the comparisons of implicit ones, in coordinates of space and parameters."""
         if file.domain is None or not self.names.reliable:
             return {}
-        domain, space = self.names.domain, self.names.coordinates.space  # with its wrong parts, which are told already
-        for found in shape_problems(domain, space, self.folder):
-            self.reader.problem(found.path, found.message, found.hint, text=found.text)
-        scope, implicit = self._space_scope(), {}
-        for outer, shape in raw_shapes(domain):
-            path, text = (*outer, "implicit"), shape.get("implicit")
-            if isinstance(text, str):
-                found = implicit[path] = self.reader.expression(path, text, scope, "boolean")
-                problem = comparison_problem(path, found) if found is not None else None
-                if problem is not None:
-                    self.reader.problem(path, problem.message, problem.hint, text=text)
-        return implicit
+        domain = self.names.domain  # with its wrong parts, which are told already
+        return self._region_reader().implicit(domain, ("domain",))
+
+    def _region_reader(self) -> RegionReader:
+        return RegionReader(self.reader, self._space_scope(), self.folder)
 
     def _regions(self, file: ProblemFile) -> dict[str, Any]:
         """By name, the comparison of a region or its shape with numbers in the place of texts."""
         if not self.names.reliable:
             return {}
-        reader = RegionReader(self.reader, self._space_scope(), self.folder)
+        reader = self._region_reader()
         return {name: reader.region(("regions", name), item) for name, item in (file.regions or {}).items()}
 
     def _homes(self, file: ProblemFile) -> dict[str, ParsedHome]:

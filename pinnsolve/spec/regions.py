@@ -1,6 +1,7 @@
-"""The regions that a problem file names, read: comparisons of the coordinates, or shapes with their numbers.
+"""The shapes of a domain and of the regions that a problem file names, read; regions may be comparisons, too.
 
-Input: validated regions. Output: what a `ParsedFile` keeps of them; what is wrong goes to the reader. No sympy.
+Input: plain trees of shapes, validated regions. Output: what a `ParsedFile` keeps of them; what is wrong goes to the
+reader. No sympy.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pinnsolve.spec.shapes import comparison_problem, shape_problems
 
 
 class RegionReader:
-    """Reads regions; what is wrong goes to the `reader`. `scope`: what their comparisons may name."""
+    """Reads shapes and regions; what is wrong goes to the `reader`. `scope`: what their comparisons may name."""
 
     def __init__(self, reader: ExpressionReader, scope: Scope, folder: Path):
         self.reader, self.scope, self.folder = reader, scope, folder
@@ -29,26 +30,28 @@ class RegionReader:
         if isinstance(item, ComparisonInput):
             return self.reader.expression((*path, "where"), item.where, self.scope, "boolean")
         plain = as_lists(item.model_dump(exclude_none=True))
-        implicit: dict[KeyPath, ParsedExpression] = {}
-        for found in shape_problems(plain, self.scope.coordinates, self.folder, path):
-            self.reader.problem(found.path, found.message, found.hint, text=found.text)
         for outer, shape in raw_shapes(plain, path):
-            self._read(outer, shape, implicit)
+            if "mesh" in shape:
+                message = "a region is no mesh: its groups of cells are regions by their names"
+                self.reader.problem((*outer, "mesh"), message, "give the mesh as `domain`")
+        implicit = self.implicit(plain, path)
         return None if self.reader.problems else numbers_in(plain, path, self.reader.number, implicit)
 
-    def _read(self, path: KeyPath, shape: Mapping[str, Any], implicit: dict[KeyPath, ParsedExpression]) -> None:
-        """The comparison of an implicit shape; and what regions cannot be."""
-        if "mesh" in shape:
-            message = "a region is no mesh: its groups of cells are regions by their names"
-            self.reader.problem((*path, "mesh"), message, "give the mesh as `domain`")
-        if isinstance(text := shape.get("implicit"), str):
-            where = (*path, "implicit")
-            found = self.reader.expression(where, text, self.scope, "boolean")
-            problem = comparison_problem(where, found) if found is not None else None
+    def implicit(self, plain: Any, path: KeyPath) -> dict[KeyPath, ParsedExpression]:
+        """The comparisons of the implicit shapes in a plain tree, by their key paths; the shapes are checked, too."""
+        for found in shape_problems(plain, self.scope.coordinates, self.folder, path):
+            self.reader.problem(found.path, found.message, found.hint, text=found.text)
+        comparisons = {}
+        for outer, shape in raw_shapes(plain, path):
+            where, text = (*outer, "implicit"), shape.get("implicit")
+            comparison = self.reader.expression(where, text, self.scope, "boolean") if isinstance(text, str) else None
+            if comparison is None:
+                continue
+            comparisons[where] = comparison
+            problem = comparison_problem(where, comparison)
             if problem is not None:
                 self.reader.problem(problem.path, problem.message, problem.hint, text=text)
-            if found is not None:
-                implicit[where] = found
+        return comparisons
 
 
 def numbers_in(
