@@ -59,23 +59,20 @@ class Processes:
 
     def results(self, tasks: Sequence[Task], lost: Callable[[Task, str], Result]) -> Iterator[Result]:
         """The results of all tasks; `lost` makes that of one whose processes died."""
-        waiting, tries = list(reversed(tasks)), dict.fromkeys(range(len(tasks)), 0)
-        numbers = list(reversed(range(len(tasks))))
-        running: dict[Future, tuple[int, Task]] = {}
+        waiting = [(task, 1) for task in reversed(tasks)]  # each with the number of its next try
+        running: dict[Future, tuple[Task, int]] = {}
         while waiting or running:
             while waiting and len(running) < self.count:
-                number, task = numbers.pop(), waiting.pop()
-                running[self._threads.submit(self._answer, task)] = number, task
+                task, tried = waiting.pop()
+                running[self._threads.submit(self._answer, task)] = task, tried
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
-                number, task = running.pop(future)
+                task, tried = running.pop(future)
                 try:
                     result = future.result()
                 except (EOFError, OSError):
-                    tries[number] += 1
-                    if tries[number] < MOST_TRIES:
-                        numbers.append(number)
-                        waiting.append(task)
+                    if tried < MOST_TRIES:
+                        waiting.append((task, tried + 1))
                         continue
                     result = lost(task, ENDED)
                 yield result

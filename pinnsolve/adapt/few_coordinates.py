@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import sympy as sp
-
 from pinnsolve import defaults
 from pinnsolve.adapt.context import SolveContext
 from pinnsolve.adapt.interacting_pairs import interacting_pairs
@@ -24,7 +22,7 @@ from pinnsolve.bases.interactions import PAIRS, Interactions
 from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.estimate.defect_correction import Approximation
 from pinnsolve.geometry.shapes import Ball
-from pinnsolve.language.symbols import FeatureSymbol
+from pinnsolve.language.symbols import feature_symbol
 
 DEGREES = (3, 4, 5, 6, 8, 10, 12, 16)  # of the polynomials of successive levels
 RADIAL = 4  # times as high a degree have radial functions, which are few
@@ -60,11 +58,11 @@ def _held_at_zero(term: Term) -> set[str]:
     if term.kind != "condition" or not whole or term.region.where is not None:
         return set()
     found = set()
-    for residual in term.residuals:
-        symbols = [s for s in residual.free_symbols if isinstance(s, FeatureSymbol)]
-        factor = residual.coeff(symbols[0]) if len(symbols) == 1 and not symbols[0].feature.order else sp.S.Zero
-        if factor.is_number and factor != 0 and (residual - factor * symbols[0]).expand() == 0:
-            found.add(symbols[0].feature.unknown)
+    for residual, linearization in zip(term.residuals, term.linearizations, strict=True):
+        held = linearization.held_value
+        value = None if held is None else feature_symbol(held[0], linearization.features[0][0].alpha)
+        if value is not None and (residual - held[1] * value).expand() == 0:
+            found.add(held[0])
     return found
 
 

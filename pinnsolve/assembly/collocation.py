@@ -6,11 +6,9 @@ and numbers for the term weights epsilon_k.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
 
 import numpy as np
-import sympy as sp
 import torch
 from torch import Tensor
 
@@ -23,8 +21,7 @@ from pinnsolve.errors import Diagnostic, ProblemError
 from pinnsolve.files.tables import measured_columns
 from pinnsolve.geometry.factory import make_shape
 from pinnsolve.geometry.sampling import Points, Space, sample_region
-from pinnsolve.language.symbols import coordinate_symbol
-from pinnsolve.language.to_torch import Evaluator
+from pinnsolve.geometry.subdomains import where_function
 
 HOLD_OUT_SEED = 8191
 ROUNDING = 1e-13  # rows this small, relative to those of other terms, are zero
@@ -77,7 +74,7 @@ def _sample_term(term: Term, problem: CompiledProblem, counts: Collocation, seed
     try:
         return sample_region(term.region, problem.intervals, count, counts.sampling, seed, inside, space_of(problem))
     except ValueError as error:
-        from pinnsolve.assembly.points_of_interest import points_of_interest  # which asks for `where_function`
+        from pinnsolve.assembly.points_of_interest import points_of_interest
 
         found = points_of_interest(problem, count, seed).get(term.name)
         if found is not None:  # where evenly spread points do not come
@@ -89,23 +86,6 @@ def _sample_term(term: Term, problem: CompiledProblem, counts: Collocation, seed
 def _no_points(problem: CompiledProblem) -> Points:
     x = torch.zeros(1, 0, len(problem.coordinates), dtype=torch.float64)
     return Points(x, x[0])
-
-
-@lru_cache(maxsize=64)  # quantities ask for the same at every time
-def where_function(where: sp.Basic | None, coordinates: tuple[str, ...]) -> Callable[..., Tensor] | None:
-    """A condition on coordinates, and normals of a boundary, as a function of points and these, (N, d) -> (N,) bool."""
-    if where is None:
-        return None
-    evaluator = Evaluator([where])
-
-    def inside(x: Tensor, normals: Tensor | None = None) -> Tensor:
-        values = {coordinate_symbol(c): x[:, i] for i, c in enumerate(coordinates)}
-        if normals is not None:
-            values |= {coordinate_symbol(f"n_{c}"): normals[:, i] for i, c in enumerate(coordinates)}
-        value = evaluator(values)[0]
-        return value if isinstance(value, Tensor) else torch.full((x.shape[0],), bool(value))
-
-    return inside
 
 
 def measured_points(term: Term, problem: CompiledProblem) -> Points:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from pinnsolve.assembly.cell_rows import CellPoints, ContinuityRows, Side
-from pinnsolve.assembly.collocation import where_function
 from pinnsolve.assembly.cut_rows import boundary_in_cells, points_of_cut_faces
 from pinnsolve.assembly.evolving import Evolving, evolving
 from pinnsolve.assembly.faces import START
@@ -20,6 +19,7 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.geometry.regions import Piece
 from pinnsolve.geometry.sampling import Points
+from pinnsolve.geometry.subdomains import where_function
 from pinnsolve.language.symbols import MultiIndex, coordinate_symbol
 
 

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.collocation import where_function
 from pinnsolve.bases.piecewise.details import Details, details_of
 from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.geometry.factory import make_shape
 from pinnsolve.geometry.regions import Piece
 from pinnsolve.geometry.sampling import Points, on_piece
+from pinnsolve.geometry.subdomains import where_function
 
 AROUND = 1.0  # sizes of a detail: how far round it points are drawn, too
 MOST_PLACES = 64  # details and cuts that get points, chosen evenly among more

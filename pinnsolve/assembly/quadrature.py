@@ -16,12 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.collocation import space_of, where_function
+from pinnsolve.assembly.collocation import space_of
 from pinnsolve.assembly.line_quadrature import line_rule
 from pinnsolve.bases.legendre import tensor_points
 from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.geometry.regions import Piece, Region
+from pinnsolve.geometry.subdomains import where_function
 
 EQUAL_CELLS = {1: 16, 2: 8, 3: 4}  # per axis, for solutions that have no cells of their own
 PARTS = {1: 256, 2: 32, 3: 12}  # per axis of a cell that a boundary cuts

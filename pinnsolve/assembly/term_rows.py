@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.assembly.cell_rows import CellPoints, CellTerm, Side
-from pinnsolve.assembly.collocation import measured_points, where_function
+from pinnsolve.assembly.collocation import measured_points
 from pinnsolve.assembly.cut_rows import OnBoundary, boundary_in_cells, interface_in_cells, packed, periodic_cut_sides
 from pinnsolve.assembly.faces import contact_sides
 from pinnsolve.assembly.integrals import TimeNodes
@@ -20,6 +20,7 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.geometry.regions import Piece
 from pinnsolve.geometry.sampling import Points
+from pinnsolve.geometry.subdomains import where_function
 
 Placed = tuple[Side, Tensor]  # with the reference points (G or 1, m, d) of its cells
 

@@ -28,6 +28,15 @@ class Linearization:
     features: tuple[tuple[Feature, sp.Expr], ...]
     parameters: tuple[tuple[str, sp.Expr], ...]
 
+    @property
+    def held_value(self) -> tuple[str, sp.Expr] | None:
+        """The unknown whose value alone a residual holds, and the number before it; None where it holds more."""
+        if len(self.features) != 1 or self.parameters:
+            return None
+        ((feature, factor),) = self.features
+        plain = not feature.order and feature.operator is None and not feature.side
+        return (feature.unknown, factor) if plain and factor.is_number and factor != 0 else None
+
 
 @dataclass(frozen=True)
 class Term:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.collocation import space_of, where_function
+from pinnsolve.assembly.collocation import space_of
 from pinnsolve.bases.base import Basis
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.geometry.sampling import Points
+from pinnsolve.geometry.subdomains import where_function
 
 NUMBERS = 5e5  # of a table of functions at fresh points: bounds what the look takes
 FEWEST, MOST = 300, 2000  # points of a term, or on faces, unless there are more cells

@@ -9,7 +9,6 @@ from __future__ import annotations
 import torch
 
 from pinnsolve.assembly.rows import Assembly
-from pinnsolve.compiler.terms import Linearization
 from pinnsolve.estimate.defect_correction import Approximation
 
 
@@ -24,19 +23,10 @@ def missed_values(check: Assembly, solution: Approximation) -> dict[str, float]:
         if rows.term.kind != "condition" or not rows.points.count:
             continue
         for residual, linearization in zip(residuals[rows.term.name], rows.term.linearizations, strict=True):
-            held = _held(linearization)
+            held = linearization.held_value
             if held is not None:
                 unknown, factor = held
                 norm = float(size[check.problem.unknowns.index(unknown)])
-                missed = float(residual.square().mean().sqrt()) / abs(factor)
+                missed = float(residual.square().mean().sqrt()) / abs(float(factor))
                 found[unknown] = max(found.get(unknown, 0.0), min(missed / norm, 1.0) if norm > 0 else 0.0)
     return found
-
-
-def _held(linearization: Linearization) -> tuple[str, float] | None:
-    """The unknown whose value a residual holds, and the number that it is multiplied by; None where it holds more."""
-    if len(linearization.features) != 1 or linearization.parameters:
-        return None
-    (feature, factor), *_ = linearization.features
-    plain = not feature.order and feature.operator is None and not feature.side and factor.is_number
-    return (feature.unknown, float(factor)) if plain and factor != 0 else None

@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.collocation import space_of, where_function
+from pinnsolve.assembly.collocation import space_of
 from pinnsolve.assembly.quadrature import Measure, Rule
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.compiler.terms import CompiledProblem, Quantity
 from pinnsolve.estimate.defect_correction import Approximation
+from pinnsolve.geometry.subdomains import where_function
 from pinnsolve.language.symbols import FeatureSymbol, coordinate_symbol
 from pinnsolve.language.to_torch import Evaluator
 

@@ -13,7 +13,7 @@ import numpy as np
 import sympy as sp
 import torch
 
-from pinnsolve.assembly.collocation import sample_problem, space_of, where_function
+from pinnsolve.assembly.collocation import sample_problem, space_of
 from pinnsolve.compiler.term_table import collocation_of, left_side
 from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.defaults import Collocation
@@ -21,6 +21,7 @@ from pinnsolve.geometry import regions
 from pinnsolve.geometry.regions import Piece, Region
 from pinnsolve.geometry.sampling import Points, sample_region
 from pinnsolve.geometry.shapes import part_names
+from pinnsolve.geometry.subdomains import where_function
 from pinnsolve.language.symbols import FeatureSymbol, coordinate_symbol
 from pinnsolve.language.to_torch import Evaluator
 from pinnsolve.problem.problem import Problem

@@ -1,15 +1,17 @@
-"""Subdomains as tests of points, for functions that live in a part of the domain.
+"""Conditions and subdomains as tests of points, for terms that hold, and functions that live, in a part of the domain.
 
-Input: a `Subdomain`, and the domain that it is part of. Output: which points lie in it.
+Input: a condition on coordinates, or a `Subdomain` and the domain that it is part of. Output: which points lie in it.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+import sympy as sp
 import torch
 from torch import Tensor
 
@@ -24,6 +26,23 @@ from pinnsolve.language.to_torch import Evaluator
 # relative to the interval of a coordinate: points this near are in, so that both sides of an interface are. They are
 # moved by the smaller one where that will do, and what is said of them is right to rounding
 NEAR = (1e-13, 1e-9)
+
+
+@lru_cache(maxsize=64)  # quantities ask for the same at every time
+def where_function(where: sp.Basic | None, coordinates: tuple[str, ...]) -> Callable[..., Tensor] | None:
+    """A condition on coordinates, and normals of a boundary, as a function of points and these, (N, d) -> (N,) bool."""
+    if where is None:
+        return None
+    evaluator = Evaluator([where])
+
+    def inside(x: Tensor, normals: Tensor | None = None) -> Tensor:
+        values = {coordinate_symbol(c): x[:, i] for i, c in enumerate(coordinates)}
+        if normals is not None:
+            values |= {coordinate_symbol(f"n_{c}"): normals[:, i] for i, c in enumerate(coordinates)}
+        value = evaluator(values)[0]
+        return value if isinstance(value, Tensor) else torch.full((x.shape[0],), bool(value))
+
+    return inside
 
 
 @dataclass(frozen=True)
@@ -42,8 +61,7 @@ class PartOfDomain:
             space = [i for i, c in enumerate(self.coordinates) if c != self.time]
             shape, points = make_shape(self.shape), x[:, space].double()
             return torch.stack([shape.in_region(points, group) for group in self.place.groups]).any(dim=0)
-        found = Evaluator([self.place.holds])({coordinate_symbol(c): x[:, i] for i, c in enumerate(self.coordinates)})
-        return torch.as_tensor(found[0]).expand(len(x))
+        return where_function(self.place.holds, self.coordinates)(x)
 
     def moved(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The points (N, d), those within `NEAR` of it moved into it; and (N,) which lie in it now.

@@ -15,18 +15,17 @@ from pinnsolve.assembly.system import units
 from pinnsolve.bases.base import Basis
 from pinnsolve.bases.over_ranges import OverRanges
 from pinnsolve.estimate.measured_errors import exact_values
-from pinnsolve.files.data_files import digests
 from pinnsolve.problem.build import build_problem
 from pinnsolve.problem.problem import Problem
 from pinnsolve.ranges.common_cells import common_cells
 from pinnsolve.ranges.fit import SEED, Fit, all_converged
 from pinnsolve.ranges.member import SolvedMember
+from pinnsolve.results.of_outcome import provenance
 from pinnsolve.results.solution import Series, Solution
 from pinnsolve.results.storage import plain
 from pinnsolve.solvers.budget import sentence
 from pinnsolve.solvers.follow import Outcome
 from pinnsolve.spec.spec import spec_with_parameters
-from pinnsolve.version import version
 
 COMMON_SHARE = 0.1  # of the tolerance, that putting members on common cells may cost
 MOST_COMMON = 0.15  # what it may cost at most; else every member keeps its own
@@ -79,10 +78,7 @@ def range_solution(problem: Problem, context: SolveContext, outcome: Outcome[Fit
         "parameters": {},
         "method": f"members at {len(fit.indices)} points of {_listed(ranges)}; {first.result['method']}",
         "basis": basis.describe(),
-        **({"files": files} if (files := digests(problem.files())) else {}),
-        "seed": problem.settings.seed,
-        "version": version(),
-        "cite": list(problem.spec.cite),
+        **provenance(problem),
     }
     return replace(solution, result=plain(report))
 

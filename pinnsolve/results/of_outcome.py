@@ -149,6 +149,13 @@ def _report(problem: Problem, context: SolveContext, result: Result, found: _Fou
         "method": result.method,
         "basis": basis.describe(),
         **({"why": result.why} if result.why else {}),
+        **provenance(problem),
+    }
+
+
+def provenance(problem: Problem) -> dict[str, Any]:
+    """The end of every report: what else than the problem file the numbers come from, and whom to cite."""
+    return {
         **({"files": files} if (files := digests(problem.files())) else {}),
         "seed": problem.settings.seed,
         "version": version(),

@@ -18,7 +18,6 @@ from pinnsolve.compiler.applicability import why_not_cells
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.language.symbols import features_of
 from pinnsolve.problem.problem import Problem
-from pinnsolve.results.solution import Solution
 
 DEGREES = (3, 5)
 TOLERANCES = (1e-2, 1e-4, 1e-6, 1e-8)
@@ -102,7 +101,7 @@ def verify(
         told(row)
     solves: list[ToleranceRow] = []
     for tolerance in tolerances:
-        result = _solved(problem, tolerance=tolerance).result
+        result = pipeline.solve(problem, tolerance=tolerance).result
         solves.append(ToleranceRow(tolerance, *_worst(result), result["status"], result["wall_time_s"]))
         told(solves[-1])
     order = max((f.order for s in problem.of_kind("equation") for r in s.residuals for f in features_of(r)), default=0)
@@ -131,7 +130,7 @@ def _on_cells(problem: Problem, degrees: Sequence[int]) -> Iterator[CellRow]:
             if coefficients > MOST_COEFFICIENTS.get(d, 0) and before is not None:
                 break
             basis = {"kind": "pou_grid", "partitions": n, "degree": degree}
-            result = _solved(problem, basis=basis, method="least_squares").result
+            result = pipeline.solve(problem, basis=basis, method="least_squares").result
             error, estimated = _worst(result)
             known = before is not None and min(error, before.error) > ROUNDING
             order = math.log2(before.error / error) if known and before is not None else None
@@ -139,10 +138,6 @@ def _on_cells(problem: Problem, degrees: Sequence[int]) -> Iterator[CellRow]:
             yield before
             if error <= ROUNDING:
                 break
-
-
-def _solved(problem: Problem, **settings: Any) -> Solution:
-    return pipeline.solve(problem, **settings)
 
 
 def _worst(result: Mapping[str, Any]) -> tuple[float, float]:
