@@ -72,7 +72,7 @@ class FoldedData:
                 columns = self._columns(space, known)
                 if columns is not None:
                     return triangles[:, :, columns]
-        richer = Space(space.cells, tuple(p + AHEAD for p in space.degrees), space.orders, space.apart)
+        richer = _richer(space)
         self.folded = [(richer, self._folded(richer, check)), *self.folded[:1]]
         return self.triangles(space, check)
 
@@ -106,12 +106,16 @@ class FoldedData:
             check()
             block = piece.rows(nowhere)
             ((cells, A),) = block.sides
-            rows = (
-                torch.cat([A[:, :, here], block.r[:, :, None]], dim=2) * piece.points**0.5
-            )  # the rows of a term are of a mean
+            # the rows of a term are of a mean
+            rows = torch.cat([A[:, :, here], block.r[:, :, None]], dim=2) * piece.points**0.5
             mine = torch.searchsorted(holding, cells)
             result[mine] = torch.linalg.qr(torch.cat([result[mine], _shortened(rows)], dim=1), mode="r")[1]
         return result
+
+
+def _richer(space: Space) -> Space:
+    """The space that measurements are folded for, if none is known that holds the one asked for."""
+    return Space(space.cells, tuple(p + AHEAD for p in space.degrees), space.orders, space.apart)
 
 
 def _shortened(rows: Tensor) -> Tensor:
@@ -139,8 +143,7 @@ class ReducedData(RowSource):
         self.cells = [self._holding]
         self.points = len(index)
         self.count = len(index) * len(folded.term.residuals)
-        richer = Space(space.cells, tuple(p + AHEAD for p in space.degrees), space.orders, space.apart)
-        rows = len(folded.present) * richer.functions + 1
+        rows = len(folded.present) * _richer(space).functions + 1
         self.row_count = len(self._holding) * rows
 
     @property
