@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from pinnsolve.least_squares import Solved, StreamingQR, range_basis, solve_dense
 
@@ -207,3 +208,25 @@ def test_single_precision(name, way):
     assert found.x.dtype == torch.float32
     assert found.rank == rank  # with a tolerance of its own: rounding is no rank
     np.testing.assert_allclose(found.x.numpy(), x, atol=2e-4 * np.abs(x).max())
+
+
+def test_rank_is_decided_on_as_many_threads_as_torch_takes(monkeypatch):
+    """Also by a library that was loaded after a solve had told the others how many to take."""
+    from scipy import linalg
+
+    def counted(*args, **kwargs):
+        seen.append({one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"})
+        return whole(*args, **kwargs)
+
+    seen, whole, before = [], linalg.qr_multiply, torch.get_num_threads()
+    monkeypatch.setattr(linalg, "qr_multiply", counted)
+    A = torch.from_numpy(np.random.default_rng(1).standard_normal((9, 4)))
+    try:
+        torch.set_num_threads(1)
+        with threadpool_limits(limits=2, user_api="blas"):
+            solve_dense(A, A[:, 0])
+            after = {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [{1}]
+    assert after == {2}

@@ -8,10 +8,15 @@ rank work is on a W x W triangle, so it costs the same however many rows there w
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
 
 import numpy as np
 import torch
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 # Columns whose new direction is smaller than this, relative to the largest, are dependent in float64.
@@ -42,11 +47,10 @@ def solve_dense(A: Tensor, b: Tensor, tolerance: float | None = None) -> Solved:
 
 def range_basis(A: Tensor) -> Tensor:
     """Return orthonormal columns Q (m, rank) that span what `solve_dense` can reach with A (m, n)."""
-    from scipy import linalg  # as below
-
     norms = torch.linalg.vector_norm(A, dim=0)
     Q, R = torch.linalg.qr(A / torch.where(norms > 0, norms, 1.0))
-    Q2, T, _ = linalg.qr(R.detach().cpu().numpy(), mode="economic", pivoting=True, check_finite=False)
+    with _scipy_linalg() as linalg:
+        Q2, T, _ = linalg.qr(R.detach().cpu().numpy(), mode="economic", pivoting=True, check_finite=False)
     return Q @ torch.as_tensor(Q2[:, : _rank(T, _tolerance(A))].copy()).to(Q)
 
 
@@ -61,7 +65,8 @@ def solve_triangle(triangle: Tensor, tolerance: float | None = None) -> Solved:
         return Solved(triangle.new_full((n,), float("nan")), 0, float("inf"), float("nan"))
     norms = np.sqrt(np.einsum("ij,ij->j", R, R))
     norms[norms == 0.0] = 1.0
-    x, rank, condition, residual = _minimum_norm(R / norms, rhs, tolerance)
+    with _scipy_linalg() as linalg:
+        x, rank, condition, residual = _minimum_norm(linalg, R / norms, rhs, tolerance)
     solution = torch.as_tensor(x / norms, dtype=triangle.dtype, device=triangle.device)
     return Solved(solution, rank, condition, residual)
 
@@ -76,9 +81,24 @@ def _rank(T: np.ndarray, tolerance: float) -> int:
     return int((diagonal > tolerance * diagonal[0]).sum()) if diagonal.size else 0
 
 
-def _minimum_norm(R: np.ndarray, rhs: np.ndarray, tolerance: float) -> tuple[np.ndarray, int, float, float]:
+@contextmanager
+def _scipy_linalg() -> Iterator[ModuleType]:
+    """scipy.linalg on as many threads as torch: its library may be loaded after a solve has told others how many."""
     from scipy import linalg  # slow to import, and solves on cells do without it
 
+    with _libraries().limit(limits=torch.get_num_threads()):
+        yield linalg
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """All that are loaded when scipy.linalg is; to look for them takes a millisecond."""
+    return ThreadpoolController()
+
+
+def _minimum_norm(
+    linalg: ModuleType, R: np.ndarray, rhs: np.ndarray, tolerance: float
+) -> tuple[np.ndarray, int, float, float]:
     Qb, T, pivots = linalg.qr_multiply(R, rhs, mode="right", pivoting=True, conjugate=False)
     n = R.shape[1]
     rank = _rank(T, tolerance)
