@@ -41,6 +41,7 @@ from pinnsolve.results.going_on import approximation_of, known_result, solves, s
 from pinnsolve.results.of_outcome import solution_of
 from pinnsolve.results.solution import Solution
 from pinnsolve.results.stated_guess import stated_guess
+from pinnsolve.runtime import one_thread
 from pinnsolve.solvers import LSGD, Clock, Outcome
 from pinnsolve.solvers.follow import follow
 from pinnsolve.solvers.journal import NOTHING, Journal
@@ -71,13 +72,14 @@ def solve_compiled(
     aimed = problem
     if problem.settings.tolerance < defaults.LEAST_TOLERANCE:  # no refinement gets there
         aimed = with_settings(problem, {"tolerance": defaults.LEAST_TOLERANCE})
-    outcome = follow(_results_from(aimed, context, start), context.clock, least_error)
-    if outcome.best is None:
-        outcome.raised(outcome.status)
-    try:
-        return solution_of(problem, context, outcome)
-    except KeyboardInterrupt:  # when all was done: what was found is not to be lost
-        return solution_of(problem, context, outcome)
+    with one_thread():
+        outcome = follow(_results_from(aimed, context, start), context.clock, least_error)
+        if outcome.best is None:
+            outcome.raised(outcome.status)
+        try:
+            return solution_of(problem, context, outcome)
+        except KeyboardInterrupt:  # when all was done: what was found is not to be lost
+            return solution_of(problem, context, outcome)
 
 
 def solve_context(problem: Problem, compiled: CompiledProblem, progress) -> SolveContext:

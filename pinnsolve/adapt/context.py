@@ -24,7 +24,7 @@ from pinnsolve.estimate.defect_correction import (
 )
 from pinnsolve.geometry.regions import domain
 from pinnsolve.geometry.sampling import Points, sample_region
-from pinnsolve.runtime import bytes_available, one_thread
+from pinnsolve.runtime import bytes_available
 from pinnsolve.solvers import Clock, Iterate, Outcome, Solver, drive
 from pinnsolve.solvers.base import Progress
 from pinnsolve.solvers.journal import NOTHING, Journal
@@ -137,8 +137,7 @@ class SolveContext:
         return points.x[0].to(self.lower)
 
     def drive(self, solver: Solver, assembly: Assembly, basis: Basis, state: State, phase: str) -> Outcome[Iterate]:
-        with one_thread():
-            outcome = drive(solver, assembly, basis, state, self.clock, self.progress, phase)
+        outcome = drive(solver, assembly, basis, state, self.clock, self.progress, phase)
         self.history.extend(outcome.history)
         return outcome
 
@@ -159,17 +158,15 @@ class SolveContext:
         points = self._sampled(counts, self.seed + 500_009)
         solve = Assembly(self.problem, points, self.term_weights)
         check = check or self.check_assembly(SEARCH_POINTS, 1)
-        with one_thread():
-            available = bytes_available(self.memory_gb)
-            found = estimate_error(solution, bases, solve, check, self.check_points(), available)
-            return replace(found, counts=self.problem.counts)
+        available = bytes_available(self.memory_gb)
+        found = estimate_error(solution, bases, solve, check, self.check_points(), available)
+        return replace(found, counts=self.problem.counts)
 
     def with_noise(self, estimate: Estimate, solution: Approximation, solved: Assembly) -> Estimate:
         """The estimate with what noise of the data adds; `solved` is the assembly that gave the solution."""
         if not self.measured:
             return estimate
-        with one_thread():
-            return estimate.with_noise(*noise_spread(solution, solved, self.check_points(), self.seed))
+        return estimate.with_noise(*noise_spread(solution, solved, self.check_points(), self.seed))
 
 
 @dataclass(frozen=True)

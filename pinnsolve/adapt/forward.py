@@ -38,7 +38,7 @@ from pinnsolve.bases.piecewise.mesh import Cells, joined
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
-from pinnsolve.runtime import bytes_available, one_thread
+from pinnsolve.runtime import bytes_available
 from pinnsolve.solvers.follow import Outcome, attempt, follow
 
 MOST_MARCHES = 6
@@ -60,7 +60,7 @@ def on_cells(
     """
     weights = context.weights_at(defaults.widths(context.dimension)[0]) or {}
     axis = can_march(context.problem)
-    with torch.no_grad(), one_thread():
+    with torch.no_grad():
         if axis is None:
             return _followed(context, levels_of(context, tolerance, weights, refinements, start), tolerance)
         found = _marched(context, axis, tolerance, weights, refinements, start)

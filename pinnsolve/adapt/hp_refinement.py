@@ -36,7 +36,6 @@ from pinnsolve.bases.piecewise.initial_mesh import first_cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.enriched_space import Correction, blame, correct, decay_rates, enriched_space
-from pinnsolve.runtime import one_thread
 from pinnsolve.solvers.continuation import by_continuation
 from pinnsolve.solvers.gauss_newton import Iteration, gauss_newton
 from pinnsolve.solvers.stationary import unsolved_terms
@@ -157,8 +156,7 @@ def solve_level(
     functions."""
     system = make_system(problem, space, weights, check)
     how = Iteration(ACCURACY * tolerance, most=MOST_STEPS, rise=RISE, strict=problem.linear)
-    with one_thread():
-        found = _solved(FirstGuesses(problem, space, weights, check), system, state_at(problem, start), how)
+    found = _solved(FirstGuesses(problem, space, weights, check), system, state_at(problem, start), how)
     solved = found.iterate
     check_finite(solved.rows)
     if solved.reduced is None:
@@ -248,8 +246,7 @@ def _correction(problem: CompiledProblem, space: Space, start: State, weights, c
     system = make_system(problem, fine, weights, check, FINER)
     state = State(space.widened(start.coefficients, fine), start.parameters)
     system = in_transport_units(system, problem, state)
-    with one_thread():
-        correction = correct(system.scaled_at(state), state, bounds=bounds_of(problem))
+    correction = correct(system.scaled_at(state), state, bounds=bounds_of(problem))
     return replace(correction, delta=without_constants(correction.delta, fine, problem))
 
 

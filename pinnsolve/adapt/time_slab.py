@@ -36,7 +36,6 @@ from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.enriched_space import EXTRA_DEGREES, Correction, blame, correct, enriched_space
-from pinnsolve.runtime import one_thread
 from pinnsolve.solvers.gauss_newton import Iterate, Iteration, gauss_newton
 from pinnsolve.solvers.memory import check_memory
 
@@ -167,8 +166,7 @@ class SlabSolver:
         space = Space(cells.extruded(self.axis, low, high), degrees, self.orders)
         system, _ = self.system(space, None)
         check_memory(system, self.memory)
-        with one_thread():
-            solved = gauss_newton(system, self._state(system.zero()), Iteration(ROUGH))
+        solved = gauss_newton(system, self._state(system.zero()), Iteration(ROUGH))
         self._foreseen = shared(space.rms(solved.state.coefficients), self.problem.pairs)
 
     def _state(self, c: Tensor) -> State:
@@ -205,18 +203,16 @@ class SlabSolver:
             fine_system = fine_system.with_operator(known.fine_reduced.matrices)
         else:
             check_memory(fine_system, self.memory)
-        with one_thread():
-            how = Iteration(0.03 * tolerance, strict=self.problem.linear)
-            solved, doubts = self._solved(system, start, before, how, known and known.coarse_reduced)
+        how = Iteration(0.03 * tolerance, strict=self.problem.linear)
+        solved, doubts = self._solved(system, start, before, how, known and known.coarse_reduced)
         if not solved.converged:
             return None, None
         c = solved.state.coefficients
-        with one_thread():
-            state = self._state(space.widened(c, fine))
-            corrected = correct(fine_system.scaled_at(state), state, known and known.fine_reduced)
-            carried = torch.zeros_like(corrected.delta)
-            if before is not None:
-                carried = self._carried(fine_system, fine_start, corrected, before)
+        state = self._state(space.widened(c, fine))
+        corrected = correct(fine_system.scaled_at(state), state, known and known.fine_reduced)
+        carried = torch.zeros_like(corrected.delta)
+        if before is not None:
+            carried = self._carried(fine_system, fine_start, corrected, before)
         size = shared(space.rms(c), self.problem.pairs)
         self.size = size if self.size is None else torch.maximum(self.size, size)
         ratios: Sequence[float] = ()

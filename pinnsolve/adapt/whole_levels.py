@@ -44,7 +44,7 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
 from pinnsolve.estimate.enriched_space import enriched_space
-from pinnsolve.runtime import bytes_available, one_thread
+from pinnsolve.runtime import bytes_available
 from pinnsolve.solvers.follow import Outcome, follow, out_of_time
 from pinnsolve.solvers.journal import digest
 from pinnsolve.solvers.memory import check_memory, check_work, refuse_blocks
@@ -74,7 +74,7 @@ def on_given_cells(
         record_level(context, f"{space.cells.count} cells", 0, level)
         yield replace(level_result(context, level), freedom=freedom(context, level, tolerance))
 
-    with torch.no_grad(), one_thread():
+    with torch.no_grad():
         return follow(results(), context.clock, least_error)
 
 

@@ -26,7 +26,7 @@ from pinnsolve.eigen.pencil import Modes, Pencil, eigenvalue_state
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
 from pinnsolve.estimate.enriched_space import Correction, enriched_space
 from pinnsolve.problem.stated import Eigenvalues
-from pinnsolve.runtime import bytes_available, one_thread
+from pinnsolve.runtime import bytes_available
 from pinnsolve.solvers import Outcome
 from pinnsolve.solvers.follow import follow
 from pinnsolve.solvers.memory import check_work
@@ -62,7 +62,7 @@ class _Level:
 def eigenvalues_on_cells(context: SolveContext, tolerance: float, refinements: int | None) -> Outcome[Result]:
     """The best result of the refinement, until it meets the tolerance."""
     weights = context.weights_at(1) or {}
-    with torch.no_grad(), one_thread():
+    with torch.no_grad():
         levels = _levels(context, tolerance, weights, refinements)
         return follow(levels, context.clock, least_error, lambda result: result.meets(tolerance))
 
@@ -77,10 +77,9 @@ def _levels(
         check = clock.check if number else go_on
         fine = make_system(problem, enriched_space(space), weights, check)
         check_work(fine, bytes_available(context.memory_gb), MOST_OPERATIONS)
-        with one_thread():
-            coarse = make_system(problem, space, weights, check)
-            known = None if before is None else _carried(before, space)
-            found = _solved(problem, coarse, fine, shift, known, clock.check)
+        coarse = make_system(problem, space, weights, check)
+        known = None if before is None else _carried(before, space)
+        found = _solved(problem, coarse, fine, shift, known, clock.check)
         shift, before = found.shift, found
         worst = max(float(found.relative.max()), found.level.worst)
         context.record(f"level {number}: {space.cells.count} cells", number, 0.0, {}, estimate=worst)

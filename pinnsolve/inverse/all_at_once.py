@@ -27,7 +27,6 @@ from pinnsolve.inverse.fit import Answer, Fit, fit_of, residuals_of
 from pinnsolve.inverse.regularization_choice import chosen
 from pinnsolve.inverse.statement import MOST_DENSE, InverseProblem, data_rows, first_fit, leaves_start_open
 from pinnsolve.inverse.uncertainty import drawn
-from pinnsolve.runtime import one_thread
 from pinnsolve.solvers.budget import OutOfTime
 from pinnsolve.solvers.gauss_newton import Iterate, Iteration, gauss_newton
 
@@ -70,8 +69,7 @@ def cascade(statement: InverseProblem, space: Space, start: State) -> tuple[Inve
         trial = statement.with_weight(weight)
         system = trial.system(space).scaled_at(state)
         try:
-            with one_thread():
-                found = gauss_newton(system, state, replace(solving(LOOSE), most=FEW_STEPS), statement.bounds)
+            found = gauss_newton(system, state, replace(solving(LOOSE), most=FEW_STEPS), statement.bounds)
         except OutOfTime:  # the level is solved from where this has come
             break
         if FLOOR * floor_of(trial, found) > weight < CASCADE[0]:  # the equations can be met no better
@@ -98,9 +96,8 @@ def solve_inverse_level(
 ) -> InverseLevel:
     """Gauss-Newton on one space, with so many steps at most, and the correction of what it gives."""
     system = statement.system(space).scaled_at(start)
-    with one_thread():
-        bounds = Bounds.held(start.parameters) if statement.held else statement.bounds
-        found = gauss_newton(system, start, replace(solving(accuracy), most=most), bounds).linearized()
+    bounds = Bounds.held(start.parameters) if statement.held else statement.bounds
+    found = gauss_newton(system, start, replace(solving(accuracy), most=most), bounds).linearized()
     c = found.state.coefficients
     correction, lacking = _correct(statement, space, found)
     size = shared(space.rms(without_constants(c, space, statement.problem)), statement.problem.pairs)
@@ -129,9 +126,8 @@ def _correct(statement: InverseProblem, space: Space, found: Iterate) -> tuple[C
     start = State(space.widened(found.state.coefficients, fine), found.state.parameters)
     system = statement.system(fine).scaled_at(start).reweighed(start)
     bounds = Bounds.held(start.parameters) if statement.held else statement.bounds
-    with one_thread():
-        correction = correct(system, start, bounds=bounds)
-        lacking = correction.reduced.coefficients(correction.first)
+    correction = correct(system, start, bounds=bounds)
+    lacking = correction.reduced.coefficients(correction.first)
     names = statement.measurements.names
     before, after = (
         math.sqrt(sum(block.loss for block in rows if block.name not in names))
@@ -264,10 +260,9 @@ def loosely(statement: InverseProblem, space: Space, state: State, seed: int) ->
     """(K, C, U, n): what noise, and smoothness as loose as the data allow, leave open at a state."""
     loose = replace(statement, smoothness=tuple(one.loosened for one in statement.smoothness))
     system = loose.system(space).scaled_at(state).reweighed(state)
-    with one_thread():
-        _, reduced = system.factorized(state, (), parameters=False)
-        suppressed = leaves_start_open(statement.problem)
-        return drawn(system, reduced, statement.measurements.unit, seed, suppressed)[0]
+    _, reduced = system.factorized(state, (), parameters=False)
+    suppressed = leaves_start_open(statement.problem)
+    return drawn(system, reduced, statement.measurements.unit, seed, suppressed)[0]
 
 
 def spread_of(functions: Tensor, space: Space) -> Tensor:
@@ -291,8 +286,7 @@ def choose(statement: InverseProblem, space: Space, state: State) -> InverseProb
         system = replace(statement, smoothness=tuple(smoothness)).system(space)
         start = state if before is None else before.state
         system = system.scaled_at(start)
-        with one_thread():
-            return gauss_newton(system, start, solving(ROUGH), statement.bounds).linearized()
+        return gauss_newton(system, start, solving(ROUGH), statement.bounds).linearized()
 
     open_start = leaves_start_open(statement.problem)
     try:

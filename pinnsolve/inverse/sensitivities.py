@@ -30,7 +30,6 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.inverse.statement import InverseProblem
 from pinnsolve.language.symbols import features_of
-from pinnsolve.runtime import one_thread
 from pinnsolve.solvers.budget import Clock
 from pinnsolve.solvers.follow import follow
 
@@ -172,9 +171,8 @@ class Marches:
         for slab in at.slabs:
             system, _ = at.solver.system(slab.space, before)
             mine = g[first : first + len(slab.c)]
-            with one_thread():
-                rows = system.rows(State(slab.c, at.parameters))
-                total += float((mine * system.factorize(rows).solve(mine)).sum())
+            rows = system.rows(State(slab.c, at.parameters))
+            total += float((mine * system.factorize(rows).solve(mine)).sum())
             before, first = slab, first + len(slab.c)
         return total
 
@@ -184,12 +182,11 @@ def _sensitivities(solver: SlabSolver, slabs: list[Slab]) -> Iterator[Tensor]:
     before, carried = None, None
     for slab in slabs:
         system, start = solver.system(slab.space, before)
-        with one_thread():
-            state = State(slab.c, solver.parameters)
-            rows = system.rows(state)
-            for k, source in enumerate(start, len(rows) - len(start)):
-                rows[k] = replace(rows[k], parameters=_taken_over(source, before, carried))
-            _, reduced = system.factorized(state, rows, parameters=True)
+        state = State(slab.c, solver.parameters)
+        rows = system.rows(state)
+        for k, source in enumerate(start, len(rows) - len(start)):
+            rows[k] = replace(rows[k], parameters=_taken_over(source, before, carried))
+        _, reduced = system.factorized(state, rows, parameters=True)
         before, carried = slab, reduced.sensitivity()
         yield carried
 

@@ -21,7 +21,6 @@ from pinnsolve.assembly.term_rows import held_at, highest_orders, table_orders, 
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.inverse.regularization_choice import Smoothness
-from pinnsolve.runtime import one_thread
 
 OPEN_DEGREE = 14  # of the first cell where the start is open: coarser ones suppress what the data say of it
 FIRST_DEGREE = 10  # in space of the first cell, where weights are chosen on it and there are three axes or more
@@ -125,6 +124,5 @@ def first_fit(statement: InverseProblem, space: Space) -> Tensor:
         *(RegularizationRows("smoothness", space, u, unknowns, 2, FIT_SMOOTHNESS**2) for u in range(unknowns)),
     ]
     system = CellSystem(space, sources, unknowns, linear=True)
-    with one_thread():
-        rows, reduced = system.factorized(State(system.zero(), statement.guess), (), parameters=False)
-        return reduced.coefficients(rows)
+    rows, reduced = system.factorized(State(system.zero(), statement.guess), (), parameters=False)
+    return reduced.coefficients(rows)

@@ -25,7 +25,7 @@ from pinnsolve.inverse.regularization_choice import FIRST_WEIGHT, Smoothness
 from pinnsolve.inverse.report import result_of
 from pinnsolve.inverse.sensitivities import Marches, marching_axis
 from pinnsolve.inverse.statement import InverseProblem, leaves_start_open
-from pinnsolve.runtime import bytes_available, one_thread
+from pinnsolve.runtime import bytes_available
 from pinnsolve.solvers.follow import Outcome, follow, out_of_time
 from pinnsolve.solvers.memory import check_work
 
@@ -46,7 +46,7 @@ def inverse_on_cells(
 ) -> Outcome[Result]:
     """The result on cells, from the best of so many `starts`, and how the way there ended."""
     weights = context.weights_at(defaults.widths(context.dimension)[0]) or {}
-    with torch.no_grad(), one_thread():
+    with torch.no_grad():
         statement = InverseProblem(
             context.problem, weights, Measurements.of(context.problem), Bounds.of(context.problem),
             tuple(smoothness_of(context.problem)), check=context.clock.check,

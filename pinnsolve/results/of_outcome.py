@@ -33,7 +33,6 @@ from pinnsolve.language.components import by_unknown
 from pinnsolve.problem.problem import Problem
 from pinnsolve.results.solution import Solution
 from pinnsolve.results.storage import plain
-from pinnsolve.runtime import one_thread
 from pinnsolve.solvers import Outcome
 from pinnsolve.version import version
 
@@ -59,7 +58,7 @@ class _Found:
 def solution_of(problem: Problem, context: SolveContext, outcome: Outcome[Result]) -> Solution:
     """The solution that a solve ended with, and its report."""
     outcome = replace(outcome, best=counted(context.problem, outcome.best))
-    with torch.no_grad(), one_thread():
+    with torch.no_grad():
         found = _found(problem, context, outcome)
     report = plain(_report(problem, context, outcome.best, found))  # numbers that JSON cannot say are None here, too
     return Solution(
