@@ -51,6 +51,7 @@ MOST_RAISED = 6  # degrees at a time
 LOST, UNEXPLAINED = 0.5, 0.9  # relative error, and share of the residual left, of what is no solution yet
 UNDEFINED = "the derivatives of the equations are not finite where Newton's method starts; state a `guess`"
 BLIND = 1e-3  # relative error that no solution has whose equations do not hold
+KEPT = 3  # coordinates from which on rows are kept, compressed: points of a cell are many times its functions
 GROWTH = {1: 1.0, 2: 1.5, 3: 2.0, 4: 2.3}  # of the work of a factorization, with the number of cells
 
 
@@ -117,7 +118,9 @@ def make_system(
     sources += interface_rows(problem, space)
     integrals = Integrals(problem, space, density) if problem.integrals else None
     sources = balanced(problem, space, sources)
-    return CellSystem(space, sources, len(problem.unknowns), problem.linear, check, integrals)
+    system = CellSystem(space, sources, len(problem.unknowns), problem.linear, check, integrals)
+    fixed = problem.linear and not problem.unknown_parameters and integrals is None
+    return system.keeping_rows() if fixed and len(space.degrees) >= KEPT else system
 
 
 def without_parameters(c: Tensor) -> State:
@@ -167,9 +170,9 @@ def solve_level(
     # an iteration that ended early adds what it would still have moved
     error = solved.still_to_come(how.accuracy) * size
     return Level(
-        space, c, None, error, size, solved.converged, solved.steps, solved.loss, solved.terms, solved.system,
-        solved.reduced.rank_info(), found.continued, tuple(unsolved), found.doubts, problem.unknown_counts,
-        solved.state.parameters,
+        space, c, None, error, size, solved.converged, solved.steps, solved.loss, solved.terms,
+        solved.system.without_rows(), solved.reduced.rank_info(), found.continued, tuple(unsolved), found.doubts,
+        problem.unknown_counts, solved.state.parameters,
     )  # fmt: skip
 
 

@@ -60,6 +60,10 @@ class CellPoints:
     def members(self) -> int:
         return self.sides[0].cells.shape[0]
 
+    def forget_tables(self) -> None:
+        for side in self.sides:
+            side.tables.forget()
+
     @cached_property
     def root(self) -> Tensor:
         """(G, m): the roots of the weights of the points."""
@@ -115,6 +119,9 @@ class CellTerm(RowSource):
         sides = [(side.cells, self._matrix(i, side, coefficients, scales)) for i, side in enumerate(self.at.sides)]
         parameters = self._by(self._rows.parameter_names, coefficients, scales) if self._rows.parameter_names else None
         return RowBlock(self.name, r, sides, parameters, self._by_integrals(state, coefficients, scales))
+
+    def forget_tables(self) -> None:
+        self.at.forget_tables()
 
     def residuals(self, state: State) -> Tensor:
         """(residual count, G, m), as the term states them: without scales and quadrature weights."""
@@ -355,6 +362,9 @@ class ContinuityRows(RowSource):
         other = copy(self)
         other._factor = torch.stack([factor[cells] for cells in self.cells]).amin(dim=0)[:, None]
         return other
+
+    def forget_tables(self) -> None:
+        self.at.forget_tables()
 
     def lies_at(self, axis: int, value: float) -> bool:
         return self.kind == "start"  # no face between cells is the start of anything

@@ -36,6 +36,11 @@ class OnBoundary:
     normals: Tensor
     weights: Tensor
 
+    def select(self, members: Tensor) -> OnBoundary:
+        """Some of the members."""
+        normals = self.normals.reshape(*self.x.shape)[members].flatten(0, 1)
+        return OnBoundary(self.cells[members], self.reference[members], self.x[members], normals, self.weights[members])
+
 
 def boundary_in_cells(space: Space, piece: Piece) -> list[OnBoundary]:
     """Where a piece of the boundary lies in cells, by material."""

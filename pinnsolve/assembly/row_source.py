@@ -113,6 +113,9 @@ class RowSource(ABC):
         """The same rows with the weights that a robust loss gives them at a state; itself where weights are given."""
         return self
 
+    def forget_tables(self) -> None:  # noqa: B027, most sources keep nothing
+        """Gives up what was kept to make rows faster the next time."""
+
     @property
     def holds_parameters(self) -> bool:
         """Whether unknown parameters stand in the rows."""

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.assembly.cell_rows import CellTerm
+from pinnsolve.assembly.compressed_rows import compressed
 from pinnsolve.assembly.integrals import Integrals
 from pinnsolve.assembly.linear_system import LinearSystem
 from pinnsolve.assembly.row_source import RowBlock, RowSource, State
@@ -24,6 +25,7 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix, Front, fronts
 from pinnsolve.least_squares.coupled import Coupled
 from pinnsolve.least_squares.dense_qr import DenseQR
+from pinnsolve.least_squares.local_elimination import ACCURACY, EXACT, LocalElimination, worth_eliminating
 from pinnsolve.least_squares.one_block import OneBlock
 
 NOISE, OF_NOISE = 1e-12, 0.01  # size of an unknown beside the largest, and its relative error, where it is rounding
@@ -53,6 +55,7 @@ class CellSystem(LinearSystem):
         self.space, self.sources, self.unknowns, self.linear = space, tuple(sources), unknowns, linear
         self.check, self.integrals = check, integrals
         self.columns = unknowns * space.functions
+        self.kept = False  # whether rows are made once, compressed, and kept
         self.dense = 0  # coefficients up to which weak directions are worth a factorization of all rows at once
         self._operator: Sequence[RowBlock] | None = None  # of a linear problem, its matrices, where they are known
         self._constant: list[RowBlock] | None = None
@@ -83,12 +86,23 @@ class CellSystem(LinearSystem):
         """Of a linear problem: the same rows, whose matrices are known from another one."""
         return self._changed(_operator=matrices)
 
+    def keeping_rows(self) -> CellSystem:
+        """Of a linear problem without parameters and integrals: rows are made once, for the function that is zero, and
+        kept, compressed where there are more than the functions of their cell."""
+        return self._changed(kept=True)
+
+    def without_rows(self) -> CellSystem:
+        """The same, which keeps no rows."""
+        return self._changed(kept=False, _operator=None, _constant=None)
+
     def less(self, residuals: Sequence[Tensor] | None) -> CellSystem:
         """With these (G, M) taken off the residuals, by source; see `continuation`."""
         return self._changed(_less=residuals)
 
     def _changed(self, **attributes) -> CellSystem:
         other = copy(self)
+        if self.kept and "sources" in attributes:
+            other._operator = other._constant = None
         vars(other).update(attributes)
         return other
 
@@ -121,22 +135,25 @@ class CellSystem(LinearSystem):
 
     def rows(self, state: State, matrix: bool = True) -> list[RowBlock]:
         """All rows at a state."""
-        if self._operator is not None and not matrix:
-            return self._from_operator(state)
+        if self.kept and self._operator is None and matrix:
+            self._operator = self.rows_of(self.sources, State(None, state.parameters))
+            self._constant = [replace(block, sides=()) for block in self._operator]
+        if self._operator is not None and (self.kept or not matrix):
+            return self._from_operator(state, matrix)
         rows = self.rows_of(self.sources, state, matrix)
         if self._less is None:
             return rows
         return [replace(block, r=block.r - part) for block, part in zip(rows, self._less, strict=True)]
 
-    def _from_operator(self, state: State) -> list[RowBlock]:
+    def _from_operator(self, state: State, matrix: bool) -> list[RowBlock]:
         """The residuals A z + r(0), which needs no tables."""
         if self._constant is None:
             self._constant = self.rows_of(self.sources, State(None, state.parameters), matrix=False)
+        blocks = list(zip(self._constant, self._operator, strict=True))
+        if state.coefficients is None:
+            return [replace(known if matrix else block, r=block.r) for block, known in blocks]
         z = self.space.orthonormal(state.coefficients).flatten(1)
-        return [
-            replace(block, r=block.r + known.times(z))
-            for block, known in zip(self._constant, self._operator, strict=True)
-        ]
+        return [replace(known if matrix else block, r=block.r + known.times(z)) for block, known in blocks]
 
     def rows_of(self, sources: Sequence[RowSource], state: State, matrix: bool = True) -> list[RowBlock]:
         """The rows of some of the sources."""
@@ -154,6 +171,9 @@ class CellSystem(LinearSystem):
             self.check()
             if block.by_integrals is not None:
                 block = replace(block, functionals=functionals)
+            if self.kept and matrix:
+                block = compressed(block)
+                source.forget_tables()
             found.append(self._orthonormal(block))
         return found
 
@@ -183,7 +203,7 @@ class CellSystem(LinearSystem):
         count = len(state.parameters) if parameters else 0
         return list(rows), BlockFactorization(self.space, self.unknowns, self.factorize(rows), rows, count)
 
-    def factorize(self, rows: Sequence[RowBlock]) -> BlockCholesky | Coupled | OneBlock | DenseQR:
+    def factorize(self, rows: Sequence[RowBlock]) -> BlockCholesky | Coupled | LocalElimination | OneBlock | DenseQR:
         """The factorization of A^T A; where systems of that size are `dense`, or there is one cell on a line, by the
         rows, which keeps twice the digits."""
         C, n = self.space.cells.count, self.columns
@@ -193,25 +213,47 @@ class CellSystem(LinearSystem):
             whole = OneBlock(torch.cat([_summed(block) for block in rows if block.sides]))
             if whole.determines_all:
                 return whole
-        number = {pair: k for k, pair in enumerate(self.pairs)}
-        diagonal = torch.zeros(C, n, n, dtype=torch.float64)
-        blocks = torch.zeros(len(number), n, n, dtype=torch.float64)
-        for block in rows:
-            self.check()
-            for cells, A in block.sides:
-                diagonal.index_add_(0, cells, (A.mT @ A).expand(len(cells), n, n))
-            if len(block.sides) == 2:
-                _couple(diagonal, blocks, number, *block.sides)
-
-        def factorized(diagonal: Tensor) -> BlockCholesky:
-            return BlockCholesky(BlockMatrix(diagonal, self.pairs, blocks), self.tree, self.check)
+        inside, diagonal, blocks = self._normal(rows)
 
         held = [block for block in rows if block.by_integrals is not None]
+
+        def factorized(diagonal: Tensor) -> BlockCholesky | LocalElimination:
+            matrix = BlockMatrix(diagonal, self.pairs, blocks)
+            if self.eliminates:
+                centres = 0.5 * (self.space.cells.lower + self.space.cells.upper)
+                return LocalElimination(matrix, inside, centres, self.check, EXACT if held else ACCURACY)
+            return BlockCholesky(matrix, self.tree, self.check)
+
         if not held:
             return factorized(diagonal)
         columns = [block.by_integrals for block in held]
         projected = adjoint([replace(block, by_integrals=None) for block in held], columns, diagonal)
         return Coupled(diagonal, held[0].functionals.mT, projected, products(columns, columns), factorized)
+
+    @cached_property
+    def eliminates(self) -> bool:
+        """Whether what the rows inside a cell determine is eliminated there, and only the rest coupled."""
+        return worth_eliminating(self.tree, self.space.cells.count, len(self.pairs), self.columns)
+
+    def _normal(self, rows: Sequence[RowBlock]) -> tuple[Tensor, Tensor, Tensor]:
+        """A^T A: (C, n, n) the part of the rows inside one cell, all of the diagonal blocks, and (P, n, n) of pairs."""
+        C, n = self.space.cells.count, self.columns
+        number = {pair: k for k, pair in enumerate(self.pairs)}
+        inside = torch.zeros(C, n, n, dtype=torch.float64)
+        blocks = torch.zeros(len(number), n, n, dtype=torch.float64)
+        for block in rows:
+            self.check()
+            if len(block.sides) == 1:
+                ((cells, A),) = block.sides
+                inside.index_add_(0, cells, (A.mT @ A).expand(len(cells), n, n))
+        diagonal = inside.clone() if self.eliminates else inside
+        for block in rows:
+            self.check()
+            if len(block.sides) == 2:
+                for cells, A in block.sides:
+                    diagonal.index_add_(0, cells, (A.mT @ A).expand(len(cells), n, n))
+                _couple(diagonal, blocks, number, *block.sides)
+        return inside, diagonal, blocks
 
 
 def _summed(block: RowBlock) -> Tensor:

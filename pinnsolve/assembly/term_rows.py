@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,11 @@ from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.geometry.regions import Piece
 from pinnsolve.geometry.sampling import Points
 from pinnsolve.geometry.subdomains import where_function
+
+TABLE_NUMBERS, DENSE = (
+    1e7,
+    1.3,
+)  # of a table of a source on cut cells; points per axis there, times those of a whole one
 
 Placed = tuple[Side, Tensor]  # with the reference points (G or 1, m, d) of its cells
 
@@ -124,12 +130,21 @@ class _OnCells:
         cells = self.space.cells
         chosen = self._in_group(piece.region, _holding(cells, piece.fixed))
         cut = cells.cut[chosen]
-        for some, points_of in ((chosen[~cut], self._whole), (chosen[cut], self._cut)):
+        groups = [(chosen[~cut], self._whole)]
+        groups += [(some, self._cut) for some in chosen[cut].split(self._at_once(piece.fixed))]
+        for some, points_of in groups:
             if len(some):
                 side, x, quadrature = points_of(some, dict(piece.fixed))
                 for axis, value in piece.fixed:
                     x[..., axis] = value
                 yield from self._where([x], CellPoints((side,), quadrature, self._share(some)), piece)
+
+    def _at_once(self, fixed: Sequence) -> int:
+        """How many cut cells a source has: tables of points of their own are large, and made source by source."""
+        space = self.space
+        held = {axis for axis, _ in fixed}
+        points = math.prod(DENSE * space.points_per_axis(a) for a in range(space.cells.dimension) if a not in held)
+        return max(1, int(TABLE_NUMBERS // (points * space.functions)))
 
     def _whole(self, chosen: Tensor, fixed: Mapping[int, float]) -> tuple[Side, Tensor, Tensor]:
         space, cells = self.space, self.space.cells
@@ -152,9 +167,13 @@ class _OnCells:
 
         Of an interface, `on` has two sides.
         """
-        sides = tuple(Side(one.cells, self.space.tables(one.reference)) for one in on)
-        at = CellPoints(sides, on[0].weights, self._share(on[0].cells))
-        yield from self._where([one.x for one in on], at, normals=on[0].normals)
+        members, points = on[0].weights.shape
+        most = max(1, int(TABLE_NUMBERS // (points * self.space.functions)))
+        for some in torch.arange(members).split(most):
+            part = [one.select(some) for one in on]
+            sides = tuple(Side(one.cells, self.space.tables(one.reference)) for one in part)
+            at = CellPoints(sides, part[0].weights, self._share(part[0].cells))
+            yield from self._where([one.x for one in part], at, normals=part[0].normals)
 
     def _where(
         self, x: Sequence[Tensor], at: CellPoints, piece: Piece | None = None, normals: Tensor | None = None

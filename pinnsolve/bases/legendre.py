@@ -132,13 +132,21 @@ class ReferenceTables:
             self._tables[alpha] = result.reshape(-1, self.points, len(self._index))
         return self._tables[alpha]
 
+    def forget(self) -> None:
+        """Gives up the tables made so far, unless they are shared by all cells; they are made again when asked for."""
+        if not self.shared:
+            self._tables.clear()
+
 
 def _products(axes: Sequence[Tensor], index: Tensor, out: Tensor) -> None:
     """Fills `out` (N, n) with those of the products of one function per axis, (N, p + 1) each, that `index` names."""
     result = axes[0]
     for axis in axes[1:]:
         result = (result[:, :, None] * axis[:, None, :]).flatten(1)
-    out.copy_(result if result.shape[1] == len(index) else result.index_select(1, index))
+    if result.shape[1] == len(index):
+        out.copy_(result)
+    else:
+        torch.index_select(result, 1, index, out=out)
 
 
 @lru_cache(maxsize=64)

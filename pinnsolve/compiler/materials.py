@@ -9,6 +9,7 @@ equation takes the derivative of: of div(k grad u) the flux k Dn(u).
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -26,6 +27,7 @@ from pinnsolve.geometry.shapes import (
     Bounds,
     Box,
     Difference,
+    HalfPlane,
     Implicit,
     Intersection,
     MeshFile,
@@ -188,7 +190,7 @@ def _materials(
     symbols = tuple(coordinate_symbol(name) for name in space)
     result = []
     for base, signs in itertools.product(bases, several):
-        shapes = [Implicit(level, symbols, *_around(bounds(base)), INTERFACE) for level in levels]
+        shapes = [_negative(level, symbols, bounds(base)) for level in levels]
         inside = [s for s, negative in zip(shapes, signs, strict=True) if negative]
         outside = [s for s, negative in zip(shapes, signs, strict=True) if not negative]
         tree = Intersection((base, *inside)) if inside else base
@@ -196,6 +198,19 @@ def _materials(
         within = base.within if isinstance(base, MeshFile) else ()
         result.append(Material(tree, tuple(zip(levels, signs, strict=True)), within))
     return tuple(result)
+
+
+def _negative(level: sp.Expr, symbols: tuple[sp.Symbol, ...], ends: Bounds) -> ShapeTree:
+    """Where a level is negative: beside a plane where it is linear, which is simpler than a traced zero set."""
+    slopes = [sp.expand(level).coeff(x) for x in symbols]
+    rest = sp.expand(level - sum(s * x for s, x in zip(slopes, symbols, strict=True)))
+    if len(symbols) > 1 and all(e.is_number for e in (*slopes, rest)):
+        normal = [float(s) for s in slopes]
+        length = math.hypot(*normal)
+        if length > 0:
+            unit = tuple(n / length for n in normal)
+            return HalfPlane(tuple(-float(rest) / length * n for n in unit), unit, INTERFACE)
+    return Implicit(level, symbols, *_around(ends), INTERFACE)
 
 
 def _around(ends: Bounds) -> Bounds:

@@ -12,6 +12,8 @@ from pinnsolve.assembly.system import CellSystem
 from pinnsolve.errors import ResourceError
 from pinnsolve.least_squares.block_cholesky import Front
 from pinnsolve.least_squares.condensation import FaceGraph, worth_condensing
+from pinnsolve.least_squares.local_elimination import SHARE, operations_eliminated
+from pinnsolve.least_squares.local_elimination import operations as operations_in_fronts
 
 NUMBER = 8  # bytes
 COMPLEX = 2  # numbers
@@ -21,11 +23,14 @@ COPIES = 3  # of the blocks: as they are summed, scaled, and while fronts are pu
 def bytes_needed(system: CellSystem) -> float:
     """Rows, blocks and factors of a system, as if no two cells were alike."""
     n = system.columns
-    rows = sum(_rows(source) for source in system.sources)
+    rows = sum(_kept_rows(source, n) if system.kept else _rows(source) for source in system.sources)
     blocks = COPIES * (system.space.cells.count + len(system.pairs)) * n**2
+    if system.eliminates:
+        blocks += 2 * system.space.cells.count * n**2  # the rows inside, and what divides the functions
+        n = round(SHARE * n)
     factors = sum(len(f.own) * (len(f.own) + len(f.border)) for f in system.tree) * n**2
     largest = max((len(f.own) + len(f.border)) ** 2 for f in system.tree) * n**2
-    return NUMBER * (rows * n + blocks + factors + 2 * largest)
+    return NUMBER * (rows * system.columns + blocks + factors + 2 * largest)
 
 
 def bytes_of_modes(system: CellSystem, levels: int, modes: int) -> float:
@@ -101,13 +106,18 @@ def refuse_beyond(available: float, needed: float, coefficients: int) -> None:
 
 def operations(system: CellSystem) -> float:
     """Multiplications of one factorization."""
-    n = system.columns
+    n, cells, pairs = system.columns, system.space.cells.count, len(system.pairs)
     products = sum(_rows(source) for source in system.sources) * n**2 / 2
-    eliminations = sum(
-        len(f.own) ** 3 / 6 + len(f.own) ** 2 * len(f.border) / 2 + len(f.own) * len(f.border) ** 2 for f in system.tree
-    )
-    return products + eliminations * n**3
+    if system.eliminates:
+        return products + operations_eliminated(system.tree, cells, pairs, n)
+    return products + operations_in_fronts(system.tree, n)
 
 
 def _rows(source: RowSource) -> int:
     return source.row_count * len(source.cells)
+
+
+def _kept_rows(source: RowSource, n: int) -> int:
+    """Those of one cell are compressed; see `compressed`."""
+    members = len(source.cells[0])
+    return min(_rows(source), members * (n + 1)) if len(source.cells) == 1 else _rows(source)
