@@ -47,6 +47,7 @@ HIGHEST = {1: 24, 2: 20, 3: 12, 4: 8}
 SPLIT = {1: 16, 2: 8, 3: 7, 4: 5}  # highest degree of cells that are split: small cells gain less from high ones
 SLOWEST = 0.94  # per degree: what coefficients are taken to fall by at least, in the part of an error that is not seen
 FAST_DECAY = 0.7  # per degree: coefficients that fall faster call for a higher degree
+DEAR = 3  # coordinates from which on a level takes so much that two are better taken at once
 MOST_RAISED = 6  # degrees at a time
 LOST, UNEXPLAINED = 0.5, 0.9  # relative error, and share of the residual left, of what is no solution yet
 UNDEFINED = "the derivatives of the equations are not finite where Newton's method starts; state a `guess`"
@@ -287,20 +288,41 @@ def next_space(level: Level, tolerance: float) -> Space:
         everywhere = torch.ones_like(parts, dtype=torch.bool)
         cells = space.cells.split(everywhere[:, 0], everywhere)
         return Space(cells, tuple(min(p, SPLIT[d]) for p in space.degrees), space.orders)
-    degrees, bad = list(space.degrees), torch.zeros_like(parts, dtype=torch.bool)
+    degrees, halvings = list(space.degrees), torch.zeros_like(parts, dtype=torch.long)
     for a in axes:
         if a in fast:
             degrees[a] += raised[a]
         else:
-            e = parts[:, a]
-            bad[:, a] = e >= max(0.1 * float(e.max()), min(0.3 * tolerance / math.sqrt(C), float(e.max())))
-            degrees[a] = min(degrees[a], SPLIT[d])
-    cells = space.cells.split(bad.any(dim=1), bad) if bool(bad.any()) else space.cells
+            least = SPLIT[d]
+            if d >= DEAR and rate[a] < FAST_DECAY and room[a] < min(2, wanted[a]):
+                least = max(least, _degree_after_halving(float(totals[a]), rate[a], degrees[a], tolerance))
+            degrees[a] = min(degrees[a], least)
+            halvings[:, a] = _halvings(parts[:, a], 0.3 * tolerance / math.sqrt(C), degrees[a], d)
+    cells = space.cells.split(halvings.any(dim=1), halvings) if bool(halvings.any()) else space.cells
     return Space(cells, tuple(degrees), space.orders)
+
+
+def _halvings(error: Tensor, target: float, degree: int, dimension: int) -> Tensor:
+    """(C,) how often cells are halved along an axis that contributes these errors (C,).
+
+    Those with the largest are; where a level is dear, twice at once if not even a smooth function would have come near
+    the target by the first halving.
+    """
+    largest = float(error.max())
+    target = min(target, largest)
+    once = error >= max(0.1 * largest, target)
+    if dimension < DEAR:
+        return once.long()
+    return once.long() + (once & (error > 2.0 ** (degree + 1) * target)).long()
 
 
 def _degrees_wanted(error: float, rate: float, tolerance: float) -> float:
     return math.log(0.3 * tolerance / max(error, 1e-300)) / math.log(rate) if rate < 1 else math.inf
+
+
+def _degree_after_halving(error: float, rate: float, degree: int, tolerance: float) -> int:
+    """The degree that a smooth function calls for on cells half as long, where coefficients fall twice as fast."""
+    return math.ceil((math.log(max(0.3 * tolerance, 1e-300) / error) + degree * math.log(rate)) / math.log(0.5 * rate))
 
 
 def _work_of_raising(space: Space, raised: Mapping[int, int]) -> float:

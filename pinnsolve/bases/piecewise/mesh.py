@@ -161,18 +161,21 @@ class Cells:
         return below[i], above[j]
 
     def split(self, marked: Tensor, axes: Tensor) -> Cells:
-        """Halves the cells `marked` (C,) bool along the axes (C, d) bool."""
+        """Halves the cells `marked` (C,) bool along the axes (C, d) bool, or as often as they say as numbers."""
         lower, upper, material = self.lower, self.upper, self.material
+        times = torch.where(marked[:, None], axes.long(), 0)
         for axis in range(self.dimension):
-            now = marked & axes[:, axis]
-            middle = 0.5 * (lower[now, axis] + upper[now, axis])
-            first_upper, second_lower = upper[now].clone(), lower[now].clone()
-            first_upper[:, axis] = second_lower[:, axis] = middle
-            lower, upper = (
-                torch.cat([lower[~now], lower[now], second_lower]),
-                torch.cat([upper[~now], first_upper, upper[now]]),
-            )
-            marked, axes, material = (torch.cat([t[~now], t[now], t[now]]) for t in (marked, axes, material))
+            while bool((times[:, axis] > 0).any()):
+                now = times[:, axis] > 0
+                times[now, axis] -= 1
+                middle = 0.5 * (lower[now, axis] + upper[now, axis])
+                first_upper, second_lower = upper[now].clone(), lower[now].clone()
+                first_upper[:, axis] = second_lower[:, axis] = middle
+                lower, upper = (
+                    torch.cat([lower[~now], lower[now], second_lower]),
+                    torch.cat([upper[~now], first_upper, upper[now]]),
+                )
+                times, material = (torch.cat([t[~now], t[now], t[now]]) for t in (times, material))
         return self.like(lower, upper, material)
 
     def like(self, lower: Tensor, upper: Tensor, material: Tensor) -> Cells:
