@@ -134,7 +134,6 @@ SHAPES = (
     shape("L-shape", "l-shape", 1e-5, 20),
     shape("annulus, Robin and Neumann", "annulus", 1e-8, 5),
     shape("two materials, circle", "two-materials", 1e-6, 20),
-    shape("ball less ball", "hollow-ball", 1e-6, 60),
     shape("heat, many holes", "heat-many-holes", 1e-3, 120),
     shape("backward-facing step", "backward-step", 1e-2, 120),
     shape("Poisson, four holes, Gmsh", "poisson-mesh", 1e-4, 20),
@@ -162,6 +161,8 @@ DIMENSION = (
     dimension("heat 2-d, nonlinear, t to 100", "heat-2d-long", 1e-3, 180),
     dimension("wave 2-d, variable speed, kinks", "wave-2d-variable", 1e-3, 20),
     dimension("Gray-Scott, t to 200", "gray-scott", 1e-2, 180),
+    dimension("Poisson 3-d, smooth", "poisson-3d", 1e-10, 3),
+    dimension("ball less ball", "hollow-ball", 1e-6, 30),
 )
 CASES = ADAPTIVE + FAST + SHAPES + DIMENSION + MANY
 BURGERS = {"nu": 0.01 / math.pi, "speed": 1.0}

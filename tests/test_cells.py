@@ -134,6 +134,20 @@ def test_siblings_fill_a_box_and_merging_keeps_a_partition(which):
         assert_partition(merged, which[0])
 
 
+def test_cells_are_halved_as_often_as_numbers_say():
+    cells = uniform_cells(*box(2), (2, 1))
+    times = torch.tensor([[2, 1], [0, 0]])
+    finer = cells.split(times.any(dim=1), times)
+    assert finer.count == 9
+    assert_partition(finer, 2)
+    once = torch.tensor([[True, True], [False, False]])
+    steps = cells.split(once.any(dim=1), once)
+    left = steps.upper[:, 0] <= 0.5 * (cells.lower[0, 0] + cells.upper[1, 0]) + 1e-12
+    again = torch.stack([left, torch.zeros_like(left)], dim=1)
+    twice = steps.split(left, again)
+    assert torch.equal(twice.lower, finer.lower) and torch.equal(twice.upper, finer.upper)
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 def test_merging_all_siblings_undoes_a_split(axis):
     cells = uniform_cells(*box(2), [2, 2])

@@ -14,7 +14,7 @@ from pinnsolve.bases.piecewise.initial_mesh import first_cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.geometry.factory import make_shape
-from pinnsolve.geometry.shapes import INTERFACE
+from pinnsolve.geometry.shapes import INTERFACE, HalfPlane, primitives
 from pinnsolve.language.expansion import resolve
 from pinnsolve.language.symbols import feature_symbol, features_of
 from pinnsolve.language.syntax import parse_equation
@@ -56,6 +56,23 @@ def test_fluxes_are_what_derivatives_are_taken_of():
     assert fluxes_of("u = x") == ()
     second = fluxes_of("3*laplacian(u) = 0")
     assert [(axis, c, f) for axis, c, f in second] == [(0, 3, U_X), (1, 3, U_Y)]
+
+
+@pytest.mark.parametrize("where", ["x < 0.25", "x + 2*y < 0.5"])
+def test_planes_between_materials_are_half_planes(where):
+    stated = {
+        "definitions": {"k": f"where({where}, 1, 7)"},
+        "equations": {"diffusion": "-div([k*D(u, x), k*D(u, y)]) = 1"},
+        "conditions": {"walls": {"on": "boundary", "equation": "u = 0"}},
+        "exact": None,
+    }
+    compiled = compile_problem(problem(**stated))
+    x = torch.tensor([[0.2, 0.1], [0.3, 0.4], [-0.9, 0.9], [0.9, -0.9]], dtype=torch.float64)
+    holds = [bool(sp.sympify(where).subs({"x": a, "y": b})) for a, b in x.tolist()]
+    parts = [part for material in compiled.materials for part in primitives(material.shape)]
+    assert sum(isinstance(part, HalfPlane) for part in parts) == 2
+    inside = [make_shape(material.shape).inside(x).tolist() for material in compiled.materials]
+    assert holds in inside and [not one for one in holds] in inside
 
 
 def test_materials_are_told_apart_by_comparisons_in_space():
