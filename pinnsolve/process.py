@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import importlib
 import importlib.util
 import os
 import signal
@@ -23,6 +24,8 @@ MAPPED_BLOCKS, MAPPED_SIZE, TRIM = -4, -3, -1  # M_MMAP_MAX, M_MMAP_THRESHOLD an
 LARGE_BLOCK = 2**20  # bytes
 MOST = 2**31 - 1
 TORCH = Path("lib", "libtorch_cpu.so")  # the library that takes longest to load
+# modules written in C that reading a problem imports, in the standard library and beyond
+READING = ("array", "bisect", "cmath", "csv", "decimal", "hashlib", "random", "unicodedata", "yaml", "pydantic_core")
 
 
 def keep_freed_memory() -> bool:
@@ -79,9 +82,12 @@ def resume_garbage_collection() -> None:
 def load_torch_ahead() -> None:
     """Load torch's largest library in a thread, while the problem file is read.
 
-    `dlopen` is called as a C function, so that the thread does not hold Python's lock. An import that comes before the
-    end waits for it. Where there is no such library, nothing happens.
+    `dlopen` is called as a C function, so that the thread does not hold Python's lock. It loads one library at a time:
+    importing any other waits for it, so those that reading takes come first. Where there is no such library, nothing
+    happens.
     """
+    for name in READING:
+        importlib.import_module(name)
     found = importlib.util.find_spec("torch") if sys.platform == "linux" and "torch" not in sys.modules else None
     for folder in found.submodule_search_locations or () if found else ():
         path = os.fsencode(Path(folder, TORCH))
