@@ -31,6 +31,11 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 START = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from pinnsolve.workers import serve; serve()"
 
 
+def processors() -> int:
+    """How many processors this process may use, which a scheduler or a container may hold below those there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class Processes:
     """Up to so many processes that apply a `work` to tasks; they start when they are needed, and once.
 
@@ -96,7 +101,7 @@ class Processes:
 
     def _started(self) -> subprocess.Popen:
         """A process that has been told what its work is."""
-        share = str(max(1, (os.cpu_count() or 1) // self.count))
+        share = str(max(1, processors() // self.count))
         environment = {**WAITING, **dict.fromkeys(THREADS, share), **os.environ}
         environment["PYTHONPATH"] = os.pathsep.join(sys.path)
         process = subprocess.Popen(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -10,7 +9,7 @@ from contextlib import ExitStack
 from pinnsolve import extensions
 from pinnsolve.language import operators
 from pinnsolve.ranges.member import MemberTask, SolvedMember, collect, lost_member, solve_here, solve_there
-from pinnsolve.workers import Processes
+from pinnsolve.workers import Processes, processors
 
 WORTH_STARTING = 0.3  # seconds a member takes, from which on processes, which take seconds to start, save time
 MOST_PROCESSES = 16
@@ -28,7 +27,7 @@ class Team:
         self._seconds: list[float] = []
         known = (*extensions.BUILT_IN_BASES, *extensions.BUILT_IN_SOLVERS)
         added = {*extensions.BASES, *extensions.SOLVERS}.difference(known)
-        self.count = 1 if operators.OPERATORS or added else min(_processors(), MOST_PROCESSES)
+        self.count = 1 if operators.OPERATORS or added else min(processors(), MOST_PROCESSES)
 
     def __enter__(self) -> Team:
         return self
@@ -53,7 +52,3 @@ class Team:
 
     def _takes_long(self) -> bool:
         return bool(self._seconds) and sum(self._seconds) / len(self._seconds) > WORTH_STARTING
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

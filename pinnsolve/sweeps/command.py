@@ -5,7 +5,6 @@ Input: a problem file, what varies, a folder. Output: `Swept`, the rows of the t
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +22,7 @@ from pinnsolve.problem.problem import Problem
 from pinnsolve.spec.source import find_problem
 from pinnsolve.sweeps.plan import make_plan
 from pinnsolve.sweeps.sweep import TABLE, Sweep, points_of, run_sweep
+from pinnsolve.workers import processors
 
 SHOWN = 5  # members that did not converge, by name
 
@@ -85,7 +85,7 @@ def sweep(
     with _bar() as bar:
         line = bar.add_task("solving", total=len(plan.members))
         rows = run_sweep(
-            whole, workers or os.cpu_count() or 1, cluster, lambda done, of: bar.update(line, completed=done, total=of)
+            whole, workers or processors(), cluster, lambda done, of: bar.update(line, completed=done, total=of)
         )
     return Swept(whole.folder, tuple(rows))
 
