@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pinnsolve.compiler.compiler import compile_problem
+from pinnsolve.errors import PinnsolveError
 from pinnsolve.problem.build import build_problem, by_guess, with_settings
 from pinnsolve.problem.problem import Problem
 from pinnsolve.spec.spec import load_spec
@@ -37,14 +38,15 @@ def load(path_or_name: str | Path, overrides: Iterable[str] = ()) -> Problem:
 
 
 def solve(
-    problem: Problem,
+    problem: Problem | str | Path,
     *,
     progress: Callable[[dict], None] | None = None,
     start: Solution | None = None,
     journal: Journal | None = None,
     **settings: Any,
 ) -> Solution:
-    """Solve a problem; `settings` replace those of its `solve` section, e.g. `tolerance=1e-8, method="lsgd"`.
+    """Solve a problem, or that in a file; `settings` replace those of its `solve` section, e.g. `tolerance=1e-8,
+    method="lsgd"`.
 
     `progress` is called with each history record; `start` is a solution to go on from: one of the same problem is never
     replaced by a worse one. `journal`: pieces of a solve that was ended, and who keeps those of this one. Not
@@ -52,6 +54,12 @@ def solve(
     that the others lead to are `others` of the first. Raises `ProblemError` for settings that are wrong and
     `ResourceError` where the memory would not do.
     """
+    if isinstance(problem, str | Path):
+        problem = load(problem)
+    if not isinstance(problem, Problem):
+        raise PinnsolveError(
+            f"`solve` takes a problem, or the path of a problem file, and not {type(problem).__name__}"
+        )
     stated = with_settings(problem, settings) if settings else problem
     compiled = compile_problem(stated)
     if stated.ranges:

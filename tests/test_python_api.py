@@ -294,3 +294,15 @@ def test_names_that_cannot_be(name):
 def test_coordinates_are_real_symbols():
     assert ps.coordinates("x, y  z") == sp.symbols("x y z", real=True)
     assert ps.coordinates("x") == x and x.is_real and u.is_real
+
+
+def test_a_problem_file_is_solved_by_its_path(tmp_path):
+    path = tmp_path / "decay.yaml"
+    path.write_text("name: decay\ndomain: {box: {t: [0, 1]}}\nunknowns: u\nequations: {decay: 'D(u, t) = -u'}\n"
+                    "conditions: {start: {on: t = 0, equation: u = 1}}\n")  # fmt: skip
+    for one in (path, str(path)):
+        assert ps.solve(one, tolerance=1e-4)(t=1.0) == pytest.approx(0.367879, abs=1e-4)
+    with pytest.raises(ProblemError, match="no such file"):
+        ps.solve(tmp_path / "nothing.yaml")
+    with pytest.raises(PinnsolveError, match="not dict"):
+        ps.solve({"name": "decay"})
