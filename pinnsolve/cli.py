@@ -12,24 +12,22 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pinnsolve import process
-from pinnsolve.errors import Diagnostic, PinnsolveError, ProblemError
+from pinnsolve.errors import PinnsolveError, ProblemError
 from pinnsolve.files.text import printable
+from pinnsolve.output.console import console, say, show
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-
     from pinnsolve.problem.problem import Problem
     from pinnsolve.results.run_folders import RunUnderWay
     from pinnsolve.results.solution import Solution
 
 CONVERGED, NOT_CONVERGED, WRONG, INTERRUPTED = 0, 1, 2, 130
 GOES_ON = ("interrupted", "time_limit")  # statuses of a solve that --resume takes up where it was
-PIPED_WIDTH = 200  # where no terminal says how wide lines may be
 
 app = typer.Typer(
     help="Solve differential equations stated in a problem file, with the error stated.",
@@ -92,11 +90,6 @@ def _mistakes_as_messages() -> Iterator[None]:
     sys.exit(WRONG)
 
 
-def say(message: object) -> None:
-    """A message for the person, on standard error."""
-    typer.echo(printable(message), err=True)
-
-
 def _version(asked: bool) -> None:
     if asked:
         from pinnsolve.version import version
@@ -131,7 +124,8 @@ def run(
     """Solve a problem and write its run folder. Exits with 0 if it reached its tolerance, else with 1."""
     from pinnsolve.figures import drawer
     from pinnsolve.output.terminal import report
-    from pinnsolve.results.run_folders import RunUnderWay, choose_folder
+    from pinnsolve.results.run_folders import RunUnderWay, choose_folder, save_anywhere
+    from pinnsolve.spec.operator_files import code_of
 
     with process.Interrupts() as interrupts, drawer.Drawer() as drawing:
         process.load_torch_ahead()
@@ -139,7 +133,7 @@ def run(
 
         problem = _load(file, overrides, operators)
         folder = choose_folder(problem.name, out, resume)
-        under_way = RunUnderWay(folder, problem, resume, say, _code(operators))
+        under_way = RunUnderWay(folder, problem, resume, say, code_of(operators or ()))
         try:
             solution = _solve(problem, under_way, folder if resume else None, quiet=json)
         except BaseException as ended:
@@ -149,7 +143,7 @@ def run(
             raise
         with interrupts.held():
             under_way.pause()
-            _save(solution, folder)
+            save_anywhere(solution, folder)
             under_way.complete(ended=solution.result.get("status") not in GOES_ON)
         try:
             for failure in pipeline.illustrate(solution, problem, folder, drawing.draw):
@@ -161,7 +155,7 @@ def run(
 
         typer.echo(to_json(solution.result, indent=2))
     else:
-        _show(report(solution.result, folder))
+        show(report(solution.result, folder))
     raise typer.Exit(CONVERGED if solution.result.get("status") == "converged" else NOT_CONVERGED)
 
 
@@ -193,7 +187,7 @@ def check(
     if json:
         typer.echo(check.found_as_json(problem.warnings, problem, shape_values(problem.shape) if shaped else None))
     else:
-        _show(check.summary(problem, shape_words(problem.shape) if shaped else None))
+        show(check.summary(problem, shape_words(problem.shape) if shaped else None))
     if plot is not None:
         from pinnsolve.figures.setup import plot_setup
 
@@ -213,7 +207,7 @@ def list_problems() -> None:
     table = Table.grid(padding=(0, 2))
     for name, title in catalog.titles().items():
         table.add_row(Text(printable(name), style="bold"), Text(printable(title)))
-    _show(table)
+    show(table)
 
 
 @app.command()
@@ -303,7 +297,7 @@ def sweep(
         file, problem, out, over=over or (), samples=samples, workers=workers, cluster=cluster, at=at, grid=grid,
         settings=overrides or (), operators=operators or (),
     )  # fmt: skip
-    _show(swept.summary())
+    show(swept.summary())
     raise typer.Exit(CONVERGED if swept.all_converged else NOT_CONVERGED)
 
 
@@ -344,7 +338,7 @@ def verify(
     if json:
         typer.echo((folder / report.TABLE).read_text(encoding="utf-8"))
     else:
-        _show(report.summary(found, folder))
+        show(report.summary(found, folder))
     raise typer.Exit(NOT_CONVERGED if found.failures else CONVERGED)
 
 
@@ -362,10 +356,9 @@ def schema() -> None:
 
 
 def _load(file: str, overrides: list[str] | None, operators: list[str] | None) -> Problem:
-    from pinnsolve.spec import catalog
+    from pinnsolve.spec.operator_files import run_operators
 
-    for text in operators or ():
-        _run_operators(catalog.find_operators(text))
+    run_operators(operators or ())
     from pinnsolve import pipeline
 
     problem = pipeline.load(file, overrides or ())
@@ -381,41 +374,6 @@ def _refuse_tables(problem: Problem) -> None:
     errors = list(table_errors(problem))
     if errors:
         raise ProblemError(errors)
-
-
-def _run_operators(path: Path) -> None:
-    """Execute the Python file that the person named; the one way code gets in."""
-    import importlib.util
-
-    name = f"pinnsolve_operators_{path.stem}"
-    try:
-        module_spec = importlib.util.spec_from_file_location(name, path)
-        module = importlib.util.module_from_spec(module_spec)
-        sys.modules[name] = module
-        module_spec.loader.exec_module(module)
-    except PinnsolveError:
-        raise
-    except Exception as error:  # whatever that file does wrong is for its author to see, in one line
-        line = _last_line_in(path, error)
-        raise ProblemError([Diagnostic(f"{type(error).__name__}: {error}", file=str(path), line=line)]) from None
-
-
-def _last_line_in(path: Path, error: BaseException) -> int | None:
-    if isinstance(error, SyntaxError):
-        return error.lineno
-    line, trace = None, error.__traceback__
-    while trace is not None:
-        if Path(trace.tb_frame.f_code.co_filename) == path.absolute():
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
-
-
-def _code(operators: list[str] | None) -> str:
-    """The texts of the files that register operators."""
-    from pinnsolve.spec import catalog
-
-    return "".join(catalog.find_operators(text).read_text(encoding="utf-8") for text in operators or ())
 
 
 def _solve(problem: Problem, under_way: RunUnderWay, resumed: Path | None, quiet: bool) -> Solution:
@@ -436,44 +394,10 @@ def _solve(problem: Problem, under_way: RunUnderWay, resumed: Path | None, quiet
         start = load_solution(resumed)
         if (start.coordinates, start.unknowns) != ((*problem.coordinates, *problem.ranges), problem.unknowns):
             raise PinnsolveError(f"{resumed} holds a solution of another problem: {start!r}")
-    with Progress(_console(error=True), quiet) as progress:
+    with Progress(console(error=True), quiet) as progress:
 
         def told(record: dict) -> None:
             under_way.log(record)
             progress(record)
 
         return pipeline.solve(problem, progress=told, start=start, journal=under_way.journal())
-
-
-def _save(solution: Solution, folder: Path) -> None:
-    """Write the solution; where the folder cannot be written, to another one, so that nothing is lost."""
-    import tempfile
-
-    try:
-        solution.save(folder)
-    except OSError as error:
-        reason = f"{folder} cannot be written: {error.strerror or error}"
-        try:
-            other = solution.save(tempfile.mkdtemp(prefix=f"pinnsolve-{solution.name}-"))
-        except OSError:
-            raise PinnsolveError(f"{reason}; the solution is lost, since there is no other place for it") from None
-        raise PinnsolveError(f"{reason}; the solution was saved in {other} instead") from None
-
-
-def _console(error: bool = False) -> Console:
-    from rich.console import Console
-
-    stream = sys.stderr if error else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else PIPED_WIDTH, highlight=False, soft_wrap=False)
-
-
-def _show(renderable: RenderableType) -> None:
-    """Print on standard output; into a pipe without colours and without blanks at the ends of lines."""
-    console = _console()
-    if console.is_terminal:
-        console.print(renderable)
-        return
-    with console.capture() as captured:
-        console.print(renderable)
-    lines: list[Any] = [line.rstrip() for line in captured.get().splitlines()]
-    typer.echo("\n".join(lines))

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ from pinnsolve.version import version
 
 if TYPE_CHECKING:
     from pinnsolve.problem.problem import Problem
+    from pinnsolve.results.solution import Solution
     from pinnsolve.solvers.journal import Journal
 
 RUNS = "runs"
@@ -230,3 +232,19 @@ def _key_at(folder: Path) -> str | None:
         return json.loads((folder / ABOUT_FILE).read_text(encoding="utf-8"))["key"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def save_anywhere(solution: Solution, folder: Path) -> None:
+    """Write the solution; where the folder cannot be written, to another one, so that nothing is lost.
+
+    Raises `PinnsolveError` where it was another one.
+    """
+    try:
+        solution.save(folder)
+    except OSError as error:
+        reason = f"{folder} cannot be written: {error.strerror or error}"
+        try:
+            other = solution.save(tempfile.mkdtemp(prefix=f"pinnsolve-{solution.name}-"))
+        except OSError:
+            raise PinnsolveError(f"{reason}; the solution is lost, since there is no other place for it") from None
+        raise PinnsolveError(f"{reason}; the solution was saved in {other} instead") from None
