@@ -29,7 +29,7 @@ from pinnsolve.estimate.measured_errors import parameter_report, true_error
 from pinnsolve.geometry.regions import domain
 from pinnsolve.geometry.sampling import Points, sample_region
 from pinnsolve.problem.problem import Problem
-from pinnsolve.solvers import Clock, LeastSquares, drive
+from pinnsolve.solvers import Clock, Iterate, LeastSquares, drive
 
 KNOWN = {
     "poisson": {
@@ -91,7 +91,7 @@ def solved(name: str, width: int, seed: int = 3):
     one = len(compiled.coordinates) == 1
     basis = basis_for(compiled, width, seed, activation="sin" if one else "tanh", scale=2.0)
     assembly = sampled(compiled, width, seed, "sobol", basis=basis)
-    outcome = drive(LeastSquares(), assembly, basis, zero_state(compiled, basis), Clock())
+    outcome = drive(LeastSquares(), assembly, Iterate(basis, zero_state(compiled, basis)), Clock())
     x = sample_region(domain(), compiled.intervals, 1000, "uniform", 77).x[0]
     return problem, Approximation(basis, outcome.best.state), assembly, x
 
@@ -163,7 +163,7 @@ def test_an_unknown_that_floats_is_compared_without_its_mean():
     compiled = compile_problem(problem)
     basis = basis_for(compiled, 7, activation="sin")
     assembly = sampled(compiled, 7, 0, "chebyshev", basis=basis)
-    best = drive(LeastSquares(), assembly, basis, zero_state(compiled, basis), Clock()).best
+    best = drive(LeastSquares(), assembly, Iterate(basis, zero_state(compiled, basis)), Clock()).best
     x = torch.linspace(0, 1, 100, dtype=torch.float64)[:, None]
     phi = basis.derivatives(x, [(0,)])[(0,)]
     one = torch.linalg.lstsq(phi, torch.ones_like(phi[:, :1])).solution.T
@@ -250,7 +250,7 @@ def noisy(assembly: Assembly, basis, seed: int) -> tuple[Assembly, Approximation
     measured = {"measured": readings.columns["measured"] + SIGMA * random}
     points = {**assembly.points, "probes": Points(readings.x, None, measured)}
     again = Assembly(assembly.problem, points, assembly.term_weights)
-    best = drive(LeastSquares(), again, basis, zero_state(assembly.problem, basis), Clock()).best
+    best = drive(LeastSquares(), again, Iterate(basis, zero_state(assembly.problem, basis)), Clock()).best
     return again, Approximation(basis, best.state)
 
 

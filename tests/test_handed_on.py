@@ -9,6 +9,7 @@ import torch
 
 import pinnsolve as ps
 from pinnsolve.adapt.error_propagation import fading, handed_on, lasting, size_at_end
+from pinnsolve.adapt.time_problem import TimeProblem
 from pinnsolve.adapt.time_slab import SlabSolver
 from pinnsolve.bases.piecewise.mesh import uniform_cells
 from pinnsolve.bases.piecewise.point_location import Lookup
@@ -70,7 +71,7 @@ def test_errors_fade_as_the_heat_equation_has_it(wave_number):
             },
         )
     )
-    solver = SlabSolver(problem, 0, (5, 10), {}, math.inf)
+    solver = SlabSolver(TimeProblem(problem, 0, {}), (5, 10))
     cells = uniform_cells(torch.zeros(1).double(), torch.ones(1).double(), [2])
     dt, rate = 0.02, (wave_number * math.pi) ** 2
     slab, _ = solver.attempt(cells, 0.0, dt, None, 1e-6)

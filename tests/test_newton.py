@@ -16,8 +16,8 @@ from pinnsolve.assembly.collocation import zero_state
 from pinnsolve.assembly.row_source import State, residual_norm
 from pinnsolve.assembly.rows import Assembly
 from pinnsolve.errors import ResourceError
-from pinnsolve.solvers import Clock, LeastSquares, VarPro, drive
-from pinnsolve.solvers.gauss_newton import Iterate, first_iterate, next_iterate
+from pinnsolve.solvers import Clock, Iterate, LeastSquares, VarPro, drive
+from pinnsolve.solvers.gauss_newton import first_iterate, next_iterate
 from pinnsolve.solvers.least_squares import newton
 
 names = pytest.mark.parametrize("name", STATEMENTS)
@@ -33,7 +33,7 @@ def arranged(name, tmp_path):
 @names
 def test_a_linear_problem_takes_one_solve(name, arranged):
     assembly, basis, state = arranged
-    outcome = drive(LeastSquares(), assembly, basis, state, Clock())
+    outcome = drive(LeastSquares(), assembly, Iterate(basis, state), Clock())
     if assembly.problem.linear:
         assert [(r["step"], r["steps"]) for r in outcome.history] == [(0, 1), (1, 1)]
         assert outcome.best.loss == pytest.approx(reduced(assembly, basis), rel=1e-10)
@@ -47,7 +47,7 @@ def test_a_linear_problem_takes_one_solve(name, arranged):
 def test_one_solve_leads_to_the_same_from_any_state(arranged):
     assembly, basis, _ = arranged
     one, other = (
-        drive(LeastSquares(), assembly, basis, random_state(assembly.problem, basis, seed, 100.0), Clock())
+        drive(LeastSquares(), assembly, Iterate(basis, random_state(assembly.problem, basis, seed, 100.0)), Clock())
         for seed in (1, 2)
     )
     torch.testing.assert_close(one.best.state.vector(), other.best.state.vector(), rtol=1e-9, atol=1e-9)
@@ -64,7 +64,7 @@ def test_what_the_rows_do_not_see_is_left_behind():
     torch.testing.assert_close(result.state.coefficients[:, :5], result.state.coefficients[:, 5:], rtol=1e-6, atol=1e-6)
 
 
-def step_from(assembly: Assembly, basis, state: State, leaves: bool = False, corrections: int = 1) -> Iterate:
+def step_from(assembly: Assembly, basis, state: State, leaves: bool = False, corrections: int = 1):
     """One Gauss-Newton step."""
     system = BasisSystem(assembly, basis)
     how = replace(newton(system, 1, 0.0, leaves), corrections=corrections)
@@ -107,7 +107,7 @@ def test_newton_converges_quadratically():
 
 def test_the_solver_itself_stops_when_newton_has_converged():
     assembly, basis = nonlinear_ode()
-    outcome = drive(LeastSquares(), assembly, basis, zero_state(assembly.problem, basis), Clock())
+    outcome = drive(LeastSquares(), assembly, Iterate(basis, zero_state(assembly.problem, basis)), Clock())
     assert outcome.best.loss < 1e-12
     assert len(outcome.history) < 12
 
@@ -125,7 +125,7 @@ def test_a_step_that_would_raise_the_loss_is_shortened():
     step = step_from(assembly, basis, state, corrections=0)
     assert 0 < step.length < 1 and step.loss < loss
     assert step_from(assembly, basis, state).loss < loss
-    outcome = drive(LeastSquares(), assembly, basis, step.state, Clock())
+    outcome = drive(LeastSquares(), assembly, Iterate(basis, step.state), Clock())
     assert outcome.best.loss < 1e-10
 
 
@@ -175,7 +175,7 @@ def test_a_bound_counts_from_the_first_solve_of_varpro_on():
     basis, assembly = basis_for(problem, width=14), assembled(problem)
     first = VarPro().init(assembly, basis, zero_state(problem, basis))
     assert float(first.state.parameters) == 0.2
-    held = drive(LeastSquares(), assembly, basis, zero_state(problem, basis), Clock()).best
+    held = drive(LeastSquares(), assembly, Iterate(basis, zero_state(problem, basis)), Clock()).best
     assert first.loss == pytest.approx(held.loss, rel=1e-9)
 
 
@@ -198,5 +198,5 @@ def test_unknown_parameters_keep_to_their_bounds(kind, slope):
         fixed = compiled(
             "poisson", **BOUNDED | {"unknown_parameters": None, "equations": {"slope": slope.replace("kappa", "0.2")}}
         )
-        best = drive(LeastSquares(), assembled(fixed), basis, zero_state(fixed, basis), Clock()).best
+        best = drive(LeastSquares(), assembled(fixed), Iterate(basis, zero_state(fixed, basis)), Clock()).best
         assert iterate.loss == pytest.approx(best.loss, rel=1e-3)

@@ -16,7 +16,7 @@ from pinnsolve.assembly.row_source import stacked
 from pinnsolve.bases import make_basis
 from pinnsolve.bases.pou.partition import polynomials, total_degree
 from pinnsolve.errors import PinnsolveError, ResourceError
-from pinnsolve.solvers import LSGD, Clock, VarPro, drive
+from pinnsolve.solvers import LSGD, Clock, Iterate, VarPro, drive
 from pinnsolve.solvers.lsgd import Penalty
 from pinnsolve.solvers.partition_placement import merged_cells, placed
 
@@ -130,7 +130,7 @@ def test_lambda_falls_when_the_sum_stagnates():
     assembly, basis, state = small_fit()
     rule = Penalty(size=0.1, factor=0.5, stagnation=3)
     solver = LSGD(steps=40, learning_rate=0.5, penalty=rule)  # a rate at which descent jumps about
-    history = drive(solver, assembly, basis, state, Clock()).history
+    history = drive(solver, assembly, Iterate(basis, state), Clock()).history
     found = [record["penalty"] for record in history]
     assert found[0] == 0.1
     assert found[-1] < 0.1
@@ -143,14 +143,14 @@ def test_the_penalty_makes_coefficients_small():
     assembly, basis, state = small_fit()
     sizes = []
     for penalty in (None, Penalty(1e-2), Penalty(10.0)):
-        best = drive(LSGD(steps=0, penalty=penalty), assembly, basis, state, Clock()).best
+        best = drive(LSGD(steps=0, penalty=penalty), assembly, Iterate(basis, state), Clock()).best
         sizes.append(float(best.state.coefficients.norm()))
     assert sizes[0] > sizes[1] > sizes[2]
 
 
 def test_penalized_coefficients_are_those_of_ridge_regression():
     assembly, basis, state = small_fit()
-    best = drive(LSGD(steps=0, penalty=Penalty(0.3)), assembly, basis, state, Clock()).best
+    best = drive(LSGD(steps=0, penalty=Penalty(0.3)), assembly, Iterate(basis, state), Clock()).best
     blocks = list(assembly.blocks(basis, state))
     A, r = stacked(blocks)
     wanted = torch.linalg.solve(A.T @ A + 0.3 * torch.eye(A.shape[1], dtype=torch.float64), -A.T @ r)
@@ -186,7 +186,7 @@ def test_only_what_is_named_moves():
     problem = compiled("poisson")
     basis = make_basis({"kind": "pou_rbf", "partitions": 3, "degree": 2}, [0.0, -1.0], [2.0, 1.0], 1)
     solver = VarPro(steps=3, moves=("centres",))
-    best = drive(solver, assembled(problem), basis, zero_state(problem, basis), Clock()).best
+    best = drive(solver, assembled(problem), Iterate(basis, zero_state(problem, basis)), Clock()).best
     assert not torch.equal(best.basis.hidden["centres"], basis.hidden["centres"])
     assert torch.equal(best.basis.hidden["log_shapes"], basis.hidden["log_shapes"])
 

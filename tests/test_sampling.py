@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pinnsolve.geometry import regions
-from pinnsolve.geometry.sampling import SAMPLINGS, Points, sample_region
+from pinnsolve.geometry.sampling import SAMPLINGS, Narrowing, Points, sample_region
 
 BOX = ((0.0, 1.0), (-2.0, 3.0), (10.0, 10.5))
 GRIDS = ("grid", "chebyshev")
@@ -142,7 +142,7 @@ NARROW = {
 @pytest.mark.parametrize("count", [50, 1500])
 def test_a_narrowed_region_gets_about_as_many_points_as_asked(sampling, name, count):
     _, where = NARROW[name]
-    points = sample_region(regions.domain(), BOX[:2], count, sampling, 5, where)
+    points = sample_region(regions.domain(), BOX[:2], count, sampling, 5, Narrowing(where))
     assert 0.6 * count <= points.count <= 2.5 * count
     assert where(points.x[0]).all() and inside(points.x, BOX[:2])
 
@@ -150,7 +150,7 @@ def test_a_narrowed_region_gets_about_as_many_points_as_asked(sampling, name, co
 @samplings
 def test_a_narrowed_boundary_keeps_points_and_normals_together(sampling):
     region = regions.whole_boundary(BOX[:2], (0, 1))
-    points = sample_region(region, BOX[:2], 50, sampling, 5, lambda x, normals: x[:, 0] > 0.5)
+    points = sample_region(region, BOX[:2], 50, sampling, 5, Narrowing(lambda x, normals: x[:, 0] > 0.5))
     assert 0.6 * 200 <= points.count <= 1.8 * 200
     for x, n in zip(points.x[0], points.normals, strict=True):
         assert x[0] > 0.5
@@ -162,10 +162,15 @@ def test_a_narrowed_boundary_keeps_points_and_normals_together(sampling):
 def test_a_region_without_points_is_refused_in_words(sampling):
     region = regions.domain()
     with pytest.raises(ValueError, match="no point of `domain`"):
-        sample_region(region, BOX[:2], 20, sampling, 0, lambda x, normals: x[:, 0] > 2)
+        sample_region(region, BOX[:2], 20, sampling, 0, Narrowing(lambda x, normals: x[:, 0] > 2))
     with pytest.raises(ValueError, match="no point of `here`"):
         sample_region(
-            regions.point({0: 0.5, 1: 0.0}, "here"), BOX[:2], 20, sampling, 0, lambda x, normals: x[:, 0] > 0.6
+            regions.point({0: 0.5, 1: 0.0}, "here"),
+            BOX[:2],
+            20,
+            sampling,
+            0,
+            Narrowing(lambda x, normals: x[:, 0] > 0.6),
         )
 
 

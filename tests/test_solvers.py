@@ -51,7 +51,7 @@ def test_the_contract(kind, arranged):
     hidden = {name: value.clone() for name, value in basis.hidden.items()}
     told = []
     solver = SOLVERS[kind](steps=STEPS)
-    outcome = drive(solver, assembly, basis, state, Clock(), told.append)
+    outcome = drive(solver, assembly, Iterate(basis, state), Clock(), told.append)
     assert outcome.status == "finished" and kind in outcome.message
     assert list(outcome.history) == told
     assert [record["step"] for record in told] == list(range(len(told)))
@@ -80,7 +80,7 @@ def test_the_contract(kind, arranged):
 def test_solvers_that_move_the_hidden_parameters_get_further_than_their_start(kind, arranged, seed):
     assembly, _, _ = arranged
     basis = basis_for(assembly.problem, width=10, seed=seed)
-    outcome = drive(SOLVERS[kind](steps=15), assembly, basis, zero_state(assembly.problem, basis), Clock())
+    outcome = drive(SOLVERS[kind](steps=15), assembly, Iterate(basis, zero_state(assembly.problem, basis)), Clock())
     losses_found = [record["loss"] for record in outcome.history]
     assert outcome.best.loss < losses_found[0]
     if kind == "varpro":
@@ -91,7 +91,7 @@ def test_solvers_that_move_the_hidden_parameters_get_further_than_their_start(ki
 @pytest.mark.parametrize("name", ["burgers"])
 def test_the_same_again(kind, arranged):
     assembly, basis, state = arranged
-    first, again = (drive(SOLVERS[kind](steps=6), assembly, basis, state, Clock()) for _ in range(2))
+    first, again = (drive(SOLVERS[kind](steps=6), assembly, Iterate(basis, state), Clock()) for _ in range(2))
     assert [r["loss"] for r in first.history] == [r["loss"] for r in again.history]
     assert torch.equal(first.best.state.vector(), again.best.state.vector())
 
@@ -114,7 +114,7 @@ class Interrupted:
 def test_an_interrupt_keeps_the_best_answer(kind, step, arranged):
     assembly, basis, state = arranged
     pressed = Interrupted(step)
-    outcome = drive(SOLVERS[kind](steps=STEPS), assembly, basis, state, Clock(), pressed)
+    outcome = drive(SOLVERS[kind](steps=STEPS), assembly, Iterate(basis, state), Clock(), pressed)
     assert outcome.status == "interrupted" and "kept" in outcome.message
     assert len(outcome.history) == len(pressed.losses) == step + 1
     assert outcome.best.loss == min(pressed.losses)
@@ -131,7 +131,7 @@ def test_the_time_limit_stops(kind, arranged):
         if record["step"] == 3:
             clock.start -= 3600.0
 
-    outcome = drive(SOLVERS[kind](steps=STEPS), assembly, basis, state, clock, hours_pass)
+    outcome = drive(SOLVERS[kind](steps=STEPS), assembly, Iterate(basis, state), clock, hours_pass)
     assert outcome.status == "time_limit"
     assert outcome.history[-1]["step"] == 3
     assert "3600 s" in outcome.message
@@ -154,7 +154,7 @@ LOST = {
 def test_what_is_not_finite_is_blamed_by_name(kind, equations):
     problem = compiled("poisson", equations=equations, conditions={})
     basis = basis_for(problem)
-    outcome = drive(SOLVERS[kind](steps=STEPS), assembled(problem), basis, zero_state(problem, basis), Clock())
+    outcome = drive(SOLVERS[kind](steps=STEPS), assembled(problem), Iterate(basis, zero_state(problem, basis)), Clock())
     assert outcome.status == "diverged"
     assert "term `bad` is not finite" in outcome.message
     assert "learning_rate" in outcome.message and "logarithm" in outcome.message
@@ -165,7 +165,7 @@ def test_what_is_not_finite_is_blamed_by_name(kind, equations):
 @pytest.mark.parametrize("name", ["burgers"])
 def test_steps_that_are_too_long_end_with_the_best_so_far(kind, arranged):
     assembly, basis, state = arranged
-    outcome = drive(SOLVERS[kind](steps=STEPS, learning_rate=1e300), assembly, basis, state, Clock())
+    outcome = drive(SOLVERS[kind](steps=STEPS, learning_rate=1e300), assembly, Iterate(basis, state), Clock())
     assert outcome.status == "diverged" and "smaller optimizer.learning_rate" in outcome.message
     assert outcome.best.loss == outcome.history[0]["loss"] and math.isfinite(outcome.best.loss)
     assert loss_of(assembly, outcome.best.basis, outcome.best.state) == pytest.approx(outcome.best.loss, rel=1e-8)
@@ -197,10 +197,12 @@ class Scripted(Solver):
 
 @pytest.mark.parametrize("name", ["poisson"])
 def test_the_loop_keeps_the_best_iterate_not_the_last(arranged):
-    outcome = drive(Scripted([3.0, 1.0, 2.0]), *arranged, Clock(), phase="a phase")
+    assembly, *rest = arranged
+    start = Iterate(*rest)
+    outcome = drive(Scripted([3.0, 1.0, 2.0]), assembly, start, Clock(), phase="a phase")
     assert (outcome.best.step, outcome.best.loss, outcome.best.memory) == (1, 1.0, None)
     assert [r["phase"] for r in outcome.history] == ["a phase"] * 3
-    lost = drive(Scripted([3.0, math.nan, 0.0]), *arranged, Clock())
+    lost = drive(Scripted([3.0, math.nan, 0.0]), assembly, start, Clock())
     assert isinstance(lost, Outcome) and lost.status == "diverged" and lost.best.loss == 3.0
     assert "term `a`" in lost.message and "step 1" in lost.message
 
@@ -333,10 +335,10 @@ def hat_error(outcome: Outcome) -> float:
 def test_lsgd_finds_the_kinks_of_the_hat_and_gd_does_not():
     assembly, basis = advection()
     state = zero_state(assembly.problem, basis)
-    outcome = drive(LSGD(steps=500, learning_rate=0.005), assembly, basis, state, Clock())
+    outcome = drive(LSGD(steps=500, learning_rate=0.005), assembly, Iterate(basis, state), Clock())
     assert hat_error(outcome) <= 1e-8
-    assert hat_error(drive(LeastSquares(), assembly, basis, state, Clock())) > 1e-2
-    assert hat_error(drive(GD(steps=100, learning_rate=0.005), assembly, basis, state, Clock())) > 0.1
+    assert hat_error(drive(LeastSquares(), assembly, Iterate(basis, state), Clock())) > 1e-2
+    assert hat_error(drive(GD(steps=100, learning_rate=0.005), assembly, Iterate(basis, state), Clock())) > 0.1
 
 
 def test_a_basis_without_hidden_parameters_is_refused_in_words():
@@ -352,7 +354,7 @@ def test_a_basis_without_hidden_parameters_is_refused_in_words():
 def test_every_record_of_gradient_descent_is_a_step_further(optimizer, arranged):
     assembly, basis, state = arranged
     rate = 1.0 if optimizer == "lbfgs" else 1e-5
-    outcome = drive(GD(steps=4, optimizer=optimizer, learning_rate=rate), assembly, basis, state, Clock())
+    outcome = drive(GD(steps=4, optimizer=optimizer, learning_rate=rate), assembly, Iterate(basis, state), Clock())
     found = [record["loss"] for record in outcome.history]
     assert len(found) == 5 and found == sorted(set(found), reverse=True)
 
@@ -385,7 +387,8 @@ def test_the_jacobian_is_that_of_finite_differences(arranged, depth):
 @pytest.mark.parametrize("name", ["poisson", "periodic", "burgers"])
 def test_variable_projection_beats_gradient_descent_step_for_step(arranged):
     assembly, basis, state = arranged
-    found = {kind: drive(SOLVERS[kind](steps=STEPS), assembly, basis, state, Clock()).best.loss for kind in SOLVERS}
+    start = Iterate(basis, state)
+    found = {kind: drive(SOLVERS[kind](steps=STEPS), assembly, start, Clock()).best.loss for kind in SOLVERS}
     assert found["varpro"] < 0.7 * found["least_squares"]
     assert found["varpro"] < found["lsgd"] < found["gd"]
 
@@ -414,8 +417,8 @@ class Still(Basis):
 def test_varpro_on_functions_that_do_not_move_is_least_squares(arranged):
     assembly, basis, state = arranged
     still = Still(basis)
-    outcome = drive(VarPro(), assembly, still, state, Clock())
-    expected = drive(LeastSquares(), assembly, basis, state, Clock()).best.loss
+    outcome = drive(VarPro(), assembly, Iterate(still, state), Clock())
+    expected = drive(LeastSquares(), assembly, Iterate(basis, state), Clock()).best.loss
     assert outcome.status == "finished" and outcome.best.basis is still
     assert outcome.best.loss <= expected * (1 + 1e-6)
     assert len(outcome.history) == 2 or not assembly.problem.linear
@@ -424,7 +427,7 @@ def test_varpro_on_functions_that_do_not_move_is_least_squares(arranged):
 @pytest.mark.parametrize("name", ["poisson"])
 def test_varpro_solves_for_the_best_coefficients(arranged):
     assembly, basis, state = arranged
-    best = drive(VarPro(steps=5), assembly, basis, state, Clock()).best
+    best = drive(VarPro(steps=5), assembly, Iterate(basis, state), Clock()).best
     assert best.loss == pytest.approx(reduced(assembly, best.basis), rel=1e-8)
 
 
@@ -434,7 +437,7 @@ def test_varpro_finds_functions_of_its_own_kind():
     problem = compiled("poisson", domain={"x": (0, 1)}, equations={"e": target}, conditions={})
     near = {"layer0.slopes": [[2.5], [6.0]], "layer0.offsets": [-1.2, -2.4]}
     basis = basis_for(problem, 2).with_hidden({n: torch.tensor(v, dtype=torch.float64) for n, v in near.items()})
-    outcome = drive(VarPro(steps=20), assembled(problem, 60), basis, zero_state(problem, basis), Clock())
+    outcome = drive(VarPro(steps=20), assembled(problem, 60), Iterate(basis, zero_state(problem, basis)), Clock())
     assert outcome.best.loss < 1e-20
     slopes = sorted(outcome.best.basis.hidden["layer0.slopes"].flatten().tolist())
     assert slopes == pytest.approx([2, 7], rel=1e-6)

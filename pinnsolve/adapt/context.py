@@ -23,7 +23,7 @@ from pinnsolve.estimate.defect_correction import (
     noise_spread,
 )
 from pinnsolve.geometry.regions import domain
-from pinnsolve.geometry.sampling import Points, sample_region
+from pinnsolve.geometry.sampling import Narrowing, Points, sample_region
 from pinnsolve.runtime import bytes_available
 from pinnsolve.solvers import Clock, Iterate, Outcome, Solver, drive
 from pinnsolve.solvers.base import Progress
@@ -132,12 +132,12 @@ class SolveContext:
             defaults.CHECK_POINTS,
             "uniform",
             defaults.CHECK_SEED + self.seed,
-            space=space_of(self.problem),
+            Narrowing(space=space_of(self.problem)),
         )
         return points.x[0].to(self.lower)
 
     def drive(self, solver: Solver, assembly: Assembly, basis: Basis, state: State, phase: str) -> Outcome[Iterate]:
-        outcome = drive(solver, assembly, basis, state, self.clock, self.progress, phase)
+        outcome = drive(solver, assembly, Iterate(basis, state), self.clock, self.progress, phase)
         self.history.extend(outcome.history)
         return outcome
 

@@ -100,21 +100,12 @@ class FirstGuesses:
             yield self.interpolated(-unit)
 
 
-@dataclass(frozen=True)
-class Found:
-    """What Newton's method ended with, `continued` where by way of easier equations; `doubts`: sentences on it."""
-
-    iterate: Iterate
-    continued: bool = False
-    doubts: tuple[str, ...] = ()
-
-
 def solves(found: Iterate) -> bool:
     """Whether Newton's method converged, and to a solution."""
     return found.converged and not unsolved_terms(found.system, found.state, found.rows)
 
 
-def from_other_starts(guesses: FirstGuesses, system: CellSystem, how: Iteration) -> Found | None:
+def from_other_starts(guesses: FirstGuesses, system: CellSystem, how: Iteration) -> Iterate | None:
     """The first solution that one of the other starts leads to; None where none does.
 
     A start that was found this way is mirrored, which shows a second solution where signs are free.
@@ -124,7 +115,7 @@ def from_other_starts(guesses: FirstGuesses, system: CellSystem, how: Iteration)
         if solves(found):
             mirrored = 2.0 * guesses.interpolated() - found.state.coefficients
             other = _newton(system, mirrored, how)
-            return Found(found, False, (several(),) if solves(other) and differ(system, found, other) else ())
+            return replace(found, doubts=(several(),)) if solves(other) and differ(system, found, other) else found
     return None
 
 

@@ -27,6 +27,7 @@ from pinnsolve.adapt.start_alone import start_alone
 from pinnsolve.adapt.terms_without_points import with_all_terms
 from pinnsolve.adapt.time_collocation import collocations
 from pinnsolve.adapt.time_marching import March, can_march, march
+from pinnsolve.adapt.time_problem import TimeProblem
 from pinnsolve.adapt.time_slab import LOCAL, Slab, SlabSolver
 from pinnsolve.adapt.whole_levels import levels_of, on_cells_of
 from pinnsolve.assembly.row_source import State
@@ -168,7 +169,8 @@ def _marches(
     for number in range(most):
         degrees = degrees_for(LOCAL * aim, context.dimension, axis, order, cells.count >= MANY_CELLS)
         watch = _Watch(context, axis, tolerance, number, last=number == most - 1)
-        solver = SlabSolver(problem, axis, degrees, weights, memory, context.clock.check, guess=context.guess)
+        stated = TimeProblem(problem, axis, weights, guess=context.guess)
+        solver = SlabSolver(stated, degrees, memory, context.clock.check)
         slabs_so_far = march(solver, cells, aim, length, context.journal)
         found = follow(slabs_so_far, context.clock, lambda one: -len(one.slabs), watch.given_up)
         slabs = found.best.slabs if found.best is not None else ()

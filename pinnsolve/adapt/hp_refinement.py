@@ -17,7 +17,6 @@ from torch import Tensor
 from pinnsolve.adapt.first_guess import (
     MOST_TRIED,
     FirstGuesses,
-    Found,
     doubts_of_zero,
     from_other_starts,
     nearer_to_conditions,
@@ -37,7 +36,7 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.enriched_space import Correction, blame, correct, decay_rates, enriched_space
 from pinnsolve.solvers.continuation import by_continuation
-from pinnsolve.solvers.gauss_newton import Iteration, gauss_newton
+from pinnsolve.solvers.gauss_newton import Iterate, Iteration, gauss_newton
 from pinnsolve.solvers.stationary import unsolved_terms
 
 ACCURACY = 0.03  # of the tolerance is how well Newton's method solves
@@ -160,8 +159,7 @@ def solve_level(
     functions."""
     system = make_system(problem, space, weights, check)
     how = Iteration(ACCURACY * tolerance, most=MOST_STEPS, rise=RISE, strict=problem.linear)
-    found = _solved(FirstGuesses(problem, space, weights, check), system, state_at(problem, start), how)
-    solved = found.iterate
+    solved = _solved(FirstGuesses(problem, space, weights, check), system, state_at(problem, start), how)
     check_finite(solved.rows)
     if solved.reduced is None:
         raise ArithmeticError(UNDEFINED)
@@ -172,12 +170,12 @@ def solve_level(
     error = solved.still_to_come(how.accuracy) * size
     return Level(
         space, c, None, error, size, solved.converged, solved.steps, solved.loss, solved.terms,
-        solved.system.without_rows(), solved.reduced.rank_info(), found.continued, tuple(unsolved), found.doubts,
+        solved.system.without_rows(), solved.reduced.rank_info(), solved.continued, tuple(unsolved), solved.doubts,
         problem.unknown_counts, solved.state.parameters,
     )  # fmt: skip
 
 
-def _solved(guesses: FirstGuesses, system: CellSystem, state: State, how: Iteration) -> Found:
+def _solved(guesses: FirstGuesses, system: CellSystem, state: State, how: Iteration) -> Iterate:
     """From the start; where that leads to no solution, by continuation, and from other starts.
 
     Unknown parameters that no data tell of have one start, their guesses.
@@ -186,21 +184,21 @@ def _solved(guesses: FirstGuesses, system: CellSystem, state: State, how: Iterat
     scaled = system.scaled_at(state)
     solved = gauss_newton(scaled, state, how, bounds_of(problem))
     if problem.linear or problem.unknown_parameters:
-        return Found(solved)
+        return solved
     if solves(solved):
         if not bool(state.coefficients.any()) and len(problem.intervals) == 1:
             solved = nearer_to_conditions(guesses, system, solved, how)
-        return Found(solved, doubts=doubts_of_zero(problem, scaled, solved))
-    best = Found(solved)
+        return replace(solved, doubts=doubts_of_zero(problem, scaled, solved))
+    best = solved
     if not solved.converged and solved.reduced is not None:
         other = by_continuation(scaled, state, how)
-        best = best if other is None else Found(other, True)
+        best = best if other is None else replace(other, continued=True)
         if other is not None and solves(other):
             return best
     other = from_other_starts(guesses, system, how) if state.coefficients.numel() <= MOST_TRIED else None
     if other is None:
         return best
-    return replace(other, doubts=other.doubts or doubts_of_zero(problem, scaled, other.iterate))
+    return replace(other, doubts=other.doubts or doubts_of_zero(problem, scaled, other))
 
 
 def blind(level: Level, tolerance: float) -> bool:

@@ -51,8 +51,8 @@ def is_defined(system: CellSystem, c: Tensor, parameters: Tensor) -> bool:
 
 def along_branches(
     system: CellSystem, start: Callable[[Tensor], Tensor], ends: tuple[int, float, float], how: Iteration
-) -> tuple[Iterate | None, tuple[str, ...]]:
-    """The solution that goes on from `start`, and what is doubtful about it; None where none was found.
+) -> Iterate | None:
+    """The solution that goes on from `start`; None where none was found.
 
     `start`: (N, d) -> (U, N), what is stated at the start; `ends`: the axis of time, its start and its whole length.
     Solutions that decay are preferred to those that grow.
@@ -65,9 +65,9 @@ def along_branches(
             one = gauss_newton(system.scaled_at(state), state, replace(how, rise=RISE, strict=False))
             found += [one] if solves(one) else []
     if not found:
-        return None, ()
+        return None
     several_found = len(found) > 1 and differ(system, found[0], found[1])
-    return found[0], (several(),) if several_found else ()
+    return replace(found[0], doubts=(several(),)) if several_found else found[0]
 
 
 def _steepest_fit(system: CellSystem, start, ends: tuple[int, float, float], sign: float) -> Tensor | None:

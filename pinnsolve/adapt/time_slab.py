@@ -20,22 +20,21 @@ from torch import Tensor
 from pinnsolve.adapt.error_propagation import fading, lasting, size_at_end
 from pinnsolve.adapt.first_guess import solves
 from pinnsolve.adapt.slab_starts import along_branches, has_branches, is_defined
+from pinnsolve.adapt.time_problem import TimeProblem, continued, end_of, resolved_start
 from pinnsolve.assembly.cell_rows import ContinuityRows
 from pinnsolve.assembly.cell_weights import balanced
 from pinnsolve.assembly.evolving import orders_along
 from pinnsolve.assembly.evolving_rows import evolving_continuity, evolving_starts
 from pinnsolve.assembly.faces import continuity_rows, start_rows
 from pinnsolve.assembly.integrals import Integrals
-from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.schur_complement import BlockFactorization
 from pinnsolve.assembly.system import CellSystem, go_on, points_of, shared, units, weights_of
-from pinnsolve.assembly.term_rows import held_at, highest_orders, interface_rows, table_orders, term_rows
-from pinnsolve.bases.legendre import exponents
+from pinnsolve.assembly.term_rows import highest_orders, interface_rows, table_orders, term_rows
 from pinnsolve.bases.piecewise.initial_mesh import detail_mesh
 from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
-from pinnsolve.estimate.enriched_space import EXTRA_DEGREES, Correction, blame, correct, enriched_space
+from pinnsolve.estimate.enriched_space import Correction, blame, correct, enriched_space
 from pinnsolve.solvers.gauss_newton import Iterate, Iteration, gauss_newton
 from pinnsolve.solvers.memory import check_memory
 
@@ -45,8 +44,6 @@ LEAST = 0.15  # of the tolerance is what a slab may always take
 LOWER, ROUGH = 3, 0.01  # degrees less for a first look at the whole time, and how well it is solved
 FADING = 0.9  # factor from slab to slab
 CARRIED_AGAIN = 2  # refinements of carried errors on a line, where equations may be stiff and time costs little
-START_SPLITS = 12  # how often cells are halved so that they hold the conditions at the start
-MOST_START_CELLS = 1024
 
 
 @dataclass(frozen=True)
@@ -101,14 +98,14 @@ class _Known:
 class SlabSolver:
     """Builds and solves slabs; keeps systems whose operator does not change."""
 
-    def __init__(self, problem: CompiledProblem, axis: int, degrees: tuple[int, ...], weights, memory: float = math.inf,
-                 check: Callable[[], None] = go_on, parameters: Tensor | None = None,
-                 guess: Callable[[Tensor], Tensor] | None = None):  # fmt: skip
-        self.guess = guess  # (N, d) -> (unknowns, N), where the first slab starts, if one is stated
+    def __init__(
+        self, stated: TimeProblem, degrees: tuple[int, ...], memory: float = math.inf,
+        check: Callable[[], None] = go_on,
+    ):  # fmt: skip
+        self.stated, self.degrees = stated, degrees
+        problem, axis = self.problem, self.axis = stated.problem, stated.axis
         self.check = check  # called now and then, and may end the work on a slab by an exception
-        self.problem, self.axis, self.degrees, self.weights = problem, axis, degrees, weights
         self.memory = memory  # bytes that may be taken
-        self.parameters = torch.zeros(0, dtype=torch.float64) if parameters is None else parameters  # (P,)
         self.orders = table_orders(problem)
         self.details = detail_mesh(problem, axis)
         self.unknowns = len(problem.unknowns)
@@ -166,12 +163,8 @@ class SlabSolver:
         space = Space(cells.extruded(self.axis, low, high), degrees, self.orders)
         system, _ = self.system(space, None)
         check_memory(system, self.memory)
-        solved = gauss_newton(system, self._state(system.zero()), Iteration(ROUGH))
+        solved = gauss_newton(system, self.stated.state(system.zero()), Iteration(ROUGH))
         self._foreseen = shared(space.rms(solved.state.coefficients), self.problem.pairs)
-
-    def _state(self, c: Tensor) -> State:
-        """With the values of the unknown parameters."""
-        return State(c, self.parameters)
 
     def _units(self, error: Tensor) -> Tensor:
         """(U,) what errors are relative to: the solution so far, or the whole one where errors fade."""
@@ -204,11 +197,11 @@ class SlabSolver:
         else:
             check_memory(fine_system, self.memory)
         how = Iteration(0.03 * tolerance, strict=self.problem.linear)
-        solved, doubts = self._solved(system, start, before, how, known and known.coarse_reduced)
+        solved = self._solved(system, start, before, how, known and known.coarse_reduced)
         if not solved.converged:
             return None, None
         c = solved.state.coefficients
-        state = self._state(space.widened(c, fine))
+        state = self.stated.state(space.widened(c, fine))
         corrected = correct(fine_system.scaled_at(state), state, known and known.fine_reduced)
         carried = torch.zeros_like(corrected.delta)
         if before is not None:
@@ -223,7 +216,7 @@ class SlabSolver:
         self._ratios = ratios
         slab = Slab(
             space, c, fine, corrected.c + carried, corrected.error(carried), size, corrected.left, solved.loss,
-            solved.terms, points_of(system), weights_of(solved.system), solved.reduced.rank_info(), doubts,
+            solved.terms, points_of(system), weights_of(solved.system), solved.reduced.rank_info(), solved.doubts,
         )  # fmt: skip
         if self.settles:
             left = size_at_end(slab.w - space.widened(slab.c, fine), fine, self.axis, self.evolving)
@@ -236,36 +229,28 @@ class SlabSolver:
     def _solved(
         self, system: CellSystem, start: Sequence[ContinuityRows], before: Slab | None, how: Iteration,
         known: BlockFactorization | None,
-    ) -> tuple[Iterate, tuple[str, ...]]:  # fmt: skip
-        """What Newton's method ends with in a slab, and what is doubtful about it."""
-        if self.branches and before is None and self.start is not None and self.guess is None:
+    ) -> Iterate:  # fmt: skip
+        """What Newton's method ends with in a slab."""
+        if self.branches and before is None and self.start is not None and self.stated.guess is None:
             ends = (self.axis, self.problem.intervals[self.axis][0], self._whole)
-            found, doubts = along_branches(system, self.start, ends, how)
+            found = along_branches(system, self.start, ends, how)
             if found is not None:
-                return found, doubts
-        state = self._state(self._first_guess(system, start, before))
-        return gauss_newton(system.scaled_at(state), state, how, None, known), ()
+                return found
+        state = self.stated.state(self._first_guess(system, start, before))
+        return gauss_newton(system.scaled_at(state), state, how, None, known)
 
     def _first_guess(self, system: CellSystem, start: Sequence[ContinuityRows], before: Slab | None) -> Tensor:
         """(C, U, n) where Newton's method starts; of linear problems, the solution does not depend on it."""
         space = system.space
-        begin = self.guess or self.start
+        begin = self.stated.guess or self.start
         if self.problem.linear or (before is None and begin is None):
             return system.zero()
         if before is None:
             return space.project(begin, self.unknowns)
-        guess = self._guess(space, start, before)
-        return guess if is_defined(system, guess, self.parameters) else space.project(self._held(before), self.unknowns)
-
-    def _held(self, before: Slab) -> Callable[[Tensor], Tensor]:
-        """The values at the end of the slab before, at all times."""
-
-        def values(x: Tensor) -> Tensor:
-            x = x.clone()
-            x[:, self.axis] = before.fine.cells.box[1][self.axis]
-            return _value(before.fine, before.w, x)
-
-        return values
+        guess = continued(self.stated, space, start, before.fine, before.w)
+        if is_defined(system, guess, self.stated.parameters):
+            return guess
+        return space.project(end_of(before.fine, before.w, self.axis), self.unknowns)
 
     def _missed(self, solved: Iterate) -> float:
         """On a line, how far a slab begins from where it should, relative to the unknowns; 0 elsewhere.
@@ -333,38 +318,7 @@ class SlabSolver:
 
         What they say is kept: the first slab's Newton method starts from it.
         """
-        low, high = self.problem.intervals[self.axis]
-        held = held_at(self.problem, self.axis, low)
-        in_time = max(t_alpha[self.axis] for term in held for t_alpha in [f.alpha for f in term.features])
-        degrees = tuple(in_time if a == self.axis else p for a, p in enumerate(self.degrees))
-        start = replace(self.problem, terms=held)
-        U = self.unknowns
-        for _ in range(START_SPLITS):
-            space = Space(cells.extruded(self.axis, low, low + (high - low)), degrees, self.orders)
-            fine = Space(
-                space.cells, tuple(p + EXTRA_DEGREES * (a != self.axis) for a, p in enumerate(degrees)), self.orders
-            )
-            system = CellSystem(space, term_rows(start, space, self.weights), U, start.linear)
-            if not system.sources:  # narrowed to nothing by its `where`
-                return cells
-            c = gauss_newton(system, self._state(system.zero()), Iteration(1e-12)).state.coefficients
-            self.start = partial(_value, space, c)
-            if cells.dimension == 0:
-                return cells
-            fine_system = CellSystem(fine, term_rows(start, fine, self.weights), U, start.linear)
-            state = self._state(space.widened(c, fine))
-            correction = correct(fine_system.scaled_at(state), state)
-            volume = space.cells.volume
-            counts = torch.tensor(self.problem.unknown_counts, dtype=torch.float64)
-            size = shared(fine.rms(correction.c), self.problem.pairs).clamp_min(1e-300)
-            unit = (size / counts)[None, :, None]
-            parts = torch.sqrt(blame(correction.delta / unit, fine, degrees) * (volume / volume.sum())[:, None])
-            in_space = parts[:, [a for a in range(len(degrees)) if a != self.axis]]
-            bad = in_space > 0.3 * tolerance / math.sqrt(cells.count)
-            bad &= in_space > 0.4 * in_space.amax(dim=1, keepdim=True)
-            if not bool(bad.any()) or cells.count >= MOST_START_CELLS:
-                break
-            cells = cells.split(bad.any(dim=1), bad)
+        cells, self.start = resolved_start(self.stated, cells, self.degrees, tolerance)
         return cells
 
     def system(self, space: Space, before: Slab | None) -> tuple[CellSystem, list[ContinuityRows]]:
@@ -375,7 +329,7 @@ class SlabSolver:
             start = start_rows(space, self.axis, self.inside, values)
             start += evolving_starts(problem, space, self.axis, values)
         sources = [
-            *term_rows(problem, space, self.weights),
+            *term_rows(problem, space, self.stated.weights),
             *continuity_rows(space, problem.coordinates, highest_orders(problem)),
             *evolving_continuity(problem, space),
             *interface_rows(problem, space),
@@ -397,47 +351,12 @@ class SlabSolver:
             tuple(space.cells.lower[:, others].reshape(-1).round(decimals=12).tolist()),
         )
 
-    def _guess(self, space: Space, sources: list[ContinuityRows], before: Slab) -> Tensor:
-        """u(t0) + (t - t0) u_t(t0), cell by cell."""
-        axis, d = self.axis, space.cells.dimension
-        if space.metric is not None or not any(self.inside):
-            return space.project(partial(self._extrapolated, before), self.unknowns)
-        start = sources[0]  # of all cells, which are whole
-        k = exponents(space.degrees)
-        constant, linear = k[:, axis] == 0, k[:, axis] == 1
-        # (m, n) at the start, where P~_k in time are (-1)^k sqrt(2k + 1)
-        table = start.at.sides[0].tables.table((0,) * d)[0]
-        inverse = torch.linalg.pinv(table[:, constant])
-        x = start.at.points.x[0]
-        C, U, half = space.cells.count, self.unknowns, 0.5 * float(space.cells.size[0, axis])
-        c = table.new_zeros(C, U, len(k))
-
-        def projected(alpha) -> Tensor:
-            values = before.fine.values(before.w, x, alpha).reshape(U, C, -1)
-            return (values @ inverse.T).permute(1, 0, 2)
-
-        c[..., constant] = projected((0,) * d)
-        if space.orders[axis] and bool(linear.any()):
-            rate = half * projected(tuple(int(a == axis) for a in range(d)))
-            c[..., constant] += rate
-            # the functions linear in time are fewer: those of the constant ones that they share
-            held = _positions(k[constant], k[linear], axis)
-            c[..., linear] = rate[..., held] / math.sqrt(3.0)
-        return c
-
-    def _extrapolated(self, before: Slab, x: Tensor) -> Tensor:
-        value, rate = ((0,) * x.shape[1], tuple(int(a == self.axis) for a in range(x.shape[1])))
-        start = x.clone()
-        start[:, self.axis] = before.fine.cells.box[1][self.axis]
-        found = before.fine.combined(before.w, start, [value, rate])
-        return found[value] + (x - start)[:, self.axis] * found[rate]
-
     def _carried(self, system: CellSystem, start: list[ContinuityRows], corrected: Correction, before: Slab) -> Tensor:
         """What the error of the slab before, the difference of its two solutions, becomes in this one.
 
         By the linearization: that of a large error would otherwise look like an error of this slab.
         """
-        nothing = State(None, self.parameters)
+        nothing = self.stated.state(None)
         aimed = system.rows_of(start, nothing, matrix=False)
         corrected_start = [source.starting_from(partial(before.fine.values, before.w)) for source in start]
         others = system.rows_of(corrected_start, nothing, matrix=False)
@@ -451,17 +370,6 @@ class SlabSolver:
             rows += [replace(block, r=block.times(z) - b.r) for block, b in zip(starts, differences, strict=True)]
             carried = carried + corrected.reduced.coefficients(rows)
         return carried
-
-
-def _value(space: Space, c: Tensor, x: Tensor) -> Tensor:
-    return space.values(c, x, (0,) * x.shape[1])
-
-
-def _positions(all_exponents: Tensor, wanted: Tensor, axis: int) -> Tensor:
-    """Where the exponents `wanted` (k, d) stand among all (n, d), whatever the power of the axis."""
-    others = [a for a in range(wanted.shape[1]) if a != axis]
-    index = {tuple(row): i for i, row in enumerate(all_exponents[:, others].tolist())}
-    return torch.tensor([index[tuple(row)] for row in wanted[:, others].tolist()])
 
 
 def _depends_on(problem: CompiledProblem, axis: int) -> bool:

@@ -20,7 +20,7 @@ from pinnsolve.defaults import Collocation
 from pinnsolve.errors import Diagnostic, ProblemError
 from pinnsolve.files.tables import measured_columns
 from pinnsolve.geometry.factory import make_shape
-from pinnsolve.geometry.sampling import Points, Space, sample_region
+from pinnsolve.geometry.sampling import Narrowing, Points, Space, sample_region
 from pinnsolve.geometry.subdomains import where_function
 
 HOLD_OUT_SEED = 8191
@@ -70,9 +70,9 @@ def _sample_term(term: Term, problem: CompiledProblem, counts: Collocation, seed
     count = counts.interior if fills else counts.boundary
     if not fills and space_of(problem) is not None and len(problem.axes.space) > 3:
         count *= 2 * len(problem.axes.space)  # a sphere stands for as many faces
-    inside = where_function(term.region.where, problem.coordinates)
+    narrowing = Narrowing(where_function(term.region.where, problem.coordinates), space_of(problem))
     try:
-        return sample_region(term.region, problem.intervals, count, counts.sampling, seed, inside, space_of(problem))
+        return sample_region(term.region, problem.intervals, count, counts.sampling, seed, narrowing)
     except ValueError as error:
         from pinnsolve.assembly.points_of_interest import points_of_interest
 

@@ -19,7 +19,7 @@ from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.defaults import Collocation
 from pinnsolve.geometry import regions
 from pinnsolve.geometry.regions import Piece, Region
-from pinnsolve.geometry.sampling import Points, sample_region
+from pinnsolve.geometry.sampling import Narrowing, Points, sample_region
 from pinnsolve.geometry.shapes import part_names
 from pinnsolve.geometry.subdomains import where_function
 from pinnsolve.language.symbols import FeatureSymbol, coordinate_symbol
@@ -91,10 +91,10 @@ def _at_times(piece: Piece, problem: CompiledProblem) -> list[tuple[float | None
 
 
 def _points(region: Region, problem: CompiledProblem) -> Points | None:
-    inside = where_function(region.where, problem.coordinates)
+    narrowing = Narrowing(where_function(region.where, problem.coordinates), space_of(problem))
     count = ALONG if _curve_like(region.pieces, problem) else OVER
     try:
-        return sample_region(region, problem.intervals, count, "grid", 0, inside, space_of(problem))
+        return sample_region(region, problem.intervals, count, "grid", 0, narrowing)
     except ValueError:  # at that time, or that fine, there is nothing of it
         return None
 

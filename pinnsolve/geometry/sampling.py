@@ -67,26 +67,32 @@ class Space:
         return lambda x, normals=None: self.shape.in_region(x[:, list(self.axes)], piece.region)
 
 
-def sample_region(
-    region: Region,
-    intervals: Intervals,
-    count: int,
-    sampling: str,
-    seed: int,
-    inside: Callable[..., Tensor] | None = None,
-    space: Space | None = None,
-) -> Points:
-    """About `count` points on each piece of the region; `inside` narrows it (its `where`): of points and their
-    normals (N, d), or None where there are none, it makes (N,) bool.
+@dataclass(frozen=True)
+class Narrowing:
+    """What narrows a region: the shape of a `space`, and its `where`, which makes (N,) bool of points and their normals
+    (N, d), or None where there are none."""
 
-    With `inside`, or in the shape of a `space`, points are drawn anew at a finer density until about `count` remain.
-    Raises ValueError where no point of the region is found.
+    where: Callable[..., Tensor] | None = None
+    space: Space | None = None
+
+    def tests(self, piece: Piece) -> list[Callable[..., Tensor]]:
+        """The tests that the points of a piece have to pass."""
+        shape = None if self.space is None else self.space.test(piece)
+        return [test for test in (self.where, shape) if test is not None]
+
+
+def sample_region(
+    region: Region, intervals: Intervals, count: int, sampling: str, seed: int, narrowing: Narrowing = Narrowing()
+) -> Points:
+    """About `count` points on each piece of the region.
+
+    Where it is narrowed, points are drawn anew at a finer density until about `count` remain. Raises ValueError where
+    no point of the region is found.
     """
     pieces = []
     for i, piece in enumerate(region.pieces):
-        draw = partial(_sample_piece, piece, intervals, sampling=sampling, seed=seed + 7919 * i, space=space)
-        tests = [test for test in (inside, None if space is None else space.test(piece)) if test is not None]
-        pieces.append(_narrowed(draw, count, tests))
+        draw = partial(_sample_piece, piece, intervals, sampling=sampling, seed=seed + 7919 * i, space=narrowing.space)
+        pieces.append(_narrowed(draw, count, narrowing.tests(piece)))
     points = _join(pieces)
     if points.count == 0:
         raise ValueError(f"no point of `{region.label}` found")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -45,16 +45,6 @@ RESOLVED = 0.3  # weight of the data below which cells are fine enough for the d
 MOST_CHOSEN, ROUGH = 2000, 1e-4
 RICHER, GROWN = 6, 1.2  # degrees more, in which the data may leave so many times as much open where a level is the last
 STUCK = 3  # levels on new cells, of which the last must be better than half of the one before the last
-
-
-@dataclass(frozen=True)
-class InverseLevel:
-    """A level with its parameters, their errors of discretization (P,), and what statistics need of it."""
-
-    level: Level
-    found: Iterate
-    parameter_error: Tensor
-    data_moved: float  # rms change of the data's residuals by the correction, in standard deviations
 
 
 def solving(accuracy: float) -> Iteration:
@@ -93,8 +83,9 @@ def floor_of(statement: InverseProblem, found: Iterate) -> float:
 
 def solve_inverse_level(
     statement: InverseProblem, space: Space, start: State, accuracy: float, most: int = Iteration.most
-) -> InverseLevel:
-    """Gauss-Newton on one space, with so many steps at most, and the correction of what it gives."""
+) -> tuple[Level, Iterate]:
+    """Gauss-Newton on one space, with so many steps at most, and the correction of what it gives; with the iterate that
+    statistics need."""
     system = statement.system(space).scaled_at(start)
     bounds = Bounds.held(start.parameters) if statement.held else statement.bounds
     found = gauss_newton(system, start, replace(solving(accuracy), most=most), bounds).linearized()
@@ -107,13 +98,18 @@ def solve_inverse_level(
         space, c, replace(correction, delta=lacking), error, size, found.converged, found.steps, found.loss,
         found.terms, found.system, found.reduced.rank_info(), False,
     )  # fmt: skip
+    return level, found
+
+
+def _data_moved(statement: InverseProblem, correction: Correction) -> float:
+    """The rms change of the data's residuals by the correction, in standard deviations."""
+    measurements = statement.measurements
     moves = sum(
         float(((a.r - b.r) ** 2).sum())
         for a, b in zip(correction.rows, correction.first, strict=True)
-        if a.name in statement.measurements.names
+        if a.name in measurements.names
     )
-    data_moved = math.sqrt(moves / statement.measurements.count) / statement.measurements.unit
-    return InverseLevel(level, found, correction.moved.abs(), data_moved)
+    return math.sqrt(moves / measurements.count) / measurements.unit
 
 
 def _correct(statement: InverseProblem, space: Space, found: Iterate) -> tuple[Correction, Tensor]:
@@ -138,9 +134,8 @@ def _correct(statement: InverseProblem, space: Space, found: Iterate) -> tuple[C
     return replace(correction, left=left), lacking
 
 
-def answer_of(statement: InverseProblem, level: InverseLevel, number: int) -> Answer:
+def answer_of(statement: InverseProblem, now: Level, found: Iterate, number: int) -> Answer:
     """What a level says."""
-    now, found = level.level, level.found
     space, reduced = now.space, found.reduced
     data = data_rows(now.system)
     sensitivity = reduced.sensitivity()
@@ -150,15 +145,15 @@ def answer_of(statement: InverseProblem, level: InverseLevel, number: int) -> An
         error=now.error,
         size=now.size,
         parameters=found.state.parameters,
-        parameter_error=level.parameter_error,
-        fit=_fit(statement, level),
+        parameter_error=now.correction.moved.abs(),
+        fit=_fit(statement, found),
         smoothness=statement.smoothness,
         data=data,
-        data_moved=level.data_moved,
+        data_moved=_data_moved(statement, now.correction),
         residuals=lambda: residuals_of(statement.problem, data, found.state),
         left=now.correction.left,
         sensitivity=sensitivity,
-        drawn=lambda seed: _drawn(statement, level, seed),
+        drawn=lambda seed: _drawn(statement, now, found, seed),
         converged=now.converged,
         loss=now.loss,
         terms=now.terms,
@@ -170,24 +165,23 @@ def answer_of(statement: InverseProblem, level: InverseLevel, number: int) -> An
     )
 
 
-def _drawn(statement: InverseProblem, level: InverseLevel, seed: int) -> tuple[Tensor, float]:
+def _drawn(statement: InverseProblem, now: Level, found: Iterate, seed: int) -> tuple[Tensor, float]:
     """The `drawn` of an answer."""
-    now, found = level.level, level.found
     functions, freedom = drawn(now.system, found.reduced, statement.measurements.unit, seed)
     if any(one.least is not None for one in statement.smoothness):
         functions = loosely(statement, now.space, found.state, seed)
     return functions, freedom
 
 
-def _fit(statement: InverseProblem, level: InverseLevel) -> Fit:
+def _fit(statement: InverseProblem, found: Iterate) -> Fit:
     measurements, unit = statement.measurements, statement.measurements.unit
-    measured = [block.name in measurements.names for block in level.found.rows]
-    noise = sum(block.loss for block in level.found.rows if block.name in measurements.names)
-    Q, S = level.found.reduced.Q, level.found.reduced.S
+    measured = [block.name in measurements.names for block in found.rows]
+    noise = sum(block.loss for block in found.rows if block.name in measurements.names)
+    Q, S = found.reduced.Q, found.reduced.S
     information = products(Q, Q, measured) / unit**2 if Q else S
     whole = torch.diagonal(S) / unit**2
     share = float((torch.diagonal(information) / whole.clamp_min(1e-300)).min()) if len(S) else 1.0
-    floor = floor_of(statement, level.found)
+    floor = floor_of(statement, found)
     return fit_of(measurements, statement.bounds, noise / unit**2, information, share, floor)
 
 
@@ -210,15 +204,15 @@ def levels(
             statement = choose(statement, space, state)
         # without any answer the first level is solved, however long it takes
         solvable, most = (statement, Iteration.most) if number else _at_any_time(statement)
-        level = solve_inverse_level(solvable, space, state, max(0.03 * tolerance, LOOSE * before), most)
-        answer = answer_of(statement, level, number)
+        now, found = solve_inverse_level(solvable, space, state, max(0.03 * tolerance, LOOSE * before), most)
+        answer = answer_of(statement, now, found, number)
         richer = more_left_open(statement, answer) if open_start and answer.finished(tolerance, True) else None
         if richer is not None:
             answer = replace(answer, settled=False)
         yield answer
-        fit, now = answer.fit, level.level
+        fit = answer.fit
         before = now.worst
-        parameters = level.found.state.parameters
+        parameters = found.state.parameters
         if answer.finished(tolerance, bool(statement.smoothness)):
             return
         if rebuilt_at is not None:  # so far the cells have been made for these parameters
@@ -226,9 +220,9 @@ def levels(
         if not statement.smoothness and now.worst < RIPE and (rebuilt_at is None or _changed(parameters, rebuilt_at)):
             rebuilt_at = parameters
             target = max(0.1 * tolerance, ANEW * now.worst, fit.visible)
-            anew = rebuilt(statement, now, parameters, target)
-            space, state, before = anew.level.space, anew.found.state, anew.level.worst
-            floor = floor_of(statement.with_weight(WEIGHT), anew.found)
+            anew, found = rebuilt(statement, now, parameters, target)
+            space, state, before = anew.space, found.state, anew.worst
+            floor = floor_of(statement.with_weight(WEIGHT), found)
             statement = statement.with_weight(min(max(FLOOR * floor, WEIGHT), 1.0))
             continue
         if richer is not None and replace(answer, settled=True).finished(tolerance, True):
@@ -300,7 +294,7 @@ def _changed(parameters: Tensor, before: Tensor) -> bool:
     return bool(((parameters - before).abs() > MOVED * parameters.abs()).any())
 
 
-def rebuilt(statement: InverseProblem, level: Level, parameters: Tensor, target: float) -> InverseLevel:
+def rebuilt(statement: InverseProblem, level: Level, parameters: Tensor, target: float) -> tuple[Level, Iterate]:
     """The level on cells for the solution at parameters that are nearly right: from one cell on, with the parameters
     held.
 
@@ -312,11 +306,10 @@ def rebuilt(statement: InverseProblem, level: Level, parameters: Tensor, target:
     state = State(space.project(lambda x: old.space.values(old.c, x, zero), level.c.shape[1]), parameters)
     errors: list[float] = []
     while True:
-        found = solve_inverse_level(held, space, state, max(0.03 * target, LOOSE * level.worst))
-        level = found.level
+        level, found = solve_inverse_level(held, space, state, max(0.03 * target, LOOSE * level.worst))
         errors.append(level.worst)
         stuck = len(errors) > STUCK and min(errors) < RIPE and errors[-1] > 0.5 * errors[-3]
         if level.worst <= target or stuck or level.c.numel() > most:
-            return found
+            return level, found
         space = next_space(level, target)
         state = State(carried_over(level, space), parameters)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pinnsolve.adapt.forward import FIRST_CELLS, FIRST_SLAB, MANY_CELLS, degrees_for
 from pinnsolve.adapt.time_marching import March, can_march, march
+from pinnsolve.adapt.time_problem import TimeProblem
 from pinnsolve.adapt.time_slab import LOCAL, Slab, SlabSolver
 from pinnsolve.assembly.cell_rows import ContinuityRows
 from pinnsolve.assembly.measurements import DataRows
@@ -122,7 +123,8 @@ class Marches:
         return self._measured(parameters, list(found.best.slabs), self._solver(degrees, parameters), tolerance)
 
     def _solver(self, degrees: tuple[int, ...], parameters: Tensor, check: Callable[[], None] = go_on) -> SlabSolver:
-        return SlabSolver(self.problem, self.axis, degrees, self.statement.weights, self.memory, check, parameters)
+        stated = TimeProblem(self.problem, self.axis, self.statement.weights, parameters)
+        return SlabSolver(stated, degrees, self.memory, check)
 
     def _complete(self, one: March) -> bool:
         low, high = self.problem.intervals[self.axis]
@@ -182,7 +184,7 @@ def _sensitivities(solver: SlabSolver, slabs: list[Slab]) -> Iterator[Tensor]:
     before, carried = None, None
     for slab in slabs:
         system, start = solver.system(slab.space, before)
-        state = State(slab.c, solver.parameters)
+        state = State(slab.c, solver.stated.parameters)
         rows = system.rows(state)
         for k, source in enumerate(start, len(rows) - len(start)):
             rows[k] = replace(rows[k], parameters=_taken_over(source, before, carried))

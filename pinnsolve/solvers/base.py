@@ -29,7 +29,7 @@ Progress = Callable[[dict], None]
 
 @dataclass(frozen=True)
 class Iterate:
-    """A basis with its hidden parameters, a state, and the loss they reach.
+    """A basis with its hidden parameters, a state, and the loss they reach, infinite before a solver has looked.
 
     `terms`: weighted loss by term name; `info`: rank, condition and the like, for the history; `memory` belongs to
     the solver (moments, damping) and means nothing to anyone else.
@@ -37,8 +37,8 @@ class Iterate:
 
     basis: Basis
     state: State
-    loss: float
-    terms: Mapping[str, float]
+    loss: float = math.inf
+    terms: Mapping[str, float] = field(default_factory=dict)
     step: int = 0
     info: Mapping[str, Any] = field(default_factory=dict)
     memory: Any = None
@@ -75,13 +75,12 @@ class Solver(ABC):
 def drive(
     solver: Solver,
     assembly: Assembly,
-    basis: Basis,
-    state: State,
+    start: Iterate,
     clock: Clock,
     progress: Progress | None = None,
     phase: str | None = None,
 ) -> Outcome[Iterate]:
-    """Runs a solver to its end. Never raises for a solve that goes wrong; see `Outcome`."""
+    """Runs a solver from a basis and a state to its end. Never raises for a solve that goes wrong; see `Outcome`."""
     history: list[dict] = []
     phase, steps = phase or solver.name, solver.most_steps(assembly)
 
@@ -100,7 +99,6 @@ def drive(
         if progress is not None:
             progress(history[-1])
 
-    start = Iterate(basis, state, math.inf, {})
     iterates = _iterates(solver, assembly, start, clock, told)
     outcome = follow(iterates, clock, lambda one: (one.loss, one.step, one is not start)).raised("no_memory")
     message = outcome.message or f"{solver.name} ended after {history[-1]['step']} steps"

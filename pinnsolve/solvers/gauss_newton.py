@@ -54,7 +54,8 @@ class Iterate:
 
     `rows`: there; `system`: with the weights of the rows there; `reduced`: the last factorization, which `fresh` steps
     do not use; `size`: of the last correction, relative to the solution; `before`: of the one before it; `length`: of
-    the last step; `ended`: whether it goes on, and `converged`, whether that is because corrections are small enough.
+    the last step; `ended`: whether it goes on, and `converged`, whether that is because corrections are small enough;
+    `continued`: whether it was reached by way of easier equations; `doubts`: sentences on it.
     """
 
     system: LinearSystem
@@ -69,6 +70,8 @@ class Iterate:
     length: float = 1.0
     ended: bool = False
     converged: bool = False
+    continued: bool = False
+    doubts: tuple[str, ...] = ()
 
     @property
     def loss(self) -> float:

@@ -24,7 +24,7 @@ from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases import Basis
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.defaults import Collocation
-from pinnsolve.solvers import Clock, Outcome, Solver, drive
+from pinnsolve.solvers import Clock, Iterate, Outcome, Solver, drive
 
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = ROOT / "docs" / "figures"
@@ -60,7 +60,8 @@ def assembled(problem: ps.Problem, interior: int, boundary: int, weights: dict[s
 
 def solve(solver: Solver, assembly: Assembly, basis: Basis, state: State | None = None) -> Outcome:
     """The solver's outcome from a basis; without a state, from zero coefficients."""
-    return drive(solver, assembly, basis, zero_state(assembly.problem, basis) if state is None else state, Clock())
+    start = zero_state(assembly.problem, basis) if state is None else state
+    return drive(solver, assembly, Iterate(basis, start), Clock())
 
 
 def values(basis: Basis, state: State, x: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ initialization of deep neural networks: an adaptive basis viewpoint, MSML 2020, 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import sqrt
 
 import torch
@@ -23,18 +24,18 @@ IMAGE_POINTS, CORNERS = 512, 64  # random ones of the unit box, which stand for 
 NAMES = {"box": "Box", "he": "He", "glorot": "Glorot"}
 
 
-def initial_layers(
-    initialization: str,
-    function: Activation,
-    *,
-    dimension: int,
-    width: int,
-    depth: int,
-    residual: bool,
-    scale: float,
-    seed: int,
-) -> Layers:
-    """Slopes and offsets of each layer, the first on the unit box of `dimension` coordinates, float64 on the CPU.
+@dataclass(frozen=True)
+class NetworkShape:
+    """Layers of so much `width`, the first on `dimension` coordinates; `residual`: the others are added to it."""
+
+    dimension: int
+    width: int
+    depth: int
+    residual: bool
+
+
+def initial_layers(initialization: str, function: Activation, shape: NetworkShape, scale: float, seed: int) -> Layers:
+    """Slopes and offsets of each layer, the first on the unit box of the coordinates, float64 on the CPU.
 
     `scale` belongs to the first layer. With Box it is the maximum over the unit box of each row's argument
     y = k (x - p).n: with relu also that of each function, so 1 is [Gulian, eq. (13)]; with the others the slopes
@@ -43,37 +44,33 @@ def initial_layers(
     """
     generator = torch.Generator().manual_seed(seed)
     if initialization == "box":
-        if residual:
-            return _box_residual(function, dimension, width, depth, scale, generator)
-        return _box_plain(function, dimension, width, depth, scale, generator)
+        return (_box_residual if shape.residual else _box_plain)(function, shape, scale, generator)
     draw = {"he": he_slopes, "glorot": glorot_slopes}[initialization]
     layers = []
-    for index in range(depth):
-        slopes = draw(width, dimension if index == 0 else width, generator)
-        layers.append((slopes * scale if index == 0 else slopes, torch.zeros(width, dtype=torch.float64)))
+    for index in range(shape.depth):
+        slopes = draw(shape.width, shape.dimension if index == 0 else shape.width, generator)
+        layers.append((slopes * scale if index == 0 else slopes, torch.zeros(shape.width, dtype=torch.float64)))
     return layers
 
 
 def box_layer(
     width: int,
-    low: Tensor,
-    high: Tensor,
+    box: tuple[Tensor, Tensor],
     top: float,
     generator: torch.Generator,
     *,
     points: Tensor | None = None,
     symmetric: bool = False,
-    rise: float | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """One layer of the Box initialization for inputs in the box from `low` to `high` (w,): slopes (W, w), offsets (W,).
+    """One layer of the Box initialization for inputs in a box between two corners (w,): slopes (W, w), offsets (W,).
 
     Per row a point p uniform in the box, a random unit direction n, and the k > 0 for which the maximum over the box of
     y = k (x - p).n is `top`; so slopes k n and offsets -k p.n, and the cut plane y = 0 crosses the box at p. This is
     [Gulian, eq. (13)], whose step 4 prints the offset with the other sign, which contradicts the equation.
 
-    `points` (W, w) are used for p if given. `symmetric`: the maximum of |y| is `top` instead. `rise`: y climbs by this
-    much from p to its maximum, which is moved to `top`, a number that may then be negative.
+    `points` (W, w) are used for p if given. `symmetric`: the maximum of |y| is `top` instead.
     """
+    low, high = box
     inputs = low.shape[0]
     p = torch.rand(width, inputs, generator=generator, dtype=torch.float64)
     p = low + (high - low) * p if points is None else points
@@ -83,19 +80,16 @@ def box_layer(
     reach = torch.maximum(*ends).sum(1)
     if symmetric:
         reach = torch.maximum(reach, -torch.minimum(*ends).sum(1))
-    k = (top if rise is None else rise) / reach.clamp_min(torch.finfo(torch.float64).eps)
-    shift = 0.0 if rise is None else top - rise
+    k = top / reach.clamp_min(torch.finfo(torch.float64).eps)
     slopes = k[:, None] * n
-    return slopes, shift - (slopes * p).sum(1)
+    return slopes, -(slopes * p).sum(1)
 
 
 def _cube(inputs: int, low: float, high: float) -> tuple[Tensor, Tensor]:
     return torch.full((inputs,), low, dtype=torch.float64), torch.full((inputs,), high, dtype=torch.float64)
 
 
-def _box_plain(
-    function: Activation, dimension: int, width: int, depth: int, scale: float, generator: torch.Generator
-) -> Layers:
+def _box_plain(function: Activation, shape: NetworkShape, scale: float, generator: torch.Generator) -> Layers:
     """Box for s.T_L ... s.T_1.
 
     The box of an inner layer is the bounding box of what the layers before it make of the unit box (of a sample of its
@@ -103,35 +97,37 @@ def _box_plain(
     part, many cut planes miss the image: at width 32 the rank of a relu basis falls to 15 at depth 8 and to 1 at
     depth 32, here it stays.
     """
-    layers = [box_layer(width, *_cube(dimension, 0.0, 1.0), scale, generator)]
+    width, depth = shape.width, shape.depth
+    layers = [box_layer(width, _cube(shape.dimension, 0.0, 1.0), scale, generator)]
     if depth == 1:
         return layers
-    images = torch.rand(IMAGE_POINTS + CORNERS, dimension, generator=generator, dtype=torch.float64)
+    images = torch.rand(IMAGE_POINTS + CORNERS, shape.dimension, generator=generator, dtype=torch.float64)
     images = torch.cat([images[:IMAGE_POINTS], images[IMAGE_POINTS:].round()])
     for _ in range(depth - 1):
         slopes, offsets = layers[-1]
         images = function.function.shapes(images @ slopes.T + offsets, (0,))[0]
         points = images[torch.randint(IMAGE_POINTS, (width,), generator=generator)]
-        low, high = images.min(0).values, images.max(0).values
-        layers.append(box_layer(width, low, high, 1.0, generator, points=points))
+        box = images.min(0).values, images.max(0).values
+        layers.append(box_layer(width, box, 1.0, generator, points=points))
     return layers
 
 
-def _box_residual(
-    function: Activation, dimension: int, width: int, depth: int, scale: float, generator: torch.Generator
-) -> Layers:
+def _box_residual(function: Activation, shape: NetworkShape, scale: float, generator: torch.Generator) -> Layers:
     """Box for (I + s.T_L) ... (I + s.T_2)(s.T_1), with growth bounded by a factor 1 + 1/L per layer.
 
     Each residual layer is scaled so that |s| <= m / L on the cube that holds its inputs, m the bound on their size.
     Outputs then stay below e times those of the first layer, and each layer is a small change of a basis of full rank.
+    Of functions that are small only far to the left of zero, y climbs by 1 to its maximum, which is moved there.
     """
-    layers = [box_layer(width, *_cube(dimension, 0.0, 1.0), scale, generator)]
+    width, depth = shape.width, shape.depth
+    layers = [box_layer(width, _cube(shape.dimension, 0.0, 1.0), scale, generator)]
     low, high = function.bounds(scale)
     for _ in range(depth - 1):
         growth = high / depth
         top, symmetric = function.argument(growth)
-        rise = None if top > 0 else 1.0  # functions that are small only far to the left of zero
-        layers.append(box_layer(width, *_cube(width, low, high), top, generator, symmetric=symmetric, rise=rise))
+        rise = top if top > 0 else 1.0
+        slopes, offsets = box_layer(width, _cube(width, low, high), rise, generator, symmetric=symmetric)
+        layers.append((slopes, offsets + (top - rise)))
         low, high = (low - growth if symmetric else low), high + growth
     return layers
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pinnsolve.bases.jets import Jet, compose_affine
 from pinnsolve.bases.networks.activations import Activation, activation
-from pinnsolve.bases.networks.initialization import NAMES, initial_layers
+from pinnsolve.bases.networks.initialization import NAMES, NetworkShape, initial_layers
 from pinnsolve.errors import PinnsolveError, ResourceError
 from pinnsolve.language.symbols import MultiIndex
 
@@ -85,16 +85,8 @@ class NetworkSettings:
                 f"a basis of width {self.width} and depth {self.depth} has {count:.1e} hidden parameters; "
                 f"at most {MOST_HIDDEN_PARAMETERS:.0e} are allowed"
             )
-        layers = initial_layers(
-            self.initialization,
-            self.function,
-            dimension=dimension,
-            width=self.width,
-            depth=self.depth,
-            residual=residual,
-            scale=self.scale,
-            seed=seed,
-        )
+        shape = NetworkShape(dimension, self.width, self.depth, residual)
+        layers = initial_layers(self.initialization, self.function, shape, self.scale, seed)
         hidden = {}
         for index, (slopes, offsets) in enumerate(layers):
             hidden[f"layer{index}.slopes"] = slopes.to(lower)

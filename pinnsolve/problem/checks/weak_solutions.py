@@ -150,18 +150,20 @@ def _from_faces(problem: StatedProblem, transport: Transport, axis: int, low: fl
         return
     (a,) = (i for i in range(2) if i != axis)
     start = Profile(problem, transport.carried[0], axis, low)
-    for face, inward in zip(problem.intervals[a], (1, -1), strict=True):
+    for side, face in enumerate(problem.intervals[a]):
         given = Profile(problem, transport.carried[0], a, face)
-        if given.known and (time := _met(problem, transport, start, given, a, face, inward)) is not None:
+        if given.known and (time := _met(problem, transport, start, given, a, side)) is not None:
             where = f"{point_text(problem, {a: face})} after {point_text(problem, {axis: time})}"
             message = f"what enters at {where} is faster than what is before it, and overtakes it: "
             yield _told(problem, transport, message + "there is no smooth solution, only weak ones with shocks", False)
 
 
 def _met(
-    problem, transport: Transport, start: Profile, given: Profile, a: int, face: float, inward: int
+    problem: StatedProblem, transport: Transport, start: Profile, given: Profile, a: int, side: int
 ) -> float | None:
-    """The time at which something enters a face that overtakes what is before it, inside the domain and the time."""
+    """The time at which something enters a face, the lower (`side` 0) or the upper (1) along axis `a`, that overtakes
+    what is before it, inside the domain and the time."""
+    face, inward = problem.intervals[a][side], (1, -1)[side]
     speed = _speed(problem, transport, given, a)
     (low, high), length = given.intervals[0], problem.intervals[a][1] - problem.intervals[a][0]
     (line,) = given.lines(0)
