@@ -46,7 +46,7 @@ HIGHEST = {1: 24, 2: 20, 3: 12, 4: 8}
 SPLIT = {1: 16, 2: 8, 3: 7, 4: 5}  # highest degree of cells that are split: small cells gain less from high ones
 SLOWEST = 0.94  # per degree: what coefficients are taken to fall by at least, in the part of an error that is not seen
 FAST_DECAY = 0.7  # per degree: coefficients that fall faster call for a higher degree
-DEAR = 3  # coordinates from which on a level takes so much that two are better taken at once
+DEAR, BULK = 3, 0.03  # coordinates from which on a level is dear, and the share of the error that is left there
 MOST_RAISED = 6  # degrees at a time
 LOST, UNEXPLAINED = 0.5, 0.9  # relative error, and share of the residual left, of what is no solution yet
 UNDEFINED = "the derivatives of the equations are not finite where Newton's method starts; state a `guess`"
@@ -301,16 +301,21 @@ def next_space(level: Level, tolerance: float) -> Space:
 
 
 def _halvings(error: Tensor, target: float, degree: int, dimension: int) -> Tensor:
-    """(C,) how often cells are halved along an axis that contributes these errors (C,).
+    """(C,) how often cells are halved along an axis that contributes these errors (C,); `target`: of one cell.
 
-    Those with the largest are; where a level is dear, twice at once if not even a smooth function would have come near
-    the target by the first halving.
+    Those with the largest are. Where a level is dear, all but those that together hold a small share of the error
+    (bulk chasing: Doerfler, SIAM J. Numer. Anal. 33 (1996) 1106-1124), and twice at once where not even a smooth
+    function would come near the target by one halving.
     """
     largest = float(error.max())
     target = min(target, largest)
-    once = error >= max(0.1 * largest, target)
     if dimension < DEAR:
-        return once.long()
+        return (error >= max(0.1 * largest, target)).long()
+    order = error.argsort()
+    held = (error[order] ** 2).cumsum(0).sqrt() <= BULK * float(error.norm())
+    once = torch.ones_like(error, dtype=torch.bool)
+    once[order[held]] = False
+    once &= error >= target
     return once.long() + (once & (error > 2.0 ** (degree + 1) * target)).long()
 
 
