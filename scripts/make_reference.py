@@ -155,9 +155,8 @@ FUNCTIONS = {
     ("bessel_j",): "`bessel_j(n, x)`, the Bessel function of the first kind of order n = 0, 1, 2, ...",
     ("heaviside",): "0, 1/2 or 1: for negative, zero, positive arguments",
     ("where",): "`where(condition, a, b)`: a where the condition holds, b elsewhere",
-    (
-        "D",
-    ): "`D(a, x)`, `D(a, x, y)`, `D(a, x, 2)`: derivatives of an unknown or of a whole expression, by the chain rule",
+    ("D",): "`D(a, x)`, `D(a, x, y)`, `D(a, x, 2)`: derivatives of an unknown or of a "
+    "whole expression, by the chain rule; `u_x`, `u_xx` say the same where no name of the file is so written",
     ("laplacian",): "`laplacian(a)`: the sum of second derivatives over space, not time",
     ("grad_dot",): "`grad_dot(a, b)`: the product of two gradients, over space",
     ("div",): "`div([a, b])`: the divergence of a vector with a component for each coordinate of space",

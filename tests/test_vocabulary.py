@@ -35,7 +35,6 @@ def problems(text: str, scope: Scope = SCOPE, **options) -> list[ExpressionError
         ("niu*u", 0, "did you mean `nu`?"),
         ("2*Pi", 2, "did you mean `pi`?"),
         ("sinn(x)", 0, "did you mean `sin`?"),
-        ("u_xx", 0, "`D(u, x, x)`"),
         ("ln(x)", 0, "`log`"),
         ("pow(x, 2)", 0, "`a**b`"),
         ("q", 0, "known here: t, x, y, nu"),

@@ -28,7 +28,7 @@ from pinnsolve.language.syntax import (
     children,
     parse,
 )
-from pinnsolve.language.vocabulary import INTEGRALS, MAX_ORDER, Definition, Scope, kind_of, name_problems
+from pinnsolve.language.vocabulary import INTEGRALS, MAX_ORDER, Definition, Scope, kind_of, name_problems, signature
 
 MAX_WORK = 12_000  # nodes that all expressions of a file may come to: about a second of sympy's time
 
@@ -61,7 +61,7 @@ def resolve(
         problems = name_problems(node, scope, kind)
         if not problems:
             budget = budget or Budget()
-            full = _Expander(scope.macros, budget, len(scope.coordinates)).expand(node, {}, (), None, 0)
+            full = _Expander(scope, budget).expand(node, {}, (), None, 0)
             budget.spend(derivative_work(full), node.offset)
             if scope.definitions:  # what a definition uses must be known where it is used
                 problems = name_problems(full, replace(scope, definitions={}), kind)
@@ -82,8 +82,9 @@ def definition_problems(
             return resolve(found.body, scope, kind_of(found.body, scope), values, budget)[1]
         problems = name_problems(found.body, scope, kind_of(found.body, scope), found.arguments)
         if not problems:
-            others = {k: v for k, v in scope.macros.items() if k not in found.arguments}
-            _Expander(others, budget or Budget(), len(scope.coordinates)).expand(found.body, {}, (found.name,), None, 0)
+            others = {k: d for k, d in scope.definitions.items() if signature(k)[0] not in found.arguments}
+            expander = _Expander(replace(scope, definitions=others), budget or Budget())
+            expander.expand(found.body, {}, (found.name,), None, 0)
     except ExpressionError as error:
         problems = [error]
     return problems
@@ -92,9 +93,10 @@ def definition_problems(
 class _Expander:
     """Puts definitions in; the nodes that come from one get the offset of the place that uses it."""
 
-    def __init__(self, macros: Mapping[str, Definition], budget: Budget, coordinates: int):
-        self.macros, self.budget, self.nodes = macros, budget, 0
-        self.most = MAX_NODES * more_for(coordinates)
+    def __init__(self, scope: Scope, budget: Budget):
+        self.scope, self.macros, self.budget, self.nodes = scope, scope.macros, budget, 0
+        self.named = {*scope.symbols, *scope.unknowns, *scope.functions, *scope.operators}
+        self.most = MAX_NODES * more_for(len(scope.coordinates))
 
     def expand(
         self, node: Node, bound: Mapping[str, Node], active: tuple[str, ...], at: int | None, depth: int
@@ -110,6 +112,10 @@ class _Expander:
             return self.expand(bound[node.name], {}, active, None, depth + 1)
         if isinstance(node, Name | Call) and node.name in self.macros:
             return self.use(node, bound, active, at, depth)
+        if isinstance(node, Name) and node.name not in self.named:
+            derivative = self.scope.derivative(node, bound)
+            if derivative is not None:
+                return self.expand(derivative, bound, active, at, depth + 1)
 
         def inner(child: Node) -> Node:
             return self.expand(child, bound, active, at, depth + 1)

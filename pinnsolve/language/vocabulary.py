@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Any
 
 from pinnsolve.errors import ExpressionError
+from pinnsolve.language.subscripts import derivative_of
 from pinnsolve.language.syntax import (
     COMPARISONS,
     Call,
@@ -120,6 +121,17 @@ class Scope:
         normals = tuple(f"n_{c}" for c in self.space) if self.normals else ()
         return (*self.coordinates, *self.parameters, *self.columns, *normals, *(("W",) if self.width else ()))
 
+    def derivative(self, node: Name, local: Iterable[str] = ()) -> Call | None:
+        """The derivative that a name with a subscript, `u_xx`, stands for where it is no name of the file.
+
+        `local` are the arguments of the definition that it stands in.
+        """
+        if node.name in self.elsewhere:
+            return None
+        named = (name for name, d in self.macros.items() if d.arguments is None)
+        quantities = {*self.unknowns, *local, *named}
+        return derivative_of(node.name, quantities, self.coordinates, node.offset)
+
     @cached_property
     def macros(self) -> dict[str, Definition]:
         """The parsed definitions by name. Raises `ExpressionError` for the first text that is no expression."""
@@ -222,7 +234,7 @@ class _Checker:
             yield from self.check_bare(node)
         elif name in scope.callable or name in scope.operators:
             yield ExpressionError(f"`{name}` is a function", node.offset, f"write `{name}(...)`")
-        else:
+        elif scope.derivative(node, self.local) is None:
             known = (*self.local, *scope.symbols, *scope.unknowns, *self.macros, *scope.functions, *scope.constants)
             yield self.unknown(node, known)
 
@@ -250,9 +262,6 @@ class _Checker:
             return _INSTEAD[name]
         if name in (IMAGINARY_UNIT, *COMPLEX_FUNCTIONS):
             return f"there are complex numbers, and `{name}`, where an unknown is complex: `unknowns: {{psi: complex}}`"
-        head, _, letters = name.partition("_")
-        if head in self.scope.unknowns and letters and set(letters) <= set(self.scope.coordinates):
-            return f"a derivative is written `D({head}, {', '.join(letters)})`"
         if match := close_match(name, known):
             return f"did you mean `{match}`?"
         return "known here: " + ", ".join(dict.fromkeys(known[:30]))
