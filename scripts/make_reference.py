@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pinnsolve.language.vocabulary import CALLABLE, COMPLEX_FUNCTIONS, CONSTANTS, MAX_ORDER
+from pinnsolve.spec.schema.json_schema import AS_TRUE
 from pinnsolve.spec.spec import json_schema
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "problem-file.md"
@@ -26,7 +27,12 @@ file is said at once, each with its line, its key, the text with a caret under t
 
 This page is made from the schema by `scripts/make_reference.py`. For completion and checks while typing, save the
 schema (`pinnsolve schema > problem.schema.json`) and begin a file with
-`# yaml-language-server: $schema=problem.schema.json`.
+`# yaml-language-server: $schema=problem.schema.json`. Editors that read YAML 1.1, where the key `on` is a truth value,
+find it in the schema, too; `"yaml.yamlVersion": "1.2"` in the settings of VS Code reads it as it is meant.
+
+Words of other tools (`bc:`, `ic:`, `pde:`, `domain: [0, 1]`, `epochs:`, ...) and other notations (`du/dt`, `∂²u/∂x²`,
+`u(x, 0) = sin(pi x)`, `^`) are answered with the line to write, filled in from the file: write whatever you know, run
+`pinnsolve check FILE`, and read on.
 
 ```yaml
 name: burgers
@@ -251,6 +257,8 @@ def table(model: dict[str, Any], models: dict[str, Any]) -> list[str]:
     lines = ["| key | form | default | meaning |", "| --- | --- | --- | --- |"]
     required = model.get("required", [])
     for name, field in model["properties"].items():
+        if name == AS_TRUE:
+            continue
         cells = (f"`{name}`", form(field), default(name, field, required), meaning(field, models))
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return lines

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 from heat_file import ENVIRONMENT, HEAT, ROOT, heat
 
 from pinnsolve.files.yaml_reader import load_yaml, parse_yaml
@@ -54,6 +55,20 @@ def fits(value, schema, root) -> bool:
 @pytest.mark.parametrize("path", sorted((ROOT / "problems").glob("*.yaml")), ids=lambda path: path.stem)
 def test_problem_files_fit_the_published_schema(path):
     assert fits(load_yaml(path).data, json_schema(), json_schema())
+
+
+def as_json(value):
+    """Values of YAML 1.1 as JSON has them: a key that is a truth value by its name."""
+    if isinstance(value, dict):
+        return {str(key).lower() if isinstance(key, bool) else key: as_json(item) for key, item in value.items()}
+    return [as_json(item) for item in value] if isinstance(value, list) else value
+
+
+def test_problem_files_fit_the_schema_in_editors_that_read_yaml_1_1():
+    schema, files = json_schema(), sorted((ROOT / "problems").glob("*.yaml"))
+    read = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in files}
+    assert any(True in item for problem in read.values() for item in problem.get("conditions", {}).values())
+    assert [name for name, problem in read.items() if not fits(as_json(problem), schema, schema)] == []
 
 
 @pytest.mark.parametrize(

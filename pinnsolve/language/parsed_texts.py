@@ -14,6 +14,7 @@ from pinnsolve.errors import ExpressionError
 from pinnsolve.language.constants import Value
 from pinnsolve.language.expansion import as_text, tree_value
 from pinnsolve.language.indices import written_out
+from pinnsolve.language.other_notations import FileNames, rewritten
 from pinnsolve.language.syntax import Node, parse, parse_equation
 from pinnsolve.language.vocabulary import IMAGINARY_UNIT
 
@@ -59,8 +60,20 @@ class ParsedTexts:
             try:
                 self._found[key] = parser(text)
             except ExpressionError as error:
-                self._found[key] = error
+                self._found[key] = ExpressionError(error.message, error.offset, _proposal(parser, text) or error.hint)
         found = self._found[key]
         if isinstance(found, ExpressionError):
             raise ExpressionError(found.message, found.offset, found.hint)
         return found
+
+
+def _proposal(parser: Callable[[str], Any], text: str) -> str | None:
+    """What to write in the place of a text that is in the notation of another tool; None where that is not clear."""
+    ours = rewritten(text, FileNames())
+    if ours == text:
+        return None
+    try:
+        parser(ours)
+    except ExpressionError:
+        return None
+    return f"write `{ours}`"

@@ -6,13 +6,14 @@ No sympy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pinnsolve.errors import Diagnostic, ExpressionError
 from pinnsolve.language.constants import Value
 from pinnsolve.language.expansion import MAX_WORK, Budget, resolve, tree_value
 from pinnsolve.language.indices import more_for
+from pinnsolve.language.other_notations import EQUATION, FileNames, rewritten
 from pinnsolve.language.parsed_texts import ParsedTexts
 from pinnsolve.language.syntax import Node
 from pinnsolve.language.vocabulary import Scope
@@ -53,15 +54,13 @@ class ExpressionReader:
 
     def expression(self, path: KeyPath, text: str, scope: Scope, kind: str = "number") -> ParsedExpression | None:
         """The checked expression, or comparison for the `kind` boolean; None where something is wrong with it."""
-        tree = self._parsed(path, text, self.texts.expression)
-        checked = None if tree is None else self._checked(path, text, tree, scope, kind)
-        return None if checked is None else ParsedExpression(text, path, checked)
+        found = self._read(path, text, scope, kind)
+        return None if found is None else ParsedExpression(text, path, found[0])
 
     def equation(self, path: KeyPath, text: str, scope: Scope) -> ParsedEquation | None:
         """The checked equation; None where something is wrong with it."""
-        sides = self._parsed(path, text, self.texts.equation)
-        checked = tuple(self._checked(path, text, side, scope) for side in sides or ())
-        return ParsedEquation(text, path, checked) if checked and None not in checked else None
+        found = self._read(path, text, scope, EQUATION)
+        return None if found is None else ParsedEquation(text, path, (found[0], found[1]))
 
     def constant(self, tree: Node) -> float:
         """The value of a tree of numbers and parameters. Raises `ExpressionError`."""
@@ -71,19 +70,39 @@ class ExpressionReader:
         """The number that a value of the file stands for. Raises `ExpressionError`."""
         return float(self.texts.value(value, self.values))
 
-    def _parsed(self, path: KeyPath, text: str, parse: Callable[[str], Any]) -> Any:
+    def _read(self, path: KeyPath, text: str, scope: Scope, kind: str) -> tuple[Node, ...] | None:
+        """The checked tree of a text, or those of both sides of an equation; None, and what is wrong with it."""
         if self.exhausted:
             return None
-        try:
-            return parse(text)
-        except ExpressionError as error:
-            self.wrong(path, error, text)
-            return None
-
-    def _checked(self, path: KeyPath, text: str, tree: Node, scope: Scope, kind: str = "number") -> Node | None:
-        if not self.reliable or self.exhausted:
-            return None
-        checked, errors = resolve(tree, scope, kind, self.values, self.budget)
+        trees, errors = self._checked(text, scope, kind)
+        if not errors:
+            return trees
+        ours = rewritten(text, names_of(scope), kind) if self.reliable else text
+        trees, remaining = self._checked(ours, scope, kind)
+        told = {error.message for error in remaining}
+        mended = [error for error in errors if error.message not in told]
+        if trees is not None and mended:
+            self.wrong(path, ExpressionError(mended[0].message, mended[0].offset, f"write `{ours}`"), text)
+            text, errors = ours, remaining
         for error in errors:
             self.wrong(path, error, text)
-        return None if errors else checked
+        return None
+
+    def _checked(self, text: str, scope: Scope, kind: str) -> tuple[tuple[Node, ...] | None, list[ExpressionError]]:
+        """The checked trees of a text, None where names cannot be judged; and what is wrong."""
+        try:
+            parsed = self.texts.equation(text) if kind == EQUATION else (self.texts.expression(text),)
+        except ExpressionError as error:
+            return None, [error]
+        if not self.reliable:
+            return None, []
+        kind = "number" if kind == EQUATION else kind
+        checked = [resolve(tree, scope, kind, self.values, self.budget) for tree in parsed]
+        return tuple(tree for tree, _ in checked), [error for _, errors in checked for error in errors]
+
+
+def names_of(scope: Scope) -> FileNames:
+    """The names of a file, as its texts may use them."""
+    called = (*(name for name, d in scope.macros.items() if d.arguments), *scope.functions, *scope.operators)
+    known = (*scope.symbols, *scope.unknowns, *scope.macros, *scope.functions, *scope.operators, *scope.constants)
+    return FileNames(scope.unknowns, scope.coordinates, scope.space, frozenset(known), frozenset(called))

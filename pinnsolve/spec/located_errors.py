@@ -107,7 +107,7 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
 
 def mend_keys(data: dict[str, Any], places: Places) -> tuple[dict[str, Any], Places, list[Diagnostic]]:
     """The file with unknown keys renamed to what was meant or removed, its places, and an error for each of them."""
-    mended, found, renamed = copy.deepcopy(data), [], {}
+    mended, found, renamed = copy.deepcopy(data), [], dict(places.renamed)
     for pattern, model in _MODELS.items():
         for path, node in _matching(mended, pattern, ()):
             if pattern == ("solve", "basis") and _is_custom(node):

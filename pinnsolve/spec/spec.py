@@ -28,6 +28,7 @@ from pinnsolve.spec.functions import value_column
 from pinnsolve.spec.indexed import joined, with_components
 from pinnsolve.spec.located_errors import MAX_ERRORS, KeyPath, Places, mend_keys, refuse_large, validate
 from pinnsolve.spec.names import Names, read_names
+from pinnsolve.spec.other_tools.mend import mend_other_tools
 from pinnsolve.spec.parsed import ParsedFile
 from pinnsolve.spec.parts import (
     ConditionSpec,
@@ -195,12 +196,13 @@ def json_schema() -> dict[str, Any]:
 def _spec(source: Source) -> Spec:
     refuse_large(source.data, source.places)
     whole, problems = mend_commas(source.data, source.places, source.problems)
-    data, places, found = mend_keys(whole, source.places)
+    translated, places, foreign = mend_other_tools(whole, source.places)
+    data, places, found = mend_keys(translated, places)
     data, counts, wrong_counts = with_components(data, places)
     names, texts = read_names(data, places, source.folder), ParsedTexts(counts)
     values, wrong_values = parameter_values(names, texts, places)
     file, wrong_shape = validate(data, Context(values, not wrong_values, texts), places, ProblemFile)
-    found = [*problems, *found, *names.problems, *wrong_counts, *wrong_values, *wrong_shape]
+    found = [*problems, *foreign, *found, *names.problems, *wrong_counts, *wrong_values, *wrong_shape]
     parsed = None
     if file is not None:
         reader = FileReader(names, values, texts, places, source.folder)

@@ -10,12 +10,22 @@ from typing import Any
 
 from pydantic import BaseModel
 
+AS_TRUE = "true"  # the key `on` where YAML 1.1 is read
+
 
 def published(model: type[BaseModel]) -> dict[str, Any]:
     """The JSON Schema of a model, draft 2020-12."""
     schema = _clean(model.model_json_schema(mode="validation"))
+    for part in (schema, *schema["$defs"].values()):
+        _accept_yaml_1_1(part["properties"])
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return {**head, **schema, "title": model.model_config.get("title", model.__name__)}
+
+
+def _accept_yaml_1_1(properties: dict[str, Any]) -> None:
+    """Editors that read YAML 1.1 take the key `on` for the truth value, whose name as a key of JSON is `true`."""
+    if "on" in properties:
+        properties[AS_TRUE] = {**properties["on"], "description": "The key `on`, as YAML 1.1 reads it."}
 
 
 def _clean(node: Any, names: bool = False) -> Any:

@@ -1,0 +1,421 @@
+"""Files in the words of other tools: what they mean in ours, and an error for each that holds the line to write.
+
+Input: the plain values of a file. Output: the file as it was meant, so that all of it is checked in one go, its places,
+and the errors. What is not clear is left as it is, for the check of keys. No sympy.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pinnsolve.errors import Diagnostic
+from pinnsolve.language.other_notations import EQUATION, FileNames, rewritten
+from pinnsolve.spec.located_errors import KeyPath, Places
+from pinnsolve.spec.other_tools import intervals
+from pinnsolve.spec.other_tools.conditions import BOUNDARY, INITIAL, Facts, conditions_of, place_of, split, values_at
+from pinnsolve.spec.other_tools.lines import joined, line, unique
+from pinnsolve.spec.other_tools.words import ABOUT, EXAMPLES, PERIODIC, plain, setting_hint
+from pinnsolve.spec.schema.schema import ConditionInput, EquationInput, ProblemFile
+from pinnsolve.spec.schema.shapes import ShapeInput, boundary_names
+from pinnsolve.spec.schema.solve import SolveSettings
+
+_KEYS = tuple(ProblemFile.model_fields)
+_SHAPES = tuple(ShapeInput.model_fields)
+_TEXTS = ("equations", "equation", "pde", "pdes", "ode", "odes", "eq", "eqs", "residual", "system")
+_BY_TIME = re.compile(r"\w_t\b|/\s*[d∂]t\b|,\s*t\s*[),\]]|\bDt\(|partial t\b")
+MAX_TEXT = 4_000  # characters of one value that are looked at
+
+
+def mend_other_tools(data: dict[str, Any], places: Places) -> tuple[dict[str, Any], Places, list[Diagnostic]]:
+    """The file in our words, its places, and an error for each word of another tool, with the line to write."""
+    mender = _Mender(data, places)
+    mender.coordinates()
+    mender.unknowns()
+    mender.settings()
+    mender.parameters()
+    mender.equations()
+    mender.conditions()
+    mender.functions()
+    mender.others()
+    return mender.data, replace(places, data=mender.data, renamed=mender.renamed), mender.found
+
+
+class _Mender:
+    def __init__(self, data: dict[str, Any], places: Places):
+        self.data, self.places = copy.deepcopy(data), places
+        self.found: list[Diagnostic] = []
+        self.renamed: dict[KeyPath, KeyPath] = dict(places.renamed)
+        self.about: dict[str, list[str]] = {}
+        for key, value in self.data.items():
+            singular = f"{plain(key)}s" in _KEYS and (isinstance(value, Mapping) or plain(key) == "unknown")
+            if key not in _KEYS and not singular and len(str(value)) <= MAX_TEXT:
+                self.about.setdefault(ABOUT.get(plain(key), ""), []).append(key)
+
+    def tell(self, path: KeyPath, hint: str, message: str = "unknown key") -> None:
+        self.found.append(self.places.diagnostic(path, message, hint))
+
+    def take(self, about: str) -> list[tuple[str, Any]]:
+        """The keys about something, taken out of the file."""
+        return [(key, self.data.pop(key)) for key in self.about.get(about, ())]
+
+    # -- coordinates and unknowns --
+
+    def coordinates(self) -> None:
+        """`domain: [0, 1]`, `geometry: Rectangle(...)`, `time: [0, 1]`, `x: [0, 1]`, `coordinates: "x in [0, 1]"`."""
+        stated, shape = {}, None
+        sources: list[str] = []
+        listed = self.data.get("coordinates")
+        names = [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
+        for key in [*(k for k in ("coordinates", "domain") if k in self.data), *self.about.get("coordinates", ())]:
+            value = self.data[key]
+            if self._is_ours(key, value) or len(str(value)) > MAX_TEXT:
+                continue
+            found = intervals.named_intervals(value)
+            if key == "coordinates" and isinstance(value, Mapping) and len(found) < len(value):
+                continue  # what is wrong with the others is said where they are checked
+            bare = intervals.bare_intervals(value) if not found else []
+            shape = intervals.disk_of(value) or shape
+            spare = [n for n in names if n not in stated] or self._letters(len(bare), key)
+            found = found or dict(zip(spare, bare, strict=False))
+            if found or (shape is not None and intervals.disk_of(value)):
+                sources.append(key)
+                stated |= found
+        time = self._time(stated, sources)
+        for key in [k for k in self.data if k not in _KEYS and k not in self.about.get("coordinates", ())]:
+            name = re.fullmatch(r"([a-z])(?:_?(?:range|lim|span|interval|domain))?", str(key))
+            ends = intervals.interval_of(self.data[key]) if name else None
+            if name and ends is not None:
+                stated[name[1]] = ends
+                sources.append(key)
+        if sources:
+            self._put_coordinates({**time, **stated}, shape, sources)
+
+    def _is_ours(self, key: str, value: Any) -> bool:
+        """Whether the value of `coordinates` or `domain` is in our words."""
+        if key == "domain" and isinstance(value, Mapping):
+            stated = "type" in value or any(map(intervals.interval_of, value.values()))
+            return not stated or any(k in _SHAPES for k in value)
+        if key != "coordinates" or value is None:
+            return False
+        if isinstance(value, list):
+            return all(isinstance(name, str) and name.isidentifier() for name in value)
+        plain_ends = (list | tuple, Mapping)
+        if not isinstance(value, Mapping):
+            return not isinstance(value, str)
+        odd = (k for k, item in value.items() if not isinstance(item, plain_ends) or intervals.interval_of(item))
+        return all(isinstance(value[k], list) and len(value[k]) == 2 for k in odd)
+
+    def _time(self, stated: dict[str, Any], sources: list[str]) -> dict[str, Any]:
+        """`time: [0, 1]` and other words for it: the interval of `t`."""
+        found = {}
+        for key in [*(k for k in ("time",) if k in self.data), *self.about.get("time", ())]:
+            value = self.data[key]
+            if key == "time" and (isinstance(value, str | Mapping)) and value:
+                named = value if isinstance(value, str) and value.isidentifier() else None
+                if named or (isinstance(value, Mapping) and all(isinstance(i, list) for i in value.values())):
+                    continue
+            ends = intervals.named_intervals(value) or {"t": intervals.interval_of(value)}
+            if None not in ends.values():
+                found |= ends
+                sources.append(key)
+        return {name: ends for name, ends in found.items() if name not in stated}
+
+    def _letters(self, count: int, key: str) -> list[str]:
+        """Names for coordinates that have none: that in the derivatives of the file, else x, y, z."""
+        text = self._texts()
+        used = {m[1] or m[2] for m in re.finditer(r"\b[a-z]_([a-z])\1?\b|/\s*[d∂]([a-z])", text)} - {"t"}
+        if count == 1 and not used and re.search(r"\bt\b", text) and not re.search(r"\bx\b", text):
+            return ["t"]
+        return [next(iter(used))] if count == 1 and len(used) == 1 else ["x", "y", "z"]
+
+    def _texts(self) -> str:
+        """All equations, whatever their key."""
+        keys = (k for k in self.data if plain(k) in _TEXTS or k in self.about.get("equations", ()))
+        return " ".join(str(self.data[k]) for k in keys)[:MAX_TEXT]
+
+    def _put_coordinates(self, stated: dict[str, Any], shape: Any, sources: list[str]) -> None:
+        kept = self.data.get("coordinates")
+        whole = {**(kept if isinstance(kept, Mapping) and "coordinates" not in sources else {}), **stated}
+        more = ""
+        if shape is not None:
+            time = {name: ends for name, ends in stated.items() if name == "t"}
+            parts = {"domain": shape, **({"time": time} if time else {})}
+        else:
+            no_time = "t" not in whole and not isinstance(self.data.get("time"), str) and _BY_TIME.search(self._texts())
+            whole = {"t": [0, 1], **whole} if no_time else whole
+            parts = {"coordinates": whole}
+            more = ", with the interval of `t`, which is not stated" if no_time else ""
+        for key in sources:
+            self.data.pop(key, None)
+        for key in sources:
+            words = " and ".join(f"`{line(k, v)}`" for k, v in parts.items())
+            self.tell((key,), f"write {words}{more}", *_message(key))
+        for key, value in parts.items():
+            self._put(key, value, sources[0])
+
+    def _put(self, key: str, value: Any, source: str) -> None:
+        self.data[key] = value
+        if key != source:
+            self.renamed[(key,)] = (source,)
+
+    def unknowns(self) -> None:
+        """`unknowns: u(x, t)`, `dependent_variables: [u]`, and none at all where equations show them."""
+        sources = [k for k in ("unknowns",) if k in self.data and re.search(r"[(\[]", "".join(_listed(self.data[k])))]
+        sources += self.about.get("unknowns", ()) if "unknowns" not in self.data else []
+        for key in sources:
+            value = self.data.get(key)
+            names = [re.sub(r"\s*[(\[].*$", "", name).strip() for name in _listed(value)]
+            if names and all(name.isidentifier() for name in names):
+                found = names[0] if len(names) == 1 else names
+                self.data.pop(key)
+                message = (
+                    "unknown key" if key not in _KEYS else "the arguments of unknowns are clear from `coordinates`"
+                )
+                self.tell((key,), f"write `{line('unknowns', found)}`", message)
+                self._put("unknowns", found, key)
+        if "unknowns" not in self.data:
+            shown = self._shown_unknowns()
+            if shown:
+                found = shown[0] if len(shown) == 1 else shown
+                self.tell(("unknowns",), f"write `{line('unknowns', found)}`", "the key is missing")
+                self.data["unknowns"] = found
+
+    def _shown_unknowns(self) -> list[str]:
+        """The names that equations differentiate."""
+        letters = "|".join(map(re.escape, self.facts().intervals)) or "[xyt]"
+        text = self._texts()
+        pattern = (
+            rf"\b([A-Za-z]\w*?)_(?:{letters})+\b|\b(?:D|diff)[(\[](\w+)|[d∂][2-4²^]*(\w)/[d∂](?:{letters})|\b([a-z])'"
+        )
+        found = [next(name for name in m.groups() if name) for m in re.finditer(pattern, text)]
+        return list(dict.fromkeys(found))
+
+    def facts(self) -> Facts:
+        """What the file says so far."""
+        stated, unknowns = self.data.get("coordinates"), self.data.get("unknowns")
+        found = dict(stated) if isinstance(stated, Mapping) else {}
+        domain, time = self.data.get("domain"), self.data.get("time")
+        if isinstance(time, Mapping):
+            found = {**time, **found}
+        if isinstance(domain, Mapping):
+            box = domain.get("box")
+            found |= box if isinstance(box, Mapping) else {} if found.keys() - {"t"} else {"x": None, "y": None}
+        named = time if isinstance(time, str) else next(iter(time), None) if isinstance(time, Mapping) else "t"
+        names = unknowns if isinstance(unknowns, list | Mapping) else [unknowns]
+        known = {str(k) for part in ("parameters", "definitions", "unknown_parameters") for k in self._map(part)}
+        return Facts(
+            {str(name): ends for name, ends in found.items()},
+            named if named in found else None,
+            tuple(name for name in names if isinstance(name, str) and name.isidentifier()),
+            tuple(boundary_names(domain)) if isinstance(domain, Mapping) else (),
+            frozenset(known),
+        )
+
+    def _map(self, key: str) -> dict[str, Any]:
+        value = self.data.get(key)
+        return value if isinstance(value, dict) else {}
+
+    # -- settings and parameters --
+
+    def settings(self) -> None:
+        """`epochs: 10000`, `lr: 1e-3`, at the top and under `solve`."""
+        for key in [k for k in self.data if k not in _KEYS and k not in self.about.get("exact", ())]:
+            if plain(key) not in ABOUT and (hint := setting_hint(key, self.data[key])):
+                self.tell((key,), hint)
+                del self.data[key]
+        solve = self._map("solve")
+        for key in [k for k in solve if k not in SolveSettings.model_fields]:
+            if hint := setting_hint(key, solve[key]):
+                self.tell(("solve", key), hint)
+                del solve[key]
+
+    def parameters(self) -> None:
+        """`params: {nu: 0.1}`, `constants: nu = 0.1`."""
+        sources = [k for k in ("parameters",) if isinstance(self.data.get(k), str | list)]
+        for key in sources + [k for k in self.about.get("parameters", ()) if "parameters" not in self.data]:
+            value = self.data[key]
+            if isinstance(value, Mapping):
+                found = {name: _constant(item) for name, item in value.items()}
+            else:
+                texts = [p for item in (value if isinstance(value, list) else [value]) for p in split(str(item), ",")]
+                pairs = [text.partition("=") for text in texts]
+                if not all(mark and name.strip().isidentifier() for name, mark, _ in pairs):
+                    continue
+                found = {name.strip(): _constant(intervals.number(text)) for name, _, text in pairs}
+            self.data.pop(key)
+            self.tell((key,), f"write `{line('parameters', found)}`", *_message(key))
+            self._put("parameters", found, key)
+
+    # -- equations --
+
+    def equations(self) -> None:
+        """`pde: u_t = u_xx`, a list of equations, and conditions among them."""
+        facts = self.facts()
+        for key in [*(k for k in ("equations",) if k in self.data), *self.about.get("equations", ())]:
+            value = self.data[key]
+            if key == "equations" and not isinstance(value, str | list):
+                self._conditions_among(value, facts)
+                continue
+            entries = dict(self._equation_entries(key, value, facts))
+            if not entries:
+                continue
+            self.data.pop(key)
+            self.tell((key,), f"write `{line('equations', entries)}`", *_message(key))
+            self._merge("equations", entries, key)
+
+    def _equation_entries(self, key: str, value: Any, facts: Facts) -> list[tuple[str, Any]]:
+        if isinstance(value, Mapping):
+            known = {plain(k) for k in value} & {*EquationInput.model_fields}
+            if not known and all(isinstance(text, str) for text in value.values()):
+                return [(str(k), _strong(text, facts)) for k, text in value.items()]
+            return [(_entry_name(key, 0, 1), dict(value))] if known else []
+        texts = value if isinstance(value, list) else [t for t in re.split(r"[;\n]", str(value)) if t.strip()]
+        if not texts or not all(isinstance(text, str) for text in texts):
+            return []
+        return [(_entry_name(key, i, len(texts)), _strong(text, facts)) for i, text in enumerate(texts)]
+
+    def _conditions_among(self, value: Any, facts: Facts) -> None:
+        """Equations at a place, `u(0) = 1`, are conditions."""
+        for name in list(value) if isinstance(value, dict) else ():
+            text = value[name]
+            if isinstance(text, str) and len(text) < MAX_TEXT and values_at(text, BOUNDARY, facts):
+                entries = joined(list(conditions_of(text, BOUNDARY, facts, name)))
+                del value[name]
+                self.tell(("equations", name), f"write `{line('conditions', entries)}`", "a condition at a place")
+                self._merge("conditions", entries, "equations")
+
+    def _merge(self, key: str, entries: Mapping[str, Any], source: str) -> None:
+        kept = self.data.setdefault(key, {})
+        if not isinstance(kept, dict):
+            return
+        for name, item in entries.items():
+            new = unique(name, kept)
+            kept[new] = item
+            self.renamed[(key, new)] = (source,)
+
+    # -- conditions --
+
+    def conditions(self) -> None:
+        """`bc: {left: 0}`, `ic: sin(pi*x)`, a list of conditions, and odd entries of `conditions`."""
+        facts = self.facts()
+        stated = self.data.get("conditions")
+        if isinstance(stated, dict):
+            self._entries(stated, facts)
+        elif isinstance(stated, list | str):
+            self._restate("conditions", stated, BOUNDARY, facts)
+        for kind in (BOUNDARY, INITIAL):
+            for key in self.about.get(kind, ()):
+                self._restate(key, self.data[key], kind, facts)
+
+    def _restate(self, key: str, value: Any, kind: str, facts: Facts) -> None:
+        periodic = plain(key) in PERIODIC
+        entries = joined(list(conditions_of(plain(key) if periodic else value, kind, facts, key)))
+        if entries:
+            self.data.pop(key)
+            self.tell((key,), f"write `{line('conditions', entries)}`", *_message(key))
+            self._merge("conditions", entries, key)
+
+    def _entries(self, stated: dict[str, Any], facts: Facts) -> None:
+        """The entries of `conditions` that are not in our words."""
+        for name in list(stated):
+            item = stated[name]
+            if len(str(item)) > MAX_TEXT:
+                continue
+            if isinstance(item, dict) and {*item} <= {*ConditionInput.model_fields}:
+                self._place(name, item, facts)
+                continue
+            kind = INITIAL if plain(name) in ("ic", "initial", "start", "initial_condition", "t0") else BOUNDARY
+            entries = joined(list(conditions_of({name: item}, kind, facts)))
+            if not entries:
+                continue
+            del stated[name]
+            self.tell(("conditions", name), f"write `{line('conditions', entries)}`", "not in the words of a condition")
+            for own, entry in entries.items():
+                new = unique(own, stated)
+                stated[new] = entry
+                self.renamed[("conditions", new)] = ("conditions", name)
+
+    def _place(self, name: str, item: dict[str, Any], facts: Facts) -> None:
+        """`on: left`, which is `on: "x = 0"`."""
+        places, domain = item.get("on"), self.data.get("domain")
+        if domain is not None and not (isinstance(domain, Mapping) and isinstance(domain.get("box"), Mapping)):
+            return  # sides are those of a box
+        several = places if isinstance(places, list) else [places]
+        ours = [_place_in_words(place, facts) for place in several]
+        if any(o is not None for o in ours):
+            new = [o or place for o, place in zip(ours, several, strict=True)]
+            item["on"] = new[0] if len(new) == 1 else new
+            self.tell(("conditions", name, "on"), f"write `{line('on', item['on'])}`", "not a place of this problem")
+
+    # -- functions --
+
+    def functions(self) -> None:
+        """`solution: u(x) = sin(x)`, and `exact: u = sin(x)`."""
+        facts = self.facts()
+        for about, target in (("exact", "exact"), ("guess", "guess")):
+            own = [target] if isinstance(self.data.get(target), str) and "=" in self.data[target] else []
+            for key in own + [k for k in self.about.get(about, ()) if target not in self.data]:
+                value = self.data.pop(key)
+                found = dict(value) if isinstance(value, Mapping) else self._function(value, facts)
+                self.tell((key,), f"write `{line(target, found)}`", *_message(key))
+                self._put(target, found, key)
+
+    def _function(self, value: Any, facts: Facts) -> dict[str, str]:
+        head, mark, right = str(value).partition("=")
+        name = re.sub(r"\s*[(\[].*$", "", head).strip() if mark else next(iter(facts.unknowns), "u")
+        return {name: rewritten(right if mark else head, facts.names)}
+
+    def others(self) -> None:
+        """Words whose values are not clear: an example of the line to write."""
+        for about, keys in self.about.items():
+            for key in (k for k in keys if about in EXAMPLES and k in self.data):
+                del self.data[key]
+                self.tell((key,), f"write `{EXAMPLES[about]}`")
+
+
+# -- words -----------------------------------------------------------------------------------------------------
+
+
+def _message(key: str) -> tuple[str, ...]:
+    return () if key not in _KEYS else ("not in the words of a problem file",)
+
+
+def _listed(value: Any) -> list[str]:
+    """The names that a value lists, in a list, as keys, or in a text with commas."""
+    return [str(name) for name in value] if isinstance(value, list | Mapping) else split(str(value), ",")
+
+
+def _constant(value: Any) -> Any:
+    return rewritten(value, FileNames()) if isinstance(value, str) else value
+
+
+def _entry_name(key: str, index: int, count: int) -> str:
+    base = re.sub(r"\W", "_", plain(key)).removesuffix("s")
+    base = base if base and base not in ("eq", "eqn") else "equation"
+    return base if count == 1 else f"{base}_{index + 1}"
+
+
+def _strong(text: str, facts: Facts) -> str:
+    """An equation; one in weak form, with a test function, as the equation that it stands for."""
+    weak = re.compile(r"(?:([\w.]+)\s*\*\s*)?(?:inner|dot)\(\s*grad\((\w+)\)\s*,\s*grad\((\w+)\)\s*\)\s*\*\s*dx")
+    match = weak.search(text)
+    if match:
+        unknown, test = match[2], match[3]
+        if test in facts.unknowns:
+            unknown, test = test, unknown
+        flux = f"-div({match[1]}*grad({unknown}))" if match[1] else f"-laplacian({unknown})"
+        text = re.sub(rf"\s*\*\s*{test}\b|\b{test}\s*\*\s*", "", f"{text[: match.start()]}{flux}{text[match.end() :]}")
+        text = re.sub(r"\s*\*\s*dx\b", "", text)
+    return rewritten(text, facts.names, EQUATION)
+
+
+def _place_in_words(place: Any, facts: Facts) -> str | None:
+    """A place in our words for one that is not; None where it is already, or is none."""
+    if not isinstance(place, str) or place in facts.parts or re.fullmatch(r"\s*[A-Za-z]\w*\s*=\s*[^=]+", place):
+        return None
+    found = place_of(place, facts)
+    return found if found != place else None
