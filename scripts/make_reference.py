@@ -54,6 +54,22 @@ narrows them: `sum(i, sum(j, where(i < j, x[i]*x[j], 0)))` goes over pairs. `D(u
 `grad_dot(u, u)` are as ever. With `domain: {ball: {center: 0, radius: 1}}` the coordinates have no intervals:
 `coordinates: {x: {count: 10}}`.
 
+**Vectors.** `unknowns: {v: vector, p: real}` makes the unknowns v_x, v_y (and v_z), after the coordinates of space.
+In expressions `v` is the vector, `[1, 0]` one by its components, `n` on a boundary the normal. An equation between
+vectors is one for each component: `momentum: D(v, t) + advect(v, v) + grad(p) = laplacian(v)/Re` has the terms
+`momentum_x` and `momentum_y`. Conditions are `v = 0`, `v = [1, 0]`, `dot(v, n) = 0`, and what `exact` or `guess` say
+of a vector is a list: `exact: {v: ["sin(y)", 0], p: 0}`.
+
+**Polar, cylindrical, spherical coordinates.** `coordinates: {r: [0, 1], theta: [0, 2*pi], system: polar}`;
+`cylindrical` has r, theta, z, or r, z, or r; `spherical` has r, theta (from the axis), phi, or r, theta, or r. Names
+are free, their order is not; time may stand anywhere. `laplacian`, `grad`, `div`, `curl`, `advect`, `grad_dot`,
+`dot`, `Dn` and normals are those of the system, components of vectors along its unit vectors, and `integral` has the
+size of a piece of space, with the angles that are left out: 2 pi around an axis. `D(u, r)` is the derivative by r
+alone. Where an angle is a coordinate the domain is a box; a shape in r and z is `coordinates: {r: , z: , system:
+cylindrical}` with a `domain`. At r = 0 nothing needs to be said: equations there are multiplied by the power of r
+that leaves them finite, and ask for a smooth solution by themselves. Errors are relative to the mean square over the
+coordinates, not over space.
+
 Numbers may be expressions of constants wherever a number belongs: `2*pi`, `nu/4`. Every equation, condition and data
 term has a name of its own, by which reports, figures, weights and messages call it.
 """
@@ -163,10 +179,13 @@ FUNCTIONS = {
     ("where",): "`where(condition, a, b)`: a where the condition holds, b elsewhere",
     ("D",): "`D(a, x)`, `D(a, x, y)`, `D(a, x, 2)`: derivatives of an unknown or of a "
     "whole expression, by the chain rule; `u_x`, `u_xx` say the same where no name of the file is so written",
-    ("laplacian",): "`laplacian(a)`: the sum of second derivatives over space, not time",
+    ("laplacian",): "`laplacian(a)`: the sum of second derivatives over space, not time; of a vector, too",
+    ("grad",): "`grad(a)`: the vector of the derivatives of a number over space",
     ("grad_dot",): "`grad_dot(a, b)`: the product of two gradients, over space",
-    ("div",): "`div([a, b])`: the divergence of a vector with a component for each coordinate of space",
-    ("advect",): "`advect([u, v], w)`: u*D(w, x) + v*D(w, y)",
+    ("div",): "`div([a, b])`, `div(v)`: the divergence of a vector with a component for each coordinate of space",
+    ("curl",): "`curl(v)`: of a vector, in space a vector and in the plane a number; of a number in the plane a vector",
+    ("dot", "cross"): "`dot(a, b)`, `cross(a, b)`: products of vectors; `dot(a, grad(v))` is `advect(a, v)`",
+    ("advect",): "`advect([u, v], w)`: u*D(w, x) + v*D(w, y), of a number or a vector w",
     (
         "integral",
         "mean",

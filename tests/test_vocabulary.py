@@ -64,7 +64,7 @@ def problems(text: str, scope: Scope = SCOPE, **options) -> list[ExpressionError
         ("x < 1", 0, "`where(comparison, a, b)`"),
         ("1 + (x < 1)", 5, "`where(comparison, a, b)`"),
         ("inside + 1", 0, "comparison where a number"),
-        ("[u, v]", 0, "only in `div` and `advect`"),
+        ("[u, v]", 0, "a vector where a number is expected"),
         ("div(u)", 4, "`div([a, b])`"),
         ("div([u, v, u])", 4, "3 components, space has 2"),
         ("bessel_j(x, x)", 9, "whole number"),

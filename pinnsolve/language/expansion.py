@@ -28,8 +28,10 @@ from pinnsolve.language.syntax import (
     children,
     parse,
 )
+from pinnsolve.language.vectors import in_components
 from pinnsolve.language.vocabulary import INTEGRALS, MAX_ORDER, Definition, Scope, kind_of, name_problems, signature
 
+ANY = "any"  # the kind of a number or a vector
 MAX_WORK = 12_000  # nodes that all expressions of a file may come to: about a second of sympy's time
 
 
@@ -62,15 +64,26 @@ def resolve(
         if not problems:
             budget = budget or Budget()
             full = _Expander(scope, budget).expand(node, {}, (), None, 0)
-            budget.spend(derivative_work(full), node.offset)
             if scope.definitions:  # what a definition uses must be known where it is used
                 problems = name_problems(full, replace(scope, definitions={}), kind)
-            problems = problems or [*_Orders(scope).problems(full, 0), *constant_problems(full, values or {})]
+            if not problems:
+                full = _in_components(full, scope, kind)
+                budget.spend(derivative_work(full), node.offset)
+                problems = [*_Orders(scope).problems(full, 0), *constant_problems(full, values or {})]
             if not problems:
                 return full, []
     except ExpressionError as error:
         problems = [error]
     return node, problems
+
+
+def _in_components(node: Node, scope: Scope, kind: str) -> Node:
+    """The tree without vectors, but for one that is its value, where the `kind` lets it be."""
+    found = in_components(node, scope.vector_names)
+    if isinstance(found, Vector) and kind != ANY:
+        hint = "components are `v_x`, `v_y`; the length is `sqrt(dot(v, v))`"
+        raise ExpressionError("a vector where a number is expected", node.offset, hint)
+    return found
 
 
 def definition_problems(
@@ -79,8 +92,8 @@ def definition_problems(
     """Every problem of one of the definitions in `scope`."""
     try:
         if found.arguments is None:
-            return resolve(found.body, scope, kind_of(found.body, scope), values, budget)[1]
-        problems = name_problems(found.body, scope, kind_of(found.body, scope), found.arguments)
+            return resolve(found.body, scope, _kind(found, scope), values, budget)[1]
+        problems = name_problems(found.body, scope, _kind(found, scope), found.arguments)
         if not problems:
             others = {k: d for k, d in scope.definitions.items() if signature(k)[0] not in found.arguments}
             expander = _Expander(replace(scope, definitions=others), budget or Budget())
@@ -88,6 +101,11 @@ def definition_problems(
     except ExpressionError as error:
         problems = [error]
     return problems
+
+
+def _kind(found: Definition, scope: Scope) -> str:
+    """What a definition may be: a comparison, or a number or vector."""
+    return "boolean" if kind_of(found.body, scope) == "boolean" else ANY
 
 
 class _Expander:

@@ -31,6 +31,8 @@ from pinnsolve.language.syntax import (
     children,
     parse,
 )
+from pinnsolve.language.systems import System
+from pinnsolve.language.vectors import NORMAL, VectorNames
 
 MAX_COMPARED = 150  # names that a wrong one is compared with
 MAX_PROBLEMS = 10  # reported for one text
@@ -42,10 +44,11 @@ _OTHER = ("exp", "log", "sqrt", "abs", "sign", "floor", "erf", "heaviside")
 _OF_TWO = {"atan2": (2, 2), "bessel_j": (2, 2), "max": (1, 100), "min": (1, 100)}
 FUNCTIONS = {**dict.fromkeys(_TRIGONOMETRIC + _OTHER, (1, 1)), **_OF_TWO}
 DERIVATIVES = {"D": (2, 12), "laplacian": (1, 1), "grad_dot": (2, 2), "div": (1, 1), "advect": (2, 2), "Dn": (1, 1)}
+VECTOR_OPERATIONS = {"grad": (1, 1), "curl": (1, 1), "dot": (2, 2), "cross": (2, 2)}
 INTEGRALS = {"integral": (1, 2), "mean": (1, 2)}
-CALLABLE = {**FUNCTIONS, **DERIVATIVES, **INTEGRALS, "where": (3, 3)}
+CALLABLE = {**FUNCTIONS, **DERIVATIVES, **VECTOR_OPERATIONS, **INTEGRALS, "where": (3, 3)}
 CONSTANTS = ("pi", "e")
-RESERVED = frozenset((*CALLABLE, *CONSTANTS, "W", "and", "or", "not", "sum", "product"))
+RESERVED = frozenset((*CALLABLE, *CONSTANTS, "W", "and", "or", "not", "sum", "product")) - {*VECTOR_OPERATIONS}
 COMPLEX_FUNCTIONS = ("re", "im", "conj")  # of one argument; with `i`, words of files with complex numbers alone
 IMAGINARY_UNIT = "i"
 
@@ -54,7 +57,6 @@ _INSTEAD = {
     "pow": "a power is written `a**b`",
     "diff": "a derivative is written `D(u, x)`",
     "d": "a derivative is written `D(u, x)`",
-    "grad": "write `D(u, x)`, `D(u, y)`; a product of two gradients is `grad_dot(a, b)`",
     "arcsin": "write `asin`",
     "arccos": "write `acos`",
     "arctan": "write `atan`",
@@ -81,6 +83,7 @@ class Scope:
     file; `functions` are those of tables, by name; `normals` allows `n_x` and `Dn(u)`, and `width` the basis width `W`;
     `operators` are custom linear operators; `places` those that integrals may be over, none where integrals cannot
     stand. `elsewhere` are names that the file knows and that cannot stand here.
+    `vectors` are those whose components are unknowns, and `system` that of the coordinates of space.
     Where the file has `complex_unknowns`, `i` is the imaginary unit, and there are `re`, `im` and `conj`; an eigenvalue
     then is one of the `complex_parameters`.
     """
@@ -99,6 +102,8 @@ class Scope:
     elsewhere: tuple[str, ...] = ()
     complex_unknowns: tuple[str, ...] = ()
     complex_parameters: tuple[str, ...] = ()
+    vectors: tuple[str, ...] = ()
+    system: str = "cartesian"
 
     @property
     def constants(self) -> tuple[str, ...]:
@@ -131,6 +136,19 @@ class Scope:
         named = (name for name, d in self.macros.items() if d.arguments is None)
         quantities = {*self.unknowns, *local, *named}
         return derivative_of(node.name, quantities, self.coordinates, node.offset)
+
+    @property
+    def vector_names(self) -> VectorNames:
+        """What a tree is taken into components by."""
+        taken = (*self.symbols, *self.unknowns, *self.macros, *self.functions, *self.operators)
+        return VectorNames(
+            vectors=frozenset(self.vectors),
+            space=self.space,
+            time=self.time,
+            system=System(self.system, self.space),
+            normal=self.normals and NORMAL not in taken,
+            functions=frozenset((*self.functions, *self.operators)),
+        )
 
     @cached_property
     def macros(self) -> dict[str, Definition]:
@@ -199,8 +217,8 @@ class _Checker:
     def check(self, node: Node, kind: str = "number") -> Iterator[ExpressionError]:
         """Problems of the tree, whose value must be of that kind."""
         found = self.kind(node)
-        if found != kind:
-            yield _wrong_kind(node, found, kind)
+        if (found == "boolean") != (kind == "boolean"):
+            yield _wrong_kind(node, kind)
             return
         match node:
             case Name():
@@ -222,7 +240,7 @@ class _Checker:
 
     def check_name(self, node: Name) -> Iterator[ExpressionError]:
         name, scope = node.name, self.scope
-        if name in self.local or name in scope.symbols or name in scope.unknowns or name in scope.constants:
+        if name in (*self.local, *scope.symbols, *scope.unknowns, *scope.constants, *scope.vectors):
             return
         if name in self.macros:
             arguments = self.macros[name].arguments
@@ -234,8 +252,18 @@ class _Checker:
             yield from self.check_bare(node)
         elif name in scope.callable or name in scope.operators:
             yield ExpressionError(f"`{name}` is a function", node.offset, f"write `{name}(...)`")
+        elif name == NORMAL and scope.normals:
+            return
         elif scope.derivative(node, self.local) is None:
-            known = (*self.local, *scope.symbols, *scope.unknowns, *self.macros, *scope.functions, *scope.constants)
+            known = (
+                *self.local,
+                *scope.vectors,
+                *scope.symbols,
+                *scope.unknowns,
+                *self.macros,
+                *scope.functions,
+                *scope.constants,
+            )
             yield self.unknown(node, known)
 
     def check_bare(self, node: Name) -> Iterator[ExpressionError]:
@@ -327,10 +355,6 @@ class _Checker:
             yield from self.check(arguments[0], "boolean")
             yield from self.check(arguments[1])
             yield from self.check(arguments[2])
-        elif name in ("div", "advect"):
-            yield from self.check_vector(node)
-            for argument in arguments[1:]:
-                yield from self.check(argument)
         elif name in INTEGRALS:
             yield from self.check_integral(node)
         elif name == "bessel_j" and not _is_integer(arguments[0]):
@@ -360,17 +384,6 @@ class _Checker:
         normals = bool(places) and places[0].name != "domain"
         yield from replace(self, scope=replace(scope, normals=normals, operators=())).check(node.arguments[0])
 
-    def check_vector(self, node: Call) -> Iterator[ExpressionError]:
-        first, space = node.arguments[0], self.scope.space
-        if not isinstance(first, Vector):
-            example = f"`{node.name}([{', '.join('abcdef'[: len(space)])}]{', u' if node.name == 'advect' else ''})`"
-            yield ExpressionError(f"`{node.name}` takes a vector", first.offset, f"write {example}")
-            return
-        if len(first.items) != len(space):
-            message = f"the vector has {len(first.items)} components, space has {len(space)}"
-            yield ExpressionError(message, first.offset, f"one each for {', '.join(space)}")
-        yield from self.check(first, "vector")
-
     def check_directions(self, node: Call) -> Iterator[ExpressionError]:
         coordinates, previous = self.scope.coordinates, False
         for argument in node.arguments[1:]:
@@ -392,16 +405,10 @@ def _is_integer(node: Node) -> bool:
     return isinstance(node, Number) and node.value.denominator == 1
 
 
-def _wrong_kind(node: Node, found: str, wanted: str) -> ExpressionError:
-    if found == "vector":
-        return ExpressionError("a vector `[...]` stands only in `div` and `advect`", node.offset)
+def _wrong_kind(node: Node, wanted: str) -> ExpressionError:
     if wanted == "boolean":
         return ExpressionError("a comparison is expected here", node.offset, "for example `x < 0.5`")
-    return ExpressionError(
-        f"a {'comparison' if found == 'boolean' else found} where a {wanted} is expected",
-        node.offset,
-        "use `where(comparison, a, b)`" if found == "boolean" else None,
-    )
+    return ExpressionError("a comparison where a number is expected", node.offset, "use `where(comparison, a, b)`")
 
 
 def name_problems(node: Node, scope: Scope, kind: str = "number", local: tuple[str, ...] = ()) -> list[ExpressionError]:

@@ -97,7 +97,7 @@ class _Writer:
 
     def _item(self, item: Any) -> Any:
         """What an unknown is: `real` or `complex`, the region or regions it lives in, or a comparison."""
-        if item in ("real", "complex", None) or isinstance(item, Mapping):
+        if item in ("real", "complex", "vector", None) or isinstance(item, Mapping):
             return item or "real"
         return {"where": self.text(item, "unknowns")} if isinstance(item, sp.Basic) else {"in": item}
 

@@ -206,7 +206,8 @@ class _Builder:
         for name, term in self.parsed.equations.items():
             region = self._narrow(self._filled(term.places), term.where)
             residuals = self._residuals(term, self.scope())
-            stated = StatedTerm(name, "equation", residuals, region, key=f"equations.{name}")
+            written = term.equations[0].path[1] if term.equations else name
+            stated = StatedTerm(name, "equation", residuals, region, key=f"equations.{written}")
             statements.append(narrowed(stated, self.homes, self._error))
         if self.errors or not any(map(_compares, statements)):
             return statements

@@ -11,11 +11,12 @@ from typing import Any
 
 from pinnsolve.errors import Diagnostic, ExpressionError
 from pinnsolve.language.constants import Value
-from pinnsolve.language.expansion import MAX_WORK, Budget, resolve, tree_value
+from pinnsolve.language.expansion import ANY, MAX_WORK, Budget, resolve, tree_value
 from pinnsolve.language.indices import more_for
 from pinnsolve.language.other_notations import EQUATION, FileNames, rewritten
 from pinnsolve.language.parsed_texts import ParsedTexts
 from pinnsolve.language.syntax import Node
+from pinnsolve.language.vectors import equations_of
 from pinnsolve.language.vocabulary import Scope
 from pinnsolve.spec.located_errors import MAX_ERRORS, KeyPath, Places
 from pinnsolve.spec.parsed import ParsedEquation, ParsedExpression
@@ -57,10 +58,13 @@ class ExpressionReader:
         found = self._read(path, text, scope, kind)
         return None if found is None else ParsedExpression(text, path, found[0])
 
-    def equation(self, path: KeyPath, text: str, scope: Scope) -> ParsedEquation | None:
-        """The checked equation; None where something is wrong with it."""
+    def equation(self, path: KeyPath, text: str, scope: Scope) -> tuple[ParsedEquation, ...]:
+        """The checked equation, one between vectors by its components; none where something is wrong with it."""
         found = self._read(path, text, scope, EQUATION)
-        return None if found is None else ParsedEquation(text, path, (found[0], found[1]))
+        if found is None:
+            return ()
+        sides = equations_of(*found, scope.space)
+        return tuple(ParsedEquation(text, path, (left, right), component) for component, left, right in sides)
 
     def constant(self, tree: Node) -> float:
         """The value of a tree of numbers and parameters. Raises `ExpressionError`."""
@@ -96,9 +100,15 @@ class ExpressionReader:
             return None, [error]
         if not self.reliable:
             return None, []
-        kind = "number" if kind == EQUATION else kind
-        checked = [resolve(tree, scope, kind, self.values, self.budget) for tree in parsed]
-        return tuple(tree for tree, _ in checked), [error for _, errors in checked for error in errors]
+        of_sides = ANY if kind == EQUATION else kind
+        checked = [resolve(tree, scope, of_sides, self.values, self.budget) for tree in parsed]
+        trees, found = tuple(tree for tree, _ in checked), [error for _, errors in checked for error in errors]
+        if kind == EQUATION and not found:
+            try:
+                equations_of(*trees, scope.space)
+            except ExpressionError as error:
+                found = [error]
+        return trees, found
 
 
 def names_of(scope: Scope) -> FileNames:

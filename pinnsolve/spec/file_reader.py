@@ -19,6 +19,7 @@ from pinnsolve.language.components import real_names
 from pinnsolve.language.constants import Value
 from pinnsolve.language.expansion import as_text, definition_problems
 from pinnsolve.language.parsed_texts import ParsedTexts
+from pinnsolve.language.vectors import component_of
 from pinnsolve.language.vocabulary import RESERVED, Definition, NamedFunction, Scope, close_match, signature
 from pinnsolve.spec.expression_reader import ExpressionReader
 from pinnsolve.spec.functions import function_problems
@@ -105,6 +106,8 @@ class FileReader:
             functions={name: NamedFunction(arguments) for name, arguments in names.functions.items()},
             operators=tuple(operators.OPERATORS),
             places=self.place_reader.named,
+            vectors=names.vectors,
+            system=names.system,
             elsewhere=(*known, *operators.OPERATORS),
         )
 
@@ -122,7 +125,7 @@ class FileReader:
         self._definitions()
         implicit = self._shapes(file)
         regions, homes = self._regions(file), self._homes(file)
-        equations = {name: self._equation(name, item) for name, item in (file.equations or {}).items()}
+        equations = self._equations(file)
         conditions = {name: self._condition(name, item) for name, item in (file.conditions or {}).items()}
         data = {name: self._data(name, item) for name, item in (file.data or {}).items() if name in self.columns}
         quantities = {name: self._quantity(name, item) for name, item in (file.quantities or {}).items()}
@@ -132,7 +135,8 @@ class FileReader:
         self._regularization(file)
         if self.names.reliable:
             check_tolerance(file.solve.tolerance, (*self.names.unknowns, *(file.quantities or ())), self.reader)
-        weights = read_term_weights(file.solve.term_weights, self.names.terms, self.base.elsewhere, self.reader)
+        terms = tuple(dict.fromkeys((*self.names.terms, *equations)))
+        weights = read_term_weights(file.solve.term_weights, terms, self.base.elsewhere, self.reader)
         if not any((file.equations, file.conditions, file.data)) and not self.names.terms:
             self.reader.problem((), "there is nothing to solve", "give `equations` and `conditions`, or `data`")
         if self.problems or not complete:
@@ -159,10 +163,21 @@ class FileReader:
 
     # -- terms --
 
-    def _equation(self, name: str, item: Any) -> ParsedTerm:
-        path = ("equations", name)
-        term = self._term(path, item, self.base)
-        return replace(term, places=self.place_reader.groups((*path, "on"), item.on or ()))
+    def _equations(self, file: ProblemFile) -> dict[str, ParsedTerm]:
+        """The equations by name; one between vectors has a name for each component, `momentum_x`."""
+        result: dict[str, ParsedTerm] = {}
+        for name, item in (file.equations or {}).items():
+            path = ("equations", name)
+            term = self._term(path, item, self.base)
+            term = replace(term, places=self.place_reader.groups((*path, "on"), item.on or ()))
+            for component in dict.fromkeys(e.component for e in term.equations) or [""]:
+                one = component_of(name, component) if component else name
+                if component and one in self.names.terms:
+                    message = f"the component `{one}` has the name of another term"
+                    self.reader.problem(path, message, "choose another name")
+                kept = tuple(e for e in term.equations if e.component == component)
+                result[one] = replace(term, equations=kept)
+        return result
 
     def _condition(self, name: str, item: Any) -> ParsedTerm:
         path = ("conditions", name)
@@ -192,13 +207,14 @@ class FileReader:
 
     def _term(self, path: KeyPath, item: Any, scope: Scope) -> ParsedTerm:
         """The equations of a term, and its `where`."""
-        found = [self.reader.equation((*path, *inner), text, scope) for inner, text in item_equations(item)]
+        several = (self.reader.equation((*path, *inner), text, scope) for inner, text in item_equations(item))
+        found = [equation for equations in several for equation in equations]
         where, text = None, getattr(item, "where", None)
         if text is not None:
             where = self.reader.expression(
                 (*path, "where"), text, replace(self._known_scope(), normals=scope.normals), "boolean"
             )
-        return ParsedTerm(tuple(equation for equation in found if equation is not None), where)
+        return ParsedTerm(tuple(found), where)
 
     def _quantity(self, name: str, item: Any) -> ParsedQuantity:
         path: KeyPath = ("quantities", name)

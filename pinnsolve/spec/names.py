@@ -50,6 +50,8 @@ class Names:
     reliable: bool
     domain: Any = None  # the plain tree of shapes, if there is one
     regions: dict[str, Any] = field(default_factory=dict)  # name to the plain tree
+    vectors: tuple[str, ...] = ()  # whose components are among the unknowns
+    system: str = "cartesian"  # of the coordinates of space
     problems: tuple[Diagnostic, ...] = field(default=())
 
     @property
@@ -58,8 +60,10 @@ class Names:
         return tuple(dict.fromkeys(name for kind in TERM_KINDS for name in self.terms_of[kind]))
 
 
-def read_names(data: Mapping[str, Any], places: Places, folder: Path) -> Names:
-    """The names of a file, with every problem they have."""
+def read_names(
+    data: Mapping[str, Any], places: Places, folder: Path, vectors: tuple[str, ...] = (), system: str = "cartesian"
+) -> Names:
+    """The names of a file, with every problem they have. `vectors`: those whose components stand in their place."""
     reader = _Reader(data, places, folder)
     intervals, paths = reader.intervals()
     unknowns, complex_unknowns = _unknowns(data.get("unknowns"))
@@ -81,6 +85,8 @@ def read_names(data: Mapping[str, Any], places: Places, folder: Path) -> Names:
         reliable=bool(intervals and unknowns) and isinstance(data.get("definitions"), dict | None),
         domain=data.get("domain"),
         regions=_map(data, "regions"),
+        vectors=vectors,
+        system=system,
     )
     reader.check_names(names)
     reader.check_terms()
@@ -229,6 +235,8 @@ class _Reader:
             yield name, "a coordinate", names.interval_paths[name]
         for name in names.unknowns:
             yield name, "an unknown", ("unknowns",)
+        for name in names.vectors:
+            yield name, "a vector", ("unknowns",)
         for name in names.complex_unknowns:
             for component, what in zip(component_names(name), ("real", "imaginary"), strict=True):
                 yield component, f"the {what} part of `{name}`", ("unknowns",)

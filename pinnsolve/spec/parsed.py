@@ -30,11 +30,12 @@ class ParsedExpression:
 
 @dataclass(frozen=True)
 class ParsedEquation:
-    """An equation by its left and right side, and where it stands."""
+    """An equation by its left and right side, and where it stands; of an equation between vectors, a `component`."""
 
     text: str
     path: KeyPath
     sides: tuple[Node, Node]
+    component: str = ""
 
 
 @dataclass(frozen=True)

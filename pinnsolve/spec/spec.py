@@ -20,6 +20,7 @@ from pinnsolve.files.yaml_writer import write_yaml
 from pinnsolve.language import operators
 from pinnsolve.language.coordinates import Coordinates
 from pinnsolve.language.parsed_texts import ParsedTexts
+from pinnsolve.language.systems import CARTESIAN, System
 from pinnsolve.language.vocabulary import signature
 from pinnsolve.spec.comma_repair import mend_commas
 from pinnsolve.spec.expression_reader import ExpressionReader
@@ -51,6 +52,7 @@ from pinnsolve.spec.schema.solve import BasisSpec, CollocationSpec, LimitsSpec, 
 from pinnsolve.spec.schema.types import Context
 from pinnsolve.spec.source import Source, file_source, plain, with_overrides
 from pinnsolve.spec.term_weights import read_term_weights
+from pinnsolve.spec.vectors import joined_unknowns, system_problems, with_system, with_vectors
 
 __all__ = [
     "BasisSpec",
@@ -90,6 +92,8 @@ class Spec:
     unknowns: tuple[str, ...]
     parsed: ParsedFile = field(repr=False, compare=False)
     complex_unknowns: tuple[str, ...] = ()
+    vectors: tuple[str, ...] = ()  # whose components are among the unknowns
+    system: str = CARTESIAN  # of the coordinates of space
     domain: Mapping[str, Any] | None = None
     regions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     homes: Mapping[str, HomeSpec] = field(default_factory=dict)
@@ -166,7 +170,7 @@ def spec_with_settings(spec: Spec, settings: Mapping[str, Any]) -> Spec:
     found = [*found, *wrong_shape]
     if file is not None:
         reader = ExpressionReader(texts, values, places)
-        terms = (*spec.equations, *spec.conditions, *spec.data)
+        terms = (*spec.equations, *spec.parsed.equations, *spec.conditions, *spec.data)
         known = (*spec.coordinates, *spec.unknowns, *spec.parameters, *spec.unknown_parameters, *operators.OPERATORS)
         weights = read_term_weights(file.solve.term_weights, terms, known, reader)
         check_tolerance(file.solve.tolerance, (*spec.unknowns, *spec.quantities), reader)
@@ -199,7 +203,12 @@ def _spec(source: Source) -> Spec:
     translated, places, foreign = mend_other_tools(whole, source.places)
     data, places, found = mend_keys(translated, places)
     data, counts, wrong_counts = with_components(data, places)
-    names, texts = read_names(data, places, source.folder), ParsedTexts(counts)
+    data, system, wrong_system = with_system(data, places)
+    data, places, vectors, wrong_vectors = with_vectors(data, places, source.folder)
+    names, texts = read_names(data, places, source.folder, vectors, system), ParsedTexts(counts)
+    box = data.get("domain") is None or set(data["domain"]) == {"box"}
+    told = (places.diagnostic(*item) for item in system_problems(System(system, names.coordinates.space), box))
+    wrong_counts += [*wrong_system, *wrong_vectors, *told]
     values, wrong_values = parameter_values(names, texts, places)
     file, wrong_shape = validate(data, Context(values, not wrong_values, texts), places, ProblemFile)
     found = [*problems, *foreign, *found, *names.problems, *wrong_counts, *wrong_values, *wrong_shape]
@@ -231,6 +240,8 @@ def _normalized(file: ProblemFile, names: Names, parsed: ParsedFile, source: Sou
         axes=names.coordinates,
         unknowns=file.unknown_names,
         complex_unknowns=names.complex_unknowns,
+        vectors=names.vectors,
+        system=names.system,
         regions={k: _region(v) for k, v in (file.regions or {}).items()},
         homes=_homes(file),
         parsed=parsed,
@@ -319,7 +330,7 @@ def _as_file(spec: Spec) -> dict[str, Any]:
         "title": spec.title,
         "description": spec.description,
         "cite": list(spec.cite),
-        **_domain_out(spec),
+        **_with_system(_domain_out(spec), spec),
         "regions": {k: dict(v) for k, v in spec.regions.items()},
         "unknowns": _unknowns_out(spec),
         "parameters": {k: _parameter_out(v) for k, v in spec.parameters.items()},
@@ -360,10 +371,19 @@ def _domain_out(spec: Spec) -> dict[str, Any]:
     return {"coordinates": [*intervals], "domain": spec.domain, "time": time}
 
 
+def _with_system(keys: dict[str, Any], spec: Spec) -> dict[str, Any]:
+    if spec.system == CARTESIAN:
+        return keys
+    stated = keys["coordinates"]
+    listed = stated if isinstance(stated, Mapping) else dict.fromkeys(name for name in stated if name != spec.time)
+    return {**keys, "coordinates": {**listed, "system": spec.system}}
+
+
 def _unknowns_out(spec: Spec) -> Any:
-    if not spec.homes and not spec.complex_unknowns:
+    if not spec.homes and not spec.complex_unknowns and not spec.vectors:
         return _one_or_list(spec.unknowns)
-    return {name: _unknown_out(name, spec) for name in spec.unknowns}
+    found = {name: _unknown_out(name, spec) for name in spec.unknowns}
+    return joined_unknowns(found, spec.vectors, spec.axes.space)
 
 
 def _unknown_out(name: str, spec: Spec) -> Any:

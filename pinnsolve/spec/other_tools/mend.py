@@ -197,7 +197,7 @@ class _Mender:
     def facts(self) -> Facts:
         """What the file says so far."""
         stated, unknowns = self.data.get("coordinates"), self.data.get("unknowns")
-        found = dict(stated) if isinstance(stated, Mapping) else {}
+        found = {k: v for k, v in stated.items() if k != "system"} if isinstance(stated, Mapping) else {}
         domain, time = self.data.get("domain"), self.data.get("time")
         if isinstance(time, Mapping):
             found = {**time, **found}

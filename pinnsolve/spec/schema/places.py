@@ -40,7 +40,7 @@ class UnknownInput(Strict):
         None, alias="in", description="The region that it lives in, one of `regions` or a group of cells, or several."
     )
     where: Text | None = about('That part by comparisons of the coordinates: `"x < 0.5"`.')
-    values: choice("real", "complex") = about("What its values are.", "real")
+    values: choice("real", "complex", "vector") = about("What its values are.", "real")
 
     @model_validator(mode="after")
     def _check(self) -> UnknownInput:
@@ -72,11 +72,15 @@ _NAMES: TypeAdapter[tuple[str, ...]] = TypeAdapter(Texts)
 _STRINGS = one_or_several({"type": "string"})
 _UNKNOWN = {
     "anyOf": [
-        {"enum": ["real", "complex"]},
+        {"enum": ["real", "complex", "vector"]},
         {
             "type": "object",
             "additionalProperties": False,
-            "properties": {"in": _STRINGS, "where": {"type": "string"}, "values": {"enum": ["real", "complex"]}},
+            "properties": {
+                "in": _STRINGS,
+                "where": {"type": "string"},
+                "values": {"enum": ["real", "complex", "vector"]},
+            },
         },
     ]
 }

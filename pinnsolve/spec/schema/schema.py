@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic import WithJsonSchema as Json
 
+from pinnsolve.language.systems import SYSTEMS
 from pinnsolve.language.vocabulary import IMAGINARY_UNIT
 from pinnsolve.spec.schema.places import RegionItem, Unknowns
 from pinnsolve.spec.schema.ranges import Parameter
@@ -389,7 +390,15 @@ _COMPONENTS = {
     "additionalProperties": False,
 }
 _COORDINATE = {"anyOf": [INTERVAL_SCHEMA, _COMPONENTS]}
-_INTERVALS = Json({"type": "object", "additionalProperties": _COORDINATE, "minProperties": 1, "maxProperties": 200})
+_INTERVALS = Json(
+    {
+        "type": "object",
+        "properties": {"system": {"enum": list(SYSTEMS), "description": "The system of the coordinates of space."}},
+        "additionalProperties": _COORDINATE,
+        "minProperties": 1,
+        "maxProperties": 200,
+    }
+)
 Intervals = Annotated[dict[str, Interval], _INTERVALS]
 Coordinates = Annotated[
     dict[str, Interval],
@@ -424,7 +433,8 @@ class ProblemFile(Strict):
     cite: Texts | None = about("Where the problem comes from: a text or a list.")
     coordinates: Coordinates | None = about(
         "Ordered map, coordinate to its interval: a box. With `domain`, names alone will do. "
-        "`x: {count: 10, interval: [-1, 1]}` makes the coordinates x1 to x10."
+        "`x: {count: 10, interval: [-1, 1]}` makes the coordinates x1 to x10; `system: polar` (`cylindrical`, "
+        "`spherical`) says what they are."
     )
     domain: Annotated[ShapeInput, BeforeValidator(_domain)] | None = about(
         "The domain as a shape, instead of the intervals of `coordinates`: `{disk: {center: [0, 0], radius: 1}}`."
@@ -438,7 +448,8 @@ class ProblemFile(Strict):
     )
     unknowns: Unknowns = about(
         "The unknown functions: a name, a list, or a map that says which are complex: `{psi: complex, n: real}`, and "
-        "where they live: `{p: {in: fluid}, u: {in: solid}}`. With complex ones, `i` is the imaginary unit, and there "
+        "where they live: `{p: {in: fluid}, u: {in: solid}}`; or vectors, `{v: vector, p: real}`, which are v_x, v_y. "
+        "With complex ones, `i` is the imaginary unit, and there "
         "are `re(a)`, `im(a)`, `conj(a)` and `abs(a)`. Equations and conditions with an unknown hold where it lives.",
         ...,
     )
