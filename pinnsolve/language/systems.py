@@ -7,6 +7,7 @@ at the end of chapter 1; Batchelor, An Introduction to Fluid Dynamics (1967), ap
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -113,6 +114,14 @@ class System:
     def volume(self) -> Node:
         """The size of a piece of the coordinates of size one, with what they leave out."""
         return self.tree("r" if self.roles == "ra" else _VOLUMES[self.roles][self.kind])
+
+    def ends_on_the_axis(self, name: str, interval: tuple[float, float]) -> int:
+        """At how many ends of its interval a coordinate reaches the axis or the origin, which is no boundary."""
+        if self.is_cartesian:
+            return 0
+        role = self.roles[self.names.index(name)]
+        ends = {"r": (0.0,), "p": (0.0, math.pi)}.get(role, ())
+        return sum(any(math.isclose(end, x, abs_tol=1e-9) for x in ends) for end in interval)
 
     def turns(self, name: str) -> list[tuple[Node, str, str]]:
         """What turning unit vectors add to a component of (a.grad)b: coefficients of products of components."""

@@ -352,15 +352,16 @@ class _Expander:
         if over_boundary and not self.names.normal:
             inner = _Expander(replace(self.names, normal=True))
         integrand = inner.number(node.arguments[0], "an integral is that of a number", "take its components")
-        if not self.system.is_cartesian:
-            if node.name == "mean":
-                hint = "divide an integral by its size, or say what the integral is"
-                raise ExpressionError(f"means are not known in {self.system.kind} coordinates", node.offset, hint)
-            integrand = _times(self.measure(over_boundary), integrand)
+        if not self.system.is_cartesian and node.name == "mean":
+            hint = "divide an integral by its size, or say what the integral is"
+            raise ExpressionError(f"means are not known in {self.system.kind} coordinates", node.offset, hint)
+        integrand = measured(integrand, self.system, over_boundary)
         return replace(node, arguments=(integrand, *place))
 
-    def measure(self, over_boundary: bool) -> Node:
-        return measure(self.system, over_boundary)
+
+def measured(integrand: Node, system: System, over_boundary: bool) -> Node:
+    """The integrand times the size of a piece of what it is integrated over."""
+    return integrand if system.is_cartesian else _times(measure(system, over_boundary), integrand)
 
 
 def measure(system: System, over_boundary: bool) -> Node:

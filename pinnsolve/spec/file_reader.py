@@ -24,6 +24,7 @@ from pinnsolve.language.vocabulary import RESERVED, Definition, NamedFunction, S
 from pinnsolve.spec.expression_reader import ExpressionReader
 from pinnsolve.spec.functions import function_problems
 from pinnsolve.spec.located_errors import KeyPath, Places
+from pinnsolve.spec.measures import MeasureReader
 from pinnsolve.spec.names import Names
 from pinnsolve.spec.parsed import (
     ParsedEigenvalues,
@@ -34,6 +35,7 @@ from pinnsolve.spec.parsed import (
     ParsedQuantity,
     ParsedTerm,
     ParsedUnknownParameter,
+    Place,
 )
 from pinnsolve.spec.places import PlaceReader
 from pinnsolve.spec.ranges import ParameterRange, is_range, read_range
@@ -94,6 +96,7 @@ class FileReader:
         self.names, self.values, self.folder = names, values, folder
         self.reader = ExpressionReader(texts, values, places, names.reliable, len(names.intervals))
         self.place_reader = PlaceReader(names, self.reader, folder)
+        self.measures = MeasureReader(names, self.reader)
         self.columns: dict[str, tuple[str, ...]] = {}
         sought = () if names.eigenvalue is None else (names.eigenvalue,)
         known = (*names.intervals, *names.unknowns, *names.parameters, *names.unknown_parameters, *sought)
@@ -120,6 +123,7 @@ class FileReader:
 
         `domain` is the plain tree of shapes.
         """
+        self.measures.check()
         self._data_files(file)
         self._functions(file)
         self._definitions()
@@ -170,6 +174,7 @@ class FileReader:
             path = ("equations", name)
             term = self._term(path, item, self.base)
             term = replace(term, places=self.place_reader.groups((*path, "on"), item.on or ()))
+            term = replace(term, equations=tuple(map(self.measures.regular, term.equations)))
             for component in dict.fromkeys(e.component for e in term.equations) or [""]:
                 one = component_of(name, component) if component else name
                 if component and one in self.names.terms:
@@ -182,10 +187,11 @@ class FileReader:
     def _condition(self, name: str, item: Any) -> ParsedTerm:
         path = ("conditions", name)
         term = self._term(path, item, replace(self.base, normals=True))
-        return replace(term, places=self.place_reader.places(path, item), integral=self._integral(path, item))
+        places = self.place_reader.places(path, item)
+        return replace(term, places=places, integral=self._integral(path, item, places))
 
-    def _integral(self, path: KeyPath, item: Any) -> ParsedIntegral | None:
-        """What a condition says of an integral or a mean."""
+    def _integral(self, path: KeyPath, item: Any, places: Sequence[Place]) -> ParsedIntegral | None:
+        """What a condition says of an integral or a mean over places."""
         kind = "mean" if item.mean is not None else "integral"
         text = getattr(item, kind)
         if text is None:
@@ -197,7 +203,7 @@ class FileReader:
         # the same number everywhere in space
         time = tuple(c for c in self.base.coordinates if c == self.base.time)
         known = replace(self.base, coordinates=time, unknowns=(), operators=())
-        found = self.reader.expression((*path, kind), text, over)
+        found = self.measures.measured((*path, kind), kind, self.reader.expression((*path, kind), text, over), places)
         equals = self.reader.expression((*path, "equals"), item.equals, known)
         return None if found is None or equals is None else ParsedIntegral(kind, found, equals)
 
@@ -226,7 +232,9 @@ class FileReader:
         where = None
         if item.where is not None:
             where = self.reader.expression((*path, "where"), item.where, self._known_scope(), "boolean")
-        return ParsedQuantity(item.kind, found, self.place_reader.places(path, item), where)
+        places = self.place_reader.places(path, item)
+        found = self.measures.measured((*path, item.kind), item.kind, found, places)
+        return ParsedQuantity(item.kind, found, places, where)
 
     def _known_scope(self) -> Scope:
         """For what is known before the solve: coordinates and parameters."""

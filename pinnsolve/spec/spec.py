@@ -207,7 +207,8 @@ def _spec(source: Source) -> Spec:
     data, places, vectors, wrong_vectors = with_vectors(data, places, source.folder)
     names, texts = read_names(data, places, source.folder, vectors, system), ParsedTexts(counts)
     box = data.get("domain") is None or set(data["domain"]) == {"box"}
-    told = (places.diagnostic(*item) for item in system_problems(System(system, names.coordinates.space), box))
+    told = [places.diagnostic(*item) for item in system_problems(System(system, names.coordinates.space), box)]
+    names = replace(names, system=CARTESIAN) if told else names
     wrong_counts += [*wrong_system, *wrong_vectors, *told]
     values, wrong_values = parameter_values(names, texts, places)
     file, wrong_shape = validate(data, Context(values, not wrong_values, texts), places, ProblemFile)

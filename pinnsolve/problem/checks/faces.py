@@ -20,6 +20,7 @@ from pinnsolve.geometry.shapes import part_names
 from pinnsolve.language.derivatives import SizeError, partial_derivative
 from pinnsolve.language.substitution import substituted
 from pinnsolve.language.symbols import FeatureSymbol, coordinate_symbol, feature_symbol, features_of
+from pinnsolve.language.systems import System
 from pinnsolve.problem.checks.counts import replaces_conditions
 from pinnsolve.problem.checks.findings import constants, plane_text, quoted, warning
 from pinnsolve.problem.checks.pointwise import function_of, holds_at, scattered, value_at
@@ -169,9 +170,17 @@ class _Counter:
 
     def _singular_ends(self, unknown: str, order: int) -> int:
         """At how many ends the leading coefficient is zero: there, that the solution stays finite is a condition."""
+        if self._on_the_axis(0):
+            return self._on_the_axis(0)
         leading = self._coefficient(unknown, (order,)) if len(self.problem.unknowns) == 1 else None
         ends = None if leading is None else self._on_faces(leading, 0, self.points[0])
         return 0 if ends is None else sum(value == 0 for value in ends)
+
+    def _on_the_axis(self, axis: int) -> int:
+        """At how many ends of a coordinate its system degenerates, as at r = 0: there are no conditions to state."""
+        spec, name = self.problem.spec, self.problem.coordinates[axis]
+        system = System(spec.system, spec.axes.space)
+        return 0 if name == self.problem.time else system.ends_on_the_axis(name, self.problem.intervals[axis])
 
     def _in_time(self, unknown: str, axis: int, order: int) -> Iterator[Diagnostic]:
         counts = self.counts(unknown, axis)
@@ -189,6 +198,7 @@ class _Counter:
 
     def _in_space(self, unknown: str, axis: int, order: int) -> Iterator[Diagnostic]:
         low, high = min(self.counts(unknown, axis), key=sum)
+        order -= self._on_the_axis(axis)
         if low + high >= order:
             return
         faces = [self._face(axis, side) for side, n in enumerate((low, high)) if n == min(low, high)]
