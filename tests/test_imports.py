@@ -37,7 +37,13 @@ ROOMS = (
 )  # fmt: skip
 SYMBOLIC = ("errors", "version", "defaults", "files", "language", "extensions", "spec", "problem", "compiler")
 # where the symbolic half and its neighbours meet the arrays
-NUMERICAL_INSIDE = {"language.to_torch", "language.intervals", "files.tables", "files.table_functions"}
+NUMERICAL_INSIDE = {
+    "language.to_torch",
+    "language.intervals",
+    "files.tables",
+    "files.table_functions",
+    "files.array_files",
+}
 SYMBOLIC_OUTSIDE = {"geometry.regions", "geometry.shapes", "geometry.mesh_groups", "output.check"}
 ARRAY_LIBRARIES = {"torch", "numpy", "scipy", "matplotlib"}
 

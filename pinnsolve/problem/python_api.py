@@ -7,7 +7,8 @@ language will do, too. No array library.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef, UndefinedFunction
 from sympy.logic.boolalg import BooleanAtom
 
-from pinnsolve.errors import Diagnostic, ExpressionError, ProblemError
+from pinnsolve.errors import Diagnostic, ExpressionError, PinnsolveError, ProblemError
 from pinnsolve.language import operators
 from pinnsolve.language.derivatives import SizeError
 from pinnsolve.language.from_sympy import to_text
@@ -65,7 +66,7 @@ def spec_from_sympy(**keywords: Any) -> Spec:
     keys = writer.file(stated)
     found = list(writer.problems)
     try:
-        spec = spec_from_dict(keys, stated.folder)
+        spec = spec_from_dict(keys, writer.folder(keys, stated.folder))
     except ProblemError as error:
         found += [d for d in error.diagnostics if not writer.is_stood_in(d.key)]
     if found:
@@ -79,6 +80,7 @@ class _Writer:
     def __init__(self, domain: Any, time: Any, unknowns: Any, functions: Mapping[str, Any]):
         self.functions = tuple(functions) if isinstance(functions, Mapping) else ()
         self.problems: list[Diagnostic] = []
+        self.arrays: dict[str, Mapping[str, Any]] = {}  # columns by the name of the file that they go to
         intervals = domain.intervals if isinstance(domain, Box) else domain
         if isinstance(domain, Shape):
             intervals = dict.fromkeys([*(domain.time or ()), *domain.coordinates])
@@ -138,6 +140,37 @@ class _Writer:
             self.problem("every unknown depends on all coordinates of the domain", "unknowns", unknown, f"`{expected}`")
         return names
 
+    # -- arrays --
+
+    def with_file(self, item: Mapping[str, Any], key: str) -> dict[str, Any]:
+        """What is said of data or a table, with a file in the place of columns."""
+        said = {k: v for k, v in item.items() if k != "columns" or v is None}
+        columns = item.get("columns")
+        if columns is None:
+            return said
+        from pinnsolve.files.array_files import columns_of
+
+        if said.get("file") is not None:
+            self.problem("both a file and columns are given", key, hint="one of them will do")
+        said["file"] = re.sub(r"[^\w-]", "_", key.replace(".", "-")) + ".npz"
+        try:
+            self.arrays[said["file"]] = columns_of(columns, self.key)
+        except PinnsolveError as error:
+            self.problem(str(error), f"{key}.columns", hint="as in `columns={x: places, 'measured': values}`")
+        return said
+
+    def folder(self, keys: Mapping[str, Any], folder: str | Path | None) -> str | Path | None:
+        """Where the data files lie: where it is said, or with arrays, in a folder of this process with all of them."""
+        if not self.arrays:
+            return folder
+        from pinnsolve.files.array_files import gather, own_folder, write_columns
+
+        own = own_folder()
+        gather((name for name in _files_in(keys) if name not in self.arrays), Path(folder or "."), own)
+        for name, columns in self.arrays.items():
+            write_columns(own / name, columns)
+        return own
+
     # -- parts of a file --
 
     def file(self, stated: StatedInPython) -> dict[str, Any]:
@@ -175,13 +208,14 @@ class _Writer:
             name: {f.name: getattr(item, f.name) for f in fields(item)} if isinstance(item, Table) else item
             for name, item in functions.items()
         }
-        return {name: self.expressions(self.with_path(item), f"functions.{name}") for name, item in given.items()}
+        said = {name: self.with_path(item, f"functions.{name}") for name, item in given.items()}
+        return {name: self.expressions(item, f"functions.{name}") for name, item in said.items()}
 
-    def with_path(self, item: Any) -> Any:
+    def with_path(self, item: Any, key: str) -> Any:
         """With its file as a text, the names of its arguments, and without what is not said."""
         if not isinstance(item, Mapping):
             return item
-        said = {key: value for key, value in item.items() if value is not None}
+        said = {k: value for k, value in self.with_file(item, key).items() if value is not None}
         if "file" in said:
             said["file"] = str(said["file"])
         if "of" in said:
@@ -219,6 +253,7 @@ class _Writer:
             item = {f.name: getattr(item, f.name) for f in fields(item) if getattr(item, f.name) is not None}
         elif not isinstance(item, Mapping):
             return self.several(self.equation, item, key)
+        item = self.with_file(item, key)
         writers = {"equation": self.equation, "equations": self.equation, "on": self.place, "where": self.boolean}
         return {k: self.several(writers.get(k, self.expression), v, f"{key}.{k}") for k, v in item.items()}
 
@@ -345,3 +380,15 @@ def _kind(unknown: Any) -> str:
 def _elsewhere(e: sp.Basic) -> ExpressionError:
     hint = 'what holds in a place is a condition of its own, such as `Condition(on="x = 0", equation=sp.Eq(u, 0))`'
     return ExpressionError(f"`{e}` is an unknown at another place", hint=hint)
+
+
+def _files_in(keys: Any) -> Iterator[str]:
+    """The names of the files that a problem mentions: of data, tables, meshes, a reference."""
+    if isinstance(keys, Mapping):
+        for key, value in keys.items():
+            if key in ("file", "mesh") and isinstance(value, str | Path):
+                yield str(value)
+            yield from _files_in(value)
+    elif isinstance(keys, list | tuple):
+        for item in keys:
+            yield from _files_in(item)

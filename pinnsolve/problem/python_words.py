@@ -7,7 +7,7 @@ problem file. No array library.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from pinnsolve.language.vocabulary import RESERVED
 from pinnsolve.spec.schema.types import IDENTIFIER
 
 Text = str | int | float | sp.Basic  # an expression: a text of our language, a number, or sympy
+Statement = str | sp.Basic  # an equation: a text, or `sp.Eq`
+Unknowns = str | sp.Expr | Sequence[str | sp.Expr] | Mapping[Any, Any]
 
 
 def coordinates(names: str, count: int | None = None) -> sp.Symbol | tuple[sp.Symbol, ...]:
@@ -117,9 +119,14 @@ class Condition:
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """Measurements: a CSV or NPZ file, and how unknowns and its columns belong together, `sp.Eq(u, sp.Symbol("v"))`."""
+    """Measurements, and how unknowns and their columns belong together: `sp.Eq(u, sp.Symbol("measured"))`.
 
-    file: str | Path
+    They are in a CSV or NPZ `file`, or are `columns`: a map from names (or coordinates) to arrays, a data frame, or a
+    structured array, with a column for each coordinate.
+    """
+
+    file: str | Path | None = None
+    columns: Any = None
     equation: Any = None
     equations: Any = None
     noise: Text | None = None
@@ -130,11 +137,13 @@ class Data:
 class Table:
     """A function by a table: `functions={"k": Table(file="k.csv", of=[x, y])}`, in equations `sp.Function("k")(x, y)`.
 
-    `of`: its arguments, coordinates or names of columns; `column`: that of its values; `interpolation`: `"cubic"`,
-    `"linear"` or `"nearest"`; `outside` of the table: `"error"`, `"hold"` or a number.
+    `columns` instead of a file: a map from names to arrays, a data frame or a structured array. `of`: its arguments,
+    coordinates or names of columns; `column`: that of its values; `interpolation`: `"cubic"`, `"linear"` or
+    `"nearest"`; `outside` of the table: `"error"`, `"hold"` or a number.
     """
 
-    file: str | Path
+    file: str | Path | None = None
+    columns: Any = None
     of: Any
     column: str | None = None
     interpolation: str | None = None
@@ -188,25 +197,25 @@ class StatedInPython:
     """
 
     name: str
-    domain: Box | Shape | Mapping
-    unknowns: Any
+    domain: Box | Shape | Mapping[Any, Any]
+    unknowns: Unknowns
     regions: Mapping[str, Any] | None = None
-    equations: Mapping[str, Any] | None = None
-    conditions: Mapping[str, Any] | None = None
-    data: Mapping[str, Any] | None = None
-    exact: Any = None
-    guess: Any = None
+    equations: Mapping[str, Statement | Sequence[Statement] | Mapping[str, Any]] | None = None
+    conditions: Mapping[str, Condition | Mapping[str, Any]] | None = None
+    data: Mapping[str, Data | Mapping[str, Any]] | None = None
+    exact: Mapping[Any, Any] | Text | None = None
+    guess: Mapping[Any, Any] | Sequence[Any] | Text | None = None
     parameters: Mapping[Any, Text | Range] | None = None
-    unknown_parameters: Mapping[Any, Mapping] | None = None
+    unknown_parameters: Mapping[Any, Mapping[str, Any]] | None = None
     regularization: Mapping[Any, Any] | None = None
-    eigenvalues: eigenvalues | Mapping | None = None
-    functions: Mapping[str, Table | Mapping] | None = None
-    quantities: Mapping[str, quantity | Mapping] | None = None
+    eigenvalues: eigenvalues | Mapping[str, Any] | None = None
+    functions: Mapping[str, Table | Mapping[str, Any]] | None = None
+    quantities: Mapping[str, quantity | Mapping[str, Any]] | None = None
     definitions: Mapping[str, Text] | None = None
-    time: Any = None
+    time: str | sp.Symbol | None = None
     solve: Mapping[str, Any] | None = None
     title: str | None = None
     description: str | None = None
-    cite: Any = ()
-    reference: Any = None
+    cite: str | Sequence[str] = ()
+    reference: str | Path | Mapping[str, Any] | None = None
     folder: str | Path | None = None

@@ -122,6 +122,12 @@ def conditions_of(value: Any, kind: str, facts: Facts, name: str = "") -> Iterat
         yield from _of_text(str(value), kind, facts, name)
 
 
+def is_word(key: Any, facts: Facts) -> bool:
+    """Whether a key of a condition is one of other tools, and none of ours."""
+    words = {*_PLACE_KEYS, *_VALUE_KEYS, *_TYPE_KEYS, *KINDS, *PERIODIC, *SIDES, *facts.unknowns, *facts.intervals}
+    return plain(key) in words - {"on", "at", "where", "equation", "equals"}
+
+
 def _cut(key: Any, item: Any) -> bool:
     """Whether YAML has taken a text for a map, as it does `DirichletBC(geom, lambda x: 0, left)`."""
     return isinstance(item, str | int | float) and str(key).count("(") > str(key).count(")")

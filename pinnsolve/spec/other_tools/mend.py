@@ -16,7 +16,16 @@ from pinnsolve.errors import Diagnostic
 from pinnsolve.language.other_notations import EQUATION, FileNames, rewritten
 from pinnsolve.spec.located_errors import KeyPath, Places
 from pinnsolve.spec.other_tools import intervals
-from pinnsolve.spec.other_tools.conditions import BOUNDARY, INITIAL, Facts, conditions_of, place_of, split, values_at
+from pinnsolve.spec.other_tools.conditions import (
+    BOUNDARY,
+    INITIAL,
+    Facts,
+    conditions_of,
+    is_word,
+    place_of,
+    split,
+    values_at,
+)
 from pinnsolve.spec.other_tools.lines import joined, line, unique
 from pinnsolve.spec.other_tools.words import ABOUT, EXAMPLES, PERIODIC, plain, setting_hint
 from pinnsolve.spec.schema.schema import ConditionInput, EquationInput, ProblemFile
@@ -328,6 +337,8 @@ class _Mender:
             if isinstance(item, dict) and {*item} <= {*ConditionInput.model_fields}:
                 self._place(name, item, facts)
                 continue
+            if isinstance(item, dict) and "equation" in item and not any(is_word(key, facts) for key in item):
+                continue  # a slip of the pen, for the check of keys
             kind = INITIAL if plain(name) in ("ic", "initial", "start", "initial_condition", "t0") else BOUNDARY
             entries = joined(list(conditions_of({name: item}, kind, facts)))
             if not entries:
