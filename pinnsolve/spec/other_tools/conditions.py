@@ -89,6 +89,14 @@ def place_of(word: Any, facts: Facts) -> str | None:
     return _time_end(key, facts)
 
 
+def place_in_words(place: Any, facts: Facts) -> str | None:
+    """A place in our words for one that is not; None where it is already, or is none."""
+    if not isinstance(place, str) or place in facts.parts or re.fullmatch(r"\s*[A-Za-z]\w*\s*=\s*[^=]+", place):
+        return None
+    found = place_of(place, facts)
+    return found if found != place else None
+
+
 def _time_end(key: str, facts: Facts) -> str | None:
     if facts.time is not None and key in (*START, *END):
         return f"{facts.time} = {facts.end(facts.time, int(key in END))}"

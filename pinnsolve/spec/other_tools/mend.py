@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from pinnsolve.errors import Diagnostic
-from pinnsolve.language.other_notations import EQUATION, FileNames, rewritten
+from pinnsolve.language.other_notations import rewritten
 from pinnsolve.spec.located_errors import KeyPath, Places
 from pinnsolve.spec.other_tools import intervals
 from pinnsolve.spec.other_tools.conditions import (
@@ -22,10 +22,11 @@ from pinnsolve.spec.other_tools.conditions import (
     Facts,
     conditions_of,
     is_word,
-    place_of,
+    place_in_words,
     split,
     values_at,
 )
+from pinnsolve.spec.other_tools.equations import constant, entry_name, listed, strong
 from pinnsolve.spec.other_tools.lines import joined, line, unique
 from pinnsolve.spec.other_tools.words import ABOUT, EXAMPLES, PERIODIC, plain, setting_hint
 from pinnsolve.spec.schema.schema import ConditionInput, EquationInput, ProblemFile
@@ -173,11 +174,11 @@ class _Mender:
 
     def unknowns(self) -> None:
         """`unknowns: u(x, t)`, `dependent_variables: [u]`, and none at all where equations show them."""
-        sources = [k for k in ("unknowns",) if k in self.data and re.search(r"[(\[]", "".join(_listed(self.data[k])))]
+        sources = [k for k in ("unknowns",) if k in self.data and re.search(r"[(\[]", "".join(listed(self.data[k])))]
         sources += self.about.get("unknowns", ()) if "unknowns" not in self.data else []
         for key in sources:
             value = self.data.get(key)
-            names = [re.sub(r"\s*[(\[].*$", "", name).strip() for name in _listed(value)]
+            names = [re.sub(r"\s*[(\[].*$", "", name).strip() for name in listed(value)]
             if names and all(name.isidentifier() for name in names):
                 found = names[0] if len(names) == 1 else names
                 self.data.pop(key)
@@ -248,13 +249,13 @@ class _Mender:
         for key in sources + [k for k in self.about.get("parameters", ()) if "parameters" not in self.data]:
             value = self.data[key]
             if isinstance(value, Mapping):
-                found = {name: _constant(item) for name, item in value.items()}
+                found = {name: constant(item) for name, item in value.items()}
             else:
                 texts = [p for item in (value if isinstance(value, list) else [value]) for p in split(str(item), ",")]
                 pairs = [text.partition("=") for text in texts]
                 if not all(mark and name.strip().isidentifier() for name, mark, _ in pairs):
                     continue
-                found = {name.strip(): _constant(intervals.number(text)) for name, _, text in pairs}
+                found = {name.strip(): constant(intervals.number(text)) for name, _, text in pairs}
             self.data.pop(key)
             self.tell((key,), f"write `{line('parameters', found)}`", *_message(key))
             self._put("parameters", found, key)
@@ -280,12 +281,12 @@ class _Mender:
         if isinstance(value, Mapping):
             known = {plain(k) for k in value} & {*EquationInput.model_fields}
             if not known and all(isinstance(text, str) for text in value.values()):
-                return [(str(k), _strong(text, facts)) for k, text in value.items()]
-            return [(_entry_name(key, 0, 1), dict(value))] if known else []
+                return [(str(k), strong(text, facts)) for k, text in value.items()]
+            return [(entry_name(key, 0, 1), dict(value))] if known else []
         texts = value if isinstance(value, list) else [t for t in re.split(r"[;\n]", str(value)) if t.strip()]
         if not texts or not all(isinstance(text, str) for text in texts):
             return []
-        return [(_entry_name(key, i, len(texts)), _strong(text, facts)) for i, text in enumerate(texts)]
+        return [(entry_name(key, i, len(texts)), strong(text, facts)) for i, text in enumerate(texts)]
 
     def _conditions_among(self, value: Any, facts: Facts) -> None:
         """Equations at a place, `u(0) = 1`, are conditions."""
@@ -356,7 +357,7 @@ class _Mender:
         if domain is not None and not (isinstance(domain, Mapping) and isinstance(domain.get("box"), Mapping)):
             return  # sides are those of a box
         several = places if isinstance(places, list) else [places]
-        ours = [_place_in_words(place, facts) for place in several]
+        ours = [place_in_words(place, facts) for place in several]
         if any(o is not None for o in ours):
             new = [o or place for o, place in zip(ours, several, strict=True)]
             item["on"] = new[0] if len(new) == 1 else new
@@ -393,40 +394,3 @@ class _Mender:
 
 def _message(key: str) -> tuple[str, ...]:
     return () if key not in _KEYS else ("not in the words of a problem file",)
-
-
-def _listed(value: Any) -> list[str]:
-    """The names that a value lists, in a list, as keys, or in a text with commas."""
-    return [str(name) for name in value] if isinstance(value, list | Mapping) else split(str(value), ",")
-
-
-def _constant(value: Any) -> Any:
-    return rewritten(value, FileNames()) if isinstance(value, str) else value
-
-
-def _entry_name(key: str, index: int, count: int) -> str:
-    base = re.sub(r"\W", "_", plain(key)).removesuffix("s")
-    base = base if base and base not in ("eq", "eqn") else "equation"
-    return base if count == 1 else f"{base}_{index + 1}"
-
-
-def _strong(text: str, facts: Facts) -> str:
-    """An equation; one in weak form, with a test function, as the equation that it stands for."""
-    weak = re.compile(r"(?:([\w.]+)\s*\*\s*)?(?:inner|dot)\(\s*grad\((\w+)\)\s*,\s*grad\((\w+)\)\s*\)\s*\*\s*dx")
-    match = weak.search(text)
-    if match:
-        unknown, test = match[2], match[3]
-        if test in facts.unknowns:
-            unknown, test = test, unknown
-        flux = f"-div({match[1]}*grad({unknown}))" if match[1] else f"-laplacian({unknown})"
-        text = re.sub(rf"\s*\*\s*{test}\b|\b{test}\s*\*\s*", "", f"{text[: match.start()]}{flux}{text[match.end() :]}")
-        text = re.sub(r"\s*\*\s*dx\b", "", text)
-    return rewritten(text, facts.names, EQUATION)
-
-
-def _place_in_words(place: Any, facts: Facts) -> str | None:
-    """A place in our words for one that is not; None where it is already, or is none."""
-    if not isinstance(place, str) or place in facts.parts or re.fullmatch(r"\s*[A-Za-z]\w*\s*=\s*[^=]+", place):
-        return None
-    found = place_of(place, facts)
-    return found if found != place else None
