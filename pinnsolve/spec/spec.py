@@ -206,8 +206,8 @@ def _spec(source: Source) -> Spec:
     data, system, wrong_system = with_system(data, places)
     data, places, vectors, wrong_vectors = with_vectors(data, places, source.folder)
     names, texts = read_names(data, places, source.folder, vectors, system), ParsedTexts(counts)
-    box = data.get("domain") is None or set(data["domain"]) == {"box"}
-    told = [places.diagnostic(*item) for item in system_problems(System(system, names.coordinates.space), box)]
+    found_system = System(system, names.coordinates.space)
+    told = [places.diagnostic(*item) for item in system_problems(found_system, names.domain)]
     names = replace(names, system=CARTESIAN) if told else names
     wrong_counts += [*wrong_system, *wrong_vectors, *told]
     values, wrong_values = parameter_values(names, texts, places)

@@ -42,8 +42,8 @@ def with_system(data: Mapping[str, Any], places: Places) -> tuple[dict[str, Any]
     return plain, CARTESIAN, [places.diagnostic(("coordinates", SYSTEM), f"`{kind[:60]}` is no system", hint)]
 
 
-def system_problems(system: System, box: bool) -> Iterator[tuple[KeyPath, str, str | None]]:
-    """What is wrong with coordinates of a system. `box`: whether the domain is a box of them."""
+def system_problems(system: System, domain: Any) -> Iterator[tuple[KeyPath, str, str | None]]:
+    """What is wrong with coordinates of a system. `domain`: the plain tree of shapes, if there is one."""
     path: KeyPath = ("coordinates", SYSTEM)
     if system.is_cartesian:
         return
@@ -51,7 +51,7 @@ def system_problems(system: System, box: bool) -> Iterator[tuple[KeyPath, str, s
         known = {"polar": "r, theta or r", "cylindrical": "r, theta, z, or r, z, or r"}
         hint = f"they are {known.get(system.kind, 'r, theta, phi, or r, theta, or r')}, in this order, beside time"
         yield path, f"there are no {system.kind} coordinates {', '.join(system.names) or 'without any'}", hint
-    elif not box and {*system.roles} & {"a", "p"}:
+    elif isinstance(domain, Mapping) and {*domain} != {"box"} and {*system.roles} & {"a", "p"}:
         hint = "give its intervals under `coordinates`, or Cartesian coordinates"
         yield path, "where a coordinate is an angle, the domain is a box of the coordinates", hint
 
