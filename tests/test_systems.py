@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import sympy as sp
 
+import pinnsolve as ps
 from pinnsolve.errors import ProblemError
 from pinnsolve.language.expansion import resolve
 from pinnsolve.language.symbols import FeatureSymbol
@@ -174,3 +176,67 @@ def test_the_polar_angle_ends_on_the_axis():
     )
     problem = build_problem(spec)
     assert problem.warnings == () and problem.intervals[1][1] == pytest.approx(math.pi)
+
+
+# -- solved ---------------------------------------------------------------------------------------------------
+
+ROOT = Path(__file__).resolve().parents[1]
+EXACT = {"disk-cooling": 0.42664425692249906, "pipe-flow": math.pi / 2}  # of the quantity, by hand
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_problems_on_the_axis_are_solved_as_well_as_estimated(name):
+    solution = ps.solve(ps.load(ROOT / "problems" / f"{name}.yaml"))
+    result = solution.result
+    assert result["status"] == "converged"
+    for unknown, error in result["relative_l2_error"].items():
+        assert error <= max(3 * result["estimated_error"][unknown], 1e-12), unknown
+    (quantity,) = result["quantities"].values()
+    assert quantity["value"] == pytest.approx(EXACT[name], rel=1e-8)
+
+
+def test_states_of_hydrogen():
+    keys = {
+        "name": "hydrogen",
+        "coordinates": {"r": [0, 60], "system": "spherical"},
+        "unknowns": "psi",
+        "eigenvalues": {"name": "E", "count": 3, "near": -0.6},
+        "equations": {"schroedinger": "-laplacian(psi)/2 - psi/r = E*psi"},
+        "conditions": {"far": {"on": "r = 60", "equation": "psi = 0"}},
+    }
+    solution = ps.solve(build_problem(spec_from_dict(keys)))
+    assert solution.result["status"] == "converged"
+    found = [item["value"] for item in solution.result["eigenvalues"]]
+    assert found == pytest.approx([-1 / 2, -1 / 8, -1 / 18], abs=1e-7)
+
+
+def test_a_vector_turns_with_its_unit_vectors():
+    keys = {
+        "name": "couette",
+        "coordinates": {"r": [1, 2], "theta": [0, "2*pi"], "system": "polar"},
+        "unknowns": {"v": "vector", "p": "real"},
+        "equations": {"momentum": "advect(v, v) + grad(p) = laplacian(v)/10", "mass": "div(v) = 0"},
+        "conditions": {
+            "inner": {"on": "r = 1", "equation": "v = [0, 1]"},
+            "outer": {"on": "r = 2", "equation": "v = 0"},
+            "around": {"periodic": "theta"},
+            "pressure": {"at": {"r": 1, "theta": 0}, "equation": "p = 0"},
+        },
+        "exact": {"v": [0, "(4/r - r)/3"], "p": "(7.5 + r**2/2 - 8/r**2 - 8*log(r))/9"},
+    }
+    problem = build_problem(spec_from_dict(keys))
+    for statement in problem.of_kind("equation"):
+        for residual in statement.residuals:
+            functions = {u: problem.exact[u] for u in problem.unknowns}
+            assert sp.simplify(real_functions(residual, functions, problem.coordinates)) == 0
+
+
+def real_functions(e: sp.Expr, functions: dict, coordinates: tuple[str, ...]) -> sp.Expr:
+    values = {}
+    for symbol in e.free_symbols:
+        if isinstance(symbol, FeatureSymbol):
+            value = functions[symbol.feature.unknown]
+            for name, order in zip(coordinates, symbol.feature.alpha, strict=True):
+                value = value.diff(sp.Symbol(name, real=True), order) if order else value
+            values[symbol] = value
+    return sp.nsimplify(e.xreplace(values), rational=True)
