@@ -88,6 +88,14 @@ def test_what_is_wrong_with_columns_is_said(data, words):
         line(data)
 
 
+def test_words_of_other_tools_are_no_keywords_and_have_their_like():
+    with pytest.raises(ProblemError) as caught:
+        ps.Problem(name="line", geometry=ps.Box(x=(0, 1)), unknowns=[u], bcs={"left": 0}, epochs=1000, quantites={})
+    hints = {d.key: d.hint for d in caught.value.diagnostics}
+    assert "domain=ps.Box" in hints["geometry"] and "domain=ps.Box" in hints["domain"]
+    assert "conditions=" in hints["bcs"] and "tolerance" in hints["epochs"] and "`quantities`" in hints["quantites"]
+
+
 def test_the_arguments_of_a_problem_are_typed_as_they_are_taken():
     stated = inspect.signature(StatedInPython).parameters
     typed, _ = typing.get_overloads(Problem.__init__)

@@ -178,6 +178,27 @@ def test_the_polar_angle_ends_on_the_axis():
     assert problem.warnings == () and problem.intervals[1][1] == pytest.approx(math.pi)
 
 
+def test_a_system_in_python():
+    radius, time = ps.coordinates("r t")
+    u = ps.unknown("u", time, radius)
+    keys = {
+        "name": "disk",
+        "domain": ps.Box(t=(0, 1), r=(0, 1), system="polar"),
+        "unknowns": [u],
+        "conditions": {
+            "start": ps.Condition(on="t = 0", equation=sp.Eq(u, 1 - radius**2)),
+            "rim": ps.Condition(on="r = 1", equation="u = 0"),
+        },
+    }
+    by_text = ps.Problem(**keys, equations={"heat": "u_t = laplacian(u)"})
+    by_hand = sp.Eq(u.diff(time), u.diff(radius, 2) + u.diff(radius) / radius)
+    assert by_text.statements == build_problem(spec_from_dict(heat())).statements
+    (one,), (two,) = (
+        p.of_kind("equation")[0].residuals for p in (by_text, ps.Problem(**keys, equations={"heat": by_hand}))
+    )
+    assert sp.expand(one - two) == 0
+
+
 # -- solved ---------------------------------------------------------------------------------------------------
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -6,6 +6,7 @@ import pytest
 
 import pinnsolve as ps
 from pinnsolve.errors import ProblemError
+from pinnsolve.language import to_mathml
 from pinnsolve.language.expansion import resolve
 from pinnsolve.language.syntax import Vector, parse
 from pinnsolve.language.to_sympy import Scope, expression, from_tree
@@ -138,6 +139,11 @@ def test_vectors_in_python_by_texts():
         conditions={name: ps.Condition(**item) for name, item in CAVITY["conditions"].items()},
     )
     assert [(s.name, s.residuals) for s in problem.statements] == [t[:2] for t in terms(spec_from_dict(BY_HAND))]
+
+
+def test_formulas_of_vectors():
+    formula = to_mathml.equation("dot(v, grad(v)) + grad(p) = curl(cross(v, n))")
+    assert formula.count("<mo>∇</mo>") == 3 and formula.count("<mo>×</mo>") == 2
 
 
 def test_what_is_said_of_vectors_by_unknown():

@@ -271,6 +271,20 @@ class _Printer:
     def call_grad_dot(self, a: Node, b: Node) -> str:
         return f"<mo>∇</mo>{self.of(a, _ATOM)}<mo>·</mo><mo>∇</mo>{self.of(b, _ATOM)}"
 
+    def call_grad(self, a: Node) -> str:
+        return f"<mo>∇</mo>{self.of(a, _ATOM)}"
+
+    def call_curl(self, a: Node) -> str:
+        return f"<mo>∇</mo><mo>×</mo>{self.of(a, _ATOM)}"
+
+    def call_dot(self, a: Node, b: Node) -> str:
+        if isinstance(b, Call) and b.name == "grad":
+            return f"{_fenced(self.of(a, _ATOM) + '<mo>·</mo><mo>∇</mo>')}{self.of(b.arguments[0], _ATOM)}"
+        return f"{self.of(a, _ATOM)}<mo>·</mo>{self.of(b, _ATOM)}"
+
+    def call_cross(self, a: Node, b: Node) -> str:
+        return f"{self.of(a, _ATOM)}<mo>×</mo>{self.of(b, _ATOM)}"
+
     def call_div(self, a: Node) -> str:
         return f"<mo>∇</mo><mo>·</mo>{self.of(a, _ATOM)}"
 
@@ -303,7 +317,20 @@ def _strength(node: Node) -> int:
             return _SUM
         case Unary():
             return _NOT
-        case Call(name="grad_dot" | "div" | "laplacian" | "advect" | "D" | "Dn" | "sum" | "product"):
+        case Call(
+            name="grad"
+            | "curl"
+            | "dot"
+            | "cross"
+            | "grad_dot"
+            | "div"
+            | "laplacian"
+            | "advect"
+            | "D"
+            | "Dn"
+            | "sum"
+            | "product"
+        ):
             return _PRODUCT
         case Chain():
             first = node.operators[0]

@@ -19,6 +19,7 @@ from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.compiler.term_table import plan
 from pinnsolve.errors import Diagnostic
 from pinnsolve.files.text import printable
+from pinnsolve.language.systems import CARTESIAN
 from pinnsolve.problem.problem import Problem
 from pinnsolve.spec.indexed import ranges
 from pinnsolve.spec.schema.solve import Tolerance
@@ -53,6 +54,7 @@ def _headline(problem: Problem) -> Text:
 
 
 def _facts(problem: Problem, shape: Mapping[str, str]) -> Padding:
+    spec = problem.spec
     box = [
         f"{name} in [{low:g}, {high:g}]" + (" (time)" if name == problem.time else "")
         for name, (low, high) in ranges(
@@ -60,7 +62,7 @@ def _facts(problem: Problem, shape: Mapping[str, str]) -> Padding:
         ).items()
     ]
     facts = {
-        "coordinates": ", ".join(box),
+        "coordinates": ", ".join(box) + ("" if spec.system == CARTESIAN else f" ({spec.system})"),
         **shape,
         "unknowns": ", ".join(
             f"{name} (complex)" if name in problem.complex_unknowns else name for name in problem.spec.unknowns

@@ -7,8 +7,7 @@ language will do, too. No array library.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef, UndefinedFunction
 from sympy.logic.boolalg import BooleanAtom
 
-from pinnsolve.errors import Diagnostic, ExpressionError, PinnsolveError, ProblemError
+from pinnsolve.errors import Diagnostic, ExpressionError, ProblemError
 from pinnsolve.language import operators
 from pinnsolve.language.derivatives import SizeError
 from pinnsolve.language.from_sympy import to_text
@@ -33,6 +32,8 @@ from pinnsolve.language.symbols import (
 )
 from pinnsolve.language.tabulated import Tabulated, tabulated
 from pinnsolve.language.vocabulary import INTEGRALS, RESERVED, close_match
+from pinnsolve.problem.array_data import ArrayFiles
+from pinnsolve.problem.python_keywords import strange_keywords
 from pinnsolve.problem.python_words import Box, Condition, Data, Shape, StatedInPython, Table, quantity
 from pinnsolve.spec.names import has_imaginary_unit
 from pinnsolve.spec.schema.types import IDENTIFIER
@@ -57,16 +58,15 @@ def spec_from_sympy(**keywords: Any) -> Spec:
     Raises `ProblemError` with everything that is wrong.
     """
     known = [f.name for f in fields(StatedInPython)]
+    strange = strange_keywords(keywords)
     stated = StatedInPython(**{key: value for key, value in keywords.items() if key in known})
     writer = _Writer(stated.domain, stated.time, stated.unknowns, stated.functions or {})
     writer.imaginary |= has_imaginary_unit({"eigenvalues": stated.eigenvalues, "parameters": stated.parameters})
-    for key in (key for key in keywords if key not in known):
-        close = close_match(key, known)
-        writer.problem("unknown keyword", key, hint=f"did you mean `{close}`?" if close else ", ".join(known))
+    writer.problems += strange
     keys = writer.file(stated)
     found = list(writer.problems)
     try:
-        spec = spec_from_dict(keys, writer.folder(keys, stated.folder))
+        spec = spec_from_dict(keys, writer.arrays.folder(keys, stated.folder))
     except ProblemError as error:
         found += [d for d in error.diagnostics if not writer.is_stood_in(d.key)]
     if found:
@@ -80,14 +80,15 @@ class _Writer:
     def __init__(self, domain: Any, time: Any, unknowns: Any, functions: Mapping[str, Any]):
         self.functions = tuple(functions) if isinstance(functions, Mapping) else ()
         self.problems: list[Diagnostic] = []
-        self.arrays: dict[str, Mapping[str, Any]] = {}  # columns by the name of the file that they go to
+        self.arrays = ArrayFiles(self.problem, self.key)
         intervals = domain.intervals if isinstance(domain, Box) else domain
         if isinstance(domain, Shape):
             intervals = dict.fromkeys([*(domain.time or ()), *domain.coordinates])
         elif not isinstance(intervals, Mapping):
             hint = 'as in `Box(x=(0, 1), y=(0, 1))`, or a `Shape({"disk": {...}}, "x y")`'
             raise ProblemError([Diagnostic("a box is expected", key="domain", hint=hint)])
-        self.coordinates = tuple(name for key, ends in intervals.items() for name in self.components(key, ends))
+        stated = ((key, ends) for key, ends in intervals.items() if not isinstance(ends, str))  # a text is the system
+        self.coordinates = tuple(name for key, ends in stated for name in self.components(key, ends))
         times = {self.key(time)} if time is not None else set(map(self.key, getattr(domain, "time", None) or ["t"]))
         self.space = tuple(c for c in self.coordinates if c not in times)
         listed = unknowns if isinstance(unknowns, list | tuple | Mapping) else [unknowns]
@@ -140,37 +141,6 @@ class _Writer:
             self.problem("every unknown depends on all coordinates of the domain", "unknowns", unknown, f"`{expected}`")
         return names
 
-    # -- arrays --
-
-    def with_file(self, item: Mapping[str, Any], key: str) -> dict[str, Any]:
-        """What is said of data or a table, with a file in the place of columns."""
-        said = {k: v for k, v in item.items() if k != "columns" or v is None}
-        columns = item.get("columns")
-        if columns is None:
-            return said
-        from pinnsolve.files.array_files import columns_of
-
-        if said.get("file") is not None:
-            self.problem("both a file and columns are given", key, hint="one of them will do")
-        said["file"] = re.sub(r"[^\w-]", "_", key.replace(".", "-")) + ".npz"
-        try:
-            self.arrays[said["file"]] = columns_of(columns, self.key)
-        except PinnsolveError as error:
-            self.problem(str(error), f"{key}.columns", hint="as in `columns={x: places, 'measured': values}`")
-        return said
-
-    def folder(self, keys: Mapping[str, Any], folder: str | Path | None) -> str | Path | None:
-        """Where the data files lie: where it is said, or with arrays, in a folder of this process with all of them."""
-        if not self.arrays:
-            return folder
-        from pinnsolve.files.array_files import gather, own_folder, write_columns
-
-        own = own_folder()
-        gather((name for name in _files_in(keys) if name not in self.arrays), Path(folder or "."), own)
-        for name, columns in self.arrays.items():
-            write_columns(own / name, columns)
-        return own
-
     # -- parts of a file --
 
     def file(self, stated: StatedInPython) -> dict[str, Any]:
@@ -215,7 +185,7 @@ class _Writer:
         """With its file as a text, the names of its arguments, and without what is not said."""
         if not isinstance(item, Mapping):
             return item
-        said = {k: value for k, value in self.with_file(item, key).items() if value is not None}
+        said = {k: value for k, value in self.arrays.with_file(item, key).items() if value is not None}
         if "file" in said:
             said["file"] = str(said["file"])
         if "of" in said:
@@ -253,7 +223,7 @@ class _Writer:
             item = {f.name: getattr(item, f.name) for f in fields(item) if getattr(item, f.name) is not None}
         elif not isinstance(item, Mapping):
             return self.several(self.equation, item, key)
-        item = self.with_file(item, key)
+        item = self.arrays.with_file(item, key)
         writers = {"equation": self.equation, "equations": self.equation, "on": self.place, "where": self.boolean}
         return {k: self.several(writers.get(k, self.expression), v, f"{key}.{k}") for k, v in item.items()}
 
@@ -380,15 +350,3 @@ def _kind(unknown: Any) -> str:
 def _elsewhere(e: sp.Basic) -> ExpressionError:
     hint = 'what holds in a place is a condition of its own, such as `Condition(on="x = 0", equation=sp.Eq(u, 0))`'
     return ExpressionError(f"`{e}` is an unknown at another place", hint=hint)
-
-
-def _files_in(keys: Any) -> Iterator[str]:
-    """The names of the files that a problem mentions: of data, tables, meshes, a reference."""
-    if isinstance(keys, Mapping):
-        for key, value in keys.items():
-            if key in ("file", "mesh") and isinstance(value, str | Path):
-                yield str(value)
-            yield from _files_in(value)
-    elif isinstance(keys, list | tuple):
-        for item in keys:
-            yield from _files_in(item)

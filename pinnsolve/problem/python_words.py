@@ -69,7 +69,8 @@ def _integral(kind: str, expression: Any, over: str | None) -> sp.Expr:
 class Box:
     """A box: `Box(t=(0, 1), x=(0, 2*sp.pi))`, coordinate to its interval, in the order of the coordinates.
 
-    `Box(x={"count": 10, "interval": (-1, 1)})` has the coordinates x1 to x10.
+    `Box(x={"count": 10, "interval": (-1, 1)})` has the coordinates x1 to x10, and `Box(r=(0, 1), system="polar")` is a
+    disk: `laplacian`, `grad`, ... in texts are those of the system, and `u.diff(r)` is the derivative by r alone.
     """
 
     intervals: Mapping[str, Any]
