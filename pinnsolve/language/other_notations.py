@@ -109,8 +109,11 @@ def _fraction(match: re.Match) -> str:
 
 
 def _quotients(text: str, names: FileNames) -> str:
-    """`du/dt`, `d2u/dx2`, `∂²u/∂x∂y`, and `d/dx(...)`."""
+    """`du/dt`, `d2u/dx2`, `∂²u/∂x∂y`, `du/dn`, and `d/dx(...)`."""
     below = rf"(?:∂|d)\s*(?:{names.letter}){_ORDER}"
+    if "n" not in names.coordinates:
+        text = re.sub(rf"(?:∂|\bd)\s*({names.head})\s*/\s*(?:∂|d)\s*(?:n|nu|ν)\b", r"Dn(\1)", text)
+        text = re.sub(rf"\b({names.head})_n\b", r"Dn(\1)", text)
     several = rf"(?:\((?:{below}\s*\*?\s*)+\)|{below}(?:\s*\*?\s*{below})*)"
     above = rf"(?:∂|\bd){_ORDER}"
     one = re.compile(rf"{above}\s*({names.head})(?:\s*\([^()=]*\))?\s*/\s*({several})(?![A-Za-z0-9_∂])")
@@ -227,7 +230,8 @@ def _nablas(text: str, names: FileNames) -> str:
     text = re.sub(r"(?:∇|\bnabla\b)\s*", " grad ", text)
     pattern = rf"\b(laplacian|grad|div|curl|Laplacian|Lap|lap|Laplace)\s+({names.head})\b(?!\s*\()"
     text = re.sub(pattern, r"\1(\2)", text)
-    return re.sub(r"\b(laplacian|grad|div|curl)\s+\(", r"\1(", text)
+    text = re.sub(r"\b(laplacian|grad|div|curl)\s+\(", r"\1(", text)
+    return re.sub(rf"\bgrad\(({names.head})\)\s*[*.]\s*n\b", r"Dn(\1)", text)
 
 
 # -- functions, relations, products ----------------------------------------------------------------------------

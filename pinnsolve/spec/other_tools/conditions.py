@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from pinnsolve.language.other_notations import EQUATION, FileNames, rewritten
+from pinnsolve.language.other_notations import EQUATION, rewritten
 from pinnsolve.spec.other_tools.intervals import number
-from pinnsolve.spec.other_tools.words import ABOUT, END, KINDS, PERIODIC, SIDES, START, WHOLE, plain
+from pinnsolve.spec.other_tools.places import BOUNDARY, INITIAL, Facts, place_of, usual_place
+from pinnsolve.spec.other_tools.words import ABOUT, KINDS, PERIODIC, SIDES, START, WHOLE, plain
 
-INITIAL, BOUNDARY = "initial", "boundary"
 _PLACE_KEYS = ("on", "at", "where", "location", "loc", "place", "boundary", "face", "side", "region", "position",
                "subdomain", "marker", "edge", "domain")  # fmt: skip
 _VALUE_KEYS = (
@@ -38,77 +37,6 @@ _SAID_AT = re.compile(r"^(.+?=.+?)\s*(?:,|;|@|\||\bat\b|\bon\b|\bfor\b|\bwhen\b|
 _BEFORE = re.compile(r"^(?:at\s+|on\s+)?([A-Za-z]\w*\s*={1,2}\s*[-\w.*/]+|[a-z_]+)\s*:\s*(.+)$")
 _PLACES = (*WHOLE, *START, "conditions")  # words that say no more than the place does
 _CALL = re.compile(r"^[\w.]*?(Dirichlet|Neumann|Robin|Periodic|IC|Initial)\w*\s*[\[(](.*)[\])]\s*$", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known of a file: intervals of its coordinates, which of them is time, unknowns, parts of the boundary."""
-
-    intervals: Mapping[str, Any]
-    time: str | None
-    unknowns: tuple[str, ...]
-    parts: tuple[str, ...] = ()
-    known: frozenset[str] = frozenset()
-
-    @property
-    def space(self) -> tuple[str, ...]:
-        return tuple(c for c in self.intervals if c != self.time)
-
-    @property
-    def names(self) -> FileNames:
-        """The names for other notations."""
-        coordinates = tuple(self.intervals)
-        known = self.known | {*coordinates, *self.unknowns}
-        return FileNames(self.unknowns, coordinates, self.space, known)
-
-    def end(self, coordinate: str, which: int) -> Any:
-        """An end of an interval; 0 or 1 where it is not known."""
-        ends = self.intervals.get(coordinate)
-        return ends[which] if isinstance(ends, list | tuple) and len(ends) == 2 else which
-
-
-def place_of(word: Any, facts: Facts) -> str | None:
-    """The place in our words, for `left`, `x == 0`, `on_boundary`, `t=0`; None where it is none that is known."""
-    if word is True:
-        return "boundary"
-    if not isinstance(word, str):
-        return None
-    text = word.strip().strip("\"'")
-    if text in facts.parts or text in ("boundary", "domain"):
-        return text
-    if match := re.fullmatch(r"(?:near\()?([A-Za-z]\w*)(?:\[(\d)\])?\s*(?:={1,2}|,)\s*([-\w.*/]+)\)?", text):
-        letters = tuple(facts.intervals)
-        name = letters[int(match[2])] if match[2] and int(match[2]) < len(letters) else match[1]
-        return f"{name} = {match[3]}" if name in facts.intervals else None
-    key = plain(text)
-    if key in SIDES and SIDES[key][0] < len(facts.space):
-        coordinate, which = facts.space[SIDES[key][0]], SIDES[key][1]
-        return f"{coordinate} = {facts.end(coordinate, which)}"
-    if key in WHOLE or text in WHOLE:
-        return "boundary"
-    return _time_end(key, facts)
-
-
-def place_in_words(place: Any, facts: Facts) -> str | None:
-    """A place in our words for one that is not; None where it is already, or is none."""
-    if not isinstance(place, str) or place in facts.parts or re.fullmatch(r"\s*[A-Za-z]\w*\s*=\s*[^=]+", place):
-        return None
-    found = place_of(place, facts)
-    return found if found != place else None
-
-
-def _time_end(key: str, facts: Facts) -> str | None:
-    if facts.time is not None and key in (*START, *END):
-        return f"{facts.time} = {facts.end(facts.time, int(key in END))}"
-    return None
-
-
-def usual_place(kind: str, facts: Facts) -> str:
-    """Where a condition of the kind holds if nothing is said: all of the boundary, or the first time."""
-    if kind == INITIAL or not facts.space:
-        coordinate = facts.time or next(iter(facts.intervals), "t")
-        return f"{coordinate} = {facts.end(coordinate, 0)}"
-    return "boundary"
 
 
 def conditions_of(value: Any, kind: str, facts: Facts, name: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -134,6 +62,18 @@ def is_word(key: Any, facts: Facts) -> bool:
     """Whether a key of a condition is one of other tools, and none of ours."""
     words = {*_PLACE_KEYS, *_VALUE_KEYS, *_TYPE_KEYS, *KINDS, *PERIODIC, *SIDES, *facts.unknowns, *facts.intervals}
     return plain(key) in words - {"on", "at", "where", "equation", "equals"}
+
+
+def restated(item: dict[str, Any], facts: Facts) -> Iterator[tuple[str, str]]:
+    """Puts `periodic: true` and an equation at a place, `u(0, t) = 0`, into our words; the keys, and what is said."""
+    if item.get("periodic") is True and facts.space:
+        item["periodic"] = facts.space[0] if len(facts.space) == 1 else list(facts.space)
+        yield "periodic", "the coordinate is missing"
+    text = item.get("equation")
+    found = values_at(text, BOUNDARY, facts) if isinstance(text, str) else None
+    if found and len(found) == 1 and isinstance(found[0][0], str) and found[0][0] not in PERIODIC:
+        item["on"], item["equation"] = found[0]
+        yield "equation", "the place stands under `on`"
 
 
 def _cut(key: Any, item: Any) -> bool:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pinnsolve.language.other_notations import EQUATION, FileNames, rewritten
-from pinnsolve.spec.other_tools.conditions import Facts, split
+from pinnsolve.spec.other_tools.conditions import split
+from pinnsolve.spec.other_tools.places import Facts
 from pinnsolve.spec.other_tools.words import plain
 
 

@@ -16,18 +16,10 @@ from pinnsolve.errors import Diagnostic
 from pinnsolve.language.other_notations import rewritten
 from pinnsolve.spec.located_errors import KeyPath, Places
 from pinnsolve.spec.other_tools import intervals
-from pinnsolve.spec.other_tools.conditions import (
-    BOUNDARY,
-    INITIAL,
-    Facts,
-    conditions_of,
-    is_word,
-    place_in_words,
-    split,
-    values_at,
-)
+from pinnsolve.spec.other_tools.conditions import conditions_of, is_word, restated, split, values_at
 from pinnsolve.spec.other_tools.equations import constant, entry_name, listed, strong
 from pinnsolve.spec.other_tools.lines import joined, line, unique
+from pinnsolve.spec.other_tools.places import BOUNDARY, INITIAL, Facts, place_in_words
 from pinnsolve.spec.other_tools.words import ABOUT, EXAMPLES, PERIODIC, plain, setting_hint
 from pinnsolve.spec.schema.schema import ConditionInput, EquationInput, ProblemFile
 from pinnsolve.spec.schema.shapes import ShapeInput, boundary_names
@@ -174,7 +166,7 @@ class _Mender:
 
     def unknowns(self) -> None:
         """`unknowns: u(x, t)`, `dependent_variables: [u]`, and none at all where equations show them."""
-        sources = [k for k in ("unknowns",) if k in self.data and re.search(r"[(\[]", "".join(listed(self.data[k])))]
+        sources = [k for k in ("unknowns",) if k in self.data and _is_odd(self.data[k])]
         sources += self.about.get("unknowns", ()) if "unknowns" not in self.data else []
         for key in sources:
             value = self.data.get(key)
@@ -352,14 +344,18 @@ class _Mender:
                 self.renamed[("conditions", new)] = ("conditions", name)
 
     def _place(self, name: str, item: dict[str, Any], facts: Facts) -> None:
-        """`on: left`, which is `on: "x = 0"`."""
+        """`on: left`, which is `on: "x = 0"`; `u(0, t) = 0` at a place; `periodic: true`."""
+        for key, message in restated(item, facts):
+            words = line(name, item) if key == "equation" else line(key, item[key])
+            self.tell(("conditions", name, key), f"write `{words}`", message)
         places, domain = item.get("on"), self.data.get("domain")
         if domain is not None and not (isinstance(domain, Mapping) and isinstance(domain.get("box"), Mapping)):
             return  # sides are those of a box
         several = places if isinstance(places, list) else [places]
         ours = [place_in_words(place, facts) for place in several]
         if any(o is not None for o in ours):
-            new = [o or place for o, place in zip(ours, several, strict=True)]
+            found = [o or [place] for o, place in zip(ours, several, strict=True)]
+            new = [place for some in found for place in some]
             item["on"] = new[0] if len(new) == 1 else new
             self.tell(("conditions", name, "on"), f"write `{line('on', item['on'])}`", "not a place of this problem")
 
@@ -394,3 +390,8 @@ class _Mender:
 
 def _message(key: str) -> tuple[str, ...]:
     return () if key not in _KEYS else ("not in the words of a problem file",)
+
+
+def _is_odd(unknowns: Any) -> bool:
+    """Whether unknowns have arguments, or are several in one text."""
+    return any(re.search(r"[(\[,]", name) for name in ([unknowns] if isinstance(unknowns, str) else listed(unknowns)))
