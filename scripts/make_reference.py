@@ -58,7 +58,8 @@ narrows them: `sum(i, sum(j, where(i < j, x[i]*x[j], 0)))` goes over pairs. `D(u
 In expressions `v` is the vector, `[1, 0]` one by its components, `n` on a boundary the normal. An equation between
 vectors is one for each component: `momentum: D(v, t) + advect(v, v) + grad(p) = laplacian(v)/Re` has the terms
 `momentum_x` and `momentum_y`. Conditions are `v = 0`, `v = [1, 0]`, `dot(v, n) = 0`, and what `exact` or `guess` say
-of a vector is a list: `exact: {v: ["sin(y)", 0], p: 0}`.
+of a vector is a list: `exact: {v: ["sin(y)", 0], p: 0}`. Errors of components are relative to the size of the vector,
+over the root of how many there are.
 
 **Polar, cylindrical, spherical coordinates.** `coordinates: {r: [0, 1], theta: [0, 2*pi], system: polar}`;
 `cylindrical` has r, theta, z, or r, z, or r; `spherical` has r, theta (from the axis), phi, or r, theta, or r. Names

@@ -159,7 +159,7 @@ def _corrected(inside: SolveContext, family: Successors, result: Result, length:
     inside = replace(inside, term_weights=result.term_weights)
     raw = inside.estimate(solution, family.corrections(solution.basis))
     estimate = doubted(raw, solution, inside.check_assembly(SEARCH_POINTS, 1)).at_least(result.estimate.relative)
-    size = shared(solution.values(inside.check_points()).square().mean(dim=1).sqrt(), inside.problem.pairs)
+    size = shared(solution.values(inside.check_points()).square().mean(dim=1).sqrt(), inside.problem.groups)
     relative = size.new_tensor([estimate.relative[name] for name in inside.problem.unknowns])
     unit = units(size, relative * size)
     result = replace(result, estimate=estimate, assembly=None)

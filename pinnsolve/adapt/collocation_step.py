@@ -120,7 +120,7 @@ class Stepper:
         guess = self._guess(start.c[None], before)
         stages = self._newton.solve(guess, start.c[None], time, accuracy)[0]
         values = self._from_stages(torch.cat([start.c[:1], stages]), self.method)
-        now = shared(self._rms(self.space, stages, self.method.weights), self.stated.problem.pairs)
+        now = shared(self._rms(self.space, stages, self.method.weights), self.stated.problem.groups)
         local, carried, left = self._corrected(start, values, time)
         enlargement = 1.0 / math.sqrt(1.0 - min(left[1] / max(left[0], 1e-300), MOST_LEFT) ** 2)
         weights = self.richer.weights

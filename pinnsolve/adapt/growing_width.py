@@ -241,7 +241,7 @@ def _level_estimate(
         return estimate if believed else estimate.at_least(dict.fromkeys(unknowns, 1.0)), estimate
     level, previous = before
     u = found.approximation.values(context.check_points())
-    moved = relative_norms(unknowns, u - level.approximation.values(context.check_points()), u, context.problem.pairs)
+    moved = relative_norms(unknowns, u - level.approximation.values(context.check_points()), u, context.problem.groups)
     foretold = max(1.0, max(moved[name] / max(previous.relative[name], 1e-15) for name in unknowns))
     rate = min(found.residual / level.residual, SLOWEST) if not context.measured else 0.0
     return estimate.enlarged(foretold / (1.0 - rate)), estimate

@@ -165,7 +165,7 @@ def solve_level(
         raise ArithmeticError(UNDEFINED)
     unsolved = () if problem.linear else unsolved_terms(solved.system, solved.state, solved.rows)
     c = solved.state.coefficients
-    size = shared(space.rms(without_constants(c, space, problem)), problem.pairs)
+    size = shared(space.rms(without_constants(c, space, problem)), problem.groups)
     # an iteration that ended early adds what it would still have moved
     error = solved.still_to_come(how.accuracy) * size
     return Level(

@@ -89,7 +89,7 @@ def _missed(stated: TimeProblem, start: CompiledProblem, space: Space, c: Tensor
     correction = correct(fine_system.scaled_at(state), state)
     volume = space.cells.volume
     counts = torch.tensor(problem.unknown_counts, dtype=torch.float64)
-    size = shared(fine.rms(correction.c), problem.pairs).clamp_min(1e-300)
+    size = shared(fine.rms(correction.c), problem.groups).clamp_min(1e-300)
     unit = (size / counts)[None, :, None]
     parts = torch.sqrt(blame(correction.delta / unit, fine, degrees) * (volume / volume.sum())[:, None])
     in_space = parts[:, [a for a in range(len(degrees)) if a != axis]]

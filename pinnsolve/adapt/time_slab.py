@@ -164,7 +164,7 @@ class SlabSolver:
         system, _ = self.system(space, None)
         check_memory(system, self.memory)
         solved = gauss_newton(system, self.stated.state(system.zero()), Iteration(ROUGH))
-        self._foreseen = shared(space.rms(solved.state.coefficients), self.problem.pairs)
+        self._foreseen = shared(space.rms(solved.state.coefficients), self.problem.groups)
 
     def _units(self, error: Tensor) -> Tensor:
         """(U,) what errors are relative to: the solution so far, or the whole one where errors fade."""
@@ -206,7 +206,7 @@ class SlabSolver:
         carried = torch.zeros_like(corrected.delta)
         if before is not None:
             carried = self._carried(fine_system, fine_start, corrected, before)
-        size = shared(space.rms(c), self.problem.pairs)
+        size = shared(space.rms(c), self.problem.groups)
         self.size = size if self.size is None else torch.maximum(self.size, size)
         ratios: Sequence[float] = ()
         if self.steady:

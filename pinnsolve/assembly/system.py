@@ -301,14 +301,15 @@ def weights_of(system: CellSystem) -> dict[str, float]:
     return {name: value / largest for name, value in values.items()}
 
 
-def shared(size: Tensor, pairs: Sequence[tuple[int, int]]) -> Tensor:
-    """(U,) sizes of unknowns, in which the `pairs`, the parts of complex unknowns, have that of both, over root two.
+def shared(size: Tensor, groups: Sequence[tuple[int, ...]]) -> Tensor:
+    """(U,) sizes of unknowns, in which those of a group have the size of all of it, over the root of how many they are.
 
-    An error of a part counts as much as it adds to that of the whole, however small the part is.
+    Groups are the parts of complex unknowns and the components of vectors: an error of a part counts as much as it
+    adds to that of the whole, however small the part is.
     """
     size = size.clone()
-    for i, j in pairs:
-        size[i] = size[j] = torch.sqrt(0.5 * (size[i] ** 2 + size[j] ** 2))
+    for group in groups:
+        size[list(group)] = size[list(group)].square().mean().sqrt()
     return size
 
 

@@ -70,6 +70,7 @@ def compile_problem(problem: Problem) -> CompiledProblem:
         term_weights=_term_weights(problem),
         undetermined_constants=undetermined_constants(problem.statements),
         complex_unknowns=problem.complex_unknowns,
+        vectors=problem.vectors,
     )
     compiled = with_materials(compiled, [s.fluxes for s in problem.statements], parameters)
     if problem.homes or problem.between:

@@ -13,7 +13,7 @@ import sympy as sp
 
 from pinnsolve.geometry.regions import Intervals, Region, Subdomain
 from pinnsolve.geometry.shapes import ShapeTree
-from pinnsolve.language.components import by_component, component_pairs
+from pinnsolve.language.components import by_component, groups_of
 from pinnsolve.language.coordinates import Coordinates
 from pinnsolve.language.symbols import Feature, FeatureSymbol, UnknownParameter, features_of, is_integral, order_of
 from pinnsolve.problem.stated import Eigenvalues
@@ -145,11 +145,12 @@ class CompiledProblem:
     term_weights: TermWeights | None = None
     undetermined_constants: tuple[str, ...] = ()
     complex_unknowns: tuple[str, ...] = ()
+    vectors: tuple[tuple[str, ...], ...] = ()  # the components of each
 
     @property
-    def pairs(self) -> tuple[tuple[int, int], ...]:
-        """The places of the two unknowns that are the parts of each complex one."""
-        return component_pairs(self.unknowns, self.complex_unknowns)
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """The places of unknowns that are one thing: the parts of a complex one, the components of a vector."""
+        return groups_of(self.unknowns, self.complex_unknowns, self.vectors)
 
     def weights_at(self, width: int) -> dict[str, float] | None:
         """The term weights that the file asks for, for a basis of that width; None where they are `auto`."""

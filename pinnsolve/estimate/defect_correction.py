@@ -132,7 +132,7 @@ def estimate_error(
             axes = free_axes(solve.problem.terms, name)
             e[i], u[i] = less_free(e[i], x, axes), less_free(u[i], x, axes)
     return Estimate(
-        relative_norms(unknowns, e, u, solve.problem.pairs),
+        relative_norms(unknowns, e, u, solve.problem.groups),
         {name: abs(float(parameters[i])) for i, name in enumerate(names)},
         left / max(float(before.norm()), 1e-300),
         error,
@@ -174,7 +174,7 @@ def held_out_errors(
         return errors
     best = min(others, key=lambda fit: residual_norm(check, fit))
     u = solution.values(x)
-    apart = relative_norms(unknowns, u - best.values(x), u, check.problem.pairs)
+    apart = relative_norms(unknowns, u - best.values(x), u, check.problem.groups)
     return {name: max(apart[name], error) for name, error in errors.items()}
 
 
@@ -203,18 +203,18 @@ def noise_spread(
     e = torch.stack([Approximation(solution.basis, state).values(x) for state in moved]).square().mean(dim=0).sqrt()
     parameters = torch.stack([state.parameters for state in moved]).square().mean(dim=0).sqrt()
     names = [p.name for p in assembly.problem.unknown_parameters]
-    relative = relative_norms(unknowns, e, u, assembly.problem.pairs)
+    relative = relative_norms(unknowns, e, u, assembly.problem.groups)
     return relative, {name: float(parameters[i]) for i, name in enumerate(names)}
 
 
 def relative_norms(
-    unknowns: Sequence[str], errors: Tensor, values: Tensor, pairs: Sequence[tuple[int, int]] = ()
+    unknowns: Sequence[str], errors: Tensor, values: Tensor, groups: Sequence[tuple[int, ...]] = ()
 ) -> dict[str, float]:
     """||error|| / ||value|| per row, by the rule of `units`; nothing is small beside a solution that vanishes.
 
-    `pairs`: rows that are the parts of complex unknowns, see `shared`.
+    `groups`: rows that are the parts of complex unknowns or of vectors, see `shared`.
     """
-    error, size = errors.norm(dim=1), shared(values.norm(dim=1), pairs)
+    error, size = errors.norm(dim=1), shared(values.norm(dim=1), groups)
     relative = error / units(size, error)
     if not bool(size.any()):
         relative = torch.where(error > 0, math.inf, 0.0)

@@ -68,7 +68,7 @@ class Look:
     def sizes(self) -> Tensor:
         """(U,) rms of the unknowns; of one that is nothing but rounding, that of the largest."""
         rms = self.solution.values(self.x).square().mean(dim=1).sqrt()
-        rms = shared(rms, self.problem.pairs)
+        rms = shared(rms, self.problem.groups)
         return units(rms, rms)
 
     @cached_property
@@ -80,7 +80,7 @@ class Look:
         values = self.solution.values(self.x)
         varies = [name in self.problem.undetermined_constants for name in self.problem.unknowns]
         mean = torch.where(torch.tensor(varies, device=values.device), values.mean(dim=1), 0.0)
-        size = shared((values - mean[:, None]).square().mean(dim=1).sqrt(), self.problem.pairs)
+        size = shared((values - mean[:, None]).square().mean(dim=1).sqrt(), self.problem.groups)
         ratio = values.abs().amax(dim=1) / units(size, size)
         ratio = torch.nan_to_num(ratio, nan=1.0, posinf=1.0).clamp_min(1.0)
         return dict(zip(self.problem.unknowns, (2 * torch.finfo(values.dtype).eps * ratio).tolist(), strict=True))

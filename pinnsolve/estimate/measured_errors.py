@@ -18,7 +18,7 @@ from pinnsolve.estimate.defect_correction import Approximation, relative_norms
 from pinnsolve.estimate.free_values import in_groups, less_free
 from pinnsolve.files.tables import reference_columns
 from pinnsolve.geometry.subdomains import PartOfDomain
-from pinnsolve.language.components import component_names, component_pairs
+from pinnsolve.language.components import groups_of
 from pinnsolve.language.symbols import coordinate_symbol
 from pinnsolve.language.to_torch import Evaluator
 from pinnsolve.problem.checks.neumann import free_axes
@@ -65,8 +65,8 @@ def true_error(
         if name in floating:
             axes = free_axes(problem.statements, name)
             errors[i], v[i] = less_free(errors[i], x, axes), less_free(v[i], x, axes)
-    pairs = component_pairs(names, [c for c in problem.complex_unknowns if set(component_names(c)) <= set(names)])
-    return relative_norms(names, errors, v, pairs), against
+    groups = groups_of(names, problem.complex_unknowns, problem.vectors)
+    return relative_norms(names, errors, v, groups), against
 
 
 def _reference(problem: Problem, like: Tensor) -> tuple[Tensor, dict[str, np.ndarray]]:

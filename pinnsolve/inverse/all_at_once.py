@@ -91,7 +91,7 @@ def solve_inverse_level(
     found = gauss_newton(system, start, replace(solving(accuracy), most=most), bounds).linearized()
     c = found.state.coefficients
     correction, lacking = _correct(statement, space, found)
-    size = shared(space.rms(without_constants(c, space, statement.problem)), statement.problem.pairs)
+    size = shared(space.rms(without_constants(c, space, statement.problem)), statement.problem.groups)
     fine = correction.space
     error = correction.enlargement * fine.rms(without_constants(correction.delta, fine, statement.problem))
     level = Level(

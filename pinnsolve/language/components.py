@@ -17,10 +17,16 @@ def component_names(unknown: str) -> tuple[str, str]:
     return f"{unknown}_re", f"{unknown}_im"
 
 
-def component_pairs(unknowns: Sequence[str], complex_unknowns: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    """The places among real `unknowns` of the two that stand for each complex one."""
-    found = (component_names(name) for name in complex_unknowns)
-    return tuple((unknowns.index(one), unknowns.index(two)) for one, two in found)
+def groups_of(
+    unknowns: Sequence[str], complex_unknowns: Sequence[str], vectors: Sequence[Sequence[str]]
+) -> tuple[tuple[int, ...], ...]:
+    """The places among real `unknowns` of those that are one thing: the parts of a complex one, those of a vector.
+
+    `vectors` are the names of the components of each; what is not whole among the unknowns is left out.
+    """
+    several = [component_names(name) for name in complex_unknowns] + [tuple(names) for names in vectors]
+    whole = (names for names in several if {*names} <= {*unknowns})
+    return tuple(tuple(unknowns.index(name) for name in names) for names in whole)
 
 
 def real_names(unknowns: Sequence[str], complex_unknowns: Collection[str]) -> tuple[str, ...]:

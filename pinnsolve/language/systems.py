@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from pinnsolve.language.syntax import Call, Chain, Name, Node, Power, Unary, parse
 
@@ -140,7 +140,12 @@ class System:
 
     def tree(self, text: str) -> Node:
         """A formula of the tables, in the coordinates of the file."""
-        return renamed(parse(text), dict(zip(self.roles, self.names, strict=True)))
+        return renamed(_formula(text), dict(zip(self.roles, self.names, strict=True)))
+
+
+@lru_cache
+def _formula(text: str) -> Node:
+    return parse(text)
 
 
 def renamed(node: Node, names: Mapping[str, str]) -> Node:

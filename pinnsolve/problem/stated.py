@@ -18,6 +18,7 @@ from pinnsolve.language.components import component_names
 from pinnsolve.language.coordinates import Coordinates
 from pinnsolve.language.symbols import IntegralSymbol, UnknownParameter
 from pinnsolve.language.to_sympy import Fluxes
+from pinnsolve.language.vectors import component_of
 from pinnsolve.spec.ranges import ParameterRange
 from pinnsolve.spec.spec import SolveSettings, Spec
 
@@ -139,6 +140,11 @@ class StatedProblem:
     def settings(self) -> SolveSettings:
         """The settings of the solve."""
         return self.spec.solve
+
+    @property
+    def vectors(self) -> tuple[tuple[str, ...], ...]:
+        """The components of each vector among the unknowns."""
+        return tuple(tuple(component_of(v, c) for c in self.axes.space) for v in self.spec.vectors)
 
     def files(self) -> dict[str, Path]:
         """The files that the problem file names, as it names them, and where they lie."""

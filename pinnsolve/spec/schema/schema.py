@@ -372,12 +372,18 @@ MOST_GUESSES = 50
 
 Item = TypeVar("Item")
 Named = Annotated[dict[str, Item], BeforeValidator(_named)]
+# of a vector, a list with an expression for each component
+_COMPONENT_LIST = {"type": "array", "items": _NUMBER_OR_STRING, "minItems": 1}
+_BY_UNKNOWN = {
+    "type": "object",
+    "additionalProperties": {"anyOf": [*_NUMBER_OR_STRING["anyOf"], _COMPONENT_LIST]},
+}
 Exact = Annotated[
     dict[str, Expression],
     BeforeValidator(lambda value: value if isinstance(value, dict) else {"": value}),
-    Json({"anyOf": [{"type": "object", "additionalProperties": _NUMBER_OR_STRING}, *_NUMBER_OR_STRING["anyOf"]]}),
+    Json({"anyOf": [_BY_UNKNOWN, *_NUMBER_OR_STRING["anyOf"]]}),
 ]
-_ONE_GUESS = [{"type": "object", "additionalProperties": _NUMBER_OR_STRING}, *_NUMBER_OR_STRING["anyOf"]]
+_ONE_GUESS = [_BY_UNKNOWN, *_NUMBER_OR_STRING["anyOf"]]
 Guess = Annotated[
     list[dict[str, Expression]],
     WrapValidator(_guesses),
