@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 import pinnsolve as ps
@@ -58,6 +60,17 @@ def components(text: str, scope: Scope) -> list:
 def test_in_components(text, expected):
     found = components(text, PLANE)
     assert [a - expression(b, PLANE) for a, b in zip(found, expected, strict=True)] == [0] * len(expected)
+
+
+def test_the_normal_is_n_where_nothing_else_is():
+    equations = Scope(
+        coordinates=("x", "y"), unknowns=("p", "v_x", "v_y"), vectors=("v",), places=("domain", "boundary")
+    )
+    (flow,) = components("integral(dot(v, n), boundary)", equations)
+    assert flow.integrand == expression("v_x*n_x + v_y*n_y", replace(equations, normals=True))
+    numbered = Scope(coordinates=("x",), unknowns=("u",), parameters=("n",), normals=True, places=("boundary",))
+    (value,) = components("integral(n*u, boundary) + n", numbered)
+    assert value.has(expression("n", numbered))
 
 
 def test_curl_in_space():

@@ -9,6 +9,7 @@ it is ever executed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import sympy as sp
 
@@ -233,7 +234,8 @@ class _Builder:
     def integral(self, node: Call) -> sp.Expr:
         """The symbol of an integral; derivatives inside are not those of the equation, and get no marks."""
         place = node.arguments[1].name if len(node.arguments) > 1 else ""
-        integrand = _Builder(self.scope).build(node.arguments[0])
+        # on a boundary there are normals, wherever the integral stands
+        integrand = _Builder(replace(self.scope, normals=True)).build(node.arguments[0])
         one, two = parts(integrand) if self.scope.complex_unknowns else (integrand, sp.S.Zero)
         over = "" if place == "domain" else place, self.scope.space
         real, imaginary = (sp.S.Zero if a == 0 else IntegralSymbol(node.name, a, *over) for a in (one, two))

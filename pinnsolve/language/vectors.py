@@ -27,7 +27,8 @@ def component_of(vector: str, coordinate: str) -> str:
 class VectorNames:
     """The `vectors` by name and the coordinates of `space`; `normal`: whether `n` is the normal here.
 
-    `functions` are those that the file names, whatever the language has of that name.
+    `taken`: whether `n` is something else in the file; `functions` are those that the file names, whatever the language
+    has of that name.
     """
 
     vectors: frozenset[str]
@@ -35,6 +36,7 @@ class VectorNames:
     time: str | None
     system: System
     normal: bool
+    taken: bool
     functions: frozenset[str]
 
 
@@ -349,7 +351,7 @@ class _Expander:
         place = node.arguments[1:]
         over_boundary = bool(place) and isinstance(place[0], Name) and place[0].name != "domain"
         inner = self
-        if over_boundary and not self.names.normal:
+        if over_boundary and not self.names.taken:
             inner = _Expander(replace(self.names, normal=True))
         integrand = inner.number(node.arguments[0], "an integral is that of a number", "take its components")
         if not self.system.is_cartesian and node.name == "mean":

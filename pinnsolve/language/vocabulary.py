@@ -147,6 +147,7 @@ class Scope:
             time=self.time,
             system=System(self.system, self.space),
             normal=self.normals and NORMAL not in taken,
+            taken=NORMAL in taken,
             functions=frozenset((*self.functions, *self.operators)),
         )
 
