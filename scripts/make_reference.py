@@ -66,10 +66,10 @@ over the root of how many there are.
 are free, their order is not; time may stand anywhere. `laplacian`, `grad`, `div`, `curl`, `advect`, `grad_dot`,
 `dot`, `Dn` and normals are those of the system, components of vectors along its unit vectors, and `integral` has the
 size of a piece of space, with the angles that are left out: 2 pi around an axis. `D(u, r)` is the derivative by r
-alone. Where an angle is a coordinate the domain is a box; a shape in r and z is `coordinates: {r: , z: , system:
-cylindrical}` with a `domain`. At r = 0 nothing needs to be said: equations there are multiplied by the power of r
-that leaves them finite, and ask for a smooth solution by themselves. Errors are relative to the mean square over the
-coordinates, not over space.
+alone. Where an angle is a coordinate the domain is a box; a shape in r and z is a `domain` with `coordinates:
+{system: cylindrical}`, where a box in it names r and z, or with `{r: , z: , system: cylindrical}`. At r = 0 nothing
+needs to be said: equations there are multiplied by the power of r that leaves them finite, and ask for a smooth
+solution by themselves. Errors are relative to the mean square over the coordinates, not over space.
 
 Numbers may be expressions of constants wherever a number belongs: `2*pi`, `nu/4`. Every equation, condition and data
 term has a name of its own, by which reports, figures, weights and messages call it.

@@ -178,6 +178,26 @@ def test_the_polar_angle_ends_on_the_axis():
     assert problem.warnings == () and problem.intervals[1][1] == pytest.approx(math.pi)
 
 
+@pytest.mark.parametrize("names", [{}, {"r": None, "z": None}])
+def test_a_shape_beside_the_axis(names, tmp_path):
+    box = {"box": {"r": [0, 1], "z": [-1, 1]}, "boundary": "outer"}
+    keys = heat(
+        coordinates={**names, "system": "cylindrical"},
+        domain={"difference": [box, {"disk": {"center": [0, 0], "radius": 0.5}, "boundary": "ball"}]},
+        equations={"e": "laplacian(u) = 0"},
+        conditions={
+            "outer": {"on": ["r = 1", "z = -1", "z = 1"], "equation": "u = 1"},
+            "ball": {"on": "ball", "equation": "u = 2"},
+        },
+        quantities={"charge": {"on": "ball", "integral": "Dn(u)"}},
+    )
+    problem = build_problem(spec_from_dict(keys))
+    assert problem.coordinates == ("r", "z") and problem.warnings == ()
+    file = tmp_path / "shape.yaml"
+    file.write_text(problem.spec.to_yaml())
+    assert build_problem(load_spec(file)).statements == problem.statements
+
+
 def test_a_system_in_python():
     radius, time = ps.coordinates("r t")
     u = ps.unknown("u", time, radius)

@@ -25,7 +25,8 @@ OF_UNKNOWNS = ("exact", "guess", "regularization")  # maps from unknowns to what
 def with_system(data: Mapping[str, Any], places: Places) -> tuple[dict[str, Any], str, list[Diagnostic]]:
     """The file without `system` among its coordinates; the system; what is wrong with it.
 
-    Where a `domain` tells the intervals, `coordinates: {r: , z: , system: cylindrical}` are names alone.
+    Where a `domain` tells the intervals, `coordinates: {r: , z: , system: cylindrical}` are names alone, and without
+    them those of a box in the domain.
     """
     listed = data.get("coordinates")
     if not isinstance(listed, Mapping) or not isinstance(listed.get(SYSTEM), str):
@@ -35,6 +36,8 @@ def with_system(data: Mapping[str, Any], places: Places) -> tuple[dict[str, Any]
     time = data.get("time")
     names = [*(time if isinstance(time, Mapping) else ()), *rest]
     plain = {**data, "coordinates": names if shaped else rest}
+    if not rest and shaped:
+        del plain["coordinates"]  # a box in the domain names them
     if kind in SYSTEMS:
         return plain, kind, []
     close = close_match(kind, SYSTEMS)
