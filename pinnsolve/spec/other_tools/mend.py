@@ -17,19 +17,17 @@ from pinnsolve.language.other_notations import rewritten
 from pinnsolve.spec.located_errors import KeyPath, Places
 from pinnsolve.spec.other_tools import intervals
 from pinnsolve.spec.other_tools.conditions import conditions_of, is_word, restated, split, values_at
+from pinnsolve.spec.other_tools.coordinates import MAX_TEXT, CoordinateReader
 from pinnsolve.spec.other_tools.equations import constant, entry_name, listed, strong
 from pinnsolve.spec.other_tools.lines import joined, line, unique
 from pinnsolve.spec.other_tools.places import BOUNDARY, INITIAL, Facts, place_in_words
 from pinnsolve.spec.other_tools.words import ABOUT, EXAMPLES, PERIODIC, plain, setting_hint
 from pinnsolve.spec.schema.schema import ConditionInput, EquationInput, ProblemFile
-from pinnsolve.spec.schema.shapes import ShapeInput, boundary_names
+from pinnsolve.spec.schema.shapes import boundary_names
 from pinnsolve.spec.schema.solve import SolveSettings
 
 _KEYS = tuple(ProblemFile.model_fields)
-_SHAPES = tuple(ShapeInput.model_fields)
 _TEXTS = ("equations", "equation", "pde", "pdes", "ode", "odes", "eq", "eqs", "residual", "system")
-_BY_TIME = re.compile(r"\w_t\b|/\s*[d∂]t\b|,\s*t\s*[),\]]|\bDt\(|partial t\b")
-MAX_TEXT = 4_000  # characters of one value that are looked at
 
 
 def mend_other_tools(data: dict[str, Any], places: Places) -> tuple[dict[str, Any], Places, list[Diagnostic]]:
@@ -68,96 +66,21 @@ class _Mender:
 
     def coordinates(self) -> None:
         """`domain: [0, 1]`, `geometry: Rectangle(...)`, `time: [0, 1]`, `x: [0, 1]`, `coordinates: "x in [0, 1]"`."""
-        stated, shape = {}, None
-        sources: list[str] = []
-        listed = self.data.get("coordinates")
-        names = [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
-        for key in [*(k for k in ("coordinates", "domain") if k in self.data), *self.about.get("coordinates", ())]:
-            value = self.data[key]
-            if self._is_ours(key, value) or len(str(value)) > MAX_TEXT:
-                continue
-            found = intervals.named_intervals(value)
-            if key == "coordinates" and isinstance(value, Mapping) and len(found) < len(value):
-                continue  # what is wrong with the others is said where they are checked
-            bare = intervals.bare_intervals(value) if not found else []
-            shape = intervals.disk_of(value) or shape
-            spare = [n for n in names if n not in stated] or self._letters(len(bare), key)
-            found = found or dict(zip(spare, bare, strict=False))
-            if found or (shape is not None and intervals.disk_of(value)):
-                sources.append(key)
-                stated |= found
-        time = self._time(stated, sources)
-        for key in [k for k in self.data if k not in _KEYS and k not in self.about.get("coordinates", ())]:
-            name = re.fullmatch(r"([a-z])(?:_?(?:range|lim|span|interval|domain))?", str(key))
-            ends = intervals.interval_of(self.data[key]) if name else None
-            if name and ends is not None:
-                stated[name[1]] = ends
-                sources.append(key)
-        if sources:
-            self._put_coordinates({**time, **stated}, shape, sources)
-
-    def _is_ours(self, key: str, value: Any) -> bool:
-        """Whether the value of `coordinates` or `domain` is in our words."""
-        if key == "domain" and isinstance(value, Mapping):
-            stated = "type" in value or any(map(intervals.interval_of, value.values()))
-            return not stated or any(k in _SHAPES for k in value)
-        if key != "coordinates" or value is None:
-            return False
-        if isinstance(value, list):
-            return all(isinstance(name, str) and name.isidentifier() for name in value)
-        plain_ends = (list | tuple, Mapping)
-        if not isinstance(value, Mapping):
-            return not isinstance(value, str)
-        odd = (k for k, item in value.items() if not isinstance(item, plain_ends) or intervals.interval_of(item))
-        return all(isinstance(value[k], list) and len(value[k]) == 2 for k in odd)
-
-    def _time(self, stated: dict[str, Any], sources: list[str]) -> dict[str, Any]:
-        """`time: [0, 1]` and other words for it: the interval of `t`."""
-        found = {}
-        for key in [*(k for k in ("time",) if k in self.data), *self.about.get("time", ())]:
-            value = self.data[key]
-            if key == "time" and (isinstance(value, str | Mapping)) and value:
-                named = value if isinstance(value, str) and value.isidentifier() else None
-                if named or (isinstance(value, Mapping) and all(isinstance(i, list) for i in value.values())):
-                    continue
-            ends = intervals.named_intervals(value) or {"t": intervals.interval_of(value)}
-            if None not in ends.values():
-                found |= ends
-                sources.append(key)
-        return {name: ends for name, ends in found.items() if name not in stated}
-
-    def _letters(self, count: int, key: str) -> list[str]:
-        """Names for coordinates that have none: that in the derivatives of the file, else x, y, z."""
-        text = self._texts()
-        used = {m[1] or m[2] for m in re.finditer(r"\b[a-z]_([a-z])\1?\b|/\s*[d∂]([a-z])", text)} - {"t"}
-        if count == 1 and not used and re.search(r"\bt\b", text) and not re.search(r"\bx\b", text):
-            return ["t"]
-        return [next(iter(used))] if count == 1 and len(used) == 1 else ["x", "y", "z"]
+        found = CoordinateReader(self.data, self.about, self._texts()).read()
+        if found is None:
+            return
+        for key in found.sources:
+            self.data.pop(key, None)
+        for key in found.sources:
+            words = " and ".join(f"`{line(k, v)}`" for k, v in found.parts.items())
+            self.tell((key,), f"write {words}{found.more}", *_message(key))
+        for key, value in found.parts.items():
+            self._put(key, value, found.sources[0])
 
     def _texts(self) -> str:
         """All equations, whatever their key."""
         keys = (k for k in self.data if plain(k) in _TEXTS or k in self.about.get("equations", ()))
         return " ".join(str(self.data[k]) for k in keys)[:MAX_TEXT]
-
-    def _put_coordinates(self, stated: dict[str, Any], shape: Any, sources: list[str]) -> None:
-        kept = self.data.get("coordinates")
-        whole = {**(kept if isinstance(kept, Mapping) and "coordinates" not in sources else {}), **stated}
-        more = ""
-        if shape is not None:
-            time = {name: ends for name, ends in stated.items() if name == "t"}
-            parts = {"domain": shape, **({"time": time} if time else {})}
-        else:
-            no_time = "t" not in whole and not isinstance(self.data.get("time"), str) and _BY_TIME.search(self._texts())
-            whole = {"t": [0, 1], **whole} if no_time else whole
-            parts = {"coordinates": whole}
-            more = ", with the interval of `t`, which is not stated" if no_time else ""
-        for key in sources:
-            self.data.pop(key, None)
-        for key in sources:
-            words = " and ".join(f"`{line(k, v)}`" for k, v in parts.items())
-            self.tell((key,), f"write {words}{more}", *_message(key))
-        for key, value in parts.items():
-            self._put(key, value, sources[0])
 
     def _put(self, key: str, value: Any, source: str) -> None:
         self.data[key] = value
