@@ -58,6 +58,12 @@ def test_expressions(text, ours):
     assert rewritten(text, NAMES) == ours
 
 
+def test_normal_derivatives():
+    assert rewritten("∂u/∂n = 0", NAMES, "equation") == rewritten("u_n = 0", NAMES, "equation") == "Dn(u) = 0"
+    taken = FileNames(("u",), ("x",), ("x",), frozenset({"u", "x", "u_n"}))
+    assert rewritten("u^2 = u_n", taken, "equation") == "u**2 = u_n"
+
+
 def test_primes_are_derivatives_where_it_is_clear_by_what():
     assert rewritten("y'' + 4y = 0", ONE, "equation") == "D(y, x, x) + 4*y = 0"
     plane = FileNames(("u",), ("x", "y"), ("x", "y"), frozenset("uxy"))

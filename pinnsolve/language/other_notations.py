@@ -113,7 +113,7 @@ def _quotients(text: str, names: FileNames) -> str:
     below = rf"(?:∂|d)\s*(?:{names.letter}){_ORDER}"
     if "n" not in names.coordinates:
         text = re.sub(rf"(?:∂|\bd)\s*({names.head})\s*/\s*(?:∂|d)\s*(?:n|nu|ν)\b", r"Dn(\1)", text)
-        text = re.sub(rf"\b({names.head})_n\b", r"Dn(\1)", text)
+        text = re.sub(rf"\b({names.head})_n\b", lambda m: m[0] if m[0] in names.known else f"Dn({m[1]})", text)
     several = rf"(?:\((?:{below}\s*\*?\s*)+\)|{below}(?:\s*\*?\s*{below})*)"
     above = rf"(?:∂|\bd){_ORDER}"
     one = re.compile(rf"{above}\s*({names.head})(?:\s*\([^()=]*\))?\s*/\s*({several})(?![A-Za-z0-9_∂])")
