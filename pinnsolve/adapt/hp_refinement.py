@@ -303,19 +303,18 @@ def next_space(level: Level, tolerance: float) -> Space:
 def _halvings(error: Tensor, target: float, degree: int, dimension: int) -> Tensor:
     """(C,) how often cells are halved along an axis that contributes these errors (C,); `target`: of one cell.
 
-    Those with the largest are. Where a level is dear, all but those that together hold a small share of the error
-    (bulk chasing: Doerfler, SIAM J. Numer. Anal. 33 (1996) 1106-1124), and twice at once where not even a smooth
-    function would come near the target by one halving.
+    Those with the largest are. Where a level is dear, all but those that together hold a small share of the error, or
+    no more than may be left (bulk chasing: Doerfler, SIAM J. Numer. Anal. 33 (1996) 1106-1124), and twice at once where
+    not even a smooth function would come near the target by one halving.
     """
     largest = float(error.max())
     target = min(target, largest)
     if dimension < DEAR:
         return (error >= max(0.1 * largest, target)).long()
     order = error.argsort()
-    held = (error[order] ** 2).cumsum(0).sqrt() <= BULK * float(error.norm())
+    left = max(BULK * float(error.norm()), target * math.sqrt(len(error)))
     once = torch.ones_like(error, dtype=torch.bool)
-    once[order[held]] = False
-    once &= error >= target
+    once[order[:-1][(error[order[:-1]] ** 2).cumsum(0).sqrt() <= left]] = False
     return once.long() + (once & (error > 2.0 ** (degree + 1) * target)).long()
 
 
