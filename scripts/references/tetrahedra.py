@@ -1,14 +1,15 @@
 """Finite elements of any degree on curved tetrahedra, for problems without fixed values (extra `dev`, for Gmsh).
 
 The nodes of the mesh are those of the functions (isoparametric elements). Gmsh makes straight ones, which are bent onto
-the balls in which the domain has holes here: Gmsh's own take minutes to unfold. Input: what is drawn in Gmsh, a size and
-a degree. Output: a field that can be evaluated at any point inside.
+the balls in which the domain has holes here: Gmsh's own take minutes to unfold. Input: what is drawn in Gmsh, a size
+and a degree. Output: a field that can be evaluated at any point inside.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import numpy as np
 from scipy.sparse import csr_matrix, diags
@@ -35,7 +36,7 @@ class Ball:
         return abs(np.linalg.norm(x - self.center, axis=1) / self.radius - 1) < 1e-6
 
     def onto(self, x: np.ndarray) -> np.ndarray:
-        """Points (N, 3) near the sphere moved onto it, away from its center, and along the plane where they are near it."""
+        """Points (N, 3) near the sphere moved onto it: away from its center, the more along the plane the nearer it."""
         a = x - self.center
         way = a.copy()
         way[:, 2] *= -np.expm1(-(((x[:, 2] - self.level) / self.radius) ** 2))
@@ -56,12 +57,13 @@ class Tetrahedra:
 
     def functions(self, z: np.ndarray) -> np.ndarray:
         """(..., n): Lagrange's at places z (..., 3) of the reference cell."""
-        return monomials(z, self.degree) @ self._coefficients()
+        return monomials(z, self.degree) @ self._coefficients
 
     def gradients(self, z: np.ndarray) -> np.ndarray:
         """(..., 3, n)."""
-        return np.stack([monomials(z, self.degree, axis) for axis in range(3)], axis=-2) @ self._coefficients()
+        return np.stack([monomials(z, self.degree, axis) for axis in range(3)], axis=-2) @ self._coefficients
 
+    @cached_property
     def _coefficients(self) -> np.ndarray:
         return np.linalg.inv(monomials(self.local, self.degree))
 
@@ -134,13 +136,13 @@ class Tetrahedra:
 
 def monomials(z: np.ndarray, degree: int, axis: int | None = None) -> np.ndarray:
     """(..., n) at z (..., 3), or their derivatives along an axis."""
-    powers = [(i, j, k) for i in range(degree + 1) for j in range(degree + 1 - i) for k in range(degree + 1 - i - j)]
+    powers = lattice(degree)[:, 1:]
+    table = z[..., None] ** np.arange(degree + 1)  # (..., 3, degree + 1)
     columns = []
-    for power in powers:
-        lower = [n - 1 if m == axis else n for m, n in enumerate(power)]
-        factor = 1 if axis is None else power[axis]
-        columns.append(factor * np.prod([z[..., m] ** max(n, 0) for m, n in enumerate(lower)], axis=0))
-    return np.stack(columns, axis=-1)
+    for m, n in enumerate(powers.T):
+        lower = np.maximum(n - 1, 0)
+        columns.append(n * table[..., m, lower] if m == axis else table[..., m, n])
+    return columns[0] * columns[1] * columns[2]
 
 
 def summed(parts: list[tuple[np.ndarray, np.ndarray]], count: int) -> csr_matrix:
@@ -162,6 +164,7 @@ def conjugate_gradients(matrix: csr_matrix, right: np.ndarray) -> np.ndarray:
     return found
 
 
+@cache
 def lattice(degree: int) -> np.ndarray:
     """(n, 4): barycentric coordinates of the nodes of a cell times the degree, those of the corners first."""
     steps = range(degree + 1)
