@@ -29,7 +29,7 @@ LAME = YOUNG * POISSON / ((1 + POISSON) * (1 - 2 * POISSON))
 SHEAR = YOUNG / (2 * (1 + POISSON))
 COUNT = 2000
 ACCURACY = 1e-6  # two levels agree better than this
-LEVELS = ((4, 6), (5, 8))  # degree, layers of cells; the last two are compared
+LEVELS = ((7, 8), (8, 10))  # degree, layers of cells; the last two are compared
 GRADING = 4  # power by which cells shrink
 UNKNOWNS = ("u", "v", "w")
 

@@ -17,7 +17,7 @@ PLANE, BELOW, ABOVE = 0.5, 64.0, 100.0  # where k2 jumps, and its values
 STRETCH = (1.0, 3.0, 1.5)
 COUNT = 2200
 ACCURACY = 1e-5  # two meshes agree better than this
-MESHES = ((0.2, 8, 4), (0.14, 10, 4))  # size, sides along a circle, degree; the last two are compared
+MESHES = ((0.14, 10, 5), (0.1, 12, 5))  # size, sides along a circle, degree; the last two are compared
 
 
 def source(x: np.ndarray) -> np.ndarray:

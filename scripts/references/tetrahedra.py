@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 import numpy as np
-from scipy.sparse import csr_matrix, diags
-from scipy.sparse.linalg import LinearOperator, cg
+from scipy.sparse import csr_matrix
+from scipy.sparse.linalg import LinearOperator, cg, splu
 from scipy.spatial import cKDTree
 from skfem.quadrature import get_quadrature
 from skfem.refdom import RefTet
@@ -107,17 +107,29 @@ class Tetrahedra:
                 matrix, waiting = matrix + summed(waiting, count), []
         if waiting:
             matrix = matrix + summed(waiting, count)
-        return conjugate_gradients(matrix, load)
+        return conjugate_gradients(matrix, load, self._linear())
+
+    def _linear(self) -> csr_matrix:
+        """(N, P): what takes values at corners to those at nodes, linearly in each cell."""
+        numbers, corners = np.unique(self.cells[:, :4], return_inverse=True)
+        _, first = np.unique(self.cells, return_index=True)
+        cell, node = np.divmod(first, self.cells.shape[1])
+        rows = np.broadcast_to(np.arange(len(first))[:, None], (len(first), 4))
+        values = lattice(self.degree)[node] / self.degree
+        places = (rows.ravel(), corners.reshape(-1, 4)[cell].ravel())
+        return csr_matrix((values.ravel(), places), (len(first), len(numbers)))
 
     def at(self, points: np.ndarray, stretch: Sequence[float]) -> Function:
         """What takes values at nodes to those at points (N, 3); cells are compact in coordinates times `stretch`."""
         _, near = cKDTree(self.middles() * stretch).query(points * stretch, k=min(CANDIDATES, len(self.cells)))
         best, chosen, place = np.full(len(points), -np.inf), near[:, 0].copy(), np.zeros((len(points), 3))
         for cells in near.T:
-            z = self._local(points, cells)
+            unsure = np.flatnonzero(best < 0)
+            z = self._local(points[unsure], cells[unsure])
             inside = np.where(np.isfinite(z[:, 0]), np.minimum(z.min(axis=1), 1 - z.sum(axis=1)), -np.inf)
-            better = inside > best
-            best[better], chosen[better], place[better] = inside[better], cells[better], z[better]
+            better = inside > best[unsure]
+            which = unsure[better]
+            best[which], chosen[which], place[which] = inside[better], cells[which], z[better]
         if best.min() < -0.1:  # coarse cells cut the curves
             raise ValueError(f"a point lies outside the mesh, {best.min():.2g} of a tetrahedron")
         functions = self.functions(place)
@@ -153,10 +165,15 @@ def summed(parts: list[tuple[np.ndarray, np.ndarray]], count: int) -> csr_matrix
     return csr_matrix((values.ravel(), (rows.ravel(), columns.ravel())), (count, count))
 
 
-def conjugate_gradients(matrix: csr_matrix, right: np.ndarray) -> np.ndarray:
+def conjugate_gradients(matrix: csr_matrix, right: np.ndarray, linear: csr_matrix) -> np.ndarray:
+    """Preconditioned by the diagonal and, in the space of the columns of `linear`, by factorization."""
     steps: list[int] = []
-    inverse = diags(1 / matrix.diagonal())
-    again = LinearOperator(matrix.shape, lambda vector: inverse @ vector)
+    diagonal, coarse = 1 / matrix.diagonal(), splu((linear.T @ matrix @ linear).tocsc())
+
+    def inverse(vector: np.ndarray) -> np.ndarray:
+        return diagonal * vector + linear @ coarse.solve(linear.T @ vector)
+
+    again = LinearOperator(matrix.shape, inverse)
     found, failed = cg(matrix, right, rtol=1e-9, maxiter=5000, M=again, callback=lambda _: steps.append(1))
     print(f"  {len(right)} coefficients: {len(steps)} steps", flush=True)
     if failed:
@@ -192,7 +209,7 @@ def elevated(points: np.ndarray, corners: np.ndarray, degree: int, balls: Sequen
         side = np.einsum("nk,nki->ni", share[near] / total[near, None], points[ends[near]])
         moved[near] += total[near, None] ** 2 * (ball.onto(side) - side)
     local = nodes[:, 1:] / degree
-    return Tetrahedra(moved, cells.reshape(len(corners), -1), degree, local, quadrature(2 * degree))
+    return Tetrahedra(moved, cells.reshape(len(corners), -1), degree, local, quadrature(2 * degree - 1))
 
 
 def quadrature(order: int) -> tuple[np.ndarray, np.ndarray]:
