@@ -76,7 +76,7 @@ def test_the_cavities_reference_agrees_with_coarse_tetrahedra():
     whole = 1 - 4 / 3 * np.pi * sum(ball[3] ** 3 for ball in cavities.BALLS)
     assert cavities.mesh(size, along_circle, degree).volume() == pytest.approx(whole, rel=1e-4)
     found = cavities.solve(points, size, along_circle, degree)
-    assert np.linalg.norm(found - table["u"]) < 0.02 * np.linalg.norm(table["u"])
+    assert np.linalg.norm(found - table["u"]) < 0.04 * np.linalg.norm(table["u"])
 
 
 def test_the_beam_reference_is_a_displacement_in_balance():

@@ -208,8 +208,8 @@ def elevated(points: np.ndarray, corners: np.ndarray, degree: int, balls: Sequen
         near = np.flatnonzero((share > 0).sum(axis=1) > 1)
         side = np.einsum("nk,nki->ni", share[near] / total[near, None], points[ends[near]])
         moved[near] += total[near, None] ** 2 * (ball.onto(side) - side)
-    local = nodes[:, 1:] / degree
-    return Tetrahedra(moved, cells.reshape(len(corners), -1), degree, local, quadrature(2 * degree - 1))
+    points_of_cell = quadrature(min(2 * degree, 9))  # the highest order that scikit-fem has
+    return Tetrahedra(moved, cells.reshape(len(corners), -1), degree, nodes[:, 1:] / degree, points_of_cell)
 
 
 def quadrature(order: int) -> tuple[np.ndarray, np.ndarray]:
