@@ -264,7 +264,7 @@ def _by_choice(problem: Problem, context: SolveContext, start: Solution | None) 
 
 def _is_settled(problem: Problem, context: SolveContext, cells: Outcome[Result]) -> bool:
     """Whether nothing but cells will do, or needs to be tried. Raises ResourceError where they fail then."""
-    if context.problem.integrals:
+    if context.problem.integrals or context.problem.exactly:
         if cells.best is None:
             raise PinnsolveError(cells.message or f"there is no solution on cells ({cells.event})")
         return True

@@ -22,8 +22,8 @@ from pinnsolve.adapt.first_guess import (
     nearer_to_conditions,
     solves,
 )
-from pinnsolve.assembly.cell_weights import balanced
 from pinnsolve.assembly.evolving_rows import evolving_continuity
+from pinnsolve.assembly.exactness import with_exact_rows
 from pinnsolve.assembly.faces import continuity_rows
 from pinnsolve.assembly.integrals import FINER, Integrals
 from pinnsolve.assembly.linear_system import Bounds
@@ -117,7 +117,7 @@ def make_system(
     check()
     sources += interface_rows(problem, space)
     integrals = Integrals(problem, space, density) if problem.integrals else None
-    sources = balanced(problem, space, sources)
+    sources = with_exact_rows(problem, space, sources)
     system = CellSystem(space, sources, len(problem.unknowns), problem.linear, check, integrals)
     fixed = problem.linear and not problem.unknown_parameters and integrals is None
     return system.keeping_rows() if fixed and len(space.degrees) >= KEPT else system

@@ -48,7 +48,7 @@ class SpaceProblem:
 
 
 def can_collocate(problem: CompiledProblem, axis: int) -> bool:
-    """Whether stages in space do: of equations of first or second order in time, in one material.
+    """Whether stages in space do: of equations of first or second order in time, in one material, none of them exact.
 
     In one coordinate of space slabs are small. Unknowns without a derivative in time, such as pressures, may be free up
     to a constant at every time.
@@ -56,7 +56,7 @@ def can_collocate(problem: CompiledProblem, axis: int) -> bool:
     name = coordinate_symbol(problem.coordinates[axis])
     timeless = all(t.region.where is None or name not in t.region.where.free_symbols for t in problem.terms)
     plain = not problem.integrals and not problem.unknown_parameters and not problem.regularization
-    plain &= not problem.materials and not problem.homes
+    plain &= not problem.materials and not problem.homes and not problem.exactly
     plain &= all(t.data_file is None and not t.robust for t in problem.terms)
     features = [f for t in problem.terms for f in t.features]
     orders = dict(zip(problem.unknowns, (order[axis] for order in highest_orders(problem)), strict=True))

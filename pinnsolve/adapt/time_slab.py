@@ -21,10 +21,11 @@ from pinnsolve.adapt.error_propagation import fading, lasting, size_at_end
 from pinnsolve.adapt.first_guess import solves
 from pinnsolve.adapt.slab_starts import along_branches, has_branches, is_defined
 from pinnsolve.adapt.time_problem import TimeProblem, continued, end_of, resolved_start
+from pinnsolve.assembly.balance_rows import start_fluxes
 from pinnsolve.assembly.cell_rows import ContinuityRows
-from pinnsolve.assembly.cell_weights import balanced
 from pinnsolve.assembly.evolving import orders_along
 from pinnsolve.assembly.evolving_rows import evolving_continuity, evolving_starts
+from pinnsolve.assembly.exactness import with_exact_rows
 from pinnsolve.assembly.faces import continuity_rows, start_rows
 from pinnsolve.assembly.integrals import Integrals
 from pinnsolve.assembly.schur_complement import BlockFactorization
@@ -151,7 +152,7 @@ class SlabSolver:
     def knows(self, cells: Cells, time: float, dt: float, before: Slab | None) -> bool:
         """Whether the factorizations of such a slab are there from the attempt before."""
         space = Space(cells.extruded(self.axis, time, time + dt), self.degrees, self.orders)
-        return self._key(space, before is None) in self._known
+        return self._key(space, before) in self._known
 
     def foresee(self, cells: Cells) -> None:
         """Solves for the whole time at once, in low degrees: even a poor solution tells how large it becomes.
@@ -185,7 +186,7 @@ class SlabSolver:
         Raises ResourceError for one that needs too much memory.
         """
         space = Space(cells.extruded(self.axis, time, time + dt), self.degrees, self.orders)
-        key, fine = self._key(space, before is None), enriched_space(space)
+        key, fine = self._key(space, before), enriched_space(space)
         known = self._known.get(key)
         if known is not None:
             space, fine = known.space.moved(space.cells), known.fine.moved(space.cells)
@@ -328,6 +329,7 @@ class SlabSolver:
             values = partial(before.space.values, before.c)
             start = start_rows(space, self.axis, self.inside, values)
             start += evolving_starts(problem, space, self.axis, values)
+            start += start_fluxes(problem, space, self.axis, before.space.cells, values)
         sources = [
             *term_rows(problem, space, self.stated.weights),
             *continuity_rows(space, problem.coordinates, highest_orders(problem)),
@@ -335,20 +337,21 @@ class SlabSolver:
             *interface_rows(problem, space),
             *start,
         ]
-        sources = balanced(problem, space, sources)
+        sources = with_exact_rows(problem, space, sources)
         start = sources[len(sources) - len(start) :]
         integrals = Integrals(problem, space) if problem.integrals else None
         return CellSystem(space, sources, self.unknowns, problem.linear, self.check, integrals), start
 
-    def _key(self, space: Space, first: bool):
+    def _key(self, space: Space, before: Slab | None):
+        """What slabs share whose rows have the same matrices; with balances, how their cells touch those before."""
         if not self.steady:
             return object()
-        size = space.cells.size
-        others = [a for a in range(size.shape[1]) if a != self.axis]
+        several = [space.cells, before.space.cells] if before is not None and self.problem.balances else [space.cells]
+        others = [a for a in range(space.cells.dimension) if a != self.axis]
         return (
-            first,
-            f"{float(size[0, self.axis]):.12g}",
-            tuple(space.cells.lower[:, others].reshape(-1).round(decimals=12).tolist()),
+            before is None,
+            f"{float(space.cells.size[0, self.axis]):.12g}",
+            *(tuple(cells.lower[:, others].reshape(-1).round(decimals=12).tolist()) for cells in several),
         )
 
     def _carried(self, system: CellSystem, start: list[ContinuityRows], corrected: Correction, before: Slab) -> Tensor:

@@ -17,6 +17,7 @@ from pinnsolve import defaults
 from pinnsolve.adapt import recorded_levels
 from pinnsolve.adapt.context import Result, SolveContext, least_error
 from pinnsolve.adapt.contradicted import is_in_vain, share_missed
+from pinnsolve.adapt.exact_levels import space_that_holds
 from pinnsolve.adapt.hp_refinement import (
     Level,
     blind,
@@ -187,7 +188,8 @@ class _Refinement:
 
     def next(self, level: Level, aim: float) -> tuple[Space, State]:
         """The space of the next level and its start; what this one needed memory for is given up."""
-        space = next_space(level, aim)
+        finer = space_that_holds(self.context.problem, level) if self.missed else None
+        space = finer or next_space(level, aim)
         begin = State(carried_over(level, space), level.correction.state.parameters)
         self.levels[-1] = level.lightened()
         forget_tables()

@@ -74,6 +74,10 @@ class Factorization(ABC):
     def corrected(self, state: State, rows: Sequence[RowBlock]) -> State:
         """A state near this one with smaller residuals than `rows`, those it has, and with its parameters."""
 
+    def restored(self, state: State, rows: Sequence[RowBlock]) -> State:
+        """The state, moved so that rows that are to vanish exactly do; itself where there are none."""
+        return state
+
     @abstractmethod
     def step(self, rows: Sequence[RowBlock], at: Tensor, bounds: Bounds | None) -> tuple[Tensor, Tensor]:
         """The corrections of coefficients and of parameters (P,), which are at `at`; without bounds, they are held."""

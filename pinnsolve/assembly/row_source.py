@@ -19,7 +19,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from pinnsolve.assembly.integrals import IntegralValues
 
-KINDS = ("term", "continuity", "start", "data", "regularization")
+KINDS = ("term", "continuity", "start", "data", "regularization", "exact")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class RowBlock:
     `r`: (G, M) residuals; `sides`: per side, the blocks (G,) and the matrix A (G, M, U n), which is (1, M, U n) where
     it is the same for all members; `parameters`: (G, M, P), the derivatives by the unknown parameters, if there are
     any. `by_integrals`: (G, M, K), those by the integrals that the rows hold, None where they hold none; `functionals`:
-    (C, K, U n), the derivatives of these. The matrix is then that of the sides and the product of the two.
+    (C, K, U n), the derivatives of these. The matrix is then that of the sides and the product of the two. `exact`:
+    whether these rows are to vanish to rounding, and the others are what least squares are taken of.
     """
 
     name: str
@@ -62,6 +63,7 @@ class RowBlock:
     parameters: Tensor | None = None
     by_integrals: Tensor | None = None
     functionals: Tensor | None = None
+    exact: bool = False
 
     def times(self, z: Tensor) -> Tensor:
         """(G, M) or (G, M, k): the matrix times coefficients z (C, U n) or (C, U n, k)."""

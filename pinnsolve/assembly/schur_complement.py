@@ -9,6 +9,7 @@ Q^T r the gradient of the reduced problem (variable projection: Golub & Pereyra,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -24,7 +25,10 @@ from pinnsolve.least_squares.one_block import OneBlock
 REFINED = 3  # times X is refined with residuals taken row by row
 ROUNDING = 3e-15
 
+MOST_STEPS, EXHAUSTED = 40, 1e-26  # of the iteration for exact rows; what is left of its first square
+
 Columns = list[Tensor]  # (G, M, k) per block of rows
+Factor = BlockCholesky | Coupled | OneBlock | DenseQR
 
 
 def applied(matrices: Sequence[RowBlock], x: Tensor) -> Columns:
@@ -84,6 +88,42 @@ def stacked(columns: Columns) -> Tensor:
     return torch.cat([part.flatten(0, 1) for part in columns])
 
 
+def held_exactly(
+    factor: Factor, matrices: Sequence[RowBlock], residuals: Sequence[Tensor | float], x: Tensor
+) -> Tensor:
+    """x (C, U n), moved as little as may be so that the exact rows among `matrices` vanish: B x + r = 0, with their
+    `residuals` r.
+
+    Conjugate gradients for min |B x + r|, preconditioned by the factorization of H = A^T A + B^T B: so the change is
+    the smallest in the norm of H, and of all that let B x + r vanish, the least squares of the other rows are least.
+    Since H holds B with a large weight, the steps are few. Rows that contradict or repeat others do no harm (CGLS:
+    Bjorck, Numerical Methods for Least Squares Problems, section 7.4).
+    """
+    held = [block for block in matrices if block.exact]
+    if not held:
+        return x
+    left = [-block.times(x) - r for block, r in zip(held, residuals, strict=True)]  # (G, M) each
+
+    def slope() -> tuple[Tensor, Tensor, float]:
+        s = gradient([replace(block, r=r) for block, r in zip(held, left, strict=True)], held, x[..., None])
+        z = factor.solve(s)
+        return s, z, float((s * z).sum())
+
+    _, p, size = slope()
+    first = size
+    for _ in range(MOST_STEPS):
+        if not size > EXHAUSTED * first:
+            break
+        image = [block.times(p) for block in held]
+        length = size / max(sum(float((q * q).sum()) for q in image), 1e-300)
+        x = x + length * p
+        left = [r - length * q for r, q in zip(left, image, strict=True)]
+        before = size
+        _, z, size = slope()
+        p = z + (size / before) * p
+    return x
+
+
 class BlockFactorization(Factorization):
     """The rows of cells at a state, factorized, and the least squares in the parameters that is left.
 
@@ -94,7 +134,7 @@ class BlockFactorization(Factorization):
         self,
         space: Space,
         unknowns: int,
-        factor: BlockCholesky | Coupled | OneBlock | DenseQR,
+        factor: Factor,
         matrices: Sequence[RowBlock],
         count: int,
     ):
@@ -116,7 +156,14 @@ class BlockFactorization(Factorization):
             x = self.factor.least(stacked([block.r[:, :, None] for block in rows]))[:, :, 0]
         else:
             x = self.factor.solve(gradient(rows, self.matrices if matrices is None else matrices, self.X))
-        return self.space.back(-x.reshape(len(x), self.unknowns, -1))
+        x = held_exactly(self.factor, self.matrices, self._residuals(rows, matrices), -x)
+        return self.space.back(x.reshape(len(x), self.unknowns, -1))
+
+    def _residuals(self, rows: Sequence[RowBlock], matrices: Sequence[RowBlock] | None) -> list[Tensor | float]:
+        """Those of all exact rows: from `rows`, which belong to `matrices`, and zero of what is not among these."""
+        pairs = zip(self.matrices if matrices is None else matrices, rows, strict=True)
+        known = {id(matrix): block.r for matrix, block in pairs}
+        return [known.get(id(block), 0.0) for block in self.matrices if block.exact]
 
     def least(self, columns: Columns) -> Tensor:
         """(C, U n, k): the least-squares solutions for right-hand sides (G, M, k) per block of rows."""
@@ -126,6 +173,12 @@ class BlockFactorization(Factorization):
 
     def corrected(self, state: State, rows: Sequence[RowBlock]) -> State:
         return State(state.coefficients + self.coefficients(rows), state.parameters)
+
+    def restored(self, state: State, rows: Sequence[RowBlock]) -> State:
+        """The state nearest to this one whose exact rows vanish, as far as the linearization tells; `rows`: there."""
+        nothing = torch.zeros_like(state.coefficients).flatten(1)
+        x = held_exactly(self.factor, self.matrices, self._residuals(rows, None), nothing)
+        return replace(state, coefficients=state.coefficients + self.space.back(x.reshape(state.coefficients.shape)))
 
     def step(self, rows: Sequence[RowBlock], at: Tensor, bounds: Bounds | None) -> tuple[Tensor, Tensor]:
         delta = self.coefficients(rows)

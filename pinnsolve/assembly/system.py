@@ -216,12 +216,13 @@ class CellSystem(LinearSystem):
         inside, diagonal, blocks = self._normal(rows)
 
         held = [block for block in rows if block.by_integrals is not None]
+        accuracy = EXACT if held or any(block.exact for block in rows) else ACCURACY
 
         def factorized(diagonal: Tensor) -> BlockCholesky | LocalElimination:
             matrix = BlockMatrix(diagonal, self.pairs, blocks)
             if self.eliminates:
                 centres = 0.5 * (self.space.cells.lower + self.space.cells.upper)
-                return LocalElimination(matrix, inside, centres, self.check, EXACT if held else ACCURACY)
+                return LocalElimination(matrix, inside, centres, self.check, accuracy)
             return BlockCholesky(matrix, self.tree, self.check)
 
         if not held:

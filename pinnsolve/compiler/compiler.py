@@ -14,6 +14,8 @@ from dataclasses import replace
 import sympy as sp
 
 from pinnsolve.compiler.applicability import why_not_cells
+from pinnsolve.compiler.balances import compiled_balances
+from pinnsolve.compiler.exactness import exactness_errors
 from pinnsolve.compiler.integrals import compiled_integrals, integral_names
 from pinnsolve.compiler.linearization import is_linear, linearize
 from pinnsolve.compiler.materials import HIGHEST, with_materials
@@ -73,8 +75,11 @@ def compile_problem(problem: Problem) -> CompiledProblem:
         vectors=problem.vectors,
     )
     compiled = with_materials(compiled, [s.fluxes for s in problem.statements], parameters)
+    compiled = replace(compiled, balances=compiled_balances(problem, compiled, parameters))
     if problem.homes or problem.between:
         _check_places(problem, compiled)
+    if found := exactness_errors(problem, compiled):
+        raise ProblemError(found)
     return replace(compiled, unknown_parameters=(*compiled.unknown_parameters, *_sought(problem)))
 
 
@@ -145,4 +150,5 @@ def _compile(
         data_file=statement.data_file,
         noise=statement.noise,
         robust=statement.robust,
+        exactly=statement.exactly,
     )

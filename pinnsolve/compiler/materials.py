@@ -222,7 +222,7 @@ def _around(ends: Bounds) -> Bounds:
     return lower, upper
 
 
-def _decided(expression: sp.Basic, material: Material) -> sp.Basic:
+def decided(expression: sp.Basic, material: Material) -> sp.Basic:
     """An expression in a material, where its comparisons are true or false."""
     truth = {}
     for relation in expression.atoms(Relational):
@@ -265,7 +265,7 @@ def lies_in(material: Material, place: Subdomain) -> bool:
     """Whether a material is part of a subdomain."""
     if place.groups:
         return any(group in place.groups for group in material.within)
-    return _decided(place.holds, material) == sp.true
+    return decided(place.holds, material) == sp.true
 
 
 def _flows(problem: CompiledProblem, flux: sp.Expr, one: Material, two: Material) -> bool:
@@ -392,7 +392,7 @@ def _normal_fluxes(problem: CompiledProblem, equations, material: Material, smoo
     found = []
     for term, fluxes in equations:
         where = term.region.where
-        if not _in_groups(term, material) or (where is not None and _decided(where, material) == sp.false):
+        if not _in_groups(term, material) or (where is not None and decided(where, material) == sp.false):
             continue
         whole = where is None and all(piece.region is None for piece in term.region.pieces)
         for several in fluxes:
@@ -403,9 +403,9 @@ def _normal_fluxes(problem: CompiledProblem, equations, material: Material, smoo
                     continue
                 # what stands before a derivative says how fluxes of several directions go together; jumps in it are
                 # not jumps of the flux, unless the equation is one material's alone
-                factor = _without_jumps(coefficient) if whole else _decided(coefficient, material)
+                factor = _without_jumps(coefficient) if whole else decided(coefficient, material)
                 normal = coordinate_symbol(f"n_{problem.coordinates[axis]}")
-                flux += factor * _decided(inner, material) * normal
+                flux += factor * decided(inner, material) * normal
             found.append(flux if whole else flux / _scale(flux))
     return found
 

@@ -56,6 +56,7 @@ class Term:
     data_file: Path | None = None
     noise: float | None = None
     robust: bool = False  # outliers count by their size, not its square
+    exactly: bool = False  # holds to rounding
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -140,6 +141,7 @@ class CompiledProblem:
     regularization: tuple[Regularization, ...] = ()
     quantities: tuple[Quantity, ...] = ()
     integrals: tuple[Integral, ...] = ()
+    balances: tuple[Balance, ...] = ()
     eigenvalues: Eigenvalues | None = None
     settings: SolveSettings = field(default_factory=SolveSettings)
     term_weights: TermWeights | None = None
@@ -190,8 +192,30 @@ class CompiledProblem:
         return all(term.linear for term in (*self.terms, *(i.term for i in self.interfaces)))
 
     @property
+    def exactly(self) -> bool:
+        """Whether something is to hold to rounding."""
+        return bool(self.balances) or any(term.exactly for term in self.terms)
+
+    @property
     def order(self) -> int:
         return max(term.order for term in self.terms)
+
+
+@dataclass(frozen=True)
+class Balance:
+    """That of every cell for an equation div F + s = 0, by its `name`: terms for every material, or one without any.
+
+    `through`: F times the normal, along all coordinates; `sources`: s, None where it is zero.
+    """
+
+    name: str
+    through: tuple[Term, ...]
+    sources: tuple[Term | None, ...]
+
+    @property
+    def linear(self) -> bool:
+        """Whether flux and source are linear in the unknowns."""
+        return all(term.linear for term in (*self.through, *self.sources) if term is not None)
 
 
 @dataclass(frozen=True)

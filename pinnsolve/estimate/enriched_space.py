@@ -79,13 +79,13 @@ def correct(
     reduced = known
     if reduced is None:
         first, reduced = system.factorized(start, first, bounds is not None)
-    before = now = residual_norm(first)
+    before = now = _norm(first)
     state, rows, size = start, first, math.inf
     for number in range(CORRECTIONS):
         step, moved = reduced.step(rows, state.parameters, bounds)
         trial = State(state.coefficients + step, state.parameters + moved)
         trial_rows = system.rows(trial, matrix=False)
-        trial_norm, trial_size = residual_norm(trial_rows), float(step.norm())
+        trial_norm, trial_size = _norm(trial_rows), float(step.norm())
         # whether it lowers the residual or not, the first step is what is known of the error
         if number and (not trial_norm <= now or not trial_size < 0.5 * size):
             break
@@ -99,6 +99,11 @@ def correct(
     # of rounding nothing needs to be left over
     left = now / max(before, 1e-300) if float(delta.norm()) > ROUNDING * float(start.coefficients.norm()) else 0.0
     return Correction(system.space, state, delta, moved, left, first, rows, reduced)
+
+
+def _norm(rows: Sequence[RowBlock]) -> float:
+    """That of the residuals whose squares are least: what is to vanish exactly says nothing of the error."""
+    return residual_norm([block for block in rows if not block.exact])
 
 
 def blame(delta: Tensor, space: Space, degrees: tuple[int, ...]) -> Tensor:

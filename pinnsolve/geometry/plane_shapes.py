@@ -59,7 +59,7 @@ class Arc:
 
 
 @dataclass(frozen=True)
-class _Segments:
+class Segments:
     """Parts of arcs short enough for one rule of quadrature: `arc` (S,) indices, `a` and `b` (S,) parameters."""
 
     arc: Tensor
@@ -157,11 +157,11 @@ class PlaneShape(Shape):
     # -- quadrature ------------------------------------------------------------------------------------
 
     def boundary(self, spacing: Spacing) -> Boundary:
-        segments = self._segments(spacing)
+        segments = self.segments(spacing)
         half = (segments.b - segments.a) / 2
         s = ((segments.a + segments.b) / 2)[:, None] + half[:, None] * NODES
         arc = segments.arc[:, None].expand_as(s).reshape(-1)
-        x, normals, speed = self._at(arc, s.reshape(-1))
+        x, normals, speed = self.points_at(arc, s.reshape(-1))
         return Boundary(x, normals, (half[:, None] * WEIGHTS).reshape(-1) * speed, *self._labels(arc))
 
     def _labels(self, arc: Tensor) -> tuple[Tensor, Tensor]:
@@ -169,7 +169,7 @@ class PlaneShape(Shape):
         pieces = torch.tensor([a.piece for a in self.arcs], dtype=torch.long)
         return parts[arc], pieces[arc]
 
-    def _at(self, arc: Tensor, s: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def points_at(self, arc: Tensor, s: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Points (N, 2), outward normals (N, 2) and speeds (N,) at parameters of arcs."""
         x, normals, speed = s.new_empty(len(s), 2), s.new_empty(len(s), 2), s.new_empty(len(s))
         for i, a in enumerate(self.arcs):
@@ -180,7 +180,7 @@ class PlaneShape(Shape):
                 speed[here] = along.norm(dim=1)
         return x, normals, speed
 
-    def _segments(self, spacing: Spacing) -> _Segments:
+    def segments(self, spacing: Spacing) -> Segments:
         """Arcs cut at the knots of their curves, then halved until each part is no longer than the spacing there."""
         starts, ends, owners = [], [], []
         for i, a in enumerate(self.arcs):
@@ -204,14 +204,14 @@ class PlaneShape(Shape):
             arc, a, b = arc.repeat(2), torch.cat([a, middle]), torch.cat([middle, b])
         arc, a, b, lengths = (torch.cat(column) for column in zip(*done, strict=True))
         order = sorted(range(len(arc)), key=list(zip(arc.tolist(), a.tolist(), strict=True)).__getitem__)
-        return _Segments(arc[order], a[order], b[order], lengths[order])
+        return Segments(arc[order], a[order], b[order], lengths[order])
 
     def _measured(self, arc: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         """Lengths (S,) and middles (S, 2) of parts of arcs."""
         s = ((a + b) / 2)[:, None] + ((b - a) / 2)[:, None] * NODES
-        _, _, speed = self._at(arc[:, None].expand_as(s).reshape(-1), s.reshape(-1))
+        _, _, speed = self.points_at(arc[:, None].expand_as(s).reshape(-1), s.reshape(-1))
         lengths = (speed.reshape(-1, len(NODES)) * WEIGHTS).sum(dim=1) * (b - a) / 2
-        return lengths, self._at(arc, (a + b) / 2)[0]
+        return lengths, self.points_at(arc, (a + b) / 2)[0]
 
     def spread(self, unit: Tensor, part: str = "", plane: tuple[int, float] | None = None) -> Spread:
         segments = self._spreading
@@ -224,21 +224,21 @@ class PlaneShape(Shape):
         share = 1 - (ends[k] - target) / segments.lengths[chosen][k]
         i = chosen[k]
         s = segments.a[i] + share.clamp(0, 1) * (segments.b[i] - segments.a[i])
-        x, normals, _ = self._at(segments.arc[i], s)
+        x, normals, _ = self.points_at(segments.arc[i], s)
         return Spread(x, normals, torch.arange(len(x)))
 
     @cached_property
-    def _spreading(self) -> _Segments:
-        return self._segments(self.size / 50)
+    def _spreading(self) -> Segments:
+        return self.segments(self.size / 50)
 
-    def _chosen(self, segments: _Segments, part: str, plane: tuple[int, float] | None) -> Tensor:
+    def _chosen(self, segments: Segments, part: str, plane: tuple[int, float] | None) -> Tensor:
         """Indices of the segments of a part, or of all, that lie in a plane."""
         names = [a.curve.name for a in self.arcs]
         keep = torch.tensor([not part or name == part for name in names], dtype=torch.bool)[segments.arc]
         if plane is not None:
             axis, value = plane
             for share in (0.0, 0.5, 1.0):
-                x, normals, _ = self._at(segments.arc, segments.a + share * (segments.b - segments.a))
+                x, normals, _ = self.points_at(segments.arc, segments.a + share * (segments.b - segments.a))
                 keep &= self.in_plane(x, normals, axis, value)
         return keep.nonzero()[:, 0]
 

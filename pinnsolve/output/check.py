@@ -6,7 +6,7 @@ Input: a `Problem`. Output: rich renderables, or JSON. No array library.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 
 from rich.box import SIMPLE_HEAD
@@ -69,6 +69,7 @@ def _facts(problem: Problem, shape: Mapping[str, str]) -> Padding:
         ),
         "parameters": ", ".join(_parameter(problem, name) for name in problem.parameters),
         "to find": ", ".join(f"{p.name} (from {p.guess:g})" for p in problem.unknown_parameters),
+        "exactly": ", ".join(_exactly(problem)),
         "guess": "; ".join(_guess(one) for one in (problem.spec.guess, *problem.spec.other_guesses)),
         "exact": "known" if problem.exact else "",
         "reference": problem.reference.name if problem.reference else "",
@@ -86,6 +87,15 @@ def _parameter(problem: Problem, name: str) -> str:
     if name in problem.ranges:
         return f"{name} from {problem.ranges[name].words()}"
     return f"{name} = {problem.parameters[name]:.6g}"
+
+
+def _exactly(problem: Problem) -> Iterator[str]:
+    """What holds to rounding: conditions, and the balances of cells."""
+    for statement in problem.statements:
+        if statement.exactly:
+            yield statement.name
+        if statement.balances:
+            yield f"{statement.name} in every cell"
 
 
 def _terms(problem: Problem) -> Table:

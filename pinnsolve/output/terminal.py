@@ -89,6 +89,8 @@ def report(result: Mapping[str, Any], folder: Path | None = None) -> Group:
         parts.append(_eigenvalues(result["eigenvalues"]))
     if result.get("quantities"):
         parts.append(_quantities(result["quantities"]))
+    if result.get("balances"):
+        parts.append(_balances(result["balances"]))
     if result.get("parameters"):
         parts.append(_parameters(result["parameters"]))
     parts += [Text(f"  warning: {printable(text)}", style="yellow") for text in result.get("warnings") or ()]
@@ -158,6 +160,17 @@ def _quantities(quantities: Mapping[str, Mapping[str, Any]]) -> RenderableType:
     table = _table("quantity", "value", "estimated error")
     for name, found in quantities.items():
         table.add_row(_text(name), _plain_number(found.get("value"), 10), scientific(found.get("estimated_error")))
+    return _padded(table)
+
+
+def _balances(balances: Mapping[str, Mapping[str, Any]]) -> RenderableType:
+    """What flows out through every part of the boundary, what sources take, and what the worst cell lacks."""
+    table = _table("balance", "through", "flux outwards")
+    for name, found in balances.items():
+        for place, flux in (found.get("boundaries") or {}).items():
+            table.add_row(_text(name), _text(place), _plain_number(flux, 10))
+        table.add_row(_text(name), "sources", _plain_number(found.get("sources"), 10))
+        table.add_row(_text(name), "worst cell, of the flow", scientific(found.get("worst_cell")))
     return _padded(table)
 
 

@@ -104,7 +104,7 @@ class Condition:
     The place is one of `on` (`"boundary"`, `"x = 0"`, `sp.Eq(x, 0)`, or a list), `at` (a point `{x: 0, y: 0}`, or a
     list) and `periodic` (a coordinate, or a list). `equation` is an `sp.Eq` or a text, `equations` a list of them;
     `where` narrows the place. Instead of an equation, the `integral` or the `mean` of an expression over the place
-    `equals` something.
+    `equals` something. `exactly=True`: it holds to rounding.
     """
 
     on: Any = None
@@ -116,6 +116,7 @@ class Condition:
     mean: Any = None
     equals: Any = None
     where: Any = None
+    exactly: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)

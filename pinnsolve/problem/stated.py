@@ -19,6 +19,7 @@ from pinnsolve.language.coordinates import Coordinates
 from pinnsolve.language.symbols import IntegralSymbol, UnknownParameter
 from pinnsolve.language.to_sympy import Fluxes
 from pinnsolve.language.vectors import component_of
+from pinnsolve.problem.divergence import Divergence
 from pinnsolve.spec.ranges import ParameterRange
 from pinnsolve.spec.spec import SolveSettings, Spec
 
@@ -27,7 +28,9 @@ from pinnsolve.spec.spec import SolveSettings, Spec
 class StatedTerm:
     """A named equation, condition or data term: residuals (left minus right side) that vanish on a region.
 
-    `fluxes` are, of equations some of which hold in a part or compare, what they take derivatives of.
+    `fluxes` are, of equations some of which hold in a part or compare, what they take derivatives of; `exactly`:
+    whether a condition holds to rounding; `balances`: of an equation that every cell is to balance, its divergence form
+    by residual.
     """
 
     name: str
@@ -39,6 +42,8 @@ class StatedTerm:
     key: str = ""
     fluxes: tuple[Fluxes, ...] = ()
     robust: bool = False
+    exactly: bool = False
+    balances: tuple[Divergence, ...] = ()
 
 
 @dataclass(frozen=True)

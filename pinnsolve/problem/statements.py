@@ -30,8 +30,10 @@ from pinnsolve.language.symbols import (
     feature_symbol,
     integrals_of,
 )
+from pinnsolve.language.systems import CARTESIAN
 from pinnsolve.language.to_sympy import Fluxes, Scope, fluxes, from_tree, real_from_tree, residuals
 from pinnsolve.problem.checks import AssumedCondition, assumed_conditions, check_problem
+from pinnsolve.problem.divergence import Divergence, NoDivergence, divergence_form
 from pinnsolve.problem.domain import ShapeReader
 from pinnsolve.problem.eigenvalues import read_eigenvalues
 from pinnsolve.problem.functions import domain_beyond, read_functions
@@ -207,13 +209,34 @@ class _Builder:
             region = self._narrow(self._filled(term.places), term.where)
             residuals = self._residuals(term, self.scope())
             written = term.equations[0].path[1] if term.equations else name
-            stated = StatedTerm(name, "equation", residuals, region, key=f"equations.{written}")
+            balances = self._balances(written, term, residuals) if self.spec.equations[written].conservative else ()
+            stated = StatedTerm(name, "equation", residuals, region, key=f"equations.{written}", balances=balances)
             statements.append(narrowed(stated, self.homes, self._error))
         if self.errors or not any(map(_compares, statements)):
             return statements
         found = iter(self.fluxes)
         statements = [replace(s, fluxes=tuple(next(found) for _ in s.residuals)) for s in statements]
         return [*statements, *nothing_elsewhere(self.homes, len(self.coordinates), self.shape)]
+
+    def _balances(self, name: str, term: ParsedTerm, residuals: Sequence[sp.Expr]) -> tuple[Divergence, ...]:
+        """The divergence forms of an equation that is conservative."""
+        path = ("equations", name)
+        if self.spec.system != CARTESIAN:
+            message = f"in {self.spec.system} coordinates, fluxes through the faces of cells are not known"
+            self._error((*path, "conservative"), message, "state the problem in x and y, or leave `conservative` out")
+            return ()
+        if term.where is not None or subdomain(term.places, self.regions) is not None:
+            self._error((*path, "conservative"), "an equation balances every cell only where it holds in all of them")
+            return ()
+        written = [flux for e in term.equations for flux in fluxes(e.sides, self.scope())]
+        try:
+            pairs = zip(residuals, written, strict=True)
+            return tuple(divergence_form(residual, flux, self.coordinates) for residual, flux in pairs)
+        except NoDivergence as error:
+            message = f"the equation has no divergence form: `{error}` is the derivative of nothing"
+            hint = "write it as `div([...]) = ...`, or as a sum of `D(..., x)`; leave `conservative` out otherwise"
+            self._error((*path, "conservative"), message, hint)
+        return ()
 
     @cached_property
     def fluxes(self) -> list[Fluxes]:
@@ -229,6 +252,8 @@ class _Builder:
         all_residuals = [r for s in equations for r in s.residuals] + [r for some in stated.values() for r in some]
         for name, term in self.parsed.conditions.items():
             path, item = ("conditions", name), specs[name]
+            if item.exactly:
+                self._check_exactly(term, path)
             if item.periodic:
                 yield from self._periodic(name, item, term.where, all_residuals)
                 continue
@@ -247,8 +272,16 @@ class _Builder:
                 continue
             region = self._narrow(regions.union(places), term.where, normals=True)
             self._need_normals((*residuals, region.where), region, path)
-            statement = StatedTerm(name, "condition", residuals, region, key=f"conditions.{name}")
+            statement = StatedTerm(name, "condition", residuals, region, key=f"conditions.{name}", exactly=item.exactly)
             yield narrowed(statement, self.homes, self._error)
+
+    def _check_exactly(self, term: ParsedTerm, path: KeyPath) -> None:
+        """Where an equation can hold to rounding: where values of polynomials are those of fewer coordinates."""
+        if term.integral is None and any(place.kind in ("domain", "region", "group") for place in term.places):
+            hint = "`exactly` is for boundaries, starts, points, periodic faces and integrals"
+            self._error((*path, "exactly"), "no polynomials meet an equation everywhere in a domain exactly", hint)
+        if any(place.kind == "between" for place in term.places):
+            self._error((*path, "exactly"), "what holds where two regions meet cannot be asked for exactly")
 
     def _between(self, name: str, term: ParsedTerm, residuals: tuple[sp.Expr, ...]) -> None:
         """What holds where two regions meet."""
@@ -292,7 +325,8 @@ class _Builder:
         self.places[symbol.place] = region
         label = f"{'mean' if said.kind == 'mean' else 'integral'} over {region.label}"
         whole = replace(regions.domain(), label=label)
-        yield StatedTerm(name, "condition", (symbol - equals,), whole, key=f"conditions.{name}")
+        exactly = self.spec.conditions[name].exactly
+        yield StatedTerm(name, "condition", (symbol - equals,), whole, key=f"conditions.{name}", exactly=exactly)
 
     def _integrals(self, statements: Sequence[StatedTerm]) -> dict[IntegralSymbol, Region]:
         """The integrals of all residuals, those inside others first, and where they are taken."""
@@ -330,7 +364,8 @@ class _Builder:
             pair = regions.periodic_pair(axis, self.intervals, f"periodic in {coordinate}")
             full = f"{name}_{coordinate}" if len(item.periodic) > 1 else name
             residuals = self._periodic_residuals(axis, stated)
-            yield StatedTerm(full, "condition", residuals, self._narrow(pair, where), key=key)
+            region = self._narrow(pair, where)
+            yield StatedTerm(full, "condition", residuals, region, key=key, exactly=item.exactly)
 
     def _periodic_residuals(self, axis: int, stated: Sequence[sp.Expr]) -> tuple[sp.Expr, ...]:
         orders = dict.fromkeys(self.unknowns, 1)

@@ -20,12 +20,14 @@ from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases.base import Basis
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.compiler.terms import CompiledProblem
+from pinnsolve.estimate.cell_balances import measured_balances, unbalanced
 from pinnsolve.estimate.defect_correction import Approximation
 from pinnsolve.estimate.independent_look import Look, Missed
 from pinnsolve.estimate.integrals import with_integrals
 from pinnsolve.estimate.jumps import all_missed
 from pinnsolve.estimate.measured_errors import parameter_report, term_report, true_error
 from pinnsolve.estimate.missed_data import missed_data
+from pinnsolve.estimate.missed_exactly import inexact
 from pinnsolve.estimate.quantities import Measured, measured_quantities, series_table
 from pinnsolve.estimate.table_ranges import left_tables
 from pinnsolve.files.data_files import digests
@@ -93,7 +95,11 @@ def _found(problem: Problem, context: SolveContext, outcome: Outcome[Result]) ->
     terms, diagnostics = term_report(check, approximation, result.points)
     look = Look(compiled, approximation, x)
     looked = _looked_at(look, check, terms)
-    doubts = (*left_tables(compiled, approximation, x), *missed_data(compiled, terms))
+    balances = measured_balances(compiled, approximation)
+    doubts = (
+        *left_tables(compiled, approximation, x), *missed_data(compiled, terms), *inexact(compiled, looked),
+        *unbalanced(balances),
+    )  # fmt: skip
     said = [warning.message for warning in problem.warnings]
     verdict = judge(compiled, said, outcome, Seen(looked, look.rounding, terms, doubts))
     measured = true_error(problem, approximation, x, compiled.undetermined_constants)
@@ -111,7 +117,7 @@ def _found(problem: Problem, context: SolveContext, outcome: Outcome[Result]) ->
         against="" if measured is None else measured[1],
         estimates=None if relative is None else by_unknown(relative, problem.complex_unknowns),
         quantities=measured_quantities(compiled, approximation, corrected, relative),
-        more=more,
+        more=more | ({"balances": balances} if balances else {}),
     )
 
 

@@ -23,6 +23,7 @@ STAGNANT = 1e-9  # corrections of a linear problem that no longer shrink are rou
 ROUNDING = 3e-15  # corrections below this, relative to the solution, are rounding
 LOWEST = 1e-6  # correction, relative to the solution, at which a loss that no step lowers is at its minimum
 SHORTEST = 2.0**-12  # step
+MOST_RESTORED, RESTORED = 12, 0.3  # steps that bring exact rows to rounding, while each leaves so much at most
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,28 @@ def gauss_newton(
             if how.strict:
                 raise
             at = replace(at, ended=True, size=math.inf)
+    return restored(at)
+
+
+def restored(at: Iterate) -> Iterate:
+    """The iterate with its exact rows brought to rounding, by steps that are as small as they can be; itself where no
+    rows are exact."""
+    for _ in range(MOST_RESTORED):
+        missed = _missed_exactly(at.rows)
+        if not missed > 0.0 or at.reduced is None:
+            return at
+        state = at.reduced.restored(at.state, at.rows)
+        rows = at.system.rows(state, matrix=False)
+        left = _missed_exactly(rows)
+        at = replace(at, state=state, rows=rows) if left < missed else at
+        if not left < RESTORED * missed:
+            return at
     return at
+
+
+def _missed_exactly(rows: Sequence[RowBlock]) -> float:
+    """The norm of the residuals that are to vanish exactly."""
+    return residual_norm([block for block in rows if block.exact])
 
 
 def first_iterate(system: LinearSystem, start: State, known: Factorization | None = None) -> Iterate:

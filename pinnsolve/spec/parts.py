@@ -9,11 +9,13 @@ Number = str | int | float  # a text is a constant expression
 
 @dataclass(frozen=True)
 class EquationSpec:
-    """Equations that hold in the domain, in its regions `on` if there are any, or where `where` says."""
+    """Equations that hold in the domain, in its regions `on` if there are any, or where `where` says. `conservative`:
+    whether every cell balances."""
 
     equations: tuple[str, ...]
     where: str | None = None
     on: tuple[str, ...] = ()
+    conservative: bool = False
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class HomeSpec:
 @dataclass(frozen=True)
 class ConditionSpec:
     """Equations that hold in a place: one of `on`, `at` and `periodic` is not empty; or an `integral` or a `mean` over
-    the places `on`, and what it `equals`."""
+    the places `on`, and what it `equals`. `exactly`: whether it holds to rounding."""
 
     on: tuple[str, ...] = ()
     at: tuple[dict[str, Number], ...] = ()
@@ -37,6 +39,7 @@ class ConditionSpec:
     integral: str | None = None
     mean: str | None = None
     equals: str | None = None
+    exactly: bool = False
 
 
 @dataclass(frozen=True)

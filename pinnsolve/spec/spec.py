@@ -249,7 +249,10 @@ def _normalized(file: ProblemFile, names: Names, parsed: ParsedFile, source: Sou
         parameters={k: _parameter(v) for k, v in (file.parameters or {}).items()},
         functions={k: _function(k, v, source.folder) for k, v in (file.functions or {}).items()},
         definitions={_signature_text(key): text for key, text in (file.definitions or {}).items()},
-        equations={k: EquationSpec(_equations(v), v.where, v.on or ()) for k, v in (file.equations or {}).items()},
+        equations={
+            k: EquationSpec(_equations(v), v.where, v.on or (), v.conservative)
+            for k, v in (file.equations or {}).items()
+        },
         conditions={k: _condition(v) for k, v in (file.conditions or {}).items()},
         data={k: _data(v, source.folder) for k, v in (file.data or {}).items()},
         unknown_parameters={
@@ -294,7 +297,7 @@ def _equations(item: Any) -> tuple[str, ...]:
 
 def _condition(item: Any) -> ConditionSpec:
     places = item.on or (), item.at or (), item.periodic or ()
-    return ConditionSpec(*places, _equations(item), item.where, item.integral, item.mean, item.equals)
+    return ConditionSpec(*places, _equations(item), item.where, item.integral, item.mean, item.equals, item.exactly)
 
 
 def _function(name: str, item: Any, folder: Path) -> FunctionSpec:
@@ -412,10 +415,11 @@ def _parameter_out(item: Number | RangeSpec) -> Any:
 
 
 def _equation_out(item: EquationSpec) -> Any:
-    if len(item.equations) == 1 and item.where is None and not item.on:
+    if len(item.equations) == 1 and item.where is None and not item.on and not item.conservative:
         return item.equations[0]
     on = _one_or_list(item.on) if item.on else None
-    return _filled({"on": on, **_equations_out(item.equations), "where": item.where})
+    conservative = item.conservative or None
+    return _filled({"on": on, **_equations_out(item.equations), "where": item.where, "conservative": conservative})
 
 
 def _condition_out(item: ConditionSpec) -> dict[str, Any]:
@@ -423,7 +427,7 @@ def _condition_out(item: ConditionSpec) -> dict[str, Any]:
     place = {key: _one_or_list(value) for key, value in places.items() if value}
     said = _equations_out(item.equations) if item.equations else {}
     said |= {key: getattr(item, key) for key in ("integral", "mean", "equals")}
-    return _filled({**place, **said, "where": item.where})
+    return _filled({**place, **said, "where": item.where, "exactly": item.exactly or None})
 
 
 def _quantity_out(item: QuantitySpec) -> dict[str, Any]:

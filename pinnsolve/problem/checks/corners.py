@@ -21,7 +21,7 @@ from pinnsolve.language.derivatives import SizeError, partial_derivative
 from pinnsolve.language.substitution import substituted
 from pinnsolve.language.symbols import FeatureSymbol, coordinate_symbol
 from pinnsolve.problem.checks.faces import on_face, where_on
-from pinnsolve.problem.checks.findings import constants, point_text, warning
+from pinnsolve.problem.checks.findings import constants, error, point_text, warning
 from pinnsolve.problem.checks.pointwise import function_of, holds_at, landmarks, value_at
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ HINT = (
     "the two values differ at this point, so the solution is singular there and accuracy is limited; "
     "make the conditions agree if that is intended"
 )
+HINT_EXACTLY = "nothing holds both exactly at this point; leave `exactly` out of one of them"
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class _Fixed:
 
 
 def contradictions(problem: StatedProblem) -> Iterator[Diagnostic]:
-    """Warnings, one per pair of terms, with the place and the two values."""
+    """Warnings, one per pair of terms, with the place and the two values; errors of two that are to hold exactly."""
     if problem.shape is not None:
         yield from _contradictions_at_junctions(problem, _junctions(problem))
         return
@@ -107,7 +108,9 @@ def _at_a_time(piece: Piece, problem: StatedProblem) -> bool:
 def _told(problem: StatedProblem, a: _Fixed, pair: tuple[str, str], spot, first: float, second: float) -> Diagnostic:
     who = f"`{pair[0]}` contradicts itself" if pair[0] == pair[1] else f"contradicts `{pair[0]}`"
     values = f"there {a.unknown} = {first:.6g}, here {a.unknown} = {second:.6g}"
-    return warning(problem, a.statement.key, f"{who} at {point_text(problem, spot)}: {values}", HINT)
+    exactly = all(statement.exactly for statement in problem.statements if statement.name in pair)
+    tell, hint = (error, HINT_EXACTLY) if exactly else (warning, HINT)
+    return tell(problem, a.statement.key, f"{who} at {point_text(problem, spot)}: {values}", hint)
 
 
 def _fixed_values(problem: StatedProblem) -> Iterator[_Fixed]:

@@ -33,6 +33,7 @@ from pinnsolve.spec.schema.types import (
     Equation,
     Equations,
     Expression,
+    Flag,
     Interval,
     Number,
     Points,
@@ -105,6 +106,12 @@ class EquationInput(Strict):
         "`div([k*D(u, x), k*D(u, y)])` in each, and not a multiple of it."
     )
     where: Text | None = about('Restricts the term: `"x < 0.5"`.')
+    conservative: Flag = about(
+        "`true`: what flows out of every cell is what its sources give, to rounding, whatever the tolerance; with one "
+        "flux for both cells at a face. The equation is in divergence form, or can be brought into it: "
+        "`div([k*D(u, x), k*D(u, y)]) = f`, `u*D(u, x)`.",
+        False,
+    )
 
     @model_validator(mode="after")
     def _check(self) -> EquationInput:
@@ -135,6 +142,10 @@ class ConditionInput(Strict):
     equals: Expression | None = about("What the integral or the mean is: an expression of time and parameters.")
     where: Text | None = about(
         'Narrows the place: `"y < 0.5"`; on a boundary by its normal, too: `"a*n_x + b*n_y < 0"`.'
+    )
+    exactly: Flag = about(
+        "`true`: it holds to rounding, whatever the tolerance; least squares share what is left of the others alone.",
+        False,
     )
 
     @model_validator(mode="after")

@@ -240,6 +240,15 @@ def choice(*words: str, later: tuple[str, ...] = ()) -> Any:
     return Annotated[str, PlainValidator(check), WithJsonSchema({"enum": list(words)})]
 
 
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise refuse(f"`true` or `false` is expected, not {shown(value)}")
+
+
+Flag = Annotated[bool, PlainValidator(_flag), WithJsonSchema({"type": "boolean"})]
+
+
 # -- models -----------------------------------------------------------------------------------------------
 
 
