@@ -36,7 +36,7 @@ def fits(value, schema, root) -> bool:
     is_number = isinstance(value, int | float)
     if is_number and "exclusiveMinimum" in schema and not value > schema["exclusiveMinimum"]:
         return False
-    kinds = {"object": dict, "array": list, "string": str, "integer": int, "number": int | float}
+    kinds = {"object": dict, "array": list, "string": str, "integer": int, "number": int | float, "boolean": bool}
     if "type" in schema and not isinstance(value, kinds[schema["type"]]):
         return False
     if isinstance(value, list):
