@@ -171,10 +171,14 @@ class SolveContext:
 
 @dataclass(frozen=True)
 class Freedom:
-    """The `unknowns` to which functions may be added, and a sentence; both empty where the solution is the only one."""
+    """The `unknowns` to which functions may be added, and a sentence; both empty where the solution is the only one.
+
+    `harmless`: whether what is asked for does not depend on these functions.
+    """
 
     unknowns: tuple[str, ...] = ()
     sentence: str = ""
+    harmless: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from pinnsolve.adapt.context import Freedom, SolveContext
@@ -17,10 +18,13 @@ from pinnsolve.estimate.independent_look import Look
 from pinnsolve.estimate.integrals import with_integrals
 from pinnsolve.estimate.jumps import all_missed
 from pinnsolve.estimate.null_functions import free_functions
+from pinnsolve.estimate.quantities import measured_quantities
 
 POINTS = 1000  # fresh ones, at which free functions are looked at
 MISSED = 0.03  # of its parts, is the most that a free function may miss of an equation or condition
 PRESENT = 1e-3  # of a function is what an unknown holds of it at least
+CHANGED = 0.5  # of its tolerance, is the most by which a free function may change what is asked for
+REMEDY = "state what fixes that, or, by solve.tolerance, what is asked for that does not depend on it"
 CONSTANT = 1e-4  # of its size may a constant vary
 
 
@@ -33,8 +37,14 @@ def freedom(context: SolveContext, level: Level, tolerance: float) -> Freedom:
         return Freedom()
     here = correction.state.parameters
     around = with_integrals(problem, _approximation(context, correction.space, correction.state))
-    found = [_approximation(context, correction.space, State(c, torch.zeros_like(here))) for c in functions]
-    return _named(context, [one for one in found if _is_free(context, one, around)])
+    found = [
+        (c, one)
+        for c in functions
+        if _is_free(context, one := _approximation(context, correction.space, State(c, torch.zeros_like(here))), around)
+    ]
+    pure = (State(_without_held(level, c), torch.zeros_like(here)) for c, _ in found)
+    blind = all(asked_is_blind(context, around, _approximation(context, correction.space, one)) for one in pure)
+    return _named(context, [one for _, one in found], bool(found) and blind)
 
 
 def _approximation(context: SolveContext, space: Space, state: State) -> Approximation:
@@ -50,7 +60,43 @@ def _is_free(context: SolveContext, function: Approximation, around: Approximati
     return all(one.share <= MISSED for one in all_missed(look, context.check_assembly(POINTS, 3)))
 
 
-def _named(context: SolveContext, functions: Sequence[Approximation]) -> Freedom:
+def _without_held(level: Level, c: torch.Tensor) -> torch.Tensor:
+    """A function (C, U, n) of the corrected level that is nearly free, without what the rows hold of it."""
+    reduced = level.correction.reduced
+    z = level.correction.space.orthonormal(c).flatten(1)
+    return c + reduced.coefficients([replace(block, r=block.times(z)) for block in reduced.matrices])
+
+
+def asked_is_blind(context: SolveContext, solution: Approximation, function: Approximation) -> bool:
+    """Whether nothing that the file gives a tolerance of its own changes with a multiple of a function, as large as the
+    solution is; False without such tolerances.
+
+    The functions come from random ones by inverse iteration, so they are mixtures of all that are free: what none of
+    them changes, no other does.
+    """
+    problem, x = context.problem, context.check_points()
+    asked = {name: count for name, count in problem.counts.items() if count}
+    if not asked:
+        return False
+    sizes, parts = (one.values(x).square().mean(dim=1).sqrt() for one in (solution, function))
+    others = [number for number, name in enumerate(problem.unknowns) if name not in asked]
+    larger = [float(sizes[i] / parts[i]) for i in others if float(parts[i]) > PRESENT * float(parts.max())]
+    multiple = max(larger, default=1.0) or 1.0
+    allowed = {name: CHANGED * float(problem.settings.tolerance) / count for name, count in asked.items()}
+    for number, name in enumerate(problem.unknowns):
+        if name in asked and not multiple * float(parts[number]) <= allowed[name] * float(sizes[number]):
+            return False
+    c = solution.state.coefficients + multiple * function.state.coefficients
+    moved = Approximation(solution.basis, replace(solution.state, coefficients=c))
+    asked_for = replace(problem, quantities=tuple(q for q in problem.quantities if q.name in asked))
+    before, after = (measured_quantities(asked_for, one, None, {}) for one in (solution, moved))
+    return all(
+        np.abs(after[name].values - one.values).max() <= allowed[name] * np.abs(one.values).max()
+        for name, one in before.items()
+    )
+
+
+def _named(context: SolveContext, functions: Sequence[Approximation], harmless: bool) -> Freedom:
     if not functions:
         return Freedom()
     unknowns, x = context.problem.unknowns, context.check_points()
@@ -64,7 +110,11 @@ def _named(context: SolveContext, functions: Sequence[Approximation]) -> Freedom
     else:
         what = f"{_described(context, values[0], listed)} free, so that any multiple of it"
     unfixed = f"the equations and conditions leave {what} may be added"
-    sentence = f"the solution is not unique, if there is one: {unfixed}; state what fixes that"
+    if harmless:
+        asked = " and ".join(f"`{name}`" for name, count in context.problem.counts.items() if count)
+        sentence = f"the solution is not unique: {unfixed}; what is asked for, {asked}, does not depend on that"
+        return Freedom(names, sentence, harmless=True)
+    sentence = f"the solution is not unique, if there is one: {unfixed}; {REMEDY}"
     return Freedom(names, sentence)
 
 

@@ -75,7 +75,7 @@ def judge(problem: CompiledProblem, said: Sequence[str], outcome: Outcome[Result
     missed = contradicting(problem, result, seen.missed, problem.settings.tolerance)
     doubts = [says_no_solution(said), _missed_sentence(problem, missed) if missed else "", *seen.doubts]
     doubts += unresolved(problem, result.approximation.basis, result.points)
-    if freedom.sentence:
+    if freedom.sentence and not freedom.harmless:
         apart = "" if missed else f"; apart from that, the estimated error is {result.worst:.1e}"
         doubts.append(freedom.sentence + apart)
     doubts = [doubt for doubt in doubts if doubt]

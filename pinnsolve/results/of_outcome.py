@@ -113,12 +113,19 @@ def _found(problem: Problem, context: SolveContext, outcome: Outcome[Result]) ->
         verdict=verdict,
         terms=terms,
         diagnostics=diagnostics,
-        errors=None if measured is None else by_unknown(measured[0], problem.complex_unknowns),
+        errors=None if measured is None else _determined(by_unknown(measured[0], problem.complex_unknowns), result),
         against="" if measured is None else measured[1],
         estimates=None if relative is None else by_unknown(relative, problem.complex_unknowns),
         quantities=measured_quantities(compiled, approximation, corrected, relative),
         more=more | ({"balances": balances} if balances else {}),
     )
+
+
+def _determined(errors: Mapping[str, float], result: Result) -> Mapping[str, float]:
+    """The errors against the truth, without those of unknowns that are not unique where that does no harm: one truth of
+    many says nothing of them."""
+    free = result.freedom.unknowns if result.freedom.harmless else ()
+    return {name: error for name, error in errors.items() if name not in free}
 
 
 def _looked_at(look: Look, check: Assembly, terms: Mapping[str, dict]) -> list[Missed]:

@@ -19,6 +19,7 @@ import sympy as sp
 
 from pinnsolve.errors import Diagnostic
 from pinnsolve.geometry.regions import Region, face
+from pinnsolve.language.components import real_names
 from pinnsolve.language.derivatives import SizeError, partial_derivative
 from pinnsolve.language.substitution import substituted
 from pinnsolve.language.symbols import FeatureSymbol, coordinate_symbol, features_of, integrals_of
@@ -78,11 +79,14 @@ def constant_warnings(
 ) -> Iterator[Diagnostic]:
     """Warnings, with the verdict on the data where there is one.
 
-    What is `assumed` besides the statements counts, too. Unknowns in `besides` are left out.
+    What is `assumed` besides the statements counts, too. Unknowns in `besides` are left out, and so are those that the
+    file does not ask for, where it gives tolerances by name.
     """
     statements = (*problem.statements, *assumed)
+    asked = getattr(problem.settings.tolerance, "by_name", None)
+    wanted = problem.unknowns if asked is None else real_names(tuple(asked), problem.complex_unknowns)
     for name in undetermined_constants(statements):
-        if name in besides:
+        if name in besides or name not in wanted:
             continue
         free = free_axes(statements, name)
         point = ", ".join(
