@@ -185,6 +185,29 @@ def test_slabs_whose_cells_merge():
     assert balance(ps.solve(problem))["worst_cell"] < ROUNDING
 
 
+def test_layers_that_cool():
+    """Materials on a line, in slabs: the flux between them is one, and what is lost has gone through the ends."""
+    k = "where(x < 0.3, 1, 4)"
+    heat = {"mass": {"equation": f"D(u, t) = D({k}*D(u, x), x)", "conservative": True}}
+    ends = {
+        "start": {"on": "t = 0", "equation": "u = x*(1 - x)"},
+        "ends": {"on": "boundary", "equation": "u = 0"},
+    }
+    times = {"t": [0, 0.05], "x": [0, 1]}
+    problem = build_problem(spec_from_dict({**BURGERS, "coordinates": times, "equations": heat, "conditions": ends}))
+    solution = ps.solve(problem, tolerance=5e-2)
+    assert solution.basis.slabs > 1 and len(torch.unique(solution.basis.space.cells.material)) == 2
+    assert balance(solution)["worst_cell"] < ROUNDING
+
+
+def test_periodic_faces_are_no_boundary():
+    conditions = {"around": {"periodic": "y"}, "ends": {"on": ["x = 0", "x = 1"], "equation": "u = 0"}}
+    solution = ps.solve(stated("-laplacian(u) + 3*D(u, y) = sin(2*pi*y)*x + 5", conditions=conditions))
+    assert set(balance(solution)["boundaries"]) == {"x = 0", "x = 1"}
+    assert balance(solution)["worst_cell"] < ROUNDING
+    assert abs(sum(balance(solution)["boundaries"].values()) - 5) < 1e-11
+
+
 def test_reports_and_checks_say_so():
     from rich.console import Console
 

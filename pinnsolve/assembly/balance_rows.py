@@ -8,7 +8,7 @@ there is one flux for every face, each cell balances, and what flows through the
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 
@@ -45,11 +45,9 @@ class Functionals:
         columns = len(self.problem.unknowns) * self.space.functions
         r = rule.weights.new_zeros(rule.members)
         A = rule.weights.new_zeros(rule.members, columns) if matrix else None
-        several = self.space.cells.material if len(self.terms) > 1 else torch.zeros_like(self.space.cells.material)
         size = max(1, int(NUMBERS_AT_ONCE // (rule.x.shape[1] * self.space.functions)))
-        for number, term in enumerate(self.terms):
-            mine = (several[rule.cells] == number).nonzero()[:, 0]
-            for some in mine.split(size) if term is not None and len(mine) else ():
+        for mine, term in self.by_material(rule):
+            for some in mine.split(size):
                 block = self._rows(term, rule.select(some)).rows(state, matrix)
                 w = rule.weights[some]
                 r[some] = (w * block.r).sum(dim=1)
@@ -57,6 +55,14 @@ class Functionals:
                     ((_, rows),) = block.sides
                     A[some] = torch.einsum("gm,gmu->gu", w, rows.expand(len(some), *rows.shape[1:]))
         return r, A
+
+    def by_material(self, rule: Rule) -> Iterator[tuple[Tensor, Term]]:
+        """The members of a rule in cells of one material, and its term, where that is not zero."""
+        material = self.space.cells.material[rule.cells] if len(self.terms) > 1 else torch.zeros_like(rule.cells)
+        for number, term in enumerate(self.terms):
+            mine = (material == number).nonzero()[:, 0]
+            if term is not None and len(mine):
+                yield mine, term
 
     def _rows(self, term: Term, rule: Rule) -> CellTerm:
         """The values of the term at the points, as rows of weight one."""
@@ -174,14 +180,15 @@ class StartFluxes(BalanceRows):
     def starting_from(self, before: Callable[[Tensor, MultiIndex], Tensor]) -> StartFluxes:
         """After a function `before(x (N, d), alpha) -> (unknowns, N)`."""
         other, problem = copy(self), self._flux.problem
-        other._known = None
-        x, normals = self.face.x.flatten(0, 1), self.face.normals.flatten(0, 1)
-        (term,) = self.balance.through
-        rows = TermRows(term, Points(x[None], normals, {}), problem, 1.0)
-        values = {f: before(x, f.alpha)[problem.unknowns.index(f.unknown)] for f in term.features}
-        nothing = State(None, torch.zeros(0, dtype=x.dtype))
-        through = rows.residuals(values, nothing)[0].reshape(self.face.weights.shape)
-        other._given = (self.face.weights * through).sum(dim=1)
+        other._known, other._given = None, torch.zeros_like(self._given)
+        for some, term in self._flux.by_material(self.face):
+            face = self.face.select(some)
+            x, normals = face.x.flatten(0, 1), face.normals.flatten(0, 1)
+            rows = TermRows(term, Points(x[None], normals, {}), problem, 1.0)
+            values = {f: before(x, f.alpha)[problem.unknowns.index(f.unknown)] for f in term.features}
+            nothing = State(None, torch.zeros(0, dtype=x.dtype))
+            through = rows.residuals(values, nothing)[0].reshape(face.weights.shape)
+            other._given[some] = (face.weights * through).sum(dim=1)
         return other
 
     def _found(self, state: State, matrix: bool) -> tuple[Tensor, list[Tensor]]:

@@ -228,6 +228,9 @@ class _Builder:
         if term.where is not None or subdomain(term.places, self.regions) is not None:
             self._error((*path, "conservative"), "an equation balances every cell only where it holds in all of them")
             return ()
+        if any(integrals_of(residual) for residual in residuals):
+            self._error((*path, "conservative"), "the balance of a cell cannot hold integrals over all others")
+            return ()
         written = [flux for e in term.equations for flux in fluxes(e.sides, self.scope())]
         try:
             pairs = zip(residuals, written, strict=True)
