@@ -225,3 +225,14 @@ def test_reports_and_checks_say_so():
 
 def test_the_file_keeps_it():
     assert "conservative: true" in stated("laplacian(u) = 1").spec.to_yaml()
+
+
+def test_vectors_and_other_coordinates():
+    """The components of an equation between vectors balance one by one; measures of polar coordinates are not known."""
+    both = stated("grad(u) = [1 + x, y]", conditions={"corner": {"at": {"x": 0, "y": 0}, "equation": "u = 0"}})
+    names = [one.name for one in compile_problem(both).balances]
+    assert len(names) == 2 and len(set(names)) == 2
+    polar = {"r": [0.5, 1], "theta": [0, 1], "system": "polar"}
+    with pytest.raises(ps.ProblemError, match="polar coordinates") as caught:
+        stated("laplacian(u) = 0", coordinates=polar, conditions={"rim": {"on": "boundary", "equation": "u = 1"}})
+    assert any(d.key == "equations.mass.conservative" for d in caught.value.diagnostics)
