@@ -138,6 +138,8 @@ def _results(
     method = settings.method
     if context.problem.integrals:
         _refuse_integrals(problem, context)
+    if context.problem.candidates or context.problem.state_functions:
+        _refuse_discovery(problem, context)
     if context.problem.eigenvalues is not None:
         return _eigenvalues(problem, context)
     if start is None and method == "auto" and not asked and settings.collocation is None:
@@ -177,6 +179,23 @@ def _refuse_integrals(problem: Problem, context: SolveContext) -> None:
         raise PinnsolveError(
             f"equations and conditions with integrals are solved by polynomials on cells, and {reason}"
         )
+
+
+def _refuse_discovery(problem: Problem, context: SolveContext) -> None:
+    """Raises PinnsolveError where terms or functions are to be found of a problem that is not one for cells."""
+    settings = problem.settings
+    reason = why_not_cells(context.problem)
+    if settings.precision != "float64" or settings.device != "cpu":
+        reason = "cells are solved on the processor in double precision"
+    if settings.method not in ("auto", "least_squares") or settings.basis is not None or settings.collocation:
+        reason = "the file asks for another method, basis or points; leave these out"
+    if context.problem.integrals:
+        reason = "there are integrals in equations or conditions"
+    if context.problem.materials:
+        reason = "coefficients jump between parts of the domain"
+    if reason is not None:
+        what = "terms" if context.problem.candidates else "functions of the state"
+        raise PinnsolveError(f"{what} are found from data by polynomials on cells, and {reason}")
 
 
 def _eigenvalues(problem: Problem, context: SolveContext) -> Iterator[Result | Outcome]:
@@ -264,6 +283,10 @@ def _by_choice(problem: Problem, context: SolveContext, start: Solution | None) 
 
 def _is_settled(problem: Problem, context: SolveContext, cells: Outcome[Result]) -> bool:
     """Whether nothing but cells will do, or needs to be tried. Raises ResourceError where they fail then."""
+    if context.problem.candidates or context.problem.state_functions:
+        if cells.best is None:
+            raise PinnsolveError(cells.message or f"nothing was found ({cells.event})")
+        return True
     if context.problem.integrals or context.problem.exactly:
         if cells.best is None:
             raise PinnsolveError(cells.message or f"there is no solution on cells ({cells.event})")

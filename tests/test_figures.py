@@ -167,7 +167,7 @@ def test_another_process_draws_the_same(tmp_path):
     with Drawer() as drawer:
         there = drawer.draw(found, tmp_path / "there")
     assert there.failures == ()
-    assert [path.name for path in there.pictures] == list(FILES)
+    assert [path.name for path in there.pictures] == [name for name in FILES if name != "functions.png"]
     for a, b in zip(here.pictures, there.pictures, strict=True):
         np.testing.assert_array_equal(mpl.image.imread(a), mpl.image.imread(b))
 

@@ -199,6 +199,7 @@ class Result:
     note: str = ""  # what the solver says of this solution
     doubts: tuple[str, ...] = ()  # sentences on whether it is the one that is meant: warnings of the report
     why: str = ""  # which way `auto` went, in words
+    solved: CompiledProblem | None = None  # the problem that it solves, where that was found, too
     inverse: Mapping | None = None  # what was found of unknown parameters and noise: entries of the report
     freedom: Freedom = field(default_factory=Freedom)
     missed: float = 0.0  # by so large a share residuals at fresh points contradict the estimate, where that was asked

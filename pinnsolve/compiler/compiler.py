@@ -20,7 +20,7 @@ from pinnsolve.compiler.integrals import compiled_integrals, integral_names
 from pinnsolve.compiler.linearization import is_linear, linearize
 from pinnsolve.compiler.materials import HIGHEST, with_materials
 from pinnsolve.compiler.term_table import collocation_of
-from pinnsolve.compiler.terms import Between, CompiledProblem, Integral, Quantity, Regularization, Term
+from pinnsolve.compiler.terms import Between, CompiledProblem, Integral, Quantity, Regularization, StateFunction, Term
 from pinnsolve.errors import ProblemError
 from pinnsolve.language.components import by_component
 from pinnsolve.language.derivatives import SizeError
@@ -63,6 +63,9 @@ def compile_problem(problem: Problem) -> CompiledProblem:
             Quantity(q.name, q.kind, substituted(q.expression, parameters), q.region) for q in problem.quantities
         ),
         integrals=integrals,
+        state_functions=tuple(
+            StateFunction(name, f.of, f.positive, f.monotone) for name, f in problem.spec.state_functions.items()
+        ),
         eigenvalues=problem.eigenvalues,
         settings=problem.settings,
         homes=problem.homes,

@@ -15,7 +15,7 @@ from pinnsolve.compiler.linearization import is_linear, linearize
 from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.language.from_sympy import to_text
 from pinnsolve.language.substitution import substituted
-from pinnsolve.language.symbols import FeatureSymbol, features_of
+from pinnsolve.language.symbols import FeatureSymbol, features_of, is_candidate
 from pinnsolve.problem.problem import Problem
 from pinnsolve.problem.stated import StatedBetween, StatedTerm
 
@@ -128,12 +128,14 @@ def left_side(residual: sp.Expr, coordinates: tuple[str, ...]) -> str:
 
 def _residual_text(residual: sp.Expr, coordinates: tuple[str, ...]) -> str:
     """The residual with summands of unknowns first; derivatives as indices, long numbers cut to six digits."""
-    text = ""
-    for summand in sorted(sp.Add.make_args(residual), key=_rank):
+    text, summands = "", sp.Add.make_args(residual)
+    stated = [summand for summand in summands if not any(map(is_candidate, summand.free_symbols))]
+    for summand in sorted(stated, key=_rank):
         words = {s: sp.Symbol(s.feature.label(coordinates)) for s in summand.atoms(FeatureSymbol)}
         words |= {n: sp.sign(n) * sp.Symbol(f"{abs(float(n)):.6g}") for n in summand.atoms(sp.Number) if _is_long(n)}
         part = to_text(substituted(summand, words), coordinates)
         text += f" - {part[1:]}" if part.startswith("-") else f" + {part}"
+    text = text if len(stated) == len(summands) else f"{text} - candidates"
     return f"-{text[3:]}" if text.startswith(" -") else text[3:]
 
 

@@ -148,6 +148,12 @@ class CompiledProblem:
     undetermined_constants: tuple[str, ...] = ()
     complex_unknowns: tuple[str, ...] = ()
     vectors: tuple[tuple[str, ...], ...] = ()  # the components of each
+    state_functions: tuple[StateFunction, ...] = ()
+
+    @property
+    def candidates(self) -> tuple[UnknownParameter, ...]:
+        """The constants before terms that may be no part of their equation."""
+        return tuple(p for p in self.unknown_parameters if p.candidate is not None)
 
     @property
     def groups(self) -> tuple[tuple[int, ...], ...]:
@@ -216,6 +222,16 @@ class Balance:
     def linear(self) -> bool:
         """Whether flux and source are linear in the unknowns."""
         return all(term.linear for term in (*self.through, *self.sources) if term is not None)
+
+
+@dataclass(frozen=True)
+class StateFunction:
+    """A function to find: in terms, `Tabulated` of that name without a table. `of`: what its arguments are called."""
+
+    name: str
+    of: tuple[str, ...]
+    positive: bool = False
+    monotone: str | None = None  # "increasing" or "decreasing"
 
 
 @dataclass(frozen=True)

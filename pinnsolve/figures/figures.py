@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from pinnsolve.figures import FILES, style
 from pinnsolve.figures.convergence import history_figure, residual_figure
+from pinnsolve.figures.found_functions import functions_figure
 from pinnsolve.figures.labels import number, plain, symbol
 from pinnsolve.figures.samples import LINE_POINTS, OF_MODE, Drawn, Fields, Samples
 from pinnsolve.figures.slices import View, side, varied_axes
@@ -29,7 +30,8 @@ DASHED = (0, (4, 4))
 def save_figures(samples: Samples, folder: Path) -> Drawn:
     """Write what can be drawn of `FILES` into a folder. A figure that fails does not stop the others."""
     pictures, failures = [], []
-    for name, draw in zip(FILES, (solution_figure, error_figure, residual_figure, history_figure), strict=True):
+    makers = (solution_figure, error_figure, functions_figure, residual_figure, history_figure)
+    for name, draw in zip(FILES, makers, strict=True):
         try:
             figure = draw(samples)
             if figure is not None:

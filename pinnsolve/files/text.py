@@ -6,7 +6,8 @@ Input: plain values. Output: short texts without control characters.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 STATUS = {  # how a run ended, after the problem's name
     "converged": "converged",
@@ -51,3 +52,20 @@ def eigenvalue_text(value: float | Mapping[str, float] | None) -> str:
         return f"{value:.12g}"
     sign = "-" if value["im"] < 0 else "+"
     return f"{value['re']:.10g} {sign} {abs(value['im']):.10g}i"
+
+
+def terms_found(discovered: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Of the `discovered` of a result: equation, term, and what was found of the constant before it."""
+    for equation, terms in discovered.items():
+        if isinstance(terms, Mapping):
+            yield from ((equation, term, found) for term, found in terms.items())
+
+
+def functions_text(functions: Mapping[str, Mapping[str, Any]]) -> str:
+    """Of the `functions` of a result: where each is known, and its deviation in the middle of all."""
+    words = []
+    for name, found in functions.items():
+        ends = ", ".join(f"{a} from {low:.4g} to {high:.4g}" for a, (low, high) in found["range"].items())
+        deviation = sorted(found["standard_deviation"])[len(found["value"]) // 2]
+        words.append(f"{name}({', '.join(found['of'])}), {ends}, deviation {scientific(deviation)}")
+    return "; ".join(words)

@@ -179,23 +179,37 @@ def _fit(statement: InverseProblem, found: Iterate) -> Fit:
     noise = sum(block.loss for block in found.rows if block.name in measurements.names)
     Q, S = found.reduced.Q, found.reduced.S
     information = products(Q, Q, measured) / unit**2 if Q else S
+    prior = statement.prior if statement.loose is None else statement.loose
+    prior = None if prior is None else prior.T @ prior
+    fit = fit_of(measurements, statement.bounds, noise / unit**2, information, prior)
     whole = torch.diagonal(S) / unit**2
-    share = float((torch.diagonal(information) / whole.clamp_min(1e-300)).min()) if len(S) else 1.0
-    floor = floor_of(statement, found)
-    return fit_of(measurements, statement.bounds, noise / unit**2, information, share, floor)
+    # constants of functions are as many as cells can tell apart, and some always more than the data can
+    named = [not p.function for p in statement.problem.unknown_parameters]
+    shares = (torch.diagonal(information) / whole.clamp_min(1e-300))[named]
+    share = float(shares.min()) if len(shares) else 1.0
+    return replace(fit, share=share, floor=floor_of(statement, found))
 
 
 def levels(
-    statement: InverseProblem, tolerance: float, check: Callable[[Space], None] = lambda space: None
+    statement: InverseProblem,
+    tolerance: float,
+    check: Callable[[Space], None] = lambda space: None,
+    begun: tuple[Space, State] | None = None,
 ) -> Iterator[Answer]:
     """Levels of refinement until errors of discretization are below the tolerance, or far below what noise causes.
 
-    Until parameters are nearly right, the data count as much as the equations; then cells are made anew.
+    Until parameters are nearly right, the data count as much as the equations; then cells are made anew. Where the way
+    is `begun`, on cells that are good enough for a state that is nearly right, it goes on from there.
     """
-    space = statement.first_space()
-    state, before, rebuilt_at = State(first_fit(statement, space), statement.guess), 1.0, None
+    if begun is None:
+        space = statement.first_space()
+        state, rebuilt_at = State(first_fit(statement, space), statement.guess), None
+        statement = statement.with_weight(1.0)
+    else:
+        space, state = begun
+        rebuilt_at = state.parameters
+    before, heaviest = 1.0, 1.0 if begun is None else max(statement.measurements.weight, WEIGHT)
     open_start = bool(statement.smoothness) and leaves_start_open(statement.problem)
-    statement = statement.with_weight(1.0)
     for number in range(MOST_LEVELS):
         check(space)
         if statement.smoothness and statement.measurements.weight > WEIGHT:
@@ -216,12 +230,13 @@ def levels(
         if answer.finished(tolerance, bool(statement.smoothness)):
             return
         if rebuilt_at is not None:  # so far the cells have been made for these parameters
-            statement = statement.with_weight(min(max(FLOOR * fit.floor, WEIGHT), 1.0))
-        if not statement.smoothness and now.worst < RIPE and (rebuilt_at is None or _changed(parameters, rebuilt_at)):
+            statement = statement.with_weight(min(max(FLOOR * fit.floor, WEIGHT), heaviest))
+        anew = begun is None and not statement.smoothness and now.worst < RIPE
+        if anew and (rebuilt_at is None or _changed(parameters, rebuilt_at)):
             rebuilt_at = parameters
             target = max(0.1 * tolerance, ANEW * now.worst, fit.visible)
-            anew, found = rebuilt(statement, now, parameters, target)
-            space, state, before = anew.space, found.state, anew.worst
+            fresh, found = rebuilt(statement, now, parameters, target)
+            space, state, before = fresh.space, found.state, fresh.worst
             floor = floor_of(statement.with_weight(WEIGHT), found)
             statement = statement.with_weight(min(max(FLOOR * floor, WEIGHT), 1.0))
             continue

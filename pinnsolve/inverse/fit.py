@@ -35,10 +35,11 @@ SYSTEMATIC, MOST_COMPARED = 5.0, 1000  # standard deviations of a correlation; r
 @dataclass(frozen=True)
 class Fit:
     """`spread`: rms residual of the data in standard deviations, per degree of freedom; `information` (P, P): what the
-    data alone say of the parameters, in these units, and its `inverse`; `share`: how much of all information that is,
-    where it is least; `floor`: the rms residual of the equations over that of the data, both in the unit of the
-    unknowns; `noise`: the rms residual of the data, relative to them; `count`: of measured values; `weight`: of the
-    data."""
+    data say of the parameters, and what is known besides, in these units, and its `inverse`; `share`: how much of all
+    information that is, where it is least; `floor`: the rms residual of the equations over that of the data, both in
+    the unit of the unknowns; `noise`: the rms residual of the data, relative to them; `count`: of measured values;
+    `weight`: of the data; `taken`: the degrees of freedom of the data that the parameters take, fewer than there are of
+    them where something is known of them besides."""
 
     spread: float
     information: Tensor
@@ -48,6 +49,7 @@ class Fit:
     noise: float
     count: int
     weight: float
+    taken: float
 
     @property
     def visible(self) -> float:
@@ -64,15 +66,18 @@ def fit_of(
     bounds: Bounds,
     squares: float,
     information: Tensor,
-    share: float = 1.0,
-    floor: float = 0.0,
+    prior: Tensor | None = None,
 ) -> Fit:
-    """The fit from the sum of squares of the residuals of all measurements, in standard deviations."""
-    count = measurements.count
-    spread = math.sqrt(squares / max(count - len(information), 1))
+    """The fit from the sum of squares of the residuals of all measurements, in standard deviations.
+
+    `information`: of the data; `prior`: (P, P) what is known of the parameters besides.
+    """
+    count, whole = measurements.count, information if prior is None else information + prior
+    inverted = inverse(whole, bounds.size)
+    taken = float(len(information)) if prior is None else float(torch.trace(inverted @ information))
+    spread = math.sqrt(squares / max(count - taken, 1.0))
     relative = spread * min(measurements.relative.values())
-    inverted = inverse(information, bounds.size)
-    return Fit(spread, information, inverted, share, floor, relative, count, measurements.weight)
+    return Fit(spread, whole, inverted, 1.0, 0.0, relative, count, measurements.weight, taken)
 
 
 @dataclass(frozen=True)

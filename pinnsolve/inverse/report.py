@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -14,10 +18,12 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
 from pinnsolve.inverse.fit import NOISIER, Answer, is_explained
+from pinnsolve.inverse.function_report import functions_found
 from pinnsolve.inverse.statement import InverseProblem
 from pinnsolve.inverse.uncertainty import ENOUGH, Uncertainty, uncertainty, weak_combinations
 
 SPARE = 0.1  # share of the readings that a function must leave over, to be judged by them
+DROPPED = "dropped"  # the key of the candidates that the data do not support, beside the equations
 DEVIATIONS = 2.0  # standard deviations that count as the error which noise makes
 
 
@@ -47,6 +53,24 @@ def result_of(context: SolveContext, statement: InverseProblem, answer: Answer, 
         inverse={**report, "limited_by": _limit(answer.relative, relative)},
         deviations=found.deviations,
     )
+
+
+def with_discovered(result: Result, problem: CompiledProblem, dropped: Sequence[tuple[str, str]]) -> Result:
+    """The result of a problem that was found with its solution: terms have their own place in the report.
+
+    `dropped`: equations and the candidates that the data do not support.
+    """
+    report = dict(result.inverse or {})
+    if not problem.candidates and not dropped:
+        return replace(result, solved=problem, method=f"functions found from data, {result.method}")
+    parameters = dict(report["parameters"])
+    found: dict[str, Any] = {equation: {} for equation, _ in dropped}
+    for one in problem.candidates:
+        equation, text = one.candidate
+        found.setdefault(equation, {})[text] = parameters.pop(one.name)
+    found[DROPPED] = [f"{text} in {equation}" for equation, text in dropped]
+    report |= {"parameters": parameters, "discovered": found}
+    return replace(result, inverse=report, solved=problem, method=f"terms found from data, {result.method}")
 
 
 def few_readings(problem: CompiledProblem, measurements: Measurements, found: Uncertainty) -> list[str]:
@@ -80,18 +104,22 @@ def deviation(deviations: Tensor, space: Space, unknowns: int) -> Tensor:
 def _report(statement: InverseProblem, answer: Answer, found: Uncertainty, spread: Tensor) -> dict:
     """The entries of `result.json` that are about what was unknown: parameters, correlation, noise, warnings."""
     problem, measurements = statement.problem, statement.measurements
-    values, names = answer.parameters, [p.name for p in problem.unknown_parameters]
-    errors, correlation = found.standard_errors, found.correlation
+    values, errors, correlation = answer.parameters, found.standard_errors, found.correlation
+    named = {p.name: i for i, p in enumerate(problem.unknown_parameters) if not p.function}
     parameters = {
         name: {
             "value": float(values[i]),
             "standard_error": float(errors[i]),
             "discretization_error": float(answer.parameter_error[i]),
         }
-        for i, name in enumerate(names)
+        for name, i in named.items()
     }
-    warnings = weak_combinations(names, values, statement.bounds.size, found) if names else []
+    chosen = [*named.values()]
+    covariance, size = found.covariance[chosen][:, chosen], statement.bounds.size[chosen]
+    warnings = weak_combinations([*named], values[chosen], size, covariance) if named else []
     for i, p in enumerate(problem.unknown_parameters):
+        if p.function:
+            continue
         if float(values[i]) in p.bounds:
             warnings.append(
                 f"`{p.name}` ended at its bound {float(values[i]):g}: its standard error does not hold there"
@@ -101,7 +129,8 @@ def _report(statement: InverseProblem, answer: Answer, found: Uncertainty, sprea
         noise[term.name] = {"estimated": measurements.sigma[term.name] * found.spread, "stated": term.noise}
     return {
         "parameters": parameters,
-        "correlation": {a: {b: float(correlation[i, j]) for j, b in enumerate(names)} for i, a in enumerate(names)},
+        "correlation": {a: {b: float(correlation[i, j]) for b, j in named.items()} for a, i in named.items()},
+        **({"functions": functions_found(statement, values, found.covariance)} if statement.functions else {}),
         "noise": noise,
         "regularization": {
             problem.unknowns[one.unknown]: {"seminorm": one.order, "weight": one.weight} for one in answer.smoothness

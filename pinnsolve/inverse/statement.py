@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from pinnsolve.assembly.evolving_rows import evolving_continuity
 from pinnsolve.assembly.faces import continuity_rows
 from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.measurements import DataRows, Measurements
+from pinnsolve.assembly.parameter_rows import ParameterRows
 from pinnsolve.assembly.reduced_data import ReducedData
 from pinnsolve.assembly.regularization import RegularizationRows
 from pinnsolve.assembly.row_source import State
@@ -20,24 +21,31 @@ from pinnsolve.assembly.system import CellSystem, go_on
 from pinnsolve.assembly.term_rows import held_at, highest_orders, table_orders, term_rows
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
+from pinnsolve.inverse.function_bases import SplineBasis
 from pinnsolve.inverse.regularization_choice import Smoothness
 
 OPEN_DEGREE = 14  # of the first cell where the start is open: coarser ones suppress what the data say of it
 FIRST_DEGREE = 10  # in space of the first cell, where weights are chosen on it and there are three axes or more
 MOST_DENSE = 600  # coefficients up to which functions that data hardly determine are found by QR
+PRIOR = "what is known of parameters"  # the name of their rows
 FIT_SMOOTHNESS = 1e-3  # weight of the second derivatives in the first fit to the data
 
 
 @dataclass(frozen=True)
 class InverseProblem:
-    """`weights`: the file's epsilon_k; `smoothness`: of unknown
-    functions; `held`: parameters stay as they are; `start`: (P,) of the parameters, where it is not their guess."""
+    """`weights`: the file's epsilon_k; `smoothness`: of unknown functions; `prior`: (K, P) rows that times the
+    parameters are of size one, as far as is known before the data, and `loose` the least that may be said so;
+    `functions`: the splines of unknown functions of the state; `held`: parameters stay as they are; `start`: (P,) of
+    the parameters, where it is not their guess."""
 
     problem: CompiledProblem
     weights: Mapping[str, float]
     measurements: Measurements
     bounds: Bounds
     smoothness: tuple[Smoothness, ...] = ()
+    prior: Tensor | None = None
+    loose: Tensor | None = None
+    functions: Mapping[str, SplineBasis] = field(default_factory=dict)
     held: bool = False
     start: Tensor | None = None
     check: Callable[[], None] = go_on  # called now and then, and may end the work on a level by an exception
@@ -67,9 +75,17 @@ class InverseProblem:
             *evolving_continuity(self.problem, space),
             *measurements.rows(self.problem, space, self.check),
             *(one.rows(space, unknowns, unit) for one in self.smoothness),
+            *self.prior_rows(space),
         ]
         made = CellSystem(space, sources, unknowns, check=self.check)
         return made.dense_up_to(MOST_DENSE if self.smoothness else 0)
+
+    def prior_rows(self, space: Space) -> list[ParameterRows]:
+        """What is known of the parameters beforehand, as rows."""
+        if self.prior is None:
+            return []
+        columns = len(self.problem.unknowns) * space.functions
+        return [ParameterRows(PRIOR, self.measurements.unit * self.prior, columns)]
 
     def first_space(self) -> Space:
         """One cell, with tables up to the highest derivative that anything asks for."""

@@ -19,10 +19,11 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem, Regularization
 from pinnsolve.estimate.enriched_space import enriched_space
 from pinnsolve.inverse.all_at_once import levels
+from pinnsolve.inverse.discovery import discovered
 from pinnsolve.inverse.fit import LIGHT, Answer, is_explained
 from pinnsolve.inverse.reduced_space import steps
 from pinnsolve.inverse.regularization_choice import FIRST_WEIGHT, Smoothness
-from pinnsolve.inverse.report import result_of
+from pinnsolve.inverse.report import result_of, with_discovered
 from pinnsolve.inverse.sensitivities import Marches, marching_axis
 from pinnsolve.inverse.statement import InverseProblem, leaves_start_open
 from pinnsolve.runtime import bytes_available
@@ -51,6 +52,8 @@ def inverse_on_cells(
             context.problem, weights, Measurements.of(context.problem), Bounds.of(context.problem),
             tuple(smoothness_of(context.problem)), check=context.clock.check,
         )  # fmt: skip
+        if context.problem.candidates or context.problem.state_functions:
+            return _by_discovery(context, statement, tolerance, refinements)
         axis, guesses = marching_axis(statement), _starts(statement, starts, context.seed)
         if axis is None:
             found = _at_once(context, statement, tolerance, refinements, guesses)
@@ -68,9 +71,9 @@ def smoothness_of(problem: CompiledProblem) -> list[Smoothness]:
     given, and the file says nothing.
     """
     equations = sum(len(t.residuals) for t in problem.terms if t.kind == "equation")
-    if not problem.regularization and equations >= len(problem.unknowns) and not leaves_start_open(problem):
+    asked = {r.unknown: r for r in problem.regularization if r.unknown in problem.unknowns}
+    if not asked and equations >= len(problem.unknowns) and not leaves_start_open(problem):
         return []
-    asked = {r.unknown: r for r in problem.regularization}
     result = []
     for i, name in enumerate(problem.unknowns):
         one = asked.get(name, Regularization(name, SEMINORM, "auto"))
@@ -140,13 +143,40 @@ def _at_once(
 ) -> Outcome[Answer]:
     """Levels over all of space and time from the best start, with factorizations of so many `operations` at most."""
     statement = replace(statement, start=_best_start(context, statement, tolerance, starts))
+    check = _work_check(context, statement, operations)
+    found = itertools.islice(levels(statement, tolerance, check), None if refinements is None else refinements + 1)
+    return _follow(context, found, tolerance, _rank, bool(statement.smoothness))
+
+
+def _work_check(
+    context: SolveContext, statement: InverseProblem, operations: float | None = None
+) -> Callable[[Space], None]:
+    """What raises ResourceError for a space whose least squares, and that of its error, are too much work."""
 
     def check(space: Space) -> None:
         limit = operations or (MOST_OPERATIONS if context.clock.limit is None else math.inf)
         check_work(statement.system(enriched_space(space)), bytes_available(context.memory_gb), limit)
 
-    found = itertools.islice(levels(statement, tolerance, check), None if refinements is None else refinements + 1)
-    return _follow(context, found, tolerance, _rank, bool(statement.smoothness))
+    return check
+
+
+def _by_discovery(
+    context: SolveContext, statement: InverseProblem, tolerance: float, refinements: int | None
+) -> Outcome[Result]:
+    """The terms that equations have, first, and then the solution with these, all of space and time at once."""
+    check = _work_check(context, statement)
+    first = follow((discovered(statement, tolerance, check) for _ in range(1)), context.clock, lambda found: 0.0)
+    if first.best is None:
+        return replace(first, best=None)
+    found = first.best
+    context = replace(context, problem=found.statement.problem)
+    answers = levels(found.statement, tolerance, _work_check(context, found.statement), found.begun)
+    answers = itertools.islice(answers, None if refinements is None else refinements + 1)
+    outcome = _follow(context, answers, tolerance, _rank, bool(statement.smoothness))
+    if outcome.best is None:
+        return replace(outcome, best=None)
+    result = result_of(context, found.statement, outcome.best, tolerance)
+    return replace(outcome, best=with_discovered(result, context.problem, found.dropped))
 
 
 def _rank(answer: Answer) -> float:

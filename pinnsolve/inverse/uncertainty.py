@@ -48,10 +48,10 @@ class Uncertainty:
 
 def uncertainty(measurements: Measurements, answer: Answer, seed: int) -> Uncertainty:
     """The covariance of an answer, by the noise that its residuals show."""
-    fit, P = answer.fit, len(answer.parameters)
+    fit = answer.fit
     drawn, freedom = answer.drawn(seed)
-    left = fit.count - P - freedom
-    squares = fit.spread**2 * max(fit.count - P, 1)
+    left = fit.count - fit.taken - freedom
+    squares = fit.spread**2 * max(fit.count - fit.taken, 1.0)
     spread = fit.spread  # without redundant data nothing tells their noise but the file
     if left >= min(ENOUGH, 0.1 * fit.count):
         spread = math.sqrt(squares / left)
@@ -88,10 +88,11 @@ def drawn(
     return moved * (unit / math.sqrt(DRAWS)), trace
 
 
-def weak_combinations(names: Sequence[str], values: Tensor, sizes: Tensor, found: Uncertainty) -> list[str]:
-    """Sentences on combinations of parameters that the data hardly determine, relative to the parameters' size."""
+def weak_combinations(names: Sequence[str], values: Tensor, sizes: Tensor, covariance: Tensor) -> list[str]:
+    """Sentences on combinations of parameters (P,), with their covariance (P, P), that the data hardly determine,
+    relative to the parameters' size."""
     scale = torch.where(values.abs() > 1e-3 * sizes, values.abs(), sizes)
-    variances, vectors = torch.linalg.eigh(found.covariance / scale[:, None] / scale)
+    variances, vectors = torch.linalg.eigh(covariance / scale[:, None] / scale)
     sentences = []
     for variance, vector in zip(variances.tolist(), vectors.T.tolist(), strict=True):
         deviation = math.sqrt(max(variance, 0.0))

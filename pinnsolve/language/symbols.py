@@ -164,8 +164,22 @@ def total_derivative(expression: sp.Expr, axis: int, coordinates: tuple[str, ...
 
 @dataclass(frozen=True)
 class UnknownParameter:
-    """A constant to find: its name, where to start and the bounds that hold it."""
+    """A constant to find: its name, where to start and the bounds that hold it.
+
+    `candidate`: of one that stands before a term which may be no part of an equation, that equation and the term, as
+    the file writes it; `function`: the unknown function that it is a constant of.
+    """
 
     name: str
     guess: float
     bounds: tuple[float, float]
+    candidate: tuple[str, str] | None = None
+    function: str = ""
+
+
+CANDIDATE = " in "  # stands in the names of constants before candidates, and in no name of a problem file
+
+
+def is_candidate(symbol: sp.Symbol) -> bool:
+    """Whether a symbol is the constant before a candidate."""
+    return type(symbol) is sp.Symbol and CANDIDATE in symbol.name

@@ -272,7 +272,7 @@ class _Checker:
         arguments = self.scope.functions[node.name].arguments
         missing = [a for a in arguments if a not in (*self.scope.symbols, *self.scope.unknowns)]
         if missing:
-            hint = f"write `{node.name}(...)`: `{missing[0]}` is a column of its table, and no name here"
+            hint = f"write `{node.name}(...)`: `{missing[0]}` is what its argument is called, and no name here"
             yield ExpressionError(f"`{node.name}` takes arguments", node.offset, hint)
 
     def unknown(self, node: Name | Call, known: tuple[str, ...]) -> ExpressionError:

@@ -67,9 +67,11 @@ def _facts(problem: Problem, shape: Mapping[str, str]) -> Padding:
         "unknowns": ", ".join(
             f"{name} (complex)" if name in problem.complex_unknowns else name for name in problem.spec.unknowns
         ),
+        "functions to find": ", ".join(f"{n}({', '.join(f.of)})" for n, f in problem.spec.state_functions.items()),
         "parameters": ", ".join(_parameter(problem, name) for name in problem.parameters),
-        "to find": ", ".join(f"{p.name} (from {p.guess:g})" for p in problem.unknown_parameters),
+        "to find": ", ".join(f"{p.name} (from {p.guess:g})" for p in problem.unknown_parameters if not p.candidate),
         "exactly": ", ".join(_exactly(problem)),
+        "candidates": "; ".join(f"{name}: {', '.join(texts)}" for name, texts in problem.spec.discover.items()),
         "guess": "; ".join(_guess(one) for one in (problem.spec.guess, *problem.spec.other_guesses)),
         "exact": "known" if problem.exact else "",
         "reference": problem.reference.name if problem.reference else "",

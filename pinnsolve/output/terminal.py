@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pinnsolve.figures import FILES
-from pinnsolve.files.text import STATUS, duration, eigenvalue_text, printable, scientific
+from pinnsolve.files.text import STATUS, duration, eigenvalue_text, functions_text, printable, scientific, terms_found
 
 if TYPE_CHECKING:
     from pinnsolve.figures.samples import Drawn, Samples, Truth
@@ -93,6 +93,8 @@ def report(result: Mapping[str, Any], folder: Path | None = None) -> Group:
         parts.append(_balances(result["balances"]))
     if result.get("parameters"):
         parts.append(_parameters(result["parameters"]))
+    if result.get("discovered"):
+        parts.append(_discovered(result["discovered"]))
     parts += [Text(f"  warning: {printable(text)}", style="yellow") for text in result.get("warnings") or ()]
     if result.get("terms"):
         parts.append(_terms(result["terms"]))
@@ -149,6 +151,16 @@ def _parameters(parameters: Mapping[str, Mapping[str, Any]]) -> RenderableType:
     return _padded(table)
 
 
+def _discovered(discovered: Mapping[str, Any]) -> RenderableType:
+    """The terms found, by equation, and those dropped."""
+    table = _table("term found", "in", "value", "standard error")
+    for equation, term, found in terms_found(discovered):
+        number = _plain_number(found.get("value"))
+        table.add_row(_text(term), _text(equation), number, scientific(found.get("standard_error")))
+    dropped = Text(f"dropped: {printable(', '.join(discovered.get('dropped') or ['none']))}", style="dim")
+    return Padding(Group(table, dropped), (1, 0, 0, 2), expand=False)
+
+
 def _eigenvalues(eigenvalues: Sequence[Mapping[str, Any]]) -> RenderableType:
     table = _table("mode", "eigenvalue", "estimated error")
     for number, found in enumerate(eigenvalues, 1):
@@ -203,6 +215,7 @@ def _facts(result: Mapping[str, Any], folder: Path | None) -> RenderableType:
         "ranges": _ranges(result),
         "coefficients": None if count is None else str(count),
         "noise found": _noise(result.get("noise") or {}),
+        "functions found": functions_text(result.get("functions") or {}) or None,
         "compared with": {"exact": "the exact solution"}.get(result.get("reference"), result.get("reference")),
         "time": None if seconds is None else duration(seconds),
         "files": folder,

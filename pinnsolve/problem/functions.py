@@ -32,6 +32,8 @@ def read_functions(spec: Spec, report: Callable[..., None]) -> dict[str, NamedFu
         except ExpressionError as error:
             report(("functions", name), error.message, error.hint, text=item.file)
         found[name] = NamedFunction(item.of, tabulated(name, len(item.of), table))
+    for name, sought in spec.state_functions.items():
+        found[name] = NamedFunction(sought.of, tabulated(name, len(sought.of), None))
     return found
 
 

@@ -42,6 +42,7 @@ from pinnsolve.spec.spec import Spec, spec_from_dict
 _OF_EXPRESSIONS = (  # keys of maps from names to expressions
     "parameters",
     "unknown_parameters",
+    "discover",
     "regularization",
     "eigenvalues",
     "definitions",

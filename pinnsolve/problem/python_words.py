@@ -209,6 +209,7 @@ class StatedInPython:
     guess: Mapping[Any, Any] | Sequence[Any] | Text | None = None
     parameters: Mapping[Any, Text | Range] | None = None
     unknown_parameters: Mapping[Any, Mapping[str, Any]] | None = None
+    discover: Mapping[str, Any] | None = None
     regularization: Mapping[Any, Any] | None = None
     eigenvalues: eigenvalues | Mapping[str, Any] | None = None
     functions: Mapping[str, Table | Mapping[str, Any]] | None = None

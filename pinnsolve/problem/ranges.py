@@ -15,6 +15,8 @@ from pinnsolve.spec.spec import Spec, spec_with_parameters
 
 MOST_RANGES = 6
 NOT_OVER_RANGES = {  # keys of a file that ask for something else than a function of ranges
+    "state_functions": "functions are found from data for one value of the parameters",
+    "discover": "terms are found from data for one value of the parameters",
     "unknown_parameters": "parameters are found from data for one value of the others",
     "data": "data are measured at one value of the parameters",
     "eigenvalues": "eigenvalues are found for one value of the parameters",

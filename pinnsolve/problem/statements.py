@@ -33,6 +33,7 @@ from pinnsolve.language.symbols import (
 from pinnsolve.language.systems import CARTESIAN
 from pinnsolve.language.to_sympy import Fluxes, Scope, fluxes, from_tree, real_from_tree, residuals
 from pinnsolve.problem.checks import AssumedCondition, assumed_conditions, check_problem
+from pinnsolve.problem.discovery import candidate_parameters
 from pinnsolve.problem.divergence import Divergence, NoDivergence, divergence_form
 from pinnsolve.problem.domain import ShapeReader
 from pinnsolve.problem.eigenvalues import read_eigenvalues
@@ -126,8 +127,9 @@ class _Builder:
             unknowns=self.unknowns,
             complex_unknowns=spec.complex_unknowns,
             parameters=parameters,
-            unknown_parameters=tuple(
-                UnknownParameter(name, p.guess, p.bounds) for name, p in self.parsed.unknown_parameters.items()
+            unknown_parameters=(
+                *(UnknownParameter(name, p.guess, p.bounds) for name, p in self.parsed.unknown_parameters.items()),
+                *(p for name in self.parsed.discover for p in candidate_parameters(name, self.spec)),
             ),
             statements=statements,
             exact=exact,
@@ -207,7 +209,7 @@ class _Builder:
         statements = []
         for name, term in self.parsed.equations.items():
             region = self._narrow(self._filled(term.places), term.where)
-            residuals = self._residuals(term, self.scope())
+            residuals = self._completed(name, self._residuals(term, self.scope()))
             written = term.equations[0].path[1] if term.equations else name
             balances = self._balances(written, term, residuals) if self.spec.equations[written].conservative else ()
             stated = StatedTerm(name, "equation", residuals, region, key=f"equations.{written}", balances=balances)
@@ -240,6 +242,15 @@ class _Builder:
             hint = "write it as `div([...]) = ...`, or as a sum of `D(..., x)`; leave `conservative` out otherwise"
             self._error((*path, "conservative"), message, hint)
         return ()
+
+    def _completed(self, name: str, residuals: tuple[sp.Expr, ...]) -> tuple[sp.Expr, ...]:
+        """The residual of an equation with its candidates on the right side, each times a constant."""
+        texts = self.parsed.discover.get(name, ())
+        terms = [self._expression(text, self.scope()) for text in texts]
+        if None in terms or len(residuals) != 1 or not terms:
+            return residuals
+        constants = (coordinate_symbol(p.name) for p in candidate_parameters(name, self.spec))
+        return (residuals[0] - sum(c * term for c, term in zip(constants, terms, strict=True)),)
 
     @cached_property
     def fluxes(self) -> list[Fluxes]:

@@ -24,12 +24,14 @@ from pinnsolve.errors import PinnsolveError
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
 from pinnsolve.files.yaml_reader import parse_yaml
 from pinnsolve.language.components import by_component
+from pinnsolve.language.symbols import UnknownParameter
 
 if TYPE_CHECKING:
     from pinnsolve.results.solution import Solution
 
 ASKED = ("solve", "title", "description", "cite")  # keys of a file that do not change what is solved
-FOUND = ("correlation", "noise", "regularization", "standard_deviation", "data_freedom", "parameters")
+FOUND = ("correlation", "noise", "regularization", "standard_deviation", "data_freedom", "parameters", "discovered",
+         "functions")  # fmt: skip
 
 
 def solves(start: Solution, problem_text: str, files: Mapping[str, str]) -> bool:
@@ -83,6 +85,14 @@ def start_on_cells(context: SolveContext, start: Solution) -> tuple[Space, Tenso
     return (space, c.contiguous()) if c.shape[2] == space.functions else None
 
 
+def _found(start: Solution, parameter: UnknownParameter) -> float:
+    """The value of a parameter in a solution; zero of terms that it lacks, the guess of those it does not know."""
+    if parameter.candidate is None:
+        return start.parameters.get(parameter.name, {}).get("value", parameter.guess)
+    equation, text = parameter.candidate
+    return (start.result.get("discovered") or {}).get(equation, {}).get(text, {}).get("value", 0.0)
+
+
 def approximation_of(context: SolveContext, start: Solution) -> Approximation:
     """The solution in the precision and on the device of this solve."""
     problem, basis, like = context.problem, start.basis, context.lower
@@ -94,5 +104,5 @@ def approximation_of(context: SolveContext, start: Solution) -> Approximation:
     if basis.lower.dtype != like.dtype or basis.lower.device != like.device:
         hidden = {name: value.to(like) for name, value in basis.hidden.items()}
         basis = basis.restore(basis.settings(), hidden, basis.lower.to(like), basis.upper.to(like))
-    values = [start.parameters.get(p.name, {}).get("value", p.guess) for p in problem.unknown_parameters]
+    values = [_found(start, p) for p in problem.unknown_parameters]
     return Approximation(basis, State(start.coefficients.to(like), like.new_tensor(values)))

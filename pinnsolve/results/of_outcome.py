@@ -59,6 +59,7 @@ class _Found:
 
 def solution_of(problem: Problem, context: SolveContext, outcome: Outcome[Result]) -> Solution:
     """The solution that a solve ended with, and its report."""
+    context = replace(context, problem=outcome.best.solved or context.problem)
     outcome = replace(outcome, best=counted(context.problem, outcome.best))
     with torch.no_grad():
         found = _found(problem, context, outcome)

@@ -29,6 +29,7 @@ from pinnsolve.geometry.subdomains import PartOfDomain, plain_places, restored_p
 from pinnsolve.language.components import component_names
 from pinnsolve.language.symbols import MAX_ORDER, MultiIndex
 from pinnsolve.language.vocabulary import close_match
+from pinnsolve.results.found_functions import FoundFunction, functions_of
 from pinnsolve.results.storage import SERIES_FILE, SOLUTION_FILE, flatten, nest, read_run, write_run, write_table
 
 if TYPE_CHECKING:
@@ -325,6 +326,11 @@ class Solution:
 
         return on_mesh(self, mesh, **time)
 
+    @property
+    def functions(self) -> dict[str, FoundFunction]:
+        """The functions of the state that were found, by name."""
+        return functions_of(self.result)
+
     def save(self, folder: str | os.PathLike) -> Path:
         """Write the run folder's files (without figures) and return its path; each file is replaced at once."""
         folder = Path(folder)
@@ -356,6 +362,8 @@ class Solution:
         write_run(folder, arrays, metadata, texts)
         for number, other in enumerate(self.others, start=2):
             other.save(folder / f"solution-{number}")
+        for name, found in self.functions.items():
+            write_table(folder / f"{name}.csv", *found.table())
         if self.series is not None:
             write_table(folder / SERIES_FILE, *self.series)
         for path in () if self.shape is None else mesh_files(self.shape):

@@ -21,6 +21,7 @@ from pinnsolve.language.expansion import as_text, definition_problems
 from pinnsolve.language.parsed_texts import ParsedTexts
 from pinnsolve.language.vectors import component_of
 from pinnsolve.language.vocabulary import RESERVED, Definition, NamedFunction, Scope, close_match, signature
+from pinnsolve.spec.discovery import candidates
 from pinnsolve.spec.expression_reader import ExpressionReader
 from pinnsolve.spec.functions import function_problems
 from pinnsolve.spec.located_errors import KeyPath, Places
@@ -133,6 +134,7 @@ class FileReader:
         conditions = {name: self._condition(name, item) for name, item in (file.conditions or {}).items()}
         data = {name: self._data(name, item) for name, item in (file.data or {}).items() if name in self.columns}
         quantities = {name: self._quantity(name, item) for name, item in (file.quantities or {}).items()}
+        discover = candidates(file, self.names, self.reader, self.base, equations)
         exact = self._of_unknowns(("exact",), file.exact or {})
         guesses = self._guesses(file.guess or [{}])
         self._reference(file)
@@ -157,6 +159,7 @@ class FileReader:
             conditions=conditions,
             data=data,
             unknown_parameters=self._unknown_parameters(file),
+            discover=discover,
             eigenvalues=self._eigenvalues(file),
             exact=exact,
             quantities=quantities,
@@ -272,7 +275,8 @@ class FileReader:
 
     def _regularization(self, file: ProblemFile) -> None:
         for name in file.regularization or ():
-            self._unknown(("regularization", name), name)
+            if name not in self.names.state_functions:
+                self._unknown(("regularization", name), name)
         if file.regularization and not self.names.terms_of["data"]:
             message = "regularization is for unknowns that data determine, and there are none"
             self.reader.problem(("regularization",), message)
@@ -395,6 +399,9 @@ class FileReader:
                     self.reader.problem(path, message, hint, text=item.file)
 
     def _functions(self, file: ProblemFile) -> None:
+        if self.names.state_functions and not self.names.terms_of["data"]:
+            message = f"`{self.names.state_functions[0]}` is found from data, and there are none"
+            self.reader.problem(("unknowns",), message, "state `data`")
         for name, item in (file.functions or {}).items():
             found = self._columns(("functions", name, "file"), item.file, item.of, "argument")
             for problem in function_problems(name, item, found) if found is not None else ():

@@ -52,6 +52,7 @@ class Names:
     regions: dict[str, Any] = field(default_factory=dict)  # name to the plain tree
     vectors: tuple[str, ...] = ()  # whose components are among the unknowns
     system: str = "cartesian"  # of the coordinates of space
+    state_functions: tuple[str, ...] = ()  # those of the functions that are sought, and have no table
     problems: tuple[Diagnostic, ...] = field(default=())
 
     @property
@@ -67,6 +68,7 @@ def read_names(
     reader = _Reader(data, places, folder)
     intervals, paths = reader.intervals()
     unknowns, complex_unknowns = _unknowns(data.get("unknowns"))
+    states = _state_functions(data.get("unknowns"))
     if "eigenvalues" in data and (complex_unknowns or has_imaginary_unit(data)):
         complex_unknowns = unknowns
     definitions, functions = _map(data, "definitions"), _map(data, "functions")
@@ -80,7 +82,11 @@ def read_names(
         definitions=definitions,
         unknown_parameters=tuple(_map(data, "unknown_parameters")),
         eigenvalue=next(iter(_words(_map(data, "eigenvalues").get("name"))), None),
-        functions={name: _words(item.get("of")) if isinstance(item, dict) else () for name, item in functions.items()},
+        functions={
+            **{name: _words(item.get("of")) if isinstance(item, dict) else () for name, item in functions.items()},
+            **states,
+        },
+        state_functions=tuple(states),
         terms_of={kind: tuple(_map(data, kind)) for kind in TERM_KINDS},
         reliable=bool(intervals and unknowns) and isinstance(data.get("definitions"), dict | None),
         domain=data.get("domain"),
@@ -107,7 +113,16 @@ def _unknowns(value: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The unknowns, and those of them that are complex."""
     if not isinstance(value, dict):
         return _words(value), ()
-    return _words([*value]), tuple(name for name, item in value.items() if _is_complex(item))
+    functions = _state_functions(value)
+    named = [name for name in value if name not in functions]
+    return _words(named), tuple(name for name in named if _is_complex(value[name]))
+
+
+def _state_functions(value: Any) -> dict[str, tuple[str, ...]]:
+    """The unknown functions of the state, and what they are functions of."""
+    items = value if isinstance(value, dict) else {}
+    functions = {name: item for name, item in items.items() if isinstance(item, dict) and "of" in item}
+    return {name: _words(item["of"]) for name, item in functions.items() if isinstance(name, str)}
 
 
 def _is_complex(item: Any) -> bool:
@@ -249,7 +264,10 @@ class _Reader:
             for component in component_names(names.eigenvalue) if names.complex_unknowns else ():
                 yield component, f"a part of `{names.eigenvalue}`", ("eigenvalues", "name")
         for name in names.functions:
-            yield name, "a function", ("functions", name)
+            if name not in names.state_functions:
+                yield name, "a function", ("functions", name)
+        for name in names.state_functions:
+            yield name, "an unknown function", ("unknowns", name)
         for name in names.regions:
             yield name, "a region", ("regions", name)
         for key in names.definitions:

@@ -140,6 +140,7 @@ class ParsedFile:
     conditions: Mapping[str, ParsedTerm]
     data: Mapping[str, ParsedTerm]
     unknown_parameters: Mapping[str, ParsedUnknownParameter]
+    discover: Mapping[str, tuple[ParsedExpression, ...]]
     exact: Mapping[str, ParsedExpression]
     quantities: Mapping[str, ParsedQuantity]
     eigenvalues: ParsedEigenvalues | None

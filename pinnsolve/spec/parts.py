@@ -65,6 +65,15 @@ class FunctionSpec:
 
 
 @dataclass(frozen=True)
+class StateFunctionSpec:
+    """An unknown function of the state: what it is a function of, and what is known of it."""
+
+    of: tuple[str, ...]
+    positive: bool = False
+    monotone: str | None = None
+
+
+@dataclass(frozen=True)
 class RangeSpec:
     """A parameter that takes all values between its `ends`, spaced linearly or by their logarithm (`log`)."""
 

@@ -43,6 +43,7 @@ from pinnsolve.spec.parts import (
     RangeSpec,
     ReferenceSpec,
     RegularizationSpec,
+    StateFunctionSpec,
     UnknownParameterSpec,
 )
 from pinnsolve.spec.schema.ranges import RangeInput
@@ -103,11 +104,13 @@ class Spec:
     cite: tuple[str, ...] = ()
     parameters: Mapping[str, Number | RangeSpec] = field(default_factory=dict)
     functions: Mapping[str, FunctionSpec] = field(default_factory=dict)
+    state_functions: Mapping[str, StateFunctionSpec] = field(default_factory=dict)
     definitions: Mapping[str, str] = field(default_factory=dict)
     equations: Mapping[str, EquationSpec] = field(default_factory=dict)
     conditions: Mapping[str, ConditionSpec] = field(default_factory=dict)
     data: Mapping[str, DataSpec] = field(default_factory=dict)
     unknown_parameters: Mapping[str, UnknownParameterSpec] = field(default_factory=dict)
+    discover: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     eigenvalues: EigenvaluesSpec | None = None
     regularization: Mapping[str, RegularizationSpec] = field(default_factory=dict)
     quantities: Mapping[str, QuantitySpec] = field(default_factory=dict)
@@ -248,6 +251,9 @@ def _normalized(file: ProblemFile, names: Names, parsed: ParsedFile, source: Sou
         parsed=parsed,
         parameters={k: _parameter(v) for k, v in (file.parameters or {}).items()},
         functions={k: _function(k, v, source.folder) for k, v in (file.functions or {}).items()},
+        state_functions={
+            k: StateFunctionSpec(v.of, v.positive, v.monotone) for k, v in file.unknowns.items() if v.of is not None
+        },
         definitions={_signature_text(key): text for key, text in (file.definitions or {}).items()},
         equations={
             k: EquationSpec(_equations(v), v.where, v.on or (), v.conservative)
@@ -258,6 +264,7 @@ def _normalized(file: ProblemFile, names: Names, parsed: ParsedFile, source: Sou
         unknown_parameters={
             k: UnknownParameterSpec(v.guess, v.bounds) for k, v in (file.unknown_parameters or {}).items()
         },
+        discover=dict(file.discover or {}),
         eigenvalues=None if (e := file.eigenvalues) is None else EigenvaluesSpec(e.name, e.count, e.near),
         regularization={k: RegularizationSpec(v.seminorm, v.weight) for k, v in (file.regularization or {}).items()},
         quantities={k: _quantity(v) for k, v in (file.quantities or {}).items()},
@@ -341,6 +348,7 @@ def _as_file(spec: Spec) -> dict[str, Any]:
         "unknown_parameters": {
             k: _filled({"guess": v.guess, "bounds": list(v.bounds or ())}) for k, v in spec.unknown_parameters.items()
         },
+        "discover": {k: list(v) for k, v in spec.discover.items()},
         "functions": {k: _function_out(v) for k, v in spec.functions.items()},
         "definitions": dict(spec.definitions),
         "equations": {k: _equation_out(v) for k, v in spec.equations.items()},
@@ -384,10 +392,13 @@ def _with_system(keys: dict[str, Any], spec: Spec) -> dict[str, Any]:
 
 
 def _unknowns_out(spec: Spec) -> Any:
-    if not spec.homes and not spec.complex_unknowns and not spec.vectors:
+    if not spec.homes and not spec.complex_unknowns and not spec.vectors and not spec.state_functions:
         return _one_or_list(spec.unknowns)
     found = {name: _unknown_out(name, spec) for name in spec.unknowns}
-    return joined_unknowns(found, spec.vectors, spec.axes.space)
+    found = joined_unknowns(found, spec.vectors, spec.axes.space)
+    for name, item in spec.state_functions.items():
+        found[name] = _filled({"of": list(item.of), "positive": item.positive or None, "monotone": item.monotone})
+    return found
 
 
 def _unknown_out(name: str, spec: Spec) -> Any:

@@ -5,7 +5,7 @@ Input: a `Problem`. Output: HTML. The formulas are what the file says (`mathml`)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from pinnsolve.errors import ExpressionError
 from pinnsolve.geometry.shapes import describe, part_names
@@ -66,7 +66,9 @@ def _domain(problem: Problem) -> list[tuple[str, str]]:
         ("boundary parts", ", ".join(map(html.text, part_names(problem.shape))) if shaped else ""),
         ("unknown" if len(problem.spec.unknowns) == 1 else "unknowns", unknowns),
         ("parameters", ", ".join(_parameter(problem, name, value) for name, value in problem.parameters.items())),
-        ("to be found", ", ".join(_to_find(p) for p in problem.unknown_parameters)),
+        ("to be found", ", ".join(_to_find(p) for p in problem.unknown_parameters if not p.candidate)),
+        ("functions to be found", ", ".join(_functions_to_find(problem))),
+        *((f"candidates in {html.text(name)}", _candidates(name, problem)) for name in problem.spec.discover),
     ]
 
 
@@ -77,6 +79,17 @@ def _parameter(problem: Problem, name: str, value: float) -> str:
     formula = f"{to_mathml.symbol(name)} = {_expression(written, problem)}"
     plain = written.replace(".", "", 1).replace("-", "", 1).isdigit()
     return formula if plain else f"{formula} \N{ALMOST EQUAL TO} {html.number(value, 6)}"
+
+
+def _candidates(equation: str, problem: Problem) -> str:
+    """The terms that may stand in an equation, as formulas."""
+    return ", ".join(_expression(text, problem) for text in problem.spec.discover[equation])
+
+
+def _functions_to_find(problem: Problem) -> Iterator[str]:
+    """The unknown functions of the state, as formulas."""
+    for name, sought in problem.spec.state_functions.items():
+        yield _expression(f"{name}({', '.join(sought.of)})", problem)
 
 
 def _to_find(parameter) -> str:

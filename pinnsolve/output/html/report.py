@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pinnsolve.files.text import STATUS, duration, eigenvalue_text
+from pinnsolve.files.text import STATUS, duration, eigenvalue_text, terms_found
 from pinnsolve.language import to_mathml
 from pinnsolve.output.html import parts as html
 from pinnsolve.output.html.history import history
@@ -25,6 +25,7 @@ FILE = "report.html"
 _PICTURES = {
     "solution.png": "The solution",
     "error.png": "The error, on a logarithmic scale",
+    "functions.png": "Functions found from data, with twice their deviation",
     "residual.png": "The residual of each term at points that the solve did not use",
 }
 
@@ -46,7 +47,10 @@ def report_page(solution: Solution, problem: Problem, pictures: Iterable[Path] =
         _head(result, problem),
         _warnings(result, problem),
         html.section(
-            "Solution", _errors(result), _found(result), shown.get("solution.png", ""), shown.get("error.png", "")
+            "Solution",
+            _errors(result),
+            _found(result),
+            *(shown.get(name, "") for name in ("functions.png", "solution.png", "error.png")),
         ),
         html.section("Problem", statement(problem)),
         html.section("Terms", _terms(result), shown.get("residual.png", "")),
@@ -108,6 +112,7 @@ def _found(result: Result) -> str:
         _quantities(result.get("quantities") or {}),
         _members(result),
         html.table(columns, rows) if rows else "",
+        _discovered(result.get("discovered") or {}),
         _correlation(result.get("correlation") or {}),
     ]
     noise = [
@@ -116,6 +121,18 @@ def _found(result: Result) -> str:
     ]
     parts.append(html.table(["noise of", "as found", "as stated"], noise) if noise else "")
     return "\n".join(part for part in parts if part)
+
+
+def _discovered(discovered: Mapping[str, Any]) -> str:
+    """The terms found, by equation, and those dropped."""
+    rows = [
+        [html.text(t), html.text(e), html.number(found.get("value"), 7), html.magnitude(found.get("standard_error"))]
+        for e, t, found in terms_found(discovered)
+    ]
+    dropped = html.text(", ".join(discovered.get("dropped") or ()))
+    parts = [html.table(["term found", "in", "value", "standard error"], rows)] if rows else []
+    parts += [f"<p>Dropped, because the data do not support them: {dropped}.</p>"] if dropped else []
+    return "".join(parts)
 
 
 def _eigenvalues(eigenvalues: Sequence[Mapping]) -> str:

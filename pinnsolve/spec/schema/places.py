@@ -41,11 +41,31 @@ class UnknownInput(Strict):
     )
     where: Text | None = about('That part by comparisons of the coordinates: `"x < 0.5"`.')
     values: choice("real", "complex", "vector") = about("What its values are.", "real")
+    of: Texts | None = about(
+        "Of an unknown function of the state, which data determine: the one or two unknowns, coordinates or names that "
+        "it is a function of. In equations it is called as `f(u)`; `f` alone is the function of these."
+    )
+    positive: bool = about("Whether a function of the state is nowhere negative.", False)
+    monotone: choice("increasing", "decreasing") | None = about("Whether a function of the state is monotone.")
 
     @model_validator(mode="after")
     def _check(self) -> UnknownInput:
+        if self.of is not None:
+            return self._checked_function()
+        if self.positive or self.monotone:
+            message = "`positive` and `monotone` are said of functions of the state"
+            raise refuse(message, "give what it is a function `of`")
         if self.within is not None and self.where is not None:
             raise refuse("both `in` and `where` are given", "an unknown lives in one place")
+        return self
+
+    def _checked_function(self) -> UnknownInput:
+        if self.within is not None or self.where is not None or self.values != "real":
+            raise refuse("a function of the state is real, and lives wherever equations call it")
+        if len(self.of) not in (1, 2) or len(set(self.of)) < len(self.of):
+            raise refuse("a function of the state has one or two arguments, each named once")
+        if self.monotone and len(self.of) > 1:
+            raise refuse("a monotone function is one of one argument")
         return self
 
 
@@ -80,6 +100,9 @@ _UNKNOWN = {
                 "in": _STRINGS,
                 "where": {"type": "string"},
                 "values": {"enum": ["real", "complex", "vector"]},
+                "of": _STRINGS,
+                "positive": {"type": "boolean"},
+                "monotone": {"enum": ["increasing", "decreasing"]},
             },
         },
     ]

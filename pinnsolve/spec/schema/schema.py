@@ -33,6 +33,7 @@ from pinnsolve.spec.schema.types import (
     Equation,
     Equations,
     Expression,
+    Expressions,
     Flag,
     Interval,
     Number,
@@ -467,7 +468,9 @@ class ProblemFile(Strict):
         "The unknown functions: a name, a list, or a map that says which are complex: `{psi: complex, n: real}`, and "
         "where they live: `{p: {in: fluid}, u: {in: solid}}`; or vectors, `{v: vector, p: real}`, which are v_x, v_y. "
         "With complex ones, `i` is the imaginary unit, and there "
-        "are `re(a)`, `im(a)`, `conj(a)` and `abs(a)`. Equations and conditions with an unknown hold where it lives.",
+        "are `re(a)`, `im(a)`, `conj(a)` and `abs(a)`. Equations and conditions with an unknown hold where it lives. "
+        "An unknown function of the state, of one or two arguments, is found from data: `{u: real, f: {of: [u]}}`; "
+        "equations call it as `f(u)`. It is `positive: true` or `monotone: increasing` (`decreasing`) if so asked.",
         ...,
     )
     parameters: Named[Parameter] | None = about(
@@ -481,6 +484,10 @@ class ProblemFile(Strict):
     conditions: Named[ConditionInput] | None = about("By term name, what holds in other places.")
     data: Named[DataInput] | None = about("By term name, measured values.")
     unknown_parameters: Named[UnknownParameterInput] | None = about("Constants to find.")
+    discover: Named[Expressions] | None = about(
+        "By equation, terms that may stand on its right side, each with a constant that data determine: "
+        "`prey: [y, x*y]`. Those that the data do not support are dropped."
+    )
     eigenvalues: EigenvaluesInput | None = about(
         "Numbers for which a linear problem without sources has solutions: `{name: lam, count: 6, near: 0}`."
     )
@@ -500,7 +507,7 @@ class ProblemFile(Strict):
     @property
     def unknown_names(self) -> tuple[str, ...]:
         """The names of the unknowns, in order."""
-        return tuple(self.unknowns)
+        return tuple(name for name, item in self.unknowns.items() if item.of is None)
 
 
 class SettingsFile(Strict):

@@ -200,6 +200,9 @@ _NUMBER_OR_STRING = {"anyOf": [{"type": "string"}, {"type": "number"}]}
 Text = Annotated[str, PlainValidator(_text), WithJsonSchema(_STRING)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_listed), WithJsonSchema(one_or_several(_STRING))]
 Expression = Annotated[str, PlainValidator(_expression), WithJsonSchema(_NUMBER_OR_STRING)]
+Expressions = Annotated[
+    tuple[Expression, ...], BeforeValidator(_listed), WithJsonSchema(one_or_several(_NUMBER_OR_STRING))
+]
 Equation = Annotated[str, PlainValidator(_equation), WithJsonSchema(_STRING)]
 Equations = Annotated[tuple[Equation, ...], BeforeValidator(_listed), WithJsonSchema(one_or_several(_STRING))]
 ProblemName = Annotated[

@@ -1,0 +1,92 @@
+"""Readings from which terms of equations, and functions in them, are to be found; each draw of the noise has its seed.
+
+The solutions are by methods unlike ours: an adaptive integrator for ordinary differential equations, Cole-Hopf by
+quadrature for Burgers, Chebyshev collocation with Radau's method for reaction and diffusion.
+
+`python scripts/references/discoveries.py` writes the draws with seed 0 to problems/data/*.csv.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from burgers import cole_hopf
+from polynomials import chebyshev_nodes, differentiation, interpolation
+from scatter import PROBLEMS
+from scipy.integrate import solve_ivp
+
+Columns = dict[str, np.ndarray]
+Rate = Callable[[np.ndarray], np.ndarray]
+NU = 0.1  # of Burgers' equation
+DIFFUSIVITY, DEGREE = 0.01, 60  # of the reaction, and of the polynomials in space
+
+
+def lotka_volterra(seed: int, count: int = 31, noise: float = 0.005) -> Columns:
+    """x' = x - x y, y' = -y + x y from (1.5, 1), to time 10."""
+    t = np.linspace(0, 10, count)
+    solved = solve_ivp(
+        lambda t, z: [z[0] - z[0] * z[1], -z[1] + z[0] * z[1]], (0, 10), [1.5, 1.0], "DOP853", t, rtol=1e-12, atol=1e-12
+    )
+    x, y = solved.y + noise * np.random.default_rng(seed).standard_normal((2, count))
+    return {"t": t, "prey_counted": x, "predators_counted": y}
+
+
+def burgers(seed: int, count: int = 200, noise: float = 0.01) -> Columns:
+    """Scattered values of Burgers' equation; the noise is relative to their root mean square."""
+    random = np.random.default_rng(seed)
+    t, x = random.random(count), 2 * random.random(count) - 1
+    u = cole_hopf(t, x, nu=NU)
+    return {"t": t, "x": x, "measured": u + noise * np.sqrt((u**2).mean()) * random.standard_normal(count)}
+
+
+def logistic(u: np.ndarray) -> np.ndarray:
+    """The rate of the reaction."""
+    return u * (1 - u)
+
+
+def reaction(seed: int, count: int = 200, noise: float = 0.01, rate: Rate = logistic, until: float = 5.0) -> Columns:
+    """Scattered values of u_t = 0.01 u_xx + f(u) on (0, 1) without flux at the ends, from a bump; relative noise."""
+    random = np.random.default_rng(seed)
+    t, x = until * random.random(count), random.random(count)
+    nodes = chebyshev_nodes(DEGREE, 0.0, 1.0)
+    d = differentiation(nodes)
+    ends, inner = [0, DEGREE], slice(1, DEGREE)
+    from_inner = -np.linalg.solve(d[np.ix_(ends, ends)], d[ends, inner])  # end values that make both slopes zero
+    second = (d @ d)[inner]
+    laplacian = DIFFUSIVITY * (second[:, inner] + second[:, ends] @ from_inner)
+    solved = solve_ivp(
+        lambda _, v: laplacian @ v + rate(v), (0, until), start(nodes[inner]), "Radau", np.sort(t),
+        rtol=1e-9, atol=1e-10,
+    )  # fmt: skip
+    u = np.empty(count)
+    for number, column in zip(np.argsort(t), solved.y.T, strict=True):
+        whole = np.concatenate([[from_inner[0] @ column], column, [from_inner[1] @ column]])
+        u[number] = (interpolation(nodes, x[number : number + 1]) @ whole)[0]
+    return {"t": t, "x": x, "measured": u + noise * np.sqrt((u**2).mean()) * random.standard_normal(count)}
+
+
+def start(x: np.ndarray) -> np.ndarray:
+    """Where the reaction begins: 0.05 to 0.45, flat at the ends."""
+    return 0.05 + 0.4 * np.sin(np.pi * x) ** 4
+
+
+def write(path: Path, columns: Columns) -> None:
+    """A CSV file with seven digits."""
+    rows = [",".join(f"{v:.7g}" for v in row) for row in zip(*columns.values(), strict=True)]
+    path.write_text("\n".join([",".join(columns), *rows]) + "\n", encoding="utf-8", newline="\n")
+
+
+FILES = {"lotka_volterra.csv": lotka_volterra, "burgers_200_noisy.csv": burgers, "reaction.csv": reaction}
+
+
+def main() -> None:
+    """The draws with seed 0."""
+    for name, made in FILES.items():
+        write(PROBLEMS / "data" / name, made(0))
+        print(name)
+
+
+if __name__ == "__main__":
+    main()
