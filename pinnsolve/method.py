@@ -109,7 +109,7 @@ def solve_context(problem: Problem, compiled: CompiledProblem, progress) -> Solv
 
 def _results_from(problem: Problem, context: SolveContext, start: Solution | None) -> Iterator[Result | Outcome]:
     """The solution to start from, where it is one of the same problem, and better ones than that."""
-    if start is None:
+    if start is None or context.problem.state_functions:  # whose splines are of the range that a solve has visited
         yield from _results(problem, context, None)
         return
     first, taken_up = approximation_of(context, start), context.journal.replays

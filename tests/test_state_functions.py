@@ -62,7 +62,9 @@ def test_a_function_of_the_state_is_found_within_its_deviation(tmp_path):
     assert math.isnan(f(2.0))  # the state does not go there
     solution.save(tmp_path / "run")
     assert (tmp_path / "run" / "f.csv").read_text().startswith("u,f,standard_deviation\n")
-    assert ps.load_solution(tmp_path / "run").functions["f"](0.5) == f(0.5)
+    again = ps.load_solution(tmp_path / "run")
+    assert again.functions["f"](0.5) == f(0.5)
+    assert ps.solve(cooling(tmp_path), start=again).functions["f"](0.5) == f(0.5)
 
 
 def test_a_constant_beside_a_function_is_found_with_it(tmp_path):
