@@ -285,6 +285,8 @@ def _is_settled(problem: Problem, context: SolveContext, cells: Outcome[Result])
     """Whether nothing but cells will do, or needs to be tried. Raises ResourceError where they fail then."""
     if context.problem.candidates or context.problem.state_functions:
         if cells.best is None:
+            if cells.status == "time_limit":
+                raise PinnsolveError("the time limit ended the search for terms or functions; raise limits.seconds")
             raise PinnsolveError(cells.message or f"nothing was found ({cells.event})")
         return True
     if context.problem.integrals or context.problem.exactly:
