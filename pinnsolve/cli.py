@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,6 +45,11 @@ Set = Annotated[
 Operators = Annotated[
     list[str] | None,
     typer.Option("--operators", metavar="FILE.py", help="Run a Python file that registers operators or bases."),
+]
+Mode = Annotated[int | None, typer.Option(metavar="K", help="Of eigenvalues, the function of that mode.")]
+Derivative = Annotated[
+    list[str] | None,
+    typer.Option(metavar="EXPR", help='Another column: `--derivative "D(u, x)"`, or any expression.'),
 ]
 
 
@@ -120,6 +125,9 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the solution in the run folder.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print result.json and nothing else.")] = False,
     operators: Operators = None,
+    no_figures: Annotated[
+        bool, typer.Option("--no-figures", help="Draw nothing; the page is written without.")
+    ] = False,
 ) -> None:
     """Solve a problem and write its run folder. Exits with 0 if it reached its tolerance, else with 1."""
     from pinnsolve.figures import drawer
@@ -127,7 +135,7 @@ def run(
     from pinnsolve.results.run_folders import RunUnderWay, choose_folder, save_anywhere
     from pinnsolve.spec.operator_files import code_of
 
-    with process.Interrupts() as interrupts, drawer.Drawer() as drawing:
+    with process.Interrupts() as interrupts, nullcontext() if no_figures else drawer.Drawer() as drawing:
         process.load_torch_ahead()
         from pinnsolve import pipeline
 
@@ -146,7 +154,7 @@ def run(
             save_anywhere(solution, folder)
             under_way.complete(ended=solution.result.get("status") not in GOES_ON)
         try:
-            for failure in pipeline.illustrate(solution, problem, folder, drawing.draw):
+            for failure in pipeline.illustrate(solution, problem, folder, None if drawing is None else drawing.draw):
                 say(f"warning: {failure}")
         except KeyboardInterrupt:
             say("figures and report were left out")
@@ -228,19 +236,20 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(metavar="VALUES.csv", help="Where to write; standard output without it.")
     ] = None,
-    derivative: Annotated[
-        list[str] | None,
-        typer.Option(metavar="EXPR", help='Another column: `--derivative "D(u, x)"`, or any expression.'),
-    ] = None,
-    mode: Annotated[int | None, typer.Option(metavar="K", help="Of eigenvalues, the function of that mode.")] = None,
+    derivative: Derivative = None,
+    mode: Mode = None,
+    operators: Operators = None,
 ) -> None:
     """Evaluate a solution at the points of a CSV file."""
+    from pinnsolve.spec.operator_files import run_operators
+
+    run_operators(operators or ())
     from pinnsolve.results.evaluation import evaluate_csv
     from pinnsolve.results.solution import load_solution
     from pinnsolve.results.storage import replace_file
 
     process.resume_garbage_collection()
-    solution = load_solution(run) if mode is None else load_solution(run).mode(mode)
+    solution = load_solution(run).mode(mode) if mode is not None else load_solution(run)
     text = evaluate_csv(solution, at, derivative or ())
     if out is None:
         typer.echo(text, nl=False)
@@ -253,15 +262,30 @@ def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
     to: Annotated[Path, typer.Option(metavar="FILE", help="Where to write: .csv, .npz, .vtu, .pvd or .xdmf.")],
     points: Annotated[
-        int | None, typer.Option(metavar="N", min=2, help="Points per space axis; 100, or 40 in three dimensions.")
+        int | None,
+        typer.Option(
+            metavar="N", min=2, help="Points per space axis; those of the file's `output`, else 100, or 40 in space."
+        ),
     ] = None,
+    times: Annotated[
+        str | None,
+        typer.Option(metavar="0,0.5,1", help="The times; those of the file's `output`, else 51 at equal distances."),
+    ] = None,
+    derivative: Derivative = None,
+    mode: Mode = None,
+    operators: Operators = None,
 ) -> None:
     """Write a solution on a regular grid, for other programs; the ending of FILE says the format."""
-    from pinnsolve.output.export import export
+    from pinnsolve.spec.operator_files import run_operators
+
+    run_operators(operators or ())
+    from pinnsolve.output.export import export, read_times
     from pinnsolve.results.solution import load_solution
 
     process.resume_garbage_collection()
-    typer.echo(printable(export(load_solution(run), to, points)))
+    solution = load_solution(run).mode(mode) if mode is not None else load_solution(run)
+    chosen = None if times is None else read_times(times)
+    typer.echo(printable(export(solution, to, points, chosen, derivative or ())))
 
 
 @app.command()

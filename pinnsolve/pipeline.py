@@ -23,7 +23,7 @@ from pinnsolve.problem.problem import Problem
 from pinnsolve.spec.spec import load_spec
 
 if TYPE_CHECKING:
-    from pinnsolve.figures.samples import Drawn, Samples
+    from pinnsolve.figures.samples import Draw
     from pinnsolve.results.solution import Solution
     from pinnsolve.solvers.journal import Journal
 
@@ -78,8 +78,8 @@ def solve(
     return with_others(first, others)
 
 
-def write(solution: Solution, problem: Problem, folder: Path, draw: Callable[[Samples, Path], Drawn]) -> Sequence[str]:
-    """Write the run folder: the solution, the files that the problem names, figures by `draw`, and the report.
+def write(solution: Solution, problem: Problem, folder: Path, draw: Draw | None) -> Sequence[str]:
+    """Write the run folder: the solution, the files that the problem names, figures by `draw`, if any, and the report.
 
     The solution comes first, so that nothing that happens to the others can lose it. Returns a sentence on each of the
     others that failed.
@@ -88,9 +88,7 @@ def write(solution: Solution, problem: Problem, folder: Path, draw: Callable[[Sa
     return illustrate(solution, problem, folder, draw)
 
 
-def illustrate(
-    solution: Solution, problem: Problem, folder: Path, draw: Callable[[Samples, Path], Drawn]
-) -> Sequence[str]:
+def illustrate(solution: Solution, problem: Problem, folder: Path, draw: Draw | None) -> Sequence[str]:
     """What `write` does once the solution is saved."""
     from pinnsolve.output import terminal
 

@@ -142,6 +142,12 @@ SECTIONS: dict[str, tuple[str, str]] = {
     ),
     "UnknownParameterInput": ("`unknown_parameters`", "They are found together with the unknowns."),
     "ReferenceInput": ("`reference`", ""),
+    "OutputInput": (
+        "`output`",
+        "It changes nothing of the solve. The run folder has a table of values at these times and grid points, "
+        "`values.csv`; figures show these times (a few of them where there are many), and `quantities.csv` has them; "
+        "`pinnsolve export` and `solution.to_xarray()` have times and grid unless they are told otherwise.",
+    ),
     "ShapeInput": (
         "`domain`",
         "Coordinates of space are those of `coordinates: [x, y]`, else those that a box names, else x, y (and z); with "

@@ -19,7 +19,7 @@ from pinnsolve.errors import SolutionError
 from pinnsolve.geometry import shapes as tree
 from pinnsolve.geometry.factory import make_shape
 from pinnsolve.geometry.triangulation import mesh_of_shape
-from pinnsolve.output import export
+from pinnsolve.results import grids
 
 BOX = tree.Box((-0.5, -0.5), (0.5, 0.5), "walls")
 SHAPES = {  # with the share of the measure that cells of straight edges may miss
@@ -108,14 +108,14 @@ def test_series_of_a_shape(ring, command):
     solution = ring(time=True)
     assert command("export", "run", "--to", "ring.pvd", "--points", "12")[0] == 0
     sets = ElementTree.parse("ring.pvd").getroot().findall("Collection/DataSet")
-    assert len(sets) == export.TIME_LEVELS
-    for entry in sets[:: export.TIME_LEVELS - 1]:
+    assert len(sets) == grids.TIME_LEVELS
+    for entry in sets[:: grids.TIME_LEVELS - 1]:
         mesh = meshio.read(entry.get("file"))
         assert_ring(solution, mesh.points, mesh.point_data, float(entry.get("timestep")))
     assert command("export", "run", "--to", "ring.xdmf", "--points", "12")[0] == 0
     with TimeSeriesReader("ring.xdmf") as reader:
         points, (cells,) = reader.read_points_cells()
-        assert cells.type == "triangle" and reader.num_steps == export.TIME_LEVELS
+        assert cells.type == "triangle" and reader.num_steps == grids.TIME_LEVELS
         time, data, _ = reader.read_data(7)
         assert_ring(solution, points, data, time)
 
@@ -161,7 +161,7 @@ def test_vtk_opens_a_series(ring, command):
     reader.SetFileName("ring.xdmf")
     reader.UpdateInformation()
     times = reader.GetOutputInformation(0).Get(Pipeline.TIME_STEPS())
-    assert len(times) == export.TIME_LEVELS
+    assert len(times) == grids.TIME_LEVELS
     for t in (times[0], times[-1]):
         reader.UpdateTimeStep(t)
         grid = reader.GetOutputDataObject(0)

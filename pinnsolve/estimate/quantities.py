@@ -50,14 +50,19 @@ def measured_quantities(
     solution: Approximation,
     corrected: Approximation | None,
     relative: Mapping[str, float] | None,
+    times: Sequence[float] | None = None,
 ) -> dict[str, Measured]:
-    """All quantities that a problem asks for; `relative`: estimated errors by unknown, where there is no correction."""
-    return {q.name: _Meter(q, problem).measured(solution, corrected, relative or {}) for q in problem.quantities}
+    """All quantities that a problem asks for; `relative`: estimated errors by unknown, where there is no correction.
+
+    `times`: further ones at which a series is wanted.
+    """
+    meters = (_Meter(q, problem, times or ()) for q in problem.quantities)
+    return {meter.quantity.name: meter.measured(solution, corrected, relative or {}) for meter in meters}
 
 
 class _Meter:
-    def __init__(self, quantity: Quantity, problem: CompiledProblem):
-        self.quantity, self.problem = quantity, problem
+    def __init__(self, quantity: Quantity, problem: CompiledProblem, times: Sequence[float] = ()):
+        self.quantity, self.problem, self.times = quantity, problem, times
         self.evaluator = Evaluator([quantity.expression])
 
     def measured(
@@ -80,7 +85,7 @@ class _Meter:
     def _times(self) -> np.ndarray | None:
         axis = self.problem.axes.time_axis
         held = axis is None or any(axis in dict(piece.fixed) for piece in self.quantity.region.pieces)
-        return None if held else np.linspace(*self.problem.intervals[axis], TIMES)
+        return None if held else np.union1d(np.linspace(*self.problem.intervals[axis], TIMES), self.times)
 
     def _at(self, time, solution, corrected, relative, measures) -> tuple[float, float]:
         measure, finer = measures
@@ -178,12 +183,18 @@ def _enlarged(solution: Approximation, unknown: int, share: float) -> Approximat
     return Approximation(solution.basis, replace(solution.state, coefficients=coefficients))
 
 
-def series_table(found: Mapping[str, Measured], time: str) -> tuple[Sequence[str], np.ndarray] | None:
-    """The header and rows of the series, each with its errors; None where there are none."""
+def series_table(
+    found: Mapping[str, Measured], time: str, chosen: Sequence[float] | None = None
+) -> tuple[Sequence[str], np.ndarray] | None:
+    """The header and rows of the series, each with its errors, at the times `chosen` of those it was measured at.
+
+    None where there are none.
+    """
     series = {name: m for name, m in found.items() if m.times is not None}
     if not series:
         return None
     times = next(iter(series.values())).times
     header = [time, *(column for name in series for column in (name, f"{name}_error"))]
     columns = [times, *(column for m in series.values() for column in (m.values, m.errors))]
-    return header, np.stack(columns, axis=1)
+    rows = np.stack(columns, axis=1)
+    return header, rows if chosen is None else rows[np.isin(times, chosen)]

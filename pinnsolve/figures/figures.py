@@ -121,7 +121,8 @@ def _title(samples: Samples, quantity: Quantity) -> str:
     of = " of" if one and quantity.logarithmic else ""
     title = f"{plain(samples.name)}: {quantity.name}{of}" + (f" {_headline(samples, one)}" if one else "")
     if len(views) == 1:
-        return title
+        words = views[0].words(samples, {axis for axis, _ in views[0].held})
+        return f"{title} at {words}" if words else title
     varied, gap = varied_axes(views), "\n" if one else " "
     if not varied:
         return f"{title}{gap}on slices through the centre of the box"

@@ -13,11 +13,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pinnsolve.figures.slices import View, map_view, outline, time_axis, views_of
+from pinnsolve.figures.slices import View, map_view, outline, shown_times, time_axis, views_of
 from pinnsolve.language.components import as_columns, component_names
+from pinnsolve.spec.output import Output
 
 PIXELS, LINE_POINTS = 181, 801  # per side of an image, along a line
-TIMES_OF_LINES = 5
+TIMES_OF_LINES, MOST_LINES = 5, 8  # by default; of those that a file asks for
 MOST_OF_MODES = 6  # panels of the functions of eigenvalues
 OF_MODE = ", mode "  # between the name of an unknown and the number of its mode
 
@@ -38,6 +39,7 @@ class Drawable(Protocol):
     history: Sequence[dict]
     diagnostics: Mapping[str, Any]
     shape: Any
+    output: Output
 
     def __call__(self, **coordinates: Any) -> np.ndarray | dict[str, np.ndarray]:
         """Values at points, by NumPy's broadcasting."""
@@ -86,6 +88,9 @@ class Drawn:
     failures: tuple[str, ...] = ()
 
 
+Draw = Callable[[Samples, Path], Drawn]  # what draws samples into a folder
+
+
 def sample(solution: Drawable, truth: Truth | None = None) -> Samples:
     """Evaluate a solution and the truth, once, at all points that the figures of a run show."""
     views = views_of(solution)
@@ -125,7 +130,7 @@ def _profiles(solution: Drawable, views: Sequence[View]) -> list[View]:
     if time is None or len(views) > 1 or len(views[0].axes) != 2 or time not in views[0].axes:
         return []
     other = next(axis for axis in views[0].axes if axis != time)
-    times = np.linspace(*solution.intervals[time], TIMES_OF_LINES)
+    times = shown_times(solution, TIMES_OF_LINES, MOST_LINES)
     return [View((other,), ((time, float(t)), *views[0].held)) for t in times]
 
 

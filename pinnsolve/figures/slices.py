@@ -17,7 +17,7 @@ from pinnsolve.figures.labels import equation
 if TYPE_CHECKING:
     from pinnsolve.figures.samples import Drawable, Samples
 
-TIMES_OF_IMAGES = 4
+TIMES_OF_IMAGES, MOST_IMAGES = 4, 6  # by default; of those that a file asks for
 MOST_SLICES = 6
 OUTLINE_PIXELS = 720  # per side of the outline of a shape: finer than a printer's dots
 COARSER = 4  # pixels by which an outline is looked for
@@ -127,6 +127,14 @@ def time_axis(solution: Drawable | Samples) -> int | None:
     return solution.coordinates.index(solution.time) if solution.time in solution.coordinates else None
 
 
+def shown_times(solution: Drawable | Samples, otherwise: int, most: int) -> list[float]:
+    """The times that a figure shows: those that the file asks for, thinned to at most `most`, or `otherwise` many."""
+    times = solution.output.times_between(*solution.intervals[time_axis(solution)], otherwise)
+    if len(times) <= most:
+        return times
+    return [times[round(k * (len(times) - 1) / (most - 1))] for k in range(most)]
+
+
 def views_of(solution: Drawable | Samples) -> list[View]:
     """The slices that show a field best: the whole box up to two coordinates, else slices through its centre.
 
@@ -154,7 +162,7 @@ def _views(solution: Drawable | Samples, own: Sequence[int]) -> list[View]:
         return [View(tuple(own) if time != 1 else (1, 0))]
     if time is not None:
         rest = tuple((a, centre[a]) for a in space[2:])
-        times = np.linspace(*solution.intervals[time], TIMES_OF_IMAGES)
+        times = shown_times(solution, TIMES_OF_IMAGES, MOST_IMAGES)
         return [View(tuple(space[:2]), ((time, float(t)), *rest)) for t in times]
     pairs = [(a, b) for i, a in enumerate(space) for b in space[i + 1 :]]
     most = MOST_SLICES if len(solution.unknowns) == 1 else 3

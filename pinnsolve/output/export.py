@@ -10,7 +10,7 @@ import io
 import itertools
 import math
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,21 +21,17 @@ import numpy as np
 from pinnsolve.errors import PinnsolveError
 from pinnsolve.figures.slices import time_axis
 from pinnsolve.geometry.factory import make_shape
-from pinnsolve.language.components import as_columns
 from pinnsolve.language.vocabulary import close_match
+from pinnsolve.results.grids import Arrays, axes_of, sample
 from pinnsolve.results.mesh_values import node_values, with_time
 from pinnsolve.results.solution import Solution
 from pinnsolve.results.storage import replace_file
 
-POINTS_PER_AXIS = {1: 100, 2: 100}  # by the number of space coordinates
-POINTS_OTHERWISE = 40
-TIME_LEVELS = 51
-MOST_POINTS = 2e6  # of a grid nobody asked for
-MOST_ASKED = 1e8  # of any grid
+VALUES_FILE = "values.csv"  # of a run folder
+MOST_ROWS = 1_000_000  # of it; more are no table for people
 CELLS = {1: "line", 2: "quad", 3: "hexahedron"}
 SIMPLICES = {2: "triangle", 3: "tetra"}
 
-Arrays = dict[str, np.ndarray]
 Frames = Iterator[tuple[float, Arrays]]
 
 
@@ -52,71 +48,71 @@ class ExportError(PinnsolveError):
     """The solution cannot be written as asked."""
 
 
-def export(solution: Solution, path: Path, points: int | None = None) -> str:
-    """Write the solution in the format that `path` ends in, with `points` per space axis, and say what was written.
+def export(
+    solution: Solution,
+    path: Path,
+    points: int | None = None,
+    times: Sequence[float] | None = None,
+    expressions: Sequence[str] = (),
+) -> str:
+    """Write the solution in the format that `path` ends in, and say what was written.
 
-    Raises `ExportError` for an unknown ending, and where the format cannot hold the solution.
+    `points` per space axis and `times` are those of the file's `output` where they are left out; `expressions` such as
+    `D(u, x)` are written beside the unknowns. Raises `ExportError` for an unknown ending, and where the format cannot
+    hold the solution.
     """
     ending = _ending(solution, path)
-    axes = axes_of(solution, points)
-    last_only = ending == ".vtu" and solution.time in axes
+    axes = axes_of(solution, points, times)
+    last_only = ending == ".vtu" and len(axes.get(solution.time, ())) > 1
     if last_only:
         axes[solution.time] = axes[solution.time][-1:]
-    written = (_write_table if ending in TABLES else _write_mesh)(solution, path, ending, axes)
+    written = (_write_table if ending in TABLES else _write_mesh)(solution, path, axes, expressions)
     if last_only:
-        written += f"; only the last time, {solution.time} = {axes[solution.time][0]:g} (a .pvd file has all)"
+        written += f"; at {solution.time} = {axes[solution.time][0]:g} (a .pvd file has all times)"
     return f"wrote {path}: {written}"
+
+
+def write_values(solution: Solution, folder: Path) -> tuple[str, ...]:
+    """Write `values.csv` into a run folder where the file says of which times and grid; returns what is in the way."""
+    path = folder / VALUES_FILE
+    path.unlink(missing_ok=True)  # of an earlier run in this folder
+    if not solution.output.is_stated:
+        return ()
+    axes = axes_of(solution)
+    if math.prod(map(len, axes.values())) > MOST_ROWS:
+        return (f"{VALUES_FILE} would have {_size(axes)}, and was left out; `pinnsolve export` writes any format",)
+    _write_table(solution, path, axes, ())
+    return ()
+
+
+def read_times(text: str) -> tuple[float, ...]:
+    """The times in a text such as `0,0.5,1`. Raises `ExportError`."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ExportError(f"--times takes numbers with commas between them, `0,0.5,1`, not {text!r}") from None
 
 
 def _size(axes: Arrays) -> str:
     return f"{' x '.join(str(len(axis)) for axis in axes.values())} points in {', '.join(axes)}"
 
 
-def _write_table(solution: Solution, path: Path, ending: str, axes: Arrays) -> str:
-    values = sample(solution, axes)
+def _write_table(solution: Solution, path: Path, axes: Arrays, expressions: Sequence[str]) -> str:
+    values = sample(solution, axes, expressions)
     shaped = solution.shape is not None
     inside = ~np.all([np.isnan(v) for v in values.values()], axis=0).ravel() if shaped else None
-    TABLES[ending](path, axes, values, inside)
+    TABLES[path.suffix.lower()](path, axes, values, inside)
     return _size(axes) + (f", of which {np.count_nonzero(inside)} are in the domain" if shaped else "")
 
 
-def _write_mesh(solution: Solution, path: Path, ending: str, axes: Arrays) -> str:
+def _write_mesh(solution: Solution, path: Path, axes: Arrays, expressions: Sequence[str]) -> str:
     places = places_of(solution, axes)
-    MESHES[ending](path, places, frames(solution, places))
+    MESHES[path.suffix.lower()](path, places, frames(solution, places, expressions))
     if solution.shape is None:
         return _size(axes)
     ((kind, cells),) = places.cells
     times = f" at {len(places.times)} times" if places.times is not None and len(places.times) > 1 else ""
     return f"{len(places.points)} points and {len(cells)} cells ({kind}){times}"
-
-
-def axes_of(solution: Solution, points: int | None = None) -> Arrays:
-    """The values of each coordinate on the grid, by its name, both ends of each interval included."""
-    time = time_axis(solution)
-    space = len(solution.coordinates) - (time is not None)
-    levels = 1 if time is None else TIME_LEVELS
-    if points is None:
-        most = int((MOST_POINTS / levels) ** (1 / max(space, 1)))
-        count = max(2, min(POINTS_PER_AXIS.get(space, POINTS_OTHERWISE), most))
-    else:
-        count = points
-        if space == 0:  # of an ordinary differential equation: time is the only axis there is
-            levels = points
-    if count < 2:
-        raise ExportError(f"a grid has at least 2 points per axis, not {count}")
-    if levels * count**space > MOST_ASKED:
-        grid = f"{levels * count**space:.1e} points ({count} per axis in {space} dimensions)"
-        raise ExportError(f"the grid would have {grid}; use fewer --points, or `evaluate` at points of your own")
-    counts = [levels if axis == time else count for axis in range(len(solution.coordinates))]
-    sides = zip(solution.coordinates, solution.intervals, counts, strict=True)
-    return {name: np.linspace(*interval, n) for name, interval, n in sides}
-
-
-def sample(solution: Solution, axes: Mapping[str, np.ndarray]) -> Arrays:
-    """Each unknown on the grid, shaped (n_axis0, n_axis1, ...); of a complex one, both parts."""
-    meshes = np.meshgrid(*axes.values(), indexing="ij")
-    values = solution(**dict(zip(axes, meshes, strict=True)))
-    return as_columns(values if isinstance(values, dict) else {solution.names[0]: values})
 
 
 # -- which format -----------------------------------------------------------------------------------------------
@@ -202,12 +198,12 @@ def mesh_of(axes: list[np.ndarray]) -> tuple[np.ndarray, list[tuple[str, np.ndar
     return points, [(CELLS[dimension], np.stack([c.ravel() for c in cells], axis=1))]
 
 
-def frames(solution: Solution, places: Places) -> Frames:
-    """Each time with the unknowns at the points of the mesh; a steady solution is one frame at 0."""
+def frames(solution: Solution, places: Places, expressions: Sequence[str] = ()) -> Frames:
+    """Each time with the unknowns and expressions at the points of the mesh; a steady solution is one frame at 0."""
     space = len(solution.coordinates) - (places.times is not None)
     for t in (0.0,) if places.times is None else places.times:
         moment = None if places.times is None else float(t)
-        yield float(t), node_values(solution, with_time(solution, places.points[:, :space], moment))
+        yield float(t), node_values(solution, with_time(solution, places.points[:, :space], moment), expressions)
 
 
 def _write_vtu(path: Path, places: Places, shown: Frames) -> None:

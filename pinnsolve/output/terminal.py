@@ -6,7 +6,7 @@ Input: a `Solution`. Output: rich renderables, files. The numbers are those of `
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from pinnsolve.figures import FILES
 from pinnsolve.files.text import STATUS, duration, eigenvalue_text, functions_text, printable, scientific, terms_found
 
 if TYPE_CHECKING:
-    from pinnsolve.figures.samples import Drawn, Samples, Truth
+    from pinnsolve.figures.samples import Draw, Truth
     from pinnsolve.problem.problem import Problem
     from pinnsolve.results.solution import Solution
 
@@ -33,12 +33,12 @@ def illustrate(
     problem: Problem,
     folder: Path,
     truth: Truth | None,
-    draw: Callable[[Samples, Path], Drawn],
+    draw: Draw | None,
 ) -> Sequence[str]:
     """Add to the folder of a saved solution what a reader wants, and return a sentence on each thing that failed.
 
-    Figures, by `draw`, the report, and copies of the files that the problem names, which make the folder complete by
-    itself.
+    Figures, by `draw` if there is one, a table of values where the file asks for it, the report, and copies of the
+    files that the problem names, which make the folder complete by itself.
     """
     from pinnsolve.output.html import report
 
@@ -48,6 +48,7 @@ def illustrate(
             _copy(source, folder / name)
         except OSError as error:
             failures.append(f"{name} could not be copied into the run folder: {error.strerror}")
+    failures += _values(solution, folder)
     try:
         for name in FILES:  # of an earlier run in this folder
             (folder / FIGURES / name).unlink(missing_ok=True)
@@ -59,10 +60,22 @@ def illustrate(
     return failures
 
 
+def _values(solution: Solution, folder: Path) -> Sequence[str]:
+    """Write the table of values at the times and on the grid that the file asks for, and say what is in the way."""
+    from pinnsolve.output.export import write_values
+
+    try:
+        return write_values(solution, folder)
+    except Exception as error:  # the solution is saved, and holds all values
+        return (f"The table of values could not be written: {type(error).__name__}: {error}",)
+
+
 def _figures(
-    solution: Solution, folder: Path, truth: Truth | None, draw: Callable[[Samples, Path], Drawn]
+    solution: Solution, folder: Path, truth: Truth | None, draw: Draw | None
 ) -> tuple[Sequence[Path], Sequence[str]]:
     """The pictures of a solution, and what went wrong with the others."""
+    if draw is None:
+        return (), ()
     from pinnsolve.figures.samples import sample
     from pinnsolve.runtime import one_thread
 

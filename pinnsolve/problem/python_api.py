@@ -48,6 +48,7 @@ _OF_EXPRESSIONS = (  # keys of maps from names to expressions
     "definitions",
     "exact",
     "guess",
+    "output",
     "solve",
 )
 _JUMPING = (sp.Piecewise, sp.Heaviside, sp.sign, sp.Max, sp.Min, sp.Abs, sp.floor)

@@ -195,7 +195,7 @@ class StatedInPython:
     name to `sp.Eq`, text, or `{"equation": ..., "where": ...}`. `conditions`, `data`: term name to `Condition`, `Data`.
     `exact`, `guess`, `parameters`: expressions by unknown and by name; a parameter may be a `Range`;
     `guess={"run": folder}` starts from a run.
-    `functions`: name to `Table`. `folder`: where data files lie.
+    `functions`: name to `Table`. `output`: `{"times": [0, 1], "grid": 64}`. `folder`: where data files lie.
     """
 
     name: str
@@ -221,4 +221,5 @@ class StatedInPython:
     description: str | None = None
     cite: str | Sequence[str] = ()
     reference: str | Path | Mapping[str, Any] | None = None
+    output: Mapping[str, Any] | None = None
     folder: str | Path | None = None

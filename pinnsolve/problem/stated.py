@@ -20,6 +20,7 @@ from pinnsolve.language.symbols import IntegralSymbol, UnknownParameter
 from pinnsolve.language.to_sympy import Fluxes
 from pinnsolve.language.vectors import component_of
 from pinnsolve.problem.divergence import Divergence
+from pinnsolve.spec.output import Output
 from pinnsolve.spec.ranges import ParameterRange
 from pinnsolve.spec.spec import SolveSettings, Spec
 
@@ -166,6 +167,11 @@ class StatedProblem:
     def ranges(self) -> Mapping[str, ParameterRange]:
         """The parameters of which the solution is a function, too; in `parameters` is the middle of each."""
         return self.spec.parsed.ranges
+
+    @property
+    def output(self) -> Output:
+        """The times and the grid that tables, exports and figures should have."""
+        return self.spec.parsed.output
 
     def of_kind(self, kind: str) -> tuple[StatedTerm, ...]:
         return tuple(s for s in self.statements if s.kind == kind)

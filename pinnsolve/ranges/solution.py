@@ -17,6 +17,7 @@ from pinnsolve.bases.over_ranges import OverRanges
 from pinnsolve.estimate.measured_errors import exact_values
 from pinnsolve.problem.build import build_problem
 from pinnsolve.problem.problem import Problem
+from pinnsolve.problem.vectors import vectors_of
 from pinnsolve.ranges.common_cells import common_cells
 from pinnsolve.ranges.fit import SEED, Fit, all_converged
 from pinnsolve.ranges.member import SolvedMember
@@ -57,6 +58,8 @@ def range_solution(problem: Problem, context: SolveContext, outcome: Outcome[Fit
         shape=problem.shape,
         series=_quantities(fit, ranges),
         ranges=ranges,
+        output=problem.output,
+        vectors=vectors_of(problem),
     )
     measured = _measured(problem, context, solution)
     said = [warning.message for warning in problem.warnings]

@@ -10,21 +10,27 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from pinnsolve.assembly.rows import apply_features
 from pinnsolve.errors import ExpressionError, PinnsolveError, SolutionError
 from pinnsolve.files.yaml_reader import parse_yaml
 from pinnsolve.language.complex_numbers import PartsError, parts
 from pinnsolve.language.expansion import exact_value
-from pinnsolve.language.symbols import FeatureSymbol, coordinate_symbol
+from pinnsolve.language.operators import OPERATORS
+from pinnsolve.language.symbols import Feature, FeatureSymbol, coordinate_symbol
 from pinnsolve.language.to_sympy import Scope, expression
 from pinnsolve.language.to_torch import Evaluator
 from pinnsolve.language.vocabulary import close_match
-from pinnsolve.results.solution import Solution
+
+if TYPE_CHECKING:
+    from pinnsolve.results.solution import Solution
 
 MODE = "mode"  # the column that says which function of an eigenvalue problem
+POINTS_AT_ONCE = 10_000  # that an operator is applied at: it answers with a number for every function of the basis
 MOST_ERRORS = 10  # rows that are named before the rest is only counted
 
 
@@ -57,8 +63,17 @@ def evaluate_csv(solution: Solution, points: Path, expressions: Sequence[str] = 
 def _columns(solution: Solution, table: np.ndarray, expressions: Sequence[str]) -> dict[str, np.ndarray]:
     """(N,) by column: the unknowns and the expressions at points (N, d)."""
     columns = {name: solution.values(table, name) for name in solution.unknowns}
+    return columns | expression_columns(solution, table, expressions)
+
+
+def expression_columns(solution: Solution, points: np.ndarray, expressions: Sequence[str]) -> dict[str, np.ndarray]:
+    """(N,) by column: expressions of everything the problem file names, at points (N, d); two of a complex one.
+
+    Raises `SolutionError` for what is no expression of these names.
+    """
+    columns: dict[str, np.ndarray] = {}
     for text in expressions:
-        columns |= _evaluate(solution, table, text)
+        columns |= _evaluate(solution, points, text)
     return columns
 
 
@@ -147,6 +162,7 @@ def _evaluate(solution: Solution, points: np.ndarray, text: str) -> dict[str, np
         complex_unknowns=solution.complex_unknowns,
         parameters=tuple(constants),
         definitions=definitions,
+        operators=tuple(OPERATORS),
     )
     try:
         both = parts(expression(text, scope))
@@ -161,10 +177,24 @@ def _evaluate(solution: Solution, points: np.ndarray, text: str) -> dict[str, np
     values |= {coordinate_symbol(name): value for name, value in constants.items()}
     for symbol in evaluator.symbols:
         if isinstance(symbol, FeatureSymbol):
-            feature = symbol.feature
-            values[symbol] = torch.from_numpy(solution.values(points, feature.unknown, feature.alpha))
+            values[symbol] = torch.from_numpy(_feature_values(solution, points, symbol.feature))
     results = (torch.as_tensor(result, dtype=torch.float64) for result in evaluator(values))
     return {name: result.expand(len(points)).numpy() for name, result in zip(found, results, strict=True)}
+
+
+def _feature_values(solution: Solution, points: np.ndarray, feature: Feature) -> np.ndarray:
+    """A derivative of an unknown, or what an operator registered through Python makes of it, at points: (N,)."""
+    if feature.operator is None:
+        return solution.values(points, feature.unknown, feature.alpha)
+    asked, found = (feature.alpha, feature.operator), np.full(len(points), np.nan)
+    coefficients = solution.coefficients[solution.unknowns.index(feature.unknown)]
+    inside = np.flatnonzero(solution.in_domain(points))
+    for start in range(0, len(inside), POINTS_AT_ONCE):
+        some = inside[start : start + POINTS_AT_ONCE]
+        x = torch.as_tensor(points[some]).to(coefficients)
+        with torch.no_grad():
+            found[some] = (apply_features(solution.basis, x, [asked], None)[asked] @ coefficients).cpu().numpy()
+    return found
 
 
 def _names_of_file(problem_text: str) -> tuple[dict[str, float], dict[str, str]]:

@@ -5,12 +5,14 @@ Input: a `Solution` and a meshio mesh, or the path of one. Output: a mesh with t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pinnsolve.errors import SolutionError
+from pinnsolve.results.evaluation import expression_columns
 
 if TYPE_CHECKING:
     import meshio
@@ -32,13 +34,21 @@ def on_mesh(solution: Solution, mesh: meshio.Mesh | str | Path, **time: Any) -> 
     return meshio.Mesh(mesh.points, mesh.cells, point_data=data, **more)
 
 
-def node_values(solution: Solution, points: np.ndarray) -> dict[str, np.ndarray]:
-    """Each unknown at points (N, d), NaN outside of the domain: (N,) by name."""
+def node_values(solution: Solution, points: np.ndarray, expressions: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """Each unknown and each expression at points (N, d), NaN outside of the domain: (N,) by name.
+
+    Unknowns that are the components of a vector are there a second time, as that vector: (N, 3).
+    """
     inside = ~solution.outside(points).any(axis=1)
+    found = {name: solution.values(points[inside], name) for name in solution.unknowns}
+    found |= expression_columns(solution, points[inside], expressions)
     values = {}
-    for name in solution.unknowns:
+    for name, column in found.items():
         values[name] = np.full(len(points), np.nan)
-        values[name][inside] = solution.values(points[inside], name)
+        values[name][inside] = column
+    for name, components in solution.vectors.items():
+        values[name] = np.zeros((len(points), 3))
+        values[name][:, : len(components)] = np.stack([values[component] for component in components], axis=1)
     return values
 
 

@@ -6,7 +6,7 @@ holds. Everything is measured at points that no solve has used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,11 +28,12 @@ from pinnsolve.estimate.jumps import all_missed
 from pinnsolve.estimate.measured_errors import parameter_report, term_report, true_error
 from pinnsolve.estimate.missed_data import missed_data
 from pinnsolve.estimate.missed_exactly import inexact
-from pinnsolve.estimate.quantities import Measured, measured_quantities, series_table
+from pinnsolve.estimate.quantities import TIMES, Measured, measured_quantities, series_table
 from pinnsolve.estimate.table_ranges import left_tables
 from pinnsolve.files.data_files import digests
 from pinnsolve.language.components import by_unknown
 from pinnsolve.problem.problem import Problem
+from pinnsolve.problem.vectors import vectors_of
 from pinnsolve.results.solution import Solution
 from pinnsolve.results.storage import plain
 from pinnsolve.solvers import Outcome
@@ -81,7 +82,9 @@ def solution_of(problem: Problem, context: SolveContext, outcome: Outcome[Result
         shape=problem.shape,
         deviations=outcome.best.deviations,
         modes=outcome.best.modes,
-        series=series_table(found.quantities, problem.time or ""),
+        series=series_table(found.quantities, problem.time or "", _series_times(problem)),
+        output=problem.output,
+        vectors=vectors_of(problem),
         homes=problem.homes,
     )
 
@@ -117,7 +120,7 @@ def _found(problem: Problem, context: SolveContext, outcome: Outcome[Result]) ->
         errors=None if measured is None else _determined(by_unknown(measured[0], problem.complex_unknowns), result),
         against="" if measured is None else measured[1],
         estimates=None if relative is None else by_unknown(relative, problem.complex_unknowns),
-        quantities=measured_quantities(compiled, approximation, corrected, relative),
+        quantities=measured_quantities(compiled, approximation, corrected, relative, _series_times(problem)),
         more=more | ({"balances": balances} if balances else {}),
     )
 
@@ -127,6 +130,14 @@ def _determined(errors: Mapping[str, float], result: Result) -> Mapping[str, flo
     many says nothing of them."""
     free = result.freedom.unknowns if result.freedom.harmless else ()
     return {name: error for name, error in errors.items() if name not in free}
+
+
+def _series_times(problem: Problem) -> Sequence[float] | None:
+    """The times of series that the file asks for; None where it asks for none."""
+    if problem.output.times is None:
+        return None
+    low, high = problem.intervals[problem.axes.time_axis]
+    return problem.output.times_between(low, high, TIMES)
 
 
 def _looked_at(look: Look, check: Assembly, terms: Mapping[str, dict]) -> list[Missed]:

@@ -216,14 +216,17 @@ class RunUnderWay:
 
 
 def _key_of(problem: Problem, code: str) -> str:
-    """A text that is another one for whatever changes the pieces of a solve, limits aside; `code`: of operators."""
+    """A text that is another one for whatever changes the pieces of a solve, which limits and output do not.
+
+    `code`: of operators.
+    """
     text = problem.spec.to_yaml()
     try:
         data = parse_yaml(text).data
     except PinnsolveError:  # longer than a problem file may be, with all defaults
         data = {"text": text}
     solve = {key: value for key, value in (data.get("solve") or {}).items() if key != "limits"}
-    told = json.dumps([{**data, "solve": solve}, digests(problem.files()), version(), code])
+    told = json.dumps([{**data, "solve": solve, "output": None}, digests(problem.files()), version(), code])
     return hashlib.sha256(told.encode()).hexdigest()
 
 

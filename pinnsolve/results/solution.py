@@ -31,6 +31,7 @@ from pinnsolve.language.symbols import MAX_ORDER, MultiIndex
 from pinnsolve.language.vocabulary import close_match
 from pinnsolve.results.found_functions import FoundFunction, functions_of
 from pinnsolve.results.storage import SERIES_FILE, SOLUTION_FILE, flatten, nest, read_run, write_run, write_table
+from pinnsolve.spec.output import Output
 
 if TYPE_CHECKING:
     import meshio
@@ -60,6 +61,8 @@ class Solution:
     `modes`: (K, unknowns, W) complex coefficients of the functions of eigenvalues, of which the first is the solution.
     `unknowns` are real; for each of the `complex_unknowns` there are two, as `psi_re` and `psi_im` for `psi`. Values of
     `psi` itself, `solution.psi(x=0.5)`, are complex.
+    `vectors`: by name the unknowns that are the components of a vector, by direction of space.
+    `output`: the times and the grid that the problem file asks for.
     `others`: what further guesses led to, saved in folders of their own inside that of this one.
     """
 
@@ -83,6 +86,8 @@ class Solution:
     homes: Mapping[str, Subdomain] = field(default_factory=dict)
     others: tuple[Solution, ...] = ()
     ranges: tuple[str, ...] = ()
+    output: Output = field(default_factory=Output)
+    vectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         signature = f"({', '.join(self.coordinates)})"
@@ -357,6 +362,8 @@ class Solution:
             "shape": None if self.shape is None else to_plain(self.shape),
             "homes": plain_places(self.homes, self.coordinates),
             "ranges": self.ranges,
+            "output": self.output.as_plain(),
+            "vectors": self.vectors,
         }
         texts = {"result": self.result, "history": self.history, "problem_text": self.problem_text}
         write_run(folder, arrays, metadata, texts)
@@ -408,6 +415,8 @@ def _restore(arrays: Mapping[str, np.ndarray], metadata: Mapping, texts: Mapping
         shape=from_plain(metadata["shape"], folder) if metadata.get("shape") else None,
         deviations=torch.from_numpy(arrays["deviations"]) if "deviations" in arrays else None,
         ranges=tuple(metadata.get("ranges", ())),
+        output=Output.from_plain(metadata.get("output")),
+        vectors={name: tuple(components) for name, components in (metadata.get("vectors") or {}).items()},
         modes=torch.view_as_complex(torch.from_numpy(arrays["modes"])) if "modes" in arrays else None,
         homes=restored_places(metadata.get("homes") or {}, metadata["coordinates"]),
         **texts,

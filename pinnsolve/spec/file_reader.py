@@ -27,6 +27,7 @@ from pinnsolve.spec.functions import function_problems
 from pinnsolve.spec.located_errors import KeyPath, Places
 from pinnsolve.spec.measures import MeasureReader
 from pinnsolve.spec.names import Names
+from pinnsolve.spec.output_reader import read_output
 from pinnsolve.spec.parsed import (
     ParsedEigenvalues,
     ParsedExpression,
@@ -139,6 +140,7 @@ class FileReader:
         guesses = self._guesses(file.guess or [{}])
         self._reference(file)
         self._regularization(file)
+        output = read_output(file.output, self.names, self.reader)
         if self.names.reliable:
             check_tolerance(file.solve.tolerance, (*self.names.unknowns, *(file.quantities or ())), self.reader)
         terms = tuple(dict.fromkeys((*self.names.terms, *equations)))
@@ -166,6 +168,7 @@ class FileReader:
             guess=guesses[0],
             other_guesses=guesses[1:],
             term_weights=weights,
+            output=output,
         )
 
     # -- terms --

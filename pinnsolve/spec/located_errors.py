@@ -18,6 +18,7 @@ from pinnsolve import extensions
 from pinnsolve.errors import Diagnostic, ExpressionError, ProblemError
 from pinnsolve.language.vocabulary import close_match
 from pinnsolve.spec.schema import schema, shapes, solve
+from pinnsolve.spec.schema.output import OutputInput
 from pinnsolve.spec.schema.ranges import RangeInput
 from pinnsolve.spec.schema.types import MAX_ITEMS, Context
 
@@ -96,6 +97,7 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     ("unknown_parameters", "*"): schema.UnknownParameterInput,
     ("regularization", "*"): schema.RegularizationInput,
     ("reference",): schema.ReferenceInput,
+    ("output",): OutputInput,
     ("solve",): solve.SolveSettings,
     ("solve", "basis"): solve.BasisSpec,
     ("solve", "collocation"): solve.CollocationSpec,

@@ -14,6 +14,7 @@ from typing import Any
 from pinnsolve.language.constants import Value, evaluate
 from pinnsolve.language.syntax import Node
 from pinnsolve.spec.located_errors import KeyPath
+from pinnsolve.spec.output import Output
 from pinnsolve.spec.ranges import ParameterRange
 
 Interval = tuple[float, float]
@@ -150,3 +151,4 @@ class ParsedFile:
     term_weights: TermWeights | None  # None for weights chosen by the solver
     other_guesses: tuple[Mapping[str, ParsedExpression], ...] = ()
     ranges: Mapping[str, ParameterRange] = field(default_factory=dict)
+    output: Output = field(default_factory=Output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 Number = str | int | float  # a text is a constant expression
@@ -99,6 +100,14 @@ class EigenvaluesSpec:
     name: str
     count: int = 6
     near: Number = 0
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """Where the solution is wanted: `times`, or how many; points of the `grid` for all axes of space, or by name."""
+
+    times: tuple[Number, ...] | int | None = None
+    grid: Mapping[str, int] | int | None = None
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ from pinnsolve.spec.parts import (
     FunctionSpec,
     HomeSpec,
     Number,
+    OutputSpec,
     QuantitySpec,
     RangeSpec,
     ReferenceSpec,
@@ -118,6 +119,7 @@ class Spec:
     guess: Mapping[str, str] = field(default_factory=dict)
     other_guesses: tuple[Mapping[str, str], ...] = ()
     reference: ReferenceSpec | None = None
+    output: OutputSpec | None = None
     solve: SolveSettings = field(default_factory=SolveSettings)
     file: Path | None = None
     folder: Path = field(default_factory=Path)
@@ -272,6 +274,7 @@ def _normalized(file: ProblemFile, names: Names, parsed: ParsedFile, source: Sou
         guess=_guess((file.guess or [{}])[0], file.unknown_names, source.folder),
         other_guesses=tuple(_guess(one, file.unknown_names, source.folder) for one in (file.guess or [])[1:]),
         reference=ReferenceSpec(file.reference.file) if file.reference else None,
+        output=None if (o := file.output) is None else OutputSpec(o.times, o.grid),
         solve=file.solve,
         file=source.file,
         folder=source.folder,
@@ -363,6 +366,7 @@ def _as_file(spec: Spec) -> dict[str, Any]:
         "guess": [dict(one) for one in (spec.guess, *spec.other_guesses)] if spec.other_guesses else dict(spec.guess),
         "exact": dict(spec.exact),
         "reference": {"file": spec.reference.file} if spec.reference else None,
+        "output": None if spec.output is None else _output_out(spec.output),
         "solve": _settings(spec.solve),
     }
     return _filled(whole)
@@ -450,6 +454,11 @@ def _quantity_out(item: QuantitySpec) -> dict[str, Any]:
 def _function_out(item: FunctionSpec) -> dict[str, Any]:
     whole = {"file": item.file, "of": _one_or_list(item.of), "column": item.column}
     return {**whole, "interpolation": item.interpolation, "outside": item.outside}
+
+
+def _output_out(item: OutputSpec) -> dict[str, Any]:
+    times = list(item.times) if isinstance(item.times, tuple) else item.times
+    return _filled({"times": times, "grid": dict(item.grid) if isinstance(item.grid, Mapping) else item.grid})
 
 
 def _settings(solve: SolveSettings) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from pydantic import WithJsonSchema as Json
 
 from pinnsolve.language.systems import SYSTEMS
 from pinnsolve.language.vocabulary import IMAGINARY_UNIT
+from pinnsolve.spec.schema.output import OutputInput
 from pinnsolve.spec.schema.places import RegionItem, Unknowns
 from pinnsolve.spec.schema.ranges import Parameter
 from pinnsolve.spec.schema.shapes import ShapeInput, too_large
@@ -502,6 +503,7 @@ class ProblemFile(Strict):
     quantities: Named[QuantityInput] | None = about("By name, numbers to report: integrals, extrema, values at points.")
     exact: Exact | None = about("The exact solution where it is known: by unknown an expression in the coordinates.")
     reference: ReferenceInput | None = about("A file to compare with, when no exact solution is known.")
+    output: OutputInput | None = about("Times and grid of tables, exports and figures: `{times: [0, 1], grid: 64}`.")
     solve: SolveSettings = about("How to solve. Everything has a default.", SolveSettings())
 
     @property
