@@ -29,6 +29,7 @@ from pinnsolve.figures import DOTS_PER_INCH
 from pinnsolve.figures.ticks import PlainNumbers, PlainPowers
 
 PAD, ROOM = 0.1, 0.5  # inches around what is drawn, and around the sheet it is drawn on
+SCREEN_DOTS_PER_INCH = 90  # of a notebook
 PAPER = 0xFFFFFFFF  # a white pixel, its four bytes at once
 COMPRESSION = 2  # of PNG files: a third of the time of the usual 6, for files that are a quarter larger
 DECADES = 5  # of a logarithmic colour scale: what is smaller than 1e-5 of the largest is drawn like that
@@ -165,6 +166,15 @@ def fitted(extent: Sequence[float], equal: bool, width: float, height: float, ri
     return Panel(min(width, height * ratio), min(height, width / ratio), right)
 
 
+class Sheet(Figure):
+    """A figure that a notebook shows, whether or not pyplot was imported there."""
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.savefig(file, format="png", dpi=SCREEN_DOTS_PER_INCH, bbox_inches="tight", pad_inches=PAD)
+        return file.getvalue()
+
+
 def sheet(
     rows: Sequence[Sequence[Panel]], title: str, headings: Mapping[int, str] | None = None, above: float = ABOVE
 ) -> tuple[Figure, list[list[Axes]]]:
@@ -178,7 +188,7 @@ def sheet(
     heights = [max(p.height for p in row) + above + BELOW for row in rows]
     top = TITLE_LINE * (title.count("\n") + 1)
     total = top + sum(heights) + HEADING * len(headings)
-    figure = Figure(figsize=(width, total))
+    figure = Sheet(figsize=(width, total))
     FigureCanvasAgg(figure)
     figure.text(0.5, 1.0, title, ha="center", va="top", fontsize=12, linespacing=1.35)
     grid, y = [], total - top

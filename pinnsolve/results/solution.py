@@ -321,6 +321,35 @@ class Solution:
             style.write(figure, Path(path))
         return figure
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: status, errors and the figure."""
+        from pinnsolve.results.notebook import as_html
+
+        return as_html(self)
+
+    def to_xarray(
+        self, points: int | None = None, times: Sequence[float] | None = None, expressions: Sequence[str] = ()
+    ) -> Any:
+        """An `xarray.Dataset` of the unknowns on a regular grid, with the errors as attributes; NaN outside a shape.
+
+        `points` per axis of space and `times` are chosen as `pinnsolve export` does; `expressions` such as `D(u, x)`
+        are further variables. Raises `SolutionError` where xarray is not installed.
+        """
+        from pinnsolve.results.frames import to_xarray  # which imports xarray
+
+        return to_xarray(self, points, times, expressions)
+
+    def to_dataframe(
+        self, points: int | None = None, times: Sequence[float] | None = None, expressions: Sequence[str] = ()
+    ) -> Any:
+        """A `pandas.DataFrame` with a row per point of a regular grid that is in the domain; see `to_xarray`.
+
+        Raises `SolutionError` where pandas is not installed.
+        """
+        from pinnsolve.results.frames import to_dataframe  # which imports pandas
+
+        return to_dataframe(self, points, times, expressions)
+
     def on(self, mesh: meshio.Mesh | str | os.PathLike, **time: float) -> meshio.Mesh:
         """The mesh with the unknowns at its nodes as point data, e.g. `solution.on("part.msh").write("part.vtu")`.
 
