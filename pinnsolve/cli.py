@@ -204,6 +204,30 @@ def check(
             typer.echo(f"drew {printable(path)}")
 
 
+@app.command()
+def explain(
+    file: File,
+    overrides: Set = None,
+    operators: Operators = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="PAGE.html", help="Write it with formulas, as a page, instead.")
+    ] = None,
+) -> None:
+    """Print the compiled loss as a table of mathematics, and where each of its numbers comes from."""
+    from pinnsolve.output.explanation import explained
+
+    explanation = explained(_load(file, overrides, operators))
+    if html is None:
+        from pinnsolve.output.explain import shown
+
+        _show(shown(explanation))
+        return
+    from pinnsolve.output.html.explanation import explanation_page
+
+    html.write_text(explanation_page(explanation), encoding="utf-8")
+    typer.echo(f"wrote {printable(html)}")
+
+
 @app.command("list")
 def list_problems() -> None:
     """The problems that come with pinnsolve."""
@@ -286,6 +310,31 @@ def export(
     solution = load_solution(run).mode(mode) if mode is not None else load_solution(run)
     chosen = None if times is None else read_times(times)
     typer.echo(printable(export(solution, to, points, chosen, derivative or ())))
+
+
+@app.command()
+def diff(
+    one: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    other: Annotated[Path, typer.Argument(metavar="RUN", help="Another one.")],
+    json: Annotated[bool, typer.Option("--json", help="Print the differences as JSON.")] = False,
+    operators: Operators = None,
+) -> None:
+    """Compare two runs: problem files, reports, solutions. Exits with 1 if these differ by more than their errors."""
+    _run_all_operators(operators)
+    from pinnsolve.output.difference import difference
+    from pinnsolve.results.solution import load_solution
+
+    process.resume_garbage_collection()
+    found = difference(load_solution(one), load_solution(other))
+    if json:
+        from pinnsolve.results.storage import to_json
+
+        typer.echo(to_json(found.as_plain(), indent=2))
+    else:
+        from pinnsolve.output.diff import shown
+
+        _show(shown(found, (str(one), str(other))))
+    raise typer.Exit(CONVERGED if found.agrees else NOT_CONVERGED)
 
 
 @app.command()

@@ -72,18 +72,22 @@ def collocation_of(problem: Problem, compiled: CompiledProblem) -> defaults.Coll
 
 def _collocation(problem: Problem, order: int) -> defaults.Collocation:
     """Point counts for the basis that the file asks for, or for the first of the default ones."""
+    return defaults.collocation(problem.settings.collocation, len(problem.coordinates), *first_width(problem, order))
+
+
+def first_width(problem: Problem, order: int) -> tuple[int, bool]:
+    """How many functions the first basis of a solve without cells has, and whether they will move."""
     solve, dimension = problem.settings, len(problem.coordinates)
     basis, moves = solve.basis, solve.method not in ("auto", "least_squares")
     custom = basis is not None and basis.kind not in (None, *extensions.NETWORKS)
     if not moves and not custom and (basis is None or basis.width is None):
-        return defaults.collocation(solve.collocation, dimension, defaults.widths(dimension)[0], moving=False)
+        return defaults.widths(dimension)[0], False
     activation = (basis and basis.activation) or ("tanh" if order > 1 else "relu")
     width = (basis and basis.width) or defaults.FIXED_WIDTH.get(activation, defaults.DEFAULT_FIXED_WIDTH)
     if basis is not None and basis.kind in extensions.PARTITIONED:
         degree = defaults.PARTITION_DEGREE if basis.degree is None else basis.degree
         width = (basis.partitions or defaults.PARTITIONS) * comb(degree + dimension, dimension)
-    moves = moves or (solve.method == "auto" and width <= defaults.MOVING_WIDTH)
-    return defaults.collocation(solve.collocation, dimension, width, moves)
+    return width, moves or (solve.method == "auto" and width <= defaults.MOVING_WIDTH)
 
 
 def _points(term: Term, problem: Problem, counts: defaults.Collocation | None) -> int | str:
@@ -131,12 +135,17 @@ def _residual_text(residual: sp.Expr, coordinates: tuple[str, ...]) -> str:
     text, summands = "", sp.Add.make_args(residual)
     stated = [summand for summand in summands if not any(map(is_candidate, summand.free_symbols))]
     for summand in sorted(stated, key=_rank):
-        words = {s: sp.Symbol(s.feature.label(coordinates)) for s in summand.atoms(FeatureSymbol)}
-        words |= {n: sp.sign(n) * sp.Symbol(f"{abs(float(n)):.6g}") for n in summand.atoms(sp.Number) if _is_long(n)}
-        part = to_text(substituted(summand, words), coordinates)
+        part = short_text(summand, coordinates)
         text += f" - {part[1:]}" if part.startswith("-") else f" + {part}"
     text = text if len(stated) == len(summands) else f"{text} - candidates"
     return f"-{text[3:]}" if text.startswith(" -") else text[3:]
+
+
+def short_text(expression: sp.Expr, coordinates: tuple[str, ...]) -> str:
+    """An expression with derivatives as indices, and long numbers cut to six digits."""
+    words = {s: sp.Symbol(s.feature.label(coordinates)) for s in expression.atoms(FeatureSymbol)}
+    words |= {n: sp.sign(n) * sp.Symbol(f"{abs(float(n)):.6g}") for n in expression.atoms(sp.Number) if _is_long(n)}
+    return to_text(substituted(expression, words), coordinates)
 
 
 def _rank(summand: sp.Expr) -> tuple:
