@@ -243,11 +243,16 @@ def list_problems() -> None:
 
 
 @app.command()
-def new(name: Annotated[str, typer.Argument(metavar="NAME", help="Of the problem; the file is NAME.yaml.")]) -> None:
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the problem; the file is NAME.yaml.")],
+    interactive: Annotated[
+        bool, typer.Option("--interactive", "-i", help="Ask what the problem is, one question after the other.")
+    ] = False,
+) -> None:
     """Write a commented problem file to start from."""
-    from pinnsolve.spec.template import write_starting_file
+    from pinnsolve.spec.template import starting_file, write_starting_file
 
-    path = write_starting_file(name)
+    path = write_starting_file(name, _interviewed if interactive else starting_file)
     typer.echo(f"wrote {printable(path)}; `pinnsolve run {printable(path)}` solves it as it stands")
 
 
@@ -284,7 +289,9 @@ def evaluate(
 @app.command()
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
-    to: Annotated[Path, typer.Option(metavar="FILE", help="Where to write: .csv, .npz, .vtu, .pvd or .xdmf.")],
+    to: Annotated[
+        Path, typer.Option(metavar="FILE", help="Where to write: .csv, .npz, .vtu, .pvd, .xdmf, .gif or .mp4.")
+    ],
     points: Annotated[
         int | None,
         typer.Option(
@@ -426,6 +433,22 @@ def schema() -> None:
 
 
 # -- parts of them --------------------------------------------------------------------------------------------
+
+
+def _interviewed(name: str) -> str:
+    """The text of a problem file by answers of the person."""
+    from pinnsolve.files.yaml_writer import write_yaml
+    from pinnsolve.spec.interview import Question, interview
+
+    def ask(question: Question) -> str:
+        while True:
+            answer = str(typer.prompt(question.text, default=question.default)).strip()
+            complaint = question.complaint(answer)
+            if complaint is None:
+                return answer
+            say(complaint)
+
+    return write_yaml(interview(name, ask))
 
 
 def _load(file: str, overrides: list[str] | None, operators: list[str] | None) -> Problem:

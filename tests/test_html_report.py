@@ -15,6 +15,7 @@ from sine_basis import solution_of
 
 import pinnsolve as ps
 from pinnsolve.cli import main
+from pinnsolve.figures.samples import Drawn
 from pinnsolve.output.html import parts
 from pinnsolve.output.html import report as html_report
 from pinnsolve.output.html.history import history
@@ -33,7 +34,7 @@ KINDS = {  # name of a problem, settings, words of its report
     "cavity": (["solve.limits.seconds=0.5", "solve.tolerance=1e-8"], "Ran into its time limit"),
 }
 needs_browser = pytest.mark.skipif(browser.find() is None, reason=f"none of {', '.join(browser.NAMES)} is installed")
-VOID = {"meta", "img", "br", "hr"}
+VOID = {"meta", "img", "br", "hr", "input"}
 ATTACK = "</title><script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
@@ -117,7 +118,9 @@ def test_a_report_says_everything(reports, kind):
     for value in (result["method"], result["basis"], f"pinnsolve {result['version']}"):
         assert value in page.text
     figures = {picture.name for picture in (path.parent / "figures").iterdir()} - {"history.png"}
-    assert page.count("img") == len(figures) >= 2
+    frames = page.count("input")  # of a film, one for each mark
+    assert page.count("img") == len(figures) + frames and len(figures) >= 2
+    assert (frames > 0) == (problem.time is not None and len(problem.coordinates) > 1)
     told = bool(ps.load_solution(path.parent).history)  # a run that ends with its first level has none
     assert page.count("svg") == told and page.count("details") == 1 + told
     assert " ".join((path.parent / "problem.yaml").read_text().split()) in page.text
@@ -187,8 +190,8 @@ def test_a_long_history_is_thinned_out(reports, tmp_path):
     folder = reports("find-the-diffusivity").parent
     solution, problem = ps.load_solution(folder), ps.load(folder / "problem.yaml")
     long = replace(solution, history=tuple(replace_step(solution.history[-1], i) for i in range(20_000)))
-    pictures = sorted((folder / "figures").glob("*.png"))
-    html_report.write_report(long, problem, tmp_path, pictures)
+    pictures = tuple(sorted((folder / "figures").glob("*.png")))
+    html_report.write_report(long, problem, tmp_path, Drawn(pictures))
     assert "400 of 20000 steps" in Page(tmp_path / "report.html").text
 
 

@@ -8,14 +8,16 @@ space, slices beyond.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pinnsolve.figures import FILES, style
+from pinnsolve.figures.animation import small_pngs
 from pinnsolve.figures.convergence import history_figure, residual_figure
 from pinnsolve.figures.found_functions import functions_figure
 from pinnsolve.figures.labels import number, plain, symbol
@@ -25,12 +27,22 @@ from pinnsolve.files.text import eigenvalue_text
 from pinnsolve.language.components import component_names
 
 DASHED = (0, (4, 4))
+ESTIMATE = {"estimated_error": "estimated relative error"}  # keys of a result, and words
+ERRORS = {"relative_l2_error": "relative L² error", **ESTIMATE}
+SOLUTION = "solution"
+DEVIATIONS = 2.0  # of a band around a line: 95 % of normal noise
+DATA = "#222222"  # colour of marks where something was measured
+NEAR = 0.02  # share of an interval, within which data count as on a slice
+FILM_BYTES = 700_000  # of the frames in a page
 
 
 def save_figures(samples: Samples, folder: Path) -> Drawn:
     """Write what can be drawn of `FILES` into a folder. A figure that fails does not stop the others."""
     pictures, failures = [], []
-    makers = (solution_figure, error_figure, functions_figure, residual_figure, history_figure)
+    makers = (
+        solution_figure, uncertainty_figure, estimated_figure, error_figure, functions_figure, residual_figure,
+        history_figure,
+    )  # fmt: skip
     for name, draw in zip(FILES, makers, strict=True):
         try:
             figure = draw(samples)
@@ -38,14 +50,18 @@ def save_figures(samples: Samples, folder: Path) -> Drawn:
                 pictures.append(style.write(figure, folder / name))
         except Exception as error:  # whatever matplotlib stumbles over, the solution is worth more than its picture
             failures.append(f"The figure {name} could not be drawn: {type(error).__name__}: {error}")
-    return Drawn(tuple(pictures), tuple(failures))
+    try:
+        film = () if samples.film is None else small_pngs(samples.film, FILM_BYTES)
+    except Exception as error:
+        film, failures = (), [*failures, f"The film could not be drawn: {type(error).__name__}: {error}"]
+    return Drawn(tuple(pictures), tuple(failures), tuple(film))
 
 
 @dataclass(frozen=True)
 class Quantity:
     """Something to draw of each unknown: its values in the views, its words and its colours.
 
-    `logarithmic` says that it is a magnitude.
+    `logarithmic` says that it is a magnitude; the first that there is of `errors` in the result stands in titles.
     """
 
     name: str
@@ -53,11 +69,32 @@ class Quantity:
     label: Callable[[str], str]
     colours: Callable[[np.ndarray], tuple]
     logarithmic: bool = False
+    errors: Mapping[str, str] = field(default_factory=lambda: ERRORS)
 
 
 def solution_figure(samples: Samples) -> Figure:
     """The unknowns over the box, with the relative error in the title where it is known or estimated."""
-    return _field_figure(samples, Quantity("solution", samples.values, symbol, style.field_colours))
+    return _field_figure(samples, Quantity(SOLUTION, samples.values, symbol, style.field_colours))
+
+
+def uncertainty_figure(samples: Samples) -> Figure | None:
+    """The standard deviation that noise of data leaves, where a band around a line does not say it."""
+    if not samples.deviations or len(samples.views[0].axes) == 1:
+        return None
+    label, fields = (lambda unknown: f"standard deviation of {symbol(unknown)}"), samples.deviations
+    return _field_figure(samples, Quantity("standard deviation", fields, label, style.field_colours, True, {}))
+
+
+def estimated_figure(samples: Samples) -> Figure | None:
+    """The estimated error of each unknown on a logarithmic scale; None where it was not kept."""
+    if not any(np.nanmax(part, initial=0.0) > 0 for parts in samples.estimated.values() for part in parts):
+        return None
+
+    def label(unknown: str) -> str:
+        return f"estimated error of {symbol(unknown)}"
+
+    quantity = Quantity("estimated error", samples.estimated, label, style.magnitude_colours, True, ESTIMATE)
+    return _field_figure(samples, quantity)
 
 
 def error_figure(samples: Samples) -> Figure | None:
@@ -89,13 +126,13 @@ def _other(samples: Samples) -> str:
     return "exact" if samples.result.get("reference") in (None, "exact") else "reference"
 
 
-def _headline(samples: Samples, unknown: str) -> str:
+def _headline(samples: Samples, unknown: str, quantity: Quantity) -> str:
     name, of_mode, number_of = unknown.partition(OF_MODE)
     if of_mode:
         found = samples.result.get("eigenvalues") or []
         value = eigenvalue_text(found[int(number_of) - 1]["value"]) if len(found) >= int(number_of) else ""
         return f"{symbol(name)}{of_mode}{number_of}" + (f": {value}" if value else "")
-    for key, words in (("relative_l2_error", "relative L² error"), ("estimated_error", "estimated relative error")):
+    for key, words in quantity.errors.items():
         value = (samples.result.get(key) or {}).get(unknown.strip("|"))
         if value is not None:
             return f"{symbol(unknown)}, {words} {number(value)}"
@@ -119,7 +156,7 @@ def _title(samples: Samples, quantity: Quantity) -> str:
     views = samples.views
     one = next(iter(quantity.fields)) if len(quantity.fields) == 1 else None
     of = " of" if one and quantity.logarithmic else ""
-    title = f"{plain(samples.name)}: {quantity.name}{of}" + (f" {_headline(samples, one)}" if one else "")
+    title = f"{plain(samples.name)}: {quantity.name}{of}" + (f" {_headline(samples, one, quantity)}" if one else "")
     if len(views) == 1:
         words = views[0].words(samples, {axis for axis, _ in views[0].held})
         return f"{title} at {words}" if words else title
@@ -130,8 +167,9 @@ def _title(samples: Samples, quantity: Quantity) -> str:
     return f"{title}{gap}at {words}" if words else title
 
 
-def _headlines(samples: Samples, fields: Mapping) -> list[str]:
-    return [_headline(samples, unknown) if len(fields) > 1 else "" for unknown in fields]
+def _headlines(samples: Samples, quantity: Quantity) -> list[str]:
+    fields = quantity.fields
+    return [_headline(samples, unknown, quantity) if len(fields) > 1 else "" for unknown in fields]
 
 
 def _above(fields: Mapping) -> float:
@@ -143,17 +181,47 @@ def _lines(samples: Samples, quantity: Quantity) -> Figure:
     figure, rows = style.sheet([[style.Panel(5.6, 2.5)] for _ in quantity.fields], title, above=above)
     coordinate = samples.views[0].axes[0]
     x = _along(samples, samples.views[0])
-    headlines = _headlines(samples, quantity.fields)
+    headlines = _headlines(samples, quantity)
     for (axes,), headline, (unknown, (values,)) in zip(rows, headlines, quantity.fields.items(), strict=True):
         values = style.positive(values) if quantity.logarithmic else values
         axes.plot(x, values, color=style.LINES[0], label="solution")
+        if quantity.name == SOLUTION:
+            _band(axes, x, values, samples.deviations.get(unknown, (None,))[0], style.LINES[0])
+            _measured_on_line(axes, samples, unknown, coordinate)
         if unknown in samples.exact and not quantity.logarithmic:
             axes.plot(x, samples.exact[unknown][0], "k", lw=1.0, ls=DASHED, label=_other(samples))
+        if len(axes.get_legend_handles_labels()[1]) > 1:
             axes.legend()
         x_label = symbol(samples.coordinates[coordinate])
         style.lines(axes, x_label, quantity.label(unknown), quantity.logarithmic)
         axes.set_title(headline)
     return figure
+
+
+def _band(axes: Axes, x: np.ndarray, values: np.ndarray, deviation: np.ndarray | None, colour: Any) -> None:
+    """Two standard deviations to both sides of a line, where noise of data leaves any."""
+    if deviation is not None:
+        low, high = values - DEVIATIONS * deviation, values + DEVIATIONS * deviation
+        words = f"\N{PLUS-MINUS SIGN} {DEVIATIONS:g} standard deviations"
+        axes.fill_between(x, low, high, color=colour, alpha=0.2, lw=0, label=words)
+
+
+def _measured_on_line(axes: Axes, samples: Samples, unknown: str, coordinate: int) -> None:
+    table = samples.measured.get(unknown)
+    if table is not None:
+        axes.plot(table[:, coordinate], table[:, -1], "o", ms=3, mfc="none", mew=0.7, color=DATA, label="measured")
+
+
+def _measured_places(axes: Axes, samples: Samples, view: View, unknown: str) -> None:
+    """Mark where the unknown was measured, on the slice that is shown."""
+    table = samples.measured.get(unknown)
+    if table is None:
+        return
+    for axis, value in view.held:
+        low, high = samples.intervals[axis]
+        table = table[np.abs(table[:, axis] - value) <= NEAR * (high - low)]
+    x, y = (table[:, axis] for axis in view.axes)
+    axes.plot(x, y, "o", ms=2.4, mfc="none", mew=0.5, color=DATA, alpha=0.8, clip_on=False)
 
 
 def _along(samples: Samples, line: View) -> np.ndarray:
@@ -166,15 +234,30 @@ def _images(samples: Samples, quantity: Quantity) -> Figure:
     view, fields = samples.views[0], quantity.fields
     size = 3.9 if len(fields) == 1 else 2.8
     panel = style.fitted(view.extent(samples), True, 2 * size, size, style.BAR)
-    columns = 1 if panel.width > 1.6 * panel.height else 3
+    columns = 1 if panel.width > 1.6 * panel.height else 2 if len(fields) == 4 else 3
     title = _title(samples, quantity)
     figure, grid = style.sheet(style.in_rows([panel] * len(fields), columns), title, above=_above(fields))
     flat = [axes for row in grid for axes in row]
-    for axes, headline, (unknown, (values,)) in zip(flat, _headlines(samples, fields), fields.items(), strict=True):
+    for axes, headline, (unknown, (values,)) in zip(flat, _headlines(samples, quantity), fields.items(), strict=True):
         shown = _image(axes, samples, view, values, quantity.colours(values))
+        _over_image(axes, samples, quantity, unknown, 0)
         style.colour_bar(axes, shown, quantity.label(unknown))
         axes.set_title(headline)
     return figure
+
+
+def _over_image(axes: Axes, samples: Samples, quantity: Quantity, unknown: str, number: int) -> None:
+    """What is drawn over the image of an unknown in view `number`: places of data, a flow over its speed."""
+    if quantity.name != SOLUTION:
+        return
+    view = samples.views[number]
+    _measured_places(axes, samples, view, unknown)
+    components = samples.vectors.get(unknown.strip("|"))
+    if components is None or not unknown.startswith("|"):
+        return
+    space = [i for i, name in enumerate(samples.coordinates) if name not in (samples.time, *samples.ranges)]
+    along = [samples.values[components[space.index(axis)]][number] for axis in view.axes]
+    style.flow(axes, view.extent(samples), along, lines=len(samples.views) == 1)
 
 
 def _image(axes: Axes, samples: Samples, view: View, values: np.ndarray, colours: tuple):
@@ -198,7 +281,7 @@ def _slices(samples: Samples, quantity: Quantity) -> Figure:
         for i, view in enumerate(views)
     ]
     rows = style.in_rows(sizes, 4 if len(views) <= 4 else 3)
-    headlines = _headlines(samples, fields) if len(fields) > 1 else []
+    headlines = _headlines(samples, quantity) if len(fields) > 1 else []
     headings = {i * len(rows): headline for i, headline in enumerate(headlines)}
     above = style.ABOVE if varied else style.UNTITLED
     figure, grid = style.sheet(rows * len(fields), _title(samples, quantity), headings, above)
@@ -208,6 +291,7 @@ def _slices(samples: Samples, quantity: Quantity) -> Figure:
         for i, (view, values) in enumerate(zip(views, slices, strict=True)):
             axes = next(flat)
             shown = _image(axes, samples, view, values, colours)
+            _over_image(axes, samples, quantity, unknown, i)
             if varied:
                 axes.set_title(view.words(samples, varied))
             if i in last:
@@ -221,27 +305,28 @@ def _space_time(samples: Samples, quantity: Quantity) -> Figure:
     row = [style.Panel(3.5, 2.7, style.BAR), style.Panel(3.6, 2.7, right)]
     fields, view = quantity.fields, samples.views[0]
     figure, grid = style.sheet([row] * len(fields), _title(samples, quantity), above=_above(fields))
-    headlines = _headlines(samples, fields)
+    headlines = _headlines(samples, quantity)
     for (left, other), headline, (unknown, (values,)) in zip(grid, headlines, fields.items(), strict=True):
         shown = _image(left, samples, view, values, quantity.colours(values))
+        _over_image(left, samples, quantity, unknown, 0)
         style.colour_bar(left, shown, quantity.label(unknown))
         left.set_title(headline)
         if quantity.logarithmic:
-            _against_time(other, samples, unknown, values)
+            _against_time(other, samples, quantity.label(unknown), values)
         else:
             _profiles(other, samples, unknown)
     return figure
 
 
-def _against_time(axes: Axes, samples: Samples, unknown: str, values: np.ndarray) -> None:
-    """The error against time, of values with shape (time, space)."""
+def _against_time(axes: Axes, samples: Samples, label: str, values: np.ndarray) -> None:
+    """A magnitude against time, of values with shape (time, space)."""
     view = samples.views[0]
     t = side(*samples.intervals[view.axes[0]], len(values), ends=False)
     time, space = (symbol(samples.coordinates[a]) for a in view.axes)
     axes.plot(t, style.positive(values.max(axis=1)), color=style.LINES[1], label=f"largest over {space}")
     rms = np.sqrt(np.mean(values**2, axis=1))
     axes.plot(t, style.positive(rms), color=style.LINES[0], label=f"root mean square over {space}")
-    style.lines(axes, time, f"error of {symbol(unknown)}", logarithmic=True)
+    style.lines(axes, time, label, logarithmic=True)
     axes.legend()
 
 
@@ -253,6 +338,10 @@ def _profiles(axes: Axes, samples: Samples, unknown: str) -> None:
         x = _along(samples, line)
         label = line.words(samples, {axis for axis, _ in line.held})
         axes.plot(x, samples.profile_values[unknown][i], color=colour, label=label)
+        if unknown in samples.profile_deviations:
+            spread = DEVIATIONS * samples.profile_deviations[unknown][i]
+            values = samples.profile_values[unknown][i]
+            axes.fill_between(x, values - spread, values + spread, color=colour, alpha=0.2, lw=0)
         if exact is not None:
             label = _other(samples) if i == count - 1 else None
             axes.plot(x, exact[i], "k", lw=0.9, ls=DASHED, label=label)

@@ -7,17 +7,19 @@ Output: `Samples`, which another process can draw, and `Drawn`, its answer. Noth
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from pinnsolve.figures.film import Film, film_of
 from pinnsolve.figures.slices import View, map_view, outline, shown_times, time_axis, views_of
 from pinnsolve.language.components import as_columns, component_names
 from pinnsolve.spec.output import Output
 
 PIXELS, LINE_POINTS = 181, 801  # per side of an image, along a line
+ERROR_PIXELS = 61  # per side of an image of the estimated error
 TIMES_OF_LINES, MOST_LINES = 5, 8  # by default; of those that a file asks for
 MOST_OF_MODES = 6  # panels of the functions of eigenvalues
 OF_MODE = ", mode "  # between the name of an unknown and the number of its mode
@@ -40,6 +42,8 @@ class Drawable(Protocol):
     diagnostics: Mapping[str, Any]
     shape: Any
     output: Output
+    basis: Any
+    vectors: Mapping[str, tuple[str, ...]]
 
     def __call__(self, **coordinates: Any) -> np.ndarray | dict[str, np.ndarray]:
         """Values at points, by NumPy's broadcasting."""
@@ -54,7 +58,9 @@ class Samples:
 
     `views` are images or one line, with `values` and `exact` there; `profiles` are the lines beside an image over time,
     with `profile_values` and `profile_exact`. What is exact is empty where no truth is known. `residuals` are those of
-    each term at its `points` (N, d). `outlines` say which fine pixels are in the domain, by the view without its time.
+    each term at its `points` (N, d). `measured` are values of unknowns with points, (N, d + 1); `estimated` errors and
+    standard `deviations` by noise of data are known for some solutions; `vectors` have components by their names.
+    `outlines` say which fine pixels are in the domain, by the view without its time; `film` is there where asked for.
     """
 
     name: str
@@ -74,6 +80,12 @@ class Samples:
     profile_values: Fields
     profile_exact: Fields
     outlines: Mapping[View, np.ndarray]
+    film: Film | None = None
+    vectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    measured: Mapping[str, np.ndarray] = field(default_factory=dict)
+    estimated: Fields = field(default_factory=dict)
+    deviations: Fields = field(default_factory=dict)
+    profile_deviations: Fields = field(default_factory=dict)
 
     def outline(self, view: View) -> np.ndarray | None:
         """Mark the fine pixels of a view that are in the domain, (n, n) bool; None where all of the box is."""
@@ -82,24 +94,29 @@ class Samples:
 
 @dataclass(frozen=True)
 class Drawn:
-    """The pictures that were written, and a sentence on each figure that could not be drawn."""
+    """The pictures that were written, the frames of a film as PNG with their times, and a sentence on each failure."""
 
     pictures: tuple[Path, ...] = ()
     failures: tuple[str, ...] = ()
+    film: tuple[tuple[float, bytes], ...] = ()
 
 
 Draw = Callable[[Samples, Path], Drawn]  # what draws samples into a folder
 
 
-def sample(solution: Drawable, truth: Truth | None = None) -> Samples:
-    """Evaluate a solution and the truth, once, at all points that the figures of a run show."""
+def sample(solution: Drawable, truth: Truth | None = None, film: bool = False) -> Samples:
+    """Evaluate a solution and the truth, once, at all points that the figures of a run show.
+
+    With `film`, also those of its frames.
+    """
     views = views_of(solution)
     profiles = _profiles(solution, views)
     grids = [view.grid(solution, view.resolution(PIXELS, LINE_POINTS)) for view in (*views, *profiles)]
     points = np.concatenate(grids)
-    values, profile_values = _split(_values(solution, points), grids, len(views))
+    values, profile_values = _split(values_at(solution, points), grids, len(views))
     known = {} if truth is None else _known(truth(points), values)
     exact, profile_exact = _split(known, grids, len(views))
+    deviations, profile_deviations = _split(_deviations(solution, points), grids, len(views))
     checked, residuals = (_arrays(solution.diagnostics.get(key) or {}) for key in ("points", "residuals"))
     names = [name for name, found in residuals.items() if name in checked and len(found)]
     maps = [map_view(solution, checked[name]) for name in names]
@@ -121,7 +138,37 @@ def sample(solution: Drawable, truth: Truth | None = None) -> Samples:
         profile_values=profile_values,
         profile_exact=profile_exact,
         outlines=_outlines(solution, [*views, *(view for view in maps if view is not None)]),
+        film=film_of(solution, values_at) if film else None,
+        vectors=solution.vectors,
+        measured=_measured(solution),
+        estimated=_estimated(solution, views),
+        deviations=deviations,
+        profile_deviations=profile_deviations,
     )
+
+
+def _deviations(solution: Drawable, points: np.ndarray) -> dict[str, np.ndarray]:
+    """The standard deviation of each real unknown at points, (N,); nothing where none is known."""
+    if getattr(solution, "deviations", None) is None:
+        return {}
+    at = {name: points[:, i] for i, name in enumerate(solution.coordinates)}
+    return {name: solution.standard_deviation(name)(**at) for name in solution.unknowns}
+
+
+def _measured(solution: Drawable) -> dict[str, np.ndarray]:
+    """Points with measured values, (N, d + 1), by unknown."""
+    found = solution.diagnostics.get("measured") or {}
+    return {name: np.concatenate([np.asarray(t) for t in tables.values()]) for name, tables in found.items() if tables}
+
+
+def _estimated(solution: Drawable, views: Sequence[View]) -> dict[str, list[np.ndarray]]:
+    """The estimated error in each view, as far as it was kept."""
+    sizes = [view.resolution(ERROR_PIXELS, LINE_POINTS) ** len(view.axes) for view in views]
+    found = _arrays(solution.diagnostics.get("estimated") or {})
+    whole = {
+        name: np.split(values, np.cumsum(sizes)[:-1]) for name, values in found.items() if len(values) == sum(sizes)
+    }
+    return {name: [_squared(part) for part in parts] for name, parts in whole.items()}
 
 
 def _profiles(solution: Drawable, views: Sequence[View]) -> list[View]:
@@ -134,7 +181,8 @@ def _profiles(solution: Drawable, views: Sequence[View]) -> list[View]:
     return [View((other,), ((time, float(t)), *views[0].held)) for t in times]
 
 
-def _values(solution: Drawable, points: np.ndarray) -> Mapping[str, np.ndarray]:
+def values_at(solution: Drawable, points: np.ndarray) -> Mapping[str, np.ndarray]:
+    """What is shown of a solution at points (N, d), by name: (N,) each."""
     modes = getattr(solution, "modes", None)
     if modes is None:
         return _of(solution, points)
@@ -147,7 +195,8 @@ def _values(solution: Drawable, points: np.ndarray) -> Mapping[str, np.ndarray]:
 def _of(solution: Drawable, points: np.ndarray) -> dict[str, np.ndarray]:
     found = solution(**{name: points[:, i] for i, name in enumerate(solution.coordinates)})
     if isinstance(found, dict):
-        return _with_modulus(found)
+        speeds = {f"|{name}|": np.sqrt(sum(found[c] ** 2 for c in parts)) for name, parts in solution.vectors.items()}
+        return {**speeds, **_with_modulus(found)}
     complex_ones = getattr(solution, "complex_unknowns", ())
     return _with_modulus({(*complex_ones, *solution.unknowns)[0]: found})
 
@@ -166,7 +215,7 @@ def _known(truth: Mapping[str, np.ndarray], values: Fields) -> dict[str, np.ndar
     """The truth of everything that is shown: of complex unknowns it is known by both parts."""
     found = dict(truth)
     for name in values:
-        one, two = component_names(name.strip("|"))
+        one, two = component_names(name.strip("|"))  # of a vector, there are no such names
         if name.startswith("|") and one in truth and two in truth:
             found[name] = np.hypot(truth[one], truth[two])
     return found
@@ -180,7 +229,8 @@ def _split(values: Mapping[str, np.ndarray], grids: Sequence[np.ndarray], views:
 
 
 def _squared(values: np.ndarray) -> np.ndarray:
-    return values.reshape(PIXELS, PIXELS) if len(values) == PIXELS**2 else values
+    side = {PIXELS**2: PIXELS, ERROR_PIXELS**2: ERROR_PIXELS}.get(len(values))
+    return values if side is None else values.reshape(side, side)
 
 
 def _arrays(found: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from pinnsolve.figures.labels import equation
 if TYPE_CHECKING:
     from pinnsolve.figures.samples import Drawable, Samples
 
+Item = TypeVar("Item")
 TIMES_OF_IMAGES, MOST_IMAGES = 4, 6  # by default; of those that a file asks for
 MOST_SLICES = 6
 OUTLINE_PIXELS = 720  # per side of the outline of a shape: finer than a printer's dots
@@ -130,9 +131,14 @@ def time_axis(solution: Drawable | Samples) -> int | None:
 def shown_times(solution: Drawable | Samples, otherwise: int, most: int) -> list[float]:
     """The times that a figure shows: those that the file asks for, thinned to at most `most`, or `otherwise` many."""
     times = solution.output.times_between(*solution.intervals[time_axis(solution)], otherwise)
-    if len(times) <= most:
-        return times
-    return [times[round(k * (len(times) - 1) / (most - 1))] for k in range(most)]
+    return thinned(times, most)
+
+
+def thinned(items: Sequence[Item], most: int) -> list[Item]:
+    """At most so many of them, evenly chosen, the first and the last always among them."""
+    if len(items) <= most:
+        return list(items)
+    return [items[round(k * (len(items) - 1) / (most - 1))] for k in range(most)]
 
 
 def views_of(solution: Drawable | Samples) -> list[View]:
@@ -176,6 +182,16 @@ def _middle(solution: Drawable | Samples, axis: int) -> float:
     low, high = solution.intervals[axis]
     about = (solution.result.get("ranges") or {}).get(solution.coordinates[axis]) or {}
     return float(np.sqrt(low * high)) if about.get("log") else 0.5 * (low + high)
+
+
+def space_view(solution: Drawable | Samples) -> View | None:
+    """The first two directions of space, or the only one, the others held in their middle; None without any."""
+    time = time_axis(solution)
+    own = [a for a, name in enumerate(solution.coordinates) if name not in solution.ranges and a != time]
+    if not own:
+        return None
+    rest = tuple((a, _middle(solution, a)) for a in range(len(solution.coordinates)) if a not in (*own[:2], time))
+    return View(tuple(own[:2]), rest)
 
 
 def varied_axes(views: Sequence[View]) -> set[int]:

@@ -62,6 +62,8 @@ def export(
     hold the solution.
     """
     ending = _ending(solution, path)
+    if ending in FILMS:
+        return _film(solution, path, times)
     axes = axes_of(solution, points, times)
     last_only = ending == ".vtu" and len(axes.get(solution.time, ())) > 1
     if last_only:
@@ -91,6 +93,12 @@ def read_times(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise ExportError(f"--times takes numbers with commas between them, `0,0.5,1`, not {text!r}") from None
+
+
+def _film(solution: Solution, path: Path, times: Sequence[float] | None) -> str:
+    axis = axes_of(solution, None, times)[solution.time]
+    solution.animate(path, axis.tolist())
+    return f"wrote {path}: {len(axis)} times from {solution.time} = {axis[0]:g} to {axis[-1]:g}"
 
 
 def _size(axes: Arrays) -> str:
@@ -129,6 +137,9 @@ def _ending(solution: Solution, path: Path) -> str:
             + (f" (did you mean {near}?)" if near else "")
         )
     space = len(solution.coordinates) - (time_axis(solution) is not None)
+    if ending in FILMS and (time_axis(solution) is None or not space):
+        what = "depends on time only" if not space else "does not depend on time"
+        raise ExportError(f"{path}: a film shows how a solution changes, and this one {what}")
     if ending in MESHES and solution.ranges:
         raise ExportError(f"{ending} cannot hold a solution over a range of {solution.ranges[0]}; use .csv or .npz")
     if ending in MESHES and space not in CELLS:
@@ -235,4 +246,5 @@ def _write_xdmf(path: Path, places: Places, shown: Frames) -> None:
 
 TABLES = {".csv": _write_csv, ".npz": _write_npz}
 MESHES = {".vtu": _write_vtu, ".pvd": _write_pvd, ".xdmf": _write_xdmf}
-ENDINGS = (*TABLES, *MESHES)
+FILMS = (".gif", ".mp4")
+ENDINGS = (*TABLES, *MESHES, *FILMS)

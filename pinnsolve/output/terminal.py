@@ -20,7 +20,7 @@ from pinnsolve.figures import FILES
 from pinnsolve.files.text import STATUS, duration, eigenvalue_text, functions_text, printable, scientific, terms_found
 
 if TYPE_CHECKING:
-    from pinnsolve.figures.samples import Draw, Truth
+    from pinnsolve.figures.samples import Draw, Drawn, Truth
     from pinnsolve.problem.problem import Problem
     from pinnsolve.results.solution import Solution
 
@@ -52,9 +52,9 @@ def illustrate(
     try:
         for name in FILES:  # of an earlier run in this folder
             (folder / FIGURES / name).unlink(missing_ok=True)
-        pictures, failed = _figures(solution, folder / FIGURES, truth, draw)
-        failures += failed
-        report.write_report(solution, problem, folder, pictures)
+        drawn = _figures(solution, folder / FIGURES, truth, draw)
+        failures += drawn.failures
+        report.write_report(solution, problem, folder, drawn)
     except Exception as error:  # the solution is saved, and can do without
         failures.append(f"The report could not be written: {type(error).__name__}: {error}")
     return failures
@@ -70,22 +70,19 @@ def _values(solution: Solution, folder: Path) -> Sequence[str]:
         return (f"The table of values could not be written: {type(error).__name__}: {error}",)
 
 
-def _figures(
-    solution: Solution, folder: Path, truth: Truth | None, draw: Draw | None
-) -> tuple[Sequence[Path], Sequence[str]]:
+def _figures(solution: Solution, folder: Path, truth: Truth | None, draw: Draw | None) -> Drawn:
     """The pictures of a solution, and what went wrong with the others."""
-    if draw is None:
-        return (), ()
-    from pinnsolve.figures.samples import sample
+    from pinnsolve.figures.samples import Drawn, sample
     from pinnsolve.runtime import one_thread
 
+    if draw is None:
+        return Drawn()
     try:
         with one_thread():
-            samples = sample(solution, truth)
-        drawn = draw(samples, folder)
+            samples = sample(solution, truth, film=True)
+        return draw(samples, folder)
     except Exception as error:  # the solution is saved, and the report can do without figures
-        return (), (f"No figure could be drawn: {type(error).__name__}: {error}",)
-    return drawn.pictures, drawn.failures
+        return Drawn(failures=(f"No figure could be drawn: {type(error).__name__}: {error}",))
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import torch
@@ -34,10 +35,11 @@ from pinnsolve.files.data_files import digests
 from pinnsolve.language.components import by_unknown
 from pinnsolve.problem.problem import Problem
 from pinnsolve.problem.vectors import vectors_of
+from pinnsolve.results.shown import measured_values, with_estimated_error
 from pinnsolve.results.solution import Solution
 from pinnsolve.results.storage import plain
 from pinnsolve.solvers import Outcome
-from pinnsolve.version import version
+from pinnsolve.version import machine, version, versions
 
 KINKS_MISSED = "; this basis knows nothing of what holds where coefficients jump, so fluxes are wrong there"
 
@@ -45,7 +47,7 @@ KINKS_MISSED = "; this basis knows nothing of what holds where coefficients jump
 @dataclass(frozen=True)
 class _Found:
     """What is found of the best result: the `terms` with their residuals, `errors` against the truth and what that is,
-    `estimates` by unknown as the file names them, quantities, and the rest of the report."""
+    `estimates` by unknown as the file names them, quantities, the corrected solution, and the rest of the report."""
 
     approximation: Approximation
     verdict: Verdict
@@ -55,6 +57,7 @@ class _Found:
     against: str
     estimates: Mapping[str, float] | None
     quantities: Mapping[str, Measured]
+    corrected: Approximation | None
     more: Mapping[str, Any]
 
 
@@ -65,7 +68,7 @@ def solution_of(problem: Problem, context: SolveContext, outcome: Outcome[Result
     with torch.no_grad():
         found = _found(problem, context, outcome)
     report = plain(_report(problem, context, outcome.best, found))  # numbers that JSON cannot say are None here, too
-    return Solution(
+    solution = Solution(
         name=problem.name,
         coordinates=problem.coordinates,
         intervals=problem.intervals,
@@ -87,6 +90,8 @@ def solution_of(problem: Problem, context: SolveContext, outcome: Outcome[Result
         vectors=vectors_of(problem),
         homes=problem.homes,
     )
+    with torch.no_grad(), one_thread():
+        return with_estimated_error(solution, found.corrected)
 
 
 def _found(problem: Problem, context: SolveContext, outcome: Outcome[Result]) -> _Found:
@@ -116,11 +121,12 @@ def _found(problem: Problem, context: SolveContext, outcome: Outcome[Result]) ->
         approximation=approximation,
         verdict=verdict,
         terms=terms,
-        diagnostics=diagnostics,
+        diagnostics={**diagnostics, "measured": measured_values(check, approximation)},
         errors=None if measured is None else _determined(by_unknown(measured[0], problem.complex_unknowns), result),
         against="" if measured is None else measured[1],
         estimates=None if relative is None else by_unknown(relative, problem.complex_unknowns),
         quantities=measured_quantities(compiled, approximation, corrected, relative, _series_times(problem)),
+        corrected=corrected,
         more=more | ({"balances": balances} if balances else {}),
     )
 
@@ -183,6 +189,9 @@ def provenance(problem: Problem) -> dict[str, Any]:
         **({"files": files} if (files := digests(problem.files())) else {}),
         "seed": problem.settings.seed,
         "version": version(),
+        "versions": versions(),
+        "machine": machine(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "cite": list(problem.spec.cite),
     }
 

@@ -321,6 +321,19 @@ class Solution:
             style.write(figure, Path(path))
         return figure
 
+    def animate(self, path: str | os.PathLike, times: Sequence[float] | None = None) -> Path:
+        """Write a film of the solution, `film.gif` or (where ffmpeg is) `film.mp4`, and return its path.
+
+        Its frames are at `times`, at those that the file asks for, or at equal distances. Raises `SolutionError` where
+        nothing depends on time.
+        """
+        from pinnsolve.figures import animation, film, samples  # matplotlib is only needed here
+
+        found = film.film_of(self, samples.values_at, times)
+        if found is None:
+            raise SolutionError("a film shows a solution in time and space, at two times at least")
+        return animation.write_film(found, Path(path))
+
     def _repr_html_(self) -> str:
         """What a notebook shows: status, errors and the figure."""
         from pinnsolve.results.notebook import as_html

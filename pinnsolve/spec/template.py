@@ -6,6 +6,7 @@ Input: a name. Output: the text of a problem file.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from pinnsolve.errors import PinnsolveError
@@ -72,16 +73,22 @@ def starting_file(name: str) -> str:
     return _TEXT.format(name=name)
 
 
-def write_starting_file(target: str) -> Path:
-    """Write NAME.yaml for `NAME`, `NAME.yaml` or a path like that. Never replaces a file; raises `PinnsolveError`."""
+def write_starting_file(target: str, text_of: Callable[[str], str] = starting_file) -> Path:
+    """Write NAME.yaml for `NAME`, `NAME.yaml` or a path like that. Never replaces a file; raises `PinnsolveError`.
+
+    `text_of` makes the content from the name.
+    """
     path = Path(target)
     name = path.stem if path.suffix in (".yaml", ".yml") else path.name
     if not _NAME.fullmatch(name):
         raise PinnsolveError(f"{name!r} is no name: letters, digits and `_ - .`, beginning with a letter")
     path = path.with_name(path.name if path.name != name else f"{name}.yaml")
+    if path.exists():
+        raise PinnsolveError(f"{path} exists already, and is left as it is")
+    text = text_of(name)
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(starting_file(name))
+            file.write(text)
     except FileExistsError:
         raise PinnsolveError(f"{path} exists already, and is left as it is") from None
     return path

@@ -6,6 +6,7 @@ Input: plain values. Output: HTML text. Whatever comes from a file passes throug
 from __future__ import annotations
 
 import base64
+import io
 import math
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -14,6 +15,7 @@ from pathlib import Path
 from pinnsolve.figures import DOTS_PER_INCH
 from pinnsolve.files.text import printable
 
+LARGE_PICTURE = 150_000  # bytes
 SCREEN_DOTS = 96  # CSS pixels per inch
 DASH = "\N{EN DASH}"
 
@@ -56,6 +58,13 @@ mtable.lines mtd, mtable.cases mtd { text-align: left; padding: .2rem .6rem .2re
 code, pre { font-family: ui-monospace, monospace; font-size: .88em; overflow-wrap: anywhere; }
 pre { background: var(--card); border: 1px solid var(--line); padding: .8rem 1rem; overflow-x: auto;
   overflow-wrap: normal; }
+.film { display: grid; } .film div { grid-row: 1; grid-column: 1 / -1; display: none; }
+.film input { grid-row: 2; appearance: none; margin: 0; height: 1.5rem; cursor: ew-resize;
+  background: linear-gradient(var(--line), var(--line)) center / 100% 3px no-repeat; }
+.film input:hover { background-image: linear-gradient(var(--faint), var(--faint)); }
+.film input:checked { background: radial-gradient(circle, var(--ink) .5rem, transparent .55rem) center no-repeat,
+  linear-gradient(var(--line), var(--line)) center / 100% 3px no-repeat; }
+.film figcaption { grid-row: 3; grid-column: 1 / -1; }
 summary { cursor: pointer; padding: .3rem 0; } svg { max-width: 100%; height: auto; } svg text { fill: currentColor; }
 .pictures svg { display: block; } ol { padding-left: 1.4rem; } li { overflow-wrap: anywhere; }
 @media (max-width: 40rem) { .term { grid-template-columns: 1fr; } }
@@ -132,5 +141,44 @@ def picture(path: Path, words: str) -> str:
     content = path.read_bytes()
     pixels = int.from_bytes(content[16:20], "big") if content.startswith(b"\x89PNG") else 0
     width = f' width="{round(pixels * SCREEN_DOTS / DOTS_PER_INCH)}"' if pixels else ""
-    source = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
-    return f'<figure><img alt="{text(words)}"{width} src="{source}"><figcaption>{text(words)}</figcaption></figure>'
+    shown = f'<img alt="{text(words)}"{width} src="{_source(_smaller(content))}">'
+    return f"<figure>{shown}<figcaption>{text(words)}</figcaption></figure>"
+
+
+def film(frames: Sequence[tuple[float, bytes]], time: str) -> str:
+    """Pictures at several times, of which a row of marks chooses one: by a click or arrow keys.
+
+    The marks are radio buttons, and what shows the picture of the one that is chosen is a rule of CSS for each.
+    """
+    number = range(1, len(frames) + 1)
+    rules = ", ".join(f".film input:nth-of-type({k}):checked ~ div:nth-of-type({k})" for k in number)
+    marks = "".join(
+        f'<input type="radio" name="film" aria-label="{text(time)} = {t:.4g}" title="{text(time)} = {t:.4g}"'
+        f"{' checked' if k == 1 else ''}>"
+        for k, (t, _) in zip(number, frames, strict=True)
+    )
+    pictures = "".join(
+        f'<div><b>{text(time)} = {t:.4g}</b><br><img alt="" src="{_source(content)}"></div>' for t, content in frames
+    )
+    words = f"The solution in time: click a mark, or go on with the arrow keys; {text(time)} = {frames[0][0]:.4g} to "
+    return (
+        f"<style>{rules} {{ display: block; }}</style>"
+        f'<figure class="film" style="grid-template-columns: repeat({len(frames)}, 1fr)">{marks}{pictures}'
+        f"<figcaption>{words}{frames[-1][0]:.4g}.</figcaption></figure>"
+    )
+
+
+def _source(content: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _smaller(content: bytes) -> bytes:
+    """A large PNG in a palette of colours, a quarter of its size; anything else as it is."""
+    if len(content) < LARGE_PICTURE:
+        return content
+    from PIL import Image  # which only a page with large pictures needs
+
+    file = io.BytesIO()
+    image = Image.open(io.BytesIO(content)).convert("RGB")
+    image.quantize(256, dither=Image.Dither.NONE).save(file, format="png", compress_level=6)
+    return min(content, file.getvalue(), key=len)

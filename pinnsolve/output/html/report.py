@@ -1,4 +1,5 @@
-"""The page `report.html`, which shows a run and opens anywhere, without a network and without a script.
+"""The page `report.html`, which shows a run and opens anywhere, without a network and without a script; what
+depends on time has a slider, whose marks are buttons of which one is chosen.
 
 Input: a `Solution`, its `Problem` and the figures of the run folder. Output: one HTML file with the problem, the
 solution and its errors, and the method. The numbers are those of `result.json`.
@@ -6,7 +7,7 @@ solution and its errors, and the method. The numbers are those of `result.json`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,14 @@ from pinnsolve.problem.problem import Problem
 from pinnsolve.results.storage import replace_file
 
 if TYPE_CHECKING:
+    from pinnsolve.figures.samples import Drawn
     from pinnsolve.results.solution import Solution
 
 FILE = "report.html"
 _PICTURES = {
     "solution.png": "The solution",
+    "uncertainty.png": "The standard deviation that noise of the data leaves",
+    "estimated.png": "The estimated error, on a logarithmic scale",
     "error.png": "The error, on a logarithmic scale",
     "functions.png": "Functions found from data, with twice their deviation",
     "residual.png": "The residual of each term at points that the solve did not use",
@@ -32,17 +36,18 @@ _PICTURES = {
 Result = Mapping[str, Any]
 
 
-def write_report(solution: Solution, problem: Problem, folder: Path, pictures: Iterable[Path] = ()) -> Path:
-    """Write `report.html` into a run folder and return its path; `pictures` are PNG files to show in it."""
-    text = report_page(solution, problem, pictures)
+def write_report(solution: Solution, problem: Problem, folder: Path, drawn: Drawn | None = None) -> Path:
+    """Write `report.html` into a run folder and return its path; `drawn` are pictures to show in it."""
+    text = report_page(solution, problem, drawn)
     replace_file(folder / FILE, lambda file: file.write(text.encode()))
     return folder / FILE
 
 
-def report_page(solution: Solution, problem: Problem, pictures: Iterable[Path] = ()) -> str:
+def report_page(solution: Solution, problem: Problem, drawn: Drawn | None = None) -> str:
     """The page as text."""
-    result = solution.result
+    result, pictures = solution.result, () if drawn is None else drawn.pictures
     shown = {path.name: html.picture(path, _PICTURES[path.name]) for path in pictures if path.name in _PICTURES}
+    film = html.film(drawn.film, solution.time) if drawn is not None and drawn.film else ""
     body = [
         _head(result, problem),
         _warnings(result, problem),
@@ -50,7 +55,9 @@ def report_page(solution: Solution, problem: Problem, pictures: Iterable[Path] =
             "Solution",
             _errors(result),
             _found(result),
-            *(shown.get(name, "") for name in ("functions.png", "solution.png", "error.png")),
+            *(shown.get(name, "") for name in ("functions.png", "solution.png")),
+            film,
+            *(shown.get(name, "") for name in ("uncertainty.png", "estimated.png", "error.png")),
         ),
         html.section("Problem", statement(problem)),
         html.section("Terms", _terms(result), shown.get("residual.png", "")),
@@ -226,6 +233,9 @@ def _method(result: Result) -> str:
         ("time", duration(seconds) if seconds is not None else ""),
         ("seed", html.number(seed) if (seed := result.get("seed")) is not None else ""),
         ("version", f"pinnsolve {html.text(version)}" if (version := result.get("version")) else ""),
+        ("with", html.text(", ".join(f"{name} {v}" for name, v in (result.get("versions") or {}).items()))),
+        ("machine", html.text(result.get("machine") or "")),
+        ("date", html.text(result.get("date") or "")),
     ]
     return html.facts(pairs)
 

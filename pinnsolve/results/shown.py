@@ -1,0 +1,62 @@
+"""What figures show besides a solution, and what a saved solution could not tell any more: measured values, and where
+the estimated error is large.
+
+Input: the terms of a solve and its corrected solution. Output: arrays for the `diagnostics` of a solution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from pinnsolve.assembly.rows import Assembly
+from pinnsolve.estimate.defect_correction import Approximation
+from pinnsolve.figures.samples import ERROR_PIXELS, LINE_POINTS
+from pinnsolve.figures.slices import views_of
+from pinnsolve.results.solution import Solution
+
+MOST_COORDINATES = 4  # beyond which the correction has too many functions for pictures
+MOST_MEASURED = 2000  # values of a term that are kept for figures
+
+
+def measured_values(check: Assembly, approximation: Approximation) -> dict[str, dict[str, np.ndarray]]:
+    """By unknown and data term, points with the value that was measured there, (N, d + 1): of terms `u = column`.
+
+    The value is what the residual leaves of the unknown, so that no file is read again.
+    """
+    residuals = check.unscaled_residuals(approximation.basis, approximation.state)
+    unknowns, found = check.problem.unknowns, {}
+    for rows in check.terms:
+        term, x = rows.term, rows.points.x[0]
+        if term.data_file is None:
+            continue
+        some = np.unique(np.linspace(0, len(x) - 1, MOST_MEASURED).astype(int))
+        values = approximation.values(x[some])
+        for residual, linearization in zip(residuals[term.name], term.linearizations, strict=True):
+            if (held := linearization.held_value) is None:
+                continue
+            name, factor = held
+            measured = values[unknowns.index(name)] - residual[some] / float(factor)
+            table = torch.cat([x[some], measured[:, None]], dim=1).cpu().numpy()
+            found.setdefault(name, {})[term.name] = table
+    return found
+
+
+def with_estimated_error(solution: Solution, corrected: Approximation | None) -> Solution:
+    """The solution with the size of its estimated error where figures show it, by unknown one array over all views."""
+    if corrected is None or solution.modes is not None or len(solution.coordinates) > MOST_COORDINATES:
+        return solution
+    other = replace(solution, basis=corrected.basis, coefficients=corrected.state.coefficients)
+    points = error_points(solution)
+    names = solution.names
+    fields = {name: np.abs(other.values(points, name) - solution.values(points, name)) for name in names}
+    kept = {name: field.astype(np.float32) for name, field in fields.items() if np.isfinite(field).any()}
+    return replace(solution, diagnostics={**solution.diagnostics, "estimated": kept})
+
+
+def error_points(solution: Solution) -> np.ndarray:
+    """(N, d): the points of all views, one after the other."""
+    views = views_of(solution)
+    return np.concatenate([view.grid(solution, view.resolution(ERROR_PIXELS, LINE_POINTS)) for view in views])
