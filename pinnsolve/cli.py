@@ -32,12 +32,25 @@ GOES_ON = ("interrupted", "time_limit")  # statuses of a solve that --resume tak
 app = typer.Typer(
     help="Solve differential equations stated in a problem file, with the error stated.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-File = Annotated[str, typer.Argument(metavar="FILE", help="A problem file, or the name of a problem of `list`.")]
+
+def _problems(incomplete: str) -> list[str]:
+    """For the completion of a shell: problem files, folders, and the problems that come with pinnsolve."""
+    from pinnsolve.spec import catalog
+
+    return catalog.completions(incomplete)
+
+
+File = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE", help="A problem file, or the name of a problem of `list`.", autocompletion=_problems
+    ),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the file: `--set solve.tolerance=1e-8`."),
@@ -220,7 +233,7 @@ def explain(
     if html is None:
         from pinnsolve.output.explain import shown
 
-        _show(shown(explanation))
+        show(shown(explanation))
         return
     from pinnsolve.output.html.explanation import explanation_page
 
@@ -340,7 +353,7 @@ def diff(
     else:
         from pinnsolve.output.diff import shown
 
-        _show(shown(found, (str(one), str(other))))
+        show(shown(found, (str(one), str(other))))
     raise typer.Exit(CONVERGED if found.agrees else NOT_CONVERGED)
 
 
@@ -474,7 +487,7 @@ def _refuse_tables(problem: Problem) -> None:
 
 def _solve(problem: Problem, under_way: RunUnderWay, resumed: Path | None, quiet: bool) -> Solution:
     from pinnsolve import pipeline
-    from pinnsolve.output.progress import Progress
+    from pinnsolve.output.progress import Outlook, Progress
     from pinnsolve.results.run_folders import is_run_folder
 
     importlib.import_module("pinnsolve.method")  # torch and the solvers, before garbage is looked for again
@@ -490,7 +503,9 @@ def _solve(problem: Problem, under_way: RunUnderWay, resumed: Path | None, quiet
         start = load_solution(resumed)
         if (start.coordinates, start.unknowns) != ((*problem.coordinates, *problem.ranges), problem.unknowns):
             raise PinnsolveError(f"{resumed} holds a solution of another problem: {start!r}")
-    with Progress(console(error=True), quiet) as progress:
+    settings = problem.settings
+    outlook = Outlook(float(settings.tolerance), settings.limits.seconds)
+    with Progress(console(error=True), quiet, outlook) as progress:
 
         def told(record: dict) -> None:
             under_way.log(record)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from pinnsolve.files.text import duration, printable, scientific
-from pinnsolve.output.progress import Progress, display
+from pinnsolve.output.progress import Outlook, Progress, display
 from pinnsolve.output.terminal import report
 
 # -- words ------------------------------------------------------------------------------------------------------
@@ -61,3 +62,42 @@ def test_wording():
         "0.02 s", "4.2 s", "1 min 40 s", "59 min 59 s", "2 h 10 min",
     ]  # fmt: skip
     assert printable("a\x1b[31m\tb\nc\u00a0é") == "a\N{REPLACEMENT CHARACTER}[31m b\nc é"
+
+
+# -- how long it takes ------------------------------------------------------------------------------------------------
+
+
+def outlook(levels, **limits):
+    found = Outlook(**limits)
+    for seconds, estimate in levels:
+        found.seen({"seconds": seconds, "estimate": estimate})
+    return found
+
+
+def test_what_a_solve_says_itself_comes_first():
+    found = outlook([(1, 1e-1), (2, 1e-2)], tolerance=1e-4)
+    assert found.left({"seconds": 2, "time_left": 7.0}) == 7
+    assert found.left({"seconds": 2, "step": 1, "steps": 5}) == 8
+
+
+def test_a_refinement_goes_on_as_it_did():
+    assert outlook([(1, 1e-1), (2, 1e-2)], tolerance=1e-4).left({"seconds": 2}) == 2  # two levels of a second
+    growing = outlook([(1, 1e-1), (3, 1e-2), (7, 1e-3)], tolerance=1e-5)
+    assert growing.left({"seconds": 7}) == 8 + 16
+    assert outlook([(1, 1e-1), (2, 1e-5)], tolerance=1e-4).left({"seconds": 2}) == 0
+
+
+def test_levels_that_did_not_help_are_passed_over():
+    assert outlook([(1, 1e-1), (2, 3e-1), (3, 1e-2)], tolerance=1e-3).left({"seconds": 3}) == pytest.approx(4)
+
+
+@pytest.mark.parametrize("levels", [[], [(1, 1e-1)], [(1, 1e-1), (2, 0.9999e-1)], [(1, None), (2, float("nan"))]])
+def test_where_nobody_knows(levels):
+    assert outlook(levels, tolerance=1e-6).left({"seconds": 2}) is None
+    assert outlook(levels).left({"seconds": 2}) is None
+
+
+def test_a_time_limit_is_not_exceeded():
+    assert outlook([], limit=10).left({"seconds": 4}) == 6
+    assert outlook([(1, 1e-1), (9, 1e-2)], tolerance=1e-9, limit=10).left({"seconds": 9}) == 1
+    assert outlook([], limit=10).left({"seconds": 11}) == 0

@@ -90,7 +90,7 @@ def solution_of(problem: Problem, context: SolveContext, outcome: Outcome[Result
         vectors=vectors_of(problem),
         homes=problem.homes,
     )
-    with torch.no_grad(), one_thread():
+    with torch.no_grad():
         return with_estimated_error(solution, found.corrected)
 
 

@@ -14,6 +14,7 @@ from pinnsolve.language.vocabulary import close_match
 from pinnsolve.spec.source import bundled_problems, problem_folders
 
 OPERATORS = "operators"
+YAML = (".yaml", ".yml")
 
 
 def titles() -> dict[str, str]:
@@ -38,3 +39,15 @@ def find_operators(text: str) -> Path:
     near = close_match(path.stem, bundled)
     hint = f"; did you mean `--operators {near}`?" if near else ""
     raise PinnsolveError(f"--operators {text}: there is no such file{hint}")
+
+
+def completions(incomplete: str) -> list[str]:
+    """What the beginning of a problem may become on a command line: files, folders, names of bundled problems."""
+    folder = Path(incomplete if incomplete.endswith("/") else Path(incomplete).parent)
+    try:
+        beside = sorted(folder.iterdir())
+    except OSError:
+        beside = []
+    paths = [f"{path}/" if path.is_dir() else str(path) for path in beside if path.is_dir() or path.suffix in YAML]
+    found = [*bundled_problems(), *paths]
+    return [text for text in found if text.startswith(incomplete)]
