@@ -303,7 +303,7 @@ def evaluate(
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
     to: Annotated[
-        Path, typer.Option(metavar="FILE", help="Where to write: .csv, .npz, .vtu, .pvd, .xdmf, .gif or .mp4.")
+        Path, typer.Option(metavar="FILE", help="Where to write: .csv, .npz, .vtu, .pvd, .xdmf, .gif, .mp4 or .png.")
     ],
     points: Annotated[
         int | None,

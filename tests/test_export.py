@@ -127,7 +127,11 @@ def test_xdmf(saved, command, case):
 @pytest.mark.parametrize(
     ("fields", "to", "words"),
     [
-        ({}, "values.vtk", "ends in '.vtk'; the ending says the format: .csv, .npz, .vtu, .pvd, .xdmf"),
+        (
+            {},
+            "values.vtk",
+            "ends in '.vtk'; the ending says the format: .csv, .npz, .vtu, .pvd, .xdmf, .gif, .mp4, .png",
+        ),
         ({}, "values", "has no ending"),
         ({}, "nowhere/values.csv", "there is no folder nowhere"),
         ({"coordinates": ("t",)}, "values.vtu", "it depends on time only; use .csv or .npz"),

@@ -22,6 +22,7 @@ from pinnsolve.errors import PinnsolveError
 from pinnsolve.figures.slices import time_axis
 from pinnsolve.geometry.factory import make_shape
 from pinnsolve.language.vocabulary import close_match
+from pinnsolve.results.frames import has_views
 from pinnsolve.results.grids import Arrays, axes_of, sample
 from pinnsolve.results.mesh_values import node_values, with_time
 from pinnsolve.results.solution import Solution
@@ -64,6 +65,8 @@ def export(
     ending = _ending(solution, path)
     if ending in FILMS:
         return _film(solution, path, times)
+    if ending in PICTURES:
+        return _picture(solution, path, times)
     axes = axes_of(solution, points, times)
     last_only = ending == ".vtu" and len(axes.get(solution.time, ())) > 1
     if last_only:
@@ -99,6 +102,17 @@ def _film(solution: Solution, path: Path, times: Sequence[float] | None) -> str:
     axis = axes_of(solution, None, times)[solution.time]
     solution.animate(path, axis.tolist())
     return f"wrote {path}: {len(axis)} times from {solution.time} = {axis[0]:g} to {axis[-1]:g}"
+
+
+def _picture(solution: Solution, path: Path, times: Sequence[float] | None) -> str:
+    """Surfaces of equal value in space where pyvista is, else the figure of a run."""
+    space = [c for c in solution.coordinates if c not in (solution.time, *solution.ranges)]
+    if len(space) == 3 and has_views():
+        solution.plot_volume(path, time=None if not times else times[-1])
+        return f"wrote {path}: surfaces of equal {solution.names[0]}"
+    solution.plot(path)
+    more = "; with `pip install pyvista`, surfaces in space" if len(space) == 3 else ""
+    return f"wrote {path}: the figure of a run{more}"
 
 
 def _size(axes: Arrays) -> str:
@@ -247,4 +261,5 @@ def _write_xdmf(path: Path, places: Places, shown: Frames) -> None:
 TABLES = {".csv": _write_csv, ".npz": _write_npz}
 MESHES = {".vtu": _write_vtu, ".pvd": _write_pvd, ".xdmf": _write_xdmf}
 FILMS = (".gif", ".mp4")
-ENDINGS = (*TABLES, *MESHES, *FILMS)
+PICTURES = (".png",)
+ENDINGS = (*TABLES, *MESHES, *FILMS, *PICTURES)

@@ -1,13 +1,15 @@
-"""A solution as an xarray Dataset or a pandas DataFrame, on a regular grid.
+"""A solution in the hands of other packages: an xarray Dataset, a pandas DataFrame, views in space by pyvista.
 
-Input: a `Solution`. Output: objects of these packages, which are imported here and nowhere else; where one is missing,
-a `SolutionError` that says how to get it.
+Input: a `Solution`. Output: objects of these packages, or files by them. They are imported here and nowhere else; where
+one is missing, a `SolutionError` says how to get it.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,6 +49,23 @@ def to_dataframe(
         return table
     inside = ~np.all([np.isnan(values.ravel()) for values in columns.values()], axis=0)
     return table[inside].reset_index(drop=True)
+
+
+def plot_volume(solution: Solution, path: Path, unknown: str, kind: str, time: float | None) -> Path:
+    """See `Solution.plot_volume`."""
+    from pinnsolve.figures.volumes import KINDS, draw_volume, volume_of
+
+    if kind not in KINDS:
+        raise SolutionError(f"a view in space shows {' or '.join(KINDS)}, not {kind!r}")
+    volume = volume_of(solution, unknown, time)
+    if volume is None:
+        raise SolutionError("a view in space needs three coordinates of space; `plot` draws any solution")
+    return draw_volume(needed("pyvista"), volume, path, kind)
+
+
+def has_views() -> bool:
+    """Whether there is pyvista, without importing it."""
+    return importlib.util.find_spec("pyvista") is not None
 
 
 def needed(package: str) -> Any:

@@ -321,6 +321,18 @@ class Solution:
             style.write(figure, Path(path))
         return figure
 
+    def plot_volume(
+        self, path: str | os.PathLike, unknown: str | None = None, kind: str = "surfaces", time: float | None = None
+    ) -> Path:
+        """Write a view of an unknown in space, the first by default, and return its path.
+
+        `kind`: `"surfaces"` of equal value or three `"planes"`; at a `time`, the last by default. Raises
+        `SolutionError` where pyvista is not installed and without three coordinates of space.
+        """
+        from pinnsolve.results.frames import plot_volume  # which imports pyvista
+
+        return plot_volume(self, Path(path), self.names[0] if unknown is None else unknown, kind, time)
+
     def animate(self, path: str | os.PathLike, times: Sequence[float] | None = None) -> Path:
         """Write a film of the solution, `film.gif` or (where ffmpeg is) `film.mp4`, and return its path.
 
