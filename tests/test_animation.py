@@ -162,3 +162,15 @@ def test_a_large_picture_is_made_smaller(tmp_path):
     content = (tmp_path / "noise.png").read_bytes()
     assert len(content) > parts.LARGE_PICTURE and len(parts._smaller(content)) < len(content) / 2
     assert parts._smaller(b"small") == b"small"
+
+
+def test_pictures_are_made_smaller_where_a_page_would_be_too_large(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (300, 2000, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    content = (tmp_path / "noise.png").read_bytes()
+    contents = {"a": content, "b": b"small"}
+    assert parts.within(contents, 10**9) == contents
+    found = parts.within(contents, 10**5)
+    assert found["b"] == b"small" and len(found["a"]) < len(content) / 3
+    assert Image.open(io.BytesIO(found["a"])).size == (parts.WIDEST, 210)
+    assert 'width="1200"' in parts.picture(found["a"], "noise", parts.pixels_wide(content))  # as it was drawn

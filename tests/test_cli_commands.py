@@ -147,7 +147,7 @@ def test_a_run_leaves_matplotlib_to_another_process(work):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "[]"
-    assert len(list(Path("runs/poisson-2d/figures").glob("*.png"))) == 4
+    assert len(list(Path("runs/poisson-2d/figures").glob("*.png"))) == 5
 
 
 def test_a_terminal_without_our_letters(work):

@@ -33,7 +33,7 @@ SOLUTION = "solution"
 DEVIATIONS = 2.0  # of a band around a line: 95 % of normal noise
 DATA = "#222222"  # colour of marks where something was measured
 NEAR = 0.02  # share of an interval, within which data count as on a slice
-FILM_BYTES = 700_000  # of the frames in a page
+FILM_BYTES = 600_000  # of the frames in a page
 
 
 def save_figures(samples: Samples, folder: Path) -> Drawn:

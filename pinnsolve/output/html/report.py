@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pinnsolve.results.solution import Solution
 
 FILE = "report.html"
+PICTURE_BYTES = 2_000_000  # of all pictures, which take a third more in a page
 _PICTURES = {
     "solution.png": "The solution",
     "uncertainty.png": "The standard deviation that noise of the data leaves",
@@ -46,8 +47,13 @@ def write_report(solution: Solution, problem: Problem, folder: Path, drawn: Draw
 def report_page(solution: Solution, problem: Problem, drawn: Drawn | None = None) -> str:
     """The page as text."""
     result, pictures = solution.result, () if drawn is None else drawn.pictures
-    shown = {path.name: html.picture(path, _PICTURES[path.name]) for path in pictures if path.name in _PICTURES}
-    film = html.film(drawn.film, solution.time) if drawn is not None and drawn.film else ""
+    contents = {path.name: path.read_bytes() for path in pictures if path.name in _PICTURES}
+    frames = () if drawn is None else drawn.film
+    taken = sum(len(content) for _, content in frames)
+    widths = {name: html.pixels_wide(content) for name, content in contents.items()}
+    contents = html.within(contents, PICTURE_BYTES - taken)
+    shown = {name: html.picture(content, _PICTURES[name], widths[name]) for name, content in contents.items()}
+    film = html.film(frames, solution.time) if frames else ""
     body = [
         _head(result, problem),
         _warnings(result, problem),
