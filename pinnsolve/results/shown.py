@@ -26,7 +26,6 @@ def measured_values(check: Assembly, approximation: Approximation) -> dict[str, 
 
     The value is what the residual leaves of the unknown, so that no file is read again.
     """
-    residuals = check.unscaled_residuals(approximation.basis, approximation.state)
     unknowns, found = check.problem.unknowns, {}
     for rows in check.terms:
         term, x = rows.term, rows.points.x[0]
@@ -34,7 +33,8 @@ def measured_values(check: Assembly, approximation: Approximation) -> dict[str, 
             continue
         some = np.unique(np.linspace(0, len(x) - 1, MOST_MEASURED).astype(int))
         values = approximation.values(x[some])
-        for residual, linearization in zip(residuals[term.name], term.linearizations, strict=True):
+        residuals = rows.residuals_of(approximation.basis, approximation.state)
+        for residual, linearization in zip(residuals, term.linearizations, strict=True):
             if (held := linearization.held_value) is None:
                 continue
             name, factor = held
