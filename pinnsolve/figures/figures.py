@@ -32,6 +32,7 @@ ERRORS = {"relative_l2_error": "relative L² error", **ESTIMATE}
 SOLUTION = "solution"
 DEVIATIONS = 2.0  # of a band around a line: 95 % of normal noise
 DATA = "#222222"  # colour of marks where something was measured
+MANY_MARKS = 600  # places of data, beyond which marks are dots
 NEAR = 0.02  # share of an interval, within which data count as on a slice
 FILM_BYTES = 600_000  # of the frames in a page
 
@@ -221,7 +222,8 @@ def _measured_places(axes: Axes, samples: Samples, view: View, unknown: str) -> 
         low, high = samples.intervals[axis]
         table = table[np.abs(table[:, axis] - value) <= NEAR * (high - low)]
     x, y = (table[:, axis] for axis in view.axes)
-    axes.plot(x, y, "o", ms=2.4, mfc="none", mew=0.5, color=DATA, alpha=0.8, clip_on=False)
+    look = {"ms": 2.4, "mfc": "none", "mew": 0.5} if len(x) <= MANY_MARKS else {"ms": 0.9, "mew": 0}
+    axes.plot(x, y, "o", color=DATA, alpha=0.8, clip_on=False, **look)
 
 
 def _along(samples: Samples, line: View) -> np.ndarray:

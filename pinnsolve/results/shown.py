@@ -31,7 +31,7 @@ def measured_values(check: Assembly, approximation: Approximation) -> dict[str, 
         term, x = rows.term, rows.points.x[0]
         if term.data_file is None:
             continue
-        some = np.unique(np.linspace(0, len(x) - 1, MOST_MEASURED).astype(int))
+        some = _chosen(len(x))
         values = approximation.values(x[some])
         residuals = rows.residuals_of(approximation.basis, approximation.state)
         for residual, linearization in zip(residuals, term.linearizations, strict=True):
@@ -42,6 +42,13 @@ def measured_values(check: Assembly, approximation: Approximation) -> dict[str, 
             table = torch.cat([x[some], measured[:, None]], dim=1).cpu().numpy()
             found.setdefault(name, {})[term.name] = table
     return found
+
+
+def _chosen(count: int) -> np.ndarray:
+    """All of so many, or some at random: every second of a grid would look like another grid."""
+    if count <= MOST_MEASURED:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).choice(count, MOST_MEASURED, replace=False))
 
 
 def with_estimated_error(solution: Solution, corrected: Approximation | None) -> Solution:
