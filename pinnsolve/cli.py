@@ -265,7 +265,10 @@ def new(
     """Write a commented problem file to start from."""
     from pinnsolve.spec.template import starting_file, write_starting_file
 
-    path = write_starting_file(name, _interviewed if interactive else starting_file)
+    text_of = starting_file
+    if interactive:
+        from pinnsolve.output.questions import interviewed as text_of
+    path = write_starting_file(name, text_of)
     typer.echo(f"wrote {printable(path)}; `pinnsolve run {printable(path)}` solves it as it stands")
 
 
@@ -340,7 +343,9 @@ def diff(
     operators: Operators = None,
 ) -> None:
     """Compare two runs: problem files, reports, solutions. Exits with 1 if these differ by more than their errors."""
-    _run_all_operators(operators)
+    from pinnsolve.spec.operator_files import run_operators
+
+    run_operators(operators or ())
     from pinnsolve.output.difference import difference
     from pinnsolve.results.solution import load_solution
 
@@ -446,22 +451,6 @@ def schema() -> None:
 
 
 # -- parts of them --------------------------------------------------------------------------------------------
-
-
-def _interviewed(name: str) -> str:
-    """The text of a problem file by answers of the person."""
-    from pinnsolve.files.yaml_writer import write_yaml
-    from pinnsolve.spec.interview import Question, interview
-
-    def ask(question: Question) -> str:
-        while True:
-            answer = str(typer.prompt(question.text, default=question.default)).strip()
-            complaint = question.complaint(answer)
-            if complaint is None:
-                return answer
-            say(complaint)
-
-    return write_yaml(interview(name, ask))
 
 
 def _load(file: str, overrides: list[str] | None, operators: list[str] | None) -> Problem:
