@@ -120,13 +120,14 @@ def program(*arguments: str, variables: dict | None = None, **options) -> subpro
 
 
 @pytest.mark.parametrize(
-    "command", [["--help"], ["list"], ["schema"], ["check", "burgers"], ["run", "--help"], ["--version"]]
+    "command",
+    [["--help"], ["list"], ["schema"], ["check", "burgers"], ["explain", "burgers"], ["run", "--help"], ["--version"]],
 )
 def test_quick_commands_load_nothing_heavy(command, tmp_path):
     code = (
         "import sys\nfrom pinnsolve.cli import main\n"
         "try:\n    main(sys.argv[1:])\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
-        "heavy = {'torch', 'matplotlib', 'scipy'} | ({'sympy'} if sys.argv[1] != 'check' else set())\n"
+        "heavy = {'torch', 'matplotlib', 'scipy'} | ({'sympy'} if sys.argv[1] not in ('check', 'explain') else set())\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
