@@ -189,7 +189,7 @@ def test_from_a_new_file_to_values(tmp_path):
     assert result["relative_l2_error"]["u"] < 1e-6
     folder = tmp_path / "runs" / "bar"
     assert sorted(p.name for p in (folder / "figures").iterdir()) == [
-        "error.png", "history.png", "residual.png", "solution.png",
+        "error.png", "estimated.png", "history.png", "residual.png", "solution.png",
     ]  # fmt: skip
     (tmp_path / "points.csv").write_text("t,x\n0.5,0.25\n")
     done = program("evaluate", str(folder), "--at", "points.csv", "--derivative", "D(u, x)", cwd=tmp_path)
