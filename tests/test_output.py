@@ -249,6 +249,16 @@ def test_which_unknowns_are_vectors(unknowns, equations, vectors):
     assert vectors_of(ps.pipeline.build_problem(spec_from_dict(keys))) == vectors
 
 
+def test_curved_coordinates_have_no_arrows():
+    from pinnsolve.problem.vectors import vectors_of
+
+    polar = {"r": [1, 2], "theta": [0, 1], "system": "polar"}
+    keys = {"name": "v", "unknowns": {"v": "vector"}, "equations": {"a": "laplacian(v) = 0"}}
+    keys["conditions"] = {"walls": {"on": "boundary", "equation": "v = 0"}}
+    found = [ps.pipeline.build_problem(spec_from_dict({**keys, "coordinates": c})) for c in (SQUARE, polar)]
+    assert [vectors_of(problem) for problem in found] == [{"v": ("v_x", "v_y")}, {}]
+
+
 def test_vectors_are_written_as_vectors(work, command):
     import meshio
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import sympy as sp
 
 from pinnsolve.language.symbols import FeatureSymbol
+from pinnsolve.language.systems import CARTESIAN
 from pinnsolve.problem.stated import StatedProblem
 
 FLOW = ("u", "v", "w")  # what components of a velocity are called where nobody says what they are
@@ -20,10 +21,11 @@ def vectors_of(problem: StatedProblem) -> dict[str, tuple[str, ...]]:
     """The components of each vector, one by direction of space, in the order of the coordinates.
 
     Unknowns `q_x`, `q_y` are one by their names, and others where an equation holds `D(u, x) + D(v, y)` with the same
-    number before each and no other derivative. A complex unknown is no component.
+    number before each and no other derivative. A complex unknown is no component; along curved coordinates, arrows and
+    files would show other directions than those of the components.
     """
     space = [problem.coordinates[axis] for axis in problem.space_axes]
-    if len(space) not in VECTORS:
+    if len(space) not in VECTORS or problem.spec.system != CARTESIAN:
         return {}
     real = [name for name in problem.spec.unknowns if name not in problem.complex_unknowns]
     found: dict[str, tuple[str, ...]] = {}
