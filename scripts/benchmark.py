@@ -1,7 +1,7 @@
 """Measures speed and accuracy: solves a list of cases, prints a table, writes JSON.
 
     python scripts/benchmark.py [--only fast | adaptive | inverse | dimension | many | start | NAME ...] [--sweep]
-    [--seconds 120] [--json FILE] [--seed 0]
+    [--growth] [--seconds 120] [--json FILE] [--seed 0]
 
 Each case names a problem file that comes with pinnsolve, settings put over it, the error and the time asked for: the
 group `adaptive` (networks as bases, the rank of initial bases, the order of convergence in width) and the group `fast`
@@ -10,6 +10,7 @@ the unknown field that was sought; how often standard errors cover the truth), t
 two and more coordinates of space), and the group `many` (up to a hundred coordinates). Times are those of `solve` after
 import; errors are against exact solutions or references at points the solver never used. The group `start` measures
 whole processes of the command line instead.
+`--growth` prints time against the number of cells at fixed degree and against the final time, with fitted exponents.
 `--sweep` solves every problem with a known truth at three tolerances, each for at most `--seconds`. Exits with 1 when
 a figure is missed.
 """
@@ -334,6 +335,7 @@ def main() -> int:
     """Runs what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="*", default=[], help="groups, or words in the names of cases or problems")
+    parser.add_argument("--growth", action="store_true", help="time against cells and final time, with exponents")
     parser.add_argument("--sweep", action="store_true", help="every problem with a known truth at three tolerances")
     parser.add_argument("--seconds", type=float, help="a limit for each solve")
     parser.add_argument("--json", type=Path, help="where to write the figures")
@@ -348,6 +350,12 @@ def main() -> int:
         from sweep import run_sweep
 
         ok = run_sweep(arguments.only, arguments.seed, arguments.seconds, arguments.json, figures)
+    elif arguments.growth:
+        from growth import growth_rows, print_growths
+
+        figures["growth"] = growth_rows(arguments.seed, arguments.seconds)
+        print_growths(figures["growth"])
+        ok = True
     else:
         ok = run_cases(arguments, figures)
     write_json(arguments.json, figures)
