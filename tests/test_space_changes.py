@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from pinnsolve.adapt.space_changes import with_merged_cells
+from pinnsolve.adapt.space_changes import adapted, to_blame, with_merged_cells
 from pinnsolve.bases.piecewise.mesh import uniform_cells
 from pinnsolve.bases.piecewise.space import Space
 
@@ -47,3 +47,21 @@ def test_nothing_is_merged_where_everything_is_needed(allowed):
         fine.cells.count, 1, fine.functions, generator=torch.Generator().manual_seed(0), dtype=torch.float64
     )
     assert with_merged_cells(fine, c, ONE, allowed) is fine
+
+
+def test_the_fewest_parts_are_to_blame():
+    parts = torch.tensor([[3.0, 0.1], [0.2, 4.0]], dtype=torch.float64)
+    assert to_blame(parts, 3.1).tolist() == [[False, False], [False, True]]
+    assert to_blame(parts, 0.3).tolist() == [[True, False], [False, True]]
+    assert not bool(to_blame(parts, torch.inf).any())
+
+
+def test_cells_are_halved_where_they_are_to_blame_and_merged_elsewhere():
+    fine = space(8)
+    c = fine.project(front, 1)
+    middle = 0.5 * (fine.cells.lower + fine.cells.upper)[:, 0]
+    bad = torch.stack([(middle - 0.3).abs() < 0.2, torch.zeros(fine.cells.count, dtype=torch.bool)], dim=1)
+    new = adapted(fine, c, ONE, 1e-3, bad)
+    width, at = new.cells.size[:, 0], 0.5 * (new.cells.lower + new.cells.upper)[:, 0]
+    assert bool((width[(at - 0.3).abs() < 0.1] == 0.125).all())
+    assert float(width[at > 1.0].min()) > 0.25

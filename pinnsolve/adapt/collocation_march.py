@@ -19,7 +19,7 @@ from pinnsolve.adapt.collocation_step import Blame, Moment, Step, Stepper, stage
 from pinnsolve.adapt.march_starts import Starts
 from pinnsolve.adapt.recorded_steps import Steppers
 from pinnsolve.adapt.simplified_newton import NotConverged
-from pinnsolve.adapt.space_changes import on_space, with_merged_cells
+from pinnsolve.adapt.space_changes import adapted, on_space, to_blame
 from pinnsolve.adapt.space_problem import SpaceProblem
 from pinnsolve.assembly.faces import continuity_rows
 from pinnsolve.assembly.row_source import State
@@ -31,7 +31,8 @@ from pinnsolve.solvers.gauss_newton import Iteration, gauss_newton
 from pinnsolve.solvers.journal import NOTHING, Journal
 from pinnsolve.solvers.memory import bytes_of_modes, refuse_beyond
 
-AT_START, ACCURACY = 0.3, 0.01  # of a step's own error: what the start may be missed by; of the least squares
+AT_START = 0.3  # of a step's own error: what the start may be missed by
+ACCURACY, ACCURACY_CHANGING = 0.01, 0.03  # the same of the least squares, once factorized and where it is iterated
 PATIENCE = 4  # steps before less is allowed again
 FIRST_HALVINGS, MOST_HALVINGS, AT_ONCE = 4, 20, 5  # of the time; at once, after one step
 DOUBLED = 0.5  # of what is allowed may be the error that a step of twice the length is expected to have
@@ -42,13 +43,16 @@ MOST_DEGREE = {2: 24, 3: 12}
 SMOOTH = 0.75  # factor by which coefficients fall per degree, from which on cells are split
 MODERATE_DEGREE, VERY_SMOOTH = 9, 0.4  # from that degree on it is less, where linearizations are renewed; the highest
 # where kinks travel, which need as many functions of any degree
+KINKED_STAGES = 5  # where kinks travel, whose errors fall slowly at any order: fewer modes, in steps as short
 LEAST_ABOVE = 5  # the order of the equations: degrees that splitting may leave
 EVERYWHERE = 0.35  # share of cells to blame from which on all get more degrees
 TO_BLAME = 0.3  # of the worst
-TO_BLAME_CHANGING = 0.05  # where a new space costs no more than a new linearization, or fronts go everywhere: few
-# refinements, of many cells
+TO_BLAME_AT_FIRST = 0.05  # before the first step of what changes: few refinements, of many cells
+LEFT_CHANGING = 0.2  # of what is allowed, that cells may leave of the error of space which are not split where a new
+# space costs no more than a new linearization
+FORESEEN = 0.4  # of what is allowed, from which on cells are split before a step is refused
 MOST_CELLS, MOST_REFINED = 1024, 40
-MERGED = 0.1  # of the error inside a step, that merging cells before the next one may lose
+MERGED = 0.03  # of the error inside a step, that merging cells before the next one may lose
 LEAST_GROWN = 3.0  # times the coefficients, before a rate is known
 MOST_COEFFICIENTS = 60_000  # of a space that is within reach of refinement before the first step
 SETTLES = 0.2  # of the excess of space before: what a refinement may leave of it before the first step is taken
@@ -146,6 +150,7 @@ class Marcher:
                 at.ended = "stalled"
             else:  # kinks get anywhere
                 self._kinks, march.space = True, first
+                self._stages = min(self._stages, KINKED_STAGES)
                 at.moment = self.begin(march)
         at.layers = at.ended is None and self.starts.layered(march.space, at.moment, self.aim.inside)
         if at.layers and not self.stated.changing:
@@ -157,7 +162,8 @@ class Marcher:
     def _next(self, march: March, at: _Progress, watch: Callable[[March], str | None]) -> None:
         """Takes a step, or changes what it was tried with."""
         dt, before = self.whole / 2**march.halvings, march.steps[-1] if march.steps else None
-        time, accuracy = self.low + at.done * dt, ACCURACY * self.aim.inside
+        share = ACCURACY_CHANGING if self.stated.changing else ACCURACY
+        time, accuracy = self.low + at.done * dt, share * self.aim.inside
         try:
             step, found = self._steppers.step(march.space, dt, at.moment, time, accuracy, at.size, before)
         except NotConverged:
@@ -174,7 +180,7 @@ class Marcher:
             if status is not None or at.done == 2**march.halvings:
                 at.ended = status or "finished"
             else:
-                self._prepare(march, at, (in_time, in_space))
+                self._prepare(march, at, found, (in_time, in_space))
         elif at.longer:  # not worth it after all
             at.longer = False
             self._shorten(march, at, 1)
@@ -221,18 +227,21 @@ class Marcher:
             if aim is not self.aim:
                 self.aim, at.tightened = aim, len(march.steps)
 
-    def _prepare(self, march: March, at: _Progress, excess: tuple[float, float]) -> None:
-        """Longer steps and fewer cells for the next step, where the last one, with its excess of time and space, allows
-        it."""
+    def _prepare(self, march: March, at: _Progress, found: Blame, excess: tuple[float, float]) -> None:
+        """Longer steps and other cells for the next step, as far as the last one, with its excess of time and space,
+        allows it."""
         in_time, in_space = excess
         step, changing = march.steps[-1], bool(self.stated.changing)
         at.longer = self._longer(march, at.done, in_time, at.refused)
         at.longer &= not changing or in_space < DOUBLED  # rows count otherwise in longer steps
         if at.longer:
             march.halvings, at.done = march.halvings - 1, at.done // 2
-        if changing and in_space < DOUBLED:
+        if changing:
             old, unit = march.space, units(step.size, step.error)
-            march.space = with_merged_cells(old, step.values[-1], unit, MERGED * self.aim.inside)
+            left = LEFT_CHANGING / max(in_space, 1e-300) * float(found.in_space.norm())
+            many = in_space < FORESEEN or old.cells.count >= MOST_CELLS
+            bad = to_blame(found.in_space, math.inf if many else left)
+            march.space = adapted(old, step.values[-1], unit, MERGED * self.aim.inside, bad)
             if march.space is not old:
                 at.moment = _moved(at.moment, old, march.space)
 
@@ -338,7 +347,11 @@ class Marcher:
     def _refined(self, march: March, parts: Tensor, excess: float, c: Tensor) -> bool:
         """Gives the march a richer space, where cells and axes (C, d) are to blame; False where there is none."""
         space = march.space
-        bad = parts > (TO_BLAME_CHANGING if self.stated.changing or self._kinks else TO_BLAME) * parts.max()
+        if self.stated.changing and march.steps:
+            bad = to_blame(parts, LEFT_CHANGING / excess * float(parts.norm()))
+        else:
+            bad = parts > (TO_BLAME_AT_FIRST if self.stated.changing else TO_BLAME) * parts.max()
+        bad |= self._kinks  # which soon are everywhere: better one refinement of all cells than one after another
         marked = bad.any(dim=1)
         axes = parts.norm(dim=0) > TO_BLAME * parts.norm(dim=0).max()
         most = MOST_DEGREE.get(len(space.degrees), min(MOST_DEGREE.values()))

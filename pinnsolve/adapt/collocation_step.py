@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pinnsolve.adapt.anderson import Anderson
 from pinnsolve.adapt.radau import MOST_STAGES, Radau, lagrange, radau
 from pinnsolve.adapt.simplified_newton import SHRINKS, Around, NotConverged, SimplifiedNewton
 from pinnsolve.adapt.space_changes import on_space
@@ -218,14 +219,14 @@ class Stepper:
         """With the linearization there is, at most so many corrections; None where they do not contract."""
         system, known, sizes = self.fine_system, stages[0], [math.inf]
         residuals = system.residuals(stages, starts, time)
-        losses = [float(norms(residuals)[0])] * 2
+        losses, faster = [float(norms(residuals)[0])] * 2, Anderson()
         for _ in range(most):
             self.check()
             delta = system.correction(residuals)
             sizes.append(float(delta.norm()))
             if not sizes[-1] < SHRINKS * sizes[-2]:
                 return None
-            stages = stages + delta
+            stages = faster.next(stages, delta)
             residuals = system.residuals(stages, starts, time)
             losses[1] = float(norms(residuals)[0])
             if sizes[-1] < ONCE * sizes[1]:

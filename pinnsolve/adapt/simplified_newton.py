@@ -14,13 +14,15 @@ from typing import Any
 
 from torch import Tensor
 
+from pinnsolve.adapt.anderson import Anderson
 from pinnsolve.adapt.stage_system import StageSystem
 from pinnsolve.assembly.system import units
 
-STEADY_CORRECTIONS, MOST_CORRECTIONS = 4, 7
+STEADY_CORRECTIONS, MOST_CORRECTIONS = 4, 8
 SHRINKS = 0.5  # of a steady linear problem corrections are repeated while each is this much smaller than the last
 DIVERGES = 0.8  # contraction from which on corrections are given up
-RENEW = 0.25  # contraction from which on the next step takes a new linearization
+DIVERGES_AT_FIRST = 2.0  # the same of the second correction, which nothing has sped up yet
+RENEW = 0.5  # contraction from which on the next step takes a new linearization
 RENEWALS = 3  # linearizations that one step may take
 ROUNDING = 1e-11  # relative size of corrections that need not contract
 
@@ -90,11 +92,12 @@ class SimplifiedNewton:
         """Corrected stages, and None where they are found; else whether corrections contract at all."""
         steady = not self.system.stated.changing
         most = STEADY_CORRECTIONS if steady else MOST_CORRECTIONS
-        before = math.inf
+        before, faster = math.inf, Anderson()
+        first = 0 if steady else 1  # correction before the one from which on the contraction says how it goes on
         for number in range(most):
             self.check()
             delta = self.system.correction(self.system.residuals(stages, start, time))
-            stages = stages + delta
+            stages = stages + delta if steady else faster.next(stages, delta)
             size = self._size(delta, stages)
             if not math.isfinite(size):
                 if steady:
@@ -111,9 +114,9 @@ class SimplifiedNewton:
             if found:
                 self._renew = not steady and self.contraction > RENEW
                 return stages, None
-            if number and contraction > DIVERGES:
+            if number and contraction > (DIVERGES if number > 1 or steady else DIVERGES_AT_FIRST):
                 return stages, False
-            if number and size * contraction ** (most - 1 - number) > accuracy:
+            if number > first and size * contraction ** (most - 1 - number) > accuracy:
                 return stages, True
             before = size
         return stages, True

@@ -26,15 +26,46 @@ def on_space(before: Space, after: Space, c: Tensor) -> Tensor:
     return torch.stack([after.project(partial(before.values, one, alpha=zero), one.shape[1]) for one in c])
 
 
-def with_merged_cells(space: Space, c: Tensor, unit: Tensor, allowed: float) -> Space:
+def to_blame(parts: Tensor, left: float) -> Tensor:
+    """(C, d) bool: of errors by cell and axis (C, d) the fewest without which the others together are at most `left`
+    in the mean square."""
+    squares, order = torch.sort(parts.flatten() ** 2)
+    few = torch.empty_like(order, dtype=torch.bool)
+    few[order] = torch.cumsum(squares, dim=0) > left**2
+    return few.reshape(parts.shape)
+
+
+def adapted(space: Space, c: Tensor, unit: Tensor, allowed: float, bad: Tensor) -> Space:
+    """The space for the next step: cells halved along the axes that are `bad` (C, d), and others merged as in
+    `with_merged_cells`."""
+    marked = bad.any(dim=1)
+    if not bool(marked.any()):
+        return with_merged_cells(space, c, unit, allowed)
+    merged = with_merged_cells(space, c, unit, allowed, marked, worth=0.0)
+    here = _numbers(space, merged)
+    return Space(merged.cells.split(marked[here], bad[here]), space.degrees, space.orders)
+
+
+def _numbers(space: Space, other: Space) -> Tensor:
+    """(C,): the cells of a space in which the middles of those of the other are."""
+    return space.cells.locate(0.5 * (other.cells.lower + other.cells.upper))
+
+
+def with_merged_cells(
+    space: Space, c: Tensor, unit: Tensor, allowed: float, stay: Tensor | None = None, worth: float = WORTH
+) -> Space:
     """The space with pairs of equal cells merged, as many as functions c (C, U, n) allow: what they lose together is
-    at most `allowed` in the mean square, in the units (U,) of the unknowns. Itself where too few would go."""
+    at most `allowed` in the mean square, in the units (U,) of the unknowns. Cells that `stay` (C,) are left alone.
+    Itself where not more than the share `worth` of the cells would go."""
     left, count = allowed**2, space.cells.count
+    first = space
     low, high = space.cells.box
     result = space
     for axis in range(len(space.degrees)):
         cut = result.cells.cut.tolist()  # where functions are orthonormal on a part alone
         pairs = result.cells.siblings(axis, (float(low[axis]), float(high[axis])))
+        if stay is not None:
+            cut = (result.cells.cut | stay[_numbers(first, result)]).tolist()
         pairs = [pair for pair in pairs if not any(cut[cell] for cell in pair)]
         if not pairs:
             continue
@@ -47,7 +78,7 @@ def with_merged_cells(space: Space, c: Tensor, unit: Tensor, allowed: float) -> 
             continue
         left -= float(sums[len(kept) - 1])
         result, c = _replaced(result, c, [pairs[k] for k in kept], whole[kept] * unit[:, None])
-    return result if result.cells.count <= (1.0 - WORTH) * count else space
+    return result if result.cells.count <= (1.0 - worth) * count else space
 
 
 def _merged(space: Space, c: Tensor, pairs: Sequence[tuple[int, int]], axis: int) -> tuple[Tensor, Tensor]:

@@ -122,11 +122,16 @@ class StageSystem:
 
     def _kept(self, block: RowBlock, source: RowSource) -> _Rows:
         held = 1.0 if source.name in self._equations else HELD
-        parts = [(cells, held * A.unflatten(2, (self.stated.levels, -1))) for cells, A in block.sides]
-        levels = [k for k in range(self.stated.levels) if any(bool((A[:, :, k] != 0).any()) for _, A in parts)]
-        sides = [(cells, A[:, :, levels].flatten(2)) for cells, A in parts]
-        tests = [(cells, A.sum(dim=2)) for cells, A in parts]
+        whole = [(cells, A if held == 1.0 else held * A) for cells, A in block.sides]
+        parts = [(cells, A.unflatten(2, (self.stated.levels, -1)).unbind(2)) for cells, A in whole]
         changing = block.name in self.stated.changing
+        levels = list(range(self.stated.levels))
+        if not changing:  # what vanishes now may not later, and copies are for rows that are kept
+            levels = [k for k in levels if any(bool((A[k] != 0).any()) for _, A in parts)]
+        sides = whole
+        if len(levels) < self.stated.levels:
+            sides = [(cells, torch.cat([A[k] for k in levels], dim=2)) for cells, A in parts]
+        tests = [(cells, sum(A[k] for k in levels[1:]) + A[levels[0]]) for cells, A in parts]
         still = None
         if not changing and block.name not in self.stated.moving:
             still = held * source.rows(self._at(0.0), matrix=False).r  # of no state: the block's are of this one
@@ -138,7 +143,7 @@ class StageSystem:
     def _factorized(self) -> ShiftedModes | SeparateModes:
         """W^T A_m of every mode."""
         own = self._inside_cells()
-        d = torch.diagonal(own.sum(dim=0), dim1=1, dim2=2).clone()
+        d = torch.diagonal(own, dim1=2, dim2=3).sum(dim=0)
         blocks = [rows.between for rows in self._rows if rows.between]
         for sides in blocks:
             for cells, T in sides:
