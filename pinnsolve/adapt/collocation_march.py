@@ -239,8 +239,10 @@ class Marcher:
         if changing:
             old, unit = march.space, units(step.size, step.error)
             left = LEFT_CHANGING / max(in_space, 1e-300) * float(found.in_space.norm())
-            many = in_space < FORESEEN or old.cells.count >= MOST_CELLS
-            bad = to_blame(found.in_space, math.inf if many else left)
+            bad = to_blame(found.in_space, left)
+            few = float(bad.any(dim=1).double().mean()) < EVERYWHERE  # else a step that is refused gets more degrees
+            if in_space < FORESEEN or old.cells.count >= MOST_CELLS or not few:
+                bad = torch.zeros_like(bad)
             march.space = adapted(old, step.values[-1], unit, MERGED * self.aim.inside, bad)
             if march.space is not old:
                 at.moment = _moved(at.moment, old, march.space)
