@@ -243,7 +243,10 @@ class Marcher:
             few = float(bad.any(dim=1).double().mean()) < EVERYWHERE  # else a step that is refused gets more degrees
             if in_space < FORESEEN or old.cells.count >= MOST_CELLS or not few:
                 bad = torch.zeros_like(bad)
-            march.space = adapted(old, step.values[-1], unit, MERGED * self.aim.inside, bad)
+            # where functions lose the constraints they met, pressures give them back in one step, and jump by the loss
+            # over its length
+            share = 2.0**-march.halvings if self.stated.constraints else 1.0
+            march.space = adapted(old, step.values[-1], unit, share * MERGED * self.aim.inside, bad)
             if march.space is not old:
                 at.moment = _moved(at.moment, old, march.space)
 
