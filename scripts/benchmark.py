@@ -161,6 +161,7 @@ DIMENSION = (
     dimension("heat, seventeen holes, t to 3", "heat-many-holes", 1e-3, 30),
     dimension("heat 2-d, nonlinear, t to 100", "heat-2d-long", 1e-3, 180),
     dimension("wave 2-d, variable speed, kinks", "wave-2d-variable", 1e-3, 20),
+    dimension("Navier-Stokes, pulsating channel", "channel-in-time", 1e-2, 120),
     dimension("Gray-Scott, t to 200", "gray-scott", 1e-2, 180),
     dimension("Poisson 3-d, smooth", "poisson-3d", 1e-10, 3),
     dimension("ball less ball", "hollow-ball", 1e-6, 30),

@@ -128,3 +128,15 @@ def test_series_with_few_terms_agree_with_references_on_walled_planes(name, mode
             x, y = (plane.functions(modes, z) for z in places[here].T)
             found[here] = np.einsum("nk,kl,nl->n", x, c, y)
     assert np.linalg.norm(found - table["u"][early]) < error * np.linalg.norm(table["u"][early])
+
+
+def test_a_few_polynomials_agree_with_the_reference_of_the_channel():
+    import channel_in_time as channel
+
+    table = columns_of("channel-in-time")
+    early = table["t"] < 0.4
+    levels = np.floor(table["t"][early] / channel.END * channel.LEVELS).astype(int)
+    np.testing.assert_allclose((levels + 0.5) * channel.END / channel.LEVELS, table["t"][early])
+    found = channel.solve(np.stack([table["x"], table["y"]], axis=1)[early], levels, (5, 8), 2000)
+    for name, error in {"u": 1e-2, "v": 1e-1, "p": 1e-2}.items():
+        assert np.linalg.norm(found[name] - table[name][early]) < error * np.linalg.norm(table[name][early])
