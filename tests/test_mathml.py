@@ -116,7 +116,8 @@ def test_every_equation_of_the_problems_is_well_formed(path):
     items = [item if isinstance(item, dict) else {"equation": item} for item in items]
     texts = [item["equation"] for item in items if "equation" in item]
     texts += [text for item in items for text in item.get("equations", ())]
-    texts += [f"{name} = {value}" for name, value in data.get("exact", {}).items()]
+    exact = {n: f"[{', '.join(map(str, v))}]" if isinstance(v, list) else v for n, v in data.get("exact", {}).items()}
+    texts += [f"{name} = {value}" for name, value in exact.items()]
     for text in texts:
         formula = to_mathml.equation(text)
         if not formula.startswith("<code>"):

@@ -151,13 +151,15 @@ def references(monkeypatch):
 
 
 def test_the_data_files_are_those_of_the_scripts(references, monkeypatch, tmp_path):
+    import discoveries
     import fisher
     import measurements
 
-    for script in (measurements, fisher):
+    for script in (measurements, fisher, discoveries):
         monkeypatch.setattr(script, "PROBLEMS", tmp_path)
     measurements.main()
     fisher.write_rows()
+    discoveries.write_data()
     files = sorted(path.name for path in (PROBLEMS / "data").iterdir())
     assert files == sorted(path.name for path in (tmp_path / "data").iterdir())
     for file in files:

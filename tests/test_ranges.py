@@ -292,7 +292,7 @@ def test_a_solution_that_is_good_enough_is_kept(file, solution, monkeypatch):
 
 def test_processes_give_the_same(file, solution, monkeypatch):
     monkeypatch.setattr(team, "WORTH_STARTING", 0.0)
-    monkeypatch.setattr(team, "_processors", lambda: 2)
+    monkeypatch.setattr(team, "processors", lambda: 2)
     other = ps.solve(ps.load(file))
     assert torch.equal(other.coefficients, solution.coefficients)
 

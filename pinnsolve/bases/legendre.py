@@ -143,8 +143,8 @@ def _products(axes: Sequence[Tensor], index: Tensor, out: Tensor) -> None:
     result = axes[0]
     for axis in axes[1:]:
         result = (result[:, :, None] * axis[:, None, :]).flatten(1)
-    if result.shape[1] == len(index):
-        out.copy_(result)
+    if result.shape[1] == len(index) or result.requires_grad:  # `out=` knows no derivatives
+        out.copy_(result if result.shape[1] == len(index) else result.index_select(1, index))
     else:
         torch.index_select(result, 1, index, out=out)
 

@@ -16,7 +16,6 @@ from itertools import product
 import numpy as np
 import sympy as sp
 import torch
-from scipy.interpolate import BSpline
 from torch import Tensor
 
 from pinnsolve.compiler.linearization import is_linear, linearize
@@ -81,6 +80,8 @@ class SplineBasis:
         """(N, n): the splines along an axis."""
         low, high = self.low[axis], self.high[axis]
         inner = np.linspace(low, high, INTERVALS[len(self.low)] + 1)
+        from scipy.interpolate import BSpline  # takes a third of a second, and few problems look for functions
+
         splines = BSpline(np.r_[[low] * DEGREE, inner, [high] * DEGREE], np.eye(self._along), DEGREE)
         inside = np.clip(x, low, high)
         beyond = (x - inside)[:, None]

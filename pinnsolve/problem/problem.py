@@ -43,6 +43,7 @@ class Problem(StatedProblem):
         guess: Mapping[Any, Any] | Sequence[Any] | words.Text | None = None,
         parameters: Mapping[Any, words.Text | words.Range] | None = None,
         unknown_parameters: Mapping[Any, Mapping[str, Any]] | None = None,
+        discover: Mapping[str, Any] | None = None,
         regularization: Mapping[Any, Any] | None = None,
         eigenvalues: words.eigenvalues | Mapping[str, Any] | None = None,
         functions: Mapping[str, words.Table | Mapping[str, Any]] | None = None,
@@ -54,6 +55,7 @@ class Problem(StatedProblem):
         description: str | None = None,
         cite: str | Sequence[str] = (),
         reference: str | Path | Mapping[str, Any] | None = None,
+        output: Mapping[str, Any] | None = None,
         folder: str | Path | None = None,
     ) -> None: ...
 

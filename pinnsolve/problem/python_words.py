@@ -195,7 +195,8 @@ class StatedInPython:
     name to `sp.Eq`, text, or `{"equation": ..., "where": ...}`. `conditions`, `data`: term name to `Condition`, `Data`.
     `exact`, `guess`, `parameters`: expressions by unknown and by name; a parameter may be a `Range`;
     `guess={"run": folder}` starts from a run.
-    `functions`: name to `Table`. `output`: `{"times": [0, 1], "grid": 64}`. `folder`: where data files lie.
+    `discover`: by equation, terms that it may have. `functions`: name to `Table`. `output`:
+    `{"times": [0, 1], "grid": 64}`. `folder`: where data files lie.
     """
 
     name: str

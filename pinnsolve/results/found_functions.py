@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.interpolate import RegularGridInterpolator
 
 from pinnsolve.errors import PinnsolveError
 
@@ -51,6 +50,8 @@ class FoundFunction:
         x = np.broadcast_arrays(*(np.asarray(given[a], dtype=float) for a in self.at))
         axes = [np.unique(self.at[a]) for a in self.at]
         table = values.reshape([len(axis) for axis in axes])
+        from scipy.interpolate import RegularGridInterpolator  # slow to import, and few problems look for functions
+
         found = RegularGridInterpolator(axes, table, "cubic", bounds_error=False)(np.stack([p.ravel() for p in x], 1))
         return found.reshape(x[0].shape)
 

@@ -3,7 +3,8 @@
 The solutions are by methods unlike ours: an adaptive integrator for ordinary differential equations, Cole-Hopf by
 quadrature for Burgers, Chebyshev collocation with Radau's method for reaction and diffusion.
 
-`python scripts/references/discoveries.py` writes the draws with seed 0 to problems/data/*.csv.
+`python scripts/references/discoveries.py` writes the draws with seed 0 to problems/data/*.csv, and the solutions
+without noise to problems/references/*.npz.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from burgers import cole_hopf
 from polynomials import chebyshev_nodes, differentiation, interpolation
-from scatter import PROBLEMS
+from scatter import PROBLEMS, write_reference
 from scipy.integrate import solve_ivp
 
 Columns = dict[str, np.ndarray]
@@ -79,14 +80,28 @@ def write(path: Path, columns: Columns) -> None:
 
 
 FILES = {"lotka_volterra.csv": lotka_volterra, "burgers_200_noisy.csv": burgers, "reaction.csv": reaction}
+ACCURACIES = {"lotka_volterra": 1e-10, "burgers_200_noisy": 1e-9, "reaction": 1e-7}  # of integrators and quadrature
+UNKNOWNS = {"measured": "u", "prey_counted": "x", "predators_counted": "y"}
+EXACT_POINTS, EXACT_SEED = 3000, 1
 
 
-def main() -> None:
+def write_data() -> None:
     """The draws with seed 0."""
     for name, made in FILES.items():
         write(PROBLEMS / "data" / name, made(0))
         print(name)
 
 
+def write_solutions() -> None:
+    """The same functions without noise, at other points."""
+    for name, made in FILES.items():
+        columns = made(EXACT_SEED, EXACT_POINTS, 0.0)
+        stem = Path(name).stem
+        write_reference(
+            f"discover_{stem}.npz", ACCURACIES[stem], **{UNKNOWNS.get(key, key): v for key, v in columns.items()}
+        )
+
+
 if __name__ == "__main__":
-    main()
+    write_data()
+    write_solutions()
