@@ -26,13 +26,14 @@ def test_where_levels_are_dear_one_large_error_does_not_hide_the_others():
 
 
 def test_cells_are_halved_twice_only_where_once_cannot_do():
-    assert _halvings(errors(1.0, 1.0), 1.0 / 100, 6, 3).tolist() == [1, 1]
-    assert _halvings(errors(1.0, 1.0), 1.0 / 200, 6, 3).tolist() == [2, 2]
+    per_cell = 0.3 / 2**0.5
+    assert _halvings(errors(1.0, 1.0), 1.0 / 100 / per_cell, 6, 3).tolist() == [1, 1]
+    assert _halvings(errors(1.0, 1.0), 1.0 / 200 / per_cell, 6, 3).tolist() == [2, 2]
 
 
 def test_cells_whose_errors_may_stay_are_left():
     error = torch.cat([errors(1e-2), torch.full((99,), 2e-4, dtype=torch.float64)])
-    assert _halvings(error, 3e-4, 6, 3).tolist() == [1] + [0] * 99
+    assert _halvings(error, 5e-3, 6, 3).tolist() == [1] + [0] * 99
     assert _halvings(errors(1e-9, 2e-9), 1.0, 6, 3).tolist() == [0, 1]  # the largest, whatever is asked
 
 

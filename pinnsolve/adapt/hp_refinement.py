@@ -46,7 +46,7 @@ HIGHEST = {1: 24, 2: 20, 3: 12, 4: 8}
 SPLIT = {1: 16, 2: 8, 3: 7, 4: 5}  # highest degree of cells that are split: small cells gain less from high ones
 SLOWEST = 0.94  # per degree: what coefficients are taken to fall by at least, in the part of an error that is not seen
 FAST_DECAY = 0.7  # per degree: coefficients that fall faster call for a higher degree
-DEAR, BULK = 3, 0.03  # coordinates from which on a level is dear, and the share of the error that is left there
+DEAR, BULK = 3, 0.01  # coordinates from which on a level is dear, and the share of the error that is left there
 MOST_RAISED = 6  # degrees at a time
 LOST, UNEXPLAINED = 0.5, 0.9  # relative error, and share of the residual left, of what is no solution yet
 UNDEFINED = "the derivatives of the equations are not finite where Newton's method starts; state a `guess`"
@@ -295,24 +295,24 @@ def next_space(level: Level, tolerance: float) -> Space:
             if d >= DEAR and rate[a] < FAST_DECAY and room[a] < min(2, wanted[a]):
                 least = max(least, _degree_after_halving(float(totals[a]), rate[a], degrees[a], tolerance))
             degrees[a] = min(degrees[a], least)
-            halvings[:, a] = _halvings(parts[:, a], 0.3 * tolerance / math.sqrt(C), degrees[a], d)
+            halvings[:, a] = _halvings(parts[:, a], tolerance, degrees[a], d)
     cells = space.cells.split(halvings.any(dim=1), halvings) if bool(halvings.any()) else space.cells
     return Space(cells, tuple(degrees), space.orders)
 
 
-def _halvings(error: Tensor, target: float, degree: int, dimension: int) -> Tensor:
-    """(C,) how often cells are halved along an axis that contributes these errors (C,); `target`: of one cell.
+def _halvings(error: Tensor, tolerance: float, degree: int, dimension: int) -> Tensor:
+    """(C,) how often cells are halved along an axis that contributes these errors (C,).
 
     Those with the largest are. Where a level is dear, all but those that together hold a small share of the error, or
-    no more than may be left (bulk chasing: Doerfler, SIAM J. Numer. Anal. 33 (1996) 1106-1124), and twice at once where
-    not even a smooth function would come near the target by one halving.
+    half of what may be left (bulk chasing: Doerfler, SIAM J. Numer. Anal. 33 (1996) 1106-1124), and twice at once where
+    not even a smooth function would come near the tolerance by one halving.
     """
     largest = float(error.max())
-    target = min(target, largest)
+    target = min(0.3 * tolerance / math.sqrt(len(error)), largest)
     if dimension < DEAR:
         return (error >= max(0.1 * largest, target)).long()
     order = error.argsort()
-    left = max(BULK * float(error.norm()), target * math.sqrt(len(error)))
+    left = max(BULK * float(error.norm()), 0.5 * tolerance)
     once = torch.ones_like(error, dtype=torch.bool)
     once[order[:-1][(error[order[:-1]] ** 2).cumsum(0).sqrt() <= left]] = False
     return once.long() + (once & (error > 2.0 ** (degree + 1) * target)).long()
