@@ -36,7 +36,8 @@ READINGS = {
 
 def solved(name: str, readings: Callable[[int], dict[str, np.ndarray]], seed: int) -> tuple[ps.Solution, float]:
     """The solution of a problem with the readings of a seed, and the seconds that it took."""
-    stated = parse_yaml((ROOT / "problems" / f"{name}.yaml").read_text()).data
+    stated = dict(parse_yaml((ROOT / "problems" / f"{name}.yaml").read_text()).data)
+    del stated["reference"]  # what is looked at is what was found
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "data").mkdir()
         discoveries.write(Path(folder) / "data" / READINGS[name][0], readings(seed))
