@@ -27,7 +27,7 @@ from pinnsolve.bases.base import Basis
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.pou.pou_grid import read_settings
 from pinnsolve.bases.time_slabs import TimeSlabs
-from pinnsolve.compiler.applicability import why_not_cells
+from pinnsolve.compiler.applicability import why_not_cells, why_not_double
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.eigen.eigenvalues import eigenvalues_on_cells
 from pinnsolve.errors import PinnsolveError, ResourceError
@@ -159,14 +159,17 @@ def _results(
     return fixed(context, basis, solver, first, LSGD.first_phase(settings))
 
 
+def _why_not_plain_cells(problem: Problem, context: SolveContext) -> str | None:
+    """The reason, in words, why cells are not the way or not the one that the file asks for; None for none."""
+    settings = problem.settings
+    if settings.method not in ("auto", "least_squares") or settings.basis is not None or settings.collocation:
+        return "the file asks for another method, basis or points; leave these out"
+    return why_not_double(settings) or why_not_cells(context.problem)
+
+
 def _refuse_integrals(problem: Problem, context: SolveContext) -> None:
     """Raises PinnsolveError where a problem with integrals is not one for cells."""
-    settings = problem.settings
-    reason = why_not_cells(context.problem)
-    if settings.precision != "float64" or settings.device != "cpu":
-        reason = "cells are solved on the processor in double precision"
-    if settings.method not in ("auto", "least_squares") or settings.basis is not None or settings.collocation:
-        reason = "the file asks for another method, basis or points; leave these out"
+    reason = _why_not_plain_cells(problem, context)
     if context.measured:
         reason = "there are data"
     if context.problem.unknown_parameters and can_march(context.problem) is not None:
@@ -183,12 +186,7 @@ def _refuse_integrals(problem: Problem, context: SolveContext) -> None:
 
 def _refuse_discovery(problem: Problem, context: SolveContext) -> None:
     """Raises PinnsolveError where terms or functions are to be found of a problem that is not one for cells."""
-    settings = problem.settings
-    reason = why_not_cells(context.problem)
-    if settings.precision != "float64" or settings.device != "cpu":
-        reason = "cells are solved on the processor in double precision"
-    if settings.method not in ("auto", "least_squares") or settings.basis is not None or settings.collocation:
-        reason = "the file asks for another method, basis or points; leave these out"
+    reason = _why_not_plain_cells(problem, context)
     if context.problem.integrals:
         reason = "there are integrals in equations or conditions"
     if context.problem.materials:
@@ -200,9 +198,7 @@ def _refuse_discovery(problem: Problem, context: SolveContext) -> None:
 
 def _eigenvalues(problem: Problem, context: SolveContext) -> Iterator[Result | Outcome]:
     """Eigenvalues, which are found on cells alone."""
-    reason = why_not_cells(replace(context.problem, unknown_parameters=()))
-    if problem.settings.precision != "float64" or problem.settings.device != "cpu":
-        reason = "cells are solved on the processor in double precision"
+    reason = why_not_double(problem.settings) or why_not_cells(replace(context.problem, unknown_parameters=()))
     if reason is not None:
         raise PinnsolveError(f"eigenvalues are found by polynomials on cells, and {reason}")
     outcome = eigenvalues_on_cells(context, problem.settings.tolerance, problem.settings.limits.refinements)
@@ -243,9 +239,7 @@ def _by_choice(problem: Problem, context: SolveContext, start: Solution | None) 
     The refinement begins with those of `start`, if there are any.
     """
     settings = problem.settings
-    reason = why_not_cells(context.problem)
-    if settings.precision != "float64" or settings.device != "cpu":
-        reason = "cells are solved on the processor in double precision"
+    reason = why_not_double(settings) or why_not_cells(context.problem)
     if reason is not None:
         if is_sought(context.problem):
             networks = near_guess(context, settings.tolerance, settings.limits.refinements)

@@ -22,6 +22,7 @@ from pinnsolve.adapt.first_guess import (
     nearer_to_conditions,
     solves,
 )
+from pinnsolve.adapt.space_changes import to_blame
 from pinnsolve.assembly.evolving_rows import evolving_continuity
 from pinnsolve.assembly.exactness import with_exact_rows
 from pinnsolve.assembly.faces import continuity_rows
@@ -304,17 +305,15 @@ def _halvings(error: Tensor, tolerance: float, degree: int, dimension: int) -> T
     """(C,) how often cells are halved along an axis that contributes these errors (C,).
 
     Those with the largest are. Where a level is dear, all but those that together hold a small share of the error, or
-    half of what may be left (bulk chasing: Doerfler, SIAM J. Numer. Anal. 33 (1996) 1106-1124), and twice at once where
-    not even a smooth function would come near the tolerance by one halving.
+    half of what may be left, and twice at once where not even a smooth function would come near the tolerance by one
+    halving.
     """
     largest = float(error.max())
     target = min(0.3 * tolerance / math.sqrt(len(error)), largest)
     if dimension < DEAR:
         return (error >= max(0.1 * largest, target)).long()
-    order = error.argsort()
-    left = max(BULK * float(error.norm()), 0.5 * tolerance)
-    once = torch.ones_like(error, dtype=torch.bool)
-    once[order[:-1][(error[order[:-1]] ** 2).cumsum(0).sqrt() <= left]] = False
+    once = to_blame(error, max(BULK * float(error.norm()), 0.5 * tolerance))
+    once[error.argmax()] = True
     return once.long() + (once & (error > 2.0 ** (degree + 1) * target)).long()
 
 

@@ -27,8 +27,8 @@ def on_space(before: Space, after: Space, c: Tensor) -> Tensor:
 
 
 def to_blame(parts: Tensor, left: float) -> Tensor:
-    """(C, d) bool: of errors by cell and axis (C, d) the fewest without which the others together are at most `left`
-    in the mean square."""
+    """(C, d) or (C,) bool: of errors by cell and axis, or by cell, the fewest without which the others together are at
+    most `left` in the mean square (bulk chasing: Doerfler, SIAM J. Numer. Anal. 33 (1996) 1106-1124)."""
     squares, order = torch.sort(parts.flatten() ** 2)
     few = torch.empty_like(order, dtype=torch.bool)
     few[order] = torch.cumsum(squares, dim=0) > left**2
@@ -58,14 +58,13 @@ def with_merged_cells(
     at most `allowed` in the mean square, in the units (U,) of the unknowns. Cells that `stay` (C,) are left alone.
     Itself where not more than the share `worth` of the cells would go."""
     left, count = allowed**2, space.cells.count
-    first = space
     low, high = space.cells.box
     result = space
     for axis in range(len(space.degrees)):
         cut = result.cells.cut.tolist()  # where functions are orthonormal on a part alone
         pairs = result.cells.siblings(axis, (float(low[axis]), float(high[axis])))
         if stay is not None:
-            cut = (result.cells.cut | stay[_numbers(first, result)]).tolist()
+            cut = (result.cells.cut | stay[_numbers(space, result)]).tolist()
         pairs = [pair for pair in pairs if not any(cut[cell] for cell in pair)]
         if not pairs:
             continue

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.geometry.shapes import Ball
+from pinnsolve.spec.schema.solve import SolveSettings
 
 MOST_AXES = 4  # of a grid of cells
+
+
+def why_not_double(settings: SolveSettings) -> str | None:
+    """The reason, in words, why a solve with these settings could not be on cells, or None."""
+    plain = settings.precision == "float64" and settings.device == "cpu"
+    return None if plain else "cells are solved on the processor in double precision"
 
 
 def why_not_cells(problem: CompiledProblem) -> str | None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import sympy as sp
 
-from pinnsolve.compiler.applicability import why_not_cells
+from pinnsolve.compiler.applicability import why_not_cells, why_not_double
 from pinnsolve.compiler.balances import compiled_balances
 from pinnsolve.compiler.exactness import exactness_errors
 from pinnsolve.compiler.integrals import compiled_integrals, integral_names
@@ -102,8 +102,8 @@ def _why_no_materials(problem: Problem, compiled: CompiledProblem) -> str:
     solve = problem.settings
     if solve.method != "auto" or solve.basis is not None or solve.collocation is not None:
         return "`solve` asks for another method, basis or collocation"
-    if solve.precision != "float64" or solve.device != "cpu":
-        return "cells are solved on the processor in double precision"
+    if (reason := why_not_double(solve)) is not None:
+        return reason
     if compiled.order > HIGHEST:
         return f"what is continuous between regions is known for equations up to order {HIGHEST} only"
     return "too many comparisons tell them apart; use fewer regions, of simpler shapes"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pinnsolve.compiler.applicability import why_not_cells
+from pinnsolve.compiler.applicability import why_not_cells, why_not_double
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.errors import Diagnostic
 from pinnsolve.problem.problem import Problem
@@ -42,8 +42,8 @@ def _why_not(problem: Problem, compiled: CompiledProblem) -> str | None:
         return reason
     if solve.method != "auto" or solve.basis is not None or solve.collocation is not None:
         return "`solve` asks for another method, basis or collocation"
-    if solve.precision != "float64" or solve.device != "cpu":
-        return "cells are solved on the processor in double precision"
+    if (reason := why_not_double(solve)) is not None:
+        return reason
     if problem.unknown_parameters or any(term.data_file is not None for term in compiled.terms):
         return "the solution is sought together with what data or unknown parameters say"
     if problem.eigenvalues is not None:

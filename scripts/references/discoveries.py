@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from burgers import cole_hopf
-from polynomials import chebyshev_nodes, differentiation, interpolation
+from polynomials import chebyshev_nodes, interpolation, second_derivative_without_flux
 from scatter import PROBLEMS, write_reference
 from scipy.integrate import solve_ivp
 
@@ -52,13 +52,10 @@ def reaction(seed: int, count: int = 200, noise: float = 0.01, rate: Rate = logi
     random = np.random.default_rng(seed)
     t, x = until * random.random(count), random.random(count)
     nodes = chebyshev_nodes(DEGREE, 0.0, 1.0)
-    d = differentiation(nodes)
-    ends, inner = [0, DEGREE], slice(1, DEGREE)
-    from_inner = -np.linalg.solve(d[np.ix_(ends, ends)], d[ends, inner])  # end values that make both slopes zero
-    second = (d @ d)[inner]
-    laplacian = DIFFUSIVITY * (second[:, inner] + second[:, ends] @ from_inner)
+    second, from_inner = second_derivative_without_flux(nodes)
+    laplacian = DIFFUSIVITY * second
     solved = solve_ivp(
-        lambda _, v: laplacian @ v + rate(v), (0, until), start(nodes[inner]), "Radau", np.sort(t),
+        lambda _, v: laplacian @ v + rate(v), (0, until), start(nodes[1:-1]), "Radau", np.sort(t),
         rtol=1e-9, atol=1e-10,
     )  # fmt: skip
     u = np.empty(count)

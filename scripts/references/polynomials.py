@@ -29,6 +29,14 @@ def differentiation(nodes: np.ndarray) -> np.ndarray:
     return d - np.diag(d.sum(axis=1))
 
 
+def second_derivative_without_flux(nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values at the inner nodes -> second derivatives there, and -> the two end values that make both slopes zero."""
+    d, ends, inner = differentiation(nodes), [0, len(nodes) - 1], slice(1, len(nodes) - 1)
+    from_inner = -np.linalg.solve(d[np.ix_(ends, ends)], d[ends, inner])
+    second = (d @ d)[inner]
+    return second[:, inner] + second[:, ends] @ from_inner, from_inner
+
+
 def interpolation(nodes: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Values at the nodes -> values at x (N,): (N, nodes)."""
     gaps = x[:, None] - nodes

@@ -6,6 +6,7 @@ dense inside layers as anywhere else, and even enough to sample a layer of 1 % o
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,16 @@ def write_reference(file_name: str, accuracy: float, **columns: np.ndarray) -> P
     np.savez_compressed(path, **columns, accuracy=np.float64(accuracy))
     print(f"{path.name}: {lengths.pop()} points, relative accuracy {accuracy:.0e}, {path.stat().st_size // 1000} kB")
     return path
+
+
+def finer_of_two(solve: Callable[..., np.ndarray], meshes: Sequence[tuple], accuracy: float) -> np.ndarray:
+    """What elements give on the finer of two `meshes`; ends the script where the two differ by more than `accuracy`."""
+    coarse, fine = (solve(*mesh) for mesh in meshes)
+    difference = relative_difference(coarse, fine)
+    print(f"difference between two meshes: {difference:.1e}")
+    if difference > accuracy:
+        raise SystemExit("the elements have not converged")
+    return fine
 
 
 def relative_difference(a: np.ndarray, b: np.ndarray) -> float:

@@ -35,17 +35,6 @@ EXAMPLES = {
     "exact": "exact: {u: sin(pi*x)}",
     "guess": "guess: {u: sin(pi*x)}",
 }
-EXAMPLES = {
-    "coordinates": "coordinates: {t: [0, 1], x: [0, 1]}",
-    "time": "coordinates: {t: [0, 1], x: [0, 1]}",
-    "unknowns": "unknowns: [u, v]",
-    "equations": 'equations: {heat: "D(u, t) = D(u, x, x)"}',
-    "boundary": 'conditions: {left: {on: "x = 0", equation: "u = 0"}, rest: {on: boundary, equation: "Dn(u) = 0"}}',
-    "initial": 'conditions: {start: {on: "t = 0", equation: "u = sin(pi*x)"}}',
-    "parameters": "parameters: {nu: 0.1}",
-    "exact": "exact: {u: sin(pi*x)}",
-    "guess": "guess: {u: sin(pi*x)}",
-}
 ABOUT = {word: key for key, words in _ABOUT.items() for word in words.split()}
 
 _TRAINING = (
