@@ -180,3 +180,13 @@ def test_what_is_said_of_vectors_by_unknown():
 def test_what_is_wrong_with_vectors_is_said(changes, words):
     with pytest.raises(ProblemError, match=words):
         spec_from_dict({**CAVITY, **changes})
+
+
+@pytest.mark.parametrize("inner", ["curl({})", "dot(v, grad({}))", "cross({}, v)"])
+def test_vectors_inside_one_another_are_refused_before_they_are_large(inner):
+    text = "v"
+    for _ in range(40):
+        text = inner.format(text)
+    tree = parse(text)
+    found, problems = resolve(tree, SPACE, "any")
+    assert "too large" in problems[0].message and found is tree

@@ -67,7 +67,7 @@ def resolve(
             if scope.definitions:  # what a definition uses must be known where it is used
                 problems = name_problems(full, replace(scope, definitions={}), kind)
             if not problems:
-                full = _in_components(full, scope, kind)
+                full = _in_components(full, scope, kind, budget.left)
                 budget.spend(derivative_work(full), node.offset)
                 problems = [*_Orders(scope).problems(full, 0), *constant_problems(full, values or {})]
             if not problems:
@@ -77,9 +77,9 @@ def resolve(
     return node, problems
 
 
-def _in_components(node: Node, scope: Scope, kind: str) -> Node:
-    """The tree without vectors, but for one that is its value, where the `kind` lets it be."""
-    found = in_components(node, scope.vector_names)
+def _in_components(node: Node, scope: Scope, kind: str, most: int) -> Node:
+    """The tree, of at most so many nodes, without vectors, but for one that is its value, where the `kind` lets it."""
+    found = in_components(node, scope.vector_names, most)
     if isinstance(found, Vector) and kind != ANY:
         hint = "components are `v_x`, `v_y`; the length is `sqrt(dot(v, v))`"
         raise ExpressionError("a vector where a number is expected", node.offset, hint)

@@ -25,7 +25,7 @@ SYSTEMS = (CARTESIAN, *_ROLES)
 _SCALES = {"r": "1", "z": "1", "p": "r"}
 _VOLUMES = {  # of a piece of the coordinates, over what they leave out, as 2 pi around an axis
     "r": {POLAR: "2*pi*r", CYLINDRICAL: "2*pi*r", SPHERICAL: "4*pi*r**2"},
-    "ra": {POLAR: "r"},
+    "ra": {POLAR: "r", CYLINDRICAL: "r"},
     "rz": {CYLINDRICAL: "2*pi*r"},
     "raz": {CYLINDRICAL: "r"},
     "rp": {SPHERICAL: "2*pi*r**2*sin(p)"},
@@ -101,6 +101,8 @@ class System:
 
     def scale(self, name: str) -> Node | None:
         """The scale factor of a coordinate: how long a step of one is. None for 1."""
+        if self.is_cartesian:
+            return None
         role = self.roles[self.names.index(name)]
         text = ("r*sin(p)" if self.kind == SPHERICAL else "r") if role == "a" else _SCALES[role]
         return None if text == "1" else self.tree(text)
@@ -113,7 +115,7 @@ class System:
     @property
     def volume(self) -> Node:
         """The size of a piece of the coordinates of size one, with what they leave out."""
-        return self.tree("r" if self.roles == "ra" else _VOLUMES[self.roles][self.kind])
+        return self.tree(_VOLUMES[self.roles][self.kind])
 
     def ends_on_the_axis(self, name: str, interval: tuple[float, float]) -> int:
         """At how many ends of its interval a coordinate reaches the axis or the origin, which is no boundary."""

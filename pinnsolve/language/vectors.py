@@ -7,12 +7,13 @@ longer occur; so whatever follows sees components only. Standard library only.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from pinnsolve.errors import ExpressionError
-from pinnsolve.language.syntax import COMPARISONS, Call, Chain, Name, Node, Number, Power, Unary, Vector
+from pinnsolve.language.syntax import COMPARISONS, Call, Chain, Name, Node, Number, Power, Unary, Vector, children
 from pinnsolve.language.systems import CYLINDRICAL, System
 
 NORMAL = "n"  # the unit outward normal as a vector, where nothing else has that name
@@ -40,9 +41,9 @@ class VectorNames:
     functions: frozenset[str]
 
 
-def in_components(node: Node, names: VectorNames) -> Node:
-    """The tree in components; a `Vector` where its value is one. Raises `ExpressionError`."""
-    return _Expander(names).value(node)
+def in_components(node: Node, names: VectorNames, most: float = math.inf) -> Node:
+    """The tree in components, of at most so many nodes; a `Vector` where its value is one. Raises `ExpressionError`."""
+    return _Expander(names, most).value(node)
 
 
 def equations_of(left: Node, right: Node, space: tuple[str, ...]) -> list[tuple[str, Node, Node]]:
@@ -89,18 +90,31 @@ def _over(a: Node, *divisors: Node | None) -> Node:
 
 
 class _Expander:
-    def __init__(self, names: VectorNames):
-        self.names, self.space, self.system = names, names.space, names.system
+    def __init__(self, names: VectorNames, most: float):
+        self.names, self.space, self.system, self.most = names, names.space, names.system, most
+        self._sizes: dict[int, tuple[Node, int]] = {}  # by identity: nodes stand in several places of a tree
 
     def value(self, node: Node) -> Node:
         """The tree in components."""
+        found = self._value(node)
+        if self._size(found) > self.most:
+            raise ExpressionError("too large: in components, the expressions so far exceed the size limit", node.offset)
+        return found
+
+    def _size(self, node: Node) -> int:
+        """The nodes of a tree, those counted again that stand in it again."""
+        if id(node) not in self._sizes:
+            self._sizes[id(node)] = (node, 1 + sum(map(self._size, children(node))))
+        return self._sizes[id(node)][1]
+
+    def _value(self, node: Node) -> Node:
         match node:
             case Name():
                 return self.name(node)
             case Vector():
                 return self.listed(node)
             case Unary():
-                return self.each(node.operand, lambda a: replace(node, operand=a))
+                return self.made(self.value(node.operand), node, lambda a: replace(node, operand=a))
             case Power():
                 hint = "the square of its length is `dot(a, a)`"
                 base = self.number(node.base, "a vector has no powers", hint)
@@ -143,13 +157,6 @@ class _Expander:
             hint = f"write `{call.name}([{letters}]{more})`"
             raise ExpressionError(f"`{call.name}` takes a vector", node.offset, hint)
         return found.items
-
-    def each(self, node: Node, make: Callable[[Node], Node]) -> Node:
-        """What is made of a number, or of each component of a vector."""
-        found = self.value(node)
-        if isinstance(found, Vector):
-            return Vector(tuple(map(make, found.items)), node.offset)
-        return make(found)
 
     # -- sums and products --
 
@@ -194,8 +201,7 @@ class _Expander:
 
     def slope(self, a: Node, coordinate: str) -> Node:
         """The derivative along a unit vector."""
-        scale = None if self.system.is_cartesian else self.system.scale(coordinate)
-        return _over(self.d(a, coordinate), scale)
+        return _over(self.d(a, coordinate), self.system.scale(coordinate))
 
     def derivative(self, node: Call) -> Node:
         by = {a.name for a in node.arguments[1:] if isinstance(a, Name)}
@@ -210,15 +216,18 @@ class _Expander:
         return component_of(next(iter(self.names.vectors), "v"), self.space[0])
 
     @staticmethod
-    def made(found: Node, node: Call, make: Callable[[Node], Node]) -> Node:
+    def made(found: Node, node: Node, make: Callable[[Node], Node]) -> Node:
+        """What is made of a number, or of each component of a vector."""
         if isinstance(found, Vector):
             return Vector(tuple(map(make, found.items)), node.offset)
         return make(found)
 
     def grad(self, node: Call) -> Node:
         hint = "of a vector there are `div`, `curl`, `laplacian`, and `dot(a, grad(v))`, which is `advect(a, v)`"
-        a = self.number(node.arguments[0], "a gradient is that of a number", hint)
-        return Vector(tuple(self.slope(a, c) for c in self.space), node.offset)
+        return self.gradient(self.number(node.arguments[0], "a gradient is that of a number", hint), node.offset)
+
+    def gradient(self, a: Node, offset: int) -> Vector:
+        return Vector(tuple(self.slope(a, c) for c in self.space), offset)
 
     def div(self, node: Call) -> Node:
         items = self.vector(node.arguments[0], node)
@@ -271,7 +280,7 @@ class _Expander:
 
     def circulation(self, items: tuple[Node, ...], j: int, k: int) -> Node:
         """(d_j(h_k a_k) - d_k(h_j a_j))/(h_j h_k)."""
-        scales = [None if self.system.is_cartesian else self.system.scale(self.space[i]) for i in (j, k)]
+        scales = [self.system.scale(self.space[i]) for i in (j, k)]
         one = self.d(_times(scales[1], items[k]), self.space[j])
         two = self.d(_times(scales[0], items[j]), self.space[k])
         return _over(_minus(one, two), *scales)
@@ -279,9 +288,14 @@ class _Expander:
     def dot(self, node: Call) -> Node:
         """a.b, and a.grad(v) of a vector v, which is `advect(a, v)`."""
         a, b = node.arguments
-        if isinstance(b, Call) and b.name == "grad" and isinstance(self.value(b.arguments[0]), Vector):
-            return self.advect(Call("advect", (a, b.arguments[0]), node.offset))
-        pairs = zip(self.vector(a, node), self.vector(b, node), strict=True)
+        if isinstance(b, Call) and b.name == "grad":
+            w = self.value(b.arguments[0])
+            if isinstance(w, Vector):
+                call = Call("advect", (a, b.arguments[0]), node.offset)
+                return self.advected(call, self.vector(a, call), w)
+            pairs = zip(self.vector(a, node), self.gradient(w, b.offset).items, strict=True)
+        else:
+            pairs = zip(self.vector(a, node), self.vector(b, node), strict=True)
         return _plus([_times(p, q) for p, q in pairs])
 
     def cross(self, node: Call) -> Node:
@@ -297,7 +311,9 @@ class _Expander:
         raise ExpressionError("there is no `cross` in one coordinate of space", node.offset)
 
     def advect(self, node: Call) -> Node:
-        a, w = self.vector(node.arguments[0], node), self.value(node.arguments[1])
+        return self.advected(node, self.vector(node.arguments[0], node), self.value(node.arguments[1]))
+
+    def advected(self, node: Call, a: tuple[Node, ...], w: Node) -> Node:
         if self.system.is_cartesian:
             return self.made(w, node, lambda one: replace(node, arguments=(Vector(a, node.offset), one)))
         if not isinstance(w, Vector):
@@ -352,7 +368,7 @@ class _Expander:
         over_boundary = bool(place) and isinstance(place[0], Name) and place[0].name != "domain"
         inner = self
         if over_boundary and not self.names.taken:
-            inner = _Expander(replace(self.names, normal=True))
+            inner = _Expander(replace(self.names, normal=True), self.most)
         integrand = inner.number(node.arguments[0], "an integral is that of a number", "take its components")
         if not self.system.is_cartesian and node.name == "mean":
             hint = "divide an integral by its size, or say what the integral is"
