@@ -13,6 +13,14 @@ import pytest
 from pinnsolve.errors import ProblemError
 from pinnsolve.spec.spec import load_spec
 
+RATE = """\
+name: rate
+coordinates: {t: [0, 1]}
+unknowns: {u: {}, f: {of: [u]}}
+equations: {rate: "f(u) = D(u, t)"}
+conditions: {start: {on: "t = 0", equation: "u = 1"}}
+data: {values: {file: values.csv, equation: u = seen}}
+"""
 FILES = sorted((Path(__file__).parent / "newcomers").glob("*.yaml"))
 
 
@@ -35,3 +43,10 @@ def test_the_messages_hold_the_lines_to_write(file):
     said = "\n".join(str(d) for d in found)
     assert all(d.file == str(file) for d in found)
     assert [words for words in expected(file) if words not in said] == [], said
+
+
+def test_a_function_of_the_state_is_no_unknown_at_a_place(tmp_path):
+    path = tmp_path / "rate.yaml"
+    path.write_text(RATE)
+    (tmp_path / "values.csv").write_text("t,seen\n0,1\n1,2\n")
+    assert load_spec(path).name == "rate"

@@ -82,12 +82,13 @@ class ExpressionReader:
         if not errors:
             return trees
         ours = rewritten(text, names_of(scope), kind) if self.reliable else text
-        trees, remaining = self._checked(ours, scope, kind)
-        told = {error.message for error in remaining}
-        mended = [error for error in errors if error.message not in told]
-        if trees is not None and mended:
-            self.wrong(path, ExpressionError(mended[0].message, mended[0].offset, f"write `{ours}`"), text)
-            text, errors = ours, remaining
+        if ours != text:
+            trees, remaining = self._checked(ours, scope, kind)
+            told = {error.message for error in remaining}
+            mended = [error for error in errors if error.message not in told]
+            if trees is not None and mended:
+                self.wrong(path, ExpressionError(mended[0].message, mended[0].offset, f"write `{ours}`"), text)
+                text, errors = ours, remaining
         for error in errors:
             self.wrong(path, error, text)
         return None

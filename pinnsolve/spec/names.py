@@ -68,7 +68,7 @@ def read_names(
     reader = _Reader(data, places, folder)
     intervals, paths = reader.intervals()
     unknowns, complex_unknowns = _unknowns(data.get("unknowns"))
-    states = _state_functions(data.get("unknowns"))
+    states = state_functions(data.get("unknowns"))
     if "eigenvalues" in data and (complex_unknowns or has_imaginary_unit(data)):
         complex_unknowns = unknowns
     definitions, functions = _map(data, "definitions"), _map(data, "functions")
@@ -113,12 +113,12 @@ def _unknowns(value: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The unknowns, and those of them that are complex."""
     if not isinstance(value, dict):
         return _words(value), ()
-    functions = _state_functions(value)
+    functions = state_functions(value)
     named = [name for name in value if name not in functions]
     return _words(named), tuple(name for name in named if _is_complex(value[name]))
 
 
-def _state_functions(value: Any) -> dict[str, tuple[str, ...]]:
+def state_functions(value: Any) -> dict[str, tuple[str, ...]]:
     """The unknown functions of the state, and what they are functions of."""
     items = value if isinstance(value, dict) else {}
     functions = {name: item for name, item in items.items() if isinstance(item, dict) and "of" in item}

@@ -29,7 +29,6 @@ from pinnsolve.spec.functions import value_column
 from pinnsolve.spec.indexed import joined, with_components
 from pinnsolve.spec.located_errors import MAX_ERRORS, KeyPath, Places, mend_keys, refuse_large, validate
 from pinnsolve.spec.names import Names, read_names
-from pinnsolve.spec.other_tools.mend import mend_other_tools
 from pinnsolve.spec.parsed import ParsedFile
 from pinnsolve.spec.parts import (
     ConditionSpec,
@@ -205,8 +204,20 @@ def json_schema() -> dict[str, Any]:
 def _spec(source: Source) -> Spec:
     refuse_large(source.data, source.places)
     whole, problems = mend_commas(source.data, source.places, source.problems)
+    spec, found = _read(replace(source, data=whole, problems=tuple(problems)))
+    if spec is not None:
+        return spec
+    from pinnsolve.spec.other_tools.mend import mend_other_tools  # of no use to a file that is right
+
     translated, places, foreign = mend_other_tools(whole, source.places)
-    data, places, found = mend_keys(translated, places)
+    if foreign:
+        _, found = _read(replace(source, data=translated, places=places, problems=(*problems, *foreign)))
+    raise ProblemError(_in_order(found))
+
+
+def _read(source: Source) -> tuple[Spec | None, list[Diagnostic]]:
+    """The spec that a source states; None, and what is wrong with it."""
+    data, places, found = mend_keys(source.data, source.places)
     data, counts, wrong_counts = with_components(data, places)
     data, system, wrong_system = with_system(data, places)
     data, places, vectors, wrong_vectors = with_vectors(data, places, source.folder)
@@ -217,15 +228,15 @@ def _spec(source: Source) -> Spec:
     wrong_counts += [*wrong_system, *wrong_vectors, *told]
     values, wrong_values = parameter_values(names, texts, places)
     file, wrong_shape = validate(data, Context(values, not wrong_values, texts), places, ProblemFile)
-    found = [*problems, *foreign, *found, *names.problems, *wrong_counts, *wrong_values, *wrong_shape]
+    found = [*source.problems, *found, *names.problems, *wrong_counts, *wrong_values, *wrong_shape]
     parsed = None
     if file is not None:
         reader = FileReader(names, values, texts, places, source.folder)
         parsed = reader.read(file, _shape(file.domain), complete=not found)
         found += reader.problems
     if found:
-        raise ProblemError(_in_order(found))
-    return replace(_normalized(file, names, parsed, replace(source, places=places)), components=counts)
+        return None, found
+    return replace(_normalized(file, names, parsed, replace(source, places=places)), components=counts), []
 
 
 def _in_order(found: list[Diagnostic]) -> list[Diagnostic]:

@@ -15,6 +15,7 @@ from typing import Any
 from pinnsolve.errors import Diagnostic
 from pinnsolve.language.other_notations import rewritten
 from pinnsolve.spec.located_errors import KeyPath, Places
+from pinnsolve.spec.names import state_functions
 from pinnsolve.spec.other_tools import intervals
 from pinnsolve.spec.other_tools.conditions import conditions_of, is_word, restated, split, values_at
 from pinnsolve.spec.other_tools.coordinates import MAX_TEXT, CoordinateReader
@@ -131,7 +132,10 @@ class _Mender:
             found |= box if isinstance(box, Mapping) else {} if found.keys() - {"t"} else {"x": None, "y": None}
         named = time if isinstance(time, str) else next(iter(time), None) if isinstance(time, Mapping) else "t"
         names = unknowns if isinstance(unknowns, list | Mapping) else [unknowns]
-        known = {str(k) for part in ("parameters", "definitions", "unknown_parameters") for k in self._map(part)}
+        sought = state_functions(unknowns)
+        names = [name for name in names if name not in sought]
+        parts = ("parameters", "definitions", "unknown_parameters")
+        known = {*map(str, sought), *(str(k) for part in parts for k in self._map(part))}
         return Facts(
             {str(name): ends for name, ends in found.items()},
             named if named in found else None,
