@@ -13,6 +13,7 @@ import torch
 
 import pinnsolve as ps
 from pinnsolve.results.checkpoints import Checkpoints
+from pinnsolve.results.going_on import solves
 from pinnsolve.results.solution import load_solution
 from pinnsolve.solvers.journal import Journal
 
@@ -280,3 +281,11 @@ def test_numbers_do_not_depend_on_the_number_of_threads():
     finally:
         torch.set_num_threads(before)
     assert torch.equal(*found)
+
+
+def test_a_solution_is_one_of_the_same_problem_at_other_output_times_and_of_no_other():
+    problem = PROBLEMS["collocation"]
+    solution = ps.solve(problem, tolerance=1e-2)
+    text = problem.spec.to_yaml()
+    assert solves(solution, text + "output: {times: [0, 0.5]}\n", {})
+    assert not solves(solution, text.replace("/10", "/11"), {})

@@ -29,7 +29,7 @@ from pinnsolve.language.symbols import UnknownParameter
 if TYPE_CHECKING:
     from pinnsolve.results.solution import Solution
 
-ASKED = ("solve", "title", "description", "cite")  # keys of a file that do not change what is solved
+ASKED = ("solve", "title", "description", "cite", "output")  # keys of a file that do not change what is solved
 FOUND = ("correlation", "noise", "regularization", "standard_deviation", "data_freedom", "parameters", "discovered",
          "functions")  # fmt: skip
 
