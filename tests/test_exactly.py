@@ -176,3 +176,16 @@ def test_what_is_refused():
     assert any("contradicts `wall`" in message for message in refusals({**SQUARE, "conditions": lid}))
     with pytest.raises(ps.ProblemError, match="`true` or `false` is expected"):
         stated(SQUARE, conditions={"sides": {**SQUARE["conditions"]["sides"], "exactly": "yes"}})
+
+
+def test_on_a_line_conditions_at_its_ends_hold_exactly():
+    ends = {"at the ends": {"on": ["x = 0", "x = 1"], "equation": "u = x", "exactly": True}}
+    line = {
+        "name": "line",
+        "coordinates": {"x": [0, 1]},
+        "unknowns": "u",
+        "equations": {"poisson": "D(u, x, x) = exp(3*x)"},
+    }
+    solution = ps.solve(stated(line, conditions=ends, solve={"tolerance": 1e-6}))
+    assert solution.result["status"] == "converged"
+    assert missed(solution)["at the ends"] < ROUNDING

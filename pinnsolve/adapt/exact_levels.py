@@ -23,7 +23,7 @@ def space_that_holds(problem: CompiledProblem, level: Level) -> Space | None:
             along = _axes_of(problem, block.name)
             for cells, _ in block.sides:
                 missed = cells[block.r.norm(dim=1) > MISSED * size]
-                bad[missed[:, None], torch.tensor(along)] = True
+                bad[missed[:, None], torch.tensor(along, dtype=torch.long)] = True
     if not bool(bad.any()):
         return None
     if space.cells.count <= FEW:
@@ -35,7 +35,7 @@ def space_that_holds(problem: CompiledProblem, level: Level) -> Space | None:
 
 
 def _axes_of(problem: CompiledProblem, name: str) -> list[int]:
-    """The axes along which the places of a condition extend."""
+    """The axes along which the places of a condition extend; none of one at a point."""
     axes = {
         axis
         for term in problem.terms

@@ -109,6 +109,9 @@ class BalanceRows(RowSource):
         other._factor = torch.stack([factor[cells] for cells in self.cells]).amax(dim=0)[:, None]
         return other
 
+    def forget_tables(self) -> None:
+        self._known = None
+
     def rows(self, state: State, matrix: bool = True) -> RowBlock:
         scale = WEIGHT * self._factor * self._scaled(state)
         if self.balance.linear:

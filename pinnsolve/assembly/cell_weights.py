@@ -21,8 +21,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.balance_rows import BalanceRows
-from pinnsolve.assembly.cell_rows import CellTerm, ContinuityRows
+from pinnsolve.assembly.cell_rows import CellTerm
 from pinnsolve.assembly.row_source import RowSource
 from pinnsolve.assembly.term_rows import highest_orders
 from pinnsolve.bases.piecewise.space import Space
@@ -45,7 +44,7 @@ def balanced_by_materials(problem: CompiledProblem, space: Space, sources: Seque
 def _multiplied(sources: Sequence[RowSource], factor: Tensor, always: bool = False) -> list[RowSource]:
     if not always and not float(factor.max()) > 1.0:
         return list(sources)
-    return [s.multiplied(factor) if isinstance(s, CellTerm | ContinuityRows | BalanceRows) else s for s in sources]
+    return [source.multiplied(factor) for source in sources]
 
 
 def _of_materials(problem: CompiledProblem, space: Space, sources: Sequence[RowSource]) -> Tensor:

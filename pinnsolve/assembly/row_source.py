@@ -111,6 +111,10 @@ class RowSource(ABC):
         """The same rows in units that the linearization at this state gives them; itself where units are given."""
         return self
 
+    def multiplied(self, factor: Tensor) -> RowSource:
+        """The same rows multiplied by what the factors (C,) are in their cells; itself where rows have no cells."""
+        return self
+
     def reweighed(self, state: State) -> RowSource:
         """The same rows with the weights that a robust loss gives them at a state; itself where weights are given."""
         return self

@@ -20,6 +20,7 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.least_squares.block_cholesky import BlockCholesky
 from pinnsolve.least_squares.coupled import Coupled
 from pinnsolve.least_squares.dense_qr import DenseQR
+from pinnsolve.least_squares.local_elimination import LocalElimination
 from pinnsolve.least_squares.one_block import OneBlock
 
 REFINED = 3  # times X is refined with residuals taken row by row
@@ -28,7 +29,7 @@ ROUNDING = 3e-15
 MOST_STEPS, EXHAUSTED = 40, 1e-26  # of the iteration for exact rows; what is left of its first square
 
 Columns = list[Tensor]  # (G, M, k) per block of rows
-Factor = BlockCholesky | Coupled | OneBlock | DenseQR
+Factor = BlockCholesky | Coupled | DenseQR | LocalElimination | OneBlock
 
 
 def applied(matrices: Sequence[RowBlock], x: Tensor) -> Columns:

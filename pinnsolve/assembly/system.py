@@ -20,7 +20,7 @@ from pinnsolve.assembly.compressed_rows import compressed
 from pinnsolve.assembly.integrals import Integrals
 from pinnsolve.assembly.linear_system import LinearSystem
 from pinnsolve.assembly.row_source import RowBlock, RowSource, State
-from pinnsolve.assembly.schur_complement import BlockFactorization, adjoint, dense, products
+from pinnsolve.assembly.schur_complement import BlockFactorization, Factor, adjoint, dense, products
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix, Front, fronts
 from pinnsolve.least_squares.coupled import Coupled
@@ -203,7 +203,7 @@ class CellSystem(LinearSystem):
         count = len(state.parameters) if parameters else 0
         return list(rows), BlockFactorization(self.space, self.unknowns, self.factorize(rows), rows, count)
 
-    def factorize(self, rows: Sequence[RowBlock]) -> BlockCholesky | Coupled | LocalElimination | OneBlock | DenseQR:
+    def factorize(self, rows: Sequence[RowBlock]) -> Factor:
         """The factorization of A^T A; where systems of that size are `dense`, or there is one cell on a line, by the
         rows, which keeps twice the digits."""
         C, n = self.space.cells.count, self.columns

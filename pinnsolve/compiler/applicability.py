@@ -9,6 +9,13 @@ from pinnsolve.spec.schema.solve import SolveSettings
 MOST_AXES = 4  # of a grid of cells
 
 
+def why_not_own_cells(settings: SolveSettings) -> str | None:
+    """The reason, in words, why a solve with these settings would not be on cells of its own choice, or None."""
+    if settings.method != "auto" or settings.basis is not None or settings.collocation is not None:
+        return "`solve` asks for another method, basis or collocation"
+    return why_not_double(settings)
+
+
 def why_not_double(settings: SolveSettings) -> str | None:
     """The reason, in words, why a solve with these settings could not be on cells, or None."""
     plain = settings.precision == "float64" and settings.device == "cpu"

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import sympy as sp
 
-from pinnsolve.compiler.applicability import why_not_cells, why_not_double
+from pinnsolve.compiler.applicability import why_not_cells, why_not_own_cells
 from pinnsolve.compiler.balances import compiled_balances
 from pinnsolve.compiler.exactness import exactness_errors
 from pinnsolve.compiler.integrals import compiled_integrals, integral_names
@@ -99,10 +99,7 @@ def _check_places(problem: Problem, compiled: CompiledProblem) -> None:
 
 def _why_no_materials(problem: Problem, compiled: CompiledProblem) -> str:
     """In words, what keeps the domain from being cut into its regions."""
-    solve = problem.settings
-    if solve.method != "auto" or solve.basis is not None or solve.collocation is not None:
-        return "`solve` asks for another method, basis or collocation"
-    if (reason := why_not_double(solve)) is not None:
+    if (reason := why_not_own_cells(problem.settings)) is not None:
         return reason
     if compiled.order > HIGHEST:
         return f"what is continuous between regions is known for equations up to order {HIGHEST} only"

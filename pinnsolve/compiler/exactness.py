@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pinnsolve.compiler.applicability import why_not_cells, why_not_double
+from pinnsolve.compiler.applicability import why_not_cells, why_not_own_cells
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.errors import Diagnostic
 from pinnsolve.problem.problem import Problem
@@ -37,12 +37,9 @@ def _asked(problem: Problem) -> Iterator[tuple[tuple[str, ...], str]]:
 
 def _why_not(problem: Problem, compiled: CompiledProblem) -> str | None:
     """The reason, in words, why a solve would not be on cells whose coefficients can be constrained; None for none."""
-    solve = problem.settings
     if (reason := why_not_cells(compiled)) is not None:
         return reason
-    if solve.method != "auto" or solve.basis is not None or solve.collocation is not None:
-        return "`solve` asks for another method, basis or collocation"
-    if (reason := why_not_double(solve)) is not None:
+    if (reason := why_not_own_cells(problem.settings)) is not None:
         return reason
     if problem.unknown_parameters or any(term.data_file is not None for term in compiled.terms):
         return "the solution is sought together with what data or unknown parameters say"

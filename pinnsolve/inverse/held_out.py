@@ -58,11 +58,6 @@ class Linearized:
             theta[chosen] = covariance @ self.b[chosen]
         return theta, covariance
 
-    def left(self, chosen: Sequence[int]) -> float:
-        """The sum of the squares of the residuals of the data, those chosen at their best."""
-        theta, _ = self.best(chosen)
-        return float(((self.r + self.Q @ (theta - self.parameters)) ** 2).sum())
-
     def held_out(self, chosen: Sequence[int]) -> Tensor:
         """The squares (G,) of the residuals that groups have in fits to all the others, where only those chosen are not
         zero."""
@@ -74,10 +69,6 @@ class Linearized:
             alone = torch.linalg.lstsq(torch.eye(H.shape[1]).to(H) - H, r[rows][:, :, None]).solution
             found.append((alone[:, :, 0] ** 2).sum(dim=1))
         return torch.cat(found)
-
-    def spread(self, chosen: Sequence[int]) -> float:
-        """The noise that is left, over the noise assumed."""
-        return math.sqrt(self.left(chosen) / max(self.count - self.freedom - len(chosen), 1.0))
 
 
 def linearized(statement: InverseProblem, found: Iterate) -> Linearized:

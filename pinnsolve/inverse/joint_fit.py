@@ -170,14 +170,16 @@ def _on_visited_ranges(fit: JointFit) -> JointFit:
     bounds = Bounds.of(problem)
     statement = replace(fit.statement, problem=problem, bounds=bounds, prior=None, loose=None, functions=bases)
     fit = replace(fit, statement=statement, state=state)
-    smoothness = {name: replace(one, size=_size(fit, one)) for name, one in smoothness.items()}
+    sizes = _sizes(fit)
+    smoothness = {name: replace(one, size=_size(sizes, one)) for name, one in smoothness.items()}
     statement = replace(fit.statement, prior=prior_of(smoothness, len(state.parameters)))
     return replace(fit, statement=statement, smoothness=smoothness)
 
 
-def _size(fit: JointFit, one: FunctionSmoothness) -> float:
-    """About the size of a function: that of a constant that comes to as much as the rest of the equations."""
-    whole, columns = _sizes(fit)
+def _size(sizes: tuple[float, list[Tensor]], one: FunctionSmoothness) -> float:
+    """About the size of a function: that of a constant that comes to as much as the rest of the equations; `sizes`: as
+    of `_sizes`."""
+    whole, columns = sizes
     constant = torch.from_numpy(one.basis.constant)
     mine = [column[:, one.first : one.first + len(constant)] @ constant for column in columns]
     mine = sum(float((column**2).sum()) for column in mine)

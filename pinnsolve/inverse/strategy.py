@@ -167,14 +167,14 @@ def _by_discovery(
     check = _work_check(context, statement)
     first = follow((discovered(statement, tolerance, check) for _ in range(1)), context.clock, lambda found: 0.0)
     if first.best is None:
-        return replace(first, best=None)
+        return first
     found = first.best
     context = replace(context, problem=found.statement.problem)
     answers = levels(found.statement, tolerance, _work_check(context, found.statement), found.begun)
     answers = itertools.islice(answers, None if refinements is None else refinements + 1)
     outcome = _follow(context, answers, tolerance, _rank, bool(statement.smoothness))
     if outcome.best is None:
-        return replace(outcome, best=None)
+        return outcome
     result = result_of(context, found.statement, outcome.best, tolerance)
     return replace(outcome, best=with_discovered(result, context.problem, found.dropped))
 
