@@ -12,6 +12,7 @@ from pinnsolve.adapt.collocation_step import Moment
 from pinnsolve.adapt.radau import MOST_STAGES, radau
 from pinnsolve.adapt.space_problem import can_collocate, in_space
 from pinnsolve.adapt.stage_system import StageSystem
+from pinnsolve.adapt.step_length import FIRST_PARTS
 from pinnsolve.assembly.term_rows import table_orders
 from pinnsolve.bases.piecewise.initial_mesh import space_cells
 from pinnsolve.bases.piecewise.space import Space
@@ -36,6 +37,7 @@ ROUND = "  x: {periodic: x}\n  y: {periodic: y}"
 HEAT = ("D(u, t) = D(u, x, x) + 2*D(u, y, y)", WALLS)
 ADVECTION = ("D(u, t) + D(u, x) + D(u, y)/2 = 0", ROUND)
 WAVE = ("D(u, t, t) = D(u, x, x) + 2*D(u, y, y)", REST + WALLS)
+DT = 1.0 / FIRST_PARTS
 
 
 def stated(tmp_path, law, more, start="sin(pi*x)*sin(pi*y)", end=1, exact=""):
@@ -230,7 +232,7 @@ def test_pressures_without_derivative_in_time_follow_from_the_stages(tmp_path):
 def test_a_march_may_be_ended_after_any_step(tmp_path):
     problem = compile_problem(stated(tmp_path, *HEAT))
     there = in_space(problem, 0)
-    march = March(Space(space_cells(problem, 0, 1), (6, 6), table_orders(there.problem)))
+    march = March(Space(space_cells(problem, 0, 1), (6, 6), table_orders(there.problem)), DT)
     with torch.no_grad():
         Marcher(there, (0.0, 1.0), {}, Aim(3e-3, 1e-3, 1e-2), lambda: None).run(
             march, lambda m: "enough" if len(m.steps) == 2 else None
@@ -242,7 +244,7 @@ def test_a_march_may_be_ended_after_any_step(tmp_path):
 def test_a_start_that_contradicts_the_walls_is_left_to_slabs(tmp_path):
     problem = compile_problem(stated(tmp_path, *HEAT, start="1"))
     there = in_space(problem, 0)
-    march = March(Space(space_cells(problem, 0, 1), (6, 6), table_orders(there.problem)))
+    march = March(Space(space_cells(problem, 0, 1), (6, 6), table_orders(there.problem)), DT)
     with torch.no_grad():
         Marcher(there, (0.0, 1.0), {}, Aim(3e-3, 1e-3, 1e-2), lambda: None).run(march, lambda m: None)
     assert march.status == "stalled" and not march.steps
@@ -253,7 +255,7 @@ def test_a_start_that_polynomials_miss_by_little_contradicts_nothing(tmp_path):
     problem = compile_problem(stated(tmp_path, law, REST + ROUND, start="exp(cos(2*pi*x))*sin(2*pi*y)"))
     there = in_space(problem, 0)
     marcher = Marcher(there, (0.0, 1.0), {}, Aim.first(1e-8), lambda: None)
-    march = March(Space(space_cells(problem, 0, 1), (14, 14), table_orders(there.problem)))
+    march = March(Space(space_cells(problem, 0, 1), (14, 14), table_orders(there.problem)), DT)
     with torch.no_grad():
         start = marcher.begin(march)
         assert marcher.starts.missed(there.problem, march.space, start.c) > 0
@@ -267,7 +269,7 @@ def test_a_start_is_free_of_divergence_as_far_as_its_space_holds_it(tmp_path):
     there = in_space(problem, 0)
     assert "volume" in {term.name for term in there.constraints}
     marcher = Marcher(there, (0.0, 0.2), {}, Aim.first(1e-3), lambda: None)
-    march = March(Space(space_cells(problem, 0, 1), (9, 11), table_orders(there.problem)))
+    march = March(Space(space_cells(problem, 0, 1), (9, 11), table_orders(there.problem)), 0.2 * DT)
     with torch.no_grad():
         start = marcher.begin(march)
         x = torch.rand(50, 2, dtype=torch.float64) * torch.tensor([1.0, 2.0])
@@ -297,7 +299,7 @@ def test_functions_move_to_lower_degrees_with_what_these_lack(tmp_path):
 def test_memory_of_steps_is_stated_before_it_is_taken(tmp_path):
     problem = compile_problem(stated(tmp_path, *HEAT))
     there = in_space(problem, 0)
-    march = March(Space(space_cells(problem, 0, 1), (6, 6), table_orders(there.problem)))
+    march = March(Space(space_cells(problem, 0, 1), (6, 6), table_orders(there.problem)), DT)
     marcher = Marcher(there, (0.0, 1.0), {}, Aim(3e-3, 1e-3, 1e-2), lambda: None, memory=1e3)
     with torch.no_grad(), pytest.raises(ResourceError, match=r"\d+ coefficients, needs .* GB, and 1e-06 GB may be"):
         marcher.run(march, lambda m: None)
@@ -307,7 +309,7 @@ def test_memory_of_steps_is_stated_before_it_is_taken(tmp_path):
 def test_a_problem_that_no_space_serves_at_once_is_left_to_slabs(tmp_path):
     problem = compile_problem(stated(tmp_path, *HEAT))
     there = in_space(problem, 0)
-    march = March(Space(space_cells(problem, 0, 1), (6, 6), table_orders(there.problem)))
+    march = March(Space(space_cells(problem, 0, 1), (6, 6), table_orders(there.problem)), DT)
     marcher = Marcher(there, (0.0, 1.0), {}, Aim(3e-3, 1e-3, 1e-2), lambda: None)
     marcher._excess = lambda blame, allowed: (0.0, 100.0)  # space does not get better, however it is refined
     with torch.no_grad():

@@ -1,8 +1,7 @@
 """Steps in time by collocation, one after another: their length, and when the space is refined.
 
-Lengths are the whole time divided by powers of two, so that a few factorizations serve all steps. A step that misses
-what is allowed is shortened where time is to blame; else the space gets more degrees where solutions are smooth, or
-smaller cells, which hold what was reached exactly.
+A step that misses what is allowed is shortened where time is to blame; else the space gets more degrees where solutions
+are smooth, or smaller cells, which hold what was reached exactly.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from pinnsolve.adapt.recorded_steps import Steppers
 from pinnsolve.adapt.simplified_newton import NotConverged
 from pinnsolve.adapt.space_changes import adapted, on_space, to_blame
 from pinnsolve.adapt.space_problem import SpaceProblem
+from pinnsolve.adapt.step_length import StepLength
 from pinnsolve.assembly.faces import continuity_rows
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import CellSystem, units
@@ -34,11 +34,7 @@ from pinnsolve.solvers.memory import bytes_of_modes, refuse_beyond
 AT_START = 0.3  # of a step's own error: what the start may be missed by
 ACCURACY, ACCURACY_CHANGING = 0.01, 0.03  # the same of the least squares, once factorized and where it is iterated
 PATIENCE = 4  # steps before less is allowed again
-FIRST_HALVINGS, MOST_HALVINGS, AT_ONCE = 4, 20, 5  # of the time; at once, after one step
-DOUBLED = 0.5  # of what is allowed may be the error that a step of twice the length is expected to have
-SAVED = 12  # steps that those of twice the length must save to be worth their factorizations
-SAVED_CHANGING = 3  # where factorizations are renewed anyway
-REFUSED_AGAIN = 32  # steps before a length that was refused is tried again
+ROOM = 0.5  # of what is allowed may be the error of space where a longer step is tried: rows count otherwise in it
 MOST_DEGREE = {2: 24, 3: 12}
 SMOOTH = 0.75  # factor by which coefficients fall per degree, from which on cells are split
 MODERATE_DEGREE, VERY_SMOOTH = 9, 0.4  # from that degree on it is less, where linearizations are renewed; the highest
@@ -67,12 +63,12 @@ KEPT, KEPT_CHANGING = 3, 1  # lengths whose factorizations are kept
 
 @dataclass
 class March:
-    """What was reached: the steps, and how it went, `status`: `finished`, `missed` where the error is beyond the
-    tolerance already, `stalled`, or what interrupted it; `foreseen`: (U,) the size of a solution that is nothing at
-    first, if it is known."""
+    """What was reached: the steps, that of length `dt` which is tried next, and how it went, `status`: `finished`,
+    `missed` where the error is beyond the tolerance already, `stalled`, or what interrupted it; `foreseen`: (U,) the
+    size of a solution that is nothing at first, if it is known."""
 
     space: Space
-    halvings: int = FIRST_HALVINGS
+    dt: float
     steps: list[Step] = field(default_factory=list)
     status: str = "finished"
     foreseen: Tensor | None = None
@@ -95,21 +91,19 @@ class March:
 
 @dataclass
 class _Progress:
-    """Between two steps: `moment`, where the next one starts; `done` steps of the length now; `size` of the solution so
-    far, (U,); `refined` how often since the last step; `refused`: by length, how many steps there were when it was;
-    `longer`: whether the next step is the first of a new length that is expected to do; `excess`: of space with its
-    coefficients, at first and when it was refined last; `shortened`: excess of time, and halvings, of a step that was
-    shortened since the last one; `layers`: whether some set out from the start; `tightened`: how many steps there were
-    when less was allowed; `ended`: the status, if any."""
+    """Between two steps: `moment`, where the next one starts; `length` that it has; `size` of the solution so far,
+    (U,); `refined` how often since the last step; `longer`: whether the next step is the first of a new length that is
+    expected to do; `excess`: of space with its coefficients, at first and when it was refined last; `shortened`: excess
+    of time, and length, of a step that was shortened since the last one; `layers`: whether some set out from the start;
+    `tightened`: how many steps there were when less was allowed; `ended`: the status, if any."""
 
     moment: Moment
-    done: int = 0
+    length: StepLength
     size: Tensor | None = None
     refined: int = 0
-    refused: dict[int, int] = field(default_factory=dict)
     longer: bool = False
     excess: list[tuple[float, int]] = field(default_factory=list)
-    shortened: tuple[float, int] | None = None
+    shortened: tuple[float, float] | None = None
     layers: bool = False
     tightened: int = 0
     ended: str | None = None
@@ -144,13 +138,15 @@ class Marcher:
     def run(self, march: March, watch: Callable[[March], str | None]) -> None:
         """Adds steps to the march; `watch(march)` is asked after every step, and ends it by answering a status."""
         first = march.space
-        at = _Progress(self.begin(march))
+        length = StepLength(self.low, self.high, march.dt, bool(self.stated.changing), self._order)
+        at = _Progress(self.begin(march), length)
         if self.starts.contradicted(march.space, at.moment, self.aim.inside):
             if self.stated.levels == 2:  # shorter slabs and smaller cells at the walls serve better than stages
                 at.ended = "stalled"
             else:  # kinks get anywhere
                 self._kinks, march.space = True, first
                 self._stages = min(self._stages, KINKED_STAGES)
+                length.order = self._order
                 at.moment = self.begin(march)
         at.layers = at.ended is None and self.starts.layered(march.space, at.moment, self.aim.inside)
         if at.layers and not self.stated.changing:
@@ -161,41 +157,40 @@ class Marcher:
 
     def _next(self, march: March, at: _Progress, watch: Callable[[March], str | None]) -> None:
         """Takes a step, or changes what it was tried with."""
-        dt, before = self.whole / 2**march.halvings, march.steps[-1] if march.steps else None
-        share = ACCURACY_CHANGING if self.stated.changing else ACCURACY
-        time, accuracy = self.low + at.done * dt, share * self.aim.inside
+        length, before = at.length, march.steps[-1] if march.steps else None
+        march.dt = length.dt
+        accuracy = (ACCURACY_CHANGING if self.stated.changing else ACCURACY) * self.aim.inside
         try:
-            step, found = self._steppers.step(march.space, dt, at.moment, time, accuracy, at.size, before)
+            step, found = self._steppers.step(march.space, length.dt, at.moment, length.time, accuracy, at.size, before)
         except NotConverged:
-            self._shorten(march, at, 1)
-            if march.halvings > MOST_HALVINGS:
-                at.ended = "stalled"
+            if at.longer:
+                length.back(len(march.steps))
+            else:
+                length.fails(len(march.steps))
+            at.longer = False
+            at.ended = "stalled" if length.too_short else None
             return
         if found.inside < TELLS_SIZE:  # of what begins at rest short steps see little
             at.size = step.size if at.size is None else torch.maximum(at.size, step.size)
-        in_time, in_space = self._excess(found, self._allowed(at, dt))
+        in_time, in_space = self._excess(found, self._allowed(at))
         if max(in_time, in_space) <= 1.0:
             self._take(march, at, step)
             status = watch(march)
-            if status is not None or at.done == 2**march.halvings:
+            if status is not None or not length.left:
                 at.ended = status or "finished"
             else:
                 self._prepare(march, at, found, (in_time, in_space))
         elif at.longer:  # not worth it after all
             at.longer = False
-            self._shorten(march, at, 1)
+            length.back(len(march.steps))
         else:
             self._amend(march, at, step, found)
 
-    def _shorten(self, march: March, at: _Progress, halvings: int) -> None:
-        at.refused[march.halvings] = len(march.steps)
-        march.halvings, at.done = march.halvings + halvings, at.done * 2**halvings
-
     def _amend(self, march: March, at: _Progress, step: Step, found: Blame) -> None:
         """A shorter step or a richer space, whichever is to blame for the error of a step."""
-        in_time, in_space = self._excess(found, self._allowed(at, step.dt))
+        in_time, in_space = self._excess(found, self._allowed(at))
         at.refined += 1
-        if at.refined > MOST_REFINED or march.halvings > MOST_HALVINGS:
+        if at.refined > MOST_REFINED or at.length.too_short:
             at.ended = "stalled"
             return
         # a shorter step was no better: it is not time after all
@@ -204,8 +199,8 @@ class Marcher:
         alone = found.in_time > IN_TIME_ALONE * float(found.in_space.norm())
         share = 1.0 if at.layers else IN_TIME_TOO  # layers that are not resolved are thinner still in shorter steps
         if (alone or in_time > max(1.0, share * in_space)) and not not_time:
-            at.shortened = in_time, march.halvings
-            self._shorten(march, at, self._halvings(at.shortened, before))
+            at.shortened = in_time, step.dt
+            at.length.shorten_for(in_time, before, len(march.steps))
             return
         old = march.space
         now = in_space, old.cells.count * old.functions
@@ -218,7 +213,8 @@ class Marcher:
 
     def _take(self, march: March, at: _Progress, step: Step) -> None:
         march.steps.append(step)
-        at.refined, at.done, at.moment, at.shortened = 0, at.done + 1, step.end, None
+        at.length.taken()
+        at.refined, at.moment, at.shortened = 0, step.end, None
         at.size = step.size if at.size is None else at.size
         # what kinks have cost at the start is not had back by better steps
         if not self._kinks and len(march.steps) >= at.tightened + PATIENCE:
@@ -232,10 +228,7 @@ class Marcher:
         allows it."""
         in_time, in_space = excess
         step, changing = march.steps[-1], bool(self.stated.changing)
-        at.longer = self._longer(march, at.done, in_time, at.refused)
-        at.longer &= not changing or in_space < DOUBLED  # rows count otherwise in longer steps
-        if at.longer:
-            march.halvings, at.done = march.halvings - 1, at.done // 2
+        at.longer = (not changing or in_space < ROOM) and at.length.lengthen(in_time, len(march.steps))
         if changing:
             old, unit = march.space, units(step.size, step.error)
             left = LEFT_CHANGING / max(in_space, 1e-300) * float(found.in_space.norm())
@@ -245,7 +238,7 @@ class Marcher:
                 bad = torch.zeros_like(bad)
             # where functions lose the constraints they met, pressures give them back in one step, and jump by the loss
             # over its length
-            share = 2.0**-march.halvings if self.stated.constraints else 1.0
+            share = at.length.share if self.stated.constraints else 1.0
             march.space = adapted(old, step.values[-1], unit, share * MERGED * self.aim.inside, bad)
             if march.space is not old:
                 at.moment = _moved(at.moment, old, march.space)
@@ -271,37 +264,18 @@ class Marcher:
         in_time, in_space = found.in_time / inside, float(found.in_space.norm()) / inside
         return (max(in_time, end), in_space) if in_time > in_space else (in_time, max(in_space, end))
 
-    def _halvings(self, now: tuple[float, int], before: tuple[float, int] | None) -> int:
-        """How often to halve a step, given the excess of time of one so often halved and that of a longer one before.
-
-        Errors go on falling as they did, or fall as those of smooth solutions do.
-        """
-        rate = float(self._order)
-        if before is not None and now[0] < before[0]:
-            rate = min(math.log2(before[0] / now[0]) / (now[1] - before[1]), rate)
-        return min(max(math.ceil(math.log2(max(now[0], 1.0)) / rate), 1), AT_ONCE)
-
-    def _allowed(self, at: _Progress, dt: float) -> float:
+    def _allowed(self, at: _Progress) -> float:
         """How many times the aim the error of a step may be: in layers that begin at nothing it soon is nothing.
 
         So the first steps together may have as large a share of the error of all the time as all steps have.
         """
-        return max(1.0, math.sqrt(self.whole / dt) / (at.done + 1)) if at.layers and at.done < NEW else 1.0
+        done = at.length.done
+        return max(1.0, math.sqrt(1.0 / at.length.share) / (done + 1)) if at.layers and done < NEW else 1.0
 
     def _foreseen(self, march: March, moment: Moment) -> Tensor:
         """(U,) the size of a solution that begins as nothing, from crude steps to the end."""
-        count = 2**march.halvings
-        return self._steppers.crude(march.space, self.whole / count, moment, self.low, count)
-
-    def _longer(self, march: March, done: int, in_time: float, refused: dict[int, int]) -> bool:
-        """Whether steps of twice the length are expected to do, and to be worth it."""
-        saved = SAVED_CHANGING if self.stated.changing else SAVED
-        if done % 2 or march.halvings == 0 or (2**march.halvings - done) / 2 < saved:
-            return False
-        last = refused.get(march.halvings - 1) or None  # what a layer at the start refuses says nothing of later
-        if last is not None and len(march.steps) - last < REFUSED_AGAIN:
-            return False
-        return in_time * 2.0**self._order < DOUBLED
+        count = round(self.whole / march.dt)
+        return self._steppers.crude(march.space, march.dt, moment, self.low, count)
 
     def _make(self, space: Space, dt: float) -> Stepper:
         self._check_memory(space)

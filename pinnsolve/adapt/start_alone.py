@@ -30,7 +30,7 @@ def start_alone(context: SolveContext, axis: int, weights: Mapping[str, float]) 
         return None
     stated, (low, high) = in_space(problem, axis), problem.intervals[axis]
     space = Space(space_cells(problem, axis, 1), (DEGREE,) * len(problem.axes.space), table_orders(stated.problem))
-    march = March(space)
+    march = March(space, high - low)
     marcher = Marcher(stated, (low, high), weights, Aim.first(ACCURACY), go_on)
     start = marcher.begin(march)
     c, size = start.c[0], march.space.rms(start.c[0])

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from pinnsolve.adapt.aim import Aim
-from pinnsolve.adapt.collocation_march import FIRST_HALVINGS, March, Marcher
+from pinnsolve.adapt.collocation_march import March, Marcher
 from pinnsolve.adapt.context import Result, SolveContext
 from pinnsolve.adapt.radau import radau
 from pinnsolve.adapt.space_problem import SpaceProblem, in_space
+from pinnsolve.adapt.step_length import FIRST_PARTS
 from pinnsolve.adapt.time_slab import LOCAL
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import CellSystem, points_of, weights_of
@@ -45,11 +46,11 @@ def collocations(
     """
     stated = in_space(context.problem, axis)
     interval = context.problem.intervals[axis]
-    space, halvings = _first_space(context, stated, axis, tolerance), FIRST_HALVINGS
+    space, dt = _first_space(context, stated, axis, tolerance), (interval[1] - interval[0]) / FIRST_PARTS
     aim = Aim.first(tolerance)
     most = MOST_MARCHES if refinements is None else refinements + 1
     for number in range(most):
-        march = March(space, halvings)
+        march = March(space, dt)
         watch = _Watch(context, tolerance, number, interval, last=number == most - 1)
         memory = bytes_available(context.memory_gb)
         marcher = Marcher(stated, interval, weights, aim, context.clock.check, memory, context.journal)
@@ -63,7 +64,7 @@ def collocations(
         if isinstance(ended, Outcome):
             yield replace(ended, message=ended.message + _until(march, interval[1]))
         aim = marcher.aim.smaller(min(max(0.3 * tolerance / watch.foreseen(march), 1e-4), 0.3))
-        space, halvings = march.space, march.halvings
+        space, dt = march.space, march.dt
 
 
 def _first_space(context: SolveContext, stated: SpaceProblem, axis: int, tolerance: float) -> Space:
