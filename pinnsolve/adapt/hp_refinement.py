@@ -43,12 +43,12 @@ from pinnsolve.solvers.stationary import unsolved_terms
 ACCURACY = 0.03  # of the tolerance is how well Newton's method solves
 MOST_STEPS, RISE = 16, 1.5  # of Newton's method, and by what factor a step may raise the root of the loss
 START = {1: 12, 2: 8, 3: 6, 4: 4}  # degree of the first level, by the number of coordinates
-HIGHEST = {1: 24, 2: 20, 3: 12, 4: 8}
+HIGHEST = {1: 24, 2: 20, 3: 18, 4: 8}
 SPLIT = {1: 16, 2: 8, 3: 7, 4: 5}  # highest degree of cells that are split: small cells gain less from high ones
 SLOWEST = 0.94  # per degree: what coefficients are taken to fall by at least, in the part of an error that is not seen
 FAST_DECAY = 0.7  # per degree: coefficients that fall faster call for a higher degree
 DEAR, BULK = 3, 0.03  # coordinates from which on a level is dear, and the share of the error that is left there
-MOST_RAISED = 6  # degrees at a time
+MOST_RAISED = 8  # degrees at a time
 LOST, UNEXPLAINED = 0.5, 0.9  # relative error, and share of the residual left, of what is no solution yet
 UNDEFINED = "the derivatives of the equations are not finite where Newton's method starts; state a `guess`"
 BLIND = 1e-3  # relative error that no solution has whose equations do not hold

@@ -72,9 +72,8 @@ def _sum(a: Tensor, b: Tensor, undecided: float) -> Tensor:
 
 def _product(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> tuple[Tensor, Tensor]:
     """[a, b] [c, d]; nothing times infinity is nothing."""
-    every = [torch.nan_to_num(p, 0.0, INF, -INF) for p in (a * c, a * d, b * c, b * d)]
-    low = torch.minimum(torch.minimum(every[0], every[1]), torch.minimum(every[2], every[3]))
-    high = torch.maximum(torch.maximum(every[0], every[1]), torch.maximum(every[2], every[3]))
+    every = torch.nan_to_num(torch.stack([a * c, a * d, b * c, b * d]), 0.0, INF, -INF)
+    low, high = torch.aminmax(every, dim=0)
     return low, high
 
 
