@@ -75,7 +75,7 @@ def test_polynomials_are_orthonormal_in_a_ball():
     """By Gauss-Chebyshev quadrature of the weight (1 - z^2)^(lambda - 1/2), here of nine coordinates."""
     angle = torch.linspace(0, torch.pi, 400, dtype=torch.float64)[1:-1]
     z, weight = torch.cos(angle), torch.sin(angle) ** 9
-    p = orthonormal(z[:, None], torch.tensor([4.5], dtype=torch.float64), 6)[0, :, 0]
+    p = orthonormal(z[None], torch.tensor([4.5], dtype=torch.float64), 6)[0, 0].T
     gram = p.T @ (weight[:, None] * p) / weight.sum()
     torch.testing.assert_close(gram, torch.eye(7, dtype=torch.float64), rtol=0, atol=1e-10)
 

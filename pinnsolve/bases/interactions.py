@@ -13,7 +13,7 @@ as six tables of the functions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, permutations
@@ -31,6 +31,7 @@ from pinnsolve.language.symbols import MultiIndex
 PAIRS = ("none", "neighbours", "all")
 FACTORS = 3  # of a function, at most
 MOST_FUNCTIONS = 20_000
+AT_ONCE, LEAST_AT_ONCE = 200_000, 32  # values of functions, points: that fit into the processor's own memory
 DEFAULTS = {"degree": 4, "pairs": "neighbours", "radial": 0, "ball": False, "vanishing": False, "time": None}
 
 
@@ -112,77 +113,98 @@ class Interactions(Basis):
         return {alpha: self.applied(points, {alpha: 1.0}) for alpha in alphas}
 
     def applied(self, points: Tensor, coefficients: Mapping[MultiIndex, Tensor | float]) -> Tensor:
+        result = points.new_empty(self.width, len(points))
+        for chunk, table in self._applied(points, coefficients):
+            result[:, chunk] = table
+        return result.T
+
+    def _applied(
+        self, points: Tensor, coefficients: Mapping[MultiIndex, Tensor | float]
+    ) -> Iterator[tuple[slice, Tensor]]:
+        """What an operator makes of all functions, (W, n) for a few points at a time: products of tables that are
+        larger than the processor's own memory would take as long as it takes to read them."""
         check_alphas(tuple(coefficients), self.dimension, self.smoothness, "a basis of interactions")
         operator = operator_of(coefficients, points)
         if self.vanishing:
             operator = operator.of_product(*self._vanishing(points))
         operator = self._with_radial(operator, points)
-        p, axes = self._polynomials(points), self._layout[0]
-        moved = operator.first[:, axes] * p[1] + operator.second[:, axes] * p[2]
-        value, change = self._by_factor(p[0]), self._by_factor(moved)
-        result = operator.zeroth[:, None] * value[0] + change[0]
-        before = value[0]
-        for one, moved_one in zip(value[1:], change[1:], strict=True):
-            result = result * one + before * moved_one
-            before = before * one
-        for (i, j), coefficient in operator.mixed.items():
-            result += coefficient[:, None] * self._mixed(p, value, i, j)
-        return result
+        plain = not any(map(sum, coefficients))  # no derivatives
+        p, axes = self._polynomials(points, 0 if plain else 2), self._layout[0]
+        tables = [p[0]] if plain else [p[0], operator.first.T[axes] * p[1] + operator.second.T[axes] * p[2]]
+        step = max(AT_ONCE // self.width, LEAST_AT_ONCE)
+        for start in range(0, len(points), step):
+            chunk = slice(start, min(start + step, len(points)))
+            value, *changes = (self._by_factor(one[:, chunk]) for one in tables)
+            zeroth = operator.zeroth[None, chunk]
+            if plain:
+                yield chunk, _product(value[1:], zeroth * value[0])
+                continue
+            (change,) = changes
+            result, before = zeroth * value[0] + change[0], value[0]
+            for one, moved_one in zip(value[1:], change[1:], strict=True):
+                result = result * one + before * moved_one
+                before = before * one
+            for (i, j), coefficient in operator.mixed.items():
+                result = result + coefficient[None, chunk] * self._mixed(p[:, :, chunk], value, i, j)
+            yield chunk, result
 
     def combined(self, points: Tensor, alphas: Sequence[MultiIndex], coefficients: Tensor) -> dict[MultiIndex, Tensor]:
         """All derivatives from one pass over the functions; see `Basis.combined`."""
         check_alphas(tuple(alphas), self.dimension, self.smoothness, "a basis of interactions")
         if len(alphas) <= 2:
-            return {alpha: coefficients @ self.applied(points, {alpha: 1.0}).T for alpha in alphas}
+            return {alpha: self._sums(points, alpha, coefficients) for alpha in alphas}
         p = self._polynomials(points)
         values = [self._by_factor(table) for table in p]
         jets = [self._jet(p, values, c, points) for c in coefficients]
         return {alpha: torch.stack([jet.derivative(alpha) for jet in jets]) for alpha in alphas}
 
+    def _sums(self, points: Tensor, alpha: MultiIndex, coefficients: Tensor) -> Tensor:
+        """(U, N): a derivative of the functions with coefficients (U, W)."""
+        parts = [coefficients @ table for _, table in self._applied(points, {alpha: 1.0})]
+        return torch.cat(parts, dim=1) if parts else coefficients.new_zeros(len(coefficients), 0)
+
     def _jet(self, p: Tensor, values: list[list[Tensor]], c: Tensor, points: Tensor) -> Jet:
         """The value and all derivatives up to order two, mixed ones by need, of the function with coefficients (W,)."""
         slots = range(len(values[0]))
-        products = [_product([values[0][other] for other in slots if other != slot], c) for slot in slots]
-        value = (values[0][0] * products[0]).sum(dim=1)
+        products = [_product([values[0][other] for other in slots if other != slot], c[:, None]) for slot in slots]
+        value = (values[0][0] * products[0]).sum(dim=0)
         tables = []
         for order in (1, 2):
-            table = points.new_zeros(len(points), self.dimension + 1)
+            table = points.new_zeros(self.dimension + 1, len(points))
             for slot in slots:
-                table.index_add_(1, self.factors[:, slot, 0], values[order][slot] * products[slot])
-            tables.append(table)
+                table.index_add_(0, self.factors[:, slot, 0], values[order][slot] * products[slot])
+            tables.append(table.T)
 
         def mixed(i: int, j: int) -> Tensor:
-            return self._mixed(p, values[0], i, j) @ c
+            return c @ self._mixed(p, values[0], i, j)
 
         return Jet(self, points, value, tables[0], tables[1], mixed)
 
     def _mixed(self, p: Tensor, value: list[Tensor], i: int, j: int) -> Tensor:
-        """(N, W): the derivative by the two different axes i and j."""
+        """(W, N): the derivative by the two different axes i and j."""
         axes, result = self.factors[:, :, 0], torch.zeros_like(value[0])
         for a, b in permutations(range(len(value)), 2):
             chosen = (axes[:, a] == i) & (axes[:, b] == j) & (self.factors[:, [a, b], 1] > 0).all(dim=1)
             if bool(chosen.any()):
-                product = _product(
-                    [value[k][:, chosen] for k in range(len(value)) if k not in (a, b)], result.new_ones(1)
-                )
+                product = _product([value[k][chosen] for k in range(len(value)) if k not in (a, b)], result.new_ones(1))
                 for slot in (a, b):
-                    product = product * p[1].index_select(1, self._columns[slot][chosen])
-                result[:, chosen] = product
+                    product = product * p[1].index_select(0, self._columns[slot][chosen])
+                result[chosen] = product
         return result
 
     def _by_factor(self, table: Tensor) -> list[Tensor]:
-        """The columns (N, W) of a table of polynomials (N, C) that each factor of every function means."""
-        return [table.index_select(1, columns) for columns in self._columns]
+        """The rows (W, N) of a table of polynomials (C, N) that each factor of every function means."""
+        return [table.index_select(0, columns) for columns in self._columns]
 
     @cached_property
     def _columns(self) -> list[Tensor]:
-        """(W,) per factor that any function has: its column in a table of polynomials."""
+        """(W,) per factor that any function has: its row in a table of polynomials."""
         used = [slot for slot in range(FACTORS) if slot == 0 or bool((self.factors[:, slot, 1] > 0).any())]
         return [self._layout[1][self.factors[:, slot, 0]] + self.factors[:, slot, 1] for slot in used]
 
     @cached_property
     def _layout(self) -> tuple[Tensor, Tensor]:
-        """Of a table of polynomials: the axis of every column (C,), and where each axis begins (d + 1,)."""
+        """Of a table of polynomials: the axis of every row (C,), and where each axis begins (d + 1,)."""
         degrees = dict.fromkeys(self.space, self.degree)
         if self.time is not None:
             degrees[self.time] = max(self.degree, self.radial)
@@ -193,26 +215,26 @@ class Interactions(Basis):
             axes += [axis] * (degree + 1)
         return tuple(torch.tensor(one, device=self.lower.device) for one in (axes, begins))
 
-    def _polynomials(self, points: Tensor) -> Tensor:
-        """(3, N, C): polynomials of every argument, with two derivatives by it; columns as in `_layout`."""
+    def _polynomials(self, points: Tensor, orders: int = 2) -> Tensor:
+        """(orders + 1, C, N): polynomials of every argument, with derivatives by it; rows as in `_layout`."""
         half, space = (self.upper - self.lower) / 2, list(self.space)
-        z = (points - (self.upper + self.lower) / 2) / half
+        z = ((points - (self.upper + self.lower) / 2) / half).T.contiguous()
         legendre = points.new_full((1,), 0.5)
         weight = points.new_full((len(space),), len(space) / 2) if self.ball else legendre
-        tables = [self._scaled(orthonormal(z[:, space], weight, self.degree), half[space])]
+        tables = [self._scaled(orthonormal(z[space], weight, self.degree, orders), half[space])]
         if self.time is not None:
             of_time, most = [self.time], max(self.degree, self.radial)
-            tables.append(self._scaled(orthonormal(z[:, of_time], legendre, most), half[of_time]))
+            tables.append(self._scaled(orthonormal(z[of_time], legendre, most, orders), half[of_time]))
         r, _, _ = self._radius(points)
         last = self._argument(half[space[0]] ** 2 if self.ball else (half[space] ** 2).sum())
-        radial = orthonormal((2 * r / last - 1)[:, None], legendre, self.radial)
-        return torch.cat([*tables, self._scaled(radial, last[None] / 2)], dim=2)
+        radial = orthonormal((2 * r / last - 1)[None], legendre, self.radial, orders)
+        return torch.cat([*tables, self._scaled(radial, last[None] / 2)], dim=1)
 
     @staticmethod
     def _scaled(table: Tensor, lengths: Tensor) -> Tensor:
-        """(3, N, columns): polynomials (3, N, m, degrees) of arguments divided by lengths (m,), with derivatives."""
-        scale = torch.stack([lengths**-order for order in range(3)])
-        return (table * scale[:, None, :, None]).flatten(2)
+        """(k, rows, N): polynomials (k, m, degrees, N) of arguments divided by lengths (m,), with derivatives."""
+        scale = torch.stack([lengths**-order for order in range(len(table))])
+        return (table * scale[:, :, None, None]).flatten(1, 2)
 
     # -- the radial argument and the factor ----------------------------------------------------------------
 
