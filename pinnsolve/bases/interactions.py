@@ -113,10 +113,10 @@ class Interactions(Basis):
         return {alpha: self.applied(points, {alpha: 1.0}) for alpha in alphas}
 
     def applied(self, points: Tensor, coefficients: Mapping[MultiIndex, Tensor | float]) -> Tensor:
-        result = points.new_empty(self.width, len(points))
+        result = points.new_empty(len(points), self.width)
         for chunk, table in self._applied(points, coefficients):
-            result[:, chunk] = table
-        return result.T
+            result[chunk] = table.T
+        return result
 
     def _applied(
         self, points: Tensor, coefficients: Mapping[MultiIndex, Tensor | float]
