@@ -8,10 +8,14 @@ smallest, as in a balance of fluxes.
 Rows in the unit of the unknown bound an error in the mean square, and small cells have next to no part in that. In the
 plane and in space this leaves functions nearly free that solve the equations beside a point and are infinite there, but
 square integrable: log(r) round a small hole or heater, r^(-2/3) at a corner of three quarters of a turn (Grisvard,
-Elliptic Problems in Nonsmooth Domains, chapter 4). Their energy is infinite. So rows are multiplied by (H/h)^m in
-cells of size h, for equations of order 2m, the largest being H, as in the energy norm (weights that grow where
-singularities are: Cox & Fix, Comput. Math. Appl. 10 (1984) 463-475; mesh-dependent ones: Aziz, Kellogg & Stephens,
-Math. Comp. 44 (1985) 53-70).
+Elliptic Problems in Nonsmooth Domains, chapter 4). Their energy is infinite. So rows are multiplied by (H/h)^(m/2) in
+cells of size h, for equations of order 2m, the largest being H (weights that grow where singularities are: Cox & Fix,
+Comput. Math. Appl. 10 (1984) 463-475; mesh-dependent ones: Aziz, Kellogg & Stephens, Math. Comp. 44 (1985) 53-70).
+
+That is halfway to the energy norm. What r^(-s) leaves in the rows of the last cells at a corner goes like h^(1 - s),
+what polynomials leave of a solution like r^s goes like h^(1 + s), before the weight, and like h^(1/2 - s) and
+h^(1/2 + s) with it. With all of (H/h)^m the latter is h^s: what is left at corners then outweighs the rows of large
+cells where much moves for little energy, as in thin elastic bodies that bend.
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ from pinnsolve.compiler.terms import CompiledProblem
 
 ALIKE = 1.5  # factor between coefficients that need no balance
 MOST = 1e6  # by which rows are multiplied
+EXPONENT = 0.5  # of m: see above
 
 
 def balanced(problem: CompiledProblem, space: Space, sources: Sequence[RowSource]) -> list[RowSource]:
@@ -60,14 +65,14 @@ def _of_materials(problem: CompiledProblem, space: Space, sources: Sequence[RowS
 
 
 def _of_sizes(problem: CompiledProblem, space: Space) -> Tensor:
-    """(C,), at least 1: (H/h)^m in two or more coordinates of space; on a line no function is infinite that solves an
-    equation beside a point. Cells that a boundary cuts count by their frames, as in the scales of their rows."""
+    """(C,), at least 1: (H/h)^(m/2) in two or more coordinates of space; on a line no function is infinite that solves
+    an equation beside a point. Cells that a boundary cuts count by their frames, as in the scales of their rows."""
     axes = [axis for axis, name in enumerate(problem.coordinates) if name != problem.time]
     m = max((k // 2 for orders in highest_orders(problem) for k in (orders[axis] for axis in axes)), default=0)
     if len(axes) < 2 or m == 0:
         return torch.ones(space.cells.count, dtype=space.cells.lower.dtype)
     h = space.cells.size[:, axes].prod(dim=1) ** (1.0 / len(axes))
-    return (h.max() / h) ** m
+    return (h.max() / h) ** (EXPONENT * m)
 
 
 def _conductivity(space: Space, sources: Sequence[RowSource]) -> Tensor:
