@@ -133,6 +133,7 @@ SHAPES = (
     shape("Poisson, four holes", "poisson-four-holes", 1e-6, 10),
     shape("Poisson-Boltzmann", "poisson-boltzmann", 1e-5, 20),
     shape("L-shape", "l-shape", 1e-5, 20),
+    shape("plate, clamped corners", "clamped-plate", 1e-3, 20),
     shape("annulus, Robin and Neumann", "annulus", 1e-8, 5),
     shape("two materials, circle", "two-materials", 1e-6, 20),
     shape("heat, many holes", "heat-many-holes", 1e-3, 120),

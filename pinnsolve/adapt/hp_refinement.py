@@ -44,12 +44,12 @@ ACCURACY = 0.03  # of the tolerance is how well Newton's method solves
 MOST_STEPS, RISE = 16, 1.5  # of Newton's method, and by what factor a step may raise the root of the loss
 START = {1: 12, 2: 8, 3: 6, 4: 4}  # degree of the first level, by the number of coordinates
 HIGHEST = {1: 24, 2: 20, 3: 12, 4: 8}
-ANALYTIC, HIGHEST_ANALYTIC = 0.4, {3: 18}  # per degree: coefficients that fall faster may have higher degrees still
+ANALYTIC, HIGHEST_ANALYTIC = 0.4, {3: 18}  # coefficients that fall faster per degree may have higher degrees still
 SPLIT = {1: 16, 2: 8, 3: 7, 4: 5}  # highest degree of cells that are split: small cells gain less from high ones
 SLOWEST = 0.94  # per degree: what coefficients are taken to fall by at least, in the part of an error that is not seen
 FAST_DECAY = 0.7  # per degree: coefficients that fall faster call for a higher degree
 DEAR, BULK = 3, 0.03  # coordinates from which on a level is dear, and the share of the error that is left there
-MOST_RAISED = 8  # degrees at a time
+MOST_RAISED, MOST_RAISED_ANALYTIC = 6, 8  # degrees at a time
 LOST, UNEXPLAINED = 0.5, 0.9  # relative error, and share of the residual left, of what is no solution yet
 UNDEFINED = "the derivatives of the equations are not finite where Newton's method starts; state a `guess`"
 BLIND = 1e-3  # relative error that no solution has whose equations do not hold
@@ -279,9 +279,10 @@ def next_space(level: Level, tolerance: float) -> Space:
     rate = {a: float(rates[parts[:, a].argmax(), a]) for a in axes}
     wanted = {a: _degrees_wanted(float(totals[a]), rate[a], tolerance) for a in axes}
     highest = {a: HIGHEST_ANALYTIC.get(d, HIGHEST[d]) if rate[a] < ANALYTIC else HIGHEST[d] for a in axes}
+    most = {a: MOST_RAISED_ANALYTIC if rate[a] < ANALYTIC else MOST_RAISED for a in axes}
     room = {a: max(highest[a] - space.degrees[a], 0) for a in axes}
     fast = [a for a in axes if rate[a] < FAST_DECAY and room[a] >= min(2, wanted[a])]
-    raised = {a: min(MOST_RAISED, room[a], max(2, math.ceil(wanted[a]))) for a in fast}
+    raised = {a: min(most[a], room[a], max(2, math.ceil(wanted[a]))) for a in fast}
     if len(fast) == len(axes) and _work_of_splitting(space, parts, rate, tolerance) < _work_of_raising(space, raised):
         fast = []
     C = len(parts)

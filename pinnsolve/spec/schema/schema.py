@@ -350,7 +350,10 @@ def _coordinates(value: Any, handler: Any) -> Any:
                 raise refuse(f"a list of coordinates holds names, not {shown(name)}")
         return tuple(value)
     if not isinstance(value, dict):
-        raise refuse(f"a map is expected, not {shown(value)}", "write `coordinates: {t: [0, 1], x: [0, 1]}`")
+        raise refuse(
+            f"a map is expected, not {shown(value)}",
+            "write `coordinates: {t: [0, 1], x: [0, 1]}`, or `coordinates: [x, y]` where a `domain` follows",
+        )
     return handler(value)
 
 
