@@ -44,7 +44,8 @@ ACCURACY = 0.03  # of the tolerance is how well Newton's method solves
 MOST_STEPS, RISE = 16, 1.5  # of Newton's method, and by what factor a step may raise the root of the loss
 START = {1: 12, 2: 8, 3: 6, 4: 4}  # degree of the first level, by the number of coordinates
 HIGHEST = {1: 24, 2: 20, 3: 12, 4: 8}
-ANALYTIC, HIGHEST_ANALYTIC = 0.4, {3: 18}  # coefficients that fall faster per degree may have higher degrees still
+ANALYTIC, HIGHEST_ANALYTIC = 0.4, {3: 18}  # coefficients that fall faster per degree may have higher degrees still,
+EXPLAINED = 0.5  # where a correction leaves less of the residual: what it does not see falls slowly
 SPLIT = {1: 16, 2: 8, 3: 7, 4: 5}  # highest degree of cells that are split: small cells gain less from high ones
 SLOWEST = 0.94  # per degree: what coefficients are taken to fall by at least, in the part of an error that is not seen
 FAST_DECAY = 0.7  # per degree: coefficients that fall faster call for a higher degree
@@ -278,8 +279,9 @@ def next_space(level: Level, tolerance: float) -> Space:
     rates = decay_rates(level.correction.c, level.correction.space)
     rate = {a: float(rates[parts[:, a].argmax(), a]) for a in axes}
     wanted = {a: _degrees_wanted(float(totals[a]), rate[a], tolerance) for a in axes}
-    highest = {a: HIGHEST_ANALYTIC.get(d, HIGHEST[d]) if rate[a] < ANALYTIC else HIGHEST[d] for a in axes}
-    most = {a: MOST_RAISED_ANALYTIC if rate[a] < ANALYTIC else MOST_RAISED for a in axes}
+    analytic = {a: rate[a] < ANALYTIC and level.correction.left < EXPLAINED for a in axes}
+    highest = {a: HIGHEST_ANALYTIC.get(d, HIGHEST[d]) if analytic[a] else HIGHEST[d] for a in axes}
+    most = {a: MOST_RAISED_ANALYTIC if analytic[a] else MOST_RAISED for a in axes}
     room = {a: max(highest[a] - space.degrees[a], 0) for a in axes}
     fast = [a for a in axes if rate[a] < FAST_DECAY and room[a] >= min(2, wanted[a])]
     raised = {a: min(most[a], room[a], max(2, math.ceil(wanted[a]))) for a in fast}
