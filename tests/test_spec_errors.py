@@ -327,3 +327,22 @@ def test_any_settings_are_read_or_refused(key, value):
         spec_from_dict({**HEAT, "solve": {key: value}})
     except ProblemError as error:
         assert all(str(diagnostic) for diagnostic in error.diagnostics)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "path", "hint"),
+    [
+        ("unknowns: u", "unknowns: {u: {inn: solid}}", "unknowns.u.inn", "did you mean `in`?"),
+        ("unknowns: u", "unknowns: u\nquantities: {q: {flux: u}}", "quantities.q.flux", "the keys here are on, at"),
+        ("unknowns: u", "unknowns: u\neigenvalues: {name: lam, cout: 4}", "eigenvalues.cout", "did you mean `count`?"),
+        ("unknowns: u", "unknowns: u\nfunctions: {k: {fil: a.csv, of: x}}", "functions.k.fil", "did you mean `file`?"),
+    ],
+)  # fmt: skip
+def test_unknown_keys_are_answered_with_those_there_are(before, after, path, hint, tmp_path):
+    file = tmp_path / "keys.yaml"
+    text = 'name: keys\ncoordinates: {x: [0, 1]}\nunknowns: u\nequations: {e: "D(u, x, x) = 1"}\n'
+    file.write_text(text.replace(before, after))
+    with pytest.raises(ProblemError) as caught:
+        load_spec(file)
+    (found,) = [d for d in caught.value.diagnostics if d.key == path and d.message == "unknown key"]
+    assert hint in found.hint

@@ -19,8 +19,9 @@ from pinnsolve.errors import Diagnostic, ExpressionError, ProblemError
 from pinnsolve.language.vocabulary import close_match
 from pinnsolve.spec.schema import schema, shapes, solve
 from pinnsolve.spec.schema.output import OutputInput
+from pinnsolve.spec.schema.places import UnknownInput
 from pinnsolve.spec.schema.ranges import RangeInput
-from pinnsolve.spec.schema.types import MAX_ITEMS, Context
+from pinnsolve.spec.schema.types import MAX_ITEMS, Context, Strict
 
 KeyPath = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -88,13 +89,17 @@ def printable(text: str) -> str:
 
 # -- keys -------------------------------------------------------------------------------------------------
 
-_MODELS: dict[tuple[str, ...], type[BaseModel]] = {
+_MODELS: dict[tuple[str, ...], type[Strict]] = {
     (): schema.ProblemFile,
     ("equations", "*"): schema.EquationInput,
     ("conditions", "*"): schema.ConditionInput,
     ("parameters", "*"): RangeInput,
     ("data", "*"): schema.DataInput,
     ("unknown_parameters", "*"): schema.UnknownParameterInput,
+    ("functions", "*"): schema.FunctionInput,
+    ("quantities", "*"): schema.QuantityInput,
+    ("eigenvalues",): schema.EigenvaluesInput,
+    ("unknowns", "*"): UnknownInput,
     ("regularization", "*"): schema.RegularizationInput,
     ("reference",): schema.ReferenceInput,
     ("output",): OutputInput,
@@ -114,7 +119,7 @@ def mend_keys(data: dict[str, Any], places: Places) -> tuple[dict[str, Any], Pla
         for path, node in _matching(mended, pattern, ()):
             if pattern == ("solve", "basis") and _is_custom(node):
                 continue
-            found += _mend(node, tuple(model.model_fields), path, replace(places, renamed=renamed), renamed)
+            found += _mend(node, model.keys(), path, replace(places, renamed=renamed), renamed)
     found += _mend_shapes(mended.get("domain"), places, renamed)
     return mended, replace(places, data=mended, renamed=renamed), found
 
@@ -125,11 +130,11 @@ def _mend_shapes(domain: Any, places: Places, renamed: dict[KeyPath, KeyPath]) -
     if shapes.too_large(domain):
         return found
     for path, shape in shapes.raw_shapes(domain):
-        found += _mend(shape, tuple(shapes.ShapeInput.model_fields), path, replace(places, renamed=renamed), renamed)
+        found += _mend(shape, shapes.ShapeInput.keys(), path, replace(places, renamed=renamed), renamed)
         for key, model in shapes.SHAPE_MODELS.items():
             if isinstance(shape.get(key), dict):
                 inner = replace(places, renamed=renamed)
-                found += _mend(shape[key], tuple(model.model_fields), (*path, key), inner, renamed)
+                found += _mend(shape[key], model.keys(), (*path, key), inner, renamed)
     return found
 
 

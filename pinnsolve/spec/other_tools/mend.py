@@ -133,13 +133,13 @@ class _Mender:
         named = time if isinstance(time, str) else next(iter(time), None) if isinstance(time, Mapping) else "t"
         names = unknowns if isinstance(unknowns, list | Mapping) else [unknowns]
         sought = state_functions(unknowns)
-        names = [name for name in names if name not in sought]
+        names = [name for name in names if isinstance(name, str) and name not in sought]
         parts = ("parameters", "definitions", "unknown_parameters")
         known = {*map(str, sought), *(str(k) for part in parts for k in self._map(part))}
         return Facts(
             {str(name): ends for name, ends in found.items()},
             named if named in found else None,
-            tuple(name for name in names if isinstance(name, str) and name.isidentifier()),
+            tuple(name for name in names if name.isidentifier()),
             tuple(boundary_names(domain)) if isinstance(domain, Mapping) else (),
             frozenset(known),
         )

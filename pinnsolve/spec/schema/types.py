@@ -265,7 +265,12 @@ class Strict(BaseModel):
     def _without_empty_keys(cls, value: Any) -> Any:
         if isinstance(value, dict):
             return {key: item for key, item in value.items() if item is not None}
-        raise refuse(f"a map is expected here, not {shown(value)}", f"its keys are {', '.join(cls.model_fields)}")
+        raise refuse(f"a map is expected here, not {shown(value)}", f"its keys are {', '.join(cls.keys())}")
+
+    @classmethod
+    def keys(cls) -> tuple[str, ...]:
+        """As they are written in files: `in` is no name in Python."""
+        return tuple(field.alias or name for name, field in cls.model_fields.items())
 
 
 def about(description: str, default: Any = None) -> Any:
