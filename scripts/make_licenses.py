@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "licenses.md"
-FOR_DEVELOPERS = ("dev", "docs", "peers")  # extras whose packages are tools: they are not followed
+FOR_DEVELOPERS = ("dev", "docs", "peers", "release")  # extras whose packages are tools: they are not followed
 LONG = 60  # characters, beyond which a field holds the text of a licence and not its name
 OF_A_CARD = re.compile(r"nvidia-|cuda-|triton")  # what torch brings where it computes on cards
 

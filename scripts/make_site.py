@@ -39,13 +39,13 @@ CONTENTS = {  # heading in the margin -> pages, in their order
 
 
 def pages() -> tuple[dict[str, str], dict[str, Path]]:
-    """All pages by their path on the site, without an ending, and the pictures that are not in docs/."""
+    """All pages by their path on the site, without an ending, and the files beside them that are not in docs/."""
     found = {path.stem: on_site(path.read_text(encoding="utf-8"), "docs") for path in sorted(DOCS.glob("*.md"))}
     for name, page in (("README", "start"), ("CHANGELOG", "changelog"), ("CONTRIBUTING", "contributing")):
         found[page] = on_site((ROOT / f"{name}.md").read_text(encoding="utf-8"), "")
     found["start"] = found["start"].replace("# pinnsolve\n", "# Start\n", 1)
     found |= api.pages()
-    problems, pictures = gallery.pages()
+    problems, files = gallery.pages()
     found |= problems
     found["notebooks/index"] = _notebooks()
     listed = [page for group in CONTENTS.values() for page in group]
@@ -57,7 +57,7 @@ def pages() -> tuple[dict[str, str], dict[str, Path]]:
         if group
     ]
     found["index"] = "\n".join([found["index"], *trees])
-    return found, pictures
+    return found, files
 
 
 def _notebooks() -> str:
@@ -73,12 +73,12 @@ def put_together(folder: Path) -> None:
     folder.mkdir(parents=True)
     for name in COPIED:
         shutil.copytree(DOCS / name, folder / name, ignore=shutil.ignore_patterns("*.csv", ".ipynb_checkpoints"))
-    texts, pictures = pages()
+    texts, files = pages()
     for page, text in texts.items():
         file = folder / f"{page}.md"
         file.parent.mkdir(exist_ok=True)
         file.write_text(text, encoding="utf-8")
-    for path, source in pictures.items():
+    for path, source in files.items():
         shutil.copyfile(source, folder / path)
 
 

@@ -1,7 +1,7 @@
 """The gallery: a page with a picture of every problem, and a page for each with its file and what a run has shown.
 
 Input: the problem files, the records and pictures of `scripts/make_gallery.py`. Output: pages of Markdown, and the
-pictures by their paths on the site.
+pictures and problem files by their paths on the site.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pinnsolve.files.yaml_reader import parse_yaml
 HEAD = """\
 # Gallery
 
-Every problem that comes with pinnsolve, with what a run of it has shown: `pinnsolve run NAME` does the same, and
-`pinnsolve new my-problem --from NAME` begins with a copy. Errors are relative to the root mean square of the solution,
-over all unknowns the largest; where the exact solution is not known, they are against a reference. Times are those of
-the solve on the machine that the page of each problem names.
+Every problem that comes with pinnsolve, with what a run of it has shown: `pinnsolve run NAME` does the same, and the
+page of each has its file, to be copied and changed. Errors are relative to the root mean square of the solution, over
+all unknowns the largest; where the exact solution is not known, they are against a reference. Times are those of the
+solve on the machine that the page of each problem names.
 """
 
 KINDS = {  # heading -> whether a file, as a map, is of that kind; the first that holds
@@ -31,15 +31,16 @@ KINDS = {  # heading -> whether a file, as a map, is of that kind; the first tha
 
 
 def pages() -> tuple[dict[str, str], dict[str, Path]]:
-    """The text of each page by its path on the site, and the pictures by theirs."""
-    known, found, pictures = records(), {}, {}
+    """The text of each page by its path on the site, and the pictures and problem files by theirs."""
+    known, found, files = records(), {}, {}
     groups: dict[str, list[str]] = {heading: [] for heading in KINDS}
     for name in names():
         text = (PROBLEMS / f"{name}.yaml").read_text(encoding="utf-8")
         data = parse_yaml(text).data
         shown = picture(name)
         if shown is not None:
-            pictures[f"gallery/{name}.webp"] = shown
+            files[f"gallery/{name}.webp"] = shown
+        files[f"gallery/{name}.yaml"] = PROBLEMS / f"{name}.yaml"
         record = known.get(name)
         groups[next(heading for heading, holds in KINDS.items() if holds(data))].append(_card(name, data, record))
         found[f"gallery/{name}"] = _page(name, text, data, record)
@@ -47,7 +48,7 @@ def pages() -> tuple[dict[str, str], dict[str, Path]]:
     for heading, cards in groups.items():
         parts += [f"## {heading}\n", ":::::{container} gallery\n", *cards, ":::::\n"]
     found["gallery/index"] = "\n".join(parts)
-    return found, pictures
+    return found, files
 
 
 def _coordinates(data: dict) -> list[str]:
@@ -85,7 +86,9 @@ def _page(name: str, text: str, data: dict, record: dict | None) -> str:
     if picture(name):
         parts.append(f"![{data['title']}]({name}.webp)\n")
     parts += _run(name, data, record)
-    parts += [f"## The file\n\n````yaml\n{text.rstrip()}\n````\n"]
+    parts += [
+        f"## The file\n\n[{name}.yaml]({name}.yaml), to be copied and changed:\n\n````yaml\n{text.rstrip()}\n````\n"
+    ]
     sources = data["cite"] if isinstance(data["cite"], list) else [data["cite"]]
     parts += ["## From\n", *(f"- {source}" for source in sources), ""]
     return "\n".join(parts)
