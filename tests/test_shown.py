@@ -115,6 +115,17 @@ def test_the_estimated_error_of_a_network_is_its_defect():
     assert 0.5 < np.sqrt(np.mean(field**2)) / stated < 2
 
 
+def test_the_estimated_error_of_a_fit_holds_what_noise_adds():
+    solution = ps.solve(ps.load("find-the-diffusivity"))
+    found = sample(solution)
+    (field,), view = found.estimated["u"], found.views[0]
+    points = view.grid(solution, sampling.ERROR_PIXELS)
+    deviation = solution.standard_deviation("u")(**dict(zip(solution.coordinates, points.T, strict=True)))
+    assert (field.ravel() >= 1.999 * deviation).all()
+    size = np.sqrt(np.mean(solution.values(points, "u") ** 2))
+    assert 0.5 < np.sqrt(np.mean(field**2)) / size / solution.result["estimated_error"]["u"] < 2
+
+
 def truth_of_bratu(x):
     """The lower solution; see problems/bratu.yaml."""
     exact = ps.load("bratu").exact["u"]

@@ -50,7 +50,7 @@ class Estimate:
 
     `residual_left` is the part of the residual norm that the correction could not remove, relative to all of it: near 1
     means that the independent basis did not see the error either. `error`: the correction itself, where it is at hand,
-    as much enlarged as the estimate.
+    as much enlarged as the estimate, and without what noise of data adds.
     `counts`: how much errors count, by the name of an unknown or a quantity, 1 where it says nothing; `quantities`:
     relative errors of those that count.
     """

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from pinnsolve import defaults
 from pinnsolve.assembly.rows import Assembly
 from pinnsolve.estimate.defect_correction import Approximation
 from pinnsolve.figures.samples import ERROR_PIXELS, LINE_POINTS
@@ -55,7 +56,8 @@ def _chosen(count: int) -> np.ndarray:
 def with_estimated_error(solution: Solution, corrected: Approximation | None, error: Approximation | None) -> Solution:
     """The solution with the size of its estimated error where figures show it, by unknown one array over all views.
 
-    The error is what a `corrected` solution differs by, or the `error` itself, where that is what is at hand.
+    The error is what a `corrected` solution differs by, or the `error` itself, where that is what is at hand. What
+    noise of the data adds, is added in squares, as in the estimate.
     """
     found = corrected or error
     if found is None or solution.modes is not None or len(solution.coordinates) > MOST_COORDINATES:
@@ -66,6 +68,10 @@ def with_estimated_error(solution: Solution, corrected: Approximation | None, er
         ours = solution.columns(points, names)
         fields = {name: fields[name] - ours[name] for name in names}
     sizes = {name: np.abs(field) for name, field in fields.items()}
+    if solution.deviations is not None:
+        at = dict(zip(solution.coordinates, points.T, strict=True))
+        noise = {name: defaults.DEVIATIONS * solution.standard_deviation(name)(**at) for name in names}
+        sizes = {name: np.hypot(sizes[name], noise[name]) for name in names}
     kept = {name: size.astype(np.float32) for name, size in sizes.items() if np.isfinite(size).any()}
     return replace(solution, diagnostics={**solution.diagnostics, "estimated": kept})
 
