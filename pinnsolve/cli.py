@@ -8,6 +8,7 @@ takes long to import is imported by the command that needs it.
 from __future__ import annotations
 
 import importlib
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -28,6 +29,18 @@ if TYPE_CHECKING:
 
 CONVERGED, NOT_CONVERGED, WRONG, INTERRUPTED = 0, 1, 2, 130
 GOES_ON = ("interrupted", "time_limit")  # statuses of a solve that --resume takes up where it was
+
+MEANT = {  # a word that no command has -> the command that does it
+    **dict.fromkeys(("solve", "train", "fit", "start", "execute", "compute", "simulate"), "run"),
+    **dict.fromkeys(("validate", "lint", "test"), "check"),
+    **dict.fromkeys(("plot", "show", "view", "draw", "animate", "save", "convert"), "export"),
+    **dict.fromkeys(("init", "create", "template"), "new"),
+    **dict.fromkeys(("predict", "eval", "sample", "values"), "evaluate"),
+    **dict.fromkeys(("compare",), "diff"),
+    **dict.fromkeys(("examples", "problems", "ls", "gallery"), "list"),
+    **dict.fromkeys(("convergence", "study"), "verify"),
+}
+
 
 app = typer.Typer(
     help="Solve differential equations stated in a problem file, with the error stated.",
@@ -84,6 +97,10 @@ def _run_command(arguments: list[str] | None) -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a letter that the terminal cannot show is no reason to stop
     with _mistakes_as_messages():
+        given = sys.argv[1:] if arguments is None else arguments
+        if given and given[0].lower() in MEANT:
+            command = shlex.join(["pinnsolve", MEANT[given[0].lower()], *given[1:]])
+            raise PinnsolveError(f"there is no command `{printable(given[0])}`; write `{printable(command)}`")
         app(arguments, prog_name="pinnsolve")
 
 

@@ -65,3 +65,6 @@ def collocation(asked, dimension: int, width: int, moving: bool) -> Collocation:
         boundary = asked.boundary or boundary
     sampling = (asked and asked.sampling) or ("chebyshev" if dimension == 1 else "sobol")
     return Collocation(interior, boundary, sampling)
+
+
+DEVIATIONS = 2.0  # standard deviations that count as the error which noise of data makes

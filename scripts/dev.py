@@ -2,6 +2,7 @@
 
     python3 scripts/dev.py run problems/poisson-2d.yaml     any pinnsolve command with its arguments
     python3 scripts/dev.py test                             checks and tests; further arguments go to pytest
+    python3 scripts/dev.py release                          whether this commit can be released; nothing is uploaded
 
 Input: the command line; PINNSOLVE_VENV may name the folder of the environment (`.venv` in the repository otherwise).
 Output: the environment, made when it is missing, unfinished or older than pyproject.toml or constraints.txt, and the
@@ -24,6 +25,8 @@ READY = "pinnsolve-ready"  # a file with the fingerprint of what was installed; 
 MINIMUM = (3, 11)
 MOST_WORKERS = 4  # processes that run tests side by side; each loads torch, half a GB
 
+EXTRAS = {"test": "dev", "release": "release"}  # a command that is not pinnsolve's own -> what it needs installed
+
 
 def main(arguments: list[str]) -> int:
     if sys.version_info < MINIMUM:
@@ -32,13 +35,15 @@ def main(arguments: list[str]) -> int:
         print(__doc__)
         return 0 if arguments else 2
     environment = Path(os.environ.get("PINNSOLVE_VENV") or ROOT / ".venv").expanduser().absolute()
-    testing = arguments[0] == "test"
+    command = arguments[0]
     try:
-        python = prepare(environment, extra="dev" if testing else "")
+        python = prepare(environment, extra=EXTRAS.get(command, ""))
     except SetupError as error:
         return fail(str(error))
-    if testing:
+    if command == "test":
         return run_tests(python, arguments[1:])
+    if command == "release":
+        return run([python, str(ROOT / "scripts" / "release.py"), *arguments[1:]])
     return run([python, "-m", "pinnsolve", *arguments])
 
 

@@ -103,7 +103,7 @@ def measure(
         return ours.recv()
     except EOFError:
         worker.join()
-        return _failed(problem, f"the process ended with status {worker.exitcode}", time.perf_counter() - began)
+        return failed(problem, f"the process ended with status {worker.exitcode}", time.perf_counter() - began)
     finally:
         worker.join()
 
@@ -126,7 +126,7 @@ def _row(problem: str, overrides: tuple[str, ...], limit: float | None, settings
     try:
         solution, seconds = solved(problem, overrides, limit, **settings)
     except (Exception, OverTime) as failure:  # whatever it is, the table goes on
-        return _failed(problem, f"{type(failure).__name__}: {failure}".splitlines()[0], time.perf_counter() - began)
+        return failed(problem, f"{type(failure).__name__}: {failure}".splitlines()[0], time.perf_counter() - began)
     result = solution.result
     return {
         "problem": problem,
@@ -143,7 +143,7 @@ def _row(problem: str, overrides: tuple[str, ...], limit: float | None, settings
     }
 
 
-def _failed(problem: str, reason: str, seconds: float) -> dict:
+def failed(problem: str, reason: str, seconds: float) -> dict:
     row = {"error": None, "estimated_error": None, "seconds": seconds, "status": "failed", "message": reason}
     return {"problem": problem, **row, "method": "-", "basis": "-", "coefficients": None}
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from conftest import WAVES
 
+from pinnsolve import cli
 from pinnsolve.output.progress import Progress
 from pinnsolve.results.solution import load_solution
 
@@ -198,3 +199,10 @@ def test_from_a_new_file_to_values(tmp_path):
     decay = np.exp(-0.1 * np.pi**2 * t)
     assert u == pytest.approx(decay * np.sin(np.pi * x), abs=1e-5)
     assert u_x == pytest.approx(decay * np.pi * np.cos(np.pi * x), abs=1e-4)
+
+
+def test_a_word_of_other_tools_for_a_command_is_answered_with_the_line_to_type(command):
+    code, _, said = command("solve", "a file.yaml", "--quiet")
+    assert code == cli.WRONG and "write `pinnsolve run 'a file.yaml' --quiet`" in said
+    known = {one.name or one.callback.__name__.strip("_") for one in cli.app.registered_commands}
+    assert set(cli.MEANT.values()) <= known and not known & set(cli.MEANT)

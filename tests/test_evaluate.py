@@ -34,8 +34,8 @@ def test_evaluate(saved, command):
     assert [row[:2] for row in rows] == [["0.1", "0.2"], ["1.5", "1"], ["-1", "0.30000000000000004"]]
     at = np.array([[float(t), float(x)] for x, t, *_ in rows])
     u, v, u_x, mixed, one = np.array([[float(cell) for cell in row[2:]] for row in rows]).T
-    np.testing.assert_array_equal(u, saved.values(at, "u"))
-    np.testing.assert_array_equal(v, saved.values(at, "v"))
+    np.testing.assert_array_equal(u, saved.columns(at)["u"])
+    np.testing.assert_array_equal(v, saved.columns(at)["v"])
     np.testing.assert_allclose(u_x, closed_form(saved, 0, at, (0, 1)), rtol=1e-12)
     np.testing.assert_allclose(mixed, 0.5 * 0.25 * v * closed_form(saved, 0, at, (0, 2)) + 2 * at[:, 0], rtol=1e-12)
     np.testing.assert_array_equal(one, 1)

@@ -10,10 +10,13 @@ import meshio
 import numpy as np
 import pytest
 from meshio.xdmf import TimeSeriesReader
+from shape_problems import ring_solution
 from sine_basis import solution_of
 
 from pinnsolve.output import export
-from pinnsolve.results import grids
+from pinnsolve.results import expressions, grids
+from pinnsolve.results.mesh_values import with_time
+from pinnsolve.results.solution import Solution
 
 CASES = {
     "evolving": {"unknowns": ("u", "v")},
@@ -161,3 +164,37 @@ def test_wrong_numbers_of_points(saved, command):
 def test_the_grid_without_points(coordinates, shape):
     solution = solution_of(tuple(coordinates), time="t" if "t" in coordinates else None)
     assert tuple(map(len, grids.axes_of(solution).values())) == shape
+
+
+# -- nothing is done twice ------------------------------------------------------------------------------------
+
+
+def test_a_frame_evaluates_the_basis_once_and_reads_no_expression(monkeypatch):
+    solution = solution_of(**CASES["evolving"])
+    passes, read = [], []
+    combined = type(solution.basis).combined
+    monkeypatch.setattr(
+        type(solution.basis), "combined", lambda self, x, *rest: passes.append(len(x)) or combined(self, x, *rest)
+    )
+    expression = expressions.expression
+    monkeypatch.setattr(expressions, "expression", lambda text, scope: read.append(text) or expression(text, scope))
+    axes = grids.axes_of(solution, 5, (0, 0.5, 1))
+    frames = list(export.frames(solution, export.places_of(solution, axes), ["u + v"]))
+    assert len(frames) == 3 and read == ["u + v"]
+    assert len(passes) == 3 * 3  # for both unknowns, and for each of those that the expression holds
+    for _, data in frames:
+        np.testing.assert_allclose(data["u + v"], data["u"] + data["v"], rtol=1e-14)
+
+
+def test_the_domain_is_looked_for_once(monkeypatch):
+    solution = ring_solution(time=True)
+    looked = []
+    in_domain = Solution.in_domain
+    monkeypatch.setattr(Solution, "in_domain", lambda self, x: looked.append(len(x)) or in_domain(self, x))
+    axes = grids.axes_of(solution, 9, (0, 0.5, 1))
+    frames = [data for _, data in export.frames(solution, export.places_of(solution, axes))]
+    assert len(frames) == 3 and len(looked) == 1
+    (name,) = solution.unknowns
+    places = export.places_of(solution, axes)
+    whole = with_time(solution, places.points[:, :2], 0.5)
+    np.testing.assert_array_equal(frames[1][name], solution.columns(whole)[name])

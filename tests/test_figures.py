@@ -11,7 +11,7 @@ from matplotlib.colors import LogNorm
 from shape_problems import CENTER, INNER, OUTER, RING_AREA, ring_solution
 from sine_basis import LOWER, UPPER, closed_form, solution_of
 
-from pinnsolve.figures import convergence, figures, labels, slices, style
+from pinnsolve.figures import convergence, figures, film, labels, slices, style
 from pinnsolve.figures import samples as sampling
 from pinnsolve.figures.drawer import Drawer
 from pinnsolve.figures.samples import sample
@@ -139,9 +139,9 @@ def test_a_solution_is_evaluated_once_for_all_figures():
         def __getattr__(self, name):
             return getattr(solution, name)
 
-        def __call__(self, **coordinates):
-            calls.append(coordinates)
-            return solution(**coordinates)
+        def columns(self, points, *rest):
+            calls.append(len(points))
+            return solution.columns(points, *rest)
 
     found = sample(Counted(), truth_of(solution))
     assert len(calls) == 1
@@ -481,3 +481,12 @@ def test_an_outline_is_found_once_for_all_times():
     assert len(found.views) == slices.TIMES_OF_IMAGES
     assert len(found.outlines) == 1
     assert all(found.outline(view) is not None for view in found.views)
+
+
+def test_a_film_takes_the_outline_that_is_known(monkeypatch):
+    looked = []
+    outline = slices.outline
+    for module in (sampling, film):
+        monkeypatch.setattr(module, "outline", lambda *a: looked.append(a) or outline(*a))
+    found = sample(ring_solution(time=True), film=True)
+    assert len(looked) == 1 and found.film.inside is found.outline(found.views[0])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+import pinnsolve as ps
 from pinnsolve.files.text import duration, printable, scientific
 from pinnsolve.output.progress import Outlook, Progress, display
 from pinnsolve.output.terminal import report
@@ -101,3 +102,9 @@ def test_a_time_limit_is_not_exceeded():
     assert outlook([], limit=10).left({"seconds": 4}) == 6
     assert outlook([(1, 1e-1), (9, 1e-2)], tolerance=1e-9, limit=10).left({"seconds": 9}) == 1
     assert outlook([], limit=10).left({"seconds": 11}) == 0
+
+
+def test_a_fit_to_data_tells_its_errors_level_by_level():
+    records = []
+    ps.solve(ps.load("find-the-diffusivity"), tolerance=1e-3, progress=records.append)
+    assert records and all(record["estimate"] > 0 for record in records)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
 import pytest
+import sympy as sp
+import torch
 from matplotlib.collections import FillBetweenPolyCollection, LineCollection
 from matplotlib.quiver import Quiver
 from sine_basis import solution_of
 
 import pinnsolve as ps
+from pinnsolve.assembly.row_source import State
+from pinnsolve.estimate.defect_correction import Approximation, Estimate
 from pinnsolve.figures import figures
 from pinnsolve.figures import samples as sampling
 from pinnsolve.figures.samples import sample
@@ -96,6 +101,45 @@ def test_the_estimated_error_is_shown_where_it_is(tmp_path):
     assert "estimated error of" in figure.texts[0].get_text() and "L²" not in figure.texts[0].get_text()
     again = ps.load_solution(solution.save(tmp_path / "run"))
     np.testing.assert_array_equal(sample(again).estimated["u"][0], field)
+
+
+def test_the_estimated_error_of_a_network_is_its_defect():
+    network = {"width": 24, "activation": "tanh", "scale": 4}
+    solution = ps.solve(ps.load("bratu"), method="least_squares", basis=network, tolerance=1e-2)
+    found = sample(solution)
+    (field,) = found.estimated["u"]
+    x = found.views[0].grid(solution, len(field))
+    error = np.abs(solution.values(x, "u") - truth_of_bratu(x[:, 0]))
+    assert 0.2 < np.sqrt(np.mean(field**2)) / np.sqrt(np.mean(error**2)) < 5
+    stated = solution.result["estimated_error"]["u"] * np.sqrt(np.mean(solution.values(x, "u") ** 2))
+    assert 0.5 < np.sqrt(np.mean(field**2)) / stated < 2
+
+
+def test_the_estimated_error_of_a_fit_holds_what_noise_adds():
+    solution = ps.solve(ps.load("find-the-diffusivity"))
+    found = sample(solution)
+    (field,), view = found.estimated["u"], found.views[0]
+    points = view.grid(solution, sampling.ERROR_PIXELS)
+    deviation = solution.standard_deviation("u")(**dict(zip(solution.coordinates, points.T, strict=True)))
+    assert (field.ravel() >= 1.999 * deviation).all()
+    size = np.sqrt(np.mean(solution.values(points, "u") ** 2))
+    assert 0.5 < np.sqrt(np.mean(field**2)) / size / solution.result["estimated_error"]["u"] < 2
+
+
+def truth_of_bratu(x):
+    """The lower solution; see problems/bratu.yaml."""
+    exact = ps.load("bratu").exact["u"]
+    (symbol,) = exact.free_symbols
+    return sp.lambdify(symbol, exact)(x)
+
+
+def test_an_estimate_enlarged_beyond_all_measure_has_no_picture():
+    error = Approximation(None, State(torch.ones(2, 3), torch.zeros(0)))
+    estimate = Estimate({"u": 1e-3, "v": 1e-2}, {}, 0.1, error)
+    larger = estimate.at_least({"u": 2e-3})
+    assert torch.equal(larger.error.state.coefficients[:, 0], torch.tensor([2.0, 1.0]))
+    assert estimate.enlarged(3.0).error.state.coefficients.eq(3.0).all()
+    assert estimate.at_least({"u": 1.0}).error is None and larger.enlarged(math.inf).error is None
 
 
 def test_without_an_estimate_there_is_no_such_figure():

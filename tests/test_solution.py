@@ -327,3 +327,18 @@ def test_a_shape_is_restored_from_a_run_folder(tmp_path, registered):
 
 
 RNG_POINTS = np.random.default_rng(3).random((500, 2))  # of the unit square around the ring
+
+
+def test_columns_are_the_values_of_each_unknown():
+    solution = solution_of(unknowns=("u", "v", "w"))
+    points = np.random.default_rng(0).uniform(*np.transpose(solution.intervals), (50, 2))
+    found = solution.columns(points)
+    assert list(found) == ["u", "v", "w"]
+    for name, values in found.items():
+        np.testing.assert_allclose(values, solution.values(points, name), rtol=1e-13)
+    assert list(solution.columns(points, ["w", "u"])) == ["w", "u"]
+    np.testing.assert_allclose(solution.columns(points, ["w"])["w"], found["w"], rtol=1e-13)
+    nowhere = solution.columns(points, inside=np.arange(50) < 25)
+    assert np.isnan(nowhere["v"][25:]).all() and np.isfinite(nowhere["v"][:25]).all()
+    with pytest.raises(SolutionError, match="no unknown 'z'"):
+        solution.columns(points, ["z"])

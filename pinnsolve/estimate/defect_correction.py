@@ -49,7 +49,8 @@ class Estimate:
     """`relative`: estimated relative L2 error per unknown; `parameters`: estimated error per unknown parameter.
 
     `residual_left` is the part of the residual norm that the correction could not remove, relative to all of it: near 1
-    means that the independent basis did not see the error either. `error`: the correction itself, where it is at hand.
+    means that the independent basis did not see the error either. `error`: the correction itself, where it is at hand,
+    as much enlarged as the estimate, and without what noise of data adds.
     `counts`: how much errors count, by the name of an unknown or a quantity, 1 where it says nothing; `quantities`:
     relative errors of those that count.
     """
@@ -84,12 +85,22 @@ class Estimate:
 
     def enlarged(self, factor: float) -> Estimate:
         """Every error of the solution times a factor."""
-        return replace(self, relative={name: factor * value for name, value in self.relative.items()}, error=None)
+        return self._with({name: factor * value for name, value in self.relative.items()})
 
     def at_least(self, relative: Mapping[str, float]) -> Estimate:
         """The larger of two estimates, per unknown."""
-        larger = {name: max(value, relative.get(name, 0.0)) for name, value in self.relative.items()}
-        return replace(self, relative=larger, error=None)
+        return self._with({name: max(value, relative.get(name, 0.0)) for name, value in self.relative.items()})
+
+    def _with(self, relative: Mapping[str, float]) -> Estimate:
+        """These errors, and the correction as much larger; none where that is so much that it no longer says where the
+        error is."""
+        factors = [relative[name] / value if value > 0 else 1.0 for name, value in self.relative.items()]
+        if self.error is None or not max(factors) <= MOST_ENLARGED:
+            return replace(self, relative=relative, error=None)
+        state = self.error.state
+        c = state.coefficients * state.coefficients.new_tensor(factors)[:, None]
+        error = replace(self.error, state=replace(state, coefficients=c))
+        return replace(self, relative=relative, error=error)
 
 
 def estimate_error(

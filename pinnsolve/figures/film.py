@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FRAMES, MOST_FRAMES = 21, 41  # by default; of those that a file asks for, in a report
 PIXELS, LINE_POINTS = 101, 401  # per side of an image, along a line
 WORK = 1e8  # values of functions of the basis, at all points of all frames: about a second
-ValuesAt = Callable[["Drawable", np.ndarray], Mapping[str, np.ndarray]]
+ValuesAt = Callable[["Drawable", np.ndarray, np.ndarray], Mapping[str, np.ndarray]]
 LEAST_PIXELS, LEAST_FRAMES = 45, 9  # below which nothing can be seen
 
 
@@ -39,11 +39,17 @@ class Film:
     inside: np.ndarray | None
 
 
-def film_of(solution: Drawable, values_at: ValuesAt, times: Sequence[float] | None = None) -> Film | None:
+def film_of(
+    solution: Drawable,
+    values_at: ValuesAt,
+    times: Sequence[float] | None = None,
+    outlines: Mapping[View, np.ndarray] | None = None,
+) -> Film | None:
     """The film of a solution at `times`, at those its file asks for, or at equal distances; None where nothing moves.
 
-    `values_at(solution, points)` gives what is shown by name. Without `times`, frames and pixels are as many as can be
-    computed in about a second.
+    `values_at(solution, points, inside)` gives what is shown by name, at points (N, d) of which the mask says whether
+    they are in the domain. Without `times`, frames and pixels are as many as can be
+    computed in about a second. `outlines` are those of views that are known already.
     """
     axis = time_axis(solution)
     if axis is None or getattr(solution, "modes", None) is not None or len(solution.coordinates) < 2:
@@ -69,8 +75,15 @@ def film_of(solution: Drawable, values_at: ValuesAt, times: Sequence[float] | No
         times=tuple(map(float, chosen)),
         view=view,
         values=_frames(solution, values_at, view, chosen, pixels),
-        inside=outline(solution, view) if solution.shape is not None and len(view.axes) == 2 else None,
+        inside=_inside(solution, view, outlines or {}),
     )
+
+
+def _inside(solution: Drawable, view: View, outlines: Mapping[View, np.ndarray]) -> np.ndarray | None:
+    """The fine pixels of an image that are in the domain; None where all are, and of a line."""
+    if solution.shape is None or len(view.axes) != 2:
+        return None
+    return outlines[view] if view in outlines else outline(solution, view)
 
 
 def _frames(
@@ -78,11 +91,12 @@ def _frames(
 ) -> dict[str, np.ndarray]:
     grid, shape = view.grid(solution, pixels), (pixels,) * len(view.axes)
     inside = solution.in_domain(grid)  # the same at all times
+    all_inside = np.ones(np.count_nonzero(inside), dtype=bool)
     found: dict[str, list[np.ndarray]] = {}
     for t in times:
         points = grid[inside]
         points[:, time_axis(solution)] = t
-        for name, values in values_at(solution, points).items():
+        for name, values in values_at(solution, points, all_inside).items():
             if name.strip("|") in solution.vectors:  # whose components are there
                 continue
             whole = np.full(len(grid), np.nan)

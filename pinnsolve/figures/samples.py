@@ -6,7 +6,7 @@ Output: `Samples`, which another process can draw, and `Drawn`, its answer. Noth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -45,8 +45,14 @@ class Drawable(Protocol):
     basis: Any
     vectors: Mapping[str, tuple[str, ...]]
 
-    def __call__(self, **coordinates: Any) -> np.ndarray | dict[str, np.ndarray]:
-        """Values at points, by NumPy's broadcasting."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The unknowns as the problem names them, complex ones included."""
+
+    def columns(
+        self, points: np.ndarray, names: Iterable[str] | None = None, inside: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """Unknowns at points (N, d), by name (N,)."""
 
     def in_domain(self, points: np.ndarray) -> np.ndarray:
         """Mark the points (N, d) that lie in the domain, (N,) bool."""
@@ -120,6 +126,7 @@ def sample(solution: Drawable, truth: Truth | None = None, film: bool = False) -
     checked, residuals = (_arrays(solution.diagnostics.get(key) or {}) for key in ("points", "residuals"))
     names = [name for name, found in residuals.items() if name in checked and len(found)]
     maps = [map_view(solution, checked[name]) for name in names]
+    outlines = _outlines(solution, [*views, *(view for view in maps if view is not None)])
     return Samples(
         name=solution.name,
         coordinates=solution.coordinates,
@@ -137,8 +144,8 @@ def sample(solution: Drawable, truth: Truth | None = None, film: bool = False) -
         profiles=profiles,
         profile_values=profile_values,
         profile_exact=profile_exact,
-        outlines=_outlines(solution, [*views, *(view for view in maps if view is not None)]),
-        film=film_of(solution, values_at) if film else None,
+        outlines=outlines,
+        film=film_of(solution, values_at, outlines=outlines) if film else None,
         vectors=solution.vectors,
         measured=_measured(solution),
         estimated=_estimated(solution, views),
@@ -181,24 +188,22 @@ def _profiles(solution: Drawable, views: Sequence[View]) -> list[View]:
     return [View((other,), ((time, float(t)), *views[0].held)) for t in times]
 
 
-def values_at(solution: Drawable, points: np.ndarray) -> Mapping[str, np.ndarray]:
-    """What is shown of a solution at points (N, d), by name: (N,) each."""
+def values_at(solution: Drawable, points: np.ndarray, inside: np.ndarray | None = None) -> Mapping[str, np.ndarray]:
+    """What is shown of a solution at points (N, d), by name: (N,) each; `inside` marks those in the domain."""
     modes = getattr(solution, "modes", None)
     if modes is None:
-        return _of(solution, points)
+        return _of(solution, points, inside)
     first = _of(solution, points)
     numbers = range(1, 1 + max(1, min(len(modes), MOST_OF_MODES // len(first))))
     of_modes = ((k, first if k == 1 else _of(solution.mode(k), points)) for k in numbers)
     return {f"{name}{OF_MODE}{k}": array for k, found in of_modes for name, array in found.items()}
 
 
-def _of(solution: Drawable, points: np.ndarray) -> dict[str, np.ndarray]:
-    found = solution(**{name: points[:, i] for i, name in enumerate(solution.coordinates)})
-    if isinstance(found, dict):
-        speeds = {f"|{name}|": np.sqrt(sum(found[c] ** 2 for c in parts)) for name, parts in solution.vectors.items()}
-        return {**speeds, **_with_modulus(found)}
-    complex_ones = getattr(solution, "complex_unknowns", ())
-    return _with_modulus({(*complex_ones, *solution.unknowns)[0]: found})
+def _of(solution: Drawable, points: np.ndarray, inside: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    found = solution.columns(points, solution.names, inside)
+    vectors = solution.vectors if len(found) > 1 else {}
+    speeds = {f"|{name}|": np.sqrt(sum(found[c] ** 2 for c in parts)) for name, parts in vectors.items()}
+    return {**speeds, **_with_modulus(found)}
 
 
 def _with_modulus(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -136,7 +136,8 @@ def _correct(statement: InverseProblem, space: Space, found: Iterate) -> tuple[C
 
 def answer_of(statement: InverseProblem, now: Level, found: Iterate, number: int) -> Answer:
     """What a level says."""
-    space, reduced = now.space, found.reduced
+    space, reduced, correction = now.space, found.reduced, now.correction
+    missing = correction.enlargement * (correction.c - space.widened(now.c, correction.space))
     data = data_rows(now.system)
     sensitivity = reduced.sensitivity()
     return Answer(
@@ -162,6 +163,7 @@ def answer_of(statement: InverseProblem, now: Level, found: Iterate, number: int
         weights=weights_of(now.system),
         method="least_squares over coefficients and parameters" if len(sensitivity) else "least_squares",
         phase=f"level {number}: {space.cells.count} cells",
+        discretization=(correction.space, missing),
     )
 
 

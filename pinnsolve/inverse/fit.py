@@ -88,7 +88,8 @@ class Answer:
     standard deviations; `left`: share of the residual that the correction left. `sensitivity` (P, C, U, n): the
     derivatives of c by the parameters; `drawn(seed)`: (K, C, U, n) functions whose squares add up to the variance that
     unit noise gives the solution with the parameters held, and how many degrees of freedom of the data that takes.
-    `settled`: whether finer cells are not expected to leave more open.
+    `settled`: whether finer cells are not expected to leave more open. `discretization`: a finer space with the
+    coefficients (C, U, n') of the error of discretization there, where it is at hand.
     """
 
     space: Space
@@ -117,6 +118,7 @@ class Answer:
     phase: str
     slabs: int = 0
     settled: bool = True
+    discretization: tuple[Space, Tensor] | None = None
 
     @property
     def relative(self) -> Tensor:

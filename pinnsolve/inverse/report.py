@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pinnsolve import defaults
 from pinnsolve.adapt.context import Result, SolveContext
+from pinnsolve.adapt.whole_levels import on_cells_of
 from pinnsolve.assembly.measurements import Measurements
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import units
@@ -24,7 +26,6 @@ from pinnsolve.inverse.uncertainty import ENOUGH, Uncertainty, uncertainty, weak
 
 SPARE = 0.1  # share of the readings that a function must leave over, to be judged by them
 DROPPED = "dropped"  # the key of the candidates that the data do not support, beside the equations
-DEVIATIONS = 2.0  # standard deviations that count as the error which noise makes
 
 
 def result_of(context: SolveContext, statement: InverseProblem, answer: Answer, tolerance: float) -> Result:
@@ -35,17 +36,18 @@ def result_of(context: SolveContext, statement: InverseProblem, answer: Answer, 
     c = answer.c.transpose(0, 1).reshape(len(unknowns), -1)
     spread = deviation(found.deviations, space, len(unknowns))
     size = units(answer.size, answer.error)
-    relative = torch.sqrt(answer.relative**2 + (DEVIATIONS * spread / size) ** 2)
+    relative = torch.sqrt(answer.relative**2 + (defaults.DEVIATIONS * spread / size) ** 2)
     untold = few_readings(context.problem, measurements, found)
     relative = relative.clamp_min(1.0) if untold else relative
     measured = {g.name: 1.0 / measurements.sigma[g.name] ** 2 for g in answer.data}
     largest = max(measured.values(), default=1.0)
     measured = {name: answer.fit.weight**2 * value / largest for name, value in measured.items()}
+    error = None if answer.discretization is None else on_cells_of(context, *answer.discretization)
     report = _report(statement, answer, found, spread)
     report["warnings"] += _doubts(measurements, answer, found, tolerance) + untold
     return Result(
         Approximation(basis, State(c, answer.parameters)),
-        Estimate(dict(zip(unknowns, relative.tolist(), strict=True)), {}, answer.left),
+        Estimate(dict(zip(unknowns, relative.tolist(), strict=True)), {}, answer.left, error),
         answer.method,
         answer.points,
         {**answer.weights, **measured},

@@ -117,7 +117,8 @@ def _follow(
     def told(answers: Iterator[Answer]) -> Iterator[Answer | Outcome]:
         for answer in answers:
             found = dict(zip(names, answer.parameters.tolist(), strict=True))
-            context.record(answer.phase, next(number), answer.loss, answer.terms, parameters=found, **answer.rank)
+            more = {"parameters": found, "estimate": max(answer.worst, answer.parameters_off), **answer.rank}
+            context.record(answer.phase, next(number), answer.loss, answer.terms, **more)
             yield answer
             if context.clock.expired():
                 break

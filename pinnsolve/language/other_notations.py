@@ -43,6 +43,7 @@ _CALLED = {  # names of functions elsewhere, by ours
     **{name.capitalize(): name for name in FUNCTIONS if "_" not in name},
     "ArcSin": "asin", "ArcCos": "acos", "ArcTan": "atan",
 }  # fmt: skip
+_RECIPROCALS = {"sech": "cosh", "csch": "sinh", "coth": "tanh", "sec": "cos", "csc": "sin", "cot": "tan"}
 _NUMBERS = {"Pi": "pi", "PI": "pi", "E": "e"}
 _MODULE = re.compile(r"\b(?:np|numpy|math|torch|tf|sp|sympy|jnp|jax|bkd|ufl)\.(?:math\.|numpy\.)?(?=[A-Za-z])")
 _OPERATIONS = {*CALLABLE, "grad", "curl", "dot", "cross"}
@@ -78,7 +79,8 @@ def rewritten(text: str, names: FileNames, kind: str = "number") -> str:
     """The text in our language, as far as one can tell; the text itself where it is too long to look at."""
     if len(text) > MAX_LENGTH:
         return text
-    for step in (_characters, _quotients, _brackets, _named_derivatives, _primes, _nablas, _called, _arguments):
+    for step in (_characters, _quotients, _brackets, _named_derivatives, _primes, _nablas, _reciprocals, _called,
+                 _arguments):  # fmt: skip
         text = step(text, names)
     text = _relations(text, kind)
     text = re.sub(r"\.(?=[*/^])", "", text).replace("^", "**")
@@ -168,7 +170,7 @@ def _brackets(text: str, names: FileNames) -> str:
 
 
 def _named_derivatives(text: str, names: FileNames) -> str:
-    """`Dxx(u)`, `Differential(x)(u)`, `uxx`, `u.dx(0)`, `jacobian(u, x, i=0, j=1)`, `grad(u, x)`."""
+    """`Dxx(u)`, `Differential(x)(u)`, `uxx`, `u.dx(0)`, `u.diff(x)`, `jacobian(u, x, i=0, j=1)`, `grad(u, x)`."""
     letters = rf"((?:{names.letter})+)"
     for pattern in (rf"\bD_?{letters}\s*(?=\()", rf"\bDifferential\(({names.letter})\)\s*(?=\()"):
         for _ in range(20):
@@ -179,6 +181,7 @@ def _named_derivatives(text: str, names: FileNames) -> str:
             by = ", ".join(re.findall(names.letter, match[1]))
             text = f"{text[: match.start()]}D({inner}, {by}){text[end:]}"
     text = re.sub(r"\bgrad\((\w+)\s*,\s*(?:\w+\.)?(\w+)\)", lambda m: _if_coordinate(m, names), text)
+    text = re.sub(rf"\b({names.head})\.diff\(([^()]*)\)", r"D(\1, \2)", text)
     text = re.sub(rf"\b({names.head})\.dx\((\d)\)", lambda m: _by_number(m[1], (m[2],), m[0], names), text)
     text = re.sub(r"\b(?:dde\.)?(?:grad\.)?(jacobian|hessian)\(([^()]*)\)", lambda m: _of_deepxde(m, names), text)
     if names.unknowns and names.coordinates:
@@ -228,13 +231,26 @@ def _nablas(text: str, names: FileNames) -> str:
     text = re.sub(r"(?:∇|\b(?:nabla|grad|del)(?![A-Za-z(]))\s*(?:\^|\*\*)\s*2\s*", " laplacian ", text)
     text = re.sub(r"\bnabla2\b\s*", " laplacian ", text)
     text = re.sub(r"(?:∇|\bnabla\b)\s*", " grad ", text)
-    pattern = rf"\b(laplacian|grad|div|curl|Laplacian|Lap|lap|Laplace)\s+({names.head})\b(?!\s*\()"
+    pattern = rf"\b(laplacian|grad|div|curl|Laplacian|Lap|lap|Laplace|laplace)\s+({names.head})\b(?!\s*\()"
     text = re.sub(pattern, r"\1(\2)", text)
     text = re.sub(r"\b(laplacian|grad|div|curl)\s+\(", r"\1(", text)
     return re.sub(rf"\bgrad\(({names.head})\)\s*[*.]\s*n\b", r"Dn(\1)", text)
 
 
 # -- functions, relations, products ----------------------------------------------------------------------------
+
+
+def _reciprocals(text: str, names: FileNames) -> str:
+    """`sech(x)`, which is (1/cosh(x)), and the imaginary unit of Python, `1j`."""
+    for _ in range(20):
+        match = re.search(rf"\b(?:{'|'.join(_RECIPROCALS)})\s*(?=\()", text)
+        if match is None or match[0].strip() in names.known:
+            break
+        inner, end = _operand(text, match.end())
+        text = f"{text[: match.start()]}(1/{_RECIPROCALS[match[0].strip()]}({inner})){text[end:]}"
+    if {"i", "j"} & names.known:
+        return text
+    return re.sub(r"\b(\d+\.?\d*)j\b", lambda m: "i" if float(m[1]) == 1 else f"{m[1]}*i", text)
 
 
 def _called(text: str, names: FileNames) -> str:

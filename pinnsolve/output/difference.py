@@ -122,10 +122,10 @@ def _apart(one: Solution, other: Solution) -> Iterator[UnknownDifference]:
     lower, upper = np.array(list(box.values())).T
     points = lower + (upper - lower) * np.random.default_rng(0).random((POINTS, len(box)))
     place = [list(box).index(name) for name in other.coordinates]
-    for name in one.names:
-        if name not in other.names:
-            continue
-        first, second = one.values(points, name), other.values(points[:, place], name)
+    names = [name for name in one.names if name in other.names]
+    ours, theirs = one.columns(points, names), other.columns(points[:, place], names)
+    for name in names:
+        first, second = ours[name], theirs[name]
         known = np.isfinite(first) & np.isfinite(second)
         if known.any():
             farthest = points[known][np.abs(first - second)[known].argmax()]

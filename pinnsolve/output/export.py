@@ -22,6 +22,7 @@ from pinnsolve.errors import PinnsolveError
 from pinnsolve.figures.slices import time_axis
 from pinnsolve.geometry.factory import make_shape
 from pinnsolve.language.vocabulary import close_match
+from pinnsolve.results.expressions import Expressions
 from pinnsolve.results.frames import has_views
 from pinnsolve.results.grids import Arrays, axes_of, sample
 from pinnsolve.results.mesh_values import node_values, with_time
@@ -225,10 +226,13 @@ def mesh_of(axes: list[np.ndarray]) -> tuple[np.ndarray, list[tuple[str, np.ndar
 
 def frames(solution: Solution, places: Places, expressions: Sequence[str] = ()) -> Frames:
     """Each time with the unknowns and expressions at the points of the mesh; a steady solution is one frame at 0."""
-    space = len(solution.coordinates) - (places.times is not None)
+    nodes = places.points[:, : len(solution.coordinates) - (places.times is not None)]
+    compiled, in_domain = Expressions.of(solution, expressions), None
     for t in (0.0,) if places.times is None else places.times:
-        moment = None if places.times is None else float(t)
-        yield float(t), node_values(solution, with_time(solution, places.points[:, :space], moment), expressions)
+        points = with_time(solution, nodes, None if places.times is None else float(t))
+        if in_domain is None and solution.shape is not None:  # the same at all times
+            in_domain = solution.in_domain(points)
+        yield float(t), node_values(solution, points, compiled, in_domain)
 
 
 def _write_vtu(path: Path, places: Places, shown: Frames) -> None:

@@ -8,29 +8,20 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from pinnsolve.assembly.rows import apply_features
-from pinnsolve.errors import ExpressionError, PinnsolveError, SolutionError
-from pinnsolve.files.yaml_reader import parse_yaml
-from pinnsolve.language.complex_numbers import PartsError, parts
-from pinnsolve.language.expansion import exact_value
-from pinnsolve.language.operators import OPERATORS
-from pinnsolve.language.symbols import Feature, FeatureSymbol, coordinate_symbol
-from pinnsolve.language.to_sympy import Scope, expression
-from pinnsolve.language.to_torch import Evaluator
+from pinnsolve.errors import PinnsolveError
 from pinnsolve.language.vocabulary import close_match
+from pinnsolve.results.expressions import Expressions
 
 if TYPE_CHECKING:
     from pinnsolve.results.solution import Solution
 
 MODE = "mode"  # the column that says which function of an eigenvalue problem
-POINTS_AT_ONCE = 10_000  # that an operator is applied at: it answers with a number for every function of the basis
 MOST_ERRORS = 10  # rows that are named before the rest is only counted
 
 
@@ -62,19 +53,7 @@ def evaluate_csv(solution: Solution, points: Path, expressions: Sequence[str] = 
 
 def _columns(solution: Solution, table: np.ndarray, expressions: Sequence[str]) -> dict[str, np.ndarray]:
     """(N,) by column: the unknowns and the expressions at points (N, d)."""
-    columns = {name: solution.values(table, name) for name in solution.unknowns}
-    return columns | expression_columns(solution, table, expressions)
-
-
-def expression_columns(solution: Solution, points: np.ndarray, expressions: Sequence[str]) -> dict[str, np.ndarray]:
-    """(N,) by column: expressions of everything the problem file names, at points (N, d); two of a complex one.
-
-    Raises `SolutionError` for what is no expression of these names.
-    """
-    columns: dict[str, np.ndarray] = {}
-    for text in expressions:
-        columns |= _evaluate(solution, points, text)
-    return columns
+    return solution.columns(table) | Expressions.of(solution, expressions).at(table)
 
 
 def _of_modes(
@@ -149,73 +128,3 @@ def _numbers(solution: Solution, path: Path, texts: list[list[str]], lines: list
         more = len(problems) - len(shown)
         raise PointsError("\n".join([*shown, *([f"and {more} more"] if more else [])]))
     return table
-
-
-def _evaluate(solution: Solution, points: np.ndarray, text: str) -> dict[str, np.ndarray]:
-    """An expression of everything the problem file names, at points (N, d): (N,) by column, two if it is complex."""
-    constants, definitions = _names_of_file(solution.problem_text)
-    constants |= {name: float(found["value"]) for name, found in solution.parameters.items()}
-    scope = Scope(
-        coordinates=solution.coordinates,
-        time=solution.time,
-        unknowns=(*solution.names, *solution.unknowns),
-        complex_unknowns=solution.complex_unknowns,
-        parameters=tuple(constants),
-        definitions=definitions,
-        operators=tuple(OPERATORS),
-    )
-    try:
-        both = parts(expression(text, scope))
-    except ExpressionError as error:
-        raise SolutionError("\n".join(_explained(text, error))) from None
-    except PartsError as error:
-        raise SolutionError(f"--derivative {text}: {error}") from None
-    found = {text: both[0]} if both[1] == 0 else {f"re({text})": both[0], f"im({text})": both[1]}
-    evaluator = Evaluator(list(found.values()))
-    columns = (torch.from_numpy(column.copy()) for column in points.T)
-    values: dict = {coordinate_symbol(name): c for name, c in zip(solution.coordinates, columns, strict=True)}
-    values |= {coordinate_symbol(name): value for name, value in constants.items()}
-    for symbol in evaluator.symbols:
-        if isinstance(symbol, FeatureSymbol):
-            values[symbol] = torch.from_numpy(_feature_values(solution, points, symbol.feature))
-    results = (torch.as_tensor(result, dtype=torch.float64) for result in evaluator(values))
-    return {name: result.expand(len(points)).numpy() for name, result in zip(found, results, strict=True)}
-
-
-def _feature_values(solution: Solution, points: np.ndarray, feature: Feature) -> np.ndarray:
-    """A derivative of an unknown, or what an operator registered through Python makes of it, at points: (N,)."""
-    if feature.operator is None:
-        return solution.values(points, feature.unknown, feature.alpha)
-    asked, found = (feature.alpha, feature.operator), np.full(len(points), np.nan)
-    coefficients = solution.coefficients[solution.unknowns.index(feature.unknown)]
-    inside = np.flatnonzero(solution.in_domain(points))
-    for start in range(0, len(inside), POINTS_AT_ONCE):
-        some = inside[start : start + POINTS_AT_ONCE]
-        x = torch.as_tensor(points[some]).to(coefficients)
-        with torch.no_grad():
-            found[some] = (apply_features(solution.basis, x, [asked], None)[asked] @ coefficients).cpu().numpy()
-    return found
-
-
-def _names_of_file(problem_text: str) -> tuple[dict[str, float], dict[str, str]]:
-    """Parameters and definitions of a resolved problem file."""
-    data = parse_yaml(problem_text).data if problem_text.strip() else {}
-    exact: dict = {}
-    definitions = {key: str(text) for key, text in (data.get("definitions") or {}).items()}
-    for name, text in (data.get("parameters") or {}).items():
-        if isinstance(text, dict):  # a range: a coordinate of the solution
-            continue
-        try:
-            exact[name] = exact_value(text, exact)
-        except ExpressionError:  # it depends on one
-            definitions[name] = str(text)
-    return {name: float(value) for name, value in exact.items()}, definitions
-
-
-def _explained(text: str, error: ExpressionError) -> Iterator[str]:
-    yield f"--derivative: {error.message}"
-    yield f"    {text}"
-    if error.offset is not None:
-        yield "    " + " " * error.offset + "^"
-    if error.hint:
-        yield f"    {error.hint}"

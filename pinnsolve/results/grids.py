@@ -14,7 +14,7 @@ import numpy as np
 from pinnsolve.errors import SolutionError
 from pinnsolve.figures.slices import time_axis
 from pinnsolve.language.components import as_columns
-from pinnsolve.results.evaluation import expression_columns
+from pinnsolve.results.expressions import Expressions
 
 if TYPE_CHECKING:
     from pinnsolve.results.solution import Solution
@@ -82,5 +82,6 @@ def sample(solution: Solution, axes: Mapping[str, np.ndarray], expressions: Sequ
     found = as_columns(values if isinstance(values, dict) else {solution.names[0]: values})
     if expressions:
         points = np.stack([mesh.ravel() for mesh in meshes], axis=1)
-        found |= {k: v.reshape(meshes[0].shape) for k, v in expression_columns(solution, points, expressions).items()}
+        columns = Expressions.of(solution, expressions).at(points)
+        found |= {name: column.reshape(meshes[0].shape) for name, column in columns.items()}
     return found

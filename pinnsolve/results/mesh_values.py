@@ -5,14 +5,13 @@ Input: a `Solution` and a meshio mesh, or the path of one. Output: a mesh with t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pinnsolve.errors import SolutionError
-from pinnsolve.results.evaluation import expression_columns
+from pinnsolve.results.expressions import Expressions
 
 if TYPE_CHECKING:
     import meshio
@@ -34,14 +33,21 @@ def on_mesh(solution: Solution, mesh: meshio.Mesh | str | Path, **time: Any) -> 
     return meshio.Mesh(mesh.points, mesh.cells, point_data=data, **more)
 
 
-def node_values(solution: Solution, points: np.ndarray, expressions: Sequence[str] = ()) -> dict[str, np.ndarray]:
-    """Each unknown and each expression at points (N, d), NaN outside of the domain: (N,) by name.
+def node_values(
+    solution: Solution,
+    points: np.ndarray,
+    expressions: Expressions | None = None,
+    in_domain: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
+    """Each unknown and each of the expressions at points (N, d), NaN outside of the domain: (N,) by name.
 
-    Unknowns that are the components of a vector are there a second time, as that vector: (N, 3).
+    Unknowns that are the components of a vector are there a second time, as that vector: (N, 3). `in_domain` (N,) marks
+    the points of the domain where that is known already.
     """
     inside = ~solution.outside(points).any(axis=1)
-    found = {name: solution.values(points[inside], name) for name in solution.unknowns}
-    found |= expression_columns(solution, points[inside], expressions)
+    found = solution.columns(points[inside], inside=None if in_domain is None else in_domain[inside])
+    if expressions is not None:
+        found |= expressions.at(points[inside])
     values = {}
     for name, column in found.items():
         values[name] = np.full(len(points), np.nan)

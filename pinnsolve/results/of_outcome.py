@@ -47,7 +47,8 @@ KINKS_MISSED = "; this basis knows nothing of what holds where coefficients jump
 @dataclass(frozen=True)
 class _Found:
     """What is found of the best result: the `terms` with their residuals, `errors` against the truth and what that is,
-    `estimates` by unknown as the file names them, quantities, the corrected solution, and the rest of the report."""
+    `estimates` by unknown as the file names them, quantities, the corrected solution or the error itself, and the rest
+    of the report."""
 
     approximation: Approximation
     verdict: Verdict
@@ -58,6 +59,7 @@ class _Found:
     estimates: Mapping[str, float] | None
     quantities: Mapping[str, Measured]
     corrected: Approximation | None
+    error: Approximation | None
     more: Mapping[str, Any]
 
 
@@ -91,7 +93,7 @@ def solution_of(problem: Problem, context: SolveContext, outcome: Outcome[Result
         homes=problem.homes,
     )
     with torch.no_grad():
-        return with_estimated_error(solution, found.corrected)
+        return with_estimated_error(solution, found.corrected, found.error)
 
 
 def _found(problem: Problem, context: SolveContext, outcome: Outcome[Result]) -> _Found:
@@ -127,6 +129,7 @@ def _found(problem: Problem, context: SolveContext, outcome: Outcome[Result]) ->
         estimates=None if relative is None else by_unknown(relative, problem.complex_unknowns),
         quantities=measured_quantities(compiled, approximation, corrected, relative, _series_times(problem)),
         corrected=corrected,
+        error=None if verdict.contradicted or verdict.estimate is None else verdict.estimate.error,
         more=more | ({"balances": balances} if balances else {}),
     )
 

@@ -1,7 +1,8 @@
 """What figures show besides a solution, and what a saved solution could not tell any more: measured values, and where
 the estimated error is large.
 
-Input: the terms of a solve and its corrected solution. Output: arrays for the `diagnostics` of a solution.
+Input: the terms of a solve, and its corrected solution or its estimated error. Output: arrays for the `diagnostics` of
+a solution.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from pinnsolve import defaults
 from pinnsolve.assembly.rows import Assembly
 from pinnsolve.estimate.defect_correction import Approximation
 from pinnsolve.figures.samples import ERROR_PIXELS, LINE_POINTS
@@ -51,15 +53,26 @@ def _chosen(count: int) -> np.ndarray:
     return np.sort(np.random.default_rng(0).choice(count, MOST_MEASURED, replace=False))
 
 
-def with_estimated_error(solution: Solution, corrected: Approximation | None) -> Solution:
-    """The solution with the size of its estimated error where figures show it, by unknown one array over all views."""
-    if corrected is None or solution.modes is not None or len(solution.coordinates) > MOST_COORDINATES:
+def with_estimated_error(solution: Solution, corrected: Approximation | None, error: Approximation | None) -> Solution:
+    """The solution with the size of its estimated error where figures show it, by unknown one array over all views.
+
+    The error is what a `corrected` solution differs by, or the `error` itself, where that is what is at hand. What
+    noise of the data adds, is added in squares, as in the estimate.
+    """
+    found = corrected or error
+    if found is None or solution.modes is not None or len(solution.coordinates) > MOST_COORDINATES:
         return solution
-    other = replace(solution, basis=corrected.basis, coefficients=corrected.state.coefficients)
-    points = error_points(solution)
-    names = solution.names
-    fields = {name: np.abs(other.values(points, name) - solution.values(points, name)) for name in names}
-    kept = {name: field.astype(np.float32) for name, field in fields.items() if np.isfinite(field).any()}
+    points, names = error_points(solution), solution.names
+    fields = replace(solution, basis=found.basis, coefficients=found.state.coefficients).columns(points, names)
+    if corrected is not None:
+        ours = solution.columns(points, names)
+        fields = {name: fields[name] - ours[name] for name in names}
+    sizes = {name: np.abs(field) for name, field in fields.items()}
+    if solution.deviations is not None:
+        at = dict(zip(solution.coordinates, points.T, strict=True))
+        noise = {name: defaults.DEVIATIONS * solution.standard_deviation(name)(**at) for name in names}
+        sizes = {name: np.hypot(sizes[name], noise[name]) for name in names}
+    kept = {name: size.astype(np.float32) for name, size in sizes.items() if np.isfinite(size).any()}
     return replace(solution, diagnostics={**solution.diagnostics, "estimated": kept})
 
 

@@ -105,8 +105,7 @@ class Solution:
         if mode is not None:
             return self.mode(mode)(**coordinates)
         points, shape = self._stack(coordinates)
-        columns = self._evaluate(points, self._zero, range(len(self.unknowns)))
-        arrays = {name: self._whole(columns, name).reshape(shape) for name in self.names}
+        arrays = {name: values.reshape(shape) for name, values in self.columns(points, self.names).items()}
         return arrays if len(arrays) > 1 else arrays[self.names[0]]
 
     def __getattr__(self, name: str) -> Callable[..., np.ndarray]:
@@ -121,11 +120,6 @@ class Solution:
         """The unknowns as the problem names them, complex ones included."""
         whole = {c: name for name in self.complex_unknowns for c in component_names(name)}
         return tuple(dict.fromkeys(whole.get(unknown, unknown) for unknown in self.unknowns))
-
-    def _whole(self, columns: np.ndarray, name: str) -> np.ndarray:
-        """The values of an unknown from those of all real ones (N, unknowns)."""
-        rows = self._rows(name)
-        return columns[:, rows[0]] if len(rows) == 1 else columns[:, rows[0]] + 1j * columns[:, rows[1]]
 
     def mode(self, number: int) -> Solution:
         """The solution that belongs to an eigenvalue, the first being 1; of a complex one, its real part.
@@ -180,8 +174,21 @@ class Solution:
         """
         alpha = self._zero if alpha is None else tuple(alpha)
         self._check_order(alpha)
-        found = self._evaluate(self._inside(points), alpha, self._rows(unknown))
-        return found[:, 0] if found.shape[1] == 1 else found[:, 0] + 1j * found[:, 1]
+        return _whole(self._evaluate(self._inside(points), alpha, self._rows(unknown)))
+
+    def columns(
+        self, points: np.ndarray, names: Iterable[str] | None = None, inside: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """The unknowns at points (N, d), or those of these `names`: (N,) by name, complex of a complex one.
+
+        The functions of the basis are evaluated once for all of them, which `values` does for each. `inside` (N,) marks
+        the points that are in the domain, where that is known already: it is the same at all times.
+        """
+        wanted = {name: self._rows(name) for name in (self.unknowns if names is None else names)}
+        rows = list(dict.fromkeys(row for some in wanted.values() for row in some))
+        found = self._evaluate(self._inside(points), self._zero, rows, inside)
+        place = {name: [rows.index(row) for row in some] for name, some in wanted.items()}
+        return {name: _whole(found[:, columns]) for name, columns in place.items()}
 
     def outside(self, points: np.ndarray) -> np.ndarray:
         """Mark the coordinates of points (N, d) that are not finite or leave the box: booleans (N, d)."""
@@ -281,12 +288,15 @@ class Solution:
             return f"{self.coordinates[axis]} = {value} is not a finite number"
         return f"{self.coordinates[axis]} = {value!r} lies outside [{low:g}, {high:g}]"
 
-    def _evaluate(self, points: np.ndarray, alpha: MultiIndex, rows: Iterable[int]) -> np.ndarray:
+    def _evaluate(
+        self, points: np.ndarray, alpha: MultiIndex, rows: Iterable[int], inside: np.ndarray | None = None
+    ) -> np.ndarray:
         """sum_i c_i D^alpha Phi_i at points (N, d), for the unknowns in `rows`: (N, rows); NaN where none lives."""
         rows = list(rows)
         at_home = [i for i in rows if self.unknowns[i] in self.homes]
         result = np.full((len(points), len(rows)), np.nan)
-        inside = slice(None) if self.shape is None else self.in_domain(points)
+        if inside is None:
+            inside = slice(None) if self.shape is None else self.in_domain(points)
         result[inside] = self._combined(points[inside], alpha, rows)
         for i in at_home:
             place = PartOfDomain(self.homes[self.unknowns[i]], self.coordinates, self.intervals, self.time, self.shape)
@@ -492,6 +502,11 @@ def _restore_basis(arrays: Mapping[str, np.ndarray], about: Mapping) -> Basis:
     }
     lower, upper = (torch.from_numpy(arrays[key]) for key in ("lower", "upper"))
     return basis_class.restore(about["settings"], hidden, lower, upper)
+
+
+def _whole(parts: np.ndarray) -> np.ndarray:
+    """(N,) values of an unknown from those of its parts (N, 1), or (N, 2) of a complex one."""
+    return parts[:, 0] if parts.shape[1] == 1 else parts[:, 0] + 1j * parts[:, 1]
 
 
 def _did_you_mean(name: str, known: Sequence[str]) -> str:

@@ -136,7 +136,10 @@ class PlaceReader:
                 return Place("point", text, fixed={left.name: value})
             name = left.name if isinstance(left, Name) else "the left side"
             message = f"{name} is not a coordinate"
-            self.reader.problem(path, message, f"a face is one of {self.faces()}", text=text, offset=0)
+            hint = f"a face is one of {self.faces()}"
+            if isinstance(self.names.domain, dict) and "box" not in self.names.domain:
+                hint = "write `on: boundary` for all of the boundary of the shape, and `where` for a part of it"
+            self.reader.problem(path, message, hint, text=text, offset=0)
         except ExpressionError as error:
             self.reader.wrong(path, error, text)
         return None

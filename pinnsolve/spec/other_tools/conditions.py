@@ -14,7 +14,7 @@ from typing import Any
 from pinnsolve.language.other_notations import EQUATION, rewritten
 from pinnsolve.spec.other_tools.intervals import number
 from pinnsolve.spec.other_tools.places import BOUNDARY, INITIAL, Facts, place_of, usual_place
-from pinnsolve.spec.other_tools.words import ABOUT, KINDS, PERIODIC, SIDES, START, WHOLE, plain
+from pinnsolve.spec.other_tools.words import ABOUT, KINDS, PERIODIC, RATES, SIDES, START, WHOLE, plain
 
 _PLACE_KEYS = ("on", "at", "where", "location", "loc", "place", "boundary", "face", "side", "region", "position",
                "subdomain", "marker", "edge", "domain")  # fmt: skip
@@ -52,7 +52,7 @@ def conditions_of(value: Any, kind: str, facts: Facts, name: str = "") -> Iterat
         for key, item in value.items():
             yield from _of_entry(str(key), item, kind, facts)
     elif isinstance(value, str):
-        for text in _statements(value):
+        for text in _statements(value, facts):
             yield from _of_text(text, kind, facts, name)
     elif value is not None:
         yield from _of_text(str(value), kind, facts, name)
@@ -65,15 +65,29 @@ def is_word(key: Any, facts: Facts) -> bool:
 
 
 def restated(item: dict[str, Any], facts: Facts) -> Iterator[tuple[str, str]]:
-    """Puts `periodic: true` and an equation at a place, `u(0, t) = 0`, into our words; the keys, and what is said."""
+    """Puts `periodic: true`, `u = v = 0` and `u(0, t) = 0` into our words; the keys, and what is said."""
     if item.get("periodic") is True and facts.space:
         item["periodic"] = facts.space[0] if len(facts.space) == 1 else list(facts.space)
         yield "periodic", "the coordinate is missing"
+    if several := _several(item.get("equation"), facts):
+        del item["equation"]
+        item["equations"] = several
+        yield "equation", "several equations stand under `equations`"
     text = item.get("equation")
     found = values_at(text, BOUNDARY, facts) if isinstance(text, str) else None
     if found and len(found) == 1 and isinstance(found[0][0], str) and found[0][0] not in PERIODIC:
         item["on"], item["equation"] = found[0]
         yield "equation", "the place stands under `on`"
+
+
+def _several(said: Any, facts: Facts) -> list[str]:
+    """The equations of a list, or of `u = v = 0`; none where there is but one."""
+    if isinstance(said, list) and said and all(isinstance(text, str) for text in said):
+        return said
+    sides = [side.strip() for side in re.split(r"(?<![<>=!])={1,2}(?!=)", said)] if isinstance(said, str) else []
+    if len(sides) < 3 or not all(side in facts.unknowns for side in sides[:-1]):
+        return []
+    return [f"{side} = {sides[-1]}" for side in sides[:-1]]
 
 
 def _cut(key: Any, item: Any) -> bool:
@@ -108,8 +122,21 @@ def _of_entry(key: str, item: Any, kind: str, facts: Facts) -> Iterator[tuple[st
     elif key in facts.unknowns and not isinstance(item, Mapping):
         place = usual_place(kind, facts)
         yield from _entry(place, f"{key} = {_value(item, facts)}", facts, "")
+    elif not isinstance(item, Mapping | list) and (left := _derivative(key, kind, facts)):
+        yield from _entry(usual_place(kind, facts), f"{left} = {_value(item, facts)}", facts, "")
     else:
         yield from conditions_of(item, INITIAL if word in START else kind, facts, key)
+
+
+def _derivative(key: str, kind: str, facts: Facts) -> str | None:
+    """The derivative that a key stands for, as `ut`, `u_t`, `du/dt` and, at the start, `velocity`; None for others."""
+    names, unknown = facts.names, next(iter(facts.unknowns), "u")
+    if kind == INITIAL and facts.time and plain(key) in RATES:
+        return f"D({unknown}, {facts.time})"
+    if match := re.fullmatch(rf"({names.head})_((?:{names.letter})+)", key):
+        return f"D({match[1]}, {', '.join(re.findall(names.letter, match[2]))})"
+    text = rewritten(key, names)
+    return text if re.fullmatch(r"D\([^()]*\)", text) else None
 
 
 def _entry(place: Any, equation: str | None, facts: Facts, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -200,14 +227,20 @@ def _value(value: Any, facts: Facts) -> str:
 # -- texts -----------------------------------------------------------------------------------------------------
 
 
-def _statements(text: str) -> Iterator[str]:
+def _statements(text: str, facts: Facts) -> Iterator[str]:
     """The statements of a text, one after the other: parted by `;`, ends of lines, and commas between equations."""
-    for line in re.split(r"[;\n]", text):
+    for line in (one for both in re.split(r"[;\n]", text) for one in _both_signs(both, facts)):
         pieces = split(line, ",")
         if len(pieces) > 1 and all("=" in piece for piece in pieces):
             yield from (piece.strip() for piece in pieces)
         elif line.strip():
             yield line.strip()
+
+
+def _both_signs(text: str, facts: Facts) -> list[str]:
+    """What holds at `x = ±1`, of a coordinate x, is two statements."""
+    place = re.search(rf"\b(?:{facts.names.letter})\s*={{1,2}}\s*±", text)
+    return [text.replace("±", sign) for sign in ("-", "")] if place else [text]
 
 
 def split(text: str, mark: str) -> list[str]:

@@ -22,7 +22,7 @@ from pinnsolve.spec.other_tools.coordinates import MAX_TEXT, CoordinateReader
 from pinnsolve.spec.other_tools.equations import constant, entry_name, listed, strong
 from pinnsolve.spec.other_tools.lines import joined, line, unique
 from pinnsolve.spec.other_tools.places import BOUNDARY, INITIAL, Facts, place_in_words
-from pinnsolve.spec.other_tools.words import ABOUT, EXAMPLES, PERIODIC, plain, setting_hint
+from pinnsolve.spec.other_tools.words import ABOUT, EXAMPLES, KINDS, PERIODIC, SHAPES, SOUGHT, plain, setting_hint
 from pinnsolve.spec.schema.schema import ConditionInput, EquationInput, ProblemFile
 from pinnsolve.spec.schema.shapes import boundary_names
 from pinnsolve.spec.schema.solve import SolveSettings
@@ -38,6 +38,7 @@ def mend_other_tools(data: dict[str, Any], places: Places) -> tuple[dict[str, An
     mender.unknowns()
     mender.settings()
     mender.parameters()
+    mender.sought()
     mender.equations()
     mender.conditions()
     mender.functions()
@@ -67,6 +68,12 @@ class _Mender:
 
     def coordinates(self) -> None:
         """`domain: [0, 1]`, `geometry: Rectangle(...)`, `time: [0, 1]`, `x: [0, 1]`, `coordinates: "x in [0, 1]"`."""
+        domain = self.data.get("domain")
+        for key in [k for k in domain if plain(k) in SHAPES] if isinstance(domain, dict) else ():
+            ours = SHAPES[plain(key)]
+            domain[ours] = domain.pop(key)
+            self.tell(("domain", key), f"write `{line('domain', {ours: domain[ours]})}`")
+            self.renamed[("domain", ours)] = ("domain", key)
         found = CoordinateReader(self.data, self.about, self._texts()).read()
         if found is None:
             return
@@ -179,6 +186,31 @@ class _Mender:
             self.tell((key,), f"write `{line('parameters', found)}`", *_message(key))
             self._put("parameters", found, key)
 
+    def sought(self) -> None:
+        """`parameters: {k: unknown}`, `data: values.csv` and `eigenvalues: 5`."""
+        stated, facts = self._map("parameters"), self.facts()
+        for name in [k for k, v in stated.items() if isinstance(v, str) and plain(v) in SOUGHT and v not in stated]:
+            del stated[name]
+            found = {name: {"guess": 1}}
+            self.tell(("parameters", name), f"write `{line('unknown_parameters', found)}`", "its value is missing")
+            self.data.setdefault("unknown_parameters", {}).update(found)
+            self.renamed[("unknown_parameters", name)] = ("parameters", name)
+        if not stated:
+            self.data.pop("parameters", None)
+        file, unknown = self.data.get("data"), next(iter(facts.unknowns), "u")
+        if isinstance(file, str):
+            said = {"measured": {"file": file, "equation": f"{unknown} = measured"}}
+            words = f"write `{line('data', said)}`, with the name of the file's column in place of `measured`"
+            self.tell(("data",), words, "what was measured is missing")
+            del self.data["data"]
+        count, known = self.data.get("eigenvalues"), {*facts.known, *facts.unknowns, *facts.intervals}
+        if isinstance(count, int) and not isinstance(count, bool):
+            names = dict.fromkeys(re.findall(r"\b(?:lambda|lam|mu|omega|E|k)\b", self._texts()))
+            name = next((name for name in names if name not in known), "lambda")
+            self.data["eigenvalues"] = {"name": name, "count": count}
+            words = f"write `{line('eigenvalues', self.data['eigenvalues'])}`"
+            self.tell(("eigenvalues",), words, "the name that stands for an eigenvalue in the equations is missing")
+
     # -- equations --
 
     def equations(self) -> None:
@@ -241,8 +273,11 @@ class _Mender:
                 self._restate(key, self.data[key], kind, facts)
 
     def _restate(self, key: str, value: Any, kind: str, facts: Facts) -> None:
-        periodic = plain(key) in PERIODIC
-        entries = joined(list(conditions_of(plain(key) if periodic else value, kind, facts, key)))
+        if plain(key) in PERIODIC:
+            value = plain(key)
+        elif plain(key) in KINDS and isinstance(value, Mapping | int | float):
+            value = {plain(key): value}  # `neumann: {left: 0}` says what `bc: {neumann: {left: 0}}` does
+        entries = joined(list(conditions_of(value, kind, facts, key)))
         if entries:
             self.data.pop(key)
             self.tell((key,), f"write `{line('conditions', entries)}`", *_message(key))

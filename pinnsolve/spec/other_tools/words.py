@@ -86,6 +86,9 @@ SIDES = {  # the name of a side, by the number of its coordinate of space and of
 WHOLE = ("boundary", "all", "everywhere", "walls", "wall", "edges", "edge", "on_boundary", "domain_boundary",
          "exterior", "∂ω", "domega", "border", "sides", "true", "ends", "bnd")  # fmt: skip
 START = ("initial", "on_initial", "t0", "t_0", "tmin", "start", "initial_time", "ic")
+SHAPES = {"circle": "disk", "disc": "disk", "sphere": "ball"}  # of a domain, with the same keys
+SOUGHT = ("unknown", "?", "to_be_found", "find", "fit", "trainable", "inferred", "tbd")  # in the place of a value
+RATES = ("velocity", "speed", "rate", "derivative", "dt")  # of change, at the start
 END = ("final", "tmax", "t1", "t_end", "final_time")
 
 KINDS = {  # of conditions: what they say of an unknown u and a value
