@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -25,7 +26,7 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.estimate.enriched_space import Correction, correct, enriched_space
 from pinnsolve.inverse.fit import Answer, Fit, fit_of, residuals_of
 from pinnsolve.inverse.regularization_choice import chosen
-from pinnsolve.inverse.statement import MOST_DENSE, InverseProblem, data_rows, first_fit, leaves_start_open
+from pinnsolve.inverse.statement import InverseProblem, data_rows, first_fit, leaves_start_open
 from pinnsolve.inverse.uncertainty import drawn
 from pinnsolve.solvers.budget import OutOfTime
 from pinnsolve.solvers.gauss_newton import Iterate, Iteration, gauss_newton
@@ -53,11 +54,16 @@ def solving(accuracy: float) -> Iteration:
 
 
 def cascade(statement: InverseProblem, space: Space, start: State) -> tuple[InverseProblem, State]:
-    """The state on this space as the data's weight falls, as far as these cells let the equations hold."""
+    """The state on this space as the data's weight falls, as far as these cells let the equations hold.
+
+    Before weights of smoothness are chosen, starts that are left open are smoother than they may be: noise that has
+    faded with time is followed at the start by what these cells cannot hold, and equations would seem not to hold.
+    """
     state, last = start, statement.measurements.weight
+    open_start = leaves_start_open(statement.problem)
     for weight in [w for w in CASCADE if w <= last]:
         trial = statement.with_weight(weight)
-        system = trial.system(space).scaled_at(state)
+        system = (trial.smoother() if open_start else trial).system(space).scaled_at(state)
         try:
             found = gauss_newton(system, state, replace(solving(LOOSE), most=FEW_STEPS), statement.bounds)
         except OutOfTime:  # the level is solved from where this has come
@@ -210,16 +216,22 @@ def levels(
         rebuilt_at = state.parameters
     before, heaviest = 1.0, 1.0 if begun is None else max(statement.measurements.weight, WEIGHT)
     open_start = bool(statement.smoothness) and leaves_start_open(statement.problem)
+    seen: Answer | None = None  # of those whose cells are few enough to see what data hardly determine of a start
     for number in range(MOST_LEVELS):
         check(space)
         if statement.smoothness and statement.measurements.weight > WEIGHT:
             statement, state = cascade(statement, space, state)
-        if state.coefficients.numel() <= MOST_CHOSEN and statement.measurements.weight <= RESOLVED:
+        few = state.coefficients.numel() <= MOST_CHOSEN and (seen is None or statement.is_dense(space))
+        if few and statement.measurements.weight <= RESOLVED:
             statement = choose(statement, space, state)
         # without any answer the first level is solved, however long it takes
         solvable, most = (statement, Iteration.most) if number else _at_any_time(statement)
         now, found = solve_inverse_level(solvable, space, state, max(0.03 * tolerance, LOOSE * before), most)
         answer = answer_of(statement, now, found, number)
+        if open_start and statement.is_dense(space):
+            seen = _wider(seen, answer) if statement.measurements.weight <= RESOLVED else None
+        elif seen is not None:
+            answer = replace(answer, drawn=partial(_drawn_on, seen, space))
         richer = more_left_open(statement, answer) if open_start and answer.finished(tolerance, True) else None
         if richer is not None:
             answer = replace(answer, settled=False)
@@ -255,14 +267,29 @@ def more_left_open(statement: InverseProblem, answer: Answer) -> Space | None:
     """
     space = answer.space
     richer = Space(space.cells, tuple(p + RICHER for p in space.degrees), space.orders)
-    unknowns = len(statement.problem.unknowns)
-    if richer.cells.count * richer.functions * unknowns > MOST_DENSE:
+    if not statement.is_dense(richer):
         return None
     state = State(space.widened(answer.c, richer), answer.parameters)
     here, there = (
         spread_of(f, s) for f, s in ((answer.drawn(0)[0], space), (loosely(statement, richer, state, 0), richer))
     )
     return richer if bool((there > GROWN * here).any()) else None
+
+
+def _wider(before: Answer | None, now: Answer) -> Answer:
+    """The one that leaves more open, the later one of such as are about equal."""
+    if before is None:
+        return now
+    there, here = (spread_of(one.drawn(0)[0], one.space) for one in (before, now))
+    return before if bool((there > GROWN * here).any()) else now
+
+
+def _drawn_on(seen: Answer, space: Space, seed: int) -> tuple[Tensor, float]:
+    """The `drawn` of an answer on other cells."""
+    functions, freedom = seen.drawn(seed)
+    zero, unknowns = (0,) * len(space.degrees), functions.shape[2]
+    values = [partial(seen.space.values, one, alpha=zero) for one in functions]
+    return torch.stack([space.project(one, unknowns) for one in values]), freedom
 
 
 def loosely(statement: InverseProblem, space: Space, state: State, seed: int) -> Tensor:
