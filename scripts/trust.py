@@ -128,6 +128,7 @@ def row_of(problem: str, overrides: tuple[str, ...], limit: float | None, settin
         "estimates": result.get("estimated_error"),
         "warnings": [*warnings, *(result.get("warnings") or ())],
         "values": values,
+        "limited_by": result.get("limited_by"),
         "seconds": seconds,
         **{key: result[key] for key in ("status", "message", "method", "basis")},
     }

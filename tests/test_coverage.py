@@ -35,3 +35,10 @@ def test_cells_too_many_for_qr_know_no_more_of_a_start_than_fewer_did(tmp_path, 
     x = np.linspace(0.05, 0.95, 19)
     here, there = (np.sqrt(np.mean(one.standard_deviation("u")(t=0.0, x=x) ** 2)) for one in (many, few))
     assert here == pytest.approx(there, rel=0.3)
+
+
+def test_without_time_all_of_a_first_answer_may_be_wrong(tmp_path):
+    """Its correction is left out, which would take longer than the answer."""
+    problem = coverage.problem_of(tmp_path, TIME, TRUTH, NOISE, 3)
+    result = ps.solve(problem, limits={"seconds": 1e-9}).result
+    assert result["status"] == "time_limit" and result["estimated_error"]["u"] >= 1

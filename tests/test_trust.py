@@ -50,6 +50,7 @@ def row(status="converged", error=1e-7, estimate=1e-7, message="", **more) -> di
     [
         (row(), {}, "reached", True),
         (row(error=1e-8), {}, "reached", False),  # too high an estimate is no good one
+        (row(error=1e-8, limited_by="noise"), {}, "reached", True),  # but of noise a lucky draw
         (row(error=2e-6, estimate=9e-7), {}, "narrow", True),
         (row(error=1e-3), {}, "FALSE", False),
         (row(error=1.0, estimate=0.0), {}, "FALSE", False),

@@ -88,18 +88,32 @@ def floor_of(statement: InverseProblem, found: Iterate) -> float:
 
 
 def solve_inverse_level(
-    statement: InverseProblem, space: Space, start: State, accuracy: float, most: int = Iteration.most
+    statement: InverseProblem,
+    space: Space,
+    start: State,
+    accuracy: float,
+    most: int = Iteration.most,
+    checked: InverseProblem | None = None,
 ) -> tuple[Level, Iterate]:
     """Gauss-Newton on one space, with so many steps at most, and the correction of what it gives; with the iterate that
-    statistics need."""
+    statistics need.
+
+    Where there must be an answer, whose work no time limit ends, its correction keeps to the limit of `checked`:
+    without one, all of the answer may be wrong.
+    """
     system = statement.system(space).scaled_at(start)
     bounds = Bounds.held(start.parameters) if statement.held else statement.bounds
     found = gauss_newton(system, start, replace(solving(accuracy), most=most), bounds).linearized()
     c = found.state.coefficients
-    correction, lacking = _correct(statement, space, found)
     size = shared(space.rms(without_constants(c, space, statement.problem)), statement.problem.groups)
-    fine = correction.space
-    error = correction.enlargement * fine.rms(without_constants(correction.delta, fine, statement.problem))
+    try:
+        correction, lacking = _correct(checked or statement, space, found)
+        fine = correction.space
+        error = correction.enlargement * fine.rms(without_constants(correction.delta, fine, statement.problem))
+    except OutOfTime:
+        if checked is None:  # there is an answer before
+            raise
+        correction, lacking, error = _unknown(space, found), torch.zeros_like(c), size
     level = Level(
         space, c, replace(correction, delta=lacking), error, size, found.converged, found.steps, found.loss,
         found.terms, found.system, found.reduced.rank_info(), False,
@@ -138,6 +152,13 @@ def _correct(statement: InverseProblem, space: Space, found: Iterate) -> tuple[C
     noise = math.sqrt(sum(block.loss for block in correction.rows if block.name in names))
     left = 0.0 if after <= statement.measurements.weight * noise else after / max(before, 1e-300)
     return replace(correction, left=left), lacking
+
+
+def _unknown(space: Space, found: Iterate) -> Correction:
+    """The correction of an answer of which there is no time to find one: nothing, but parameters may be all wrong."""
+    state = found.state
+    nothing = torch.zeros_like(state.coefficients)
+    return Correction(space, state, nothing, state.parameters, 1.0, found.rows, found.rows, found.reduced)
 
 
 def answer_of(statement: InverseProblem, now: Level, found: Iterate, number: int) -> Answer:
@@ -226,7 +247,8 @@ def levels(
             statement = choose(statement, space, state)
         # without any answer the first level is solved, however long it takes
         solvable, most = (statement, Iteration.most) if number else _at_any_time(statement)
-        now, found = solve_inverse_level(solvable, space, state, max(0.03 * tolerance, LOOSE * before), most)
+        checked = None if number else statement
+        now, found = solve_inverse_level(solvable, space, state, max(0.03 * tolerance, LOOSE * before), most, checked)
         answer = answer_of(statement, now, found, number)
         if open_start and statement.is_dense(space):
             seen = _wider(seen, answer) if statement.measurements.weight <= RESOLVED else None
