@@ -103,7 +103,9 @@ def solve_inverse_level(
     """
     system = statement.system(space).scaled_at(start)
     bounds = Bounds.held(start.parameters) if statement.held else statement.bounds
-    found = gauss_newton(system, start, replace(solving(accuracy), most=most), bounds).linearized()
+    found = gauss_newton(system, start, replace(solving(accuracy), most=most), bounds)
+    if most > LATE_STEPS or found.reduced is None:  # else the factorization of the last step is near enough
+        found = found.linearized()
     c = found.state.coefficients
     size = shared(space.rms(without_constants(c, space, statement.problem)), statement.problem.groups)
     try:
