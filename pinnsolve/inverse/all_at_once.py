@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -25,6 +24,7 @@ from pinnsolve.assembly.system import go_on, points_of, shared, weights_of
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.estimate.enriched_space import Correction, correct, enriched_space
 from pinnsolve.inverse.fit import Answer, Fit, fit_of, residuals_of
+from pinnsolve.inverse.open_starts import RESOLVED, OpenStart, loosely
 from pinnsolve.inverse.regularization_choice import chosen
 from pinnsolve.inverse.statement import InverseProblem, data_rows, first_fit, leaves_start_open
 from pinnsolve.inverse.uncertainty import drawn
@@ -40,11 +40,9 @@ RIPE, ANEW = 0.05, 0.03  # estimated error at which cells are made anew, and by 
 FLOOR = 5.0  # times what equations miss by is what the weight of the data is above the residual of the data
 MOST_ANEW, FEW = 2.5, 2000  # times the coefficients of the level before, or so many, are spent on new cells
 MOVED = 0.2  # relative change of a parameter since cells were made anew after which they are so again
-RESOLVED = 0.3  # weight of the data below which cells are fine enough for the data to choose weights
 # coefficients up to which weights are chosen anew, and how well these are solved: criteria of neighbouring weights are
 # often a thousandth apart
 MOST_CHOSEN, ROUGH = 2000, 1e-4
-RICHER, GROWN = 6, 1.2  # degrees more, in which the data may leave so many times as much open where a level is the last
 STUCK = 3  # levels on new cells, of which the last must be better than half of the one before the last
 
 
@@ -238,27 +236,20 @@ def levels(
         space, state = begun
         rebuilt_at = state.parameters
     before, heaviest = 1.0, 1.0 if begun is None else max(statement.measurements.weight, WEIGHT)
-    open_start = bool(statement.smoothness) and leaves_start_open(statement.problem)
-    seen: Answer | None = None  # of those whose cells are few enough to see what data hardly determine of a start
+    opened = OpenStart.of(statement)
     for number in range(MOST_LEVELS):
         check(space)
         if statement.smoothness and statement.measurements.weight > WEIGHT:
             statement, state = cascade(statement, space, state)
-        few = state.coefficients.numel() <= MOST_CHOSEN and (seen is None or statement.is_dense(space))
-        if few and statement.measurements.weight <= RESOLVED:
+        few = state.coefficients.numel() <= MOST_CHOSEN
+        if few and opened.tells_weights(statement, space) and statement.measurements.weight <= RESOLVED:
             statement = choose(statement, space, state)
         # without any answer the first level is solved, however long it takes
         solvable, most = (statement, Iteration.most) if number else _at_any_time(statement)
         checked = None if number else statement
         now, found = solve_inverse_level(solvable, space, state, max(0.03 * tolerance, LOOSE * before), most, checked)
         answer = answer_of(statement, now, found, number)
-        if open_start and statement.is_dense(space):
-            seen = _wider(seen, answer) if statement.measurements.weight <= RESOLVED else None
-        elif seen is not None:
-            answer = replace(answer, drawn=partial(_drawn_on, seen, space))
-        richer = more_left_open(statement, answer) if open_start and answer.finished(tolerance, True) else None
-        if richer is not None:
-            answer = replace(answer, settled=False)
+        answer, richer = opened.judged(statement, answer, tolerance)
         yield answer
         fit = answer.fit
         before = now.worst
@@ -281,53 +272,6 @@ def levels(
             continue
         space = next_space(now, min(tolerance, 0.5 * now.worst))
         state = State(carried_over(now, space), parameters)
-
-
-def more_left_open(statement: InverseProblem, answer: Answer) -> Space | None:
-    """A richer space on which the data leave more open than on that of the answer; None where there is no such space,
-    or only systems too large to look at.
-
-    Coarse cells suppress what the data leave open, so that a solution on them looks more certain than it is.
-    """
-    space = answer.space
-    richer = Space(space.cells, tuple(p + RICHER for p in space.degrees), space.orders)
-    if not statement.is_dense(richer):
-        return None
-    state = State(space.widened(answer.c, richer), answer.parameters)
-    here, there = (
-        spread_of(f, s) for f, s in ((answer.drawn(0)[0], space), (loosely(statement, richer, state, 0), richer))
-    )
-    return richer if bool((there > GROWN * here).any()) else None
-
-
-def _wider(before: Answer | None, now: Answer) -> Answer:
-    """The one that leaves more open, the later one of such as are about equal."""
-    if before is None:
-        return now
-    there, here = (spread_of(one.drawn(0)[0], one.space) for one in (before, now))
-    return before if bool((there > GROWN * here).any()) else now
-
-
-def _drawn_on(seen: Answer, space: Space, seed: int) -> tuple[Tensor, float]:
-    """The `drawn` of an answer on other cells."""
-    functions, freedom = seen.drawn(seed)
-    zero, unknowns = (0,) * len(space.degrees), functions.shape[2]
-    values = [partial(seen.space.values, one, alpha=zero) for one in functions]
-    return torch.stack([space.project(one, unknowns) for one in values]), freedom
-
-
-def loosely(statement: InverseProblem, space: Space, state: State, seed: int) -> Tensor:
-    """(K, C, U, n): what noise, and smoothness as loose as the data allow, leave open at a state."""
-    loose = replace(statement, smoothness=tuple(one.loosened for one in statement.smoothness))
-    system = loose.system(space).scaled_at(state).reweighed(state)
-    _, reduced = system.factorized(state, (), parameters=False)
-    suppressed = leaves_start_open(statement.problem)
-    return drawn(system, reduced, statement.measurements.unit, seed, suppressed)[0]
-
-
-def spread_of(functions: Tensor, space: Space) -> Tensor:
-    """(U,) the root of the sum of the mean squares of functions (K, C, U, n)."""
-    return sum(space.rms(one) ** 2 for one in functions).sqrt()
 
 
 def _at_any_time(statement: InverseProblem) -> tuple[InverseProblem, int]:
