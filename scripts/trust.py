@@ -33,7 +33,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from measured import FACTOR, PROBLEMS, OverTime, largest, measure, say, shown, solved
+from measured import FACTOR, PROBLEMS, OverTime, largest, measure, register_operators, say, shown, solved
 from verdicts import judged, shares, values_of
 
 CORPUS = PROBLEMS.parent / "tests" / "corpus"
@@ -59,8 +59,6 @@ class Run:
 
 def runs_of(folder: Path, only: list[str]) -> Iterator[Run]:
     """The runs of a folder; files that need a truth and have none are told and left out."""
-    from measured import register_operators
-
     import pinnsolve as ps
     from pinnsolve.files.yaml_reader import load_yaml
 
@@ -112,6 +110,7 @@ def row_of(problem: str, overrides: tuple[str, ...], limit: float | None, settin
         settings.pop("tolerance")
     row: dict[str, Any] = {"error": None, "estimated_error": None, "warnings": [], "seconds": 0.0}
     try:
+        register_operators(problem)
         warnings = [warning.message for warning in ps.load(problem).warnings]
         solution, seconds = solved(problem, overrides, limit, **settings)
         result = solution.result
