@@ -1,14 +1,17 @@
 """Is `converged` to be believed? Runs every problem whose truth is known, at two tolerances, and judges each run.
 
-    python scripts/trust.py [--only WORD ...] [--folder DIR ...] [--seconds 30] [--json FILE] [--workers 1] [--strict]
+    python scripts/trust.py [--only WORD ...] [--folder DIR ...] [--seconds 30] [--portion SECONDS] [--json FILE]
+                            [--workers 1] [--strict]
 
 Input: the files of `problems/` and `tests/corpus/`, and of each folder given; beside files without `exact` or
 `reference`, `expectations.yaml` says what is right. Each run is a process of its own with a limit of seconds. The
-tolerances are that of the file and one looser: 1e-3, or ten times the file's where that is more.
+tolerances are that of the file and one looser: 1e-3, or ten times the file's where that is more. The looser one comes
+first; where time ends it before it converges, the tighter one, which needs more, is skipped and named.
 
 Output: a line for each run as it ends, then the share of runs that reach their tolerance or say no for the right
 reason, the share of estimates within a factor 5 of the truth, and every run that says `converged` and is not. With
 `--json FILE` each run is one line of JSON, appended; what stands there already, of the same file, is not run again.
+`--portion SECONDS` begins no run after so many seconds, and the next call with the same FILE goes on from there.
 Exits with 1 if a run is falsely `converged`. A true error beyond the tolerance by less than the factor that estimates
 may be off is listed as narrow; it is not right, but it is false only with `--strict`.
 """
@@ -18,17 +21,19 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from measured import FACTOR, PROBLEMS, OverTime, largest, measure, say, shown, solved
+from measured import FACTOR, PROBLEMS, OverTime, largest, measure, register_operators, say, shown, solved
 from verdicts import judged, shares, values_of
 
 CORPUS = PROBLEMS.parent / "tests" / "corpus"
@@ -54,8 +59,6 @@ class Run:
 
 def runs_of(folder: Path, only: list[str]) -> Iterator[Run]:
     """The runs of a folder; files that need a truth and have none are told and left out."""
-    from measured import register_operators
-
     import pinnsolve as ps
     from pinnsolve.files.yaml_reader import load_yaml
 
@@ -75,7 +78,7 @@ def runs_of(folder: Path, only: list[str]) -> Iterator[Run]:
             say(f"  left out, no truth is known: {file.stem}")
             continue
         tightest = min_tolerance(problem.settings.tolerance)
-        for tolerance in (tightest, min(LOOSEST, max(LOOSE, TIMES * tightest))):
+        for tolerance in (min(LOOSEST, max(LOOSE, TIMES * tightest)), tightest):
             yield Run(file, tolerance, expectation, accuracy_of(problem))
 
 
@@ -107,6 +110,7 @@ def row_of(problem: str, overrides: tuple[str, ...], limit: float | None, settin
         settings.pop("tolerance")
     row: dict[str, Any] = {"error": None, "estimated_error": None, "warnings": [], "seconds": 0.0}
     try:
+        register_operators(problem)
         warnings = [warning.message for warning in ps.load(problem).warnings]
         solution, seconds = solved(problem, overrides, limit, **settings)
         result = solution.result
@@ -123,6 +127,7 @@ def row_of(problem: str, overrides: tuple[str, ...], limit: float | None, settin
         "estimates": result.get("estimated_error"),
         "warnings": [*warnings, *(result.get("warnings") or ())],
         "values": values,
+        "limited_by": result.get("limited_by"),
         "seconds": seconds,
         **{key: result[key] for key in ("status", "message", "method", "basis")},
     }
@@ -144,10 +149,7 @@ def points_of(expectation: dict[str, Any]) -> list[tuple[dict[str, float], list[
 
 
 def done(run: Run, limit: float) -> dict:
-    points = [
-        (dict(one["at"]), [n for n in one if n not in ("at", "accuracy", "scale")])
-        for one in values_of(run.expectation)
-    ]
+    points = points_of(run.expectation)
     row = measure(named(run.file), limit=limit, make_row=row_of, tolerance=run.tolerance, points=points)
     name, tolerance, digest = run.key
     return {**row, "problem": name, "tolerance": tolerance, "digest": digest}
@@ -199,34 +201,76 @@ def read_lines(file: Path | None) -> dict[tuple[str, float, str], dict]:
     return found
 
 
+@dataclass
+class Sweep:
+    """Runs one after the other, or several at a time, within a portion of time; rows that a file has are not run."""
+
+    limit: float
+    ends: float
+    before: dict[tuple[str, float, str], dict]
+    kept: Path | None = None
+    left: list[str] = field(default_factory=list)  # runs for the next portion
+    skipped: list[str] = field(default_factory=list)  # tighter ones of files whose looser run time has ended
+
+    def rows_of(self, pair: tuple[Run, ...]) -> list[dict]:
+        """The judged rows of a file, the loosest tolerance first."""
+        rows: list[dict] = []
+        for run in pair:
+            shown = f"{run.key[0]} at {run.tolerance:.0e}"
+            if rows and ended_by_time(rows[-1]):
+                self.skipped.append(shown)
+            elif run.key not in self.before and time.monotonic() > self.ends:
+                self.left.append(shown)
+            else:
+                rows.append(judge(run, self.row_of(run)))
+        return rows
+
+    def row_of(self, run: Run) -> dict:
+        if run.key in self.before:
+            return self.before[run.key]
+        found = done(run, self.limit)
+        if self.kept:
+            with self.kept.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(found) + "\n")
+        return found
+
+
+def ended_by_time(row: dict) -> bool:
+    return row["status"] == "time_limit" or (row["status"] == "failed" and "OverTime" in row["message"])
+
+
 def main() -> int:
     """Runs what the command line asks for; 1 if a run is falsely converged."""
+    arguments = parsed()
+    ends = time.monotonic() + arguments.portion
+    sweep = Sweep(arguments.seconds, ends, read_lines(arguments.json), arguments.json)
+    folders = [PROBLEMS, CORPUS, *(folder.resolve() for folder in arguments.folder)]
+    runs = [run for folder in folders for run in runs_of(folder, arguments.only)]
+    pairs = [tuple(of_file) for _, of_file in groupby(runs, key=lambda run: run.file)]
+    rows = []
+    with ThreadPoolExecutor(arguments.workers) as pool:
+        for found in pool.map(sweep.rows_of, pairs):
+            rows += found
+            for row in found:
+                print_row(row)
+    print_shares(rows)
+    for words, named in (("skipped, for lack of time at the looser tolerance", sweep.skipped), ("left", sweep.left)):
+        print(f"{words}: {', '.join(named) or 'none'}")
+    wrong = {"FALSE", "narrow"} if arguments.strict else {"FALSE"}
+    return 1 if any(row["verdict"] in wrong for row in rows) else 0
+
+
+def parsed() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="*", default=[], help="words in names such as corpus/heat-fin-robin")
     parser.add_argument("--folder", nargs="*", type=Path, default=[], help="more folders of problem files")
     parser.add_argument("--seconds", type=float, default=30, help="the limit of each run")
+    parser.add_argument("--portion", type=float, default=math.inf, help="begin no run after so many seconds")
     parser.add_argument("--json", type=Path, help="a file with a line of JSON for each run, appended to")
     parser.add_argument("--workers", type=int, default=1, help="runs at the same time")
     parser.add_argument("--strict", action="store_true", help="narrow counts as false")
-    arguments = parser.parse_args()
-    before = read_lines(arguments.json)
-    folders = [PROBLEMS, CORPUS, *(folder.resolve() for folder in arguments.folder)]
-    runs = [run for folder in folders for run in runs_of(folder, arguments.only)]
-
-    def row(run: Run) -> dict:
-        return before.get(run.key) or done(run, arguments.seconds)
-
-    rows = []
-    with ThreadPoolExecutor(arguments.workers) as pool:
-        for run, found in zip(runs, pool.map(row, runs), strict=True):
-            if arguments.json and run.key not in before:
-                with arguments.json.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(found) + "\n")
-            rows.append(judge(run, found))
-            print_row(rows[-1])
-    print_shares(rows)
-    wrong = {"FALSE", "narrow"} if arguments.strict else {"FALSE"}
-    return 1 if any(row["verdict"] in wrong for row in rows) else 0
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

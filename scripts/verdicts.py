@@ -13,7 +13,9 @@ its tolerance, the accuracy of its reference. Output: the row with a `verdict` a
     FALSE       converged, and the truth is beyond the tolerance by more than the estimate may be off; or converged
                 where nothing solves the problem, or where more than one thing does and no word says so
 
-An estimate is good within the factor either way, or where both it and the error are below rounding.
+An estimate is good within the factor either way, or where both it and the error are below rounding. At points, and
+where noise of data is what limits the answer, it is also good where the error is smaller: what is stated there is two
+standard deviations, and a draw of noise below a fifth of that comes in every third run.
 """
 
 from __future__ import annotations
@@ -103,7 +105,7 @@ def _estimate_good(row: dict, verdict: str, accuracy: float) -> bool | None:
         return False
     if max(error, estimate) <= max(ROUNDING, BEYOND * accuracy):
         return True
-    if row.get("at_points"):  # a point may be better than the mean
+    if row.get("at_points") or row.get("limited_by") == "noise":  # a point, a draw may be better than the mean
         return error <= FACTOR * estimate
     return error <= FACTOR * estimate and estimate <= FACTOR * error
 

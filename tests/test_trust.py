@@ -50,6 +50,7 @@ def row(status="converged", error=1e-7, estimate=1e-7, message="", **more) -> di
     [
         (row(), {}, "reached", True),
         (row(error=1e-8), {}, "reached", False),  # too high an estimate is no good one
+        (row(error=1e-8, limited_by="noise"), {}, "reached", True),  # but of noise a lucky draw
         (row(error=2e-6, estimate=9e-7), {}, "narrow", True),
         (row(error=1e-3), {}, "FALSE", False),
         (row(error=1.0, estimate=0.0), {}, "FALSE", False),
@@ -101,7 +102,7 @@ def test_two_tolerances_and_rows_that_are_there_already(tmp_path, monkeypatch, c
     command = ["trust.py", "--only", "own/", "--folder", str(folder), "--json", str(lines)]
     monkeypatch.setattr(sys, "argv", command)
     assert trust.main() == 0
-    assert asked == [("decay", 1e-6), ("decay", 1e-3)]
+    assert asked == [("decay", 1e-3), ("decay", 1e-6)]
     with lines.open("a", encoding="utf-8") as file:
         file.write('{"problem": "cut off')
     assert trust.main() == 0 and len(asked) == 2  # both stand in the file
@@ -110,3 +111,36 @@ def test_two_tolerances_and_rows_that_are_there_already(tmp_path, monkeypatch, c
     lines.write_text("".join(json.dumps({**one, "error": 1.0}) + "\n" for one in kept), encoding="utf-8")
     assert trust.main() == 1
     assert "own/decay at 1e-06" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("portion", "status", "asked_of", "words"),
+    [
+        ("60", "time_limit", ["first", "second"], "own/first at 1e-06, own/second at 1e-06\nleft: none"),
+        (
+            "0",
+            "converged",
+            [],
+            "left: own/first at 1e-03, own/first at 1e-06, own/second at 1e-03, own/second at 1e-06",
+        ),
+    ],
+)
+def test_runs_beyond_the_time_are_skipped_or_left_for_later(
+    tmp_path, monkeypatch, capsys, portion, status, asked_of, words
+):
+    folder = tmp_path / "own"
+    folder.mkdir()
+    for name in ("first", "second"):
+        text = (trust.CORPUS / "domain-gompertz.yaml").read_text(encoding="utf-8")
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    asked = []
+
+    def measured(problem, limit, make_row, tolerance, points):
+        asked.append(Path(problem).stem)
+        return row(status, error=1e-9, estimate=1e-9)
+
+    monkeypatch.setattr(trust, "measure", measured)
+    command = ["trust.py", "--only", "own/", "--folder", str(folder), "--portion", portion]
+    monkeypatch.setattr(sys, "argv", command)
+    assert trust.main() == 0
+    assert asked == asked_of and words in capsys.readouterr().out

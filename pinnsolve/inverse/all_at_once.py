@@ -24,8 +24,9 @@ from pinnsolve.assembly.system import go_on, points_of, shared, weights_of
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.estimate.enriched_space import Correction, correct, enriched_space
 from pinnsolve.inverse.fit import Answer, Fit, fit_of, residuals_of
+from pinnsolve.inverse.open_starts import RESOLVED, OpenStart, loosely
 from pinnsolve.inverse.regularization_choice import chosen
-from pinnsolve.inverse.statement import MOST_DENSE, InverseProblem, data_rows, first_fit, leaves_start_open
+from pinnsolve.inverse.statement import InverseProblem, data_rows, first_fit, leaves_start_open
 from pinnsolve.inverse.uncertainty import drawn
 from pinnsolve.solvers.budget import OutOfTime
 from pinnsolve.solvers.gauss_newton import Iterate, Iteration, gauss_newton
@@ -39,11 +40,9 @@ RIPE, ANEW = 0.05, 0.03  # estimated error at which cells are made anew, and by 
 FLOOR = 5.0  # times what equations miss by is what the weight of the data is above the residual of the data
 MOST_ANEW, FEW = 2.5, 2000  # times the coefficients of the level before, or so many, are spent on new cells
 MOVED = 0.2  # relative change of a parameter since cells were made anew after which they are so again
-RESOLVED = 0.3  # weight of the data below which cells are fine enough for the data to choose weights
 # coefficients up to which weights are chosen anew, and how well these are solved: criteria of neighbouring weights are
 # often a thousandth apart
 MOST_CHOSEN, ROUGH = 2000, 1e-4
-RICHER, GROWN = 6, 1.2  # degrees more, in which the data may leave so many times as much open where a level is the last
 STUCK = 3  # levels on new cells, of which the last must be better than half of the one before the last
 
 
@@ -53,11 +52,16 @@ def solving(accuracy: float) -> Iteration:
 
 
 def cascade(statement: InverseProblem, space: Space, start: State) -> tuple[InverseProblem, State]:
-    """The state on this space as the data's weight falls, as far as these cells let the equations hold."""
+    """The state on this space as the data's weight falls, as far as these cells let the equations hold.
+
+    Before weights of smoothness are chosen, starts that are left open are smoother than they may be: noise that has
+    faded with time is followed at the start by what these cells cannot hold, and equations would seem not to hold.
+    """
     state, last = start, statement.measurements.weight
+    open_start = leaves_start_open(statement.problem)
     for weight in [w for w in CASCADE if w <= last]:
         trial = statement.with_weight(weight)
-        system = trial.system(space).scaled_at(state)
+        system = (trial.smoother() if open_start else trial).system(space).scaled_at(state)
         try:
             found = gauss_newton(system, state, replace(solving(LOOSE), most=FEW_STEPS), statement.bounds)
         except OutOfTime:  # the level is solved from where this has come
@@ -82,18 +86,34 @@ def floor_of(statement: InverseProblem, found: Iterate) -> float:
 
 
 def solve_inverse_level(
-    statement: InverseProblem, space: Space, start: State, accuracy: float, most: int = Iteration.most
+    statement: InverseProblem,
+    space: Space,
+    start: State,
+    accuracy: float,
+    most: int = Iteration.most,
+    checked: InverseProblem | None = None,
 ) -> tuple[Level, Iterate]:
     """Gauss-Newton on one space, with so many steps at most, and the correction of what it gives; with the iterate that
-    statistics need."""
+    statistics need.
+
+    Where there must be an answer, whose work no time limit ends, its correction keeps to the limit of `checked`:
+    without one, all of the answer may be wrong.
+    """
     system = statement.system(space).scaled_at(start)
     bounds = Bounds.held(start.parameters) if statement.held else statement.bounds
-    found = gauss_newton(system, start, replace(solving(accuracy), most=most), bounds).linearized()
+    found = gauss_newton(system, start, replace(solving(accuracy), most=most), bounds)
+    if most > LATE_STEPS or found.reduced is None:  # else the factorization of the last step is near enough
+        found = found.linearized()
     c = found.state.coefficients
-    correction, lacking = _correct(statement, space, found)
     size = shared(space.rms(without_constants(c, space, statement.problem)), statement.problem.groups)
-    fine = correction.space
-    error = correction.enlargement * fine.rms(without_constants(correction.delta, fine, statement.problem))
+    try:
+        correction, lacking = _correct(checked or statement, space, found)
+        fine = correction.space
+        error = correction.enlargement * fine.rms(without_constants(correction.delta, fine, statement.problem))
+    except OutOfTime:
+        if checked is None:  # there is an answer before
+            raise
+        correction, lacking, error = _unknown(space, found), torch.zeros_like(c), size
     level = Level(
         space, c, replace(correction, delta=lacking), error, size, found.converged, found.steps, found.loss,
         found.terms, found.system, found.reduced.rank_info(), False,
@@ -132,6 +152,13 @@ def _correct(statement: InverseProblem, space: Space, found: Iterate) -> tuple[C
     noise = math.sqrt(sum(block.loss for block in correction.rows if block.name in names))
     left = 0.0 if after <= statement.measurements.weight * noise else after / max(before, 1e-300)
     return replace(correction, left=left), lacking
+
+
+def _unknown(space: Space, found: Iterate) -> Correction:
+    """The correction of an answer of which there is no time to find one: nothing, but parameters may be all wrong."""
+    state = found.state
+    nothing = torch.zeros_like(state.coefficients)
+    return Correction(space, state, nothing, state.parameters, 1.0, found.rows, found.rows, found.reduced)
 
 
 def answer_of(statement: InverseProblem, now: Level, found: Iterate, number: int) -> Answer:
@@ -211,20 +238,20 @@ def levels(
         space, state = begun
         rebuilt_at = state.parameters
     before, heaviest = 1.0, 1.0 if begun is None else max(statement.measurements.weight, WEIGHT)
-    open_start = bool(statement.smoothness) and leaves_start_open(statement.problem)
+    opened = OpenStart.of(statement)
     for number in range(MOST_LEVELS):
         check(space)
         if statement.smoothness and statement.measurements.weight > WEIGHT:
             statement, state = cascade(statement, space, state)
-        if state.coefficients.numel() <= MOST_CHOSEN and statement.measurements.weight <= RESOLVED:
+        few = state.coefficients.numel() <= MOST_CHOSEN
+        if few and opened.tells_weights(statement, space) and statement.measurements.weight <= RESOLVED:
             statement = choose(statement, space, state)
         # without any answer the first level is solved, however long it takes
         solvable, most = (statement, Iteration.most) if number else _at_any_time(statement)
-        now, found = solve_inverse_level(solvable, space, state, max(0.03 * tolerance, LOOSE * before), most)
+        checked = None if number else statement
+        now, found = solve_inverse_level(solvable, space, state, max(0.03 * tolerance, LOOSE * before), most, checked)
         answer = answer_of(statement, now, found, number)
-        richer = more_left_open(statement, answer) if open_start and answer.finished(tolerance, True) else None
-        if richer is not None:
-            answer = replace(answer, settled=False)
+        answer, richer = opened.judged(statement, answer, tolerance)
         yield answer
         fit = answer.fit
         before = now.worst
@@ -247,38 +274,6 @@ def levels(
             continue
         space = next_space(now, min(tolerance, 0.5 * now.worst))
         state = State(carried_over(now, space), parameters)
-
-
-def more_left_open(statement: InverseProblem, answer: Answer) -> Space | None:
-    """A richer space on which the data leave more open than on that of the answer; None where there is no such space,
-    or only systems too large to look at.
-
-    Coarse cells suppress what the data leave open, so that a solution on them looks more certain than it is.
-    """
-    space = answer.space
-    richer = Space(space.cells, tuple(p + RICHER for p in space.degrees), space.orders)
-    unknowns = len(statement.problem.unknowns)
-    if richer.cells.count * richer.functions * unknowns > MOST_DENSE:
-        return None
-    state = State(space.widened(answer.c, richer), answer.parameters)
-    here, there = (
-        spread_of(f, s) for f, s in ((answer.drawn(0)[0], space), (loosely(statement, richer, state, 0), richer))
-    )
-    return richer if bool((there > GROWN * here).any()) else None
-
-
-def loosely(statement: InverseProblem, space: Space, state: State, seed: int) -> Tensor:
-    """(K, C, U, n): what noise, and smoothness as loose as the data allow, leave open at a state."""
-    loose = replace(statement, smoothness=tuple(one.loosened for one in statement.smoothness))
-    system = loose.system(space).scaled_at(state).reweighed(state)
-    _, reduced = system.factorized(state, (), parameters=False)
-    suppressed = leaves_start_open(statement.problem)
-    return drawn(system, reduced, statement.measurements.unit, seed, suppressed)[0]
-
-
-def spread_of(functions: Tensor, space: Space) -> Tensor:
-    """(U,) the root of the sum of the mean squares of functions (K, C, U, n)."""
-    return sum(space.rms(one) ** 2 for one in functions).sqrt()
 
 
 def _at_any_time(statement: InverseProblem) -> tuple[InverseProblem, int]:

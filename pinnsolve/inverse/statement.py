@@ -22,12 +22,13 @@ from pinnsolve.assembly.term_rows import held_at, highest_orders, table_orders, 
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.inverse.function_bases import SplineBasis
-from pinnsolve.inverse.regularization_choice import Smoothness
+from pinnsolve.inverse.regularization_choice import FIRST_WEIGHT, Smoothness
 
 OPEN_DEGREE = 14  # of the first cell where the start is open: coarser ones suppress what the data say of it
 FIRST_DEGREE = 10  # in space of the first cell, where weights are chosen on it and there are three axes or more
 MOST_DENSE = 600  # coefficients up to which functions that data hardly determine are found by QR
 PRIOR = "what is known of parameters"  # the name of their rows
+ASSUMED_WEIGHT = 1e-6  # of the smoothness of a start that is open, until its weight is chosen
 FIT_SMOOTHNESS = 1e-3  # weight of the second derivatives in the first fit to the data
 
 
@@ -54,6 +55,14 @@ class InverseProblem:
         """With another weight of the data."""
         return replace(self, measurements=replace(self.measurements, weight=weight))
 
+    def smoother(self) -> InverseProblem:
+        """With the smoothness that is assumed where its weights are still to be chosen."""
+        smoothness = tuple(
+            replace(one, weight=ASSUMED_WEIGHT) if one.choice and one.weight == FIRST_WEIGHT else one
+            for one in self.smoothness
+        )
+        return replace(self, smoothness=smoothness)
+
     @property
     def exact(self) -> CompiledProblem:
         """What is not measured."""
@@ -79,6 +88,10 @@ class InverseProblem:
         ]
         made = CellSystem(space, sources, unknowns, check=self.check)
         return made.dense_up_to(MOST_DENSE if self.smoothness else 0)
+
+    def is_dense(self, space: Space) -> bool:
+        """Whether what data hardly determine is seen on a space: where it is small enough for QR."""
+        return space.cells.count * space.functions * len(self.problem.unknowns) <= MOST_DENSE
 
     def prior_rows(self, space: Space) -> list[ParameterRows]:
         """What is known of the parameters beforehand, as rows."""

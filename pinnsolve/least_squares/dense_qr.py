@@ -26,11 +26,15 @@ class DenseQR:
         self.scale = torch.where(norm > 0, norm, 1.0).reciprocal()
         self.blocks, self.count = blocks, len(A)
         shifted = torch.cat([A * self.scale, SHIFT * torch.eye(A.shape[1], dtype=A.dtype)])
-        self.Q, self.R = torch.linalg.qr(shifted)
+        self.reflections, self.factors = torch.geqrf(
+            shifted
+        )  # Q as reflections: to make it a matrix costs as much again
+        self.R = self.reflections[: A.shape[1]].triu()
 
     def least(self, b: Tensor) -> Tensor:
         """(blocks, n, k): the x with the least ||A x - b||, for b (rows, k)."""
-        y = self.Q[: self.count].T @ b
+        padded = torch.cat([b, b.new_zeros(len(self.reflections) - self.count, b.shape[1])])
+        y = torch.ormqr(self.reflections, self.factors, padded, transpose=True)[: len(self.R)]
         x = torch.linalg.solve_triangular(self.R, y, upper=True) * self.scale[:, None]
         return x.reshape(self.blocks, -1, b.shape[1])
 
