@@ -27,7 +27,9 @@ from pinnsolve.bases.base import Basis
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.pou.pou_grid import read_settings
 from pinnsolve.bases.time_slabs import TimeSlabs
+from pinnsolve.communicator import ALONE, Communicator
 from pinnsolve.compiler.applicability import why_not_cells, why_not_double
+from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.eigen.eigenvalues import eigenvalues_on_cells
 from pinnsolve.errors import PinnsolveError, ResourceError
@@ -66,9 +68,10 @@ def solve_compiled(
     progress: Callable[[dict], None] | None,
     start: Solution | None,
     journal: Journal = NOTHING,
+    among: Communicator = ALONE,
 ) -> Solution:
     """See `pipeline.solve`."""
-    context = replace(solve_context(problem, compiled, progress), journal=journal)
+    context = replace(solve_context(problem, compiled, progress, among), journal=journal)
     aimed = problem
     if problem.settings.tolerance < defaults.LEAST_TOLERANCE:  # no refinement gets there
         aimed = with_settings(problem, {"tolerance": defaults.LEAST_TOLERANCE})
@@ -82,7 +85,9 @@ def solve_compiled(
             return solution_of(problem, context, outcome)
 
 
-def solve_context(problem: Problem, compiled: CompiledProblem, progress) -> SolveContext:
+def solve_context(
+    problem: Problem, compiled: CompiledProblem, progress: Callable[[dict], None] | None, among: Communicator = ALONE
+) -> SolveContext:
     """What all parts of the solve share, by the settings of the problem."""
     settings = problem.settings
     device = settings.device
@@ -95,7 +100,7 @@ def solve_context(problem: Problem, compiled: CompiledProblem, progress) -> Solv
         lower,
         upper,
         settings.seed,
-        Clock(settings.limits.seconds),
+        Clock(settings.limits.seconds, among),
         progress,
         settings.collocation,
         compiled.weights_at,
@@ -157,6 +162,24 @@ def _results(
     basis, first = _basis(problem, context, asked, start)
     solver = extensions.solver_class(method if method != "auto" else _method_for(basis)).from_settings(settings)
     return fixed(context, basis, solver, first, LSGD.first_phase(settings))
+
+
+def why_not_divided(problem: Problem) -> str | None:
+    """The reason, in words, why a problem is not solved by rows that processes divide, or None: only those of functions
+    of the whole domain are."""
+    compiled = compile_problem(problem)
+    if problem.ranges:
+        return "members of parameters with ranges are not divided"
+    cells = "polynomials on cells are not divided among processes"
+    asked = problem.settings.basis.settings() if problem.settings.basis else {}
+    if compiled.integrals or compiled.candidates or compiled.state_functions or compiled.eigenvalues is not None:
+        return cells
+    if asked.get("kind") == "pou_grid" and not asked.get("overlap"):
+        return cells
+    open_choice = problem.settings.method == "auto" and not asked and problem.settings.collocation is None
+    if open_choice and (why_not_double(problem.settings) or why_not_cells(compiled)) is None:
+        return f"{cells}; a `solve.basis` asks for a network, whose rows are"
+    return None
 
 
 def _why_not_plain_cells(problem: Problem, context: SolveContext) -> str | None:

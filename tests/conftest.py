@@ -42,7 +42,7 @@ def solved(monkeypatch):
     calls = []
 
     def arrange(status="converged", **fields):
-        def solve(problem, progress=None, start=None, journal=None):
+        def solve(problem, progress=None, start=None, journal=None, among=None):
             calls.append({"problem": problem, "start": start})
             for i in range(3):
                 progress({"step": i, "steps": 3, "seconds": 0.1, "phase": "lsgd", "loss": 1.0, "terms": {"wave": 1.0}})

@@ -21,6 +21,7 @@ from pinnsolve.geometry.subdomains import PartOfDomain
 from pinnsolve.language.components import groups_of
 from pinnsolve.language.symbols import coordinate_symbol
 from pinnsolve.language.to_torch import Evaluator
+from pinnsolve.least_squares.tall_skinny import shared_range
 from pinnsolve.problem.checks.neumann import free_axes
 from pinnsolve.problem.problem import Problem
 
@@ -101,17 +102,18 @@ def parameter_report(assembly: Assembly, approximation: Approximation) -> dict[s
     parameters = assembly.problem.unknown_parameters
     if not parameters:
         return {}
-    blocks = list(assembly.blocks(approximation.basis, approximation.state))
+    blocks, among = list(assembly.blocks(approximation.basis, approximation.state)), assembly.among
     A, _ = stacked(blocks)
     split = A.shape[1] - len(parameters)
     C, P = A[:, :split], A[:, split:]
-    norms = C.norm(dim=0)
-    Q, _ = torch.linalg.qr(C / torch.where(norms > 0, norms, 1.0))
-    P = P - Q @ (Q.T @ P)
+    norms = among.summed(C.square().sum(dim=0)).sqrt()
+    Q, _ = shared_range(C / torch.where(norms > 0, norms, 1.0), among)
+    P = P - Q @ among.summed(Q.T @ P)
     measured = {t.term.name for t in assembly.terms if t.term.data_file is not None}
     noisy = torch.cat([b.r[0] for b in blocks if b.name in measured or not measured])
-    sigma2 = float(noisy @ noisy) / max(noisy.numel() - len(parameters), 1)
-    covariance = sigma2 * torch.linalg.pinv(P.T @ P, hermitian=True)
+    squares, count = (among.total(float(value)) for value in (noisy @ noisy, noisy.numel()))
+    sigma2 = squares / max(count - len(parameters), 1)
+    covariance = sigma2 * torch.linalg.pinv(among.summed(P.T @ P), hermitian=True)
     errors = torch.diagonal(covariance).clamp_min(0).sqrt()
     values = approximation.state.parameters
     return {p.name: {"value": float(values[i]), "standard_error": float(errors[i])} for i, p in enumerate(parameters)}
