@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from pinnsolve import defaults
@@ -56,6 +57,7 @@ class SolveContext:
     history: list[dict] = field(default_factory=list)
     columns: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)  # values that terms name, at points
     journal: Journal = NOTHING  # what was solved before, and who is told of what is solved now
+    cells_on: torch.device | None = None  # where cells are solved, where that is not the device of the box
 
     @property
     def among(self) -> Communicator:

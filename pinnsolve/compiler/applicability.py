@@ -18,8 +18,7 @@ def why_not_own_cells(settings: SolveSettings) -> str | None:
 
 def why_not_double(settings: SolveSettings) -> str | None:
     """The reason, in words, why a solve with these settings could not be on cells, or None."""
-    plain = settings.precision == "float64" and settings.device == "cpu"
-    return None if plain else "cells are solved on the processor in double precision"
+    return None if settings.precision == "float64" else "cells are solved in double precision"
 
 
 def why_not_cells(problem: CompiledProblem) -> str | None:

@@ -32,7 +32,7 @@ def exact_values(problem: Problem, points: np.ndarray | Tensor) -> dict[str, np.
     values = Evaluator(list(problem.exact.values()))(
         {coordinate_symbol(c): x[:, i] for i, c in enumerate(problem.coordinates)}
     )
-    return {name: (torch.ones_like(x[:, 0]) * v).numpy() for name, v in zip(problem.exact, values, strict=True)}
+    return {name: (torch.ones_like(x[:, 0]) * v).cpu().numpy() for name, v in zip(problem.exact, values, strict=True)}
 
 
 def true_error(
@@ -72,7 +72,7 @@ def true_error(
 
 def _reference(problem: Problem, like: Tensor) -> tuple[Tensor, dict[str, np.ndarray]]:
     columns, known = reference_columns(problem.reference, problem.coordinates, problem.unknowns)
-    x = torch.from_numpy(np.stack([columns[c] for c in problem.coordinates], axis=1)).to(like)
+    x = torch.as_tensor(np.stack([columns[c] for c in problem.coordinates], axis=1)).to(like)
     return x, known
 
 
