@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pinnsolve import process
-from pinnsolve.errors import PinnsolveError, ProblemError, SaidElsewhere
+from pinnsolve.errors import OthersLost, PinnsolveError, ProblemError, SaidElsewhere
 from pinnsolve.files.text import printable
 from pinnsolve.output.console import console, say, show
 
@@ -200,6 +200,8 @@ def run(
                 launch.part()
                 interrupts.alone()
         except BaseException as ended:
+            if isinstance(ended, OthersLost):
+                under_way.pause()  # what is there is to be gone on from
             under_way.abandon()
             if isinstance(ended, KeyboardInterrupt):
                 say("interrupted before there was an answer")

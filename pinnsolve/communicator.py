@@ -16,17 +16,13 @@ import torch
 from torch import Tensor
 from torch import distributed as group
 
-from pinnsolve.errors import PinnsolveError
+from pinnsolve.errors import OthersLost
 
 T = TypeVar("T")
 # how long a process may wait for another: longer than any of them computes alone. One that ends is noticed at once, by
 # its connections, which the system closes; only a machine that loses its power is noticed as late as that.
 PATIENCE = timedelta(minutes=20)
 GO_ON = "what it had computed is kept; the same command with --resume goes on from there, with any number of processes"
-
-
-class ProcessLost(PinnsolveError):
-    """Another process has ended, or this one cannot go on with the others."""
 
 
 class Communicator:
@@ -42,6 +38,10 @@ class Communicator:
     def first(self) -> bool:
         """Whether this is the process that writes, speaks and decides for all."""
         return self.rank == 0
+
+    def sharing(self, device: torch.device) -> int:
+        """How many processes share the memory of a device: those of this machine, or of its cards."""
+        return self.here if device.type != "cuda" else -(-self.here // torch.cuda.device_count())
 
     def own(self, count: int) -> slice | None:
         """Which of `count` points belong to this process; None for all."""
@@ -90,7 +90,7 @@ class Communicator:
     def abandon(self, reason: str) -> None:
         """Called where this process alone has failed, in a way that a solve by itself survives.
 
-        Raises ProcessLost where there are others: these are elsewhere, and wait.
+        Raises OthersLost where there are others: these are elsewhere, and wait.
         """
 
 
@@ -178,13 +178,13 @@ class Group(Communicator):
             raise KeyboardInterrupt
 
     def abandon(self, reason: str) -> None:
-        raise ProcessLost(f"process {self.rank + 1} of {self.size} cannot go on: {reason}")
+        raise OthersLost(f"process {self.rank + 1} of {self.size} cannot go on: {reason}")
 
     def _tell(self, how: Callable, *what: Any) -> None:
-        """A call of torch's group. Raises ProcessLost where another process does not answer any more."""
+        """A call of torch's group. Raises OthersLost where another process does not answer any more."""
         try:
             how(*what)
         except RuntimeError as error:  # of gloo and nccl alike, in words that are theirs
-            raise ProcessLost(
+            raise OthersLost(
                 f"process {self.rank + 1} of {self.size}: another process has ended, so this one does, too; {GO_ON}"
             ) from error

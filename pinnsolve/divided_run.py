@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from pinnsolve import launch
-from pinnsolve.errors import PinnsolveError, SaidElsewhere
+from pinnsolve.errors import OthersLost, PinnsolveError, SaidElsewhere
 from pinnsolve.process import Interrupts
 
 if TYPE_CHECKING:
@@ -63,15 +63,16 @@ def dividing(problem: Problem, code: str, among: Communicator, interrupts: Inter
         return among, ""
     launch.part()
     interrupts.alone()
+    if interrupts.asked():
+        raise KeyboardInterrupt
     left = among.size - 1
     sentence = f"{reason}; one process solves, and the other{'s' if left > 1 else ''} of {among.size} left"
     return (ALONE if among.first else among), sentence
 
 
 def take_part(problem: Problem, among: Communicator) -> None:
-    """Solve with the first process, which writes and speaks. Raises ProcessLost where that is gone."""
+    """Solve with the first process, which writes and speaks. Raises OthersLost where that is gone."""
     from pinnsolve import pipeline
-    from pinnsolve.communicator import ProcessLost
     from pinnsolve.solvers.journal import Journal
 
     agreed(among, lambda: None)  # the first has a folder to write to
@@ -80,7 +81,7 @@ def take_part(problem: Problem, among: Communicator) -> None:
     try:
         pipeline.solve(problem, start=start, journal=journal, among=among)
         launch.part()
-    except ProcessLost:
+    except OthersLost:
         raise
     except PinnsolveError as error:  # as in the first process
         raise SaidElsewhere(OTHERS) from error

@@ -80,3 +80,7 @@ class SolutionError(PinnsolveError):
 
 class SaidElsewhere(PinnsolveError):
     """An error that another process of the same run says to the person."""
+
+
+class OthersLost(PinnsolveError):
+    """Of several processes that solve together, another has ended, or this one cannot go on with them."""

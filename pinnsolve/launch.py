@@ -31,11 +31,12 @@ def join(asked: Callable[[], bool], hear: Callable[[], None]) -> Group:
     """Wait for the other processes; `asked` and `hear`: see `Group`.
 
     What they tell each other goes by gloo between processors, and by nccl between cards, one for each process of a
-    machine. Raises ProcessLost where they do not come together.
+    machine. Raises OthersLost where they do not come together.
     """
     import torch
 
-    from pinnsolve.communicator import PATIENCE, Group, ProcessLost
+    from pinnsolve.communicator import PATIENCE, Group
+    from pinnsolve.errors import OthersLost
 
     backend = "gloo"
     if torch.cuda.is_available():
@@ -44,7 +45,7 @@ def join(asked: Callable[[], bool], hear: Callable[[], None]) -> Group:
     try:
         torch.distributed.init_process_group(backend, timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
-        raise ProcessLost(f"process {rank() + 1} of {size()} does not find the others: {error}") from None
+        raise OthersLost(f"process {rank() + 1} of {size()} does not find the others: {error}") from None
     return Group(int(os.environ.get("LOCAL_WORLD_SIZE", "1")), asked, hear)
 
 

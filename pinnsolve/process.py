@@ -142,10 +142,8 @@ class Interrupts:
         self._heard.set()
 
     def alone(self) -> None:
-        """From here on, this process is on its own: signals raise at once."""
+        """From here on, this process is on its own: later signals raise at once."""
         self._several = False
-        if self._asked:
-            self._received(0, None)
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():

@@ -68,9 +68,9 @@ def random_tensor(make: Callable[..., torch.Tensor], *shape: Any, **named: Any) 
     return make(*shape, **named, device="cpu").to(torch.get_default_device())
 
 
-def bytes_available(memory_gb: float | None) -> float:
-    """What may be taken: what the file says, or most of what is free; of a card where tensors are made there."""
-    return memory_available() if memory_gb is None else memory_gb * 1e9
+def bytes_available(memory_gb: float | None, device: torch.device | None = None) -> float:
+    """What may be taken: what the file says, or most of what is free where tensors are made, or on a device."""
+    return memory_available(device) if memory_gb is None else memory_gb * 1e9
 
 
 def lacks_memory(error: BaseException) -> bool:
@@ -78,10 +78,10 @@ def lacks_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def memory_available() -> float:
+def memory_available(device: torch.device | None = None) -> float:
     """Bytes that may be taken: three quarters of what the card or the machine has free, or 4 GB where it does not
     say."""
-    if (device := torch.get_default_device()).type == "cuda":
+    if (device := device or torch.get_default_device()).type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return 0.75 * free
     try:

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import signal
+import time
 from fractions import Fraction
 
 import numpy as np
@@ -149,6 +150,23 @@ def test_a_process_that_ends_loses_nothing(tmp_path, work, status):
     assert sorted(rows) == [1, 2, 3, 4, 5]
     assert rows.pop(2)["status"] == status
     assert all(row["status"] == "converged" for row in rows.values())
+
+
+def _sees(task: Task) -> str | None:
+    time.sleep(0.2)  # so that another process takes the next
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def test_every_process_has_a_card_of_its_own(monkeypatch, tmp_path):
+    tasks = [Task(number, "", (), (), "") for number in range(4)]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, 5")
+    assert workers.cards() == ["2", "5"]
+    assert set(workers.in_processes(tasks, 2, _sees, failed)) == {"2", "5"}
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    monkeypatch.setattr(workers, "CARDS", tmp_path)
+    assert workers.cards() == []
+    (tmp_path / "0000:17:00.0").mkdir()
+    assert workers.cards() == ["0"]
 
 
 def test_a_cluster_of_two_workers(file, tmp_path):

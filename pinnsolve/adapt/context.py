@@ -172,7 +172,7 @@ class SolveContext:
         points = self._sampled(counts, self.seed + 500_009)
         solve = Assembly(self.problem, points, self.term_weights, self.among)
         check = check or self.check_assembly(SEARCH_POINTS, 1)
-        available = bytes_available(self.memory_gb)
+        available = bytes_available(self.memory_gb, self.lower.device) / self.among.sharing(self.lower.device)
         found = estimate_error(solution, bases, solve, check, self.check_points(), available)
         return replace(found, counts=self.problem.counts)
 

@@ -53,9 +53,8 @@ def solved_there(context: SolveContext, solve: Callable[[SolveContext], Outcome[
     device = context.cells_on
     if device is None or device == context.lower.device:
         return solve(context)
-    there = replace(context, lower=context.lower.to(device), upper=context.upper.to(device))
     with on_device(device):
-        outcome = solve(there)
+        outcome = solve(replace(context, lower=context.lower.to(device), upper=context.upper.to(device)))
     return replace(outcome, best=moved(outcome.best, PROCESSOR))
 
 

@@ -120,7 +120,8 @@ class BasisSystem(LinearSystem):
     @property
     def _available(self) -> float:
         """Bytes that this process may take."""
-        return bytes_available(self.memory_gb) / self.among.here
+        device = self.basis.lower.device
+        return bytes_available(self.memory_gb, device) / self.among.sharing(device)
 
     def streamed(self, state: State, rows: Sequence[RowBlock]) -> Iterator[tuple[Tensor, Tensor]]:
         """Rows A (m, n) of the linearization at a state with the residuals (m,) of others, few at a time.

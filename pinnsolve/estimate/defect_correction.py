@@ -114,8 +114,8 @@ def estimate_error(
     """Estimate the error of `solution` from its defect.
 
     `corrections`: independent bases to try; `solve`, `check`: assemblies on points of their own, with the same term
-    weights; `x`: (N, d) where norms are taken; `available`: bytes that may be taken. Of unknowns that are determined
-    up to a constant, that is left out.
+    weights; `x`: (N, d) where norms are taken; `available`: bytes that this process may take. Of unknowns that
+    are determined up to a constant, that is left out.
     A basis with more functions than `solve` has rows would make any residual vanish at them: it says nothing, and if
     all are such, the error is taken to be everything (unless there is nothing but data, judged by others held out).
     """
@@ -268,7 +268,7 @@ def _defect_correction(solution: Approximation, basis: Basis, assembly: Assembly
     columns = len(assembly.problem.unknowns) * basis.width + len(assembly.problem.unknown_parameters)
     among = assembly.among
     needed = assembly.own_rows * columns * basis.lower.element_size()
-    if among.all(needed <= min(DENSE_BYTES, available / COPIES / among.here)):
+    if among.all(needed <= min(DENSE_BYTES, available / COPIES)):
         A, r = stacked(_defect_rows(assembly, solution, basis))
         return solve_dense(A, -r, among=among).x
     stream = StreamingQR(columns, among)
