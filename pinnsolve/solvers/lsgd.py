@@ -135,8 +135,8 @@ class LSGD(Solver):
 
     def kept(self, iterate: Iterate) -> Mapping[str, Any]:
         memory = iterate.memory
-        numbers = {name: getattr(memory, name) for name in ("solved", "loss", "penalty", "least", "since")}
-        return {**numbers, "optimizer": optimizer_values(memory.optimizer)}
+        numbers = {name: getattr(memory, name) for name in ("loss", "penalty", "least", "since")}
+        return {**numbers, "solved": dict(memory.solved), "optimizer": optimizer_values(memory.optimizer)}
 
     def taken_up(self, assembly: Assembly, iterate: Iterate, kept: Mapping[str, Any]) -> Iterate:
         hidden = as_leaf(iterate.basis.hidden)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -59,8 +60,9 @@ def reduce_gradients(optimizer: torch.optim.Optimizer, among: Communicator) -> N
 
 
 def optimizer_values(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Moments and gradients, which with the leaves are all that an optimizer goes on from."""
-    return {"state": optimizer.state_dict()["state"], "gradients": [leaf.grad for leaf in leaves_of(optimizer)]}
+    """Moments and gradients, which with the leaves are all that an optimizer goes on from; copies, since it goes on."""
+    gradients = [leaf.grad for leaf in leaves_of(optimizer)]
+    return deepcopy({"state": optimizer.state_dict()["state"], "gradients": gradients})
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, values: Mapping[str, Any]) -> None:
