@@ -1,10 +1,10 @@
 """Rank-revealing dense least squares: min ||A x - b||, the solution of least norm after column scaling.
 
-An unpivoted QR factorization reduces the rows to a triangle (`tall_skinny`), whose columns are scaled to unit norm. Where its
-columns are plainly independent, it is solved as it is. Else it is factorized with column pivoting (Businger & Golub 1965),
-truncated where the diagonal falls below `tolerance`, and completed to the minimum-norm solution (complete orthogonal
-decomposition, Golub & Van Loan, section 5.5). All of the rank work is on a W x W triangle, so it costs the same however
-many rows there were.
+An unpivoted QR factorization reduces the rows to a triangle (`tall_skinny`), whose columns are scaled to unit norm.
+Where its columns are plainly independent, it is solved as it is. Else it is factorized with column pivoting (Businger &
+Golub 1965), truncated where the diagonal falls below `tolerance`, and completed to the minimum-norm solution (complete
+orthogonal decomposition, Golub & Van Loan, section 5.5). All of the rank work is on a W x W triangle, so it costs the
+same however many rows there were.
 """
 
 from __future__ import annotations
