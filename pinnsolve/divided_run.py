@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from pinnsolve import launch
+from pinnsolve.compiler.applicability import comes_on_cells
+from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.errors import OthersLost, PinnsolveError, SaidElsewhere
 from pinnsolve.process import Interrupts
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from pinnsolve.problem.problem import Problem
 
 T = TypeVar("T")
+NOT_DIVIDED = "polynomials on cells are not divided among processes; a `solve.basis` asks for a network, whose rows are"
 OTHERS = "an error in another process, which says what it is"
 
 
@@ -52,7 +55,6 @@ def dividing(problem: Problem, code: str, among: Communicator, interrupts: Inter
     `code`: of operators. Raises PinnsolveError where processes have read different problems.
     """
     from pinnsolve.communicator import ALONE
-    from pinnsolve.method import why_not_divided
     from pinnsolve.results.run_folders import key_of
 
     if len(set(among.told_all(key_of(problem, code)))) > 1:
@@ -68,6 +70,14 @@ def dividing(problem: Problem, code: str, among: Communicator, interrupts: Inter
     left = among.size - 1
     sentence = f"{reason}; one process solves, and the other{'s' if left > 1 else ''} of {among.size} left"
     return (ALONE if among.first else among), sentence
+
+
+def why_not_divided(problem: Problem) -> str | None:
+    """The reason, in words, why a problem is not solved by rows that processes divide, or None: only those of functions
+    of the whole domain are."""
+    if problem.ranges:
+        return "members of parameters with ranges are not divided"
+    return NOT_DIVIDED if comes_on_cells(problem.settings, compile_problem(problem)) else None
 
 
 def take_part(problem: Problem, among: Communicator) -> None:

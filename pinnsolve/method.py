@@ -29,8 +29,7 @@ from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.pou.pou_grid import read_settings
 from pinnsolve.bases.time_slabs import TimeSlabs
 from pinnsolve.communicator import ALONE, Communicator
-from pinnsolve.compiler.applicability import why_not_cells, why_not_double
-from pinnsolve.compiler.compiler import compile_problem
+from pinnsolve.compiler.applicability import comes_on_cells, why_not_cells, why_not_double
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.eigen.eigenvalues import eigenvalues_on_cells
 from pinnsolve.errors import PinnsolveError, ResourceError
@@ -59,7 +58,6 @@ MANY_COORDINATES = (
     "up to order two without operators of your own; introduce an unknown for a second derivative, or ask for another "
     "`basis`"
 )
-NOT_DIVIDED = "polynomials on cells are not divided among processes; a `solve.basis` asks for a network, whose rows are"
 ON_CELLS = "polynomials on cells, because equations hold in the domain"
 KINKED_WIDTHS = (32, 64)  # of ReLU bases that `auto` adapts where a first-order equation has no smooth solution
 
@@ -93,7 +91,7 @@ def solve_context(
     """What all parts of the solve share, by the settings of the problem."""
     settings = problem.settings
     basis = settings.basis.settings() if settings.basis else {}
-    cells = _for_cells(problem, compiled)
+    cells = comes_on_cells(settings, compiled)
     device = device_for(settings.device, compiled, cells, basis.get("width") or defaults.DEFAULT_FIXED_WIDTH)
     kind = {"dtype": getattr(torch, settings.precision), "device": PROCESSOR if cells else device}
     lower, upper = (torch.tensor([ends[i] for ends in compiled.intervals], **kind) for i in (0, 1))
@@ -165,29 +163,6 @@ def _results(
     basis, first = _basis(problem, context, asked, start)
     solver = extensions.solver_class(method if method != "auto" else _method_for(basis)).from_settings(settings)
     return fixed(context, basis, solver, first, LSGD.first_phase(settings))
-
-
-def why_not_divided(problem: Problem) -> str | None:
-    """The reason, in words, why a problem is not solved by rows that processes divide, or None: only those of functions
-    of the whole domain are."""
-    compiled = compile_problem(problem)
-    if problem.ranges:
-        return "members of parameters with ranges are not divided"
-    if _for_cells(problem, compiled):
-        return NOT_DIVIDED
-    return None
-
-
-def _for_cells(problem: Problem, compiled: CompiledProblem) -> bool:
-    """Whether polynomials on cells come first, or are all that there is."""
-    settings = problem.settings
-    asked = settings.basis.settings() if settings.basis else {}
-    if compiled.integrals or compiled.candidates or compiled.state_functions or compiled.eigenvalues is not None:
-        return True
-    if asked.get("kind") == "pou_grid" and not asked.get("overlap"):
-        return True
-    open_choice = settings.method == "auto" and not asked and settings.collocation is None
-    return open_choice and (why_not_double(settings) or why_not_cells(compiled)) is None
 
 
 def _why_not_plain_cells(problem: Problem, context: SolveContext) -> str | None:

@@ -11,6 +11,9 @@ Groups of rows:
   a cube with 100,000 coefficients, and the Navier-Stokes equations in the plane with time; the network of the first
   group there, too. On a machine without a card, the rows of the processor alone.
 
+`processor_seconds` are those of the busiest process, which other programs of the machine hardly disturb; `model` is
+what `scale_model.py` foretells of them.
+
 Every row is a process of its own, which has what is left of `--seconds` at most. Rows that are in the file are not
 measured again: so a run that was ended, or one on a machine that is lent for minutes, is gone on with.
 """
@@ -29,11 +32,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scale_model import CARD, CORE, cost
 
 HERE = Path(__file__).resolve().parent
 SMALL, FULL = (1500, 30_000), (4000, 200_000)  # functions of the network, and rows
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-COMPARED = ("width", "rows", "seconds", "processor_seconds", "memory_gb", "coefficients", "error", "difference", "why")
+COMPARED = (
+    "width", "rows", "seconds", "processor_seconds", "model", "memory_gb", "coefficients", "error", "difference", "why",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,9 @@ def measured(row: Row, folder: Path, limit: float) -> dict:
     if done.returncode or not result.exists():
         return {"why": (done.stderr.strip().splitlines() or ["nothing was said"])[-1][:200]}
     found = json.loads(result.read_text(encoding="utf-8"))
+    if "width" in found:
+        machine = CARD if "cuda" in row.arguments else CORE
+        found["model"] = cost(found["width"], found["rows"], row.processes, machine).seconds
     other = folder / (row.beside.replace(", ", "-").replace(" ", "-") + ".npy")
     if row.beside and other.exists():
         one, expected = np.load(out.with_name(out.name + ".npy")), np.load(other)
