@@ -184,16 +184,13 @@ def run(
         among = divided_run.begin(interrupts)
         problem = divided_run.agreed(among, lambda: _load(file, overrides, operators))
         code = code_of(operators or ())
-        if among is not None:
-            among, sentence = divided_run.dividing(problem, code, among, interrupts)
-            if not among.first:
-                if not sentence:
-                    divided_run.take_part(problem, among)
-                raise typer.Exit(CONVERGED)
-            if sentence:
-                say(sentence)
-        folder = divided_run.agreed(among, lambda: choose_folder(problem.name, out, resume))
-        under_way = RunUnderWay(folder, problem, resume, say, code)
+        among = None if among is None else _others_at_work(problem, code, among, interrupts)
+
+        def begun() -> tuple[Path, RunUnderWay]:
+            folder = choose_folder(problem.name, out, resume)
+            return folder, RunUnderWay(folder, problem, resume, say, code)
+
+        folder, under_way = divided_run.agreed(among, begun)
         try:
             solution = _solve(problem, under_way, folder if resume else None, json, among)
             if among is not None and among.size > 1:
@@ -516,6 +513,20 @@ def _refuse_tables(problem: Problem) -> None:
     errors = list(table_errors(problem))
     if errors:
         raise ProblemError(errors)
+
+
+def _others_at_work(problem: Problem, code: str, among: Communicator, interrupts: process.Interrupts) -> Communicator:
+    """The processes that solve a problem together, in the first of them. The others take part here, and then end."""
+    from pinnsolve import divided_run
+
+    among, sentence = divided_run.dividing(problem, code, among, interrupts)
+    if not among.first:
+        if not sentence:
+            divided_run.take_part(problem, among)
+        raise typer.Exit(CONVERGED)
+    if sentence:
+        say(sentence)
+    return among
 
 
 def _solve(

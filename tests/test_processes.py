@@ -148,3 +148,24 @@ def test_mistakes_are_said_once(folder):
 def test_commands_that_are_not_divided_are_of_one_process(folder):
     done = launched(2, folder, "ended_together.py", "explain", "net.yaml")
     assert done.returncode == 0 and done.stdout.count("minimized over u") == 1
+
+
+UNHEARD = """
+import os, signal, time
+from pinnsolve import process
+process.UNHEARD = 0.2
+with process.Interrupts(several=True, speaks=False) as interrupts:
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert interrupts.asked()  # and nothing was raised
+    {then}
+    time.sleep(1.0)
+print("went on")
+"""
+
+
+@pytest.mark.parametrize(("then", "code", "goes_on"), [("pass", 130, False), ("interrupts.hear()", 0, True)])
+def test_a_process_that_the_others_do_not_hear_ends_itself(then, code, goes_on):
+    command = [sys.executable, "-c", UNHEARD.replace("{then}", then)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment())
+    assert done.returncode == code and ("went on" in done.stdout) == goes_on
+    assert ("the other processes did not answer" in done.stderr) != goes_on

@@ -28,6 +28,7 @@ from pinnsolve.version import version
 if TYPE_CHECKING:
     from pinnsolve.communicator import Communicator
     from pinnsolve.problem.problem import Problem
+    from pinnsolve.results.checkpoints import Checkpoints
     from pinnsolve.results.solution import Solution
     from pinnsolve.solvers.journal import Journal
 
@@ -145,6 +146,7 @@ class RunUnderWay:
         self.folder, self.problem, self._say = folder, problem, say
         self._key = key_of(problem, code)
         self._kept = folder / CHECKPOINTS
+        self._checkpoints: Checkpoints | None = None
         self._goes_on = resume and _key_at(self._kept) == self._key
         self._begin()
 
@@ -197,7 +199,8 @@ class RunUnderWay:
     def pause(self) -> None:
         """Write what is not written yet, before the answer so far is."""
         self._close()
-        self._checkpoints.flush()
+        if self._checkpoints is not None:
+            self._checkpoints.flush()
 
     def complete(self, ended: bool) -> None:
         """The solution is written; where the solve `ended` by itself, there is nothing to go on from."""
