@@ -34,6 +34,8 @@ from pathlib import Path
 import numpy as np
 from scale_model import CARD, CORE, cost
 
+from pinnsolve.process import WAITING
+
 HERE = Path(__file__).resolve().parent
 SMALL, FULL = (1500, 30_000), (4000, 200_000)  # functions of the network, and rows
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -56,18 +58,17 @@ class Row:
 
 
 def rows(full: bool, card: bool) -> Iterator[Row]:
-    """All rows, those first that others are held against."""
+    """All rows, those first that others are held against; then those of a card, whose machine may be lent for minutes."""
     width, count = (str(number) for number in (FULL if full else SMALL))
     network = ("scale_network.py", (width, count))
     yield Row("network, 1 process", "processes", *network)
-    yield Row("network, 2 processes", "processes", *network, processes=2, beside="network, 1 process")
-    yield Row("network, 2 threads", "threads", *network, threads=2, beside="network, 1 process")
-    places = ("cpu", "cuda") if card else ("cpu",)
-    for place in reversed(places):  # of a machine that is lent for minutes, the card comes first
-        for kind in ("poisson", "navier-stokes"):
-            yield Row(f"{kind}, {place}", "card", "scale_cells.py", (kind, place), threads=2)
     if card:
         yield Row("network, cuda", "card", network[0], (*network[1], "--device", "cuda"), beside="network, 1 process")
+    for place in ("cuda", "cpu") if card else ("cpu",):
+        for kind in ("poisson", "navier-stokes"):
+            yield Row(f"{kind}, {place}", "card", "scale_cells.py", (kind, place), threads=2)
+    yield Row("network, 2 processes", "processes", *network, processes=2, beside="network, 1 process")
+    yield Row("network, 2 threads", "threads", *network, threads=2, beside="network, 1 process")
 
 
 def measured(row: Row, folder: Path, limit: float) -> dict:
@@ -81,7 +82,7 @@ def measured(row: Row, folder: Path, limit: float) -> dict:
     launched = ["-m", "torch.distributed.run", "--nproc-per-node", str(row.processes)] if row.processes > 1 else []
     command = [sys.executable, *launched, str(HERE / row.script), *arguments]
     paths = os.pathsep.join([str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = {**os.environ, **dict.fromkeys(THREADS, str(row.threads)), "PYTHONPATH": paths}
+    environment = {**WAITING, **os.environ, **dict.fromkeys(THREADS, str(row.threads)), "PYTHONPATH": paths}
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=limit, env=environment)
     except subprocess.TimeoutExpired:
