@@ -58,7 +58,7 @@ class Row:
 
 
 def rows(full: bool, card: bool) -> Iterator[Row]:
-    """All rows, those first that others are held against; then those of a card, whose machine may be lent for minutes."""
+    """All rows: first what others are held against, then those of a card, whose machine may be lent for minutes."""
     width, count = (str(number) for number in (FULL if full else SMALL))
     network = ("scale_network.py", (width, count))
     yield Row("network, 1 process", "processes", *network)
