@@ -1,11 +1,11 @@
 """Polynomials on cells of a given size, on one device: what `scale.py` measures.
 
-    scripts/scale_cells.py poisson|navier-stokes cpu|cuda THREADS OUT
+    scripts/scale_cells.py poisson|navier-stokes cpu|cuda THREADS OUT [CELLS]
 
-`poisson`: Poisson's equation in a cube, 6 x 6 x 6 cells of degree 9 and 104,976 coefficients: one least squares,
-its factorization and the correction. `navier-stokes`: the vortices of Taylor and Green in the plane, marched in time
-to a tolerance. Output: OUT.json with seconds after a first, small solve, in which libraries are loaded; the error
-against the exact solution; most memory.
+`poisson`: Poisson's equation in a cube, 6 x 6 x 6 cells of degree 9 and 104,976 coefficients, or so many cells per
+axis: one least squares, its factorization and the correction. `navier-stokes`: the vortices of Taylor and Green in the
+plane, marched in time to a tolerance. Output: OUT.json with seconds after a first, small solve, in which libraries are
+loaded; the error against the exact solution; most memory.
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ def navier_stokes(device: torch.device, tolerance: float) -> dict:
     return {"seconds": seconds, "coefficients": numbers, "error": max(errors.values()), "estimate": best.worst}
 
 
-def main(kind: str, place: str, threads: str, out: str) -> None:
+def main(kind: str, place: str, threads: str, out: str, cells: str = str(CELLS)) -> None:
     torch.set_num_threads(int(threads))
     device = torch.device(place)
     if kind == "poisson":
         poisson(device, 2, 4)
-        found = poisson(device, CELLS, DEGREE)
+        found = poisson(device, int(cells), DEGREE)
     else:
         navier_stokes(device, 0.3)
         found = navier_stokes(device, TOLERANCE)
