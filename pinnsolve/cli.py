@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pinnsolve import process
-from pinnsolve.errors import PinnsolveError, ProblemError
+from pinnsolve.errors import OthersLost, PinnsolveError, ProblemError, SaidElsewhere
 from pinnsolve.files.text import printable
 from pinnsolve.output.console import console, say, show
 
 if TYPE_CHECKING:
+    from pinnsolve.communicator import Communicator
     from pinnsolve.problem.problem import Problem
     from pinnsolve.results.run_folders import RunUnderWay
     from pinnsolve.results.solution import Solution
@@ -96,6 +97,10 @@ def _run_command(arguments: list[str] | None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a letter that the terminal cannot show is no reason to stop
+    from pinnsolve import launch
+
+    if launch.rank() > 0 and (arguments or sys.argv[1:])[:1] != ["run"]:
+        sys.exit(0)  # only a run is divided; the first process does anything else
     with _mistakes_as_messages():
         given = sys.argv[1:] if arguments is None else arguments
         if given and given[0].lower() in MEANT:
@@ -113,7 +118,8 @@ def _mistakes_as_messages() -> Iterator[None]:
         for diagnostic in error.diagnostics:
             say(diagnostic)
     except PinnsolveError as error:
-        say(f"error: {error}")
+        if not isinstance(error, SaidElsewhere):
+            say(f"error: {error}")
     except OSError as error:
         say(f"error: {error.filename or 'the system'}: {error.strerror or error}")
     except MemoryError:
@@ -159,22 +165,40 @@ def run(
         bool, typer.Option("--no-figures", help="Draw nothing; the page is written without.")
     ] = False,
 ) -> None:
-    """Solve a problem and write its run folder. Exits with 0 if it reached its tolerance, else with 1."""
+    """Solve a problem and write its run folder. Exits with 0 if it reached its tolerance, else with 1.
+
+    Several processes of `torchrun` solve it together, where its rows are dense.
+    """
+    from pinnsolve import divided_run, launch
     from pinnsolve.figures import drawer
     from pinnsolve.output.terminal import report
     from pinnsolve.results.run_folders import RunUnderWay, choose_folder, save_anywhere
     from pinnsolve.spec.operator_files import code_of
 
-    with process.Interrupts() as interrupts, nullcontext() if no_figures else drawer.Drawer() as drawing:
+    draws = not no_figures and launch.rank() == 0
+    signals = process.Interrupts(several=launch.size() > 1, speaks=launch.rank() == 0)
+    with signals as interrupts, drawer.Drawer() if draws else nullcontext() as drawing:
         process.load_torch_ahead()
         from pinnsolve import pipeline
 
-        problem = _load(file, overrides, operators)
-        folder = choose_folder(problem.name, out, resume)
-        under_way = RunUnderWay(folder, problem, resume, say, code_of(operators or ()))
+        among = divided_run.begin(interrupts)
+        problem = divided_run.agreed(among, lambda: _load(file, overrides, operators))
+        code = code_of(operators or ())
+        among = None if among is None else _others_at_work(problem, code, among, interrupts)
+
+        def begun() -> tuple[Path, RunUnderWay]:
+            folder = choose_folder(problem.name, out, resume)
+            return folder, RunUnderWay(folder, problem, resume, say, code)
+
+        folder, under_way = divided_run.agreed(among, begun)
         try:
-            solution = _solve(problem, under_way, folder if resume else None, quiet=json)
+            solution = _solve(problem, under_way, folder if resume else None, json, among)
+            if among is not None and among.size > 1:
+                launch.part()
+                interrupts.alone()
         except BaseException as ended:
+            if isinstance(ended, OthersLost):
+                under_way.pause()  # what is there is to be gone on from
             under_way.abandon()
             if isinstance(ended, KeyboardInterrupt):
                 say("interrupted before there was an answer")
@@ -474,10 +498,10 @@ def _load(file: str, overrides: list[str] | None, operators: list[str] | None) -
     from pinnsolve.spec.operator_files import run_operators
 
     run_operators(operators or ())
-    from pinnsolve import pipeline
+    from pinnsolve import launch, pipeline
 
     problem = pipeline.load(file, overrides or ())
-    for warning in problem.warnings:
+    for warning in problem.warnings if launch.rank() == 0 else ():
         say(warning)
     return problem
 
@@ -491,7 +515,23 @@ def _refuse_tables(problem: Problem) -> None:
         raise ProblemError(errors)
 
 
-def _solve(problem: Problem, under_way: RunUnderWay, resumed: Path | None, quiet: bool) -> Solution:
+def _others_at_work(problem: Problem, code: str, among: Communicator, interrupts: process.Interrupts) -> Communicator:
+    """The processes that solve a problem together, in the first of them. The others take part here, and then end."""
+    from pinnsolve import divided_run
+
+    among, sentence = divided_run.dividing(problem, code, among, interrupts)
+    if not among.first:
+        if not sentence:
+            divided_run.take_part(problem, among)
+        raise typer.Exit(CONVERGED)
+    if sentence:
+        say(sentence)
+    return among
+
+
+def _solve(
+    problem: Problem, under_way: RunUnderWay, resumed: Path | None, quiet: bool, among: Communicator | None
+) -> Solution:
     from pinnsolve import pipeline
     from pinnsolve.output.progress import Outlook, Progress
     from pinnsolve.results.run_folders import is_run_folder
@@ -509,6 +549,10 @@ def _solve(problem: Problem, under_way: RunUnderWay, resumed: Path | None, quiet
         start = load_solution(resumed)
         if (start.coordinates, start.unknowns) != ((*problem.coordinates, *problem.ranges), problem.unknowns):
             raise PinnsolveError(f"{resumed} holds a solution of another problem: {start!r}")
+    from pinnsolve.communicator import ALONE
+
+    among = among or ALONE
+    start = among.told(start)
     settings = problem.settings
     outlook = Outlook(float(settings.tolerance), settings.limits.seconds)
     with Progress(console(error=True), quiet, outlook) as progress:
@@ -517,4 +561,4 @@ def _solve(problem: Problem, under_way: RunUnderWay, resumed: Path | None, quiet
             under_way.log(record)
             progress(record)
 
-        return pipeline.solve(problem, progress=told, start=start, journal=under_way.journal())
+        return pipeline.solve(problem, progress=told, start=start, journal=under_way.journal(among), among=among)

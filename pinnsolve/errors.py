@@ -76,3 +76,11 @@ class ResourceError(PinnsolveError):
 
 class SolutionError(PinnsolveError):
     """A run folder or solution file cannot be read, or is asked for something it does not hold."""
+
+
+class SaidElsewhere(PinnsolveError):
+    """An error that another process of the same run says to the person."""
+
+
+class OthersLost(PinnsolveError):
+    """Of several processes that solve together, another has ended, or this one cannot go on with them."""

@@ -16,6 +16,7 @@ import torch
 from pinnsolve import defaults, extensions
 from pinnsolve.adapt.basis_slabs import SlabTuning, basis_marches, can_march_with
 from pinnsolve.adapt.context import Result, SolveContext, least_error
+from pinnsolve.adapt.devices import PROCESSOR, device_for, moved, solved_there, why_not_on_card
 from pinnsolve.adapt.few_coordinates import NETWORK_AXES, FewCoordinates, has_many_coordinates
 from pinnsolve.adapt.forward import on_cells
 from pinnsolve.adapt.growing_width import Networks, Successors, fixed, refined
@@ -27,7 +28,8 @@ from pinnsolve.bases.base import Basis
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.pou.pou_grid import read_settings
 from pinnsolve.bases.time_slabs import TimeSlabs
-from pinnsolve.compiler.applicability import why_not_cells, why_not_double
+from pinnsolve.communicator import ALONE, Communicator
+from pinnsolve.compiler.applicability import comes_on_cells, why_not_cells, why_not_double
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.eigen.eigenvalues import eigenvalues_on_cells
 from pinnsolve.errors import PinnsolveError, ResourceError
@@ -66,9 +68,10 @@ def solve_compiled(
     progress: Callable[[dict], None] | None,
     start: Solution | None,
     journal: Journal = NOTHING,
+    among: Communicator = ALONE,
 ) -> Solution:
     """See `pipeline.solve`."""
-    context = replace(solve_context(problem, compiled, progress), journal=journal)
+    context = replace(solve_context(problem, compiled, progress, among), journal=journal)
     aimed = problem
     if problem.settings.tolerance < defaults.LEAST_TOLERANCE:  # no refinement gets there
         aimed = with_settings(problem, {"tolerance": defaults.LEAST_TOLERANCE})
@@ -82,25 +85,28 @@ def solve_compiled(
             return solution_of(problem, context, outcome)
 
 
-def solve_context(problem: Problem, compiled: CompiledProblem, progress) -> SolveContext:
+def solve_context(
+    problem: Problem, compiled: CompiledProblem, progress: Callable[[dict], None] | None, among: Communicator = ALONE
+) -> SolveContext:
     """What all parts of the solve share, by the settings of the problem."""
     settings = problem.settings
-    device = settings.device
-    if device == "cuda" and not torch.cuda.is_available():
-        raise PinnsolveError("solve.device is `cuda`, and no CUDA device is available here; use `cpu`")
-    kind = {"dtype": getattr(torch, settings.precision), "device": device}
+    basis = settings.basis.settings() if settings.basis else {}
+    cells = comes_on_cells(settings, compiled)
+    device = device_for(settings.device, compiled, cells, basis.get("width") or defaults.DEFAULT_FIXED_WIDTH)
+    kind = {"dtype": getattr(torch, settings.precision), "device": PROCESSOR if cells else device}
     lower, upper = (torch.tensor([ends[i] for ends in compiled.intervals], **kind) for i in (0, 1))
     return SolveContext(
         compiled,
         lower,
         upper,
         settings.seed,
-        Clock(settings.limits.seconds),
+        Clock(settings.limits.seconds, among),
         progress,
         settings.collocation,
         compiled.weights_at,
         settings.limits.memory_gb,
         guess=None if compiled.linear else stated_guess(problem),
+        cells_on=device if cells else None,
     )
 
 
@@ -201,7 +207,8 @@ def _eigenvalues(problem: Problem, context: SolveContext) -> Iterator[Result | O
     reason = why_not_double(problem.settings) or why_not_cells(replace(context.problem, unknown_parameters=()))
     if reason is not None:
         raise PinnsolveError(f"eigenvalues are found by polynomials on cells, and {reason}")
-    outcome = eigenvalues_on_cells(context, problem.settings.tolerance, problem.settings.limits.refinements)
+    tolerance, most = problem.settings.tolerance, problem.settings.limits.refinements
+    outcome = solved_there(context, lambda there: eigenvalues_on_cells(there, tolerance, most))
     if outcome.best is None:
         outcome.raised("interrupted", "no_memory", "time_limit")
         raise PinnsolveError(f"no eigenvalue was found: {outcome.message or outcome.event}")
@@ -210,9 +217,9 @@ def _eigenvalues(problem: Problem, context: SolveContext) -> Iterator[Result | O
 
 def _on_sharp_cells(context: SolveContext, method: str) -> bool:
     """Whether a grid of partitions can be sharp: its continuity is then part of a sparse least squares."""
-    plain = context.lower.dtype == torch.float64 and context.lower.device.type == "cpu"
-    sought = plain and context.problem.shape is None and method in ("auto", "least_squares")
-    return sought and why_not_cells(context.problem) is None and not is_inverse(context)
+    box = context.lower.dtype == torch.float64 and context.problem.shape is None
+    sought = box and method in ("auto", "least_squares") and not is_inverse(context)
+    return sought and why_not_cells(context.problem) is None
 
 
 def _given_cells(problem: Problem, context: SolveContext, asked: dict) -> Iterator[Result | Outcome]:
@@ -222,7 +229,8 @@ def _given_cells(problem: Problem, context: SolveContext, asked: dict) -> Iterat
             "sharp partitions are for equations on a box solved by least squares; give solve.basis an `overlap` above 0"
         )
     partitions, degrees, _ = read_settings(asked, context.dimension)
-    outcome = on_given_cells(context, partitions, degrees, problem.settings.tolerance)
+    tolerance = problem.settings.tolerance
+    outcome = solved_there(context, lambda there: on_given_cells(there, partitions, degrees, tolerance))
     yield from _passed_on(outcome, "the partitions that the file asks for")
 
 
@@ -254,19 +262,28 @@ def _by_choice(problem: Problem, context: SolveContext, start: Solution | None) 
         yield from _passed_on(networks, f"a network, because {reason}")
         return
     if is_inverse(context) and not context.problem.integrals:
-        cells = inverse_on_cells(context, settings.tolerance, settings.limits.refinements, settings.starts)
+        tolerance, most = settings.tolerance, settings.limits.refinements
+        cells = solved_there(context, lambda there: inverse_on_cells(there, tolerance, most, settings.starts))
     else:
-        begun = None if start is None else start_on_cells(context, start)
         hopeless = says_no_solution(warning.message for warning in problem.warnings)
-        cells = on_cells(context, settings.tolerance, 0 if hopeless else settings.limits.refinements, begun)
+        most = 0 if hopeless else settings.limits.refinements
+
+        def solve(there: SolveContext) -> Outcome[Result]:
+            begun = None if start is None else moved(start_on_cells(there, start), there.lower.device)
+            return on_cells(there, settings.tolerance, most, begun)
+
+        cells = solved_there(context, solve)
     if cells.best is None:
         cells.raised("interrupted")
+    why = ON_CELLS
+    if settings.device == "cuda" and (kept := why_not_on_card(context.problem)) is not None:
+        why = f"{ON_CELLS}, and by the processor, because {kept}"
     if _is_settled(problem, context, cells):
-        yield from _passed_on(cells, ON_CELLS)
+        yield from _passed_on(cells, why)
         return
     networks = _best(problem, context, _networks(problem, context, cells.best))
     if cells.best is not None and not (networks.best and networks.best.worst < cells.best.worst):
-        yield from _passed_on(cells, ON_CELLS)
+        yield from _passed_on(cells, why)
     elif cells.best is not None:
         yield from _passed_on(networks, "a network, because polynomials on cells did not come as far")
     else:

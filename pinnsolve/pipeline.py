@@ -23,6 +23,7 @@ from pinnsolve.problem.problem import Problem
 from pinnsolve.spec.spec import load_spec
 
 if TYPE_CHECKING:
+    from pinnsolve.communicator import Communicator
     from pinnsolve.figures.samples import Draw
     from pinnsolve.results.solution import Solution
     from pinnsolve.solvers.journal import Journal
@@ -43,16 +44,17 @@ def solve(
     progress: Callable[[dict], None] | None = None,
     start: Solution | None = None,
     journal: Journal | None = None,
+    among: Communicator | None = None,
     **settings: Any,
 ) -> Solution:
     """Solve a problem, or that in a file; `settings` replace those of its `solve` section, e.g. `tolerance=1e-8,
     method="lsgd"`.
 
     `progress` is called with each history record; `start` is a solution to go on from: one of the same problem is never
-    replaced by a worse one. `journal`: pieces of a solve that was ended, and who keeps those of this one. Not
-    converging is a status of the solution, not an exception. Where the problem states several guesses, the solutions
-    that the others lead to are `others` of the first. Raises `ProblemError` for settings that are wrong and
-    `ResourceError` where the memory would not do.
+    replaced by a worse one. `journal`: pieces of a solve that was ended, and who keeps those of this one. `among`: the
+    processes that divide the rows, all of which call this. Not converging is a status of the solution, not an
+    exception. Where the problem states several guesses, the solutions that the others lead to are `others` of the
+    first. Raises `ProblemError` for settings that are wrong and `ResourceError` where the memory would not do.
     """
     if isinstance(problem, str | Path):
         problem = load(problem)
@@ -66,15 +68,17 @@ def solve(
         from pinnsolve.ranges.solve import solve_over_ranges
 
         return solve_over_ranges(stated, compiled, progress, start)
-    from pinnsolve.method import solve_compiled  # and with it torch
+    from pinnsolve.communicator import ALONE  # and with it torch
+    from pinnsolve.method import solve_compiled
     from pinnsolve.solvers.journal import NOTHING
 
-    first = solve_compiled(stated, compiled, progress, start, journal or NOTHING)
+    together = among or ALONE
+    first = solve_compiled(stated, compiled, progress, start, journal or NOTHING, together)
     if not stated.other_guesses:
         return first
     from pinnsolve.results.several import with_others
 
-    others = [solve_compiled(one, compiled, progress, None, NOTHING) for one in by_guess(stated)[1:]]
+    others = [solve_compiled(one, compiled, progress, None, NOTHING, together) for one in by_guess(stated)[1:]]
     return with_others(first, others)
 
 

@@ -109,16 +109,41 @@ STOPPING = "stopping; the answer so far will be written\n"
 STILL_STOPPING = "still stopping: the answer so far is being written\n"
 
 
+UNHEARD = (
+    20.0  # seconds after which a process ends itself where the others do not agree to end; less than launchers wait
+)
+ALONE_NOW = (
+    "asked to end, and the other processes did not answer; what was computed is kept, and the same command with "
+    "--resume goes on from there\n"
+)
+
+
 class Interrupts:
     """Ctrl-C, SIGTERM and SIGHUP end a solve by KeyboardInterrupt, once; later ones change nothing.
 
     Use it as `with Interrupts() as interrupts`. A thread answers every signal at once on standard error: the main one
-    may be in the middle of a factorization. Outside of the main thread, signals stay as they are.
+    may be in the middle of a factorization. Outside of the main thread, signals stay as they are. Of `several`
+    processes, none may end a step that the others take: signals are `asked` about by whoever lets all of them end at
+    the same place, and says that they were `hear`d. Those that are not heard end this process after a while: the
+    others may be gone.
     """
 
-    def __init__(self):
-        self._raises = True
+    def __init__(self, several: bool = False, speaks: bool = True):
+        self._raises, self._several, self._speaks = True, several, speaks
+        self._asked, self._heard = False, threading.Event()
         self._before: dict[int, Any] = {}
+
+    def asked(self) -> bool:
+        """Whether there was a signal that did not raise."""
+        return self._asked
+
+    def hear(self) -> None:
+        """All processes end now."""
+        self._heard.set()
+
+    def alone(self) -> None:
+        """From here on, this process is on its own: later signals raise at once."""
+        self._several = False
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
@@ -128,7 +153,7 @@ class Interrupts:
             self._out, self._in = os.pipe()
             os.set_blocking(self._in, False)
             self._woken = signal.set_wakeup_fd(self._in, warn_on_full_buffer=False)
-            threading.Thread(target=_answer, args=(self._out, frozenset(chosen)), daemon=True).start()
+            threading.Thread(target=self._answer, args=(self._out, frozenset(chosen)), daemon=True).start()
         return self
 
     def __exit__(self, kind: type | None, value: BaseException | None, trace: TracebackType | None) -> None:
@@ -139,7 +164,9 @@ class Interrupts:
                 signal.signal(number, handler)
 
     def _received(self, number: int, frame: FrameType | None) -> None:
-        if self._raises:
+        if self._several:
+            self._asked = True
+        elif self._raises:
             self._raises = False
             raise KeyboardInterrupt
 
@@ -150,13 +177,26 @@ class Interrupts:
         yield
         self._raises = True
 
-
-def _answer(signals: int, ending: frozenset[int]) -> None:
-    """Say for each number that comes through a pipe that it has been heard."""
-    sentence = STOPPING
-    with open(signals, "rb", buffering=0) as numbers:
-        while number := numbers.read(1):
-            if number[0] in ending:
-                with suppress(OSError):  # a terminal that is gone
-                    os.write(2, sentence.encode())
+    def _answer(self, signals: int, ending: frozenset[int]) -> None:
+        """Say for each number that comes through a pipe that it has been heard."""
+        sentence = STOPPING
+        with open(signals, "rb", buffering=0) as numbers:
+            while number := numbers.read(1):
+                if number[0] not in ending:
+                    continue
+                if self._speaks:
+                    _write_error(sentence)
+                if self._several and sentence == STOPPING:
+                    threading.Thread(target=self._end_unheard, daemon=True).start()
                 sentence = STILL_STOPPING
+
+    def _end_unheard(self) -> None:
+        """End this process where no other agrees to end: its main thread may wait for one that is gone."""
+        if not self._heard.wait(UNHEARD) and self._several:
+            _write_error(ALONE_NOW)
+            os._exit(128 + signal.SIGINT)
+
+
+def _write_error(sentence: str) -> None:
+    with suppress(OSError):  # a terminal that is gone
+        os.write(2, sentence.encode())

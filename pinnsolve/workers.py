@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from pinnsolve.errors import PinnsolveError
@@ -25,6 +26,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 MOST_TRIES = 3  # of a task whose process ended
 ENDED = "its process ended without a word, as it does when the machine runs out of memory"
+CARDS = Path("/proc/driver/nvidia/gpus")  # where Linux lists them
 LENGTH = struct.Struct("<Q")  # of a message, before it
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # the parent alone is interrupted; what libraries print must not come between the results
@@ -36,6 +38,13 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def cards() -> list[str]:
+    """The names of the NVIDIA cards that this process may use; looking for them takes no library."""
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name.strip() for name in visible.split(",") if name.strip()]
+    return [str(number) for number, _ in enumerate(sorted(CARDS.iterdir()))] if CARDS.is_dir() else []
+
+
 class Processes:
     """Up to so many processes that apply a `work` to tasks; they start when they are needed, and once.
 
@@ -45,6 +54,7 @@ class Processes:
     def __init__(self, count: int, work: Callable[[Task], Result]):
         self.count, self.work = count, work
         self._running: list[subprocess.Popen] = []
+        self._started_so_far = 0
         self._own = threading.local()
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(count)
@@ -104,6 +114,10 @@ class Processes:
         share = str(max(1, processors() // self.count))
         environment = {**WAITING, **dict.fromkeys(THREADS, share), **os.environ}
         environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+        with self._lock:
+            number, self._started_so_far = self._started_so_far, self._started_so_far + 1
+        if there := cards():  # one member a card, as long as there are enough of them
+            environment["CUDA_VISIBLE_DEVICES"] = there[number % len(there)]
         process = subprocess.Popen(
             [sys.executable, "-c", START], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
         )

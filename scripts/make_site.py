@@ -33,7 +33,7 @@ COPIED = ("figures", "notebooks")  # folders of docs/ that the pages use
 CONTENTS = {  # heading in the margin -> pages, in their order
     "Begin": ("start", "tutorial", "gallery/index", "notebooks/index"),
     "Reference": ("problem-file", "api/index", "method", "licenses", "changelog"),
-    "Measured": ("benchmarks", "systems", "comparison", "experiments"),
+    "Measured": ("benchmarks", "systems", "comparison", "scaling", "experiments"),
     "The code": ("development", "contributing"),
 }
 

@@ -1,13 +1,21 @@
-"""Fixtures of the tests of the command line: a folder to work in, a solver whose answer is known, a way to call."""
+"""Fixtures of the tests of the command line: a folder to work in, a solver whose answer is known, a way to call.
+
+`pytest --device cuda` solves on a card whatever the tests solve on cells and a card takes; `--device second` on the
+second device of `second_device`, slowly.
+"""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
+from second_device import ELSEWHERE, SecondDevice
 from sine_basis import SineBasis, solution_of
 
-from pinnsolve import extensions, pipeline
+from pinnsolve import extensions, method, pipeline
+from pinnsolve.adapt import devices
 from pinnsolve.cli import main
 from pinnsolve.figures.drawer import Drawer
 from pinnsolve.figures.samples import Drawn
@@ -27,6 +35,37 @@ conditions:
 """
 
 
+def pytest_addoption(parser):
+    parser.addoption("--device", choices=("cpu", "cuda", "second"), default="cpu", help="where cells are solved")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def where_cells_are_solved(request):
+    """On the device that `--device` names, where a test does not say; on another than the processor, cells alone."""
+    asked = request.config.getoption("--device")
+    if asked == "cuda" and not torch.cuda.is_available():
+        pytest.skip("there is no card here")
+    with pytest.MonkeyPatch.context() as patch:
+        if asked != "cpu":
+            there = ELSEWHERE if asked == "second" else torch.device("cuda", torch.cuda.current_device())
+
+            def device_for(device, problem, on_cells, width):
+                takes = device == "cpu" and on_cells and devices.why_not_on_card(problem) is None
+                return there if takes else devices.device_for(device, problem, on_cells, width)
+
+            patch.setattr(method, "device_for", device_for)
+        if asked == "second":
+            on_device = devices.on_device
+
+            @contextmanager
+            def elsewhere(device):
+                with SecondDevice(), on_device(device):
+                    yield
+
+            patch.setattr(devices, "on_device", elsewhere)
+        yield
+
+
 @pytest.fixture
 def work(tmp_path, monkeypatch):
     """A folder to work in, with a problem file, and solutions of its kind readable."""
@@ -42,7 +81,7 @@ def solved(monkeypatch):
     calls = []
 
     def arrange(status="converged", **fields):
-        def solve(problem, progress=None, start=None, journal=None):
+        def solve(problem, progress=None, start=None, journal=None, among=None):
             calls.append({"problem": problem, "start": start})
             for i in range(3):
                 progress({"step": i, "steps": 3, "seconds": 0.1, "phase": "lsgd", "loss": 1.0, "terms": {"wave": 1.0}})

@@ -140,7 +140,7 @@ def test_settings_reach_the_problem(work, solved, command):
 
 
 def test_errors_of_the_solve_are_messages(work, monkeypatch, command):
-    def solve(problem, progress=None, start=None, journal=None):
+    def solve(problem, progress=None, start=None, journal=None, among=None):
         raise ResourceError("the matrix would take 900 GB")
 
     monkeypatch.setattr(pipeline, "solve", solve)
@@ -149,7 +149,7 @@ def test_errors_of_the_solve_are_messages(work, monkeypatch, command):
 
 
 def test_interrupted_outside_the_solve(work, monkeypatch, command):
-    def solve(problem, progress=None, start=None, journal=None):
+    def solve(problem, progress=None, start=None, journal=None, among=None):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(pipeline, "solve", solve)

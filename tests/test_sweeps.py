@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import signal
+import time
 from fractions import Fraction
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 
 import pinnsolve as ps
 from pinnsolve import workers
-from pinnsolve.sweeps.member import Task, failed
+from pinnsolve.sweeps.member import Task, failed, solve_member
 from pinnsolve.sweeps.plan import SweepError, make_plan
 from pinnsolve.sweeps.sweep import points_of
 
@@ -151,12 +152,58 @@ def test_a_process_that_ends_loses_nothing(tmp_path, work, status):
     assert all(row["status"] == "converged" for row in rows.values())
 
 
+def _sees(task: Task) -> str | None:
+    time.sleep(0.2)  # so that another process takes the next
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def test_every_process_has_a_card_of_its_own(monkeypatch, tmp_path):
+    tasks = [Task(number, "", (), (), "") for number in range(4)]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, 5")
+    assert workers.cards() == ["2", "5"]
+    assert set(workers.in_processes(tasks, 2, _sees, failed)) == {"2", "5"}
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    monkeypatch.setattr(workers, "CARDS", tmp_path)
+    assert workers.cards() == []
+    (tmp_path / "0000:17:00.0").mkdir()
+    assert workers.cards() == ["0"]
+
+
 def test_a_cluster_of_two_workers(file, tmp_path):
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         swept = ps.sweep(file, out=tmp_path / "out", over=["k=1:4:4"], cluster=cluster.scheduler_address)
     assert swept.all_converged
     assert [float(row["k"]) for row in rows_of(tmp_path / "out")] == [1, 2, 3, 4]
+
+
+def _solves_or_ends_once(task: Task) -> dict:
+    """A member as it is; the first time that the second is to be solved, its worker is killed."""
+    mark = f"{task.folder}.mark"
+    if task.number == 2 and not os.path.exists(mark):
+        open(mark, "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return solve_member(task)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="processes end otherwise here")
+def test_a_worker_of_the_cluster_that_is_killed_loses_no_member(file, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    tasks = [Task(n, str(file), (f"parameters.k={n}",), (), str(tmp_path / "members" / str(n))) for n in range(1, 7)]
+    (tmp_path / "members").mkdir()
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        first = {worker["id"]: worker["pid"] for worker in _pids(cluster)}
+        found = list(workers.on_cluster(tasks, cluster.scheduler_address, _solves_or_ends_once, failed))
+        then = {worker["id"]: worker["pid"] for worker in _pids(cluster)}
+    assert (tmp_path / "members" / "2.mark").exists() and first != then
+    assert sorted(row["member"] for row in found) == [1, 2, 3, 4, 5, 6]
+    assert all(row["status"] == "converged" for row in found)
+    assert all((tmp_path / "members" / str(n) / "result.json").exists() for n in range(1, 7))
+
+
+def _pids(cluster) -> list[dict]:
+    """The workers of a local cluster with the numbers of their processes."""
+    return [{"id": name, "pid": nanny.pid} for name, nanny in cluster.workers.items()]
 
 
 def test_the_command_line(file, tmp_path, capsys):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from pinnsolve import defaults
@@ -15,6 +16,7 @@ from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases import make_basis
 from pinnsolve.bases.base import Basis
+from pinnsolve.communicator import Communicator
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.defect_correction import (
     Approximation,
@@ -28,6 +30,7 @@ from pinnsolve.runtime import bytes_available
 from pinnsolve.solvers import Clock, Iterate, Outcome, Solver, drive
 from pinnsolve.solvers.base import Progress
 from pinnsolve.solvers.journal import NOTHING, Journal
+from pinnsolve.solvers.recorded import Recorded
 
 SEARCH_POINTS = 1500  # unseen points on which scales are compared
 NARROW = 32  # width up to which the error of a basis on a line is sought among twice as many functions
@@ -54,6 +57,12 @@ class SolveContext:
     history: list[dict] = field(default_factory=list)
     columns: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)  # values that terms name, at points
     journal: Journal = NOTHING  # what was solved before, and who is told of what is solved now
+    cells_on: torch.device | None = None  # where cells are solved, where that is not the device of the box
+
+    @property
+    def among(self) -> Communicator:
+        """The processes that divide the rows of this solve."""
+        return self.clock.among
 
     @property
     def dimension(self) -> int:
@@ -113,10 +122,13 @@ class SolveContext:
         """Points for a basis of that width, with the weights of this solve; `part` as in `sample_problem`."""
         seed = self.seed if seed is None else seed
         points = self._sampled(self.counts(width, moving), seed, part)
-        return Assembly(self.problem, points, self.term_weights)
+        return Assembly(self.problem, points, self.term_weights, self.among)
 
     def check_assembly(self, count: int, seed: int = 0) -> Assembly:
-        """Random points that no solve sees; a term that holds nearly nowhere may have none."""
+        """Random points that no solve sees; a term that holds nearly nowhere may have none.
+
+        They are few, and every process has all of them.
+        """
         counts = defaults.Collocation(count, max(64, count // (2 * self.dimension)), "uniform")
         part = "held_out" if self.regression else "all"
         points = self._sampled(counts, defaults.CHECK_SEED + self.seed + seed, part, lenient=True)
@@ -137,7 +149,9 @@ class SolveContext:
         return points.x[0].to(self.lower)
 
     def drive(self, solver: Solver, assembly: Assembly, basis: Basis, state: State, phase: str) -> Outcome[Iterate]:
-        outcome = drive(solver, assembly, Iterate(basis, state), self.clock, self.progress, phase)
+        """The solver's outcome, from the last iterate that the journal knows of it."""
+        recorded = Recorded(solver, self.journal, phase)
+        outcome = drive(recorded, assembly, Iterate(basis, state), self.clock, self.progress, phase)
         self.history.extend(outcome.history)
         return outcome
 
@@ -156,9 +170,9 @@ class SolveContext:
             usual, interior=max(usual.interior, asked.interior), boundary=max(usual.boundary, asked.boundary)
         )
         points = self._sampled(counts, self.seed + 500_009)
-        solve = Assembly(self.problem, points, self.term_weights)
+        solve = Assembly(self.problem, points, self.term_weights, self.among)
         check = check or self.check_assembly(SEARCH_POINTS, 1)
-        available = bytes_available(self.memory_gb)
+        available = bytes_available(self.memory_gb, self.lower.device) / self.among.sharing(self.lower.device)
         found = estimate_error(solution, bases, solve, check, self.check_points(), available)
         return replace(found, counts=self.problem.counts)
 
@@ -230,4 +244,4 @@ def result_on(assembly: Assembly, approximation: Approximation, method: str, **m
 
 def point_counts(assembly: Assembly) -> dict[str, int]:
     """The number of points of each term."""
-    return {t.term.name: t.points.count for t in assembly.terms}
+    return {t.term.name: t.count for t in assembly.terms}

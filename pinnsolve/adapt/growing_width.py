@@ -23,6 +23,7 @@ from pinnsolve.assembly.collocation import zero_state
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases.base import Basis
+from pinnsolve.communicator import Communicator
 from pinnsolve.estimate.defect_correction import (
     Approximation,
     Estimate,
@@ -320,20 +321,25 @@ def _first_state(context: SolveContext, basis: Basis, assembly: Assembly) -> Sta
     state = zero_state(context.problem, basis)
     if context.guess is None:
         return state
-    x = max((t.points.x[0] for t in assembly.terms), key=len)
-    return replace(state, coefficients=_fitted(context.guess(x), basis, x))
+    x = _most_points(assembly)
+    return replace(state, coefficients=_fitted(context.guess(x), basis, x, assembly.among))
 
 
-def _fitted(values: Tensor, basis: Basis, x: Tensor) -> Tensor:
-    """(U, W): the functions of a basis that are closest to values (U, N) at points x (N, d)."""
+def _most_points(assembly: Assembly) -> Tensor:
+    """(N, d): the points of the term that has most; those of this process."""
+    return max(assembly.terms, key=lambda term: term.count).points.x[0]
+
+
+def _fitted(values: Tensor, basis: Basis, x: Tensor, among: Communicator) -> Tensor:
+    """(U, W): the functions of a basis that are closest to values (U, N) at points x (N, d), divided `among` some."""
     zero = (0,) * x.shape[1]
     matrix = basis.derivatives(x, [zero])[zero]
-    return torch.stack([solve_dense(matrix, v.to(matrix), 1e-10).x for v in values])
+    return torch.stack([solve_dense(matrix, v.to(matrix), 1e-10, among).x for v in values])
 
 
 def projected(solution: Approximation, basis: Basis, assembly: Assembly) -> State:
     """The state of a new basis closest to a solution's values: where Newton goes on. Linear problems start at zero."""
     if assembly.problem.linear:
         return zero_state(assembly.problem, basis)
-    x = max((t.points.x[0] for t in assembly.terms), key=len)
-    return State(_fitted(solution.values(x), basis, x), solution.state.parameters)
+    x = _most_points(assembly)
+    return State(_fitted(solution.values(x), basis, x, assembly.among), solution.state.parameters)

@@ -20,7 +20,7 @@ from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases.base import Basis
 from pinnsolve.bases.interactions import Interactions
 from pinnsolve.estimate.defect_correction import Approximation
-from pinnsolve.least_squares.dense import range_basis
+from pinnsolve.least_squares import range_basis
 
 Pair = tuple[int, int]
 POINTS, SEED = 3000, 3  # unseen points, and what tells them from those of other looks

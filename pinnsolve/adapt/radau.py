@@ -8,12 +8,13 @@ Solving Ordinary Differential Equations II, sections IV.5 and IV.8).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
 from numpy.polynomial import legendre as series
 from torch import Tensor
+
+from pinnsolve.runtime import cached_by_device
 
 MOST_STAGES = 8  # eigenvectors of more are so close to dependent that too many digits are lost
 
@@ -45,12 +46,12 @@ class Radau:
     def modal(self) -> Tensor:
         """(s + 1, s + 1): orthonormal Legendre coefficients in time from the values at the start and at the nodes."""
         s = self.stages
-        places = 2.0 * np.concatenate([[0.0], self.nodes.numpy()]) - 1.0
+        places = 2.0 * np.concatenate([[0.0], self.nodes.cpu().numpy()]) - 1.0
         table = series.legvander(places, s) * np.sqrt(2 * np.arange(s + 1) + 1)
-        return torch.from_numpy(np.linalg.inv(table))
+        return torch.as_tensor(np.linalg.inv(table))
 
 
-@lru_cache(maxsize=8)
+@cached_by_device(8)
 def radau(stages: int) -> Radau:
     """The method of order 2 s - 1."""
     last = np.zeros(stages + 1)
@@ -59,8 +60,8 @@ def radau(stages: int) -> Radau:
     nodes[-1] = 1.0
     points, weights = series.leggauss(stages + 1)
     points, weights = 0.5 * (points + 1.0), 0.5 * weights
-    at = torch.from_numpy(nodes)
-    butcher = np.stack([c * weights @ lagrange(at, torch.from_numpy(c * points)).numpy() for c in nodes])
+    at = torch.as_tensor(nodes)
+    butcher = np.stack([c * weights @ lagrange(at, torch.as_tensor(c * points)).cpu().numpy() for c in nodes])
     rate = np.linalg.inv(butcher)
     values, vectors = np.linalg.eig(rate)
     inverse = np.linalg.inv(vectors)
@@ -70,9 +71,9 @@ def radau(stages: int) -> Radau:
             continue
         paired = value.imag > 1e-9 * abs(value)
         shifts.append(complex(value) if paired else complex(value.real))
-        into.append(torch.from_numpy(inverse[m].astype(complex)))
-        out_of.append(torch.from_numpy(vectors[:, m].astype(complex) * (2.0 if paired else 1.0)))
-    return Radau(at, torch.from_numpy(butcher[-1]), torch.from_numpy(rate), tuple(shifts), tuple(into), tuple(out_of))
+        into.append(torch.as_tensor(inverse[m].astype(complex)))
+        out_of.append(torch.as_tensor(vectors[:, m].astype(complex) * (2.0 if paired else 1.0)))
+    return Radau(at, torch.as_tensor(butcher[-1]), torch.as_tensor(rate), tuple(shifts), tuple(into), tuple(out_of))
 
 
 def lagrange(nodes: Tensor, places: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ Of two halves the best polynomial of the whole is known from their coefficients,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from numpy.polynomial import legendre as series
 from torch import Tensor
 
 from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.runtime import cached_by_device
 
 WORTH = 0.15  # of the cells that must go for a new factorization to be worth it
 
@@ -103,7 +104,7 @@ def _replaced(space: Space, c: Tensor, pairs: Sequence[tuple[int, int]], whole: 
     return Space(cells, space.degrees, space.orders), new
 
 
-@lru_cache(maxsize=32)
+@cached_by_device(32)
 def _halves(degree: int) -> tuple[Tensor, Tensor]:
     """(p + 1, p + 1) each: mean products of the orthonormal polynomials of an interval with those of its two halves."""
     points, weights = series.leggauss(degree + 1)
@@ -112,5 +113,5 @@ def _halves(degree: int) -> tuple[Tensor, Tensor]:
     tables = []
     for shift in (-1.0, 1.0):
         of_whole = series.legvander(0.5 * (points + shift), degree) * root
-        tables.append(torch.from_numpy(of_whole.T @ (0.5 * weights[:, None] * own)))
+        tables.append(torch.as_tensor(of_whole.T @ (0.5 * weights[:, None] * own)))
     return tables[0], tables[1]

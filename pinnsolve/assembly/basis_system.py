@@ -18,12 +18,14 @@ from pinnsolve.assembly.linear_system import Bounds, Factorization, LinearSystem
 from pinnsolve.assembly.row_source import RowBlock, State, stacked
 from pinnsolve.assembly.rows import Assembly, points_at_once
 from pinnsolve.bases.base import Basis
+from pinnsolve.communicator import Communicator
 from pinnsolve.errors import ResourceError
 from pinnsolve.least_squares import Solved, StreamingQR, solve_dense
+from pinnsolve.least_squares.streaming import FOLDED
 from pinnsolve.runtime import bytes_available
 
 DENSE_BYTES = 4e9  # of rows that are factorized at once, at most
-COPIES, TRIANGLES = 4, 5  # of the rows, and of the triangle of a stream, that are there at a time
+COPIES, TRIANGLES = 4, 2 * FOLDED + 3  # of the rows, and of the triangle of a stream, that are there at a time
 PENALTY = "penalty"  # the name of its rows
 
 
@@ -41,6 +43,11 @@ class BasisSystem(LinearSystem):
     @property
     def linear(self) -> bool:
         return self.assembly.problem.linear
+
+    @property
+    def among(self) -> Communicator:
+        """The processes that divide the rows."""
+        return self.assembly.among
 
     @property
     def bounds(self) -> Bounds:
@@ -62,18 +69,21 @@ class BasisSystem(LinearSystem):
                 r = term.residuals_of(self.basis, state)
             else:
                 r = term.residuals(term.values(tables, state), state)
-            yield RowBlock(term.term.name, (r * term.scale).reshape(1, -1))
+            yield RowBlock(term.term.name, (r * term.scale).reshape(1, -1), among=self.among)
 
     def _penalized(self, state: State, matrix: bool) -> list[RowBlock]:
-        """sqrt(lambda) c; unknown parameters are not penalized."""
+        """sqrt(lambda) c, which are rows of the first process; unknown parameters are not penalized."""
         if self.penalty == 0.0:
             return []
         c, root = state.coefficients.reshape(1, -1), math.sqrt(self.penalty)
+        held = slice(None if self.among.first else 0)
+        r = (root * c)[:, held]
         if not matrix:
-            return [RowBlock(PENALTY, root * c)]
-        own = root * torch.eye(c.shape[1], dtype=c.dtype, device=c.device)[None]
-        nothing = c.new_zeros(1, c.shape[1], len(state.parameters)) if len(state.parameters) else None
-        return [RowBlock(PENALTY, root * c, [(torch.zeros(1, dtype=torch.long, device=c.device), own)], nothing)]
+            return [RowBlock(PENALTY, r, among=self.among)]
+        own = root * torch.eye(c.shape[1], dtype=c.dtype, device=c.device)[None, held]
+        nothing = c.new_zeros(1, r.shape[1], len(state.parameters)) if len(state.parameters) else None
+        sides = [(torch.zeros(1, dtype=torch.long, device=c.device), own)]
+        return [RowBlock(PENALTY, r, sides, nothing, among=self.among)]
 
     def factorized(
         self, state: State, rows: Sequence[RowBlock], parameters: bool
@@ -93,27 +103,36 @@ class BasisSystem(LinearSystem):
 
     def _fits(self, state: State) -> bool:
         item, columns = state.coefficients.element_size(), state.vector().numel()
-        return COPIES * item * self.assembly.row_count * columns <= min(self._available, DENSE_BYTES)
+        needed = COPIES * item * self.assembly.own_rows * columns
+        return self.among.all(needed <= min(self._available, DENSE_BYTES))
 
     def _check_stream(self, state: State) -> None:
         columns = state.vector().numel()
         needed = TRIANGLES * state.coefficients.element_size() * columns**2
-        if needed > self._available:
+        if self.among.any(needed > self._available):
+            each = f" in each of {self.among.size} processes" if self.among.size > 1 else ""
             raise ResourceError(
-                f"{columns} coefficients need {needed / 1e9:.2g} GB, and {self._available / 1e9:.2g} GB may be taken; "
+                f"{columns} coefficients need {needed / 1e9:.2g} GB{each}, and {self._available / 1e9:.2g} GB may be "
+                "taken; "
                 "lower basis.width or raise limits.memory_gb"
             )
 
     @property
     def _available(self) -> float:
-        return bytes_available(self.memory_gb)
+        """Bytes that this process may take."""
+        device = self.basis.lower.device
+        return bytes_available(self.memory_gb, device) / self.among.sharing(device)
 
     def streamed(self, state: State, rows: Sequence[RowBlock]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Rows A (m, n) of the linearization at a state with the residuals (m,) of others, few at a time."""
+        """Rows A (m, n) of the linearization at a state with the residuals (m,) of others, few at a time.
+
+        Every process yields as often as the others, and may be asked to end in between.
+        """
         many = points_at_once(self.basis.active)
         for term, block in zip(self.assembly.terms, rows, strict=False):
             r = block.r.reshape(len(term.term.residuals), -1)
-            for start in range(0, term.points.count, many):
+            for start in range(0, -(-term.count // self.among.size), many):
+                self.among.check()
                 index = slice(start, start + many)
                 yield (
                     term.rows_on(self.basis, state, index).A,
@@ -136,9 +155,9 @@ class DenseFactorization(Factorization):
         """The correction from `here` (n,) in the first n columns, for residuals r (m,)."""
         n = len(here)
         if self.A is not None:
-            solved = solve_dense(self.A[:, :n], self.A[:, :n] @ here - r)
+            solved = solve_dense(self.A[:, :n], self.A[:, :n] @ here - r, among=self.system.among)
         else:
-            stream = StreamingQR(n)
+            stream = StreamingQR(n, self.system.among)
             for A, part in self.system.streamed(self.state, rows):
                 stream.add(A[:, :n], A[:, :n] @ here - part)
             solved = stream.solve()
@@ -152,7 +171,7 @@ class DenseFactorization(Factorization):
     def step(self, rows: Sequence[RowBlock], at: Tensor, bounds: Bounds | None) -> tuple[Tensor, Tensor]:
         """Where a bound holds a parameter, the coefficients are solved anew for it."""
         r = _residuals(rows)
-        known = r.shape == self._first.shape and torch.equal(r, self._first)
+        known = self.system.among.all(r.shape == self._first.shape and torch.equal(r, self._first))
         x = self.solved.x if known else self._solve(rows, r, self.here).x
         shape = self.state.coefficients.shape
         if not self.parameters:
@@ -168,7 +187,7 @@ class DenseFactorization(Factorization):
         return x.reshape(shape), held
 
     def left(self, change: Tensor) -> Tensor:
-        """(m,): what a change (n,) of the state leaves of the residuals there, if the linearization holds."""
+        """(m,): what a change (n,) of the state leaves of this process's residuals, if the linearization holds."""
         return self._first + self.A[:, : len(change)] @ change
 
     def rank_info(self) -> dict[str, float | int]:

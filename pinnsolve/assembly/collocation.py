@@ -22,6 +22,7 @@ from pinnsolve.files.tables import measured_columns
 from pinnsolve.geometry.factory import make_shape
 from pinnsolve.geometry.sampling import Narrowing, Points, Space, sample_region
 from pinnsolve.geometry.subdomains import where_function
+from pinnsolve.runtime import random_tensor
 
 HOLD_OUT_SEED = 8191
 ROUNDING = 1e-13  # rows this small, relative to those of other terms, are zero
@@ -56,7 +57,7 @@ def sample_problem(
             if points.count < 2:
                 message = f"`{term.data_file.name}` has {points.count} row, and a fit needs one more to be judged by"
                 raise ProblemError([Diagnostic(message, key=f"data.{term.name}", hint="give at least two rows")])
-            order = torch.randperm(points.count, generator=torch.Generator().manual_seed(HOLD_OUT_SEED))
+            order = random_tensor(torch.randperm, points.count, generator=torch.Generator().manual_seed(HOLD_OUT_SEED))
             held = max(1, points.count // 5)
             points = points.select(order[:held] if part == "held_out" else order[held:])
         result[term.name] = points
@@ -92,8 +93,8 @@ def measured_points(term: Term, problem: CompiledProblem) -> Points:
     """Points and columns of a data file. Raises ProblemError for missing coordinates and points outside the box."""
     columns = measured_columns(term.data_file, f"data.{term.name}", problem.coordinates, problem.intervals)
     x = np.stack([columns[c] for c in problem.coordinates], axis=1)
-    measured = {n: torch.from_numpy(v) for n, v in columns.items() if n not in problem.coordinates and len(v) == len(x)}
-    return Points(torch.from_numpy(x)[None], None, measured)
+    measured = {n: torch.as_tensor(v) for n, v in columns.items() if n not in problem.coordinates and len(v) == len(x)}
+    return Points(torch.as_tensor(x)[None], None, measured)
 
 
 def _converted(points: Points, like: Tensor) -> Points:

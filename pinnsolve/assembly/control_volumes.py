@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor
 from pinnsolve.bases.legendre import tensor_points
 from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.compiler.terms import CompiledProblem
+from pinnsolve.runtime import cached_by_device
 
 MORE = 6  # Gauss points beyond the degree: products of two polynomials, and what coefficients bring, are integrated
 
@@ -126,11 +126,11 @@ def gauss(lower: Tensor, upper: Tensor, degrees: Sequence[int], held: Sequence[i
     return lower[:, None] + unit * size[:, None], size[:, free].prod(dim=1)[:, None] * share
 
 
-@lru_cache(maxsize=64)
+@cached_by_device(64)
 def gauss_rule(count: int) -> tuple[Tensor, Tensor]:
     """Points in [0, 1] and weights."""
     points, weights = np.polynomial.legendre.leggauss(count)
-    return torch.from_numpy(0.5 * (points + 1)), torch.from_numpy(0.5 * weights)
+    return torch.as_tensor(0.5 * (points + 1)), torch.as_tensor(0.5 * weights)
 
 
 def rules_of(volumes: Volumes) -> Iterator[tuple[float, Rule]]:

@@ -48,7 +48,7 @@ class TimeNodes:
         ends = torch.unique(torch.cat([cells.lower[:, axis], cells.upper[:, axis]]))
         apart = torch.diff(ends) > NEAR * (ends[-1] - ends[0])
         edges = ends[torch.cat([torch.ones(1, dtype=torch.bool), apart])]
-        return cls(axis, edges, torch.from_numpy(np.polynomial.legendre.leggauss(count)[0]))
+        return cls(axis, edges, torch.as_tensor(np.polynomial.legendre.leggauss(count)[0]))
 
     @cached_property
     def times(self) -> list[float] | list[None]:

@@ -32,7 +32,7 @@ def line_rule(
     first = torch.cumsum(panels, 0) - panels
     number = torch.arange(len(which)) - first[which]
     width = ((stops - starts) / panels)[which]
-    unit, share = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(ORDER))
+    unit, share = (torch.as_tensor(a) for a in np.polynomial.legendre.leggauss(ORDER))
     x = (starts[which] + number * width)[:, None] + width[:, None] * 0.5 * (unit + 1)
     weights = heights[rows[which]][:, None] * width[:, None] * 0.5 * share
     return torch.stack([x, y[rows[which]][:, None].expand_as(x)], dim=-1).reshape(-1, 2), weights.reshape(-1)
@@ -55,7 +55,7 @@ def _lines(ends: tuple[float, float], turns: Sequence[float], density: float) ->
             angle = 0.5 * (one + two) + 0.5 * (two - one) * unit
             places.append(a + (b - a) * 0.5 * (1 - np.cos(angle)))
             weights.append((b - a) * 0.5 * np.sin(angle) * 0.5 * (two - one) * share)
-    return torch.from_numpy(np.concatenate(places)), torch.from_numpy(np.concatenate(weights))
+    return torch.as_tensor(np.concatenate(places)), torch.as_tensor(np.concatenate(weights))
 
 
 def _intervals(label, y: Tensor, left: float, right: float) -> tuple[Tensor, Tensor, Tensor]:

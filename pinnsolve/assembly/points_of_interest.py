@@ -17,6 +17,7 @@ from pinnsolve.geometry.factory import make_shape
 from pinnsolve.geometry.regions import Piece
 from pinnsolve.geometry.sampling import Points, on_piece
 from pinnsolve.geometry.subdomains import where_function
+from pinnsolve.runtime import random_tensor
 
 AROUND = 1.0  # sizes of a detail: how far round it points are drawn, too
 MOST_PLACES = 64  # details and cuts that get points, chosen evenly among more
@@ -96,6 +97,6 @@ def _tested(parts: list[Points], tests: list[Callable[..., Tensor]]) -> Iterator
 def _of_piece(piece: Piece, boxes: tuple[Tensor, Tensor], count: int, generator: torch.Generator) -> Points:
     lower, upper = boxes
     each = max(4, count // len(lower))
-    unit = torch.rand(len(lower), each, lower.shape[1], generator=generator, dtype=torch.float64)
+    unit = random_tensor(torch.rand, len(lower), each, lower.shape[1], generator=generator, dtype=torch.float64)
     x = (lower[:, None] + unit * (upper - lower)[:, None]).flatten(0, 1)
     return on_piece(piece, x)

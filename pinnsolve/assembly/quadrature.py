@@ -184,7 +184,7 @@ class Measure:
         counts = [1 if a == self.problem.axes.time_axis else count for a in range(len(intervals))]
         edges = [np.linspace(low, high, n + 1) for n, (low, high) in zip(counts, intervals, strict=True)]
         lower, upper = (
-            torch.from_numpy(np.stack([g.ravel() for g in np.meshgrid(*(part(e) for e in edges), indexing="ij")], 1))
+            torch.as_tensor(np.stack([g.ravel() for g in np.meshgrid(*(part(e) for e in edges), indexing="ij")], 1))
             for part in (lambda e: e[:-1], lambda e: e[1:])
         )
         return Cells(lower, upper)
@@ -245,7 +245,7 @@ class Measure:
 
 def _gauss(lower: Tensor, upper: Tensor, free, fixed, count: int) -> tuple[Tensor, Tensor]:
     unit, weights = np.polynomial.legendre.leggauss(count)
-    return _tensor(lower, upper, free, fixed, torch.from_numpy(0.5 * (unit + 1)), torch.from_numpy(0.5 * weights))
+    return _tensor(lower, upper, free, fixed, torch.as_tensor(0.5 * (unit + 1)), torch.as_tensor(0.5 * weights))
 
 
 def _tensor(lower: Tensor, upper: Tensor, free, fixed, unit: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:

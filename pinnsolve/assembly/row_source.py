@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from pinnsolve.communicator import ALONE, Communicator
+
 if TYPE_CHECKING:
     from pinnsolve.assembly.integrals import IntegralValues
 
@@ -54,7 +56,8 @@ class RowBlock:
     it is the same for all members; `parameters`: (G, M, P), the derivatives by the unknown parameters, if there are
     any. `by_integrals`: (G, M, K), those by the integrals that the rows hold, None where they hold none; `functionals`:
     (C, K, U n), the derivatives of these. The matrix is then that of the sides and the product of the two. `exact`:
-    whether these rows are to vanish to rounding, and the others are what least squares are taken of.
+    whether these rows are to vanish to rounding, and the others are what least squares are taken of. `among`: the
+    processes that divide the rows; a block holds those of this one, and every process has a block for the same rows.
     """
 
     name: str
@@ -64,6 +67,7 @@ class RowBlock:
     by_integrals: Tensor | None = None
     functionals: Tensor | None = None
     exact: bool = False
+    among: Communicator = ALONE
 
     def times(self, z: Tensor) -> Tensor:
         """(G, M) or (G, M, k): the matrix times coefficients z (C, U n) or (C, U n, k)."""
@@ -86,8 +90,13 @@ class RowBlock:
 
     @property
     def loss(self) -> float:
-        """The sum of the squares of the residuals."""
-        return float((self.r**2).sum())
+        """The sum of the squares of the residuals, of all processes."""
+        return self.among.total(float((self.r**2).sum()))
+
+    @property
+    def finite(self) -> bool:
+        """Whether all residuals are finite, of all processes."""
+        return self.among.all(bool(torch.isfinite(self.r).all()))
 
 
 class RowSource(ABC):
@@ -154,5 +163,5 @@ def loss_by_name(rows: Iterable[RowBlock]) -> dict[str, float]:
 def check_finite(rows: Iterable[RowBlock]) -> None:
     """Raises ArithmeticError, which names the term, where a residual is not finite."""
     for block in rows:
-        if not bool(torch.isfinite(block.r).all()):
+        if not block.finite:
             raise ArithmeticError(f"term `{block.name}` is not finite")

@@ -3,8 +3,8 @@
 At a state (coefficients and unknown parameters) every term gives rows A of its linearization and its residual r,
 both scaled so that the loss is the sum of squares: sum_k eps_k/N_k sum_i r_i^2 [Gulian, eq. (11)]. The
 least-squares problem for the correction is min ||A delta + r||; from the zero state of a linear problem, delta is the
-solution itself. Rows always come in blocks, so memory is bounded by whoever consumes them, and the same code can be
-spread over processes and cards.
+solution itself. Rows always come in blocks, so memory is bounded by whoever consumes them. Processes that divide the
+rows hold their share of the points of every term.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from pinnsolve.assembly.row_source import RowBlock, State
 from pinnsolve.bases.base import Basis
+from pinnsolve.communicator import ALONE, Communicator
 from pinnsolve.compiler.terms import CompiledProblem, Linearization, Term
 from pinnsolve.errors import PinnsolveError
 from pinnsolve.geometry.sampling import Points
@@ -44,12 +45,19 @@ def _evaluator(residuals: tuple[sp.Expr, ...], linearizations: tuple[Linearizati
 
 
 class TermRows:
-    """One term at its points: evaluates its functions there once, and gives rows and residuals."""
+    """One term at its points: evaluates its functions there once, and gives rows and residuals.
 
-    def __init__(self, term: Term, points: Points, problem: CompiledProblem, term_weight: float):
+    Of `points` that are divided `among` processes, it holds those of this one; `count` is the number of all.
+    """
+
+    def __init__(
+        self, term: Term, points: Points, problem: CompiledProblem, term_weight: float, among: Communicator = ALONE
+    ):
+        self.count, self.among, self.own = points.count, among, among.own(points.count)
+        points = points if self.own is None else points.select(self.own)
         self.term, self.points, self.problem = term, points, problem
         self.features = term.features
-        self.scale = (term_weight / max(points.count, 1)) ** 0.5
+        self.scale = (term_weight / max(self.count, 1)) ** 0.5
         self.parameter_names = tuple(p.name for p in problem.unknown_parameters)
         self.integral_names = term.integrals
         self._evaluate = _evaluator(term.residuals, term.linearizations)
@@ -178,7 +186,8 @@ class TermRows:
         A, split = whole.reshape(1, -1, whole.shape[2]), whole.shape[2] - len(self.parameter_names)
         sides = [(torch.zeros(1, dtype=torch.long, device=A.device), A[..., :split])]
         parameters = A[..., split:] if self.parameter_names else None
-        return RowBlock(self.term.name, torch.cat(r, dim=1).reshape(1, -1), sides, parameters)
+        r = torch.cat(r, dim=1).reshape(1, -1)
+        return RowBlock(self.term.name, r, sides, parameters, among=self.among)
 
     def residuals_of(self, basis: Basis, state: State) -> Tensor:
         """Unscaled residuals (residual count, N) at all points, a few points at a time."""
@@ -226,7 +235,8 @@ class TermRows:
         A = torch.cat(blocks) if len(blocks) > 1 else blocks[0]
         sides = [(torch.zeros(1, dtype=torch.long, device=A.device), (A * self.scale)[None])]
         parameters = self._by_parameters(self._split(flat), residuals) if self.parameter_names else None
-        return RowBlock(self.term.name, residuals.reshape(1, -1) * self.scale, sides, parameters)
+        r = residuals.reshape(1, -1) * self.scale
+        return RowBlock(self.term.name, r, sides, parameters, among=self.among)
 
     def _by_parameters(self, linearizations: list[dict], residuals: Tensor) -> Tensor:
         """(1, rows, P): the scaled derivatives by the unknown parameters."""
@@ -268,14 +278,34 @@ def _apply_operator(name: str, basis: Basis, x: Tensor) -> Tensor:
 
 
 class Assembly:
-    """All terms at their points. Immutable; `term_weights` are numbers by term name."""
+    """All terms at their points. Immutable; `term_weights` are numbers by term name.
 
-    def __init__(self, problem: CompiledProblem, points: Mapping[str, Points], term_weights: Mapping[str, float]):
-        self.problem, self.points, self.term_weights = problem, dict(points), dict(term_weights)
-        self.terms = tuple(TermRows(t, points[t.name], problem, term_weights[t.name]) for t in problem.terms)
+    `points` are those of all processes `among` which they are divided.
+    """
+
+    def __init__(
+        self,
+        problem: CompiledProblem,
+        points: Mapping[str, Points],
+        term_weights: Mapping[str, float],
+        among: Communicator = ALONE,
+    ):
+        self.problem, self.term_weights, self.among = problem, dict(term_weights), among
+        self.terms = tuple(TermRows(t, points[t.name], problem, term_weights[t.name], among) for t in problem.terms)
+
+    @property
+    def points(self) -> dict[str, Points]:
+        """The points of every term that this process holds."""
+        return {t.term.name: t.points for t in self.terms}
 
     @property
     def row_count(self) -> int:
+        """Of all processes."""
+        return sum(t.count * len(t.term.residuals) for t in self.terms)
+
+    @property
+    def own_rows(self) -> int:
+        """Of this process."""
         return sum(t.points.count * len(t.term.residuals) for t in self.terms)
 
     def blocks(self, basis: Basis, state: State, hidden: Mapping | None = None, rows: int = 8192) -> Iterator[RowBlock]:
@@ -286,7 +316,8 @@ class Assembly:
                 yield term.rows_on(basis, state, index, hidden)
 
     def residual_vector(self, basis: Basis, state: State, hidden: Mapping | None = None) -> Tensor:
-        """All scaled residuals; the loss is the sum of their squares. Differentiable in state and hidden."""
+        """All scaled residuals of this process; the loss is the sum of their squares over all. Differentiable in state
+        and hidden."""
         return torch.cat([r.reshape(-1) for r in self.residual_parts(basis, state, hidden).values()])
 
     def residual_parts(self, basis: Basis, state: State, hidden: Mapping | None = None) -> dict[str, Tensor]:
@@ -302,6 +333,6 @@ class Assembly:
         return {term.term.name: term.residuals_of(basis, state) for term in self.terms}
 
 
-def losses(parts: Mapping[str, Tensor]) -> dict[str, float]:
-    """The weighted loss per named term, from scaled residuals."""
-    return {name: float((r.detach() ** 2).sum()) for name, r in parts.items()}
+def losses(parts: Mapping[str, Tensor], among: Communicator = ALONE) -> dict[str, float]:
+    """The weighted loss per named term, from scaled residuals, which may be divided `among` processes."""
+    return {name: among.total(float((r.detach() ** 2).sum())) for name, r in parts.items()}

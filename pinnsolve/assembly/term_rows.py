@@ -120,7 +120,7 @@ class _OnCells:
         weights = torch.ones(1, 1, dtype=torch.float64)
         if axis is not None:
             x[:, :, axis] = torch.tensor(nodes.times).double().reshape(len(chosen), m)
-            weights = torch.from_numpy(0.5 * np.polynomial.legendre.leggauss(m)[1])[None]
+            weights = torch.as_tensor(0.5 * np.polynomial.legendre.leggauss(m)[1])[None]
         side = Side(chosen, self.space.tables(cells.reference(x, chosen)))
         at = CellPoints((side,), weights, share, Points(x.reshape(1, -1, cells.dimension), None, {}))
         return CellTerm(self.term, self.problem, self.space, at, self.weight)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from pinnsolve.language.symbols import MultiIndex
+from pinnsolve.runtime import cached_by_device
 
 ROWS = 512  # of a table made at a time: what lies between stays in the cache
 
@@ -48,14 +48,14 @@ def _recurrences(s: Tensor, degree: int, orders: int) -> list[list[Tensor]]:
     return tables
 
 
-@lru_cache(maxsize=256)
+@cached_by_device(256)
 def chebyshev_points(count: int) -> Tensor:
     """(count,) zeros of the Chebyshev polynomial of that degree: dense towards the ends, never on them."""
     k = torch.arange(count, dtype=torch.float64)
     return -torch.cos(math.pi * (k + 0.5) / count)
 
 
-@lru_cache(maxsize=256)
+@cached_by_device(256)
 def chebyshev_weights(count: int) -> Tensor:
     """(count,) quadrature weights at `chebyshev_points` for the mean over the interval (Fejer's first rule)."""
     theta = math.pi * (torch.arange(count, dtype=torch.float64) + 0.5) / count
@@ -79,7 +79,7 @@ def functions_of(degrees: Sequence[int]) -> int:
     return whole if len(degrees) < BALL else max(1, whole // 2 ** (len(degrees) - 1))
 
 
-@lru_cache(maxsize=64)
+@cached_by_device(64)
 def exponents(degrees: tuple[int, ...], apart: int | None = None) -> Tensor:
     """(n, d): products of Legendre polynomials: all up to the degrees in one or two variables, the last fastest.
 
@@ -98,7 +98,7 @@ def exponents(degrees: tuple[int, ...], apart: int | None = None) -> Tensor:
     return grid[shares.sum(dim=1) <= 1 + 1e-12]
 
 
-@lru_cache(maxsize=64)
+@cached_by_device(64)
 def tensor_index(degrees: tuple[int, ...], apart: int | None = None) -> Tensor:
     """(n,): where the functions of `exponents` stand in the whole tensor product."""
     strides = [1]
@@ -149,7 +149,7 @@ def _products(axes: Sequence[Tensor], index: Tensor, out: Tensor) -> None:
         torch.index_select(result, 1, index, out=out)
 
 
-@lru_cache(maxsize=64)
+@cached_by_device(64)
 def shared_tables(
     axes: tuple[int | float, ...], degrees: tuple[int, ...], orders: tuple[int, ...], apart: int | None = None
 ) -> ReferenceTables:
@@ -162,14 +162,14 @@ def forget_tables() -> None:
     shared_tables.cache_clear()
 
 
-@lru_cache(maxsize=64)
+@cached_by_device(64)
 def shared_points(axes: tuple[int | float, ...]) -> Tensor:
     """(m, d): see `shared_tables`."""
     values = [chebyshev_points(a) if isinstance(a, int) else torch.tensor([a], dtype=torch.float64) for a in axes]
     return tensor_points(values)
 
 
-@lru_cache(maxsize=64)
+@cached_by_device(64)
 def shared_weights(axes: tuple[int | float, ...]) -> Tensor:
     """(m,) quadrature weights at `shared_points`, one in all."""
     values = [chebyshev_weights(a) if isinstance(a, int) else torch.ones(1, dtype=torch.float64) for a in axes]

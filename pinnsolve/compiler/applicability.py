@@ -18,8 +18,7 @@ def why_not_own_cells(settings: SolveSettings) -> str | None:
 
 def why_not_double(settings: SolveSettings) -> str | None:
     """The reason, in words, why a solve with these settings could not be on cells, or None."""
-    plain = settings.precision == "float64" and settings.device == "cpu"
-    return None if plain else "cells are solved on the processor in double precision"
+    return None if settings.precision == "float64" else "cells are solved in double precision"
 
 
 def why_not_cells(problem: CompiledProblem) -> str | None:
@@ -37,3 +36,14 @@ def why_not_cells(problem: CompiledProblem) -> str | None:
     if problem.unknown_parameters and not problem.integrals and not any(term.kind == "data" for term in problem.terms):
         return "unknown parameters without data follow from equations and conditions, together with the solution"
     return None
+
+
+def comes_on_cells(settings: SolveSettings, problem: CompiledProblem) -> bool:
+    """Whether polynomials on cells come first for a problem with these settings, or are all that there is."""
+    asked = settings.basis.settings() if settings.basis else {}
+    if problem.integrals or problem.candidates or problem.state_functions or problem.eigenvalues is not None:
+        return True
+    if asked.get("kind") == "pou_grid" and not asked.get("overlap"):
+        return True
+    open_choice = settings.method == "auto" and not asked and settings.collocation is None
+    return open_choice and (why_not_double(settings) or why_not_cells(problem)) is None

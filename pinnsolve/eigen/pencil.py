@@ -45,7 +45,7 @@ class Modes:
         """The same in the order of their distance from a number; of pairs of conjugates, the lower one first."""
         values = self.values
         order = np.lexsort((values.imag, values.real, np.round(np.abs(values - number), 9)))
-        return Modes(values[order], self.functions[torch.from_numpy(order)])
+        return Modes(values[order], self.functions[torch.as_tensor(order)])
 
 
 class Pencil:
@@ -101,7 +101,7 @@ class Pencil:
     def _start(self, columns: int, known: Tensor | None, kind: torch.dtype) -> Tensor:
         """(N, columns) to start from: what is known, filled up by random vectors."""
         random = np.random.default_rng(SEED).standard_normal((self.asked.degree * self.size, columns))
-        start = torch.from_numpy(random).to(kind)
+        start = torch.as_tensor(random).to(kind)
         if known is None or self.asked.degree > 1:  # whose companion form has eigenvalues in its vectors
             return start
         space = self.system.space
@@ -140,7 +140,7 @@ class Pencil:
         return z
 
     def _sorted(self, found: Tensor, eigenvectors: Tensor, count: int) -> Modes:
-        reciprocals, vectors = found.numpy(), eigenvectors.numpy()
+        reciprocals, vectors = found.cpu().numpy(), eigenvectors.cpu().numpy()
         largest = np.abs(reciprocals).max()
         if not np.isfinite(largest) or largest == 0:
             raise ArithmeticError("no eigenvalue was found")
@@ -154,7 +154,7 @@ class Pencil:
         """(C, U, n) complex, of mean square one; what is real but for a factor is real."""
         vector = vector / np.sqrt(np.sum(vector**2) or 1.0)  # the phase that makes it as real as it can be
         space = self.system.space
-        z = torch.from_numpy(np.ascontiguousarray(vector)).to(torch.complex128).reshape(self.shape)
+        z = torch.as_tensor(np.ascontiguousarray(vector)).to(torch.complex128).reshape(self.shape)
         volume = space.cells.volume / space.cells.volume.sum()
         z = z / torch.sqrt((z.abs().square().sum(dim=(1, 2)) * volume).sum())
         return torch.complex(space.back(z.real.contiguous()), space.back(z.imag.contiguous()))

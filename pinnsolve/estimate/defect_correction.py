@@ -114,8 +114,8 @@ def estimate_error(
     """Estimate the error of `solution` from its defect.
 
     `corrections`: independent bases to try; `solve`, `check`: assemblies on points of their own, with the same term
-    weights; `x`: (N, d) where norms are taken; `available`: bytes that may be taken. Of unknowns that are determined
-    up to a constant, that is left out.
+    weights; `x`: (N, d) where norms are taken; `available`: bytes that this process may take. Of unknowns that
+    are determined up to a constant, that is left out.
     A basis with more functions than `solve` has rows would make any residual vanish at them: it says nothing, and if
     all are such, the error is taken to be everything (unless there is nothing but data, judged by others held out).
     """
@@ -202,13 +202,15 @@ def noise_spread(
     for term in assembly.terms:
         block = term.rows_on(solution.basis, solution.state)
         rows.append(block.A)
-        sigma = 0.0
+        sigma, residuals = 0.0, len(term.term.residuals)
         if term.term.data_file is not None:
-            sigma = (term.term.noise or 0.0) * term.scale or float(block.r.square().mean().sqrt())
-        random = torch.randn(block.r.numel(), draws, generator=generator, dtype=torch.float64)
+            sigma = (term.term.noise or 0.0) * term.scale or math.sqrt(block.loss / max(residuals * term.count, 1))
+        random = torch.randn(residuals * term.count, draws, generator=generator, dtype=torch.float64)
+        if term.own is not None:
+            random = random.reshape(residuals, term.count, draws)[:, term.own].reshape(-1, draws)
         noises.append(sigma * random.to(block.r))
-    A, b = torch.cat(rows), torch.cat(noises)
-    moved = [_as_state(solution, solution.basis, solve_dense(A, b[:, i]).x) for i in range(draws)]
+    A, b, among = torch.cat(rows), torch.cat(noises), assembly.among
+    moved = [_as_state(solution, solution.basis, solve_dense(A, b[:, i], among=among).x) for i in range(draws)]
     unknowns = assembly.problem.unknowns
     u = solution.values(x)
     e = torch.stack([Approximation(solution.basis, state).values(x) for state in moved]).square().mean(dim=0).sqrt()
@@ -249,10 +251,14 @@ def _as_state(solution: Approximation, basis: Basis, delta: Tensor) -> State:
 
 
 def _defect_rows(assembly: Assembly, solution: Approximation, basis: Basis):
-    """Blocks of rows of the linearization at the solution, taken on another basis, with the solution's residuals."""
+    """Blocks of rows of the linearization at the solution, taken on another basis, with the solution's residuals.
+
+    Every process yields as often as the others, and may be asked to end in between.
+    """
     for term in assembly.terms:
         size = points_at_once(basis.active)
-        for start in range(0, term.points.count, size):
+        for start in range(0, -(-term.count // assembly.among.size), size):
+            assembly.among.check()
             index = slice(start, start + size)
             at = term.values_on(solution.basis, solution.state, index)
             yield term.rows_on(basis, solution.state, index, values=at)
@@ -260,10 +266,12 @@ def _defect_rows(assembly: Assembly, solution: Approximation, basis: Basis):
 
 def _defect_correction(solution: Approximation, basis: Basis, assembly: Assembly, available: float) -> Tensor:
     columns = len(assembly.problem.unknowns) * basis.width + len(assembly.problem.unknown_parameters)
-    if assembly.row_count * columns * basis.lower.element_size() <= min(DENSE_BYTES, available / COPIES):
+    among = assembly.among
+    needed = assembly.own_rows * columns * basis.lower.element_size()
+    if among.all(needed <= min(DENSE_BYTES, available / COPIES)):
         A, r = stacked(_defect_rows(assembly, solution, basis))
-        return solve_dense(A, -r).x
-    stream = StreamingQR(columns)
+        return solve_dense(A, -r, among=among).x
+    stream = StreamingQR(columns, among)
     for block in _defect_rows(assembly, solution, basis):
         stream.add(block.A, -block.r[0])
     return stream.solve().x

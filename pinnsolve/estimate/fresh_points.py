@@ -14,6 +14,7 @@ from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.geometry.sampling import Points
 from pinnsolve.geometry.subdomains import where_function
+from pinnsolve.runtime import random_tensor
 
 NUMBERS = 5e5  # of a table of functions at fresh points: bounds what the look takes
 FEWEST, MOST = 300, 2000  # points of a term, or on faces, unless there are more cells
@@ -32,9 +33,9 @@ def points_in_cells(basis: PouCells, term: Term, problem: CompiledProblem) -> tu
     cells, generator = basis.space.cells, torch.Generator().manual_seed(SEED)
     chosen = torch.arange(cells.count)
     if cells.count > MOST_CELLS:
-        chosen = torch.randperm(cells.count, generator=generator)[:MOST_CELLS]
+        chosen = random_tensor(torch.randperm, cells.count, generator=generator)[:MOST_CELLS]
     each = math.ceil(count_for(basis) / len(chosen))
-    unit = torch.rand(len(chosen), each, cells.dimension, generator=generator, dtype=torch.float64)
+    unit = random_tensor(torch.rand, len(chosen), each, cells.dimension, generator=generator, dtype=torch.float64)
     lower, upper = (corner[chosen][:, None] for corner in cells.frame)
     x = (lower + unit * (upper - lower)).flatten(0, 1)
     weights = (upper - lower).prod(dim=2).expand(-1, each).reshape(-1)
@@ -65,7 +66,7 @@ def points_on_faces(basis: PouCells, axis: int, problem: CompiledProblem) -> Fac
     everything, share = torch.arange(cells.count), 1.0
     below = everything
     if cells.count**2 > MOST_PAIRS:
-        below = torch.randperm(cells.count, generator=generator)[: max(1, int(MOST_PAIRS / cells.count))]
+        below = random_tensor(torch.randperm, cells.count, generator=generator)[: max(1, int(MOST_PAIRS / cells.count))]
         share = len(below) / cells.count
     i, j = cells.contacts(axis, below, everything)
     if not len(i):
@@ -73,7 +74,7 @@ def points_on_faces(basis: PouCells, axis: int, problem: CompiledProblem) -> Fac
     each = math.ceil(count_for(basis) / len(i))
     i, j = i.repeat_interleave(each), j.repeat_interleave(each)
     lower, upper = torch.maximum(cells.lower[i], cells.lower[j]), torch.minimum(cells.upper[i], cells.upper[j])
-    unit = torch.rand(len(i), cells.dimension, generator=generator, dtype=torch.float64)
+    unit = random_tensor(torch.rand, len(i), cells.dimension, generator=generator, dtype=torch.float64)
     x = lower + unit * (upper - lower)
     x[:, axis] = cells.upper[i, axis]
     others = [a for a in range(cells.dimension) if a != axis]

@@ -30,6 +30,7 @@ from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.defect_correction import Approximation
 from pinnsolve.estimate.fresh_points import SEED, count_for, points_in_cells
 from pinnsolve.language.symbols import Feature, MultiIndex
+from pinnsolve.runtime import random_tensor
 
 ON_AVERAGE = 1000  # points at which derivatives are averaged over the domain
 
@@ -199,7 +200,7 @@ def looked_at(look: Look, check: Assembly) -> list[Missed]:
     for rows in check.terms:
         if rows.term.data_file is not None:
             continue
-        some = torch.randperm(rows.points.count, generator=generator)[: count_for(solution.basis)]
+        some = random_tensor(torch.randperm, rows.points.count, generator=generator)[: count_for(solution.basis)]
         points, weights = rows.points.select(some), torch.full((len(some),), 1.0 / max(len(some), 1)).to(look.x)
         fills = all(piece.fills for piece in rows.term.region.pieces)
         if fills and isinstance(solution.basis, PouCells) and solution.basis.space.cells.count > 1:

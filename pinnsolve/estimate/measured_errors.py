@@ -21,6 +21,7 @@ from pinnsolve.geometry.subdomains import PartOfDomain
 from pinnsolve.language.components import groups_of
 from pinnsolve.language.symbols import coordinate_symbol
 from pinnsolve.language.to_torch import Evaluator
+from pinnsolve.least_squares.tall_skinny import shared_range
 from pinnsolve.problem.checks.neumann import free_axes
 from pinnsolve.problem.problem import Problem
 
@@ -31,7 +32,7 @@ def exact_values(problem: Problem, points: np.ndarray | Tensor) -> dict[str, np.
     values = Evaluator(list(problem.exact.values()))(
         {coordinate_symbol(c): x[:, i] for i, c in enumerate(problem.coordinates)}
     )
-    return {name: (torch.ones_like(x[:, 0]) * v).numpy() for name, v in zip(problem.exact, values, strict=True)}
+    return {name: (torch.ones_like(x[:, 0]) * v).cpu().numpy() for name, v in zip(problem.exact, values, strict=True)}
 
 
 def true_error(
@@ -71,7 +72,7 @@ def true_error(
 
 def _reference(problem: Problem, like: Tensor) -> tuple[Tensor, dict[str, np.ndarray]]:
     columns, known = reference_columns(problem.reference, problem.coordinates, problem.unknowns)
-    x = torch.from_numpy(np.stack([columns[c] for c in problem.coordinates], axis=1)).to(like)
+    x = torch.as_tensor(np.stack([columns[c] for c in problem.coordinates], axis=1)).to(like)
     return x, known
 
 
@@ -101,17 +102,18 @@ def parameter_report(assembly: Assembly, approximation: Approximation) -> dict[s
     parameters = assembly.problem.unknown_parameters
     if not parameters:
         return {}
-    blocks = list(assembly.blocks(approximation.basis, approximation.state))
+    blocks, among = list(assembly.blocks(approximation.basis, approximation.state)), assembly.among
     A, _ = stacked(blocks)
     split = A.shape[1] - len(parameters)
     C, P = A[:, :split], A[:, split:]
-    norms = C.norm(dim=0)
-    Q, _ = torch.linalg.qr(C / torch.where(norms > 0, norms, 1.0))
-    P = P - Q @ (Q.T @ P)
+    norms = among.summed(C.square().sum(dim=0)).sqrt()
+    Q, _ = shared_range(C / torch.where(norms > 0, norms, 1.0), among)
+    P = P - Q @ among.summed(Q.T @ P)
     measured = {t.term.name for t in assembly.terms if t.term.data_file is not None}
     noisy = torch.cat([b.r[0] for b in blocks if b.name in measured or not measured])
-    sigma2 = float(noisy @ noisy) / max(noisy.numel() - len(parameters), 1)
-    covariance = sigma2 * torch.linalg.pinv(P.T @ P, hermitian=True)
+    squares, count = (among.total(float(value)) for value in (noisy @ noisy, noisy.numel()))
+    sigma2 = squares / max(count - len(parameters), 1)
+    covariance = sigma2 * torch.linalg.pinv(among.summed(P.T @ P), hermitian=True)
     errors = torch.diagonal(covariance).clamp_min(0).sqrt()
     values = approximation.state.parameters
     return {p.name: {"value": float(values[i]), "standard_error": float(errors[i])} for i, p in enumerate(parameters)}

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from pinnsolve.assembly.schur_complement import BlockFactorization
 from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.runtime import random_tensor
 
 MOST = 3  # functions that are sought
 SURELY_HELD = 1e-3  # rms of A z, for z of rms 1, above which nothing is free after the first step of the iteration
@@ -66,7 +67,7 @@ def free_functions(reduced: BlockFactorization, coarse: Space, constants: Tensor
     rows = _Rows(reduced, (volume / volume.sum())[:, None, None])
     generator = torch.Generator().manual_seed(0)
     count = min(MOST + int(constants.sum()), unknowns * n)
-    z = torch.randn(len(volume), unknowns * n, count, generator=generator, dtype=torch.float64)
+    z = random_tensor(torch.randn, len(volume), unknowns * n, count, generator=generator, dtype=torch.float64)
     for _ in range(STEPS):
         z = rows.orthonormal(reduced.factor.solve(rows.share * z))
         if not z.numel() or float(rows.smallest(z)[0][0]) > SURELY_HELD:

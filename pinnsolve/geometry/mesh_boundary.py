@@ -118,14 +118,14 @@ def plane_level(points: Tensor, sides: Sequence[tuple[int, ...]]) -> Level:
     pieces = _pieces((b - a).norm(dim=1))
     owner = torch.arange(len(a)).repeat_interleave(pieces * SAMPLES)
     place = torch.cat([(k + t) / n for n in pieces.tolist() for k in range(n)])
-    samples = cKDTree(_quadratic(a[owner], middles[owner], b[owner], place)[0].numpy())
+    samples = cKDTree(_quadratic(a[owner], middles[owner], b[owner], place)[0].cpu().numpy())
     corner_normals = _corner_normals(a, middles, b, sides)
 
     def level(x: Tensor) -> Tensor:
         return torch.cat([nearest(block) for block in x.split(BLOCK)]) if len(x) else x.new_zeros(0)
 
     def nearest(x: Tensor) -> Tensor:
-        _, found = samples.query(x.numpy(), k=min(NEIGHBOURS, len(owner)))
+        _, found = samples.query(x.cpu().numpy(), k=min(NEIGHBOURS, len(owner)))
         found = torch.as_tensor(found).reshape(len(x), -1)
         n, k = _first_of_each(owner[found]).nonzero(as_tuple=True)
         sample = found[n, k]
@@ -243,14 +243,14 @@ def solid_level(points: Tensor, sides: Sequence[tuple[int, ...]]) -> Level:
     at_corners, at_edges = _mean_normals(corners, normals, flat)
     grid = [(i / 3, j / 3) for i in range(4) for j in range(4 - i)]
     share = torch.tensor([(1 - q - r, q, r) for q, r in grid], dtype=torch.float64)
-    samples = cKDTree((share @ corners).reshape(-1, 3).numpy())
+    samples = cKDTree((share @ corners).reshape(-1, 3).cpu().numpy())
     count = len(grid)
 
     def level(x: Tensor) -> Tensor:
         return torch.cat([nearest(block) for block in x.split(BLOCK)]) if len(x) else x.new_zeros(0)
 
     def nearest(x: Tensor) -> Tensor:
-        _, found = samples.query(x.numpy(), k=min(2 * NEIGHBOURS, count * len(flat)))
+        _, found = samples.query(x.cpu().numpy(), k=min(2 * NEIGHBOURS, count * len(flat)))
         found = torch.as_tensor(found).reshape(len(x), -1) // count
         best = torch.full((len(x),), torch.inf, dtype=torch.float64)
         spot, normal, triangle = torch.zeros_like(x), torch.zeros_like(x), found[:, 0].clone()

@@ -159,10 +159,10 @@ class PlaneShape(Shape):
     def boundary(self, spacing: Spacing) -> Boundary:
         segments = self.segments(spacing)
         half = (segments.b - segments.a) / 2
-        s = ((segments.a + segments.b) / 2)[:, None] + half[:, None] * NODES
+        s = ((segments.a + segments.b) / 2)[:, None] + half[:, None] * NODES.to(half)
         arc = segments.arc[:, None].expand_as(s).reshape(-1)
         x, normals, speed = self.points_at(arc, s.reshape(-1))
-        return Boundary(x, normals, (half[:, None] * WEIGHTS).reshape(-1) * speed, *self._labels(arc))
+        return Boundary(x, normals, (half[:, None] * WEIGHTS.to(half)).reshape(-1) * speed, *self._labels(arc))
 
     def _labels(self, arc: Tensor) -> tuple[Tensor, Tensor]:
         parts = torch.tensor([self.parts.index(a.curve.name) for a in self.arcs], dtype=torch.long)
@@ -208,9 +208,9 @@ class PlaneShape(Shape):
 
     def _measured(self, arc: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         """Lengths (S,) and middles (S, 2) of parts of arcs."""
-        s = ((a + b) / 2)[:, None] + ((b - a) / 2)[:, None] * NODES
+        s = ((a + b) / 2)[:, None] + ((b - a) / 2)[:, None] * NODES.to(a)
         _, _, speed = self.points_at(arc[:, None].expand_as(s).reshape(-1), s.reshape(-1))
-        lengths = (speed.reshape(-1, len(NODES)) * WEIGHTS).sum(dim=1) * (b - a) / 2
+        lengths = (speed.reshape(-1, len(NODES)) * WEIGHTS.to(a)).sum(dim=1) * (b - a) / 2
         return lengths, self.points_at(arc, (a + b) / 2)[0]
 
     def spread(self, unit: Tensor, part: str = "", plane: tuple[int, float] | None = None) -> Spread:

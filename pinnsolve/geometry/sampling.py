@@ -18,6 +18,7 @@ from torch import Tensor
 from pinnsolve.geometry.balls import BallShape
 from pinnsolve.geometry.factory import Shape
 from pinnsolve.geometry.regions import Intervals, Piece, Region
+from pinnsolve.runtime import random_tensor
 
 SAMPLINGS = ("grid", "sobol", "uniform", "chebyshev")
 MOST_DRAWN = 400  # points drawn per point asked for, where a condition leaves few
@@ -188,10 +189,12 @@ def _unit_points(dimension: int, count: int, sampling: str, seed: int) -> Tensor
         return torch.zeros(1, 0, dtype=torch.float64)
     if sampling == "uniform":
         generator = torch.Generator().manual_seed(seed)
-        return torch.rand(count, dimension, generator=generator, dtype=torch.float64)
+        return random_tensor(torch.rand, count, dimension, generator=generator, dtype=torch.float64)
     if sampling == "sobol":
-        engine = torch.quasirandom.SobolEngine(dimension, scramble=True, seed=seed)
-        return engine.draw(count, dtype=torch.float64)
+        with torch.device("cpu"):  # of which its numbers are
+            engine = torch.quasirandom.SobolEngine(dimension, scramble=True, seed=seed)
+            unit = engine.draw(count, dtype=torch.float64)
+        return unit.to(torch.get_default_device())
     per_axis = max(2, round(count ** (1.0 / dimension)))
     if sampling == "grid":
         axis = torch.linspace(0.0, 1.0, per_axis, dtype=torch.float64)

@@ -169,9 +169,9 @@ class SolidShape(Shape):
         cells = self._cells(spacing)
         whole, cut = cells.select(~cells.rim), cells.select(cells.rim)
         half, middle = (whole.high - whole.low) / 2, (whole.high + whole.low) / 2
-        grid = torch.cartesian_prod(NODES, NODES)
+        grid = torch.cartesian_prod(*[NODES.to(half)] * 2)
         uv = middle[:, None] + half[:, None] * grid
-        weights = half.prod(dim=1)[:, None] * torch.outer(WEIGHTS, WEIGHTS).reshape(-1)
+        weights = half.prod(dim=1)[:, None] * torch.outer(*[WEIGHTS.to(half)] * 2).reshape(-1)
         rows = torch.arange(len(whole.patch))[:, None].expand(-1, len(grid)).reshape(-1)
         parts = [(whole.surface[rows], whole.patch[rows], uv.reshape(-1, 2), weights.reshape(-1))]
         if len(cut.patch):
@@ -198,13 +198,13 @@ class SolidShape(Shape):
         axis = self._line_axis(cells)
         half, middle = (cells.high - cells.low) / 2, (cells.high + cells.low) / 2
         rows = torch.arange(len(axis)).repeat_interleave(3)  # three lines in each cell
-        across = (middle.gather(1, 1 - axis[:, None]) + half.gather(1, 1 - axis[:, None]) * NODES).reshape(-1)
+        across = (middle.gather(1, 1 - axis[:, None]) + half.gather(1, 1 - axis[:, None]) * NODES.to(half)).reshape(-1)
         lines = _Lines(rows, axis[rows], across, cells)
         owner, low, high, kept = self._runs(lines)
         owner, low, high = owner[kept], low[kept], high[kept]
-        t = ((low + high) / 2)[:, None] + ((high - low) / 2)[:, None] * NODES
-        weight_across = (half.gather(1, 1 - axis[:, None]) * WEIGHTS).reshape(-1)[owner]
-        weights = (weight_across * (high - low) / 2)[:, None] * WEIGHTS
+        t = ((low + high) / 2)[:, None] + ((high - low) / 2)[:, None] * NODES.to(low)
+        weight_across = (half.gather(1, 1 - axis[:, None]) * WEIGHTS.to(half)).reshape(-1)[owner]
+        weights = (weight_across * (high - low) / 2)[:, None] * WEIGHTS.to(low)
         owner = owner[:, None].expand_as(t).reshape(-1)
         at = lines.rows[owner]
         return cells.surface[at], cells.patch[at], lines.points(owner, t.reshape(-1)), weights.reshape(-1)

@@ -33,7 +33,7 @@ def mesh_of_shape(shape: Shape, spacing: np.ndarray) -> tuple[np.ndarray, np.nda
     cells = cells[ours[cells].all(axis=1)]
     volumes = np.linalg.det(points[cells[:, 1:]] - points[cells[:, :1]])
     middles = points[cells].mean(axis=1)
-    kept = (np.abs(volumes) > FLAT * spacing.prod()) & shape.inside(torch.from_numpy(middles)).numpy()
+    kept = (np.abs(volumes) > FLAT * spacing.prod()) & shape.inside(torch.as_tensor(middles)).cpu().numpy()
     cells, volumes = cells[kept], volumes[kept]
     backward = volumes < 0
     cells[backward] = cells[backward][:, [1, 0, *range(2, cells.shape[1])]]
@@ -47,7 +47,7 @@ def _boundary_points(shape: Shape, spacing: float) -> np.ndarray:
         b = shape.boundary(step)
         for piece in map(int, b.piece.unique()):
             here = b.piece == piece
-            if piece not in done and (_is_smooth(b.x[here].numpy(), b.normals[here].numpy())):
+            if piece not in done and (_is_smooth(b.x[here].cpu().numpy(), b.normals[here].cpu().numpy())):
                 found.append(b.x[here])
                 done.add(piece)
         open_pieces = [piece for piece in map(int, b.piece.unique()) if piece not in done]
@@ -57,7 +57,7 @@ def _boundary_points(shape: Shape, spacing: float) -> np.ndarray:
     else:
         found += [b.x[b.piece == piece] for piece in open_pieces]
     corners = [corner.point[None] for corner in shape.corners()]
-    points = torch.cat([*found, *corners]).numpy()
+    points = torch.cat([*found, *corners]).cpu().numpy()
     return _apart(points, 1e-6 * spacing)
 
 
@@ -89,7 +89,7 @@ def _grid(shape: Shape, spacing: np.ndarray, boundary: np.ndarray) -> tuple[np.n
     grid = np.stack([m.ravel() for m in np.meshgrid(*sides, indexing="ij")], axis=1)
     if shape.dimension > 2:
         grid += SHAKEN * spacing * np.random.default_rng(0).uniform(-1, 1, grid.shape)
-    inside = shape.inside(torch.from_numpy(grid)).numpy()
+    inside = shape.inside(torch.as_tensor(grid)).cpu().numpy()
     distance, _ = cKDTree(boundary).query(grid)
     clear, near = distance > CLEAR * spacing.max(), distance < AROUND * spacing.max()
     kept = clear & (inside | near)

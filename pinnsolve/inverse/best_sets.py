@@ -57,7 +57,7 @@ def gains(S: Tensor, b: Tensor, sets: Tensor) -> Tensor:
 
 def _best_of(S: Tensor, b: Tensor, size: int) -> tuple[int, ...]:
     numbers = itertools.chain.from_iterable(itertools.combinations(range(len(b)), size))
-    sets = torch.from_numpy(np.fromiter(numbers, np.int64)).reshape(-1, size)
+    sets = torch.as_tensor(np.fromiter(numbers, np.int64)).reshape(-1, size)
     return tuple(sets[int(gains(S, b, sets).argmax())].tolist())
 
 

@@ -107,7 +107,7 @@ class SplineBasis:
                 spans = zip(self.low, self.high, alpha, strict=True)
                 mapped = math.prod((high - low) ** k for low, high, k in spans)
                 parts.append(math.sqrt(repeated) * mapped * root * self.design(alpha, *x))
-        return torch.from_numpy(np.concatenate(parts))
+        return torch.as_tensor(np.concatenate(parts))
 
     def constants_for(self, values: Callable[..., np.ndarray]) -> np.ndarray:
         """(K,) the constants of a function that is given by its values."""

@@ -26,7 +26,7 @@ def functions_found(statement: InverseProblem, values: Tensor, covariance: Tenso
     found = {}
     for name, basis in statement.functions.items():
         mine = numbers[name]
-        found[name] = _found(basis, values[mine].numpy(), covariance[mine][:, mine].numpy())
+        found[name] = _found(basis, values[mine].cpu().numpy(), covariance[mine][:, mine].cpu().numpy())
     return found
 
 

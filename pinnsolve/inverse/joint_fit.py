@@ -180,7 +180,7 @@ def _size(sizes: tuple[float, list[Tensor]], one: FunctionSmoothness) -> float:
     """About the size of a function: that of a constant that comes to as much as the rest of the equations; `sizes`: as
     of `_sizes`."""
     whole, columns = sizes
-    constant = torch.from_numpy(one.basis.constant)
+    constant = torch.as_tensor(one.basis.constant)
     mine = [column[:, one.first : one.first + len(constant)] @ constant for column in columns]
     mine = sum(float((column**2).sum()) for column in mine)
     return math.sqrt(max(whole, 1e-300) / max(mine, 1e-300))
@@ -190,10 +190,10 @@ def _carried(before: FunctionSmoothness | None, parameters: Tensor, basis: Splin
     """(K,) the constants of a function as it was, within their bounds; of one that was not, zero."""
     if before is None:
         return torch.zeros(basis.size, dtype=torch.float64)
-    old = parameters[before.first : before.first + before.basis.size].numpy()
+    old = parameters[before.first : before.first + before.basis.size].cpu().numpy()
     found = basis.constants_for(lambda *x: before.basis.design((0,) * len(x), *x) @ old)
     low, high = np.array([p.bounds for p in basis.parameters()]).T
-    return torch.from_numpy(np.clip(found, low, high))
+    return torch.as_tensor(np.clip(found, low, high))
 
 
 def _fits(basis: SplineBasis, low: Sequence[float], high: Sequence[float]) -> bool:

@@ -20,6 +20,7 @@ from pinnsolve.assembly.regularization import RegularizationRows
 from pinnsolve.assembly.schur_complement import applied
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.least_squares.dense_qr import DenseQR
+from pinnsolve.runtime import random_tensor
 from pinnsolve.solvers.gauss_newton import Iterate
 
 SMOOTHNESS = "smoothness of unknown"  # how the names of its rows begin
@@ -176,7 +177,10 @@ def _influence(found: Iterate) -> float:
     generator = torch.Generator().manual_seed(0)
     matrices, signs = found.reduced.matrices, []
     for source, block in zip(found.system.sources, matrices, strict=True):
-        random = torch.randint(0, 2, (*block.r.shape, DRAWS), generator=generator, dtype=torch.float64) * 2 - 1
+        random = (
+            random_tensor(torch.randint, 0, 2, (*block.r.shape, DRAWS), generator=generator, dtype=torch.float64) * 2
+            - 1
+        )
         signs.append(random * (source.keep[:, :, None] if source.kind == "data" else 0.0))
     fitted = applied(matrices, found.reduced.least(signs))
     return sum(float((a * b).sum()) for a, b in zip(fitted, signs, strict=True)) / DRAWS

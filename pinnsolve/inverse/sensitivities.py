@@ -31,6 +31,7 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.inverse.statement import InverseProblem
 from pinnsolve.language.symbols import features_of
+from pinnsolve.runtime import random_tensor
 from pinnsolve.solvers.budget import Clock
 from pinnsolve.solvers.follow import follow
 
@@ -165,7 +166,7 @@ class Marches:
         generator = torch.Generator().manual_seed(0)
         g = c.new_zeros(len(c), c[0].numel(), 1)
         for group in measurements.rows(self.statement.problem, space):
-            sign = torch.randint(0, 2, group.keep.shape, generator=generator).double() * 2.0 - 1.0
+            sign = random_tensor(torch.randint, 0, 2, group.keep.shape, generator=generator).double() * 2.0 - 1.0
             for index, A in group.rows(State(c, at.parameters)).sides:
                 A = A if space.metric is None else space.metric.matrix(index, A, c.shape[1])
                 g.index_add_(0, index, A.mT @ (sign * group.keep)[:, :, None])

@@ -26,7 +26,7 @@ from pinnsolve.inverse.regularization_choice import FIRST_WEIGHT, Smoothness
 from pinnsolve.inverse.report import result_of, with_discovered
 from pinnsolve.inverse.sensitivities import Marches, marching_axis
 from pinnsolve.inverse.statement import InverseProblem, leaves_start_open
-from pinnsolve.runtime import bytes_available
+from pinnsolve.runtime import bytes_available, random_tensor
 from pinnsolve.solvers.follow import Outcome, follow, out_of_time
 from pinnsolve.solvers.memory import check_work
 
@@ -101,7 +101,7 @@ def _starts(statement: InverseProblem, count: int, seed: int) -> list[Tensor]:
     guess, bounds = statement.guess, statement.bounds
     result = [guess]
     while len(guess) and len(result) < count:
-        random = torch.rand(len(guess), generator=generator, dtype=torch.float64)
+        random = random_tensor(torch.rand, len(guess), generator=generator, dtype=torch.float64)
         inside = bounds.low + random * (bounds.high - bounds.low)
         result.append(torch.where(inside.isfinite(), inside, guess * 10.0 ** (2.0 * random - 1.0)))
     return result

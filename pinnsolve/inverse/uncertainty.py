@@ -19,6 +19,7 @@ from pinnsolve.assembly.row_source import KINDS
 from pinnsolve.assembly.schur_complement import BlockFactorization, applied
 from pinnsolve.assembly.system import CellSystem
 from pinnsolve.inverse.fit import Answer
+from pinnsolve.runtime import random_tensor
 
 DRAWS = 16
 ENOUGH = 10  # degrees of freedom from which on the noise found is trusted before the one stated
@@ -77,7 +78,7 @@ def drawn(
     generator = torch.Generator().manual_seed(seed)
     noise, prior = [], []
     for source, block in zip(system.sources, reduced.matrices, strict=True):
-        random = torch.randn(*block.r.shape, DRAWS, generator=generator, dtype=torch.float64)
+        random = random_tensor(torch.randn, *block.r.shape, DRAWS, generator=generator, dtype=torch.float64)
         nothing = torch.zeros_like(random)
         noise.append(random * source.keep[:, :, None] if source.kind == "data" else nothing)
         prior.append(random if source.kind in assumed and source.kind != "data" else nothing)

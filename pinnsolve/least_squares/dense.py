@@ -1,10 +1,10 @@
 """Rank-revealing dense least squares: min ||A x - b||, the solution of least norm after column scaling.
 
-An unpivoted QR factorization reduces the rows to a triangle, whose columns are scaled to unit norm. Where its columns
-are plainly independent, it is solved as it is. Else it is factorized with column pivoting (Businger & Golub 1965),
-truncated where the diagonal falls below `tolerance`, and completed to the minimum-norm solution (complete orthogonal
-decomposition, Golub & Van Loan, section 5.5). All of the rank work is on a W x W triangle, so it costs the same however
-many rows there were.
+An unpivoted QR factorization reduces the rows to a triangle (`tall_skinny`), whose columns are scaled to unit norm.
+Where its columns are plainly independent, it is solved as it is. Else it is factorized with column pivoting (Businger &
+Golub 1965), truncated where the diagonal falls below `tolerance`, and completed to the minimum-norm solution (complete
+orthogonal decomposition, Golub & Van Loan, section 5.5). All of the rank work is on a W x W triangle, so it costs the
+same however many rows there were.
 """
 
 from __future__ import annotations
@@ -43,25 +43,18 @@ class Solved:
     residual_norm: float
 
 
-def solve_dense(A: Tensor, b: Tensor, tolerance: float | None = None) -> Solved:
-    """min ||A x - b|| for A: (m, n), b: (m,). float32 input is solved in float32 with a matching tolerance."""
-    m, n = A.shape
-    augmented = torch.cat([A, b[:, None]], dim=1)
-    triangle = torch.linalg.qr(augmented, mode="r")[1] if m > n else augmented
-    return solve_triangle(triangle, tolerance)
-
-
-def range_basis(A: Tensor) -> Tensor:
-    """Return orthonormal columns Q (m, rank) that span what `solve_dense` can reach with A (m, n)."""
-    norms = torch.linalg.vector_norm(A, dim=0)
-    Q, R = torch.linalg.qr(A / torch.where(norms > 0, norms, 1.0))
+def reachable(R: Tensor) -> Tensor:
+    """Orthonormal columns (k, rank), on the processor, that span what `solve_triangle` can reach with R (k, n)."""
     with _scipy_linalg() as linalg:
-        Q2, T, _ = linalg.qr(R.detach().cpu().numpy(), mode="economic", pivoting=True, check_finite=False)
-    return Q @ torch.as_tensor(Q2[:, : _rank(T, _tolerance(A))].copy()).to(Q)
+        Q, T, _ = linalg.qr(R.detach().cpu().numpy(), mode="economic", pivoting=True, check_finite=False)
+    return torch.as_tensor(Q[:, : _rank(T, _tolerance(R))].copy())
 
 
 def solve_triangle(triangle: Tensor, tolerance: float | None = None) -> Solved:
-    """The same from the triangle [R, Q'b] of a QR factorization of [A, b], (k, n + 1)."""
+    """min ||A x - b|| from the triangle [R, Q'b] of a QR factorization of [A, b], (k, n + 1).
+
+    float32 input is solved in float32 with a matching tolerance.
+    """
     if tolerance is None:
         tolerance = _tolerance(triangle)
     data = triangle.detach().cpu().numpy()

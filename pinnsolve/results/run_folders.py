@@ -26,7 +26,9 @@ from pinnsolve.results.names import ABOUT_FILE, CHECKPOINTS, HISTORY_FILE, PROBL
 from pinnsolve.version import version
 
 if TYPE_CHECKING:
+    from pinnsolve.communicator import Communicator
     from pinnsolve.problem.problem import Problem
+    from pinnsolve.results.checkpoints import Checkpoints
     from pinnsolve.results.solution import Solution
     from pinnsolve.solvers.journal import Journal
 
@@ -142,8 +144,9 @@ class RunUnderWay:
 
     def __init__(self, folder: Path, problem: Problem, resume: bool, say: Callable[[str], None], code: str = ""):
         self.folder, self.problem, self._say = folder, problem, say
-        self._key = _key_of(problem, code)
+        self._key = key_of(problem, code)
         self._kept = folder / CHECKPOINTS
+        self._checkpoints: Checkpoints | None = None
         self._goes_on = resume and _key_at(self._kept) == self._key
         self._begin()
 
@@ -162,13 +165,17 @@ class RunUnderWay:
             raise FolderError(f"{self.folder} cannot be written: {error.strerror}") from None
         self._logged = time.monotonic()
 
-    def journal(self) -> Journal:
-        """The pieces of the solve that was ended, if this one goes on from there, and who keeps more."""
+    def journal(self, among: Communicator) -> Journal:
+        """The pieces of the solve that was ended, if this one goes on from there, and who keeps more.
+
+        Other processes that take part are told of the pieces.
+        """
         from pinnsolve.results.checkpoints import Checkpoints
         from pinnsolve.solvers.journal import Journal
 
         self._checkpoints = kept = Checkpoints(self._kept, self._say)
-        return Journal(kept.recorded() if self._goes_on else (), kept.keep, kept.cut)
+        recorded = kept.recorded() if self._goes_on else iter(())
+        return Journal(among.told(list(recorded)) if among.size > 1 else recorded, kept.keep, kept.cut)
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Add a record to the log, which reaches the disk twice a second."""
@@ -192,7 +199,8 @@ class RunUnderWay:
     def pause(self) -> None:
         """Write what is not written yet, before the answer so far is."""
         self._close()
-        self._checkpoints.flush()
+        if self._checkpoints is not None:
+            self._checkpoints.flush()
 
     def complete(self, ended: bool) -> None:
         """The solution is written; where the solve `ended` by itself, there is nothing to go on from."""
@@ -215,7 +223,7 @@ class RunUnderWay:
                 path.rmdir()
 
 
-def _key_of(problem: Problem, code: str) -> str:
+def key_of(problem: Problem, code: str) -> str:
     """A text that is another one for whatever changes the pieces of a solve, which limits and output do not.
 
     `code`: of operators.

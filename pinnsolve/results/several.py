@@ -9,6 +9,7 @@ import torch
 
 from pinnsolve.geometry.factory import make_shape
 from pinnsolve.results.solution import Solution
+from pinnsolve.runtime import random_tensor
 
 POINTS = 500  # at which solutions are compared
 SAME = 10.0  # times their estimated errors is the distance of solutions that are one
@@ -43,7 +44,7 @@ def are_same(one: Solution, other: Solution) -> bool:
 def _points(solution: Solution) -> torch.Tensor:
     """(N, d) at random in the domain."""
     low, high = (torch.tensor([ends[i] for ends in solution.intervals], dtype=torch.float64) for i in (0, 1))
-    unit = torch.rand(POINTS, len(low), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    unit = random_tensor(torch.rand, POINTS, len(low), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     x = low + unit * (high - low)
     if solution.shape is None:
         return x.to(solution.coefficients)

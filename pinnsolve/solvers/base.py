@@ -58,6 +58,15 @@ class Solver(ABC):
     def step(self, assembly: Assembly, iterate: Iterate) -> Iterate:
         """The next iterate; `loss` may be NaN, which ends the loop."""
 
+    def kept(self, iterate: Iterate) -> Mapping[str, Any] | None:
+        """What the solver remembers at an iterate, in numbers, texts and tensors: what `taken_up` needs to go on from
+        there; None where it cannot."""
+        return None
+
+    def taken_up(self, assembly: Assembly, iterate: Iterate, kept: Mapping[str, Any]) -> Iterate:
+        """An iterate of a solve that was ended, with the memory that makes the next step the same; see `kept`."""
+        return iterate
+
     @classmethod
     @abstractmethod
     def from_settings(cls, settings: SolveSettings) -> Solver:
@@ -133,6 +142,7 @@ def lost_message(assembly: Assembly, iterate: Iterate, begun: Iterate) -> str:
     with torch.no_grad():
         rows = assembly.blocks(begun.basis, begun.state)
         lost = [b.name for b in rows if not bool(b.A.isfinite().all() and b.r.isfinite().all())]
+    lost = [name for names in assembly.among.told_all(lost) for name in names]
     lost += [name for name, value in iterate.terms.items() if not math.isfinite(value)]
     blame = f"term `{lost[0]}` is not finite" if lost else "the loss is not finite"
     return (

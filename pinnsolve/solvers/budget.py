@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from pinnsolve.communicator import ALONE, Communicator
+
 # what a status says; the names in braces are filled in by `sentence`
 SENTENCES = {
     "converged": "the estimated error {estimate:.1e} meets the tolerance {tolerance:g}",
@@ -26,16 +28,21 @@ class OutOfTime(Exception):
 
 
 class Clock:
-    """Seconds since the solve began, and whether its limit has passed."""
+    """Seconds since the solve began, and whether its limit has passed.
 
-    def __init__(self, limit: float | None = None):
-        self.start, self.limit = time.perf_counter(), limit
+    Of a solve that is divided `among` processes, the clock of the first decides for all.
+    """
+
+    def __init__(self, limit: float | None = None, among: Communicator = ALONE):
+        self.start, self.limit, self.among = time.perf_counter(), limit, among
 
     def seconds(self) -> float:
         return time.perf_counter() - self.start
 
     def expired(self) -> bool:
-        return self.limit is not None and self.seconds() >= self.limit
+        """Raises KeyboardInterrupt where one of several processes is asked to end."""
+        self.among.check()
+        return self.limit is not None and self.among.any(self.among.first and self.seconds() >= self.limit)
 
     def check(self) -> None:
         """Raises OutOfTime once the limit has passed."""

@@ -74,6 +74,7 @@ def attempt(work: Callable[[], T], clock: Clock) -> T | Outcome:
     except (MemoryError, RuntimeError) as error:
         if not lacks_memory(error):
             raise
+        clock.among.abandon("the machine has too little memory")
         return _ended(ResourceError("the machine has too little memory for the next refinement"), clock)
 
 

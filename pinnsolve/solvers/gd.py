@@ -7,8 +7,9 @@ descent].
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -17,7 +18,15 @@ from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.rows import Assembly, losses
 from pinnsolve.bases.base import Basis
 from pinnsolve.solvers.base import Iterate, Solver
-from pinnsolve.solvers.optimizers import as_leaf, descent_of, make_optimizer, steps_of
+from pinnsolve.solvers.optimizers import (
+    as_leaf,
+    descent_of,
+    make_optimizer,
+    optimizer_values,
+    reduce_gradients,
+    restore_optimizer,
+    steps_of,
+)
 
 if TYPE_CHECKING:
     from pinnsolve.spec.schema.solve import SolveSettings
@@ -54,12 +63,23 @@ class GD(Solver):
             generator = torch.Generator().manual_seed(self.seed)
             random = torch.rand(coefficients.shape, generator=generator, dtype=torch.float64)
             coefficients = ((2 * random - 1) / math.sqrt(basis.width)).to(coefficients)
-        leaves = as_leaf({"coefficients": coefficients, "parameters": state.parameters})
+        return self._evaluated(assembly, basis, self._memory(basis, State(coefficients, state.parameters)), 0)
+
+    def _memory(self, basis: Basis, state: State) -> _Memory:
+        leaves = as_leaf({"coefficients": state.coefficients, "parameters": state.parameters})
         state = State(leaves["coefficients"], leaves["parameters"])
         hidden = as_leaf(basis.hidden)
         moved = [*hidden.values(), state.coefficients, *([state.parameters] if state.parameters.numel() else [])]
-        memory = _Memory(hidden, state, make_optimizer(self.optimizer, moved, self.learning_rate))
-        return self._evaluated(assembly, basis, memory, 0)
+        return _Memory(hidden, state, make_optimizer(self.optimizer, moved, self.learning_rate))
+
+    def kept(self, iterate: Iterate) -> Mapping[str, Any]:
+        return {"loss": iterate.memory.loss.detach(), "optimizer": optimizer_values(iterate.memory.optimizer)}
+
+    def taken_up(self, assembly: Assembly, iterate: Iterate, kept: Mapping[str, Any]) -> Iterate:
+        memory = self._memory(iterate.basis, iterate.state)
+        restore_optimizer(memory.optimizer, kept["optimizer"])
+        memory.loss = kept["loss"]
+        return replace(iterate, memory=memory)
 
     def step(self, assembly: Assembly, iterate: Iterate) -> Iterate:
         memory = iterate.memory
@@ -90,9 +110,11 @@ def _gradient(assembly: Assembly, basis: Basis, memory: _Memory) -> dict[str, fl
     """The loss and its gradient at the leaves, both left in `memory`; returns the loss per term."""
     memory.optimizer.zero_grad(set_to_none=True)
     parts = assembly.residual_parts(basis, memory.state, memory.hidden)
-    memory.loss = sum((r**2).sum() for r in parts.values())
-    memory.loss.backward()
-    return losses(parts)
+    loss = torch.stack([(r**2).sum() for r in parts.values()]).sum()
+    loss.backward()
+    reduce_gradients(memory.optimizer, assembly.among)
+    memory.loss = assembly.among.summed(loss.detach())
+    return losses(parts, assembly.among)
 
 
 def _plain(state: State) -> State:

@@ -53,6 +53,10 @@ class Journal:
         """Whether anybody is told of pieces."""
         return self._keep is not None
 
+    def follows(self, kind: str, *about: Any) -> bool:
+        """Whether the next piece was recorded, and is about this."""
+        return self._next is not None and (self._next["kind"], self._next["about"]) == (kind, _plain(about))
+
     def found(self, kind: str, *about: Any) -> Values | None:
         """The values of the next piece, if it was recorded and is about the same."""
         if self._next is None:

@@ -6,8 +6,9 @@ Linear problems take one solve; nonlinear ones damped Gauss-Newton steps until t
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pinnsolve.assembly.basis_system import BasisSystem
 from pinnsolve.assembly.row_source import State
@@ -67,6 +68,13 @@ class LeastSquares(Solver):
         ended = at.ended or assembly.problem.linear
         memory = replace(at, reduced=None, fresh=True, ended=ended)  # of which nothing large is kept
         return Iterate(iterate.basis, at.state, math.nan if lost else at.loss, at.terms, iterate.step + 1, info, memory)
+
+    def kept(self, iterate: Iterate) -> Mapping[str, Any]:
+        return {"ended": iterate.memory.ended}
+
+    def taken_up(self, assembly: Assembly, iterate: Iterate, kept: Mapping[str, Any]) -> Iterate:
+        at = self.init(assembly, iterate.basis, iterate.state).memory
+        return replace(iterate, memory=replace(at, steps=iterate.step, ended=kept["ended"]))
 
     def most_steps(self, assembly: Assembly) -> int:
         return 1 if assembly.problem.linear else self.steps

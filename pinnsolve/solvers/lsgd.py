@@ -15,8 +15,9 @@ coefficients, so the penalty keeps the windows of a partition from collapsing.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -28,7 +29,15 @@ from pinnsolve.bases.base import Basis
 from pinnsolve.solvers.base import Iterate, Solver
 from pinnsolve.solvers.gauss_newton import gauss_newton
 from pinnsolve.solvers.least_squares import newton
-from pinnsolve.solvers.optimizers import as_leaf, descent_of, make_optimizer, steps_of
+from pinnsolve.solvers.optimizers import (
+    as_leaf,
+    descent_of,
+    make_optimizer,
+    optimizer_values,
+    reduce_gradients,
+    restore_optimizer,
+    steps_of,
+)
 
 if TYPE_CHECKING:
     from pinnsolve.spec.schema.solve import SolveSettings
@@ -124,6 +133,18 @@ class LSGD(Solver):
             self._relax(memory, loss + memory.penalty * float(state.coefficients.square().sum()))
         return Iterate(basis, state, loss, terms, step, info, memory)
 
+    def kept(self, iterate: Iterate) -> Mapping[str, Any]:
+        memory = iterate.memory
+        numbers = {name: getattr(memory, name) for name in ("loss", "penalty", "least", "since")}
+        return {**numbers, "solved": dict(memory.solved), "optimizer": optimizer_values(memory.optimizer)}
+
+    def taken_up(self, assembly: Assembly, iterate: Iterate, kept: Mapping[str, Any]) -> Iterate:
+        hidden = as_leaf(iterate.basis.hidden)
+        optimizer = make_optimizer(self.optimizer, list(hidden.values()), self.learning_rate)
+        restore_optimizer(optimizer, kept["optimizer"])
+        numbers = {name: value for name, value in kept.items() if name != "optimizer"}
+        return replace(iterate, memory=_Memory(hidden, optimizer, **numbers))
+
     def _relax(self, memory: _Memory, total: float) -> None:
         """The stagnation rule of Algorithm 2."""
         memory.since += 1
@@ -154,8 +175,9 @@ def _reduced_gradient(
     residual = torch.cat([r.reshape(-1) for r in parts.values()])
     if residual.requires_grad:
         (2.0 * (residual.detach() if rest is None else rest) @ residual).backward()
-    memory.loss = residual.detach().square().sum()
-    return state, losses(parts)
+    reduce_gradients(memory.optimizer, assembly.among)
+    memory.loss = assembly.among.summed(residual.detach().square().sum())
+    return state, losses(parts, assembly.among)
 
 
 def _parts(assembly: Assembly, matrices: list, state: State) -> dict[str, torch.Tensor]:
@@ -178,4 +200,4 @@ def _solved_for(system: BasisSystem, state: State) -> tuple[State, DenseFactoriz
     delta, moved = reduced.step(rows, state.parameters, system.bounds)
     if system.linear:
         return State(state.coefficients + delta, state.parameters + moved), reduced, None
-    return state, reduced, reduced.left(reduced.solved.x)[: system.assembly.row_count]
+    return state, reduced, reduced.left(reduced.solved.x)[: system.assembly.own_rows]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from pinnsolve import defaults
+from pinnsolve.communicator import Communicator
 from pinnsolve.errors import PinnsolveError
 
 if TYPE_CHECKING:
@@ -49,6 +51,30 @@ def make_optimizer(name: str, parameters: list[Tensor], learning_rate: float) ->
         tolerance_grad=0.0,
         tolerance_change=0.0,
     )
+
+
+def reduce_gradients(optimizer: torch.optim.Optimizer, among: Communicator) -> None:
+    """Let what is moved have the gradients of the rows of all processes, each of which has those of its own rows."""
+    for leaf in leaves_of(optimizer) if among.size > 1 else ():
+        leaf.grad = among.summed(torch.zeros_like(leaf) if leaf.grad is None else leaf.grad)
+
+
+def optimizer_values(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Moments and gradients, which with the leaves are all that an optimizer goes on from; copies, since it goes on."""
+    gradients = [leaf.grad for leaf in leaves_of(optimizer)]
+    return deepcopy({"state": optimizer.state_dict()["state"], "gradients": gradients})
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, values: Mapping[str, Any]) -> None:
+    """Give an optimizer of the same leaves the moments and gradients that `optimizer_values` has said."""
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": values["state"]})
+    for leaf, gradient in zip(leaves_of(optimizer), values["gradients"], strict=True):
+        leaf.grad = None if gradient is None else gradient.to(leaf)
+
+
+def leaves_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """What an optimizer moves, in the order in which it was given."""
+    return [leaf for part in optimizer.param_groups for leaf in part["params"]]
 
 
 def as_leaf(hidden: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ from pinnsolve.assembly.rows import Assembly, TermRows, apply_features, losses
 from pinnsolve.bases.base import Basis
 from pinnsolve.language.symbols import Feature
 from pinnsolve.least_squares import range_basis, solve_dense
+from pinnsolve.least_squares.tall_skinny import triangle_of
 from pinnsolve.solvers.base import Iterate, Solver
 from pinnsolve.solvers.gauss_newton import gauss_newton
 from pinnsolve.solvers.least_squares import newton
@@ -115,6 +116,12 @@ class VarPro(Solver):
         at = gauss_newton(system, state, newton(system, steps, SETTLED, leaves=False), system.bounds)
         return Iterate(basis, at.state, at.loss, at.terms, number, at.reduced.rank_info(), memory)
 
+    def kept(self, iterate: Iterate) -> Mapping[str, Any]:
+        return asdict(iterate.memory)
+
+    def taken_up(self, assembly: Assembly, iterate: Iterate, kept: Mapping[str, Any]) -> Iterate:
+        return replace(iterate, memory=_Memory(**kept))
+
     def finished(self, iterate: Iterate) -> bool:
         return iterate.step >= self.steps or iterate.loss <= self.enough or iterate.memory.stalled >= STALLED
 
@@ -137,10 +144,11 @@ def _carried(assembly: Assembly, before: Iterate, basis: Basis) -> State:
         here = term.rows_at(values, old, state)
         rows.append(term.rows_at(values, term.matrices(basis, None), state).A)
         sides.append(here.A @ state.vector() - here.r[0])
-    solved = solve_dense(torch.cat(rows), torch.cat(sides))
+    among = assembly.among
+    solved = solve_dense(torch.cat(rows), torch.cat(sides), among=among)
     moved = state.moved(solved.x - state.vector())
     carried = State(moved.coefficients, Bounds.of(assembly.problem, moved.parameters).hold(moved.parameters))
-    here, there = (math.fsum(losses(assembly.residual_parts(basis, s)).values()) for s in (state, carried))
+    here, there = (math.fsum(losses(assembly.residual_parts(basis, s), among).values()) for s in (state, carried))
     return carried if there < here else state
 
 
@@ -149,7 +157,8 @@ def _by_term(blocks, rest: Tensor) -> dict[str, float]:
     position = 0
     for block in blocks:
         rows = block.r.numel()
-        terms[block.name] = terms.get(block.name, 0.0) + float((rest[position : position + rows] ** 2).sum())
+        share = block.among.total(float((rest[position : position + rows] ** 2).sum()))
+        terms[block.name] = terms.get(block.name, 0.0) + share
         position += rows
     return terms
 
@@ -159,7 +168,8 @@ class _Reduced:
     """The linearized reduced residual r + J delta in the hidden parameters that move.
 
     `J`: (rows, hidden), projected; `gradient`: J' r; `scales`: Marquardt's; `gram`: J' J or, with fewer rows than
-    hidden parameters, J S^-1 J' of the scales S.
+    hidden parameters, J S^-1 J' of the scales S. Rows are those of all processes: the triangle of theirs, once there
+    are more of them than hidden parameters.
     """
 
     J: Tensor
@@ -172,8 +182,12 @@ class _Reduced:
     def at(cls, assembly: Assembly, basis: Basis, state: State, names: list[str]) -> _Reduced:
         A, r = stacked(assembly.blocks(basis, state))
         J = torch.cat([jacobian(term, basis, state, names) for term in assembly.terms])
-        Q = range_basis(A)  # of the kept directions alone: those that the solve drops stay in the residual
-        J = J - Q @ (Q.T @ J)
+        among = assembly.among
+        Q = range_basis(A, among)  # of the kept directions alone: those that the solve drops stay in the residual
+        J = J - Q @ among.summed(Q.T @ J)
+        if among.size > 1:  # few rows with the same products
+            both = torch.cat(among.gathered(triangle_of(torch.cat([J, r[:, None]], dim=1))))
+            J, r = both[:, :-1], both[:, -1]
         diagonal = J.square().sum(dim=0)
         scales = diagonal.clamp_min(1e-12 * float(diagonal.max()) + 1e-300)
         gram = J.T @ J if J.shape[0] >= J.shape[1] else (J / scales) @ J.T

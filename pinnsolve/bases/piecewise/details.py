@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise, product
 
 import sympy as sp
@@ -25,6 +24,7 @@ from pinnsolve.language.coordinates import Coordinates
 from pinnsolve.language.intervals import BoundsEvaluator
 from pinnsolve.language.symbols import coordinate_symbol
 from pinnsolve.language.tabulated import Tabulated
+from pinnsolve.runtime import cached_by_device
 
 COARSE = 1.0 / 16  # of an interval: what varies over more is seen by the first points anyway
 SLOPE = {1: 2.0, 2: 2.5, 3: 4.0}  # times the range of a function: by how much it may change in a small enough box
@@ -80,7 +80,7 @@ def details_of(problem: CompiledProblem) -> Details:
     return _details(known_functions(problem), problem.axes, problem.intervals)
 
 
-@lru_cache(maxsize=32)
+@cached_by_device(32)
 def _details(functions: tuple[KnownFunction, ...], axes: Coordinates, intervals: Intervals) -> Details:
     search = [_Search(function, axes, intervals) for function in functions]
     found = [spot for one in search for spot in one.spots]

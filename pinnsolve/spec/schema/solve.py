@@ -104,7 +104,7 @@ Initialization = choice("box", "he", "glorot")
 Method = Annotated[str, PlainValidator(_method), Json({"enum": ["auto", *extensions.BUILT_IN_SOLVERS]})]
 Sampling = choice("grid", "sobol", "uniform", "chebyshev")
 Optimizer = choice("adam", "sgd", "lbfgs")
-Device = choice("cpu", "cuda")
+Device = choice("cpu", "cuda", "auto")
 Precision = choice("float64", "float32")
 
 
@@ -323,7 +323,7 @@ class SolveSettings(Strict):
     )
     limits: LimitsSpec = about("Where to stop when the tolerance is out of reach.", LimitsSpec())
     seed: CountOrZero = about("Of everything random.", 0)
-    device: Device = about("Where to compute.", "cpu")
+    device: Device = about("Where to compute; `auto` takes a card where there is one and the problem is large.", "cpu")
     precision: Precision = about("Of floating-point numbers.", "float64")
 
     @model_validator(mode="after")

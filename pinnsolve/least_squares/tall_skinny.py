@@ -1,0 +1,76 @@
+"""Dense least squares: rows to triangles, and the one place where rows that are divided among processes are reduced.
+
+Every process factorizes its own rows; the triangles [R, Q'b] are merged two by two along a binary tree, each pair by a
+QR factorization of the two stacked (tall-skinny QR; Demmel, Grigori, Hoemmen & Langou, SIAM J. Sci. Comput. 34 (2012)
+A206-A239). It is as stable as a factorization of all rows at once, and its messages are log2(processes) triangles. The
+first process solves the last triangle and tells the others.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pinnsolve.communicator import ALONE, Communicator
+from pinnsolve.least_squares.dense import Solved, reachable, solve_triangle
+
+
+def solve_dense(A: Tensor, b: Tensor, tolerance: float | None = None, among: Communicator = ALONE) -> Solved:
+    """min ||A x - b|| for A: (m, n), b: (m,), by `solve_triangle`.
+
+    Of rows that are divided `among` processes, each gives its own.
+    """
+    return solve_reduced(torch.cat([A, b[:, None]], dim=1), tolerance, among)
+
+
+def range_basis(A: Tensor, among: Communicator = ALONE) -> Tensor:
+    """Return orthonormal columns Q (m, rank) that span what `solve_dense` can reach with A (m, n).
+
+    Of rows that are divided `among` processes, each gives its own and gets its own rows of Q.
+    """
+    norms = among.summed(A.square().sum(dim=0)).sqrt() if among.size > 1 else torch.linalg.vector_norm(A, dim=0)
+    Q, R = shared_range(A / torch.where(norms > 0, norms, 1.0), among)
+    return Q @ among.at_first(lambda: reachable(R)).to(Q)
+
+
+def triangle_of(rows: Tensor) -> Tensor:
+    """The triangle of rows [A, b] (m, n + 1); themselves, where they are no more than columns."""
+    return torch.linalg.qr(rows, mode="r")[1] if rows.shape[0] > rows.shape[1] else rows
+
+
+def merged(one: Tensor, other: Tensor) -> Tensor:
+    """The triangle of two blocks of rows."""
+    return triangle_of(torch.cat([one, other]))
+
+
+def reduced_triangle(rows: Tensor, among: Communicator) -> Tensor:
+    """The triangle of the rows (m, n) of all processes; of use in the first one alone."""
+    return among.handed_up(triangle_of(rows), merged)
+
+
+def solve_reduced(rows: Tensor, tolerance: float | None, among: Communicator) -> Solved:
+    """The solution for the rows [A, b] (m, n + 1) of all processes, or for triangles of them, the same everywhere."""
+    triangle = reduced_triangle(rows, among)
+    if among.size == 1:
+        return solve_triangle(triangle, tolerance)
+
+    def solved() -> tuple[Tensor, int, float, float]:
+        found = solve_triangle(triangle, tolerance)
+        return found.x.cpu(), found.rank, found.condition, found.residual_norm
+
+    x, rank, condition, residual = among.at_first(solved)
+    return Solved(x.to(rows), rank, condition, residual)
+
+
+def shared_range(A: Tensor, among: Communicator) -> tuple[Tensor, Tensor]:
+    """Q and R of the rows A (m, n) of all processes, of which each has its own rows of Q.
+
+    The triangles of all processes are factorized once more by each of them, which is of use for few columns.
+    """
+    Q, R = torch.linalg.qr(A)
+    if among.size == 1:
+        return Q, R
+    parts = among.gathered(R)
+    above = sum(len(part) for part in parts[: among.rank])
+    whole, R = torch.linalg.qr(torch.cat(parts))
+    return Q @ whole[above : above + Q.shape[1]], R
