@@ -109,9 +109,8 @@ STOPPING = "stopping; the answer so far will be written\n"
 STILL_STOPPING = "still stopping: the answer so far is being written\n"
 
 
-UNHEARD = (
-    20.0  # seconds after which a process ends itself where the others do not agree to end; less than launchers wait
-)
+# seconds after which a process ends itself where the others do not agree to end; less than launchers wait
+UNHEARD = 20.0
 ALONE_NOW = (
     "asked to end, and the other processes did not answer; what was computed is kept, and the same command with "
     "--resume goes on from there\n"
