@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import sympy as sp
 import torch
+import yaml
 
 import pinnsolve as ps
 from pinnsolve.errors import ExpressionError, ProblemError
@@ -249,3 +250,87 @@ def test_a_table_with_words_in_it(folder):
     (folder / "rho.csv").write_text("T,density\n0,1\nhot,2\n")
     with pytest.raises(ProblemError, match="holds no finite number in data rows 2"):
         problem(folder, functions={"k": {"file": "rho.csv", "of": "T"}}, equations={"heat": "laplacian(u) = k(u)"})
+
+
+# -- tables that jump, in fluxes --------------------------------------------------------------------------------------
+
+LAYERS = {"x": [0.25, 0.75], "k": [1.0, 10.0]}
+BAR = {
+    "name": "bar",
+    "coordinates": {"x": [0, 1]},
+    "unknowns": "u",
+    "equations": {"flow": "-div([k*D(u, x)]) = 1"},
+    "conditions": {"ends": {"on": "boundary", "equation": "u = 0"}},
+    "solve": {"tolerance": 1e-8},
+}
+
+
+def written(folder, columns, name="k.csv"):
+    rows = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
+    (folder / name).write_text("\n".join(rows) + "\n")
+
+
+def problem_in(folder, stated):
+    path = folder / "problem.yaml"
+    path.write_text(yaml.safe_dump(stated))
+    return path
+
+
+def table_of(arguments, outside="hold"):
+    return {"k": {"file": "k.csv", "of": arguments, "interpolation": "nearest", "outside": outside}}
+
+
+def test_a_flux_goes_on_where_a_table_jumps(tmp_path):
+    """As where a `where` jumps: k u' is continuous, and u' is not."""
+    written(tmp_path, LAYERS)
+    by_table = ps.solve(ps.load(problem_in(tmp_path, {**BAR, "functions": table_of("x")})))
+    by_where = ps.solve(ps.load(problem_in(tmp_path, {**BAR, "definitions": {"k": "where(x < 0.5, 1, 10)"}})))
+    x = np.linspace(0, 1, 21)
+    assert by_table.result["status"] == "converged"
+    np.testing.assert_allclose(by_table(x=x), by_where(x=x), atol=1e-12)
+    assert by_table(x=0.5) == pytest.approx(1 / 44)
+
+
+def test_a_flux_goes_on_where_a_table_of_two_arguments_jumps(tmp_path):
+    written(tmp_path, {"x": [0.25, 0.25, 0.75, 0.75], "y": [0.25, 0.75, 0.25, 0.75], "k": [1, 1, 10, 10]})
+    flat = {
+        "left": {"on": ["x = 0", "x = 1"], "equation": "u = 0"},
+        "sides": {"on": ["y = 0", "y = 1"], "equation": "D(u, y) = 0"},
+    }
+    plate = {
+        **BAR,
+        "coordinates": {"x": [0, 1], "y": [0, 1]},
+        "equations": {"flow": "-div([k*D(u, x), k*D(u, y)]) = 1"},
+        "conditions": flat,
+    }
+    solution = ps.solve(ps.load(problem_in(tmp_path, {**plate, "functions": table_of(["x", "y"])})))
+    assert solution.result["status"] == "converged"
+    assert solution(x=0.5, y=0.3) == pytest.approx(1 / 44, rel=1e-6)
+
+
+def test_a_number_outside_of_a_table_that_jumps_is_a_material_too(tmp_path):
+    written(tmp_path, {"x": [0.25, 0.5], "k": [1.0, 1.0]})
+    by_table = ps.solve(ps.load(problem_in(tmp_path, {**BAR, "functions": table_of("x", 10)})))
+    stated = {"k": "where(x < 0.25, 10, where(x < 0.5, 1, 10))"}
+    by_where = ps.solve(ps.load(problem_in(tmp_path, {**BAR, "definitions": stated})))
+    x = np.linspace(0, 1, 21)
+    np.testing.assert_allclose(by_table(x=x), by_where(x=x), atol=1e-10)
+
+
+def test_a_table_that_jumps_too_often_in_a_flux_is_refused(tmp_path):
+    """Nothing would see to it that the flux goes on, and the answer would be that of another problem."""
+    for count in (40, 60):
+        written(tmp_path, {"x": np.linspace(0, 1, count), "k": 1.0 + np.arange(count) % 2})
+        with pytest.raises(ps.ProblemError) as caught:
+            ps.solve(ps.load(problem_in(tmp_path, {**BAR, "functions": table_of("x")})))
+        (found,) = caught.value.diagnostics
+        assert found.key == "equations.flow" and "jumps in too many places" in found.message
+        assert "linear" in found.hint
+
+
+def test_a_table_that_jumps_often_is_allowed_beside_derivatives_of_unknowns_alone(tmp_path):
+    """`k*D(u, x, x)` has no flux: the unknown is smooth whatever k is."""
+    written(tmp_path, {"x": np.linspace(0, 1, 40), "k": 1.0 + np.arange(40) % 2})
+    plain = {**BAR, "equations": {"flow": "-k*D(u, x, x) = k"}, "functions": table_of("x")}
+    solution = ps.solve(ps.load(problem_in(tmp_path, plain)))
+    assert solution(x=0.5) == pytest.approx(1 / 8, rel=1e-6)

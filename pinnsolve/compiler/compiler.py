@@ -17,6 +17,7 @@ from pinnsolve.compiler.applicability import why_not_cells, why_not_own_cells
 from pinnsolve.compiler.balances import compiled_balances
 from pinnsolve.compiler.exactness import exactness_errors
 from pinnsolve.compiler.integrals import compiled_integrals, integral_names
+from pinnsolve.compiler.jumps import ManyJumps
 from pinnsolve.compiler.linearization import is_linear, linearize
 from pinnsolve.compiler.materials import HIGHEST, with_materials
 from pinnsolve.compiler.term_table import collocation_of
@@ -77,7 +78,10 @@ def compile_problem(problem: Problem) -> CompiledProblem:
         complex_unknowns=problem.complex_unknowns,
         vectors=problem.vectors,
     )
-    compiled = with_materials(compiled, [s.fluxes for s in problem.statements], parameters)
+    try:
+        compiled = with_materials(compiled, [s.fluxes for s in problem.statements], parameters)
+    except ManyJumps as error:
+        raise ProblemError([problem.spec.diagnostic(("equations", error.name), str(error), error.hint)]) from None
     compiled = replace(compiled, balances=compiled_balances(problem, compiled, parameters))
     if problem.homes or problem.between:
         _check_places(problem, compiled)

@@ -17,6 +17,7 @@ import sympy as sp
 from sympy.core.relational import Relational
 
 from pinnsolve.compiler.held_inside import HeldPlane, held_planes, orders_across
+from pinnsolve.compiler.jumps import differentiated, levels_of, refuse_jumps, stepwise
 from pinnsolve.compiler.linearization import is_linear, linearize
 from pinnsolve.compiler.terms import CompiledProblem, Interface, Material, Term
 from pinnsolve.files.mesh_file import read_mesh
@@ -37,12 +38,13 @@ from pinnsolve.geometry.shapes import (
 from pinnsolve.language.derivatives import partial_derivative
 from pinnsolve.language.substitution import substituted
 from pinnsolve.language.symbols import Feature, FeatureSymbol, coordinate_symbol, feature_symbol, features_of
+from pinnsolve.language.tabulated import jumping_tables
 from pinnsolve.language.to_sympy import Fluxes
 
 Moved = Mapping[sp.Symbol, sp.Expr]  # coordinates, and what takes their place
 
 MOST_LEVELS = 10  # that tell materials apart: how many combinations of their signs are looked through doubles with each
-MOST_MATERIALS = 24  # every pair of them has an interface
+MOST_MATERIALS = 36  # every pair of them has an interface
 FEW_LEVELS = 3  # whose combinations are all kept
 SHORT = 1e-12  # relative to where it lies: what is left between two planes is nothing
 BEYOND = 0.05  # of the extent of a domain, round which the levels are traced
@@ -58,18 +60,19 @@ def with_materials(
     space = problem.axes.space
     highest = max((t.order for t, _ in equations), default=0)
     stated = [e for t, _ in equations for e in (*t.residuals, t.region.where) if e is not None]
-    stated += [e for _, parts in equations for flux in parts for _, *two in flux for e in map(_stepwise, two)]
-    compared = _levels([substituted(e, parameters) for e in stated], space)
+    stated += [e for _, parts in equations for flux in parts for _, *two in flux for e in map(stepwise, two)]
+    compared = levels_of([substituted(e, parameters) for e in stated], space)
     planes = _levels_of_planes(problem, compared)
     levels = (*compared, *(level for level in planes if level not in compared))
     if not 1 <= len(space) <= 3:
         return problem
     bases = _bases(problem, space)
-    if len(levels) > MOST_LEVELS or (compared and highest > HIGHEST):
+    if compared and highest > HIGHEST:
         return problem
-    signs = _possible(levels, problem)
+    signs = _possible(levels, problem) if len(levels) <= MOST_LEVELS else []
     count = len(bases) * len(signs)
-    if count > MOST_MATERIALS:
+    if not signs or count > MOST_MATERIALS or any(map(jumping_tables, differentiated(equations))):
+        refuse_jumps(equations, space, MOST_MATERIALS)
         return problem
     searched = problem.unknown_parameters or any(t.data_file is not None for t in problem.terms)
     if searched and not problem.homes:
@@ -106,32 +109,7 @@ def _seams(
 
 
 def _folded(fluxes: Fluxes, parameters: Mapping[sp.Symbol, sp.Expr]) -> Fluxes:
-    return tuple((axis, *(substituted(_stepwise(e), parameters) for e in (c, f))) for axis, c, f in fluxes)
-
-
-def _stepwise(e: sp.Expr) -> sp.Expr:
-    """With comparisons in place of signs and steps, whose jumps are those of materials, too."""
-    if not e.has(sp.sign, sp.Heaviside):
-        return e
-    return e.replace(lambda part: isinstance(part, sp.sign | sp.Heaviside), _as_comparison)
-
-
-def _as_comparison(step: sp.Expr) -> sp.Expr:
-    below = sp.Integer(-1 if isinstance(step, sp.sign) else 0)
-    level = step.args[0]
-    return sp.Piecewise((below, sp.Lt(level, 0, evaluate=False)), (sp.Integer(1), True), evaluate=False)
-
-
-def _levels(expressions: Sequence[sp.Basic], space: Sequence[str]) -> tuple[sp.Expr, ...]:
-    """The levels whose signs decide the comparisons of space coordinates; a level and its negative are one."""
-    symbols = {coordinate_symbol(name) for name in space}
-    found: list[sp.Expr] = []
-    for relation in (r for e in expressions for r in sorted(e.atoms(Relational), key=sp.default_sort_key)):
-        level = relation.lhs - relation.rhs
-        of_space = bool(relation.free_symbols) and relation.free_symbols <= symbols
-        if of_space and not isinstance(relation, sp.Eq | sp.Ne) and level not in found and -level not in found:
-            found.append(level)
-    return tuple(found)
+    return tuple((axis, *(substituted(stepwise(e), parameters) for e in (c, f))) for axis, c, f in fluxes)
 
 
 def _bases(problem: CompiledProblem, space: Sequence[str]) -> list[ShapeTree]:
@@ -243,7 +221,7 @@ def _term(problem: CompiledProblem, equations, one: Material, two: Material, the
     Of those with first derivatives alone, as the pressure of a viscous flow, fluxes say what is continuous. `there_at`:
     what coordinates are on the other side, where they are not the same.
     """
-    smooth = _twice_differentiated(problem, equations)
+    smooth = _twicedifferentiated(problem, equations)
     shared = smooth & living_in(problem, one) & living_in(problem, two)
     values = (feature_symbol(unknown, (0,) * len(problem.coordinates)) for unknown in problem.unknowns)
     residuals = [value - _other_side(value) for value in values if value.feature.unknown in shared]
@@ -377,7 +355,7 @@ def _beyond(feature: Feature) -> Feature:
     return replace(feature, side=1)
 
 
-def _twice_differentiated(problem: CompiledProblem, equations) -> set[str]:
+def _twicedifferentiated(problem: CompiledProblem, equations) -> set[str]:
     """The unknowns with second derivatives in space."""
     features = {f for t, _ in equations for f in t.features}
     return {f.unknown for f in features if sum(_in_space(problem, f)) > 1}

@@ -57,6 +57,18 @@ class TableFunction:
             parts.append(np.where(far > NEAR, far, 0.0))
         return np.max(np.broadcast_arrays(*parts), axis=0)
 
+    def steps(self) -> tuple[tuple[tuple[float, ...], ...], np.ndarray] | None:
+        """Of a table that jumps: per argument where it does, and its values between these places, a dimension for each
+        argument; None of others."""
+        if self.interpolation != "nearest":
+            return None
+        places, known = corners(self), isinstance(self.outside, str)
+        if not known:  # a number, from the ends of the table on
+            places = tuple((n[0], *at, n[-1]) for n, at in zip(self.nodes, places, strict=True))
+        inner = self.nodes if known else tuple(np.array([n[0] - 1, *n, n[-1] + 1]) for n in self.nodes)
+        grid = np.meshgrid(*inner, indexing="ij")
+        return tuple(tuple(map(float, at)) for at in places), self([0] * len(inner), *grid)
+
     def __call__(self, orders: Sequence[int], *arguments: np.ndarray) -> np.ndarray:
         """The derivative of these orders, per argument, at arrays of one shape."""
         arrays = np.broadcast_arrays(*(np.asarray(a, dtype=np.float64) for a in arguments))

@@ -6,7 +6,8 @@ rule and linearization are sympy's own. What evaluates them is held and never lo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any, ClassVar
 
 import sympy as sp
@@ -59,3 +60,35 @@ def tabulated(name: str, arguments: int, table: Callable | None) -> type[Tabulat
     zero = (0,) * arguments
     family[zero] = _made(name, table, zero, family)
     return family[zero]
+
+
+MOST_PLACES = 40  # along an argument, where a table jumps and comparisons can still say so
+
+
+def jumping_tables(e: sp.Expr) -> list[Tabulated]:
+    """The functions of tables in an expression that jump from row to row."""
+    found = [a for a in e.atoms(Tabulated) if a.table is not None and not any(a.orders)]
+    return sorted((a for a in found if getattr(a.table, "steps", lambda: None)() is not None), key=str)
+
+
+def with_comparisons(e: sp.Expr) -> sp.Expr:
+    """With comparisons in place of the tables that jump, but for those that jump in too many places."""
+    known: dict[sp.Expr, sp.Expr] = {}
+    for atom in jumping_tables(e):
+        places, values = atom.table.steps()
+        if max(map(len, places)) <= MOST_PLACES:
+            known[atom] = _compared(atom.args, places, values)
+    return e.xreplace(known) if known else e
+
+
+def _compared(arguments: Sequence[sp.Expr], places: Sequence[Sequence[float]], values: Any) -> sp.Expr:
+    """The value between places of jumps, by comparisons of the arguments with them."""
+    parts = []
+    for index in product(*(range(len(at) + 1) for at in places)):
+        below = [
+            sp.Lt(argument, sp.Float(at[i]), evaluate=False)
+            for argument, at, i in zip(arguments, places, index, strict=True)
+            if i < len(at)
+        ]
+        parts.append((sp.Float(float(values[index])), sp.And(*below, evaluate=False) if below else sp.true))
+    return sp.Piecewise(*parts, evaluate=False)

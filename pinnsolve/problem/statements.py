@@ -31,6 +31,7 @@ from pinnsolve.language.symbols import (
     integrals_of,
 )
 from pinnsolve.language.systems import CARTESIAN
+from pinnsolve.language.tabulated import jumping_tables
 from pinnsolve.language.to_sympy import Fluxes, Scope, fluxes, from_tree, real_from_tree, residuals
 from pinnsolve.problem.checks import AssumedCondition, assumed_conditions, check_problem
 from pinnsolve.problem.discovery import candidate_parameters
@@ -85,7 +86,7 @@ def _compares(statement: StatedTerm) -> bool:
     """Whether it holds in a part of the domain, or says different things in different parts."""
     region = statement.region
     in_part = region.where is not None or any(piece.region is not None for piece in region.pieces)
-    return in_part or any(r.has(sp.Piecewise, sp.Heaviside, sp.sign) for r in statement.residuals)
+    return in_part or any(r.has(sp.Piecewise, sp.Heaviside, sp.sign) or jumping_tables(r) for r in statement.residuals)
 
 
 class _Builder:

@@ -221,8 +221,9 @@ class FunctionInput(Strict):
     of: Texts = about("The columns of its arguments, one to three; those with names of coordinates are these.", ...)
     column: Text | None = about("The column of its values; without it, that of its name, or the only one left.")
     interpolation: Interpolation = about(
-        "`cubic`, of one argument as monotone as the table; `linear`; `nearest`. Values on a full grid in any order of "
-        "rows, or scattered in two and three arguments.",
+        "`cubic`, of one argument as monotone as the table; `linear`; `nearest`, which in `div` or `D` gives several "
+        "materials, as `where` does, at most 36. Values on a full grid in any order of rows, or scattered in two and "
+        "three arguments.",
         "cubic",
     )
     outside: Outside = about("Outside of the table: `error`, `hold` the nearest value, or a number.", "error")
