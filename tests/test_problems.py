@@ -154,12 +154,14 @@ def test_the_data_files_are_those_of_the_scripts(references, monkeypatch, tmp_pa
     import discoveries
     import fisher
     import measurements
+    import random_fields
 
-    for script in (measurements, fisher, discoveries):
+    for script in (measurements, fisher, discoveries, random_fields):
         monkeypatch.setattr(script, "PROBLEMS", tmp_path)
     measurements.main()
     fisher.write_rows()
     discoveries.write_data()
+    random_fields.write_fields()
     files = sorted(path.name for path in (PROBLEMS / "data").iterdir())
     assert files == sorted(path.name for path in (tmp_path / "data").iterdir())
     for file in files:

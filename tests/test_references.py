@@ -112,7 +112,11 @@ def test_the_stiff_references_are_those_of_other_methods():
 
 @pytest.mark.parametrize(
     ("name", "modes", "steps", "until", "error"),
-    [("heat-2d-long", 95, 8000, 0.5, 1e-3), ("wave-2d-variable", 96, 500, 1.0, 5e-3)],
+    [
+        ("heat-2d-long", 95, 8000, 0.5, 1e-3),
+        ("wave-2d-variable", 96, 500, 1.0, 5e-3),
+        ("wave-random-speed", 128, 1500, 0.5, 1e-2),
+    ],
 )
 def test_series_with_few_terms_agree_with_references_on_walled_planes(name, modes, steps, until, error):
     import walled_planes
@@ -140,3 +144,26 @@ def test_a_few_polynomials_agree_with_the_reference_of_the_channel():
     found = channel.solve(np.stack([table["x"], table["y"]], axis=1)[early], levels, (5, 8), 2000)
     for name, error in {"u": 1e-2, "v": 1e-1, "p": 1e-2}.items():
         assert np.linalg.norm(found[name] - table[name][early]) < error * np.linalg.norm(table[name][early])
+
+
+def test_few_layers_agree_with_the_reference_of_many_subdomains():
+    import many_subdomains
+
+    table = columns_of("poisson-many-subdomains")
+    points = np.stack([table["x"], table["y"]], axis=1)
+    found = many_subdomains.solve(points, 2, 3)
+    assert np.linalg.norm(found - table["u"]) < 2e-3 * np.linalg.norm(table["u"])
+    coarse = many_subdomains.solve(points, 1, 2)
+    assert np.linalg.norm(coarse - table["u"]) > 3 * np.linalg.norm(found - table["u"])  # and layers help
+
+
+def test_elements_of_low_degree_agree_with_the_reference_of_the_random_conductivity():
+    pytest.importorskip("skfem")
+    import random_conductivity as conductivity
+
+    table = columns_of("heat-random-conductivity")
+    some = slice(0, 600)
+    levels = np.round(table["t"][some] / conductivity.END * conductivity.LEVELS).astype(int)
+    found = conductivity.solve(np.stack([table["x"], table["y"]], axis=1)[some], levels, 1, 2)
+    assert np.linalg.norm(found - table["u"][some]) < 5e-3 * np.linalg.norm(table["u"][some])
+    assert (table["u"][table["t"] == 0] == 0).all() or np.abs(table["u"][table["t"] == 0]).max() < 1e-8

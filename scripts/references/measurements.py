@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from burgers import cole_hopf
 from lorenz import trajectory
-from scatter import PROBLEMS, even_points
+from scatter import PROBLEMS, even_points, write_table
 
 
 def franke(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -24,12 +24,7 @@ def franke(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def write(file_name: str, digits: int, **columns: np.ndarray) -> None:
-    path = PROBLEMS / "data" / file_name
-    path.parent.mkdir(exist_ok=True)
-    lines = [",".join(columns)]
-    lines += [",".join(f"{v:.{digits}g}" for v in row) for row in zip(*columns.values(), strict=True)]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
-    print(f"{path.name}: {len(lines) - 1} rows")
+    write_table(PROBLEMS / "data" / file_name, digits, **columns)
 
 
 def main() -> None:

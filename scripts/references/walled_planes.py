@@ -1,9 +1,9 @@
 """References for problems on a square with walls: sines and ETDRK4 where unknowns vanish there, cosines and leaps where
 nothing flows out.
 
-`python scripts/references/walled_planes.py [NAME ...]` writes problems/references/heat_2d_long.npz and
-wave_2d_variable.npz, or the one named. The stated accuracy is the difference of two resolutions in both space and time,
-rounded up. Times are stored ones; between the points of the grid the series itself is evaluated.
+`python scripts/references/walled_planes.py [NAME ...]` writes problems/references/heat_2d_long.npz,
+wave_2d_variable.npz and wave_random_speed.npz, or those named. The stated accuracy is the difference of two resolutions
+in both space and time, rounded up. Times are stored ones; between the points of the grid the series is evaluated.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from etdrk4 import march
+from random_fields import NODES, squared_speed
 from scatter import even_points, relative_difference, write_reference
 from scipy.fft import dctn, dstn, idctn
+from scipy.interpolate import RectBivariateSpline
 
 COUNT = 5000
 
@@ -63,12 +66,22 @@ def heat(modes: int, steps: int) -> Iterator[np.ndarray]:
         yield v[:-1].reshape(shape)
 
 
-def wave(modes: int, steps: int) -> Iterator[np.ndarray]:
+def uneven(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return 1 + 0.4 * np.sin(3 * x + 1) * np.cos(4 * y) + 0.3 * np.sin(5 * x - 2 * y)
+
+
+def shoals(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Linear between the rows of a table, along either coordinate."""
+    z = np.linspace(-1.0, 1.0, NODES)
+    return RectBivariateSpline(z, z, squared_speed(), kx=1, ky=1)(x.ravel(), y.ravel())
+
+
+def wave(modes: int, steps: int, speed: Callable[..., np.ndarray]) -> Iterator[np.ndarray]:
     """u_tt = c lap u without flux, at rest at first; leaps with the term of fourth order (Shubin & Bell, SIAM J. Sci.
     Stat. Comput. 8 (1987) 135-151). Cosines are even about the walls, and so is the start that contradicts them."""
     x = -1 + 2 * (np.arange(modes)[:, None] + 0.5) / modes
     y = x.T
-    c = 1 + 0.4 * np.sin(3 * x + 1) * np.cos(4 * y) + 0.3 * np.sin(5 * x - 2 * y)
+    c = speed(x, y)
     square = -((np.pi / 2) ** 2) * (np.arange(modes)[:, None] ** 2 + np.arange(modes) ** 2)
     factor = np.where(np.arange(modes) == 0, 1.0, 2.0) / (2 * modes)  # from transforms to coefficients
     scale, dt = factor[:, None] * factor, 5.0 / steps
@@ -87,7 +100,10 @@ def wave(modes: int, steps: int) -> Iterator[np.ndarray]:
 
 PLANES = {
     "heat_2d_long": Plane(0.0, 1.0, 100.0, 200, (255, 14000), (191, 10000), 1e-5, heat, sines),
-    "wave_2d_variable": Plane(-1.0, 2.0, 5.0, 50, (640, 3000), (480, 2400), 1e-4, wave, cosines),
+    "wave_2d_variable": Plane(-1.0, 2.0, 5.0, 50, (640, 3000), (480, 2400), 1e-4, partial(wave, speed=uneven), cosines),
+    "wave_random_speed": Plane(
+        -1.0, 2.0, 5.0, 50, (512, 6000), (384, 4500), 1e-3, partial(wave, speed=shoals), cosines
+    ),
 }
 
 
