@@ -1,7 +1,8 @@
 """Measures speed and accuracy: solves a list of cases, prints a table, writes JSON.
 
     python scripts/benchmark.py [--only fast | adaptive | inverse | dimension | many | start | NAME ...] [--sweep]
-    [--growth] [--seconds 120] [--json FILE] [--seed 0]
+    [--growth] [--seconds 120] [--json FILE] [--seed 0] [--ladder [--peers deepxde,pina,classical] [--budget 60]]
+    [--page] [--quick [--store]]
 
 Each case names a problem file that comes with pinnsolve, settings put over it, the error and the time asked for: the
 group `adaptive` (networks as bases, the rank of initial bases, the order of convergence in width) and the group `fast`
@@ -10,6 +11,9 @@ the unknown field that was sought; how often standard errors cover the truth), t
 two and more coordinates of space), and the group `many` (up to a hundred coordinates). Times are those of `solve` after
 import; errors are against exact solutions or references at points the solver never used. The group `start` measures
 whole processes of the command line instead.
+`--ladder` climbs the problems of the PINNacle collection beside what was published and, with `--peers`, beside other
+solvers for `--budget` seconds each (`ladder.py`); `--page` writes docs/benchmarks.md from what is stored. `--quick`
+compares a few solves with stored figures, in three minutes (`guard.py`); `--store` stores them anew.
 `--growth` prints time against the number of cells at fixed degree and against the final time, with fitted exponents.
 `--sweep` solves every problem with a known truth at three tolerances, each for at most `--seconds`. Exits with 1 when
 a figure is missed.
@@ -342,7 +346,17 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, help="a limit for each solve")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--ladder", action="store_true", help="the PINNacle collection, beside what was published")
+    parser.add_argument("--peers", default="", help="solvers to run beside ours: deepxde,pina,classical")
+    parser.add_argument("--budget", type=float, default=60.0, help="seconds for each peer on each problem")
+    parser.add_argument("--page", action="store_true", help="write docs/benchmarks.md from the stored ladder, and end")
+    parser.add_argument("--quick", action="store_true", help="compare a few solves with the stored figures")
+    parser.add_argument("--store", action="store_true", help="with --quick: store the figures")
     arguments = parser.parse_args()
+    if arguments.page:
+        from ladder_page import write_page
+
+        return write_page(arguments.json)
     from pinnsolve.process import keep_freed_memory
 
     import_all()
@@ -352,6 +366,15 @@ def main() -> int:
         from sweep import run_sweep
 
         ok = run_sweep(arguments.only, arguments.seed, arguments.seconds, arguments.json, figures)
+    elif arguments.ladder:
+        from ladder import run_ladder
+
+        peers = [peer for peer in arguments.peers.split(",") if peer]
+        return 0 if run_ladder(arguments.only, peers, arguments.budget, arguments.seed, arguments.json) else 1
+    elif arguments.quick:
+        from guard import run_guard
+
+        return 0 if run_guard(arguments.json, arguments.store, arguments.seed) else 1
     elif arguments.growth:
         from growth import growth_rows, print_growths
 

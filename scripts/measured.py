@@ -140,7 +140,18 @@ def _row(problem: str, overrides: tuple[str, ...], limit: float | None, settings
         "method": result["method"],
         "basis": result["basis"],
         "coefficients": result["unknown_coefficients"],
+        "memory_mb": most_memory(),
     }
+
+
+def most_memory() -> float | None:
+    """The most memory that this process has held so far, in MB; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 def failed(problem: str, reason: str, seconds: float) -> dict:
