@@ -374,7 +374,7 @@ def main() -> int:
     elif arguments.quick:
         from guard import run_guard
 
-        return 0 if run_guard(arguments.json, arguments.store, arguments.seed) else 1
+        return 0 if run_guard(arguments.json, arguments.store, arguments.seed, arguments.only) else 1
     elif arguments.growth:
         from growth import growth_rows, print_growths
 

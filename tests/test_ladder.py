@@ -49,7 +49,7 @@ def test_what_is_asked_is_a_tenth_of_the_papers_figure_and_of_a_smaller_one():
     from published import Figure, Rung
 
     plain = Rung("A", "burgers", 0.2, "PINN")
-    assert tolerances(plain) == (0.2, pytest.approx(0.02), pytest.approx(0.004)) and plain.best.error == 0.2
+    assert tolerances(plain) == (0.2, pytest.approx(0.02), pytest.approx(0.01)) and plain.best.error == 0.2
     ahead = Rung("A", "burgers", 0.2, "PINN", Figure(1e-5, "elsewhere"))
     assert tolerances(ahead)[3] == pytest.approx(1e-6) and ahead.best.source == "elsewhere"
     behind = Rung("A", "burgers", 0.2, "PINN", Figure(0.5, "elsewhere"))
@@ -172,6 +172,17 @@ def test_peers_that_are_not_installed_are_rows_without_points(monkeypatch):
     monkeypatch.setitem(peers.PEERS, "absent", ("no_such_module_here", "Absent"))
     row = peers.run_peer("absent", "burgers", 1.0)
     assert row["points"] == [] and row["message"] == "not installed"
+
+
+@pytest.mark.parametrize("peer", ["deepxde", "pina"])
+def test_a_network_trains_for_its_budget_in_a_process_of_its_own(peer):
+    import peers
+
+    if not peers.installed(peer):
+        pytest.skip(f"{peer} is not installed")
+    row = peers.run_peer(peer, "wave-1d", 2.0)
+    assert len(row["points"]) > 1 and row["points"][-1]["seconds"] > 1.0, row["message"]
+    assert all(np.isfinite(point["error"]) for point in row["points"])
 
 
 def test_a_classical_code_climbs_in_a_process_of_its_own():
