@@ -87,6 +87,8 @@ def _number(value: float | None) -> str:
 
 
 def _seconds(value: float) -> str:
+    if value >= 10:
+        return f"{value:.0f} s"
     return f"{value:.2g} s" if value >= 0.1 else f"{1000 * value:.2g} ms"
 
 
