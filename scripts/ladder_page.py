@@ -125,6 +125,7 @@ def draw(rows: dict[str, dict], path: Path) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
     rungs = [rung for rung in RUNGS if rung.name in rows]
     height = -(-max(1, len(rungs)) // COLUMNS)
@@ -142,6 +143,8 @@ def draw(rows: dict[str, dict], path: Path) -> None:
         axis.axhline(rung.paper, color="0.5", lw=1, ls="--", label="published")
         axis.set_title(rung.name, fontsize=9)
         axis.tick_params(labelsize=7)
+        for one in (axis.xaxis, axis.yaxis):
+            one.set_minor_formatter(NullFormatter())
     for axis in axes.flat[len(rungs) :]:
         axis.set_axis_off()
     known = {
