@@ -92,7 +92,7 @@ def run_rung(rung: Rung, peers: Sequence[str], budget: float, seed: int, before:
     row |= {"accuracy": accuracy_of(rung), "ours": our_solves(rung, seed, SECONDS), "peers": dict(kept)}
     for peer in peers:
         if installed(peer):
-            row["peers"][peer] = run_peer(peer, rung.problem, budget)
+            row["peers"][peer] = {**run_peer(peer, rung.problem, budget), "budget": budget}
             points = row["peers"][peer]["points"]
             best = f"{min(p['error'] for p in points):.1e}" if points else row["peers"][peer]["message"]
             say(f"  {rung.name} by {peer}: {best}")
