@@ -31,7 +31,7 @@ after the other. It is written by `scripts/benchmark.py --page` from the figures
   what the solver itself says of it. Time is that of the solve after import; memory is the most that its process held.
 - Published: the least error in the paper's main table, and its method. What is asked for is a tenth of it, or the
   accuracy of our reference, within {SECONDS:.0f} s; the row shows the first solve that is so exact, of those that were
-  asked for the paper's error, a tenth of it and half of that.
+  asked for the paper's error and for a tenth of it.
 - Peers: each with the settings of its own example nearest to the problem, for the budget of seconds that the table
   says; the error is the least one on the way. `ahead` says how many times earlier we reach that error: within so short
   a budget, networks are far from where they would end. A classical code that is made for one equation on one simple
