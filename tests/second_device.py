@@ -86,7 +86,10 @@ class _MadeOfNumbers(TorchFunctionMode):
 def _by_tensors(index):
     """An index whose lists are tensors."""
     parts = index if isinstance(index, tuple) else (index,)
-    made = tuple(torch.tensor(p, device="cpu").to(ELSEWHERE) if isinstance(p, list) else p for p in parts)
+    made = tuple(
+        torch.tensor(p, device="cpu", dtype=None if p else torch.long).to(ELSEWHERE) if isinstance(p, list) else p
+        for p in parts
+    )
     return made if isinstance(index, tuple) else made[0]
 
 

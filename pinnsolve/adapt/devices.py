@@ -54,8 +54,15 @@ def solved_there(context: SolveContext, solve: Callable[[SolveContext], Outcome[
     if device is None or device == context.lower.device:
         return solve(context)
     with on_device(device):
-        outcome = solve(replace(context, lower=context.lower.to(device), upper=context.upper.to(device)))
+        lower, upper = context.lower.to(device), context.upper.to(device)
+        outcome = solve(replace(context, lower=lower, upper=upper, guess=_guess_there(context, device)))
     return replace(outcome, best=moved(outcome.best, PROCESSOR))
+
+
+def _guess_there(context: SolveContext, device: torch.device) -> Callable[[Tensor], Tensor] | None:
+    """The guess that is stated, evaluated on the processor, where what it was made of is."""
+    stated = context.guess
+    return None if stated is None else lambda x: stated(x.to(PROCESSOR)).to(device)
 
 
 def moved(value: Any, device: torch.device) -> Any:
