@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from small_problems import assembled, basis_for, random_state
 
 import pinnsolve as ps
+from pinnsolve.adapt.hp_refinement import make_system
 from pinnsolve.assembly.basis_system import BasisSystem
 from pinnsolve.assembly.rows import points_at_once
+from pinnsolve.assembly.term_rows import table_orders
+from pinnsolve.bases.piecewise.initial_mesh import first_cells
+from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.errors import ResourceError
 from pinnsolve.least_squares import solve_dense
 from pinnsolve.runtime import lacks_memory
 from pinnsolve.solvers import Clock
 from pinnsolve.solvers.follow import attempt
-from pinnsolve.solvers.memory import refuse_blocks
+from pinnsolve.solvers.memory import bytes_needed, refuse_blocks
 
 
 def test_points_at_once_bound_a_table():
@@ -99,3 +105,15 @@ def test_rows_gathered_in_pieces_are_those_made_at_once(monkeypatch):
         torch.testing.assert_close(one.A, two.A, rtol=1e-12, atol=1e-12)
         torch.testing.assert_close(one.r, two.r, rtol=1e-12, atol=1e-12)
         torch.testing.assert_close(one.r, three.r, rtol=1e-11, atol=1e-12)
+
+
+def test_one_cell_of_high_degree_takes_its_tables_beside_its_rows():
+    """A derivative along each axis: three tables, and the rows that are their sum."""
+    box, flat = ps.Box(x=(0, 1), y=(0, 1), z=(0, 1)), {"b": ps.Condition(on="boundary", equation="u = 0")}
+    stated = ps.Problem(name="cube", domain=box, unknowns="u", equations={"e": "laplacian(u) = 1"}, conditions=flat)
+    compiled = compile_problem(stated)
+    space = Space(first_cells(compiled), (10, 10, 10), table_orders(compiled))
+    points = math.prod(space.points_per_axis(a) for a in range(3))
+    system = make_system(compiled, space, {})
+    assert bytes_needed(system) > 4 * 8 * points * space.functions
+    assert bytes_needed(system.keeping_rows()) > 4 * 8 * points * space.functions

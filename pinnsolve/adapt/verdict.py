@@ -72,7 +72,9 @@ class Seen:
 def judge(problem: CompiledProblem, said: Sequence[str], outcome: Outcome[Result], seen: Seen) -> Verdict:
     """The verdict on the best result of an outcome; `said`: warnings of the checks."""
     result, freedom = outcome.best, outcome.best.freedom
-    missed = contradicting(problem, result, seen.missed, problem.settings.tolerance)
+    # what a time limit left without an estimate claims nothing that a long look could contradict
+    claims = result.estimate is not None or outcome.status != "time_limit"
+    missed = contradicting(problem, result, seen.missed, problem.settings.tolerance) if claims else []
     doubts = [says_no_solution(said), _missed_sentence(problem, missed) if missed else "", *seen.doubts]
     doubts += unresolved(problem, result.approximation.basis, result.points)
     if freedom.sentence and not freedom.harmless:

@@ -18,6 +18,7 @@ from pinnsolve.least_squares.local_elimination import operations as operations_i
 NUMBER = 8  # bytes
 COMPLEX = 2  # numbers
 COPIES = 3  # of the blocks: as they are summed, scaled, and while fronts are put together
+AS_MADE = 2  # copies of the rows of a cell, as they are summed and compressed
 
 
 def bytes_needed(system: CellSystem) -> float:
@@ -30,7 +31,17 @@ def bytes_needed(system: CellSystem) -> float:
         n = round(SHARE * n)
     factors = sum(len(f.own) * (len(f.own) + len(f.border)) for f in system.tree) * n**2
     largest = max((len(f.own) + len(f.border)) ** 2 for f in system.tree) * n**2
-    return NUMBER * (rows * system.columns + blocks + factors + 2 * largest)
+    made = max((_made(source, system) for source in system.sources), default=0)
+    return NUMBER * (rows * system.columns + blocks + factors + 2 * largest + made)
+
+
+def _made(source: RowSource, system: CellSystem) -> float:
+    """Numbers that the rows of one cell take beside themselves while they are made: a table of the functions for every
+    derivative that they hold, and what they are summed and compressed in. Of one cell of high degree that is most."""
+    term = getattr(source, "term", None)
+    tables = len(term.features) if term is not None else 1
+    rows = source.row_count / max(len(source.cells[0]), 1)
+    return (tables + AS_MADE) * rows * system.space.functions
 
 
 def bytes_of_modes(system: CellSystem, levels: int, modes: int) -> float:
