@@ -8,14 +8,15 @@ smallest, as in a balance of fluxes.
 Rows in the unit of the unknown bound an error in the mean square, and small cells have next to no part in that. In the
 plane and in space this leaves functions nearly free that solve the equations beside a point and are infinite there, but
 square integrable: log(r) round a small hole or heater, r^(-2/3) at a corner of three quarters of a turn (Grisvard,
-Elliptic Problems in Nonsmooth Domains, chapter 4). Their energy is infinite. So rows are multiplied by (H/h)^(m/2) in
-cells of size h, for equations of order 2m, the largest being H (weights that grow where singularities are: Cox & Fix,
-Comput. Math. Appl. 10 (1984) 463-475; mesh-dependent ones: Aziz, Kellogg & Stephens, Math. Comp. 44 (1985) 53-70).
+Elliptic Problems in Nonsmooth Domains, chapter 4). Their energy is infinite. So rows are multiplied by (H/h)^m in
+cells of size h, for equations of order 2m, the largest being H, as in the energy norm (weights that grow where
+singularities are: Cox & Fix, Comput. Math. Appl. 10 (1984) 463-475; mesh-dependent ones: Aziz, Kellogg & Stephens,
+Math. Comp. 44 (1985) 53-70).
 
-That is halfway to the energy norm. What r^(-s) leaves in the rows of the last cells at a corner goes like h^(1 - s),
-what polynomials leave of a solution like r^s goes like h^(1 + s), before the weight, and like h^(1/2 - s) and
-h^(1/2 + s) with it. With all of (H/h)^m the latter is h^s: what is left at corners then outweighs the rows of large
-cells where much moves for little energy, as in thin elastic bodies that bend.
+Elastic bodies turn and bend without any, or for next to no energy, so that what polynomials leave of infinite stresses
+at corners, weighed like that, outweighs the rows of large cells. There it is (H/h)^(m/2), halfway to the energy norm:
+what r^(-s) leaves in the last cells at a corner goes like h^(1 - s) before the weight and h^(1/2 - s) with it, what
+polynomials leave of a solution like r^s goes like h^(1 + s) and h^(1/2 + s).
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ from pinnsolve.assembly.row_source import RowSource
 from pinnsolve.assembly.term_rows import highest_orders
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
+from pinnsolve.language.symbols import MultiIndex, features_of
 
 ALIKE = 1.5  # factor between coefficients that need no balance
 MOST = 1e6  # by which rows are multiplied
-EXPONENT = 0.5  # of m: see above
+ELASTIC = 0.5  # of m, where displacements hold each other: see above
 
 
 def balanced(problem: CompiledProblem, space: Space, sources: Sequence[RowSource]) -> list[RowSource]:
@@ -65,14 +67,27 @@ def _of_materials(problem: CompiledProblem, space: Space, sources: Sequence[RowS
 
 
 def _of_sizes(problem: CompiledProblem, space: Space) -> Tensor:
-    """(C,), at least 1: (H/h)^(m/2) in two or more coordinates of space; on a line no function is infinite that solves
-    an equation beside a point. Cells that a boundary cuts count by their frames, as in the scales of their rows."""
+    """(C,), at least 1: (H/h)^m in two or more coordinates of space; on a line no function is infinite that solves an
+    equation beside a point. Cells that a boundary cuts count by their frames, as in the scales of their rows."""
     axes = [axis for axis, name in enumerate(problem.coordinates) if name != problem.time]
     m = max((k // 2 for orders in highest_orders(problem) for k in (orders[axis] for axis in axes)), default=0)
     if len(axes) < 2 or m == 0:
         return torch.ones(space.cells.count, dtype=space.cells.lower.dtype)
     h = space.cells.size[:, axes].prod(dim=1) ** (1.0 / len(axes))
-    return (h.max() / h) ** (EXPONENT * m)
+    return (h.max() / h) ** (ELASTIC * m if _elastic(problem) else m)
+
+
+def _elastic(problem: CompiledProblem) -> bool:
+    """Whether an equation holds different second derivatives of different unknowns, as of displacements."""
+    space = [axis for axis, name in enumerate(problem.coordinates) if name != problem.time]
+    for residual in (r for term in problem.terms if term.kind == "equation" for r in term.residuals):
+        second: dict[str, set[MultiIndex]] = {}
+        for feature in features_of(residual):
+            if sum(feature.alpha[axis] for axis in space) == 2:
+                second.setdefault(feature.unknown, set()).add(feature.alpha)
+        if len(set(map(frozenset, second.values()))) > 1:
+            return True
+    return False
 
 
 def _conductivity(space: Space, sources: Sequence[RowSource]) -> Tensor:
