@@ -117,3 +117,16 @@ def test_one_cell_of_high_degree_takes_its_tables_beside_its_rows():
     system = make_system(compiled, space, {})
     assert bytes_needed(system) > 4 * 8 * points * space.functions
     assert bytes_needed(system.keeping_rows()) > 4 * 8 * points * space.functions
+
+
+def test_a_cell_gets_as_many_degrees_as_fit():
+    """One of as many as the tolerance asks for would need several times the memory."""
+    cube = ps.Box(x=(0, 1), y=(0, 1), z=(0, 1))
+    truth = "sin(pi*x)*sin(pi*y)*sin(pi*z)*exp(x*y*z)"
+    problem = ps.Problem(
+        name="cube", domain=cube, unknowns="u", equations={"e": f"laplacian(u) = laplacian({truth})"},
+        conditions={"walls": ps.Condition(on="boundary", equation="u = 0")}, exact={"u": truth},
+    )  # fmt: skip
+    result = ps.solve(problem, tolerance=1e-12, limits={"memory_gb": 0.15}).result
+    assert result["status"] == "tolerance_not_reached" and "GB may be taken" in result["message"]
+    assert result["relative_l2_error"]["u"] < 1e-5

@@ -48,7 +48,7 @@ from pinnsolve.estimate.enriched_space import enriched_space
 from pinnsolve.runtime import bytes_available
 from pinnsolve.solvers.follow import Outcome, follow, out_of_time
 from pinnsolve.solvers.journal import digest
-from pinnsolve.solvers.memory import check_memory, check_work, refuse_blocks
+from pinnsolve.solvers.memory import bytes_needed, check_memory, check_work, refuse_blocks
 
 MOST_LEVELS = 30
 MOST_OPERATIONS = 2e12  # of a factorization that is worth it without a time limit (minutes)
@@ -189,11 +189,24 @@ class _Refinement:
     def next(self, level: Level, aim: float) -> tuple[Space, State]:
         """The space of the next level and its start; what this one needed memory for is given up."""
         finer = space_that_holds(self.context.problem, level) if self.missed else None
-        space = finer or next_space(level, aim)
+        space = finer or self._within_memory(level.space, next_space(level, aim))
         begin = State(carried_over(level, space), level.correction.state.parameters)
         self.levels[-1] = level.lightened()
         forget_tables()
         return space, begin
+
+    def _within_memory(self, before: Space, space: Space) -> Space:
+        """The space of a level, or where the same cells got more degrees than fit, fewer; one more is left to fail."""
+        while space.cells is before.cells and not self._fits(space):
+            pairs = tuple(zip(before.degrees, space.degrees, strict=True))
+            if all(new <= old + 1 for old, new in pairs):
+                break
+            space = Space(space.cells, tuple(max(old, new - 1) for old, new in pairs), space.orders)
+        return space
+
+    def _fits(self, space: Space) -> bool:
+        fine = make_system(self.context.problem, enriched_space(space), self.weights, self.context.clock.check)
+        return bytes_needed(fine) <= bytes_available(self.context.memory_gb)
 
 
 def _slow(estimates: list[float], level: Level, tolerance: float) -> bool:
