@@ -92,16 +92,15 @@ class March:
 @dataclass
 class _Progress:
     """Between two steps: `moment`, where the next one starts; `length` that it has; `size` of the solution so far,
-    (U,); `refined` how often since the last step; `longer`: whether the next step is the first of a new length that is
-    expected to do; `excess`: of space with its coefficients, at first and when it was refined last; `shortened`: excess
-    of time, and length, of a step that was shortened since the last one; `layers`: whether some set out from the start;
-    `tightened`: how many steps there were when less was allowed; `ended`: the status, if any."""
+    (U,); `refined` how often since the last step; `excess`: of space with its coefficients, at first and when it was
+    refined last; `shortened`: excess of time, and length, of a step that was shortened since the last one; `layers`:
+    whether some set out from the start; `tightened`: how many steps there were when less was allowed; `ended`: the
+    status, if any."""
 
     moment: Moment
     length: StepLength
     size: Tensor | None = None
     refined: int = 0
-    longer: bool = False
     excess: list[tuple[float, int]] = field(default_factory=list)
     shortened: tuple[float, float] | None = None
     layers: bool = False
@@ -163,11 +162,7 @@ class Marcher:
         try:
             step, found = self._steppers.step(march.space, length.dt, at.moment, length.time, accuracy, at.size, before)
         except NotConverged:
-            if at.longer:
-                length.back(len(march.steps))
-            else:
-                length.fails(len(march.steps))
-            at.longer = False
+            length.fails(len(march.steps))
             at.ended = "stalled" if length.too_short else None
             return
         if found.inside < TELLS_SIZE:  # of what begins at rest short steps see little
@@ -180,10 +175,7 @@ class Marcher:
                 at.ended = status or "finished"
             else:
                 self._prepare(march, at, found, (in_time, in_space))
-        elif at.longer:  # not worth it after all
-            at.longer = False
-            length.back(len(march.steps))
-        else:
+        elif not length.back(len(march.steps)):  # else it was not worth it after all
             self._amend(march, at, step, found)
 
     def _amend(self, march: March, at: _Progress, step: Step, found: Blame) -> None:
@@ -228,7 +220,8 @@ class Marcher:
         allows it."""
         in_time, in_space = excess
         step, changing = march.steps[-1], bool(self.stated.changing)
-        at.longer = (not changing or in_space < ROOM) and at.length.lengthen(in_time, len(march.steps))
+        if not changing or in_space < ROOM:
+            at.length.lengthen(in_time, len(march.steps))
         if changing:
             old, unit = march.space, units(step.size, step.error)
             left = LEFT_CHANGING / max(in_space, 1e-300) * float(found.in_space.norm())

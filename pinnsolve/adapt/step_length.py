@@ -28,7 +28,7 @@ class StepLength:
         self.left = max(math.ceil((high - low) / dt * (1 - 1e-9)), 1)
         self.dt = (high - low) / self.left
         self._refused: dict[float, int] = {}  # by length, how many steps there were when it was
-        self._before = (self.dt, self.left)
+        self._before: tuple[float, int] | None = None  # while no longer step has shown whether it does
 
     @property
     def time(self) -> float:
@@ -51,7 +51,7 @@ class StepLength:
 
     def taken(self) -> None:
         """A step was."""
-        self.left -= 1
+        self.left, self._before = self.left - 1, None
 
     def shorten(self, ratio: float, steps: int) -> None:
         """By a ratio > 1, or the power of two above it; `steps`: how many there were."""
@@ -70,10 +70,11 @@ class StepLength:
 
     def fails(self, steps: int) -> None:
         """Shorter, since Newton's method failed."""
-        self.shorten(NOT_FOUND if steps else 2.0, steps)
+        if not self.back(steps):
+            self.shorten(NOT_FOUND if steps else 2.0, steps)
 
     def lengthen(self, error: float, steps: int) -> bool:
-        """Longer where that is worth it after a step with an error of so many times what is allowed."""
+        """Longer where that is worth it after a step with an error of so many times what is allowed; whether it is."""
         ratio = self._longer(error, steps) if self.free else self._doubled(error, steps)
         if ratio is None:
             return False
@@ -81,10 +82,13 @@ class StepLength:
         self._change(max(math.ceil(self.left / ratio), 1))
         return True
 
-    def back(self, steps: int) -> None:
-        """As before it was lengthened, since the first longer step does not do."""
+    def back(self, steps: int) -> bool:
+        """As before it was lengthened, where the step that does not do is the first longer one; whether it is."""
+        if self._before is None:
+            return False
         self._refused[self.dt] = steps
-        self.dt, self.left = self._before
+        (self.dt, self.left), self._before = self._before, None
+        return True
 
     def _change(self, parts: int) -> None:
         self.dt, self.left = self.left * self.dt / parts, parts
