@@ -31,7 +31,7 @@ from pinnsolve.assembly.row_source import RowSource
 from pinnsolve.assembly.term_rows import highest_orders
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
-from pinnsolve.language.symbols import MultiIndex, features_of
+from pinnsolve.language.symbols import MultiIndex
 
 ALIKE = 1.5  # factor between coefficients that need no balance
 MOST = 1e6  # by which rows are multiplied
@@ -80,9 +80,9 @@ def _of_sizes(problem: CompiledProblem, space: Space) -> Tensor:
 def _elastic(problem: CompiledProblem) -> bool:
     """Whether an equation holds different second derivatives of different unknowns, as of displacements."""
     space = [axis for axis, name in enumerate(problem.coordinates) if name != problem.time]
-    for residual in (r for term in problem.terms if term.kind == "equation" for r in term.residuals):
+    for one in (one for term in problem.terms if term.kind == "equation" for one in term.linearizations):
         second: dict[str, set[MultiIndex]] = {}
-        for feature in features_of(residual):
+        for feature, _ in one.features:
             if sum(feature.alpha[axis] for axis in space) == 2:
                 second.setdefault(feature.unknown, set()).add(feature.alpha)
         if len(set(map(frozenset, second.values()))) > 1:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.assembly.collocation import space_of
+from pinnsolve.assembly.control_volumes import gauss_rule
 from pinnsolve.assembly.line_quadrature import line_rule
 from pinnsolve.bases.legendre import tensor_points
 from pinnsolve.bases.piecewise.mesh import Cells
@@ -244,8 +245,7 @@ class Measure:
 
 
 def _gauss(lower: Tensor, upper: Tensor, free, fixed, count: int) -> tuple[Tensor, Tensor]:
-    unit, weights = np.polynomial.legendre.leggauss(count)
-    return _tensor(lower, upper, free, fixed, torch.as_tensor(0.5 * (unit + 1)), torch.as_tensor(0.5 * weights))
+    return _tensor(lower, upper, free, fixed, *gauss_rule(count))
 
 
 def _tensor(lower: Tensor, upper: Tensor, free, fixed, unit: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:

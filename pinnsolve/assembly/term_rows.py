@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from pinnsolve.assembly.cell_rows import CellPoints, CellTerm, Side
 from pinnsolve.assembly.collocation import measured_points
+from pinnsolve.assembly.control_volumes import gauss_rule
 from pinnsolve.assembly.cut_rows import OnBoundary, boundary_in_cells, interface_in_cells, packed, periodic_cut_sides
 from pinnsolve.assembly.faces import contact_sides
 from pinnsolve.assembly.integrals import TimeNodes
@@ -120,7 +120,7 @@ class _OnCells:
         weights = torch.ones(1, 1, dtype=torch.float64)
         if axis is not None:
             x[:, :, axis] = torch.tensor(nodes.times).double().reshape(len(chosen), m)
-            weights = torch.as_tensor(0.5 * np.polynomial.legendre.leggauss(m)[1])[None]
+            weights = gauss_rule(m)[1][None]
         side = Side(chosen, self.space.tables(cells.reference(x, chosen)))
         at = CellPoints((side,), weights, share, Points(x.reshape(1, -1, cells.dimension), None, {}))
         return CellTerm(self.term, self.problem, self.space, at, self.weight)

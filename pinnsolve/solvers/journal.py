@@ -61,7 +61,7 @@ class Journal:
         """The values of the next piece, if it was recorded and is about the same."""
         if self._next is None:
             return None
-        if self._next["kind"] != kind or self._next["about"] != _plain(about):
+        if not self.follows(kind, *about):
             self._next, self._recorded = None, iter(())
             if self._cut is not None:
                 self._cut(self._count)
