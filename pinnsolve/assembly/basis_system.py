@@ -113,8 +113,7 @@ class BasisSystem(LinearSystem):
             each = f" in each of {self.among.size} processes" if self.among.size > 1 else ""
             raise ResourceError(
                 f"{columns} coefficients need {needed / 1e9:.2g} GB{each}, and {self._available / 1e9:.2g} GB may be "
-                "taken; "
-                "lower basis.width or raise limits.memory_gb"
+                "taken; lower basis.width or raise limits.memory_gb"
             )
 
     @property

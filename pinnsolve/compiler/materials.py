@@ -221,7 +221,7 @@ def _term(problem: CompiledProblem, equations, one: Material, two: Material, the
     Of those with first derivatives alone, as the pressure of a viscous flow, fluxes say what is continuous. `there_at`:
     what coordinates are on the other side, where they are not the same.
     """
-    smooth = _twicedifferentiated(problem, equations)
+    smooth = _twice_differentiated(problem, equations)
     shared = smooth & living_in(problem, one) & living_in(problem, two)
     values = (feature_symbol(unknown, (0,) * len(problem.coordinates)) for unknown in problem.unknowns)
     residuals = [value - _other_side(value) for value in values if value.feature.unknown in shared]
@@ -355,7 +355,7 @@ def _beyond(feature: Feature) -> Feature:
     return replace(feature, side=1)
 
 
-def _twicedifferentiated(problem: CompiledProblem, equations) -> set[str]:
+def _twice_differentiated(problem: CompiledProblem, equations) -> set[str]:
     """The unknowns with second derivatives in space."""
     features = {f for t, _ in equations for f in t.features}
     return {f.unknown for f in features if sum(_in_space(problem, f)) > 1}

@@ -48,8 +48,8 @@ def film_of(
     """The film of a solution at `times`, at those its file asks for, or at equal distances; None where nothing moves.
 
     `values_at(solution, points, inside)` gives what is shown by name, at points (N, d) of which the mask says whether
-    they are in the domain. Without `times`, frames and pixels are as many as can be
-    computed in about a second. `outlines` are those of views that are known already.
+    they are in the domain. Without `times`, frames and pixels are as many as can be computed in about a second.
+    `outlines` are those of views that are known already.
     """
     axis = time_axis(solution)
     if axis is None or getattr(solution, "modes", None) is not None or len(solution.coordinates) < 2:

@@ -177,10 +177,8 @@ def _influence(found: Iterate) -> float:
     generator = torch.Generator().manual_seed(0)
     matrices, signs = found.reduced.matrices, []
     for source, block in zip(found.system.sources, matrices, strict=True):
-        random = (
-            random_tensor(torch.randint, 0, 2, (*block.r.shape, DRAWS), generator=generator, dtype=torch.float64) * 2
-            - 1
-        )
+        shape = (*block.r.shape, DRAWS)
+        random = random_tensor(torch.randint, 0, 2, shape, generator=generator, dtype=torch.float64) * 2 - 1
         signs.append(random * (source.keep[:, :, None] if source.kind == "data" else 0.0))
     fitted = applied(matrices, found.reduced.least(signs))
     return sum(float((a * b).sum()) for a, b in zip(fitted, signs, strict=True)) / DRAWS

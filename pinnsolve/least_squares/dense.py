@@ -22,10 +22,9 @@ from torch import Tensor
 
 # Columns whose new direction is smaller than this, relative to the largest, are dependent in float64.
 RANK_TOLERANCE = 1e-14
-INDEPENDENT = (
-    1e-10  # reciprocal condition number from which on no column is near to the others: pivoting, which runs at
-)
-# the speed of memory, would change nothing
+# reciprocal condition number from which on no column is near to the others: pivoting, at the speed of memory,
+# would change nothing
+INDEPENDENT = 1e-10
 
 
 @dataclass(frozen=True)

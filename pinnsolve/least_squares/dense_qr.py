@@ -26,9 +26,8 @@ class DenseQR:
         self.scale = torch.where(norm > 0, norm, 1.0).reciprocal()
         self.blocks, self.count = blocks, len(A)
         shifted = torch.cat([A * self.scale, SHIFT * torch.eye(A.shape[1], dtype=A.dtype)])
-        self.reflections, self.factors = torch.geqrf(
-            shifted
-        )  # Q as reflections: to make it a matrix costs as much again
+        # Q as reflections: to make it a matrix costs as much again
+        self.reflections, self.factors = torch.geqrf(shifted)
         self.R = self.reflections[: A.shape[1]].triu()
 
     def least(self, b: Tensor) -> Tensor:
