@@ -99,10 +99,10 @@ def _run_command(arguments: list[str] | None) -> None:
             stream.reconfigure(errors="replace")  # a letter that the terminal cannot show is no reason to stop
     from pinnsolve import launch
 
-    if launch.rank() > 0 and (arguments or sys.argv[1:])[:1] != ["run"]:
+    given = sys.argv[1:] if arguments is None else arguments
+    if launch.rank() > 0 and given[:1] != ["run"]:
         sys.exit(0)  # only a run is divided; the first process does anything else
     with _mistakes_as_messages():
-        given = sys.argv[1:] if arguments is None else arguments
         if given and given[0].lower() in MEANT:
             command = shlex.join(["pinnsolve", MEANT[given[0].lower()], *given[1:]])
             raise PinnsolveError(f"there is no command `{printable(given[0])}`; write `{printable(command)}`")
