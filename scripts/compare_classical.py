@@ -21,7 +21,7 @@ sys.path.insert(1, str(Path(__file__).resolve().parent / "references"))
 
 import numpy as np
 from benchmark import FAST
-from measured import import_all, say, solved, write_json
+from measured import import_all, reason, say, solved, write_json
 from scatter import even_points, relative_difference
 from specialists import Specialist, chebyshev, elements, fourier
 
@@ -221,8 +221,9 @@ def main() -> int:
             try:
                 rows.append(compare(case.problem, case.error, arguments.seed, arguments.seconds))
             except Exception as failure:  # the other rows are worth having
-                reason = f"{type(failure).__name__}: {failure}".splitlines()[0]
-                rows.append({"problem": case.problem, "tolerance": case.error, "method": "", "failure": reason})
+                rows.append(
+                    {"problem": case.problem, "tolerance": case.error, "method": "", "failure": reason(failure)}
+                )
             print_row(rows[-1])
             write_json(arguments.json, {"rows": rows})
     if arguments.page:

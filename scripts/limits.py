@@ -4,8 +4,9 @@
     python scripts/limits.py --together [--only NAME ...]
 
 Output of the first: for every file of `problems/` the seconds of a solve that may take `--seconds`, of the clock and of
-the processor, and the list of those that took more than twice that and 0.2 s; 1 if there is one. With `--json FILE`
-rows are kept, and a later call goes on with the files that are left; no run begins after `--portion` seconds.
+the processor, and the list of those that took more than a tenth and 2 s beyond it; 1 if there is one. With
+`--json FILE` rows are kept, and a later call goes on with the files that are left; no run begins after `--portion`
+seconds.
 
 Of the second: for a few problems the seconds of one run alone, with one thread and with as many as libraries take by
 themselves, and of two at once; 1 where two at once take more than 2.2 times the time of one.
@@ -14,7 +15,6 @@ themselves, and of two at once; 1 where two at once take more than 2.2 times the
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import resource
@@ -25,9 +25,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from measured import PROBLEMS, OverTime, measure, solved
+from measured import PROBLEMS, OverTime, keep_row, kept_rows, measure, reason, solved
 
-TIMES, BESIDE = 2.2, 2.0  # what is asked: so many times the limit, and seconds beside
+TIMES, BESIDE = 1.1, 2.0  # what is asked: so many times the limit, and seconds beside
 TOGETHER = 2.2  # times the seconds of one run alone that two at once may take
 THREE = ("burgers", "helmholtz-2d", "cooling-fin")
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -40,16 +40,13 @@ def row_of(problem: str, overrides: tuple[str, ...], limit: float | None, settin
         solution, _ = solved(problem, overrides, limit, **settings)
         said = {"status": solution.result["status"], "message": solution.result["message"]}
     except (Exception, OverTime) as failure:  # whatever it is, the table goes on
-        said = {"status": "failed", "message": f"{type(failure).__name__}: {failure}".splitlines()[0]}
+        said = {"status": "failed", "message": reason(failure)}
     return {**said, "seconds": time.perf_counter() - began, "processor": time.process_time() - processor}
 
 
 def limited(arguments: argparse.Namespace) -> int:
     """The table of all files with a limit."""
-    rows: dict[str, dict] = {}
-    if arguments.json and arguments.json.exists():
-        for line in arguments.json.read_text(encoding="utf-8").splitlines():
-            rows[json.loads(line)["problem"]] = json.loads(line)
+    rows = {row["problem"]: row for row in kept_rows(arguments.json)}
     ends, left = time.monotonic() + arguments.portion, []
     for file in sorted(PROBLEMS.glob("*.yaml")):
         if arguments.only and not any(word in file.stem for word in arguments.only):
@@ -62,10 +59,8 @@ def limited(arguments: argparse.Namespace) -> int:
         row = {**measure(file.stem, limit=arguments.seconds, make_row=row_of), "problem": file.stem}
         rows[file.stem] = row
         print(shown(row), flush=True)
-        if arguments.json:
-            with arguments.json.open("a", encoding="utf-8") as kept:
-                kept.write(json.dumps(row) + "\n")
-    most = TIMES * arguments.seconds
+        keep_row(arguments.json, row)
+    most = TIMES * arguments.seconds + BESIDE
     late = [row for row in rows.values() if min(row["seconds"], row["processor"]) > most]
     print(f"\n{len(rows)} files; solves that took more than {most:.1f} s: {'none' if not late else ''}")
     for row in late:

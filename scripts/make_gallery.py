@@ -24,7 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from measured import PROBLEMS, OverTime, failed, measure, say, shown, solved
+from measured import PROBLEMS, OverTime, failed, measure, reason, say, shown, solved
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / "build" / "gallery"
@@ -97,7 +97,7 @@ def _row(path: Path, problem: str, overrides: tuple[str, ...], limit: float | No
         solution, seconds = solved(problem, overrides, limit, **settings)
         write_picture(solution.plot(truth=truth(ps.load(problem))), path)
     except (Exception, OverTime) as failure:  # whatever it is, the others go on
-        return failed(problem, f"{type(failure).__name__}: {failure}".splitlines()[0], time.perf_counter() - began)
+        return failed(problem, reason(failure), time.perf_counter() - began)
     reported = {key: solution.result[key] for key in REPORTED if solution.result.get(key) is not None}
     return {"seconds": round(seconds, 2), **reported}
 

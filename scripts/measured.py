@@ -126,7 +126,7 @@ def _row(problem: str, overrides: tuple[str, ...], limit: float | None, settings
     try:
         solution, seconds = solved(problem, overrides, limit, **settings)
     except (Exception, OverTime) as failure:  # whatever it is, the table goes on
-        return failed(problem, f"{type(failure).__name__}: {failure}".splitlines()[0], time.perf_counter() - began)
+        return failed(problem, reason(failure), time.perf_counter() - began)
     result = solution.result
     return {
         "problem": problem,
@@ -154,6 +154,11 @@ def most_memory() -> float | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
+def reason(failure: BaseException) -> str:
+    """Why a solve failed, in a line."""
+    return f"{type(failure).__name__}: {failure}".splitlines()[0]
+
+
 def failed(problem: str, reason: str, seconds: float) -> dict:
     row = {"error": None, "estimated_error": None, "seconds": seconds, "status": "failed", "message": reason}
     return {"problem": problem, **row, "method": "-", "basis": "-", "coefficients": None}
@@ -173,6 +178,28 @@ def effectivity(row: dict) -> float | None:
 
 def shown(value: float | None, form: str = ".1e") -> str:
     return "-" if value is None else format(value, form)
+
+
+def kept_rows(file: Path | None) -> list[dict]:
+    """Rows of JSON that earlier calls have kept, one a line; a line cut off by the end of a call is left out."""
+    if not file or not file.exists():
+        return []
+    found, text = [], file.read_text(encoding="utf-8")
+    if text and not text.endswith("\n"):
+        file.write_text(text[: text.rfind("\n") + 1], encoding="utf-8")
+    for line in text.splitlines():
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return found
+
+
+def keep_row(file: Path | None, row: dict) -> None:
+    """Appends a row to those that are kept; nothing without a file."""
+    if file:
+        with file.open("a", encoding="utf-8") as kept:
+            kept.write(json.dumps(row) + "\n")
 
 
 def write_json(path: Path | None, figures: dict) -> None:

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import math
 import sys
 import time
@@ -33,7 +32,20 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from measured import FACTOR, PROBLEMS, OverTime, largest, measure, register_operators, say, shown, solved
+from measured import (
+    FACTOR,
+    PROBLEMS,
+    OverTime,
+    keep_row,
+    kept_rows,
+    largest,
+    measure,
+    reason,
+    register_operators,
+    say,
+    shown,
+    solved,
+)
 from verdicts import judged, shares, values_of
 
 CORPUS = PROBLEMS.parent / "tests" / "corpus"
@@ -118,8 +130,7 @@ def row_of(problem: str, overrides: tuple[str, ...], limit: float | None, settin
     except ps.PinnsolveError as refusal:
         return {**row, "status": "refused", "message": str(refusal), "seconds": time.perf_counter() - began}
     except (Exception, OverTime) as failure:  # whatever it is, the table goes on
-        message = f"{type(failure).__name__}: {failure}".splitlines()[0]
-        return {**row, "status": "failed", "message": message, "seconds": time.perf_counter() - began}
+        return {**row, "status": "failed", "message": reason(failure), "seconds": time.perf_counter() - began}
     return {
         "error": largest(result.get("relative_l2_error")),
         "estimated_error": largest(result.get("estimated_error")),
@@ -186,19 +197,8 @@ def print_shares(rows: list[dict]) -> None:
 
 
 def read_lines(file: Path | None) -> dict[tuple[str, float, str], dict]:
-    """Rows that an earlier call wrote; a line cut off by the end of that call is left out."""
-    if not file or not file.exists():
-        return {}
-    found, text = {}, file.read_text(encoding="utf-8")
-    if text and not text.endswith("\n"):
-        file.write_text(text[: text.rfind("\n") + 1], encoding="utf-8")
-    for line in text.splitlines():
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        found[row["problem"], row["tolerance"], row["digest"]] = row
-    return found
+    """Rows that an earlier call wrote, by what they are of."""
+    return {(row["problem"], row["tolerance"], row["digest"]): row for row in kept_rows(file)}
 
 
 @dataclass
@@ -229,9 +229,7 @@ class Sweep:
         if run.key in self.before:
             return self.before[run.key]
         found = done(run, self.limit)
-        if self.kept:
-            with self.kept.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(found) + "\n")
+        keep_row(self.kept, found)
         return found
 
 
