@@ -58,6 +58,7 @@ IN_TIME_ALONE = 30.0  # times what space is to blame for: where no richer space 
 NEW = 4  # steps, in which layers are new
 TELLS_SIZE = 0.5  # relative error of a step, taken or not, that tells how large the solution is
 NOT_SHORTER = 0.7  # of the excess of time before: what a shorter step must get below
+BORNE = 2.0  # excess of time of a step that is taken where shorter ones are no better, as its error says
 KEPT, KEPT_CHANGING = 3, 1  # lengths whose factorizations are kept
 
 
@@ -93,7 +94,7 @@ class March:
 class _Progress:
     """Between two steps: `moment`, where the next one starts; `length` that it has; `size` of the solution so far,
     (U,); `refined` how often since the last step; `excess`: of space with its coefficients, at first and when it was
-    refined last; `shortened`: excess of time, and length, of a step that was shortened since the last one; `layers`:
+    refined last; `shortened`: excess of time of a step that was shortened since the last one, and the step; `layers`:
     whether some set out from the start; `tightened`: how many steps there were when less was allowed; `ended`: the
     status, if any."""
 
@@ -102,7 +103,7 @@ class _Progress:
     size: Tensor | None = None
     refined: int = 0
     excess: list[tuple[float, int]] = field(default_factory=list)
-    shortened: tuple[float, float] | None = None
+    shortened: tuple[float, Step] | None = None
     layers: bool = False
     tightened: int = 0
     ended: str | None = None
@@ -168,15 +169,27 @@ class Marcher:
         if found.inside < TELLS_SIZE:  # of what begins at rest short steps see little
             at.size = step.size if at.size is None else torch.maximum(at.size, step.size)
         in_time, in_space = self._excess(found, self._allowed(at))
-        if max(in_time, in_space) <= 1.0:
-            self._take(march, at, step)
-            status = watch(march)
-            if status is not None or not length.left:
-                at.ended = status or "finished"
-            else:
-                self._prepare(march, at, found, (in_time, in_space))
-        elif not length.back(len(march.steps)):  # else it was not worth it after all
-            self._amend(march, at, step, found)
+        borne = in_space <= 1.0 and self._borne(at, in_time)
+        if max(in_time, in_space) > 1.0 and not borne:
+            if not length.back(len(march.steps)):  # else it was not worth it after all
+                self._amend(march, at, step, found)
+            return
+        if borne and at.shortened is not None and at.shortened[0] < in_time:
+            in_time, step = at.shortened
+            length.restore(step.dt)
+        self._take(march, at, step)
+        status = watch(march)
+        if status is not None or not length.left:
+            at.ended = status or "finished"
+        else:
+            self._prepare(march, at, found, (in_time, in_space))
+
+    def _borne(self, at: _Progress, in_time: float) -> bool:
+        """Whether the better one of a step with that excess of time, and of the longer one before it, is taken.
+
+        What the start lacks of the constraints is an impulse of the pressures, whose share is larger in shorter steps.
+        """
+        return at.shortened is not None and NOT_SHORTER * at.shortened[0] < in_time and at.shortened[0] <= BORNE
 
     def _amend(self, march: March, at: _Progress, step: Step, found: Blame) -> None:
         """A shorter step or a richer space, whichever is to blame for the error of a step."""
@@ -187,11 +200,12 @@ class Marcher:
             return
         # a shorter step was no better: it is not time after all
         not_time = at.shortened is not None and in_time > NOT_SHORTER * at.shortened[0]
-        before, at.shortened = at.shortened, None
+        before = None if at.shortened is None else (at.shortened[0], at.shortened[1].dt)
+        at.shortened = None
         alone = found.in_time > IN_TIME_ALONE * float(found.in_space.norm())
         share = 1.0 if at.layers else IN_TIME_TOO  # layers that are not resolved are thinner still in shorter steps
         if (alone or in_time > max(1.0, share * in_space)) and not not_time:
-            at.shortened = in_time, step.dt
+            at.shortened = in_time, step
             at.length.shorten_for(in_time, before, len(march.steps))
             return
         old = march.space

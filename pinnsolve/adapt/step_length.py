@@ -90,6 +90,10 @@ class StepLength:
         (self.dt, self.left), self._before = self._before, None
         return True
 
+    def restore(self, dt: float) -> None:
+        """That of an earlier try."""
+        self._change(round(self.left * self.dt / dt))
+
     def _change(self, parts: int) -> None:
         self.dt, self.left = self.left * self.dt / parts, parts
 
