@@ -10,9 +10,13 @@ import torch
 import pinnsolve as ps
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.term_rows import interface_rows, table_orders
+from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.initial_mesh import first_cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.compiler import compile_problem
+from pinnsolve.estimate.defect_correction import Approximation
+from pinnsolve.estimate.independent_look import Look
+from pinnsolve.estimate.interfaces import between_materials
 from pinnsolve.geometry.factory import make_shape
 from pinnsolve.geometry.shapes import INTERFACE, HalfPlane, primitives
 from pinnsolve.language.expansion import resolve
@@ -220,3 +224,35 @@ def test_fluxes_are_continuous_across_many_layers_and_across_steps(conductivity,
     solution = ps.solve(wall)
     assert solution.result["status"] == "converged"
     assert float(solution(x=0.2)) == pytest.approx(0.2 / resistance, rel=1e-9)
+
+
+@pytest.mark.parametrize("place", [(1.31, 0.43), (1.0, 0.52), (0.24, 0.76), (1.997, 0.5)])
+def test_no_piece_of_a_small_material_is_left_out_as_a_sliver(place):
+    x, y = place
+    dot = spec_from_dict(
+        {
+            "name": "dot",
+            "coordinates": {"x": [0, 2], "y": [0, 1]},
+            "unknowns": "u",
+            "equations": {"heat": f"-laplacian(u) = where((x - {x})**2 + (y - {y})**2 < 0.01**2, 1, 0)"},
+            "conditions": {"rim": {"on": "boundary", "equation": "u = 0"}},
+        }
+    )
+    cells = first_cells(compile_problem(build_problem(dot)))
+    held = cells.volume[cells.material == 0].sum()
+    points = torch.rand(200_000, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    points = torch.tensor([x, y]) + 0.02 * (points - 0.5)
+    inside = ((points - torch.tensor([x, y])).square().sum(dim=1) < 1e-4) & (points[:, 0] < 2)
+    assert float(held) == pytest.approx(4e-4 * float(inside.double().mean()), rel=0.05)
+
+
+def test_a_function_of_one_material_alone_is_missed_where_it_ends():
+    compiled = compile_problem(problem())
+    space = Space(first_cells(compiled), (4, 4), table_orders(compiled))
+    c = torch.zeros(space.cells.count, 1, space.functions, dtype=torch.float64)
+    c[space.cells.material == 0, 0, 0] = 1.0  # one in the disk, zero around it
+    basis = PouCells(space.cells, space.degrees, *torch.tensor([[-1.0, -1.0], [1.0, 1.0]]).double())
+    function = Approximation(basis, State(c.transpose(0, 1).reshape(1, -1), torch.zeros(0, dtype=torch.float64)))
+    look = Look(compiled, function, 2 * torch.rand(500, 2, dtype=torch.float64) - 1)
+    values, flux = between_materials(look, basis)
+    assert values.share > 0.3 and flux.share < 1e-12

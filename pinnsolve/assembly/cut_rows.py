@@ -82,17 +82,19 @@ def segments_per_edge(space: Space) -> float:
     return SEGMENTS[len(axes)] * (max(space.degrees[a] for a in axes) + 1)
 
 
-def interface_in_cells(space: Space, sides: tuple[int, int]) -> tuple[OnBoundary, OnBoundary] | None:
+def interface_in_cells(
+    space: Space, sides: tuple[int, int], denser: float = 1.0
+) -> tuple[OnBoundary, OnBoundary] | None:
     """The boundary between two materials, as points of the cells of each, member by member.
 
-    Normals point out of the first.
+    Normals point out of the first. `denser`: times as many pieces of boundary as rows have.
     """
     cells, within = space.cells, space.cells.parts.within
     one, two = sides
     if not bool((cells.material == one).any()) or not bool((cells.material == two).any()):
         return None
     axes, shape = list(within.axes), within.shapes[one]
-    boundary, number, first = boundary_points(cells, segments_per_edge(space), one)
+    boundary, number, first = boundary_points(cells, denser * segments_per_edge(space), one)
     step = BEYOND * float((shape.upper - shape.lower).max())
     beyond = torch.zeros(len(boundary.x), cells.dimension, dtype=torch.float64)
     beyond[:, axes] = boundary.x + step * boundary.normals
@@ -113,12 +115,17 @@ def interface_in_cells(space: Space, sides: tuple[int, int]) -> tuple[OnBoundary
         number, first, second = number[alive], first[alive], second[alive]
     pairs, index, keep = packed(torch.stack([first, second], dim=1))
     x_space, normal = boundary.x[number][index], boundary.normals[number][index]
-    size = cells.size[pairs].amax(dim=2).amin(dim=1) ** (len(axes) - 1)
+    size = cross_section(space, pairs)
     weights = torch.where(keep, boundary.weights[number][index] / size[:, None], 0.0)
     # at the times of the cell that ends sooner, which is the smaller one in time
     x, normals, weights = _with_time(space, pairs[:, 0], {}, x_space, normal, weights)
     normals = normals.flatten(0, 1)
     return tuple(OnBoundary(p, cells.reference(x, p), x, normals, weights) for p in (pairs[:, 0], pairs[:, 1]))
+
+
+def cross_section(space: Space, pairs: Tensor) -> Tensor:
+    """(G,): the length, or area, that weights at an interface between pairs of cells (G, 2) are relative to."""
+    return space.cells.size[pairs].amax(dim=2).amin(dim=1) ** (len(space.cells.parts.within.axes) - 1)
 
 
 def packed(cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -135,7 +135,7 @@ class Look:
             else:
                 at = some.combined(self.around.basis, self.around.state)
                 linearizations = some.coefficients_of(at, self.around.state)
-                r = torch.stack([_applied(item, values) for item in linearizations])
+                r = torch.stack([applied(item, values) for item in linearizations])
                 given = torch.zeros_like(r)
             sizes, noise = _known(given.abs()), torch.zeros_like(given)
             for number, coefficients in enumerate(linearizations):
@@ -179,7 +179,7 @@ def without_integrals(state: State) -> State:
     return State(state.coefficients, state.parameters)
 
 
-def _applied(coefficients: Mapping, values: Mapping[Feature, Tensor]) -> Tensor:
+def applied(coefficients: Mapping, values: Mapping[Feature, Tensor]) -> Tensor:
     """(N,): the products of a linearization, summed."""
     like = next(iter(values.values()))
     parts = [c * values[f] for f, c in coefficients.items() if isinstance(f, Feature)]

@@ -13,14 +13,16 @@ from pinnsolve.bases.piecewise.space import Space, chain_factors
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.fresh_points import FacePoints, points_on_faces
 from pinnsolve.estimate.independent_look import Look, Missed, looked_at
+from pinnsolve.estimate.interfaces import between_materials
 from pinnsolve.language.symbols import MultiIndex
 
 
 def all_missed(look: Look, check: Assembly) -> list[Missed]:
-    """What a solution misses of terms and, on cells, of continuity."""
+    """What a solution misses of terms and, on cells, of continuity, within a material and between two."""
     found, basis = looked_at(look, check), look.solution.basis
     if isinstance(basis, PouCells) and basis.space.cells.count > 1:
         found += discontinuities(look, basis)
+        found += between_materials(look, basis)
     return found
 
 

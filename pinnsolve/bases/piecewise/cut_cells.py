@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pinnsolve.geometry.factory import Boundary, Shape
 
 SAMPLES = {1: 64, 2: 24, 3: 10}  # per axis of a box, for how much of it is inside
-SLIVER = 0.02  # of a box: less is left to its neighbours
+SLIVER = 0.02  # of a box: less is left to its neighbours; of a material, more is no sliver
 SLIM = 16.0  # ratio of the edges of a box from which on the longest tells how fine its boundary is
 BOUNDARY_SEGMENTS = 8  # per edge of a box, for where the boundary goes
 
@@ -63,13 +63,20 @@ class Within:
                 parts.append(cells)
         return joined(parts)
 
+    def losing(self, boxes: Cells) -> Tensor:
+        """(C,): boxes in space whose slivers are much of their material, so that they must not be left out."""
+        lost = torch.zeros(boxes.count, dtype=torch.bool)
+        for shape in self.shapes:
+            share = _sampled(shape, boxes)[1].to(torch.float64).mean(dim=1)
+            pieces = share * boxes.volume
+            lost |= (share < SLIVER) & (pieces > SLIVER * pieces.sum())
+        return lost
+
     def _of_material(self, lower: Tensor, upper: Tensor, number: int) -> Cells:
         axes, shape = list(self.axes), self.shapes[number]
         count = SAMPLES[len(axes)]
-        unit = (2 * torch.arange(count, dtype=torch.float64) + 1) / count - 1
         boxes = Cells(lower[:, axes], upper[:, axes])
-        x = boxes.physical(tensor_points([unit] * len(axes))[None])  # (C, m, k)
-        inside = shape.inside(x.flatten(0, 1)).reshape(x.shape[:2])
+        x, inside = _sampled(shape, boxes)
         share = inside.to(torch.float64).mean(dim=1)
         kept = share >= SLIVER
         lower, upper, boxes = lower[kept], upper[kept], Cells(boxes.lower[kept], boxes.upper[kept])
@@ -85,6 +92,14 @@ class Within:
         share = torch.where(cut, share, 1.0)
         material = torch.full((len(lower),), number)
         return Cells(lower, upper, Parts(self, frame_lower, frame_upper, share, cut, material))
+
+
+def _sampled(shape: Shape, boxes: Cells) -> tuple[Tensor, Tensor]:
+    """Evenly spread points (C, m, k) of boxes, and (C, m) which of them are inside a shape."""
+    count, k = SAMPLES[boxes.dimension], boxes.dimension
+    unit = (2 * torch.arange(count, dtype=torch.float64) + 1) / count - 1
+    x = boxes.physical(tensor_points([unit] * k)[None])
+    return x, shape.inside(x.flatten(0, 1)).reshape(x.shape[:2])
 
 
 def _where_cut(shape: Shape, boxes: Cells) -> tuple[Tensor, Tensor, Tensor]:

@@ -36,6 +36,7 @@ RESOLVED = 8  # halvings that polynomials of moderate degree are worth: their po
 MOST_GRADED = 300  # cells that are worth it for grading alone
 HALVINGS = {1: 0, 2: 6, 3: 2}  # of the first boxes
 MOST_FIRST = {2: 4000, 3: 300}
+MOST_KEPT = 4  # halvings, after which a piece of a material that was a sliver of its box is none
 
 
 def first_cells(problem: CompiledProblem) -> Cells:
@@ -83,7 +84,7 @@ def _of_shapes(problem: CompiledProblem, tolerance: float = 1.0) -> Cells:
     else:
         within = Within((make_shape(problem.shape),), axes)
     details = DetailMesh(details_of(problem), tuple(problem.axes.space_axes))
-    boxes = details.followed(tensor_cells(_edges(within.shapes)))
+    boxes = _keeping_materials(within, details.followed(tensor_cells(_edges(within.shapes))))
     count = len(within.shapes)
     material = torch.arange(count).repeat_interleave(boxes.count)
     cells = within.cells(boxes.lower.repeat(count, 1), boxes.upper.repeat(count, 1), material)
@@ -99,6 +100,16 @@ def _of_shapes(problem: CompiledProblem, tolerance: float = 1.0) -> Cells:
     for number in range(max(halvings.values(), default=0)):
         cells = _graded(cells, torch.stack([point for point, count in halvings.items() if number < count]))
     return cells
+
+
+def _keeping_materials(within: Within, boxes: Cells) -> Cells:
+    """The boxes, those halved in which much of a small material would be left out as a sliver."""
+    for _ in range(MOST_KEPT if len(within.shapes) > 1 else 0):
+        lost = within.losing(boxes)
+        if not bool(lost.any()) or boxes.count + 2**boxes.dimension * int(lost.sum()) > MOST_FIRST[boxes.dimension]:
+            break
+        boxes = boxes.split(lost, lost[:, None].expand(-1, boxes.dimension))
+    return boxes
 
 
 def _halvings(angle: float, tolerance: float) -> int:
