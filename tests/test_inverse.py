@@ -276,3 +276,27 @@ def test_a_steep_coefficient_is_not_surer_than_it_should_be(tmp_path):
     result = ps.solve(bar, tolerance=0.15).result
     assert 0.2 < result["estimated_error"]["f"] / result["relative_l2_error"]["f"] < 5
     assert result["relative_l2_error"]["f"] < 0.2
+
+
+def test_constants_of_layers_are_found_with_fluxes_that_go_on(tmp_path):
+    """Of k u' = 1 in three layers, from readings with noise: u is continuous, its slope is not."""
+    x = np.linspace(0, 1, 80)
+    u = np.interp(x, [0, 0.4, 0.6, 1], np.cumsum([0, 0.4, 0.2 / 3, 0.4]))
+    written(tmp_path, x=x, m=u + 0.004 * np.random.default_rng(0).standard_normal(80))
+    stated = ps.Problem(
+        name="layers", domain=ps.Box(x=(0, 1)), unknowns="u", folder=tmp_path,
+        unknown_parameters={"k1": {"guess": 1}, "k2": {"guess": 1}},
+        definitions={"k": "where(abs(x - 0.5) < 0.1, k2, k1)"},
+        equations={"flow": "D(k*D(u, x), x) = 0"},
+        conditions={
+            "left": ps.Condition(on="x = 0", equation="u = 0"),
+            "right": ps.Condition(on="x = 1", equation="k1*D(u, x) = 1"),
+        },
+        data={"readings": ps.Data(file="data.csv", equation="u = m", noise=0.004)}, solve={"tolerance": 2e-2},
+    )  # fmt: skip
+    assert len(compile_problem(stated).interfaces) == 1
+    result = ps.solve(stated).result
+    assert result["status"] == "converged"
+    for name, true in {"k1": 1.0, "k2": 3.0}.items():
+        found = result["parameters"][name]
+        assert abs(found["value"] - true) < 3 * found["standard_error"] < 0.3 * true

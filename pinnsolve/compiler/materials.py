@@ -19,6 +19,7 @@ from sympy.core.relational import Relational
 from pinnsolve.compiler.held_inside import HeldPlane, held_planes, orders_across
 from pinnsolve.compiler.jumps import differentiated, levels_of, refuse_jumps, stepwise
 from pinnsolve.compiler.linearization import is_linear, linearize
+from pinnsolve.compiler.material_planes import neighbours, possible_signs
 from pinnsolve.compiler.terms import CompiledProblem, Interface, Material, Term
 from pinnsolve.files.mesh_file import read_mesh
 from pinnsolve.geometry.mesh_groups import only, told_apart
@@ -43,10 +44,7 @@ from pinnsolve.language.to_sympy import Fluxes
 
 Moved = Mapping[sp.Symbol, sp.Expr]  # coordinates, and what takes their place
 
-MOST_LEVELS = 10  # that tell materials apart: how many combinations of their signs are looked through doubles with each
 MOST_MATERIALS = 36  # every pair of them has an interface
-FEW_LEVELS = 3  # whose combinations are all kept
-SHORT = 1e-12  # relative to where it lies: what is left between two planes is nothing
 BEYOND = 0.05  # of the extent of a domain, round which the levels are traced
 SAME_PLACE = 1e-9  # value of a level on a plane that it names, too
 HIGHEST = 2  # order of equations for which it is known what is continuous
@@ -62,26 +60,25 @@ def with_materials(
     stated = [e for t, _ in equations for e in (*t.residuals, t.region.where) if e is not None]
     stated += [e for _, parts in equations for flux in parts for _, *two in flux for e in map(stepwise, two)]
     compared = levels_of([substituted(e, parameters) for e in stated], space)
-    planes = _levels_of_planes(problem, compared)
+    planes = {} if _is_sought_for(problem) else _levels_of_planes(problem, compared)
     levels = (*compared, *(level for level in planes if level not in compared))
     if not 1 <= len(space) <= 3:
         return problem
     bases = _bases(problem, space)
     if compared and highest > HIGHEST:
         return problem
-    signs = _possible(levels, problem) if len(levels) <= MOST_LEVELS else []
+    signs = possible_signs(levels, problem)
     count = len(bases) * len(signs)
     if not signs or count > MOST_MATERIALS or any(map(jumping_tables, differentiated(equations))):
         refuse_jumps(equations, space, MOST_MATERIALS)
         return problem
-    searched = problem.unknown_parameters or any(t.data_file is not None for t in problem.terms)
-    if searched and not problem.homes:
+    if not problem.homes and _seeks_functions(problem):
         return problem  # what is searched for is one function for all of the domain
     if len(bases) == 1 and not levels:
         return _everywhere(problem)
     folded = [(t, tuple(_folded(part, parameters) for part in f)) for t, f in equations]
     materials = _materials(bases, levels, signs, space)
-    pairs = itertools.combinations(range(len(materials)), 2)
+    pairs = neighbours(problem, levels, materials)
     at_planes = _AtPlanes(problem, planes, frozenset(compared))
     interfaces = tuple(
         Interface(pair, at_planes.term(*two) or _term(problem, folded, *two))
@@ -91,6 +88,19 @@ def with_materials(
     seams = _seams(problem, folded, materials, at_planes)
     held = tuple(i for i in (*interfaces, *seams) if i.term.residuals)  # without derivatives in space, nothing is
     return replace(problem, materials=materials, interfaces=held)
+
+
+def _is_sought_for(problem: CompiledProblem) -> bool:
+    """Whether values inside may be measurements of what is unknown, and not what holds the solution there."""
+    return bool(problem.unknown_parameters) or any(t.data_file is not None for t in problem.terms)
+
+
+def _seeks_functions(problem: CompiledProblem) -> bool:
+    """Whether data are to determine functions, and not only constants, which no interface is known for."""
+    if not any(t.data_file is not None for t in problem.terms):
+        return False
+    equations = sum(len(t.residuals) for t in problem.terms if t.kind == "equation")
+    return bool(problem.regularization) or bool(problem.state_functions) or equations < len(problem.unknowns)
 
 
 def _seams(
@@ -138,27 +148,6 @@ def _everywhere(problem: CompiledProblem) -> CompiledProblem:
         for t in problem.terms
     ]
     return replace(problem, terms=tuple(terms))
-
-
-def _possible(levels: Sequence[sp.Expr], problem: CompiledProblem) -> list[tuple[bool, ...]]:
-    """Which levels may be negative together: of planes along the axes, not those that leave nothing between them."""
-    every = list(itertools.product((True, False), repeat=len(levels)))
-    planes = {}
-    for i, level in enumerate(levels):
-        for x, ends in zip(map(coordinate_symbol, problem.coordinates), problem.intervals, strict=True):
-            if level.free_symbols == {x} and level.is_polynomial(x) and sp.degree(level, x) == 1:
-                slope = level.coeff(x) if level.is_Add or level.is_Mul or level == x else level.diff(x)
-                planes[i] = (x, float(slope), float(-level.subs(x, 0) / slope), ends)
-    return [signs for signs in every if _leaves_room(signs, planes)] if len(levels) > FEW_LEVELS else every
-
-
-def _leaves_room(signs: Sequence[bool], planes: Mapping[int, tuple]) -> bool:
-    room: dict[sp.Symbol, tuple[float, float]] = {}
-    for i, (x, slope, root, ends) in planes.items():
-        low, high = room.get(x, ends)
-        below = signs[i] == (slope > 0)
-        room[x] = (low, min(high, root)) if below else (max(low, root), high)
-    return all(high - low > SHORT * (abs(high) + abs(low)) for low, high in room.values())
 
 
 def _materials(
@@ -231,7 +220,7 @@ def _term(problem: CompiledProblem, equations, one: Material, two: Material, the
     for here, there in zip(*both, strict=False):
         if here != 0 or there != 0:
             residuals.append(here - _other_side(substituted(there, there_at or {})))
-    return _interface([*residuals, *_stated_between(problem, one, two)])
+    return _interface(problem, [*residuals, *_stated_between(problem, one, two)])
 
 
 def living_in(problem: CompiledProblem, material: Material) -> set[str]:
@@ -285,9 +274,10 @@ def _sided(problem: CompiledProblem, residual: sp.Expr, one: Material, two: Mate
     return substituted(residual, moved)
 
 
-def _interface(residuals: Sequence[sp.Expr]) -> Term:
-    linearizations = tuple(linearize(r, ()) for r in residuals)
-    linear = all(is_linear(r, l, ()) for r, l in zip(residuals, linearizations, strict=True))
+def _interface(problem: CompiledProblem, residuals: Sequence[sp.Expr]) -> Term:
+    sought = tuple(coordinate_symbol(p.name) for p in problem.unknown_parameters)
+    linearizations = tuple(linearize(r, sought) for r in residuals)
+    linear = all(is_linear(r, l, sought) for r, l in zip(residuals, linearizations, strict=True))
     region = Region("interface", (Piece(part=INTERFACE),))
     return Term("interface", "condition", region, tuple(residuals), linearizations, linear)
 
@@ -310,7 +300,9 @@ class _AtPlanes:
         if not held:
             return None
         if self.compared & set(apart):  # the flux of one material less that of the other is what holds the unknown
-            return _interface([f - _other_side(f) for f in self._derivatives(held[0].axis) if not f.feature.order])
+            return _interface(
+                self.problem, [f - _other_side(f) for f in self._derivatives(held[0].axis) if not f.feature.order]
+            )
         jumping = frozenset().union(*(plane.jumping for plane in held))
         return self._continuous(held[0].axis, jumping)
 
@@ -333,7 +325,7 @@ class _AtPlanes:
 
     def _continuous(self, axis: int, jumping: Collection[tuple[str, int]]) -> Term:
         symbols = (s for s in self._derivatives(axis) if (s.feature.unknown, s.feature.alpha[axis]) not in jumping)
-        return _interface([s - _other_side(s) for s in symbols])
+        return _interface(self.problem, [s - _other_side(s) for s in symbols])
 
 
 def _levels_of_planes(problem: CompiledProblem, compared: Sequence[sp.Expr]) -> dict[sp.Expr, HeldPlane]:

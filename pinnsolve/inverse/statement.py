@@ -18,7 +18,7 @@ from pinnsolve.assembly.reduced_data import ReducedData
 from pinnsolve.assembly.regularization import RegularizationRows
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import CellSystem, go_on
-from pinnsolve.assembly.term_rows import held_at, highest_orders, table_orders, term_rows
+from pinnsolve.assembly.term_rows import held_at, highest_orders, interface_rows, table_orders, term_rows
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.inverse.function_bases import SplineBasis
@@ -82,6 +82,7 @@ class InverseProblem:
             *term_rows(self.exact, space, self.weights),
             *continuity_rows(space, self.problem.coordinates, self.orders),
             *evolving_continuity(self.problem, space),
+            *interface_rows(self.problem, space),
             *measurements.rows(self.problem, space, self.check),
             *(one.rows(space, unknowns, unit) for one in self.smoothness),
             *self.prior_rows(space),
@@ -149,6 +150,7 @@ def first_fit(statement: InverseProblem, space: Space) -> Tensor:
         *term_rows(exact, space, statement.weights),
         *continuity_rows(space, problem.coordinates, statement.orders),
         *evolving_continuity(problem, space),
+        *(interface_rows(problem, space) if all(i.term.linear for i in problem.interfaces) else ()),
         *(rows for rows in statement.measurements.rows(problem, space) if rows.term.linear),
         *(RegularizationRows("smoothness", space, u, unknowns, 2, FIT_SMOOTHNESS**2) for u in range(unknowns)),
     ]

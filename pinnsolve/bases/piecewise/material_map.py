@@ -61,13 +61,17 @@ class MaterialMap:
         space = x[:, list(self.axes)]
         number = torch.zeros(len(x), dtype=torch.long) if self.groups is None else self.groups(space)
         places = {coordinate_symbol(c): space[:, i] for i, c in enumerate(self.coordinates)}
-        for value in Evaluator(list(self.levels))(places) if self.levels else ():
+        for value in self._evaluated(places) if self.levels else ():
             value = torch.as_tensor(value, dtype=x.dtype).expand(len(x))
             number = 2 * number + (value >= 0).long()
         if self.kept is None:
             return number
         kept = torch.tensor(self.kept)
         return torch.searchsorted(kept, number).clamp(max=len(kept) - 1)
+
+    @cached_property
+    def _evaluated(self) -> Evaluator:
+        return Evaluator(list(self.levels))
 
     def settings(self) -> dict[str, Any]:
         """Plain values from which `restored` makes the same."""
