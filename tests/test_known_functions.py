@@ -156,6 +156,24 @@ def test_a_narrow_switch_is_seen():
     assert solution.result["relative_l2_error"]["y"] < 1e-6
 
 
+@pytest.mark.parametrize("place, width", [(7.71, 0.004), (18.2, 0.0006)])
+def test_the_tails_of_a_kick_in_a_long_time_are_seen(place, width):
+    """They reach farther than the kick seems to: into a step that is long beside it."""
+    z = f"(t - {place!r})/{width!r}"
+    kick = ps.Problem(
+        name="kick",
+        domain=ps.Box(t=(0, 20)),
+        unknowns="y",
+        equations={"decay": f"D(y, t) = -0.7*y + (1 - tanh({z})**2)/{width!r} + 0.7*(1 + tanh({z}))"},
+        conditions={"start": ps.Condition(on="t = 0", equation="y = 1")},
+        exact={"y": f"exp(-0.7*t) + 1 + tanh({z})"},
+    )
+    result = ps.solve(kick, tolerance=1e-8).result
+    error, estimate = result["relative_l2_error"]["y"], result["estimated_error"]["y"]
+    assert result["status"] == "converged"
+    assert error < 1e-8 and error < 5 * estimate
+
+
 def test_periodic_pulses_are_cut_at_every_jump():
     solution = ps.solve(decay("where(t - 2*floor(t/2) < 0.01, 50, 0)", end=5.0))
     y, pulse = 0.0, 50 * (1 - torch.exp(torch.tensor(-0.01, dtype=torch.float64)))

@@ -19,7 +19,7 @@ SEES = {1: 8.0, 2: 8.0, 3: 4.0}  # times the width of a detail: how large a cell
 INNER = 0.1  # of a cell: cuts nearer to its ends wait until it is halved
 MOST_CELLS = {1: 4000, 2: 1500, 3: 300}  # that details are followed to
 NEAR = 1e-9  # of a cell
-ROUND = 3.0  # widths of a detail in time: how far before it slabs end
+ROUND = 8.0  # widths of a detail in time: how far before it slabs end, and where nothing is left of its tails
 
 
 @dataclass(frozen=True)
