@@ -63,6 +63,43 @@ def test_a_beam_with_a_shear_too_many():
     refused(posed("D(w, x, 4) = 2", conditions, "w", ps.Box(x=(1, 2))), "`middle`")
 
 
+@pytest.mark.parametrize("tolerance", [0.3, 0.1, 0.03, 0.01])
+@pytest.mark.parametrize(
+    "equation, conditions",
+    [
+        ("laplacian(u) = 0", {"rim": ("boundary", "u = x"), "slope": ("y = 0", "D(u, y) = 1")}),
+        ("laplacian(u) + 20*u = 1", {"rim": ("boundary", "u = 0"), "slope": ("x = 0", "D(u, x) = 1")}),
+        ("laplacian(u) = -1", {"rim": ("boundary", "u = 0"), "pin": ({"x": 0.3, "y": 0.4}, "u = 1")}),
+    ],
+)
+def test_a_compromise_is_no_solution_however_loose_the_tolerance(equation, conditions, tolerance):
+    plate = ps.Box(x=(0, 1), y=(0, 1))
+    refused(posed(equation, conditions, domain=plate), "does not solve", tolerance=tolerance)
+
+
+@pytest.mark.parametrize("tolerance", [0.3, 0.05])
+def test_two_ends_that_a_first_order_equation_cannot_join_are_no_compromise(tolerance):
+    ends = {"left": ("x = 0", "u = 0"), "right": ("x = 2", "u = 2")}
+    refused(posed({"ramp": "D(u, x) = cos(x)"}, ends, domain=ps.Box(x=(0, 2))), "`ramp`", tolerance=tolerance)
+
+
+@pytest.mark.parametrize("tolerance", [0.1, 0.01])
+@pytest.mark.parametrize(
+    "equation, walls",
+    [
+        ("laplacian(u) = 0", ("u = 1", "u = 0", "u = 0", "u = 0")),
+        ("laplacian(u) = 0", ("u = 0", "D(u, x) = 0", "u = 1", "u = 2*x")),
+        ("0.002*laplacian(u) + D(u, x) = 1", ("u = 0", "u = 0", "u = 0", "u = 0")),
+    ],
+)
+def test_no_false_alarm_at_loose_tolerances_where_solutions_jump_or_have_layers(equation, walls, tolerance):
+    named = zip(("x = 0", "x = 1", "y = 0", "y = 1"), walls, strict=True)
+    conditions = {f"wall {i}": one for i, one in enumerate(named)}
+    plate = ps.Box(x=(0, 1), y=(0, 1))
+    result = ps.solve(posed(equation, conditions, domain=plate), tolerance=tolerance).result
+    assert result["status"] == "converged", result["message"]
+
+
 @pytest.mark.parametrize("source", ["-exp(x)", "-sin(9*x)"])
 def test_a_slight_contradiction_is_seen(source):
     """By less than the root of the tolerance, but it does not become less."""

@@ -216,7 +216,7 @@ class Result:
     solved: CompiledProblem | None = None  # the problem that it solves, where that was found, too
     inverse: Mapping | None = None  # what was found of unknown parameters and noise: entries of the report
     freedom: Freedom = field(default_factory=Freedom)
-    missed: float = 0.0  # by so large a share residuals at fresh points contradict the estimate, where that was asked
+    missed: float = 0.0  # by so large a share residuals at fresh points speak against it, where that was asked
     deviations: Tensor | None = None  # (K, unknowns, W): functions whose squares add up to the variance of the solution
     modes: Tensor | None = None  # (K, unknowns, W) complex coefficients of the modes of eigenvalues
     corrected: Approximation | None = None  # the solution and its estimated error, where that is at hand

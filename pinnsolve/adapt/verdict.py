@@ -31,6 +31,8 @@ from pinnsolve.solvers.budget import sentence
 LEAST_ALLOWED = 1e-6  # share that may be missed, however small the tolerance
 KINKED = 0.2  # share of a jump of derivatives between cells, which singularities have in small ones
 STANDS, EXACT = 0.99, 1e-13  # share of the residual that stays; error from which on nothing needs to be left of it
+STUCK, DERIVED = 0.95, 2.0  # share left of what no space meets, as a rule; times the error are residuals elsewhere
+SLIGHT = 0.01  # share that data may contradict each other by, as numbers of two digits do
 SMOOTH = 10.0  # times the error are residuals of a solution that cells hold well
 MOST_ROUNDING = 0.1  # share that is never rounding
 NAMED = 3  # of what is missed
@@ -75,6 +77,9 @@ def judge(problem: CompiledProblem, said: Sequence[str], outcome: Outcome[Result
     # what a time limit left without an estimate claims nothing that a long look could contradict
     claims = result.estimate is not None or outcome.status != "time_limit"
     missed = contradicting(problem, result, seen.missed, problem.settings.tolerance) if claims else []
+    compromise = bool(result.missed) and not missed and outcome.status not in PUBLIC  # finer cells do not help
+    if compromise:
+        missed = beyond_estimate(problem, result, seen.missed) or sorted(seen.missed, key=lambda one: -one.share)[:1]
     doubts = [says_no_solution(said), _missed_sentence(problem, missed) if missed else "", *seen.doubts]
     doubts += unresolved(problem, result.approximation.basis, result.points)
     if freedom.sentence and not freedom.harmless:
@@ -84,7 +89,7 @@ def judge(problem: CompiledProblem, said: Sequence[str], outcome: Outcome[Result
     if result.estimate is not None:
         estimate = result.estimate.at_least(seen.rounding)
         if missed:
-            share = min(max(one.share for one in missed), 1.0)
+            share = 1.0 if compromise else min(max(one.share for one in missed), 1.0)
             estimate = estimate.at_least(dict.fromkeys(problem.unknowns, share))
         estimate = estimate.at_least(dict.fromkeys(freedom.unknowns, 1.0))
         result = replace(result, estimate=estimate)
@@ -107,6 +112,24 @@ def contradicting(problem: CompiledProblem, result: Result, looked: Sequence[Mis
     allowed = max(math.sqrt(error), LEAST_ALLOWED)
     if _stands(result):
         allowed = min(allowed, max(SMOOTH * error, LEAST_ALLOWED))
+    return _beyond(problem, result, looked, allowed)
+
+
+def beyond_estimate(problem: CompiledProblem, result: Result, looked: Sequence[Missed]) -> list[Missed]:
+    """What is missed by more than the estimate, and not slightly, the worst first: of a solution it is no more than
+    its derivatives explain, of a compromise between conditions that contradict each other it is what they lack."""
+    known = [value for value in (result.estimate.relative.values() if result.estimate else ()) if math.isfinite(value)]
+    times = 1.0 if left_of(result) > STUCK else DERIVED
+    return _beyond(problem, result, looked, max([SLIGHT, *(times * one for one in known)]))
+
+
+def left_of(result: Result) -> float:
+    """The share of the residual that a richer space leaves; all of it where there is nothing to take away."""
+    estimate = result.estimate
+    return 1.0 if estimate is None or estimate.worst < EXACT else estimate.residual_left
+
+
+def _beyond(problem: CompiledProblem, result: Result, looked: Sequence[Missed], allowed: float) -> list[Missed]:
     found = [one for one in looked if not one.share <= _allowed(one, allowed)]
     balanced = balances(problem, result.approximation, {one.name for one in found}) if found else {}
     for i, one in enumerate(found):

@@ -16,7 +16,7 @@ from torch import Tensor
 from pinnsolve import defaults
 from pinnsolve.adapt import recorded_levels
 from pinnsolve.adapt.context import Result, SolveContext, least_error
-from pinnsolve.adapt.contradicted import is_in_vain, share_missed
+from pinnsolve.adapt.contradicted import MOST, Shares, is_in_vain, shares_missed
 from pinnsolve.adapt.exact_levels import space_that_holds
 from pinnsolve.adapt.hp_refinement import (
     Level,
@@ -112,7 +112,7 @@ def levels_of(
         level, ended = refinement.corrected(number, level)
         result = refinement.result(level)
         yield result
-        if is_in_vain(refinement.missed):
+        if is_in_vain(refinement.missed) or len(refinement.missed) + len(refinement.suspects) >= MOST:
             return
         if ended:
             yield Outcome(None, "stationary", ended)
@@ -128,7 +128,8 @@ def levels_of(
 
 @dataclass
 class _Refinement:
-    """The levels so far, of `most`, their `estimates`, and what those that met the tolerance `missed`."""
+    """The levels so far, of `most`, their `estimates`, and what those that met the tolerance `missed`, so that it
+    contradicts the estimate."""
 
     context: SolveContext
     tolerance: float
@@ -137,6 +138,7 @@ class _Refinement:
     levels: list[Level] = field(default_factory=list)
     estimates: list[float] = field(default_factory=list)
     missed: list[float] = field(default_factory=list)
+    suspects: list[Shares] = field(default_factory=list)  # what those missed that may be compromises
 
     def solved(self, number: int, space: Space, begin: State) -> Level:
         """A level before its error is estimated."""
@@ -181,10 +183,19 @@ class _Refinement:
         if result.meets(self.tolerance):
             result = replace(result, freedom=freedom(self.context, level, self.tolerance))
             if not result.freedom.sentence:
-                result = replace(result, missed=share_missed(self.context, result, self.tolerance))
-        if result.missed:
-            self.missed.append(result.missed)
+                result = replace(result, missed=self._missed(result))
         return result
+
+    def _missed(self, result: Result) -> float:
+        """By what residuals speak against a result; a suspect does until a finer level misses less."""
+        shares = shares_missed(self.context, result, self.tolerance)
+        if shares.contradicting:
+            self.missed.append(shares.contradicting)
+            return shares.contradicting
+        if shares.lasts(self.suspects[0]) if self.suspects else shares.is_suspect:
+            self.suspects.append(shares)
+            return shares.largest
+        return 0.0
 
     def next(self, level: Level, aim: float) -> tuple[Space, State]:
         """The space of the next level and its start; what this one needed memory for is given up."""
