@@ -35,10 +35,11 @@ from pinnsolve.eigen.eigenvalues import eigenvalues_on_cells
 from pinnsolve.errors import PinnsolveError, ResourceError
 from pinnsolve.estimate.defect_correction import Approximation
 from pinnsolve.files.data_files import digests
-from pinnsolve.inverse.strategy import inverse_on_cells, is_inverse
+from pinnsolve.inverse.strategy import inverse_on_cells, is_inverse, layers_on_cells
 from pinnsolve.problem.build import with_settings
 from pinnsolve.problem.checks.neumann import says_no_solution
 from pinnsolve.problem.problem import Problem
+from pinnsolve.problem.rough_functions import rough_function
 from pinnsolve.results.going_on import approximation_of, known_result, solves, start_on_cells
 from pinnsolve.results.of_outcome import solution_of
 from pinnsolve.results.solution import Solution
@@ -261,7 +262,11 @@ def _by_choice(problem: Problem, context: SolveContext, start: Solution | None) 
             networks = _best(problem, context, _refined(problem, context, {}))
         yield from _passed_on(networks, f"a network, because {reason}")
         return
-    if is_inverse(context) and not context.problem.integrals:
+    rough = rough_function(problem)
+    if rough is not None:
+        tolerance, most = settings.tolerance, settings.limits.refinements
+        cells = solved_there(context, lambda there: layers_on_cells(problem, rough, there, tolerance, most))
+    elif is_inverse(context) and not context.problem.integrals:
         tolerance, most = settings.tolerance, settings.limits.refinements
         cells = solved_there(context, lambda there: inverse_on_cells(there, tolerance, most, settings.starts))
     else:
@@ -294,7 +299,7 @@ def _by_choice(problem: Problem, context: SolveContext, start: Solution | None) 
 
 def _is_settled(problem: Problem, context: SolveContext, cells: Outcome[Result]) -> bool:
     """Whether nothing but cells will do, or needs to be tried. Raises ResourceError where they fail then."""
-    if context.problem.candidates or context.problem.state_functions:
+    if context.problem.candidates or context.problem.state_functions or rough_function(problem) is not None:
         if cells.best is None:
             if cells.status == "time_limit":
                 raise PinnsolveError("the time limit ended the search for terms or functions; raise limits.seconds")

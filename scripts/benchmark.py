@@ -183,6 +183,7 @@ SOUGHT = (  # what an inverse problem is to find: parameters by value, or the na
     ("Lorenz, three constants", "find-lorenz", LORENZ, 1e-5, 30),
     ("conductivity", "find-the-conductivity", "a", 1e-2, 60),
     ("conductivity, in time", "find-the-conductivity-in-time", "a", 2e-2, 120),
+    ("conductivity with an inclusion", "find-the-inclusion", "k", 1e-1, 20),
     ("cavity, Reynolds number", "find-reynolds", {"Re": 100.0}, 1e-3, 120),
     ("wall, heat flux", "wall-heat-flux", "q", 2e-2, 60),
 )

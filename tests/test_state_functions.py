@@ -160,3 +160,17 @@ def test_weights_of_smoothness_follow_the_data():
     assert chosen["f"].weight < 1e-3
     loose = loosened(chosen, around)
     assert loose["f"].weight < chosen["f"].weight and deviance(loose, around) <= deviance(chosen, around) + 2.0
+
+
+def test_a_function_of_a_coordinate_is_found_too(tmp_path):
+    """What is linear in the unknowns and holds a function that is sought has no values to begin with."""
+    x = np.linspace(0, 1, 40)
+    np.savetxt(tmp_path / "bar.csv", np.column_stack([x, np.log1p(x)]), delimiter=",", header="x,m", comments="")
+    stated = ps.Problem(
+        name="bar", domain=ps.Box(x=(0, 1)), unknowns={"u": "real", "k": {"of": "x"}}, folder=tmp_path,
+        equations={"flow": "D(k(x)*D(u, x), x) = 0"},
+        conditions={"left": ps.Condition(on="x = 0", equation="u = 0"),
+                    "right": ps.Condition(on="x = 1", equation="k(x)*D(u, x) = 1")},
+        data={"readings": ps.Data(file="bar.csv", equation="u = m", noise=1e-3)}, solve={"tolerance": 1e-2},
+    )  # fmt: skip
+    assert ps.solve(stated).functions["k"](0.5) == pytest.approx(1.5, rel=0.02)

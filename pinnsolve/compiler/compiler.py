@@ -29,12 +29,15 @@ from pinnsolve.language.substitution import substituted
 from pinnsolve.language.symbols import UnknownParameter, coordinate_symbol
 from pinnsolve.problem.checks import undetermined_constants
 from pinnsolve.problem.problem import Problem
+from pinnsolve.problem.rough_functions import rough_function
 from pinnsolve.problem.stated import StatedTerm
 from pinnsolve.spec.parsed import TermWeights
 
 
 def compile_problem(problem: Problem) -> CompiledProblem:
-    """The passes in order. Raises `ProblemError` for a term whose linearization would be too large."""
+    """The passes in order. Raises `ProblemError` for a term whose linearization would be too large, and for a function
+    that is sought in a way that is not known for it."""
+    rough_function(problem)
     parameters = {coordinate_symbol(name): _number(value) for name, value in problem.parameters.items()}
     sought = (*problem.unknown_parameters, *_sought(problem))
     unknown_parameters = tuple(coordinate_symbol(p.name) for p in sought)
@@ -59,6 +62,7 @@ def compile_problem(problem: Problem) -> CompiledProblem:
         regularization=tuple(
             Regularization(name, r.seminorm, r.weight)
             for name, r in by_component(problem.spec.regularization, problem.complex_unknowns).items()
+            if isinstance(r.seminorm, int)  # functions that jump are found in another way
         ),
         quantities=tuple(
             Quantity(q.name, q.kind, substituted(q.expression, parameters), q.region) for q in problem.quantities

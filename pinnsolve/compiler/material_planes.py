@@ -71,3 +71,12 @@ def neighbours(
         gaps = (max(rooms[i][x][0], rooms[j][x][0]) - min(rooms[i][x][1], rooms[j][x][1]) for x in rooms[i])
         if all(gap <= NEAR for gap in gaps):
             yield i, j
+
+
+def bounding_levels(problem: CompiledProblem, levels: Sequence[sp.Expr], signs: Sequence[bool]) -> list[int]:
+    """The numbers of the levels that bound where they have these signs: of planes along an axis, the nearest ones."""
+    if len(levels) <= FEW_LEVELS:
+        return list(range(len(levels)))
+    planes = _planes(levels, problem)
+    room = _room(signs, planes)
+    return [i for i in range(len(levels)) if i not in planes or planes[i][2] in room[planes[i][0]]]

@@ -19,7 +19,7 @@ from sympy.core.relational import Relational
 from pinnsolve.compiler.held_inside import HeldPlane, held_planes, orders_across
 from pinnsolve.compiler.jumps import differentiated, levels_of, refuse_jumps, stepwise
 from pinnsolve.compiler.linearization import is_linear, linearize
-from pinnsolve.compiler.material_planes import neighbours, possible_signs
+from pinnsolve.compiler.material_planes import bounding_levels, neighbours, possible_signs
 from pinnsolve.compiler.terms import CompiledProblem, Interface, Material, Term
 from pinnsolve.files.mesh_file import read_mesh
 from pinnsolve.geometry.mesh_groups import only, told_apart
@@ -77,7 +77,7 @@ def with_materials(
     if len(bases) == 1 and not levels:
         return _everywhere(problem)
     folded = [(t, tuple(_folded(part, parameters) for part in f)) for t, f in equations]
-    materials = _materials(bases, levels, signs, space)
+    materials = _materials(problem, bases, levels, signs)
     pairs = neighbours(problem, levels, materials)
     at_planes = _AtPlanes(problem, planes, frozenset(compared))
     interfaces = tuple(
@@ -151,15 +151,16 @@ def _everywhere(problem: CompiledProblem) -> CompiledProblem:
 
 
 def _materials(
-    bases: Sequence[ShapeTree], levels: Sequence[sp.Expr], several: Sequence[tuple[bool, ...]], space: Sequence[str]
+    problem: CompiledProblem, bases: Sequence[ShapeTree], levels: Sequence[sp.Expr], several: Sequence[tuple[bool, ...]]
 ) -> tuple[Material, ...]:
     """The parts of the domain in which no level changes its sign, for `several` combinations; some may be empty."""
-    symbols = tuple(coordinate_symbol(name) for name in space)
+    symbols = tuple(coordinate_symbol(name) for name in problem.axes.space)
     result = []
     for base, signs in itertools.product(bases, several):
-        shapes = [_negative(level, symbols, bounds(base)) for level in levels]
-        inside = [s for s, negative in zip(shapes, signs, strict=True) if negative]
-        outside = [s for s, negative in zip(shapes, signs, strict=True) if not negative]
+        bounding = bounding_levels(problem, levels, signs)
+        shapes = {i: _negative(levels[i], symbols, bounds(base)) for i in bounding}
+        inside = [shape for i, shape in shapes.items() if signs[i]]
+        outside = [shape for i, shape in shapes.items() if not signs[i]]
         tree = Intersection((base, *inside)) if inside else base
         tree = Difference(tree, tuple(outside)) if outside else tree
         within = base.within if isinstance(base, MeshFile) else ()

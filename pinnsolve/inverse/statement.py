@@ -20,9 +20,10 @@ from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import CellSystem, go_on
 from pinnsolve.assembly.term_rows import held_at, highest_orders, interface_rows, table_orders, term_rows
 from pinnsolve.bases.piecewise.space import Space
-from pinnsolve.compiler.terms import CompiledProblem
-from pinnsolve.inverse.function_bases import SplineBasis
+from pinnsolve.compiler.terms import CompiledProblem, Term
+from pinnsolve.inverse.function_bases import SplineBasis, is_sought
 from pinnsolve.inverse.regularization_choice import FIRST_WEIGHT, Smoothness
+from pinnsolve.language.tabulated import Tabulated
 
 OPEN_DEGREE = 14  # of the first cell where the start is open: coarser ones suppress what the data say of it
 FIRST_DEGREE = 10  # in space of the first cell, where weights are chosen on it and there are three axes or more
@@ -142,16 +143,21 @@ def data_rows(system: CellSystem) -> list[DataRows | ReducedData]:
     return [source for source in system.sources if isinstance(source, DataRows | ReducedData)]
 
 
+def _holds_sought(term: Term) -> bool:
+    """Whether a function that is sought, and has no values yet, stands in a term."""
+    return any(is_sought(atom) for residual in term.residuals for atom in residual.atoms(Tabulated))
+
+
 def first_fit(statement: InverseProblem, space: Space) -> Tensor:
     """(C, U, n): the data and all that is linear, made smooth; where Gauss-Newton starts."""
     problem, unknowns = statement.problem, len(statement.problem.unknowns)
-    exact = replace(problem, terms=tuple(t for t in statement.exact.terms if t.linear))
+    exact = replace(problem, terms=tuple(t for t in statement.exact.terms if t.linear and not _holds_sought(t)))
     sources = [
         *term_rows(exact, space, statement.weights),
         *continuity_rows(space, problem.coordinates, statement.orders),
         *evolving_continuity(problem, space),
         *(interface_rows(problem, space) if all(i.term.linear for i in problem.interfaces) else ()),
-        *(rows for rows in statement.measurements.rows(problem, space) if rows.term.linear),
+        *(r for r in statement.measurements.rows(problem, space) if r.term.linear and not _holds_sought(r.term)),
         *(RegularizationRows("smoothness", space, u, unknowns, 2, FIT_SMOOTHNESS**2) for u in range(unknowns)),
     ]
     system = CellSystem(space, sources, unknowns, linear=True)

@@ -15,17 +15,22 @@ from pinnsolve import defaults
 from pinnsolve.adapt.context import Result, SolveContext
 from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.measurements import Measurements
+from pinnsolve.assembly.row_source import State
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem, Regularization
 from pinnsolve.estimate.enriched_space import enriched_space
 from pinnsolve.inverse.all_at_once import levels
 from pinnsolve.inverse.discovery import discovered
 from pinnsolve.inverse.fit import LIGHT, Answer, is_explained
+from pinnsolve.inverse.layer_answer import LayersFound, function_of_layers, graded, on_space, whole_answer
+from pinnsolve.inverse.layer_search import LayerSearch
 from pinnsolve.inverse.reduced_space import steps
 from pinnsolve.inverse.regularization_choice import FIRST_WEIGHT, Smoothness
 from pinnsolve.inverse.report import result_of, with_discovered
 from pinnsolve.inverse.sensitivities import Marches, marching_axis
 from pinnsolve.inverse.statement import InverseProblem, leaves_start_open
+from pinnsolve.problem.problem import Problem
+from pinnsolve.problem.rough_functions import RoughFunction
 from pinnsolve.runtime import bytes_available, random_tensor
 from pinnsolve.solvers.follow import Outcome, follow, out_of_time
 from pinnsolve.solvers.memory import check_work
@@ -178,6 +183,38 @@ def _by_discovery(
         return outcome
     result = result_of(context, found.statement, outcome.best, tolerance)
     return replace(outcome, best=with_discovered(result, context.problem, found.dropped))
+
+
+def layers_on_cells(
+    stated: Problem, rough: RoughFunction, context: SolveContext, tolerance: float, refinements: int | None
+) -> Outcome[Result]:
+    """The result of a problem with a function of small total variation: its layers first, then all else as usual."""
+    weights = context.weights_at(defaults.widths(context.dimension)[0]) or {}
+
+    def work_check(statement: InverseProblem) -> Callable[[Space], None]:
+        return _work_check(context, statement)
+
+    with torch.no_grad():
+        search = LayerSearch(stated, rough, weights, tolerance, context.clock.check, work_check)
+        first = follow((search.found() for _ in range(1)), context.clock, lambda found: 0.0)
+        if first.best is None:
+            return first
+        found = LayersFound.of(rough, first.best, context.problem.unknowns)
+        fit = first.best.fit
+        axis = fit.statement.problem.coordinates.index(rough.coordinate)
+        begun = fit.answer.space, State(fit.answer.c, fit.answer.parameters)
+        answers = levels(fit.statement, tolerance, work_check(fit.statement), begun)
+        answers = itertools.islice(answers, None if refinements is None else refinements + 1)
+        outcome = _follow(replace(context, problem=fit.statement.problem), answers, tolerance, _rank)
+        if outcome.best is None:
+            return outcome
+        answer = on_space(outcome.best, graded(outcome.best.space, found, axis))
+        statement, answer = whole_answer(fit.statement, answer, found)
+        context = replace(context, problem=statement.problem)
+        result = result_of(context, statement, answer, tolerance)
+        result = with_discovered(result, statement.problem, ())
+        entry = function_of_layers(found, statement, answer)
+        return replace(outcome, best=replace(result, inverse={**result.inverse, "functions": {rough.name: entry}}))
 
 
 def _rank(answer: Answer) -> float:

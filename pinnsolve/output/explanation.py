@@ -234,7 +234,9 @@ def _sought(problem: Problem) -> Iterator[ExplainedNumber]:
         at = origin(problem, "data", name, "noise") if stated else DEFAULT
         yield ExplainedNumber(f"noise of {name}", "", value, at)
     for name, item in problem.spec.regularization.items():
-        value = f"weight {item.weight}, derivatives of order {item.seminorm}"
+        value = "total variation, weight by cross-validation, then layers"
+        if isinstance(item.seminorm, int):
+            value = f"weight {item.weight}, derivatives of order {item.seminorm}"
         yield ExplainedNumber(f"regularization of {name}", "", value, origin(problem, "regularization", name))
 
 

@@ -15,7 +15,8 @@ from pinnsolve.errors import PinnsolveError
 class FoundFunction:
     """A function on the `ranges` that the state visits, by argument; beyond these, nothing is known of it: NaN.
 
-    `at` (N,) by argument, `values` (N,) and `deviations` (N,): the table that the result has of it.
+    `at` (N,) by argument, `values` (N,) and `deviations` (N,): the table that the result has of it. `jumps`: of a
+    function of small total variation, where it jumps (`at`, with its `standard_error`), and `from` and `to` what.
     """
 
     name: str
@@ -23,13 +24,15 @@ class FoundFunction:
     at: Mapping[str, np.ndarray]
     values: np.ndarray
     deviations: np.ndarray
+    jumps: tuple[Mapping[str, float], ...] = ()
 
     @classmethod
     def of_report(cls, name: str, found: Mapping[str, Any]) -> FoundFunction:
         """From the entry of a result."""
         ranges = {a: (float(low), float(high)) for a, (low, high) in found["range"].items()}
         at = {a: np.array(found["at"][a]) for a in found["of"]}
-        return cls(name, ranges, at, np.array(found["value"]), np.array(found["standard_deviation"]))
+        return cls(name, ranges, at, np.array(found["value"]), np.array(found["standard_deviation"]),
+                   tuple(found.get("jumps", ())))  # fmt: skip
 
     def __repr__(self) -> str:
         ends = ", ".join(f"{a} from {low:.4g} to {high:.4g}" for a, (low, high) in self.ranges.items())
@@ -52,7 +55,8 @@ class FoundFunction:
         table = values.reshape([len(axis) for axis in axes])
         from scipy.interpolate import RegularGridInterpolator  # slow to import, and few problems look for functions
 
-        found = RegularGridInterpolator(axes, table, "cubic", bounds_error=False)(np.stack([p.ravel() for p in x], 1))
+        method = "linear" if self.jumps else "cubic"
+        found = RegularGridInterpolator(axes, table, method, bounds_error=False)(np.stack([p.ravel() for p in x], 1))
         return found.reshape(x[0].shape)
 
     def table(self) -> tuple[list[str], np.ndarray]:

@@ -119,9 +119,10 @@ class ReferenceSpec:
 
 @dataclass(frozen=True)
 class RegularizationSpec:
-    """The seminorm that an unknown function should be small in, and its weight: a number, or how it is chosen."""
+    """The seminorm that an unknown function should be small in, by the order of its derivatives or by name, and its
+    weight: a number, or how it is chosen."""
 
-    seminorm: int
+    seminorm: int | str
     weight: float | str
 
 

@@ -55,6 +55,7 @@ def main() -> None:
         write("cavity_velocities.csv", 10, x=file["x"][chosen], y=file["y"][chosen],
               u_m=file["u"][chosen], v_m=file["v"][chosen])  # fmt: skip
     thermometers()
+    inclusion()
 
 
 def burgers() -> None:
@@ -90,6 +91,14 @@ def thermometers() -> None:
     z = kappa * (1 - depth)
     u = np.cos(omega * t) * np.cosh(z) * np.cos(z) - np.sin(omega * t) * np.sinh(z) * np.sin(z)
     write("thermometers.csv", 6, t=t, x=depth, measured=u + 0.02 * np.random.default_rng(0).standard_normal(200))
+
+
+def inclusion() -> None:
+    """u' = 1/k with k = 1, and 3 between 0.4 and 0.6; noise of 0.5 % of the largest value."""
+    random = np.random.default_rng(0)
+    x = np.sort(random.random(200)).round(4)
+    u = np.interp(x, [0, 0.4, 0.6, 1], np.cumsum([0, 0.4, 0.2 / 3, 0.4]))
+    write("inclusion.csv", 6, x=x, measured=u + 0.0043 * random.standard_normal(200))
 
 
 if __name__ == "__main__":

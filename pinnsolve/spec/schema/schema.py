@@ -61,10 +61,15 @@ _NUMBER_OR_STRING = {"anyOf": [_STRING, {"type": "number"}]}
 # -- terms ------------------------------------------------------------------------------------------------
 
 
-def _seminorm(value: Any, info: ValidationInfo) -> int:
+def _seminorm(value: Any, info: ValidationInfo) -> int | str:
+    if value == TOTAL_VARIATION:
+        return value
     number = whole(1)(value, info)
     if number > MOST_SMOOTH:
-        raise refuse(f"derivatives beyond order {MOST_SMOOTH} are not supported", "1 to 4; 3 as a rule")
+        raise refuse(
+            f"derivatives beyond order {MOST_SMOOTH} are not supported",
+            f"1 to 4, 3 as a rule; or `{TOTAL_VARIATION}` of a function that jumps",
+        )
     return number
 
 
@@ -78,8 +83,13 @@ def _smoothness_weight(value: Any, info: ValidationInfo) -> float | str:
 
 
 MOST_SMOOTH = 4
+TOTAL_VARIATION = "total_variation"  # the seminorm of functions that jump
 WEIGHT_CHOICES = ("auto", "gcv", "discrepancy")
-Seminorm = Annotated[int, PlainValidator(_seminorm), Json({"type": "integer", "minimum": 1, "maximum": MOST_SMOOTH})]
+Seminorm = Annotated[
+    int | str,
+    PlainValidator(_seminorm),
+    Json({"anyOf": [{"const": TOTAL_VARIATION}, {"type": "integer", "minimum": 1, "maximum": MOST_SMOOTH}]}),
+]
 SmoothnessWeight = Annotated[
     float | str,
     PlainValidator(_smoothness_weight),
@@ -269,13 +279,23 @@ QUANTITIES = ("integral", "mean", "maximum", "minimum", "value")
 class RegularizationInput(Strict):
     """How smooth an unknown function is taken to be that equations do not determine."""
 
-    seminorm: Seminorm = about("The order of the derivatives whose square should be small.", 3)
+    seminorm: Seminorm = about(
+        "The order of the derivatives whose square should be small; or `total_variation`, of a function of one "
+        "coordinate that is constant but for jumps, whose places and number are found.",
+        3,
+    )
     weight: SmoothnessWeight = about(
         "The weight of their mean square, the domain mapped to the unit box, against the mean square of the data's "
         "residuals over their noise. `auto` chooses it by the likelihood of the data, `gcv` (and `auto` in large "
         "systems) by generalized cross-validation, `discrepancy` so that the residual is the noise stated.",
         "auto",
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> RegularizationInput:
+        if self.seminorm == TOTAL_VARIATION and self.weight != "auto":
+            raise refuse("the weight of a total variation is chosen by cross-validation", "leave `weight` out")
+        return self
 
 
 class UnknownParameterInput(Strict):
@@ -436,8 +456,9 @@ Time = Annotated[
 
 
 def _regularization_item(value: Any, handler: Any, info: ValidationInfo) -> RegularizationInput:
-    """A weight stands for a map with one."""
-    whole = value if isinstance(value, dict) else {"weight": value}
+    """A weight stands for a map with one, and the word for a function that jumps for one with that."""
+    key = "seminorm" if value == TOTAL_VARIATION else "weight"
+    whole = value if isinstance(value, dict) else {key: value}
     return RegularizationInput.model_validate(whole, context=info.context)
 
 
