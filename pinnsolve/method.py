@@ -46,6 +46,7 @@ from pinnsolve.results.solution import Solution
 from pinnsolve.results.stated_guess import stated_guess
 from pinnsolve.runtime import one_thread
 from pinnsolve.solvers import LSGD, Clock, Outcome
+from pinnsolve.solvers.budget import NO_ANSWER
 from pinnsolve.solvers.follow import follow
 from pinnsolve.solvers.journal import NOTHING, Journal
 
@@ -79,6 +80,8 @@ def solve_compiled(
     with one_thread():
         outcome = follow(_results_from(aimed, context, start), context.clock, least_error)
         if outcome.best is None:
+            if outcome.status == "time_limit":
+                raise PinnsolveError(NO_ANSWER.format(limit=context.clock.limit))
             outcome.raised(outcome.status)
         try:
             return solution_of(problem, context, outcome)
@@ -279,7 +282,7 @@ def _by_choice(problem: Problem, context: SolveContext, start: Solution | None) 
 
         cells = solved_there(context, solve)
     if cells.best is None:
-        cells.raised("interrupted")
+        cells.raised("interrupted", "time_limit")
     why = ON_CELLS
     if settings.device == "cuda" and (kept := why_not_on_card(context.problem)) is not None:
         why = f"{ON_CELLS}, and by the processor, because {kept}"

@@ -17,6 +17,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+def go_on() -> None:
+    """Lets a computation go on; the default of what may end it by an exception."""
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Runs a block on one thread, in torch and in the libraries behind numpy and scipy: see above."""

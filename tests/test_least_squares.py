@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from pinnsolve.least_squares import Solved, StreamingQR, range_basis, solve_dense
+from pinnsolve.least_squares import Solved, StreamingQR, range_basis, solve_dense, tall_skinny
+from pinnsolve.solvers.budget import OutOfTime
 
 
 def draw(rows: int, columns: int, seed: int = 0) -> np.ndarray:
@@ -231,3 +232,21 @@ def test_rank_is_decided_on_as_many_threads_as_torch_takes(monkeypatch):
         torch.set_num_threads(before)
     assert seen == [{1}]
     assert after == {2}
+
+
+def test_panels_give_the_triangle_and_let_a_clock_end_them(monkeypatch):
+    monkeypatch.setattr(tall_skinny, "LONG", 0.0)
+    monkeypatch.setattr(tall_skinny, "PANEL", 0.0)
+    rows = torch.randn(400, 150, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    rows[:, 70] = rows[:, 3]
+    asked = []
+    triangle = tall_skinny.triangle_of(rows, lambda: asked.append(1))
+    assert len(asked) == 3
+    torch.testing.assert_close(triangle.mT @ triangle, rows.mT @ rows)
+    assert bool((triangle == triangle.triu()).all())
+
+    def ring():
+        raise OutOfTime
+
+    with pytest.raises(OutOfTime):
+        solve_dense(rows[:, :-1], rows[:, -1], check=ring)

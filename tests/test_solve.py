@@ -288,6 +288,11 @@ def test_a_default_solve_is_the_same_again():
 # -- stopping and going on ----------------------------------------------------------------------------------
 
 
+def test_without_any_answer_in_time_the_error_says_so():
+    with pytest.raises(ps.PinnsolveError, match="before there was any answer"):
+        ps.solve("poisson-many-subdomains", limits={"seconds": 0.01})
+
+
 def test_the_time_limit_stops_a_long_solve():
     settings = {"method": "gd", "basis": {"width": 10, "activation": "tanh"}, "optimizer": {"steps": 1_000_000}}
     solution = ps.solve(problem("logistic"), **settings, limits={"seconds": 0.3})

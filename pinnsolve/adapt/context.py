@@ -122,7 +122,7 @@ class SolveContext:
         """Points for a basis of that width, with the weights of this solve; `part` as in `sample_problem`."""
         seed = self.seed if seed is None else seed
         points = self._sampled(self.counts(width, moving), seed, part)
-        return Assembly(self.problem, points, self.term_weights, self.among)
+        return Assembly(self.problem, points, self.term_weights, self.among, self.clock.check_late)
 
     def check_assembly(self, count: int, seed: int = 0) -> Assembly:
         """Random points that no solve sees; a term that holds nearly nowhere may have none.
@@ -170,7 +170,7 @@ class SolveContext:
             usual, interior=max(usual.interior, asked.interior), boundary=max(usual.boundary, asked.boundary)
         )
         points = self._sampled(counts, self.seed + 500_009)
-        solve = Assembly(self.problem, points, self.term_weights, self.among)
+        solve = Assembly(self.problem, points, self.term_weights, self.among, self.clock.check_late)
         check = check or self.check_assembly(SEARCH_POINTS, 1)
         available = bytes_available(self.memory_gb, self.lower.device) / self.among.sharing(self.lower.device)
         found = estimate_error(solution, bases, solve, check, self.check_points(), available)

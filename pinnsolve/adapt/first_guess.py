@@ -18,10 +18,11 @@ from pinnsolve.assembly.faces import continuity_rows
 from pinnsolve.assembly.integrals import Integrals
 from pinnsolve.assembly.regularization import RegularizationRows
 from pinnsolve.assembly.row_source import State
-from pinnsolve.assembly.system import CellSystem, go_on
+from pinnsolve.assembly.system import CellSystem
 from pinnsolve.assembly.term_rows import highest_orders, term_rows
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
+from pinnsolve.runtime import go_on
 from pinnsolve.solvers.gauss_newton import Iterate, Iteration, gauss_newton
 from pinnsolve.solvers.stationary import unsolved_terms
 

@@ -35,6 +35,7 @@ from pinnsolve.estimate.defect_correction import (
 from pinnsolve.estimate.held_values import missed_values
 from pinnsolve.least_squares import solve_dense
 from pinnsolve.solvers import LeastSquares, Outcome, Solver
+from pinnsolve.solvers.budget import OutOfTime
 from pinnsolve.solvers.follow import out_of_time
 from pinnsolve.solvers.gauss_newton import gauss_newton
 from pinnsolve.solvers.least_squares import newton
@@ -310,6 +311,8 @@ def _solved_on(
     solver, scale = LeastSquares(memory_gb=context.memory_gb), basis.settings().get("scale")
     phase = f"W = {basis.width}" + (f", scale {scale:g}" if isinstance(scale, int | float) else "")
     outcome = context.drive(solver, assembly, basis, state, phase)
+    if outcome.status == "time_limit" and not outcome.best.step:  # before there was a first step
+        raise OutOfTime
     result = result_on(assembly, Approximation(basis, outcome.best.state), solver.name)
     yield result
     residual = residual_norm(check, result.approximation)

@@ -29,13 +29,14 @@ from pinnsolve.assembly.faces import continuity_rows
 from pinnsolve.assembly.integrals import FINER, Integrals
 from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.row_source import RowSource, State, check_finite
-from pinnsolve.assembly.system import CellSystem, go_on, shared, units
+from pinnsolve.assembly.system import CellSystem, shared, units
 from pinnsolve.assembly.term_rows import highest_orders, interface_rows, table_orders, term_rows
 from pinnsolve.assembly.transport_units import in_transport_units
 from pinnsolve.bases.piecewise.initial_mesh import first_cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.enriched_space import Correction, blame, correct, decay_rates, enriched_space
+from pinnsolve.runtime import go_on
 from pinnsolve.solvers.continuation import by_continuation
 from pinnsolve.solvers.gauss_newton import Iterate, Iteration, gauss_newton
 from pinnsolve.solvers.stationary import unsolved_terms
@@ -143,10 +144,10 @@ def bounds_of(problem: CompiledProblem) -> Bounds | None:
     return Bounds.of(problem) if problem.unknown_parameters else None
 
 
-def first_space(problem: CompiledProblem) -> Space:
-    """The first cells, one where the domain is a box, of moderate degree."""
+def first_space(problem: CompiledProblem, check: Callable[[], None] = go_on) -> Space:
+    """The first cells, one where the domain is a box, of moderate degree. Raises what `check` does."""
     d = len(problem.intervals)
-    return Space(first_cells(problem), (START[d],) * d, table_orders(problem))
+    return Space(first_cells(problem, check), (START[d],) * d, table_orders(problem))
 
 
 def solve_level(

@@ -13,11 +13,11 @@ from pinnsolve.adapt.collocation_step import Step
 from pinnsolve.adapt.context import Result, SolveContext
 from pinnsolve.adapt.space_problem import in_space
 from pinnsolve.adapt.time_collocation import march_result
-from pinnsolve.assembly.system import go_on
 from pinnsolve.assembly.term_rows import table_orders
 from pinnsolve.bases.piecewise.initial_mesh import space_cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.estimate.defect_correction import Estimate
+from pinnsolve.runtime import go_on
 
 DEGREE, ACCURACY = 6, 0.3  # of the start on the first cells
 REPEATED = "no step of time was finished: the values at the start are repeated"

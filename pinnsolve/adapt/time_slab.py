@@ -29,13 +29,14 @@ from pinnsolve.assembly.exactness import with_exact_rows
 from pinnsolve.assembly.faces import continuity_rows, start_rows
 from pinnsolve.assembly.integrals import Integrals
 from pinnsolve.assembly.schur_complement import BlockFactorization
-from pinnsolve.assembly.system import CellSystem, go_on, points_of, shared, units, weights_of
+from pinnsolve.assembly.system import CellSystem, points_of, shared, units, weights_of
 from pinnsolve.assembly.term_rows import highest_orders, interface_rows, table_orders, term_rows
 from pinnsolve.bases.piecewise.initial_mesh import detail_mesh
 from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.enriched_space import Correction, blame, correct, enriched_space
+from pinnsolve.runtime import go_on
 from pinnsolve.solvers.gauss_newton import Iterate, Iteration, gauss_newton
 from pinnsolve.solvers.memory import check_memory
 

@@ -36,7 +36,7 @@ from pinnsolve.adapt.named_tolerances import counted
 from pinnsolve.adapt.near_guess import far_from_guess, found_parameters
 from pinnsolve.adapt.uniqueness import freedom
 from pinnsolve.assembly.row_source import State
-from pinnsolve.assembly.system import CellSystem, go_on, points_of, weights_of
+from pinnsolve.assembly.system import CellSystem, points_of, weights_of
 from pinnsolve.assembly.term_rows import table_orders
 from pinnsolve.bases.legendre import forget_tables, functions_of
 from pinnsolve.bases.piecewise.basis import PouCells
@@ -96,12 +96,12 @@ def levels_of(
 ) -> Iterator[Result | Outcome]:
     """Refined cells over all of the problem; the first also before its error is estimated.
 
-    Without any answer the first level is solved, however long it takes.
+    Without any answer the first level may take a little longer than the time limit.
     """
     if start is not None:
         space, c = start
     else:
-        space = first_space(context.problem)
+        space = first_space(context.problem, context.clock.check_late)
         c = _first_coefficients(context, space)
     most = MOST_LEVELS if refinements is None else refinements + 1
     refinement, begin = _Refinement(context, tolerance, weights, most), state_at(context.problem, c)
@@ -143,7 +143,7 @@ class _Refinement:
     def solved(self, number: int, space: Space, begin: State) -> Level:
         """A level before its error is estimated."""
         context, problem, tolerance = self.context, self.context.problem, self.tolerance
-        check = context.clock.check if number else go_on
+        check = context.clock.check if number else context.clock.check_late
         operations = MOST_OPERATIONS if context.clock.limit is None else math.inf
 
         def solve() -> Level:
@@ -152,7 +152,7 @@ class _Refinement:
             return solve_level(problem, space, begin, self.weights, tolerance, check)
 
         def system() -> CellSystem:
-            made = make_system(problem, space, self.weights).scaled_at(begin)
+            made = make_system(problem, space, self.weights, check).scaled_at(begin)
             made.rows(begin, matrix=False)  # which finds their units
             return made
 

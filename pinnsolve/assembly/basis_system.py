@@ -131,7 +131,7 @@ class BasisSystem(LinearSystem):
         for term, block in zip(self.assembly.terms, rows, strict=False):
             r = block.r.reshape(len(term.term.residuals), -1)
             for start in range(0, -(-term.count // self.among.size), many):
-                self.among.check()
+                self.assembly.check()
                 index = slice(start, start + many)
                 yield (
                     term.rows_on(self.basis, state, index).A,
@@ -154,9 +154,10 @@ class DenseFactorization(Factorization):
         """The correction from `here` (n,) in the first n columns, for residuals r (m,)."""
         n = len(here)
         if self.A is not None:
-            solved = solve_dense(self.A[:, :n], self.A[:, :n] @ here - r, among=self.system.among)
+            held = self.A[:, :n]
+            solved = solve_dense(held, held @ here - r, among=self.system.among, check=self.system.assembly.check)
         else:
-            stream = StreamingQR(n, self.system.among)
+            stream = StreamingQR(n, self.system.among, self.system.assembly.check)
             for A, part in self.system.streamed(self.state, rows):
                 stream.add(A[:, :n], A[:, :n] @ here - part)
             solved = stream.solve()

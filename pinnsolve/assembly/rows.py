@@ -25,6 +25,7 @@ from pinnsolve.geometry.sampling import Points
 from pinnsolve.language import operators
 from pinnsolve.language.symbols import Feature, coordinate_symbol, feature_symbol
 from pinnsolve.language.to_torch import Evaluator
+from pinnsolve.runtime import go_on
 
 BLOCK_NUMBERS = 1e6  # of a (points, width) table at a time, of which there is one per derivative
 FeatureMatrices = dict[Feature, Tensor]  # (N, W) each
@@ -280,7 +281,8 @@ def _apply_operator(name: str, basis: Basis, x: Tensor) -> Tensor:
 class Assembly:
     """All terms at their points. Immutable; `term_weights` are numbers by term name.
 
-    `points` are those of all processes `among` which they are divided.
+    `points` are those of all processes `among` which they are divided. `check()` is called now and then by solves that
+    take long, and ends them by raising.
     """
 
     def __init__(
@@ -289,8 +291,10 @@ class Assembly:
         points: Mapping[str, Points],
         term_weights: Mapping[str, float],
         among: Communicator = ALONE,
+        check: Callable[[], None] = go_on,
     ):
         self.problem, self.term_weights, self.among = problem, dict(term_weights), among
+        self.check = among.check if check is go_on else check
         self.terms = tuple(TermRows(t, points[t.name], problem, term_weights[t.name], among) for t in problem.terms)
 
     @property

@@ -27,12 +27,9 @@ from pinnsolve.least_squares.coupled import Coupled
 from pinnsolve.least_squares.dense_qr import DenseQR
 from pinnsolve.least_squares.local_elimination import ACCURACY, EXACT, LocalElimination, worth_eliminating
 from pinnsolve.least_squares.one_block import OneBlock
+from pinnsolve.runtime import go_on
 
 NOISE, OF_NOISE = 1e-12, 0.01  # size of an unknown beside the largest, and its relative error, where it is rounding
-
-
-def go_on() -> None:
-    """Lets a computation go on; the default of what may end it by an exception."""
 
 
 class CellSystem(LinearSystem):

@@ -18,7 +18,7 @@ from torch import Tensor
 from pinnsolve.adapt.context import Result, SolveContext, least_error
 from pinnsolve.adapt.hp_refinement import Level, first_space, make_system, next_space
 from pinnsolve.assembly.row_source import State
-from pinnsolve.assembly.system import CellSystem, go_on, points_of, weights_of
+from pinnsolve.assembly.system import CellSystem, points_of, weights_of
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
@@ -70,16 +70,17 @@ def eigenvalues_on_cells(context: SolveContext, tolerance: float, refinements: i
 def _levels(
     context: SolveContext, tolerance: float, weights: Mapping[str, float], refinements: int | None
 ) -> Iterator[Result]:
-    problem, clock, space = context.problem, context.clock, first_space(context.problem)
+    problem, clock = context.problem, context.clock
+    space = first_space(problem, clock.check_late)
     shift: complex | None = None
     before: _Level | None = None
     for number in range(MOST_LEVELS if refinements is None else refinements + 1):
-        check = clock.check if number else go_on
+        check = clock.check if number else clock.check_late
         fine = make_system(problem, enriched_space(space), weights, check)
         check_work(fine, bytes_available(context.memory_gb), MOST_OPERATIONS)
         coarse = make_system(problem, space, weights, check)
         known = None if before is None else _carried(before, space)
-        found = _solved(problem, coarse, fine, shift, known, clock.check)
+        found = _solved(problem, coarse, fine, shift, known, check)
         shift, before = found.shift, found
         worst = max(float(found.relative.max()), found.level.worst)
         context.record(f"level {number}: {space.cells.count} cells", number, 0.0, {}, estimate=worst)

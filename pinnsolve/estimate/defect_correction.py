@@ -258,7 +258,7 @@ def _defect_rows(assembly: Assembly, solution: Approximation, basis: Basis):
     for term in assembly.terms:
         size = points_at_once(basis.active)
         for start in range(0, -(-term.count // assembly.among.size), size):
-            assembly.among.check()
+            assembly.check()
             index = slice(start, start + size)
             at = term.values_on(solution.basis, solution.state, index)
             yield term.rows_on(basis, solution.state, index, values=at)
@@ -270,8 +270,8 @@ def _defect_correction(solution: Approximation, basis: Basis, assembly: Assembly
     needed = assembly.own_rows * columns * basis.lower.element_size()
     if among.all(needed <= min(DENSE_BYTES, available / COPIES)):
         A, r = stacked(_defect_rows(assembly, solution, basis))
-        return solve_dense(A, -r, among=among).x
-    stream = StreamingQR(columns, among)
+        return solve_dense(A, -r, among=among, check=assembly.check).x
+    stream = StreamingQR(columns, among, assembly.check)
     for block in _defect_rows(assembly, solution, basis):
         stream.add(block.A, -block.r[0])
     return stream.solve().x

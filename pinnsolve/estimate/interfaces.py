@@ -20,7 +20,7 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import Interface
 from pinnsolve.estimate.independent_look import Look, Missed, applied
 from pinnsolve.geometry.sampling import Points
-from pinnsolve.language.symbols import Feature
+from pinnsolve.language.symbols import Feature, MultiIndex
 
 DENSER = 0.7  # times the points of the rows at interfaces: others than theirs, and fewer
 MOST_CELLS = 8000  # of solutions that are looked at: of more, interfaces take long to follow
@@ -31,18 +31,22 @@ def between_materials(look: Look, basis: PouCells) -> Iterator[Missed]:
     space = basis.space
     if space.cells.parts is None or space.cells.count > MOST_CELLS:
         return
+    averages: dict[MultiIndex, Tensor] = {}
     for interface in look.problem.interfaces:
         if interface.axis is None:
             sides = interface_in_cells(space, interface.sides, DENSER)
             if sides is not None:
-                yield from _Meeting(look, space, interface, sides).missed()
+                yield from _Meeting(look, space, interface, sides, averages).missed()
 
 
 class _Meeting:
-    """Two materials at points of their interface."""
+    """Two materials at points of their interface; `averages`: (U,) of derivatives over the domain, as far as known."""
 
-    def __init__(self, look: Look, space: Space, interface: Interface, sides: tuple[OnBoundary, OnBoundary]):
-        self.look, self.space, self.problem = look, space, look.problem
+    def __init__(
+        self, look: Look, space: Space, interface: Interface, sides: tuple[OnBoundary, OnBoundary],
+        averages: dict[MultiIndex, Tensor],
+    ):  # fmt: skip
+        self.look, self.space, self.problem, self.averages = look, space, look.problem, averages
         self.sides = [Side(one.cells, space.tables(one.reference)) for one in sides]
         self.x = sides[0].x.flatten(0, 1)
         points = Points(self.x.expand(2, *self.x.shape), sides[0].normals, {})
@@ -91,9 +95,8 @@ class _Meeting:
 
     def _above(self, feature: Feature) -> float:
         """The mean size of derivatives one order above a feature, in the directions of space."""
-        number = self.problem.unknowns.index(feature.unknown)
-        found = []
-        for axis in self.space.cells.parts.within.axes:
-            alpha = tuple(k + (a == axis) for a, k in enumerate(feature.alpha))
-            found.append(float(self.look.averages_of([alpha])[alpha][number]) + self.look.least(number, alpha))
-        return max(found)
+        number, axes = self.problem.unknowns.index(feature.unknown), self.space.cells.parts.within.axes
+        above = [tuple(k + (a == axis) for a, k in enumerate(feature.alpha)) for axis in axes]
+        missing = [alpha for alpha in above if alpha not in self.averages]
+        self.averages.update(self.look.averages_of(missing))
+        return max(float(self.averages[alpha][number]) + self.look.least(number, alpha) for alpha in above)

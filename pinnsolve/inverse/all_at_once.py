@@ -20,7 +20,7 @@ from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.measurements import WEIGHT
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.schur_complement import products
-from pinnsolve.assembly.system import go_on, points_of, shared, weights_of
+from pinnsolve.assembly.system import points_of, shared, weights_of
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.estimate.enriched_space import Correction, correct, enriched_space
 from pinnsolve.inverse.fit import Answer, Fit, fit_of, residuals_of
@@ -28,6 +28,7 @@ from pinnsolve.inverse.open_starts import RESOLVED, OpenStart, loosely
 from pinnsolve.inverse.regularization_choice import chosen
 from pinnsolve.inverse.statement import InverseProblem, data_rows, first_fit, leaves_start_open
 from pinnsolve.inverse.uncertainty import drawn
+from pinnsolve.runtime import go_on
 from pinnsolve.solvers.budget import OutOfTime
 from pinnsolve.solvers.gauss_newton import Iterate, Iteration, gauss_newton
 

@@ -23,7 +23,6 @@ from pinnsolve.assembly.cell_rows import ContinuityRows
 from pinnsolve.assembly.measurements import DataRows
 from pinnsolve.assembly.reduced_data import ReducedData
 from pinnsolve.assembly.row_source import State
-from pinnsolve.assembly.system import go_on
 from pinnsolve.assembly.term_rows import held_at, highest_orders, table_orders
 from pinnsolve.bases.piecewise.initial_mesh import space_cells
 from pinnsolve.bases.piecewise.mesh import joined
@@ -31,7 +30,7 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.inverse.statement import InverseProblem
 from pinnsolve.language.symbols import features_of
-from pinnsolve.runtime import random_tensor
+from pinnsolve.runtime import go_on, random_tensor
 from pinnsolve.solvers.budget import Clock
 from pinnsolve.solvers.follow import follow
 

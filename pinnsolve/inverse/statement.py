@@ -17,13 +17,14 @@ from pinnsolve.assembly.parameter_rows import ParameterRows
 from pinnsolve.assembly.reduced_data import ReducedData
 from pinnsolve.assembly.regularization import RegularizationRows
 from pinnsolve.assembly.row_source import State
-from pinnsolve.assembly.system import CellSystem, go_on
+from pinnsolve.assembly.system import CellSystem
 from pinnsolve.assembly.term_rows import held_at, highest_orders, interface_rows, table_orders, term_rows
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.inverse.function_bases import SplineBasis, is_sought
 from pinnsolve.inverse.regularization_choice import FIRST_WEIGHT, Smoothness
 from pinnsolve.language.tabulated import Tabulated
+from pinnsolve.runtime import go_on
 
 OPEN_DEGREE = 14  # of the first cell where the start is open: coarser ones suppress what the data say of it
 FIRST_DEGREE = 10  # in space of the first cell, where weights are chosen on it and there are three axes or more

@@ -6,12 +6,15 @@ two stacked (sequential TSQR; Demmel, Grigori, Hoemmen & Langou 2012). As stable
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from pinnsolve.communicator import ALONE, Communicator
 from pinnsolve.least_squares.dense import Solved
 from pinnsolve.least_squares.tall_skinny import solve_reduced, triangle_of
+from pinnsolve.runtime import go_on
 
 # triangles of rows that are gathered before they are folded in: with k, a row costs (2 + 4/(3 k)) W^2 operations
 FOLDED = 3
@@ -24,8 +27,9 @@ class StreamingQR:
     as for as many as there are columns. Of rows that are divided `among` processes, each adds its own.
     """
 
-    def __init__(self, columns: int, among: Communicator = ALONE):
+    def __init__(self, columns: int, among: Communicator = ALONE, check: Callable[[], None] = go_on):
         self.columns, self.among = columns, among
+        self.check = check if among.size == 1 else go_on
         self._triangle: Tensor | None = None
         self._waiting: list[Tensor] = []
         self._waiting_rows = 0
@@ -42,7 +46,7 @@ class StreamingQR:
         rows = torch.cat(stacked)
         del stacked  # at most 2 FOLDED + 3 triangles are there at a time
         self._waiting, self._triangle = [], None
-        self._triangle = triangle_of(rows)
+        self._triangle = triangle_of(rows, self.check)
         self._waiting_rows = 0
 
     def solve(self, tolerance: float | None = None) -> Solved:
@@ -51,4 +55,4 @@ class StreamingQR:
             self._fold()
         if self._triangle is None:
             raise ValueError("no rows were added")
-        return solve_reduced(self._triangle, tolerance, self.among)
+        return solve_reduced(self._triangle, tolerance, self.among, self.check)

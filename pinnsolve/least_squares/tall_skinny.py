@@ -8,19 +8,30 @@ first process solves the last triangle and tells the others.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from pinnsolve.communicator import ALONE, Communicator
 from pinnsolve.least_squares.dense import Solved, reachable, solve_triangle
+from pinnsolve.runtime import go_on
+
+LONG, PANEL = 2e10, 1e10  # operations of a factorization that is made in panels, and of a panel
+NARROWEST = 64  # columns of a panel
+SURELY = 1e300  # inverse factor of a reflection that is none
 
 
-def solve_dense(A: Tensor, b: Tensor, tolerance: float | None = None, among: Communicator = ALONE) -> Solved:
+def solve_dense(
+    A: Tensor, b: Tensor, tolerance: float | None = None, among: Communicator = ALONE,
+    check: Callable[[], None] = go_on,
+) -> Solved:  # fmt: skip
     """min ||A x - b|| for A: (m, n), b: (m,), by `solve_triangle`.
 
-    Of rows that are divided `among` processes, each gives its own.
+    Of rows that are divided `among` processes, each gives its own. `check()` is called now and then, and ends the solve
+    by raising.
     """
-    return solve_reduced(torch.cat([A, b[:, None]], dim=1), tolerance, among)
+    return solve_reduced(torch.cat([A, b[:, None]], dim=1), tolerance, among, check)
 
 
 def range_basis(A: Tensor, among: Communicator = ALONE) -> Tensor:
@@ -33,9 +44,38 @@ def range_basis(A: Tensor, among: Communicator = ALONE) -> Tensor:
     return Q @ among.at_first(lambda: reachable(R)).to(Q)
 
 
-def triangle_of(rows: Tensor) -> Tensor:
+def triangle_of(rows: Tensor, check: Callable[[], None] = go_on) -> Tensor:
     """The triangle of rows [A, b] (m, n + 1); themselves, where they are no more than columns."""
-    return torch.linalg.qr(rows, mode="r")[1] if rows.shape[0] > rows.shape[1] else rows
+    m, n = rows.shape
+    if m <= n:
+        return rows
+    if check is not go_on and 2.0 * m * n**2 > LONG:
+        return _by_panels(rows, check)
+    return torch.linalg.qr(rows, mode="r")[1]
+
+
+def _by_panels(rows: Tensor, check: Callable[[], None]) -> Tensor:
+    """The same, some columns at a time, with a check between: a factorization may take long.
+
+    The reflections of a panel are I - V T V^T (Schreiber & Van Loan, SIAM J. Sci. Stat. Comput. 10 (1989) 53-57), and
+    T^-1 holds the upper triangle of V^T V, and the inverse factors on its diagonal.
+    """
+    m, n = rows.shape
+    wide = max(NARROWEST, int(PANEL / (4.0 * m * n)))
+    left, triangle = rows.clone(), rows.new_zeros(n, n)  # what is not factorized yet
+    for start in range(0, n, wide):
+        check()
+        panel, factors = torch.geqrf(left[:, :wide])
+        count = panel.shape[1]
+        V = torch.tril(panel, -1)
+        V.diagonal().fill_(1.0)
+        inverse = torch.triu(V.mT @ V, 1) + torch.diag(1.0 / torch.where(factors == 0, 1.0 / SURELY, factors))
+        rest = left[:, wide:]
+        rest.addmm_(V, torch.linalg.solve_triangular(inverse.mT, V.mT @ rest, upper=False), alpha=-1.0)
+        triangle[start : start + count, start : start + count] = torch.triu(panel[:count])
+        triangle[start : start + count, start + count :] = rest[:count]
+        left = rest[count:]
+    return triangle
 
 
 def merged(one: Tensor, other: Tensor) -> Tensor:
@@ -43,14 +83,18 @@ def merged(one: Tensor, other: Tensor) -> Tensor:
     return triangle_of(torch.cat([one, other]))
 
 
-def reduced_triangle(rows: Tensor, among: Communicator) -> Tensor:
+def reduced_triangle(rows: Tensor, among: Communicator, check: Callable[[], None] = go_on) -> Tensor:
     """The triangle of the rows (m, n) of all processes; of use in the first one alone."""
-    return among.handed_up(triangle_of(rows), merged)
+    own = triangle_of(rows, check if among.size == 1 else go_on)  # others may have less to do, and not ask as often
+    return among.handed_up(own, merged)
 
 
-def solve_reduced(rows: Tensor, tolerance: float | None, among: Communicator) -> Solved:
+def solve_reduced(
+    rows: Tensor, tolerance: float | None, among: Communicator, check: Callable[[], None] = go_on
+) -> Solved:
     """The solution for the rows [A, b] (m, n + 1) of all processes, or for triangles of them, the same everywhere."""
-    triangle = reduced_triangle(rows, among)
+    triangle = reduced_triangle(rows, among, check)
+    check()
     if among.size == 1:
         return solve_triangle(triangle, tolerance)
 

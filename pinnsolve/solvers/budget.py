@@ -23,6 +23,10 @@ def sentence(status: str, **values: object) -> str:
     return SENTENCES.get(status, "").format(**values)
 
 
+LATE, GRACE = 0.1, 1.0  # share of the limit, and seconds beside it, that a first answer may still take
+NO_ANSWER = "the time limit of {limit:g} s ended the solve before there was any answer; raise limits.seconds"
+
+
 class OutOfTime(Exception):
     """Ends a computation in the middle because the time limit has passed; whoever began it has the answer before."""
 
@@ -47,4 +51,13 @@ class Clock:
     def check(self) -> None:
         """Raises OutOfTime once the limit has passed."""
         if self.expired():
+            raise OutOfTime
+
+    def check_late(self) -> None:
+        """The same a little later: without any answer, what is worth waiting for."""
+        self.among.check()
+        if self.limit is None:
+            return
+        late = self.seconds() >= (1.0 + LATE) * self.limit + GRACE
+        if self.among.any(self.among.first and late):
             raise OutOfTime

@@ -7,7 +7,7 @@ along the axes, and are halved until the boundary is simple in each.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from pinnsolve.bases.piecewise.material_map import Groups, MaterialMap
 from pinnsolve.bases.piecewise.mesh import NEAR, Cells, tensor_cells, uniform_cells
 from pinnsolve.compiler.terms import CompiledProblem, Material
 from pinnsolve.geometry.shapes import primitives
+from pinnsolve.runtime import go_on
 
 if TYPE_CHECKING:
     from pinnsolve.geometry.factory import Shape
@@ -39,14 +40,14 @@ MOST_FIRST = {2: 4000, 3: 300}
 MOST_KEPT = 4  # halvings, after which a piece of a material that was a sliver of its box is none
 
 
-def first_cells(problem: CompiledProblem) -> Cells:
-    """The cells of the first level of a whole problem."""
+def first_cells(problem: CompiledProblem, check: Callable[[], None] = go_on) -> Cells:
+    """The cells of the first level of a whole problem. `check()` is called now and then, and ends it by raising."""
     axis = None if problem.time is None else problem.coordinates.index(problem.time)
     mesh = DetailMesh(details_of(problem), tuple(range(len(problem.intervals))), axis)
     if not _is_shape(problem):
         lower, upper = (torch.tensor([ends[i] for ends in problem.intervals], dtype=torch.float64) for i in (0, 1))
         return mesh.followed(uniform_cells(lower, upper, [1] * len(problem.intervals)))
-    cells = _of_shapes(problem, problem.settings.tolerance)
+    cells = _of_shapes(problem, problem.settings.tolerance, check)
     if axis is not None:
         cells = cells.extruded(axis, *problem.intervals[axis])
     return mesh.followed(cells)
@@ -72,17 +73,18 @@ def _is_shape(problem: CompiledProblem) -> bool:
     return problem.shape is not None or bool(problem.materials)
 
 
-def _of_shapes(problem: CompiledProblem, tolerance: float = 1.0) -> Cells:
+def _of_shapes(problem: CompiledProblem, tolerance: float = 1.0, check: Callable[[], None] = go_on) -> Cells:
     """The first cells in space, graded towards corners as the tolerance asks for."""
     from pinnsolve.geometry.factory import make_shape  # not needed for boxes
 
     space = [i for i, c in enumerate(problem.coordinates) if c != problem.time]
     axes, names = tuple(range(len(space))), tuple(problem.coordinates[i] for i in space)
-    if problem.materials:
-        shapes = tuple(make_shape(m.shape) for m in problem.materials)
-        within = Within(shapes, axes, _material_map(problem, names, axes))
-    else:
-        within = Within((make_shape(problem.shape),), axes)
+    shapes = []
+    for tree in [m.shape for m in problem.materials] or [problem.shape]:
+        check()
+        shapes.append(make_shape(tree))
+    within = Within(tuple(shapes), axes, _material_map(problem, names, axes) if problem.materials else None)
+    check()
     details = DetailMesh(details_of(problem), tuple(problem.axes.space_axes))
     boxes = _keeping_materials(within, details.followed(tensor_cells(_edges(within.shapes))))
     count = len(within.shapes)
@@ -90,6 +92,7 @@ def _of_shapes(problem: CompiledProblem, tolerance: float = 1.0) -> Cells:
     cells = within.cells(boxes.lower.repeat(count, 1), boxes.upper.repeat(count, 1), material)
     d = len(space)
     for _ in range(HALVINGS[d]):
+        check()
         marked = _tangled(cells)
         if not bool(marked.any()) or cells.count + 2**d * int(marked.sum()) > MOST_FIRST[d]:
             break
@@ -98,6 +101,7 @@ def _of_shapes(problem: CompiledProblem, tolerance: float = 1.0) -> Cells:
     most = GRADED + MOST_GRADED // (3 * 2**d * max(len(corners), 1))
     halvings = {c.point: min(_halvings(c.angle, tolerance), most) for c in corners}
     for number in range(max(halvings.values(), default=0)):
+        check()
         cells = _graded(cells, torch.stack([point for point, count in halvings.items() if number < count]))
     return cells
 
