@@ -62,6 +62,13 @@ class Run:
     tolerance: float
     expectation: dict[str, Any] = field(default_factory=dict)
     accuracy: float = 0.0
+    named: dict[str, float] = field(default_factory=dict)  # tolerances of the file by unknown or quantity, if any
+
+    @property
+    def asked(self) -> float | dict[str, float]:
+        """What the solve is asked for: tolerances by name, the smallest of which is that of the run, or just that."""
+        least = min(self.named.values(), default=1.0)
+        return {name: one * self.tolerance / least for name, one in self.named.items()} or self.tolerance
 
     @property
     def key(self) -> tuple[str, float, str]:
@@ -82,20 +89,16 @@ def runs_of(folder: Path, only: list[str]) -> Iterator[Run]:
         expectation = expectations.get(file.stem, {})
         try:
             register_operators(file.stem)
-            problem = ps.load(named(file))
+            problem = ps.load(name_of(file))
         except ps.PinnsolveError:
             yield Run(file, 0.0, expectation)  # refused before any solve, whatever the tolerance
             continue
         if not (problem.exact or problem.reference or expectation):
             say(f"  left out, no truth is known: {file.stem}")
             continue
-        tightest = min_tolerance(problem.settings.tolerance)
+        tightest, named = float(problem.settings.tolerance), getattr(problem.settings.tolerance, "by_name", {})
         for tolerance in (min(LOOSEST, max(LOOSE, TIMES * tightest)), tightest):
-            yield Run(file, tolerance, expectation, accuracy_of(problem))
-
-
-def min_tolerance(stated: Any) -> float:
-    return min(stated.values()) if isinstance(stated, dict) else float(stated)
+            yield Run(file, tolerance, expectation, accuracy_of(problem), named)
 
 
 def accuracy_of(problem) -> float:
@@ -108,7 +111,7 @@ def accuracy_of(problem) -> float:
         return float(file["accuracy"])
 
 
-def named(file: Path) -> str:
+def name_of(file: Path) -> str:
     """Problems that come with pinnsolve by their names: some have operators of their own."""
     return file.stem if file.parent == PROBLEMS else str(file)
 
@@ -131,9 +134,10 @@ def row_of(problem: str, overrides: tuple[str, ...], limit: float | None, settin
         return {**row, "status": "refused", "message": str(refusal), "seconds": time.perf_counter() - began}
     except (Exception, OverTime) as failure:  # whatever it is, the table goes on
         return {**row, "status": "failed", "message": reason(failure), "seconds": time.perf_counter() - began}
+    asked = settings.get("tolerance")
     return {
-        "error": largest(result.get("relative_l2_error")),
-        "estimated_error": largest(result.get("estimated_error")),
+        "error": largest(those_asked_for(result.get("relative_l2_error"), asked)),
+        "estimated_error": largest(those_asked_for(result.get("estimated_error"), asked)),
         "errors": result.get("relative_l2_error"),
         "estimates": result.get("estimated_error"),
         "warnings": [*warnings, *(result.get("warnings") or ())],
@@ -142,6 +146,13 @@ def row_of(problem: str, overrides: tuple[str, ...], limit: float | None, settin
         "seconds": seconds,
         **{key: result[key] for key in ("status", "message", "method", "basis")},
     }
+
+
+def those_asked_for(values: dict[str, float] | None, asked: Any) -> dict[str, float] | None:
+    """The values of what has a tolerance of its own, where tolerances are by name."""
+    if not values or not isinstance(asked, dict):
+        return values
+    return {name: value for name, value in values.items() if name in asked}
 
 
 def value_at(solution, name: str, at: dict[str, float]) -> float:
@@ -161,7 +172,7 @@ def points_of(expectation: dict[str, Any]) -> list[tuple[dict[str, float], list[
 
 def done(run: Run, limit: float) -> dict:
     points = points_of(run.expectation)
-    row = measure(named(run.file), limit=limit, make_row=row_of, tolerance=run.tolerance, points=points)
+    row = measure(name_of(run.file), limit=limit, make_row=row_of, tolerance=run.asked, points=points)
     name, tolerance, digest = run.key
     return {**row, "problem": name, "tolerance": tolerance, "digest": digest}
 
