@@ -43,7 +43,8 @@ from pinnsolve.runtime import bytes_available
 from pinnsolve.solvers.follow import Outcome, attempt, follow
 
 MOST_MARCHES = 6
-SMOOTH, MARGIN = 0.1, 0.7  # residual left of a smooth solution; part of the tolerance that others are refined to
+STEPPED = 0.5  # residual left of a smooth solution of steps, one of which may well hold less than the others
+SMOOTH, MARGIN = 0.1, 0.5  # residual left of a smooth solution; part of the tolerance that others are refined to
 LOST = 0.03  # estimated error from which on the error no longer grows as its linearization says: a march is given up
 LEAST_DEGREE = 5  # in space, beyond the order of the equations; lower ones need many more cells
 MANY_CELLS, LOW_DEGREE = 100, 3  # first cells of a shape, and degree beyond the order then
@@ -80,10 +81,10 @@ def _marched(
     if (
         can_collocate(problem, axis) and not detail_mesh(problem, axis).in_time
     ):  # steps in space alone are far smaller than slabs
-        stepped = _followed(context, collocations(context, axis, tolerance, weights, refinements), tolerance, 1.0)
+        stepped = _followed(context, collocations(context, axis, tolerance, weights, refinements), tolerance, STEPPED)
         if stepped.best is not None or stepped.ends_all:
             return stepped
-    marched = _followed(context, _marches(context, axis, tolerance, weights, refinements), tolerance, 1.0)
+    marched = _followed(context, _marches(context, axis, tolerance, weights, refinements), tolerance, STEPPED)
     travelling = problem.linear and problem.order <= 1  # kinks that cells do not hold, at once or in slabs
     settled = marched.best is not None and marched.status != "stalled"
     if settled or marched.ends_all or travelling or marched.status == "broken":
@@ -107,14 +108,15 @@ def better(first: Outcome[Result], second: Outcome[Result]) -> Outcome[Result]:
 
 
 def _followed(
-    context: SolveContext, results: Iterator[Result | Outcome], tolerance: float, margin: float = MARGIN
+    context: SolveContext, results: Iterator[Result | Outcome], tolerance: float, smooth: float = SMOOTH
 ) -> Outcome[Result]:
-    """The best of the results until one meets the tolerance, or a part of it, the `margin`, where it is not smooth."""
+    """The best of the results until one meets the tolerance, or a part of it where more than `smooth` is left of the
+    residual."""
 
     def enough(result: Result) -> bool:
         # where the correction leaves much of the residual, as at kinks and corners, it is a little too small
-        smooth = result.estimate is None or result.estimate.residual_left < SMOOTH
-        return result.meets(tolerance if smooth else margin * tolerance) and not result.missed
+        whole = result.estimate is None or result.estimate.residual_left < smooth
+        return result.meets(tolerance if whole else MARGIN * tolerance) and not result.missed
 
     results = (one if isinstance(one, Outcome) else counted(context.problem, one) for one in results)
     results = with_all_terms(context.problem, results, tolerance)
