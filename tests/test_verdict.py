@@ -49,6 +49,14 @@ def test_a_source_that_is_not_orthogonal_to_what_resonates():
     refused(posed("D(w, y, y) + pi**2*w = 3*cos(pi*y)", {"ends": ("boundary", "D(w, y) = 0")}, "w", box), "equation")
 
 
+def test_what_is_driven_in_its_own_mode_has_no_solution():
+    box = ps.Box(x=(0, "pi"))
+    result = refused(
+        posed("D(u, x, x) + 4*u = cos(2*x)", {"ends": ("boundary", "Dn(u) = 0")}, domain=box), "no solution"
+    )
+    assert any("no solution" in text for text in result["warnings"])
+
+
 def test_three_values_of_a_rod():
     conditions = {"ends": ("boundary", "u = 0"), "third": ("x = 1", "D(u, x) = 2")}
     refused(posed("D(u, x, x) = -cos(x)", conditions), "`third`", "`ends`")

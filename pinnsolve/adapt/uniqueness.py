@@ -14,7 +14,7 @@ from pinnsolve.assembly.row_source import State
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.estimate.defect_correction import Approximation
-from pinnsolve.estimate.independent_look import Look
+from pinnsolve.estimate.independent_look import Look, looked_at
 from pinnsolve.estimate.integrals import with_integrals
 from pinnsolve.estimate.jumps import all_missed
 from pinnsolve.estimate.null_functions import free_functions
@@ -25,6 +25,8 @@ MISSED = 0.03  # of its parts, is the most that a free function may miss of an e
 PRESENT = 1e-3  # of a function is what an unknown holds of it at least
 CHANGED = 0.5  # of its tolerance, is the most by which a free function may change what is asked for
 REMEDY = "state what fixes that, or, by solve.tolerance, what is asked for that does not depend on it"
+UNSOLVED = 0.1  # of what is given, from which on it is not solved for
+NO_SOLUTION = "there is no solution: the equations and conditions leave {what} free, and what is given contradicts that"
 CONSTANT = 1e-4  # of its size may a constant vary
 
 
@@ -44,7 +46,22 @@ def freedom(context: SolveContext, level: Level, tolerance: float) -> Freedom:
     ]
     pure = (State(_without_held(level, c), torch.zeros_like(here)) for c, _ in found)
     blind = all(asked_is_blind(context, around, _approximation(context, correction.space, one)) for one in pure)
-    return _named(context, [one for _, one in found], bool(found) and blind)
+    freed = [one for _, one in found]
+    if freed and not blind and _contradicts_what_is_given(context, around):
+        return replace(_named(context, freed, False), sentence=NO_SOLUTION.format(what=_listed(context, freed)))
+    return _named(context, freed, bool(found) and blind)
+
+
+def _contradicts_what_is_given(context: SolveContext, solution: Approximation) -> bool:
+    """Whether a solution of a linear problem leaves much of what is given, however large the free function in it is."""
+    if not context.problem.linear or context.problem.integrals:
+        return False
+    context = replace(context, term_weights={term.name: 1.0 for term in context.problem.terms})
+    nothing = replace(solution, state=replace(solution.state, coefficients=0.0 * solution.state.coefficients))
+    check, x = context.check_assembly(POINTS, 3), context.check_points()
+    left, given = ([one.share * one.size for one in looked_at(Look(context.problem, u, x), check)]
+                   for u in (solution, nothing))  # fmt: skip
+    return any(a > UNSOLVED * b > 0.0 for a, b in zip(left, given, strict=True))
 
 
 def _approximation(context: SolveContext, space: Space, state: State) -> Approximation:
@@ -99,23 +116,37 @@ def asked_is_blind(context: SolveContext, solution: Approximation, function: App
 def _named(context: SolveContext, functions: Sequence[Approximation], harmless: bool) -> Freedom:
     if not functions:
         return Freedom()
-    unknowns, x = context.problem.unknowns, context.check_points()
-    values = torch.stack([function.values(x) for function in functions])  # (K, U, N)
-    sizes = values.square().mean(dim=2).sqrt()
-    present = (sizes > PRESENT * sizes.amax(dim=1, keepdim=True)).any(dim=0)
-    names = tuple(name for name, here in zip(unknowns, present.tolist(), strict=True) if here)
-    listed = " and ".join(f"`{name}`" for name in names)
-    if len(functions) > 1:
-        what = f"at least {len(functions)} functions of {listed} free, so that any multiples of them"
-    else:
-        what = f"{_described(context, values[0], listed)} free, so that any multiple of it"
-    unfixed = f"the equations and conditions leave {what} may be added"
+    names, several = _present(context, functions)[0], len(functions) > 1
+    unfixed = (
+        f"the equations and conditions leave {_listed(context, functions)} free, so that any "
+        f"{'multiples of them' if several else 'multiple of it'} may be added"
+    )
     if harmless:
         asked = " and ".join(f"`{name}`" for name, count in context.problem.counts.items() if count)
         sentence = f"the solution is not unique: {unfixed}; what is asked for, {asked}, does not depend on that"
         return Freedom(names, sentence, harmless=True)
     sentence = f"the solution is not unique, if there is one: {unfixed}; {REMEDY}"
     return Freedom(names, sentence)
+
+
+def _present(context: SolveContext, functions: Sequence[Approximation]) -> tuple[tuple[str, ...], torch.Tensor]:
+    """The unknowns that functions hold, and values of the first (U, N) at the check points."""
+    values = torch.stack([function.values(context.check_points()) for function in functions])  # (K, U, N)
+    sizes = values.square().mean(dim=2).sqrt()
+    present = (sizes > PRESENT * sizes.amax(dim=1, keepdim=True)).any(dim=0)
+    names = tuple(name for name, here in zip(context.problem.unknowns, present.tolist(), strict=True) if here)
+    return names, values[0]
+
+
+def _listed(context: SolveContext, functions: Sequence[Approximation]) -> str:
+    """Functions in words."""
+    names, values = _present(context, functions)
+    listed = " and ".join(f"`{name}`" for name in names)
+    return (
+        f"at least {len(functions)} functions of {listed}"
+        if len(functions) > 1
+        else _described(context, values, listed)
+    )
 
 
 def _described(context: SolveContext, values: torch.Tensor, listed: str) -> str:

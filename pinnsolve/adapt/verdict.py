@@ -83,7 +83,11 @@ def judge(problem: CompiledProblem, said: Sequence[str], outcome: Outcome[Result
     doubts = [says_no_solution(said), _missed_sentence(problem, missed) if missed else "", *seen.doubts]
     doubts += unresolved(problem, result.approximation.basis, result.points)
     if freedom.sentence and not freedom.harmless:
-        apart = "" if missed else f"; apart from that, the estimated error is {result.worst:.1e}"
+        apart = (
+            ""
+            if missed or says_no_solution([freedom.sentence])
+            else f"; apart from that, the estimated error is {result.worst:.1e}"
+        )
         doubts.append(freedom.sentence + apart)
     doubts = [doubt for doubt in doubts if doubt]
     if result.estimate is not None:
