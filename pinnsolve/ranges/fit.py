@@ -1,8 +1,8 @@
 """Members that are solved so far, and how wrong the function between them may be.
 
 Input: solved members by multi-index, and their values at points of the domain. Output: the surplus of each, its
-distance from the interpolant of those before it; an estimate from the surpluses at the margin of the set, never below
-what members held out of the interpolation show; and the indices to solve next.
+distance from the interpolant of those before it; an estimate from the surpluses at the margin of the set, or from
+members held out of the interpolation; and the indices to solve next.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pinnsolve.ranges.member import SolvedMember
 
 BACK = {1: 3, 2: 1}  # surpluses along an axis that tell what the next may be, by the number of ranges
 DECAY = 0.5  # by which the surplus of a step further is foreseen to be smaller
+ENOUGH, BETWEEN = 4, 1.5  # places drawn that tell of all others; times their largest error, what these may have
 PLACES = 400  # of the ranges, at which the errors of members are combined
 SEED = 7_919
 
@@ -80,11 +81,18 @@ class Fit:
 
     @cached_property
     def of_interpolation(self) -> Tensor:
-        """(U,) the contributions foreseen of the indices next to the set, and at least the error at held-out places."""
+        """(U,) the contributions foreseen of the indices next to the set, and at least the error at held-out places.
+
+        Where the solution is smooth in its parameters, each surplus is far below those before, and what is foreseen far
+        above what comes; errors at several places that were drawn say more then.
+        """
         ahead = [self.foreseen(index) for index in margin(self.indices)]
         error = torch.stack(ahead).sum(dim=0)
-        for found in self.of_held_out():
-            error = torch.maximum(error, found)
+        found = self.of_held_out()
+        if len(found) >= ENOUGH:
+            error = torch.minimum(error, BETWEEN * torch.stack(found).amax(dim=0))
+        for one in found:
+            error = torch.maximum(error, one)
         return error
 
     def of_held_out(self) -> list[Tensor]:

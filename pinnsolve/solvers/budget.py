@@ -23,7 +23,7 @@ def sentence(status: str, **values: object) -> str:
     return SENTENCES.get(status, "").format(**values)
 
 
-LATE, GRACE = 0.1, 1.0  # share of the limit, and seconds beside it, that a first answer may still take
+LATE, GRACE = 0.1, 0.6  # share of the limit, and seconds beside it, that a first answer may still take
 NO_ANSWER = "the time limit of {limit:g} s ended the solve before there was any answer; raise limits.seconds"
 
 
