@@ -72,12 +72,12 @@ class Fit:
 
     @cached_property
     def of_members(self) -> Tensor:
-        """(U,) what the errors of the members, taken as independent, make of the interpolant at its worst place."""
+        """(U,) what the errors of the members, taken as independent, make of the interpolant, rms over the ranges."""
         errors = torch.tensor([_estimates(member) for member in self.members], dtype=torch.float64)  # (K, U)
         r = len(self.indices[0])
         places = 2 * torch.rand(PLACES, r, dtype=torch.float64, generator=torch.Generator().manual_seed(SEED)) - 1
         combined = torch.sqrt(self.weights(places) ** 2 @ errors**2)
-        return torch.maximum(combined.amax(dim=0), errors.amax(dim=0))
+        return combined.square().mean(dim=0).sqrt()
 
     @cached_property
     def of_interpolation(self) -> Tensor:
