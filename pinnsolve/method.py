@@ -22,6 +22,7 @@ from pinnsolve.adapt.forward import on_cells
 from pinnsolve.adapt.growing_width import Networks, Successors, fixed, refined
 from pinnsolve.adapt.named_tolerances import counted
 from pinnsolve.adapt.near_guess import is_sought, near_guess
+from pinnsolve.adapt.rough_start import rough_start
 from pinnsolve.adapt.time_marching import can_march
 from pinnsolve.adapt.whole_levels import on_given_cells
 from pinnsolve.bases.base import Basis
@@ -165,6 +166,8 @@ def _results(
     if start is None and method == "auto" and "width" not in asked and _grows(context, asked):
         return _registered(problem, context, asked)
     basis, first = _basis(problem, context, asked, start)
+    if first is None and method != "gd":  # the baseline starts from nothing
+        context = replace(context, guess=rough_start(context) or context.guess)
     solver = extensions.solver_class(method if method != "auto" else _method_for(basis)).from_settings(settings)
     return fixed(context, basis, solver, first, LSGD.first_phase(settings))
 

@@ -75,6 +75,7 @@ CASES: list[dict] = [
     {"kind": "interactions", "degree": 3, "pairs": "all"},
     {"kind": "pou_rbf", "partitions": 3, "degree": 2, "scale": 1.5},
     {"kind": "pou_rbf", "partitions": 2, "degree": 0},
+    {"kind": "pou_rbf", "partitions": 3, "degree": 1, "anisotropic": True},
     *(
         {"kind": "pou_resnet", "partitions": 3, "degree": 1, "width": 5, "depth": 2, "activation": name}
         for name in ("relu", "tanh", "softplus")
@@ -388,7 +389,7 @@ WRONG = [
     ({"kind": "pou_rbf", "degree": 41}, "at most 40"),
     ({"kind": "pou_rbf", "partitions": [2, 2]}, "'partitions' must be a whole number"),
     ({"kind": "pou_rbf", "scale": -1}, "'scale' must be a positive number"),
-    ({"kind": "pou_rbf", "width": 8}, "no setting 'width'; it has partitions, degree, scale"),
+    ({"kind": "pou_rbf", "width": 8}, "no setting 'width'; it has partitions, degree, scale, anisotropic"),
     ({"kind": "pou_resnet", "partitons": 8}, "did you mean 'partitions'?"),
     ({"kind": "pou_resnet", "width": 0}, "'width' must be a whole number"),
     ({"scale": float("nan")}, "'scale'"),

@@ -196,3 +196,16 @@ def test_of_several_branches_the_one_that_the_start_states():
     start = {"start": ps.Condition(on="z = 0", equations=["v = 1", "D(v, z) = -1"])}
     result = ps.solve(problem("v = z*D(v, z) + D(v, z)**2", start, exact={"v": "1 - z"})).result
     assert result["status"] == "converged" and result["relative_l2_error"]["v"] < 1e-6
+
+
+def test_a_network_of_a_problem_that_evolves_begins_with_a_rough_solution():
+    """From nothing, Newton's method ends at u = 0, for which the equation holds, and the start nearly."""
+    logistic = ps.Problem(
+        name="logistic", domain=ps.Box(t=(0, 10)), unknowns="u", equations={"growth": "D(u, t) = u*(1 - u)"},
+        conditions={"start": ps.Condition(on="t = 0", equation="u = 0.01")}, exact={"u": "1/(1 + 99*exp(-t))"},
+        solve={"method": "varpro", "basis": {"kind": "mlp", "width": 8, "activation": "tanh"}, "tolerance": 1e-3,
+               "optimizer": {"steps": 20}},
+    )  # fmt: skip
+    solution = ps.solve(logistic)
+    assert solution.result["status"] == "converged" and solution.result["relative_l2_error"]["u"] < 1e-3
+    assert len(solution.history) <= 21 and solution.result["method"] == "varpro"

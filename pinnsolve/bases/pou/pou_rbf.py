@@ -3,6 +3,7 @@
     phi_a(x) = exp(-|z - c_a|^2 / s_a^2) / sum_b exp(-|z - c_b|^2 / s_b^2),  z the point in [-1, 1]^d
 
 Centres c_a and shapes s_a are the hidden parameters; each phi_a is multiplied by the polynomials of total degree m.
+Where Gaussians are anisotropic, -|L_a (z - c_a)|^2 with a matrix L_a for each stands in the exponents.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class PouRBF(PouNet):
     """`partitions` P, polynomials of total degree `degree`; `scale`: 1 over the shapes at the start.
 
     Hidden parameters: `centres` (P, d) on [-1, 1]^d, uniform at the start, and `log_shapes` (P,), by which a shape
-    stays positive and is moved in proportion to its size.
+    stays positive and is moved in proportion to its size; of `anisotropic` Gaussians `factors` (P, d, d), the L_a,
+    round at the start.
     """
 
     kind = "pou_rbf"
@@ -37,6 +39,7 @@ class PouRBF(PouNet):
     lower: Tensor
     upper: Tensor
     hidden: Mapping[str, Tensor]
+    anisotropic: bool = False
     smoothness: int = MAX_ORDER
 
     def _limited_by(self) -> str:
@@ -45,6 +48,8 @@ class PouRBF(PouNet):
     def _logits(self, points: Tensor, targets: Sequence[MultiIndex], hidden: Mapping[str, Tensor]) -> Jet:
         """The jet of -|z - c_a|^2 / s_a^2: (N, P), all of it, as it is a polynomial of degree two."""
         z, rates = self._reference(points)
+        if self.anisotropic:
+            return self._turned_logits(z, rates, hidden)
         factor = -torch.exp(-2.0 * hidden["log_shapes"])  # (P,)
         away = z[:, None, :] - hidden["centres"]  # (N, P, d)
         jet = {(0,) * self.dimension: (away**2).sum(dim=-1) * factor}
@@ -54,36 +59,59 @@ class PouRBF(PouNet):
             jet[tuple(2 * i for i in once)] = (2.0 * rates[axis] ** 2 * factor).expand(away.shape[:2])
         return jet
 
+    def _turned_logits(self, z: Tensor, rates: Tensor, hidden: Mapping[str, Tensor]) -> Jet:
+        """The jet of -|L_a (z - c_a)|^2."""
+        L = hidden["factors"]
+        form = L.mT @ L  # (P, d, d)
+        away = z[:, None, :] - hidden["centres"]  # (N, P, d)
+        pulled = (form @ away[..., None])[..., 0]
+        jet = {(0,) * self.dimension: -(away * pulled).sum(dim=-1)}
+        for i in range(self.dimension):
+            once = tuple(int(a == i) for a in range(self.dimension))
+            jet[once] = -2.0 * rates[i] * pulled[..., i]
+            for j in range(i, self.dimension):
+                twice = tuple(int(a == i) + int(a == j) for a in range(self.dimension))
+                jet[twice] = (-2.0 * rates[i] * rates[j] * form[:, i, j]).expand(away.shape[:2])
+        return jet
+
     def settings(self) -> dict[str, Any]:
-        return {"kind": self.kind, "partitions": self.partitions, "degree": self.degree, "scale": self.scale}
+        settings = {"kind": self.kind, "partitions": self.partitions, "degree": self.degree, "scale": self.scale}
+        return {**settings, "anisotropic": True} if self.anisotropic else settings
 
     def describe(self) -> str:
         scale = "" if self.scale == 1 else f", scale {self.scale:g}"
+        scale += ", anisotropic" if self.anisotropic else ""
         return f"{self.kind}, {self.partitions} partitions{scale}, Legendre polynomials of degree {self.degree}"
 
     @classmethod
     def create(cls, settings: Mapping[str, Any], lower: Tensor, upper: Tensor, seed: int) -> PouRBF:
-        partitions, degree, scale = _read(settings)
-        width_of(partitions, degree, len(lower))
+        partitions, degree, scale, anisotropic = _read(settings)
+        d = len(lower)
+        width_of(partitions, degree, d)
         generator = torch.Generator().manual_seed(seed)
-        unit = torch.rand(partitions, len(lower), generator=generator, dtype=torch.float64)
-        hidden = {
-            "centres": (2.0 * unit - 1.0).to(lower),
-            "log_shapes": lower.new_full((partitions,), -log(scale)),
-        }
-        return cls(partitions, degree, scale, lower, upper, hidden)
+        unit = torch.rand(partitions, d, generator=generator, dtype=torch.float64)
+        shapes = {"log_shapes": lower.new_full((partitions,), -log(scale))}
+        if anisotropic:
+            shapes = {"factors": scale * torch.eye(d, dtype=lower.dtype, device=lower.device).repeat(partitions, 1, 1)}
+        hidden = {"centres": (2.0 * unit - 1.0).to(lower), **shapes}
+        return cls(partitions, degree, scale, lower, upper, hidden, anisotropic)
 
     @classmethod
     def restore(cls, settings: Mapping[str, Any], hidden: Mapping[str, Tensor], lower: Tensor, upper: Tensor) -> PouRBF:
-        partitions, degree, scale = _read(settings)
-        expected = {"centres": (partitions, len(lower)), "log_shapes": (partitions,)}
-        return cls(partitions, degree, scale, lower, upper, check_shapes(cls.kind, hidden, expected))
+        partitions, degree, scale, anisotropic = _read(settings)
+        d = len(lower)
+        shapes = {"factors": (partitions, d, d)} if anisotropic else {"log_shapes": (partitions,)}
+        hidden = check_shapes(cls.kind, hidden, {"centres": (partitions, d), **shapes})
+        return cls(partitions, degree, scale, lower, upper, hidden, anisotropic)
 
 
-def _read(settings: Mapping[str, Any]) -> tuple[int, int, float]:
-    partitions, degree = read_counts(PouRBF.kind, settings, ("scale",))
+def _read(settings: Mapping[str, Any]) -> tuple[int, int, float, bool]:
+    partitions, degree = read_counts(PouRBF.kind, settings, ("scale", "anisotropic"))
     scale = settings.get("scale")
     scale = 1.0 if scale is None else scale
     if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale < float("inf"):
         raise PinnsolveError(f"basis setting 'scale' must be a positive number, not {scale!r}")
-    return partitions, degree, float(scale)
+    anisotropic = settings.get("anisotropic") or False
+    if not isinstance(anisotropic, bool):
+        raise PinnsolveError(f"basis setting 'anisotropic' must be true or false, not {anisotropic!r}")
+    return partitions, degree, float(scale), anisotropic

@@ -94,7 +94,7 @@ BASIS_KEYS = {  # of the built-in kinds
     "resnet": _NETWORK_KEYS,
     "interactions": ("degree", "pairs", "radial"),
     "pou_grid": ("partitions", "degree", "overlap"),
-    "pou_rbf": ("partitions", "degree", "scale"),
+    "pou_rbf": ("partitions", "degree", "scale", "anisotropic"),
     "pou_resnet": ("partitions", "degree", *_NETWORK_KEYS),
 }
 Pairs = choice("none", "neighbours", "all")
@@ -136,7 +136,10 @@ class BasisSpec(Strict):
     overlap: Overlap | None = about(
         "How far the windows of `pou_grid` reach into their neighbours, at most 0.5 of them; 0 for sharp cells."
     )
-
+    anisotropic: bool | None = about(
+        "Whether each Gaussian of `pou_rbf` has a matrix for its shape, so that it may be long and turned; else all "
+        "are round."
+    )
     pairs: Pairs | None = about(
         "Which coordinates `interactions` couples: `none`, `neighbours` or `all`; found by the residual where left out."
     )
@@ -158,6 +161,7 @@ class CustomBasisSpec(BasisSpec):
     partitions: Any = None
     degree: Any = None
     overlap: Any = None
+    anisotropic: Any = None
     pairs: Any = None
     radial: Any = None
 
