@@ -19,6 +19,7 @@ from pinnsolve.language.symbols import FeatureSymbol
 
 ROUGH = 0.5  # residual left by the correction of a solution that is not smooth
 SLOW = 4.0  # times what a level changed is its error, where the correction explains little: orders are low there
+DOUBLED = 2.0  # times what is left of a geometric series is the error, where two levels tell how fast changes fall
 UNKNOWN = 2.0  # of the tolerance is the least error of a first level then
 MOST_FAILED = 8  # levels in a row on which Newton's method does not converge
 NOWHERE = (
@@ -41,8 +42,18 @@ def believed(problem: CompiledProblem, level: Level, before: Sequence[Level], to
         return doubted(before[-1])  # finer cells only let more kinks in
     if not is_rough(problem, level):
         return level
-    known = SLOW * moved_since(level, before[-1]) if before else UNKNOWN * tolerance * level.size
+    known = _still_to_move(level, before) if before else UNKNOWN * tolerance * level.size
     return replace(level, error=torch.maximum(level.error, known))
+
+
+def _still_to_move(level: Level, before: Sequence[Level]) -> torch.Tensor:
+    """(U,) what finer levels will change yet, from what this one and the one before changed."""
+    moved = moved_since(level, before[-1])
+    if len(before) < 2:
+        return SLOW * moved
+    rate = moved / moved_since(before[-1], before[-2]).clamp_min(1e-300)
+    left = torch.where(rate < 1.0, DOUBLED * rate / (1.0 - rate), SLOW)
+    return left.clamp(1.0, SLOW) * moved
 
 
 def why_no_solution(problem: CompiledProblem, level: Level, before: Sequence[Level], tolerance: float) -> str:
