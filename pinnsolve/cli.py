@@ -169,17 +169,17 @@ def run(
 
     Several processes of `torchrun` solve it together, where its rows are dense.
     """
-    from pinnsolve import divided_run, launch
+    from pinnsolve import launch
     from pinnsolve.figures import drawer
-    from pinnsolve.output.terminal import report
-    from pinnsolve.results.run_folders import RunUnderWay, choose_folder, save_anywhere
-    from pinnsolve.spec.operator_files import code_of
 
     draws = not no_figures and launch.rank() == 0
     signals = process.Interrupts(several=launch.size() > 1, speaks=launch.rank() == 0)
     with signals as interrupts, drawer.Drawer() if draws else nullcontext() as drawing:
-        process.load_torch_ahead()
-        from pinnsolve import pipeline
+        process.load_torch_ahead()  # before anything else that takes time
+        from pinnsolve import divided_run, pipeline
+        from pinnsolve.output.terminal import report
+        from pinnsolve.results.run_folders import RunUnderWay, choose_folder, save_anywhere
+        from pinnsolve.spec.operator_files import code_of
 
         among = divided_run.begin(interrupts)
         problem = divided_run.agreed(among, lambda: _load(file, overrides, operators))

@@ -20,12 +20,18 @@ from types import FrameType, TracebackType
 from typing import Any
 
 WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}  # of the OpenMP libraries
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # how many such libraries take
 MAPPED_BLOCKS, MAPPED_SIZE, TRIM = -4, -3, -1  # M_MMAP_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h
 LARGE_BLOCK = 2**20  # bytes
 MOST = 2**31 - 1
 TORCH = Path("lib", "libtorch_cpu.so")  # the library that takes longest to load
 # modules written in C that reading a problem imports, in the standard library and beyond
 READING = ("array", "bisect", "cmath", "csv", "decimal", "hashlib", "random", "unicodedata", "yaml", "pydantic_core")
+
+
+def processors() -> int:
+    """How many processors this process may use, which a scheduler or a container may hold below those there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def keep_freed_memory() -> bool:

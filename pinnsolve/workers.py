@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from pinnsolve.errors import PinnsolveError
-from pinnsolve.process import WAITING, keep_freed_memory
+from pinnsolve.process import THREADS, WAITING, keep_freed_memory, processors
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -28,14 +28,8 @@ MOST_TRIES = 3  # of a task whose process ended
 ENDED = "its process ended without a word, as it does when the machine runs out of memory"
 CARDS = Path("/proc/driver/nvidia/gpus")  # where Linux lists them
 LENGTH = struct.Struct("<Q")  # of a message, before it
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # the parent alone is interrupted; what libraries print must not come between the results
 START = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from pinnsolve.workers import serve; serve()"
-
-
-def processors() -> int:
-    """How many processors this process may use, which a scheduler or a container may hold below those there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cards() -> list[str]:

@@ -1,7 +1,8 @@
 """A second process that draws the figures of a run.
 
 Input: `Samples` and a folder. Output: PNG files. The process imports matplotlib while this one imports torch and
-solves, and ends with this one: it reads its work from a pipe. Where there is no such process, this one draws.
+solves, and ends with this one: it reads its work from a pipe, and shares it with a copy of itself. Where there is no
+such process, this one draws.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ class Drawer:
 
     def __init__(self):
         paths = os.pathsep.join(path for path in sys.path if path)
+        single = dict.fromkeys(process.THREADS, "1")  # a copy of the process has no other threads
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", __name__],  # finds modules where this process does, nowhere else
-                env={**os.environ, "PYTHONPATH": paths},
+                env={**os.environ, **single, "PYTHONPATH": paths},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C ends the solve, not the drawing of what the solve found
@@ -59,10 +61,11 @@ def main() -> None:
     """Import what drawing takes, wait for samples on standard input, and answer on standard output."""
     process.pause_garbage_collection()
     from pinnsolve.figures.figures import save_figures
+    from pinnsolve.figures.side_by_side import in_two
 
     work = sys.stdin.buffer.read()
     if work:
-        sys.stdout.buffer.write(pickle.dumps(save_figures(*pickle.loads(work))))
+        sys.stdout.buffer.write(pickle.dumps(save_figures(*pickle.loads(work), in_two)))
     process.leave(0)
 
 

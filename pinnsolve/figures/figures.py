@@ -22,6 +22,7 @@ from pinnsolve.figures.convergence import history_figure, residual_figure
 from pinnsolve.figures.found_functions import functions_figure
 from pinnsolve.figures.labels import number, plain, symbol
 from pinnsolve.figures.samples import LINE_POINTS, OF_MODE, Drawn, Fields, Samples
+from pinnsolve.figures.side_by_side import in_order
 from pinnsolve.figures.slices import View, side, varied_axes
 from pinnsolve.files.text import eigenvalue_text
 from pinnsolve.language.components import component_names
@@ -36,26 +37,44 @@ MANY_MARKS = 600  # places of data, beyond which marks are dots
 NEAR = 0.02  # share of an interval, within which data count as on a slice
 FILM_BYTES = 600_000  # of the frames in a page
 
+Done = Callable[[Callable[[int], Any], int], list]  # a way to do pieces of work, see `side_by_side`
 
-def save_figures(samples: Samples, folder: Path) -> Drawn:
-    """Write what can be drawn of `FILES` into a folder. A figure that fails does not stop the others."""
-    pictures, failures = [], []
+
+def save_figures(samples: Samples, folder: Path, done: Done = in_order) -> Drawn:
+    """Write what can be drawn of `FILES` into a folder. A figure that fails does not stop the others.
+
+    `done` draws one after the other, or several at a time.
+    """
     makers = (
         solution_figure, uncertainty_figure, estimated_figure, error_figure, functions_figure, residual_figure,
         history_figure,
     )  # fmt: skip
-    for name, draw in zip(FILES, makers, strict=True):
-        try:
-            figure = draw(samples)
-            if figure is not None:
-                pictures.append(style.write(figure, folder / name))
-        except Exception as error:  # whatever matplotlib stumbles over, the solution is worth more than its picture
-            failures.append(f"The figure {name} could not be drawn: {type(error).__name__}: {error}")
+    pictures = list(zip(FILES, makers, strict=True))
+
+    def drawn(number: int) -> Drawn:
+        return _film(samples) if number == len(pictures) else _picture(samples, folder, *pictures[number])
+
+    parts = done(drawn, len(pictures) + 1)
+    return Drawn(
+        tuple(path for part in parts for path in part.pictures),
+        tuple(sentence for part in parts for sentence in part.failures),
+        tuple(frame for part in parts for frame in part.film),
+    )
+
+
+def _picture(samples: Samples, folder: Path, name: str, draw: Callable[[Samples], Figure | None]) -> Drawn:
     try:
-        film = () if samples.film is None else small_pngs(samples.film, FILM_BYTES)
+        figure = draw(samples)
+        return Drawn() if figure is None else Drawn((style.write(figure, folder / name),))
+    except Exception as error:  # whatever matplotlib stumbles over, the solution is worth more than its picture
+        return Drawn(failures=(f"The figure {name} could not be drawn: {type(error).__name__}: {error}",))
+
+
+def _film(samples: Samples) -> Drawn:
+    try:
+        return Drawn(film=() if samples.film is None else tuple(small_pngs(samples.film, FILM_BYTES)))
     except Exception as error:
-        film, failures = (), [*failures, f"The film could not be drawn: {type(error).__name__}: {error}"]
-    return Drawn(tuple(pictures), tuple(failures), tuple(film))
+        return Drawn(failures=(f"The film could not be drawn: {type(error).__name__}: {error}",))
 
 
 @dataclass(frozen=True)

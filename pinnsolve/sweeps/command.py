@@ -19,10 +19,10 @@ from rich.text import Text
 from pinnsolve import pipeline
 from pinnsolve.files.text import printable
 from pinnsolve.problem.problem import Problem
+from pinnsolve.process import processors
 from pinnsolve.spec.source import find_problem
 from pinnsolve.sweeps.plan import make_plan
 from pinnsolve.sweeps.sweep import TABLE, Sweep, points_of, run_sweep
-from pinnsolve.workers import processors
 
 SHOWN = 5  # members that did not converge, by name
 
