@@ -7,6 +7,7 @@ import torch
 
 from pinnsolve.adapt.hp_refinement import make_system, state_at
 from pinnsolve.assembly.compressed_rows import compressed
+from pinnsolve.assembly.normal_blocks import normal_blocks
 from pinnsolve.assembly.row_source import RowBlock, State
 from pinnsolve.assembly.term_rows import table_orders
 from pinnsolve.bases.piecewise.initial_mesh import first_cells
@@ -42,10 +43,9 @@ def normal_system(cells: tuple[int, ...], degree: int):
     system = make_system(problem, space, {})
     state = state_at(problem, torch.zeros(space.cells.count, 1, space.functions, dtype=torch.float64))
     system = system.scaled_at(state)
-    system.__dict__["eliminates"] = True
-    inside, diagonal, blocks = system._normal(system.rows(state))
-    matrix = BlockMatrix(diagonal, system.pairs, blocks)
-    return matrix, inside, 0.5 * (space.cells.lower + space.cells.upper)
+    like = system.zero().flatten(1)
+    inside, diagonal, blocks = normal_blocks(system.rows(state), system.pairs, like, system.check, divided=True)
+    return BlockMatrix(diagonal, system.pairs, blocks), inside, space.cells.centres
 
 
 @pytest.fixture(scope="module")

@@ -49,7 +49,7 @@ def adapted(space: Space, c: Tensor, unit: Tensor, allowed: float, bad: Tensor) 
 
 def _numbers(space: Space, other: Space) -> Tensor:
     """(C,): the cells of a space in which the middles of those of the other are."""
-    return space.cells.locate(0.5 * (other.cells.lower + other.cells.upper))
+    return space.cells.locate(other.cells.centres)
 
 
 def with_merged_cells(
@@ -97,8 +97,7 @@ def _merged(space: Space, c: Tensor, pairs: Sequence[tuple[int, int]], axis: int
 def _replaced(space: Space, c: Tensor, pairs: Sequence[tuple[int, int]], whole: Tensor) -> tuple[Space, Tensor]:
     """The space with the pairs merged, and the functions on it: `whole` (P, U, n) on what was merged."""
     cells = space.cells.merged(pairs)
-    middle = 0.5 * (cells.lower + cells.upper)
-    at = space.cells.locate(middle)
+    at = space.cells.locate(cells.centres)
     here = {pair[k]: number for number, pair in enumerate(pairs) for k in range(2)}
     new = torch.stack([whole[here[k]] if k in here else c[k] for k in at.tolist()])
     return Space(cells, space.degrees, space.orders), new

@@ -30,7 +30,7 @@ from pinnsolve.assembly.term_rows import interface_rows, term_rows
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix
 from pinnsolve.least_squares.block_lu import BlockLU
-from pinnsolve.least_squares.condensation import Condensed, Faces, Sides, traces, worth_condensing
+from pinnsolve.least_squares.condensation import Condensed, Faces, Sides, traces_apart, worth_condensing
 from pinnsolve.least_squares.shifted_modes import SeparateModes, ShiftedModes, SparseBlocks
 
 HELD = 30.0  # what rows of conditions and continuity count beside those of equations
@@ -137,7 +137,7 @@ class StageSystem:
             still = held * source.rows(self._at(0.0), matrix=False).r  # of no state: the block's are of this one
         return _Rows(
             RowBlock(block.name, block.r, sides), RowBlock(block.name, block.r, tests), tuple(levels), still, held,
-            source, changing, _between(tests),
+            source, changing, traces_apart(tests),
         )  # fmt: skip
 
     def _factorized(self) -> ShiftedModes | SeparateModes:
@@ -187,8 +187,7 @@ class StageSystem:
         return [own, upper, lower]
 
     def _faces(self, blocks: Sequence[Sides], scale: Tensor) -> Faces:
-        cells = self.space.cells
-        return Faces(blocks, scale, 0.5 * (cells.lower + cells.upper))
+        return Faces(blocks, scale, self.space.cells.centres)
 
     def _relative_shifts(self) -> list[complex | float]:
         """Those of the modes, in units of the typical one."""
@@ -288,16 +287,6 @@ def _of_one_cell(rows: _Rows) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     if bool(same.any()):
         W, A = (sum(part.expand(len(cells), *part.shape[1:])[same] for cells, part in both) for both in (tests, sides))
         yield sides[0][0][same], W, A
-
-
-def _between(sides: Sides) -> Sides:
-    """The traces of rows with two sides, where these are different cells."""
-    if len(sides) < 2:
-        return ()
-    apart = sides[0][0] != sides[1][0]
-    if not bool(apart.any()):
-        return ()
-    return traces([(cells[apart], A if len(A) == 1 else A[apart]) for cells, A in sides])
 
 
 def norms(residuals: Sequence[Tensor]) -> Tensor:

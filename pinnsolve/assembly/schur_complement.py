@@ -18,6 +18,7 @@ from pinnsolve.assembly.linear_system import Bounds, Factorization
 from pinnsolve.assembly.row_source import RowBlock, State
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.least_squares.block_cholesky import BlockCholesky
+from pinnsolve.least_squares.condensation import Condensed
 from pinnsolve.least_squares.coupled import Coupled
 from pinnsolve.least_squares.dense_qr import DenseQR
 from pinnsolve.least_squares.local_elimination import LocalElimination
@@ -29,7 +30,7 @@ ROUNDING = 3e-15
 MOST_STEPS, EXHAUSTED = 40, 1e-26  # of the iteration for exact rows; what is left of its first square
 
 Columns = list[Tensor]  # (G, M, k) per block of rows
-Factor = BlockCholesky | Coupled | DenseQR | LocalElimination | OneBlock
+Factor = BlockCholesky | Condensed | Coupled | DenseQR | LocalElimination | OneBlock
 
 
 def applied(matrices: Sequence[RowBlock], x: Tensor) -> Columns:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -19,13 +19,21 @@ from pinnsolve.assembly.cell_rows import CellTerm
 from pinnsolve.assembly.compressed_rows import compressed
 from pinnsolve.assembly.integrals import Integrals
 from pinnsolve.assembly.linear_system import LinearSystem
+from pinnsolve.assembly.normal_blocks import condensable, face_graph, normal_blocks
 from pinnsolve.assembly.row_source import RowBlock, RowSource, State
 from pinnsolve.assembly.schur_complement import BlockFactorization, Factor, adjoint, dense, products
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix, Front, fronts
+from pinnsolve.least_squares.condensation import Condensed, FaceGraph, Faces, operations_condensed, worth_condensing
 from pinnsolve.least_squares.coupled import Coupled
 from pinnsolve.least_squares.dense_qr import DenseQR
-from pinnsolve.least_squares.local_elimination import ACCURACY, EXACT, LocalElimination, worth_eliminating
+from pinnsolve.least_squares.local_elimination import (
+    ACCURACY,
+    EXACT,
+    LocalElimination,
+    operations_eliminated,
+    worth_eliminating,
+)
 from pinnsolve.least_squares.one_block import OneBlock
 from pinnsolve.runtime import go_on
 
@@ -122,7 +130,7 @@ class CellSystem(LinearSystem):
     @cached_property
     def tree(self) -> tuple[Front, ...]:
         cells = self.space.cells
-        return fronts(0.5 * (cells.lower + cells.upper), self.pairs, self.columns)
+        return fronts(cells.centres, self.pairs, self.columns)
 
     # -- rows ---------------------------------------------------------------------------------------------------------
 
@@ -210,48 +218,55 @@ class CellSystem(LinearSystem):
             whole = OneBlock(torch.cat([_summed(block) for block in rows if block.sides]))
             if whole.determines_all:
                 return whole
-        inside, diagonal, blocks = self._normal(rows)
-
         held = [block for block in rows if block.by_integrals is not None]
-        accuracy = EXACT if held or any(block.exact for block in rows) else ACCURACY
-
-        def factorized(diagonal: Tensor) -> BlockCholesky | LocalElimination:
-            matrix = BlockMatrix(diagonal, self.pairs, blocks)
-            if self.eliminates:
-                centres = 0.5 * (self.space.cells.lower + self.space.cells.upper)
-                return LocalElimination(matrix, inside, centres, self.check, accuracy)
-            return BlockCholesky(matrix, self.tree, self.check)
-
+        if self.condenses:
+            like = self.zero().flatten(1)
+            own, faces = condensable(rows, self.space.cells.centres, like, self.check)
+            diagonal, factorized = own, partial(self._condensed, faces)
+        else:
+            inside, diagonal, blocks = normal_blocks(
+                rows, self.pairs, self.zero().flatten(1), self.check, self.eliminates
+            )
+            exact = bool(held) or any(block.exact for block in rows)
+            factorized = partial(self._in_fronts, inside, blocks, EXACT if exact else ACCURACY)
         if not held:
             return factorized(diagonal)
         columns = [block.by_integrals for block in held]
         projected = adjoint([replace(block, by_integrals=None) for block in held], columns, diagonal)
         return Coupled(diagonal, held[0].functionals.mT, projected, products(columns, columns), factorized)
 
+    def _condensed(self, faces: Faces | None, own: Tensor) -> BlockCholesky | Condensed:
+        if faces is None:
+            return BlockCholesky(BlockMatrix(own, (), own[:0]), self.tree, self.check)
+        return Condensed(own, faces, True, self.check)
+
+    def _in_fronts(
+        self, inside: Tensor, blocks: Tensor, accuracy: float, diagonal: Tensor
+    ) -> BlockCholesky | LocalElimination:
+        matrix = BlockMatrix(diagonal, self.pairs, blocks)
+        if self.eliminates:
+            return LocalElimination(matrix, inside, self.space.cells.centres, self.check, accuracy)
+        return BlockCholesky(matrix, self.tree, self.check)
+
+    @cached_property
+    def faces(self) -> FaceGraph | None:
+        """The faces between cells, as far as they are known before rows are made."""
+        return face_graph(self.space, self.sources)
+
+    @cached_property
+    def condenses(self) -> bool:
+        """Whether cells are eliminated before their faces, which takes fewer operations than all at once."""
+        if self.faces is None or not worth_condensing(self.tree, self.columns, self.faces):
+            return False
+        cells, n = self.space.cells.count, self.columns
+        other = operations_eliminated(self.tree, cells, len(self.pairs), n)
+        return operations_condensed(n, self.faces) < other
+
     @cached_property
     def eliminates(self) -> bool:
         """Whether what the rows inside a cell determine is eliminated there, and only the rest coupled."""
-        return worth_eliminating(self.tree, self.space.cells.count, len(self.pairs), self.columns)
-
-    def _normal(self, rows: Sequence[RowBlock]) -> tuple[Tensor, Tensor, Tensor]:
-        """A^T A: (C, n, n) the part of the rows inside one cell, all of the diagonal blocks, and (P, n, n) of pairs."""
-        C, n = self.space.cells.count, self.columns
-        number = {pair: k for k, pair in enumerate(self.pairs)}
-        inside = torch.zeros(C, n, n, dtype=torch.float64)
-        blocks = torch.zeros(len(number), n, n, dtype=torch.float64)
-        for block in rows:
-            self.check()
-            if len(block.sides) == 1:
-                ((cells, A),) = block.sides
-                inside.index_add_(0, cells, (A.mT @ A).expand(len(cells), n, n))
-        diagonal = inside.clone() if self.eliminates else inside
-        for block in rows:
-            self.check()
-            if len(block.sides) == 2:
-                for cells, A in block.sides:
-                    diagonal.index_add_(0, cells, (A.mT @ A).expand(len(cells), n, n))
-                _couple(diagonal, blocks, number, *block.sides)
-        return inside, diagonal, blocks
+        count = self.space.cells.count
+        return not self.condenses and worth_eliminating(self.tree, count, len(self.pairs), self.columns)
 
 
 def _summed(block: RowBlock) -> Tensor:
@@ -260,21 +275,6 @@ def _summed(block: RowBlock) -> Tensor:
     if block.by_integrals is not None:
         parts.append(block.by_integrals.flatten(0, 1) @ block.functionals[0])
     return parts[0] if len(parts) == 1 else torch.stack(parts).sum(dim=0)
-
-
-def _couple(diagonal: Tensor, blocks: Tensor, number: dict[tuple[int, int], int], one, two) -> None:
-    """Adds what rows with two sides couple."""
-    (i, A), (j, B) = one, two
-    n = diagonal.shape[1]
-    same, forward, backward = i == j, i < j, i > j
-    product = (A.mT @ B).expand(len(i), n, n)
-    if bool(same.any()):
-        own = product[same]
-        diagonal.index_add_(0, i[same], own + own.mT)
-    for chosen, first, second, block in ((forward, i, j, product), (backward, j, i, product.mT)):
-        if bool(chosen.any()):
-            pairs = zip(first[chosen].tolist(), second[chosen].tolist(), strict=True)
-            blocks.index_add_(0, torch.tensor([number[p] for p in pairs]), block[chosen])
 
 
 def points_of(system: CellSystem) -> dict[str, int]:

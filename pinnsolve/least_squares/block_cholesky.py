@@ -46,14 +46,13 @@ def fronts(centres: Tensor, pairs: Sequence[tuple[int, int]], columns: int) -> t
         order = torch.sort(centres[:, axis], stable=True).indices.tolist()
         swept = _sweep(order, neighbours, max(1, LEAF_COLUMNS // columns))
         candidates.append(swept)
-    return tuple(min(candidates, key=_operations))
+    return tuple(min(candidates, key=operations))
 
 
-def _operations(tree: Iterable[Front]) -> float:
-    """Multiplications in units of the cube of a block's size."""
-    return sum(
-        len(f.own) ** 3 / 6 + len(f.own) ** 2 * len(f.border) / 2 + len(f.own) * len(f.border) ** 2 for f in tree
-    )
+def operations(tree: Iterable[Front], n: int = 1) -> float:
+    """Multiplications of a factorization in fronts of blocks of n columns."""
+    own = [(len(front.own), len(front.border)) for front in tree]
+    return sum(a**3 / 6 + a**2 * b / 2 + a * b**2 for a, b in own) * float(n) ** 3
 
 
 def _sweep(order: Sequence[int], neighbours, at_once: int) -> list[Front]:

@@ -16,12 +16,13 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix, Front, fronts
+from pinnsolve.least_squares.block_cholesky import LAST_SHIFT, BlockCholesky, BlockMatrix, Front, fronts, operations
 from pinnsolve.least_squares.block_lu import TINY, BlockLU
 
 AT_ONCE = 3e7  # numbers of blocks of cells that are made at a time
 INDEPENDENT = 1e-22  # of the largest square: that of rows which others hold
 SIGNED = (2.0, -2.0)  # the rows of the first and the second cell beside l
+SINGULAR = "the matrix of a cell is singular, or not finite"
 SAME = 1e-9  # relative: what traces may lose where all members are taken to have the functions of the first
 
 Sides = Sequence[tuple[Tensor, Tensor]]  # per side, the cells (G,) and a matrix (G or 1, rows, n)
@@ -40,6 +41,16 @@ def traces(sides: Sides) -> Sides:
         Q = _combinations(A, B)
         found = [Q.mT @ A, Q.mT @ B]
     return [(i, found[0]), (j, found[1])]
+
+
+def traces_apart(sides: Sides) -> Sides:
+    """The traces of rows with two sides where these are different cells; none where there are none."""
+    if len(sides) < 2:
+        return ()
+    apart = sides[0][0] != sides[1][0]
+    if not bool(apart.any()):
+        return ()
+    return traces([(cells[apart], A if len(A) == 1 else A[apart]) for cells, A in sides])
 
 
 def _combinations(A: Tensor, B: Tensor) -> Tensor:
@@ -141,17 +152,20 @@ def _padded(sides: Sides, rows: int) -> Callable[[int], Tensor]:
 
 @dataclass(frozen=True)
 class _Inverse:
-    """Of some cells: `of` gives D^-1 b for b (K, n, k), `carried` (K, n, k r) is what it makes of their faces."""
+    """Of some cells: `of` gives D^-1 b for b (K, n, k), `carried` (K, n, k r) is what it makes of their faces; `pivots`
+    of a Cholesky factorization."""
 
     cells: _Alike
     of: Callable[[Tensor], Tensor]
     carried: Tensor
+    pivots: Tensor | None = None
 
 
 class Condensed:
     """The factorization of the blocks `own` (C, n, n) of cells and of the rows between them, real or complex.
 
-    `positive`: whether it is that of a least squares, symmetric and positive.
+    `positive`: whether it is that of a least squares, symmetric and positive. Raises ArithmeticError for the matrix of
+    a cell that is singular, or not finite.
     """
 
     def __init__(self, own: Tensor, faces: Faces, positive: bool, check: Callable[[], None] = lambda: None):
@@ -172,26 +186,42 @@ class Condensed:
         self._check()
         scale = self.faces.scale[some.cells]
         D = scale[:, :, None] * own[some.cells] * scale[:, None] + 0.5 * (some.seen.mT @ some.seen)
-        D.diagonal(dim1=1, dim2=2).add_(TINY)
+        pivots: Tensor | None = None
         if positive:
-            L, info = torch.linalg.cholesky_ex(D)
+            L = _cholesky(D)
             half = torch.linalg.solve_triangular(L, some.seen.mT, upper=False)
             products = half.mT @ half  # not by the inverse: what is left of the faces is a small difference
             carried = torch.linalg.solve_triangular(L.mT, half, upper=True)
             of = partial(_twice_triangular, L)  # an inverse would lose the digits of soft directions
+            pivots = torch.diagonal(L, dim1=1, dim2=2).flatten()
         else:
-            LU, pivots, info = torch.linalg.lu_factor_ex(D)
-            of = partial(torch.linalg.lu_solve, LU, pivots)
+            D.diagonal(dim1=1, dim2=2).add_(TINY)
+            LU, order, info = torch.linalg.lu_factor_ex(D)
+            if bool(info.any()):
+                raise ArithmeticError(SINGULAR)
+            of = partial(torch.linalg.lu_solve, LU, order)
             carried = of(some.seen.mT.to(own.dtype))
             products = _real_times(some.seen, carried)
-        if bool(info.any()):
-            raise ArithmeticError("the matrix of a cell is singular")
         self._check()
         self.faces.subtract(blocks, some.faces, products)
-        return _Inverse(some, of, carried)
+        return _Inverse(some, of, carried, pivots)
+
+    def rank_info(self) -> dict[str, float | int]:
+        """As of `BlockCholesky`; where what few functions of a cell leave open shows at its faces, it is told by
+        these. Of least squares alone."""
+        assert isinstance(self._factor, BlockCholesky)
+        of_faces = self._factor.rank_info()
+        pivots = torch.cat([one.pivots for one in self._cells if one.pivots is not None])
+        held = pivots > 3.0 * TINY**0.5
+        columns = len(pivots)
+        inside = float(pivots.max() / pivots[held].min()) if bool(held.any()) else float("inf")
+        rank = int(held.sum()) - (of_faces["columns"] - of_faces["rank"])
+        return {"rank": rank, "columns": columns, "condition": max(inside, of_faces["condition"])}
 
     def solve(self, b: Tensor) -> Tensor:
-        """x: (C, n, k) with (matrix) x = b."""
+        """x: (C, n) or (C, n, k) with (matrix) x = b."""
+        if b.ndim == 2:
+            return self.solve(b[:, :, None])[:, :, 0]
         faces, scale, k = self.faces, self.faces.scale[:, :, None], b.shape[2]
         b = b * scale
         g = b.new_zeros(faces.count, faces.rows, k)
@@ -206,6 +236,18 @@ class Condensed:
         return x * scale
 
 
+def _cholesky(D: Tensor) -> Tensor:
+    """L of D (K, n, n), of unit diagonal but for a factor, which is shifted, more where that does not do."""
+    shift = TINY
+    while shift <= LAST_SHIFT:
+        D.diagonal(dim1=1, dim2=2).add_(shift)
+        L, info = torch.linalg.cholesky_ex(D)
+        if not bool(info.any()) and bool(torch.isfinite(L[:, -1, -1]).all()):
+            return L
+        shift *= 100.0
+    raise ArithmeticError(SINGULAR)
+
+
 def _twice_triangular(L: Tensor, b: Tensor) -> Tensor:
     """(L L^T)^-1 b"""
     return torch.linalg.solve_triangular(L.mT, torch.linalg.solve_triangular(L, b, upper=False), upper=True)
@@ -218,11 +260,13 @@ def _real_times(A: Tensor, x: Tensor) -> Tensor:
     return torch.view_as_complex((A @ torch.view_as_real(x).flatten(2)).unflatten(2, (-1, 2)))
 
 
-def worth_condensing(cells: Sequence[Front], columns: int, faces: FaceGraph) -> bool:
-    """Whether fronts of faces take fewer operations than those of cells, with so many `columns` each."""
-    on_cells, on_faces = (
-        sum(len(f.own) * (len(f.own) + len(f.border)) ** 2 for f in tree) for tree in (cells, faces.tree)
-    )
+def operations_condensed(columns: int, faces: FaceGraph) -> float:
+    """Multiplications of a factorization of cells with so many `columns` each, and of what is left on their faces."""
     seen = [len(at) * faces.rows for at in faces.at]
     inside = sum(columns**3 / 3 + k * columns * (columns + k) for k in seen)
-    return on_faces * faces.rows**3 + inside < on_cells * columns**3
+    return inside + operations(faces.tree, faces.rows)
+
+
+def worth_condensing(cells: Sequence[Front], columns: int, faces: FaceGraph) -> bool:
+    """Whether fronts of faces take fewer operations than those of cells, with so many `columns` each."""
+    return operations_condensed(columns, faces) < operations(cells, columns)

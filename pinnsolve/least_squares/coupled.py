@@ -12,11 +12,10 @@ takes it off again (Golub & Van Loan, Matrix Computations, section 2.1.4, with t
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
-
-from pinnsolve.least_squares.block_cholesky import BlockCholesky
 
 
 class Coupled:
@@ -28,7 +27,7 @@ class Coupled:
 
     def __init__(
         self, diagonal: Tensor, functionals: Tensor, projected: Tensor, gram: Tensor,
-        factorized: Callable[[Tensor], BlockCholesky],
+        factorized: Callable[[Tensor], Any],
     ):  # fmt: skip
         size = torch.diagonal(gram).clamp_min(0.0).sqrt()
         unit = torch.where(size > 0, size, 1.0)

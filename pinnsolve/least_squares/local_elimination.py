@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix, Front, fronts
+from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix, Front, fronts, operations
 
 FREE, SURELY_FREE = 0.5, 0.02  # share of the equation below which functions are free: in most cells, in every cell
 MOST_CELLS = 0.95
@@ -131,12 +131,6 @@ def _dots(a: Tensor, b: Tensor) -> Tensor:
 def _quotient(a: Tensor, b: Tensor) -> Tensor:
     """a / b, zero where b is not positive: a column that is solved stays."""
     return torch.where(b > 0, a / torch.where(b > 0, b, 1.0), 0.0)
-
-
-def operations(tree: Sequence[Front], n: int) -> float:
-    """Multiplications of a factorization in fronts."""
-    own = [(len(front.own), len(front.border)) for front in tree]
-    return sum(a**3 / 6 + a**2 * b / 2 + a * b**2 for a, b in own) * float(n) ** 3
 
 
 def operations_eliminated(tree: Sequence[Front], cells: int, pairs: int, n: int) -> float:

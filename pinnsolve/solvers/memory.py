@@ -5,19 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import torch
-
 from pinnsolve.assembly.row_source import RowSource
 from pinnsolve.assembly.system import CellSystem
 from pinnsolve.errors import ResourceError
 from pinnsolve.least_squares.block_cholesky import Front
-from pinnsolve.least_squares.condensation import FaceGraph, worth_condensing
+from pinnsolve.least_squares.block_cholesky import operations as operations_in_fronts
+from pinnsolve.least_squares.condensation import operations_condensed, worth_condensing
 from pinnsolve.least_squares.local_elimination import SHARE, operations_eliminated
-from pinnsolve.least_squares.local_elimination import operations as operations_in_fronts
 
 NUMBER = 8  # bytes
 COMPLEX = 2  # numbers
 COPIES = 3  # of the blocks: as they are summed, scaled, and while fronts are put together
+SEEN = 3  # matrices of what a cell sees of its faces: as they are, and to either side of its own
 AS_MADE = 2  # copies of the rows of a cell, as they are summed and compressed
 
 
@@ -25,12 +24,18 @@ def bytes_needed(system: CellSystem) -> float:
     """Rows, blocks and factors of a system, as if no two cells were alike."""
     n = system.columns
     rows = sum(_kept_rows(source, n) if system.kept else _rows(source) for source in system.sources)
-    blocks = COPIES * (system.space.cells.count + len(system.pairs)) * n**2
+    tree, cells = system.tree, system.space.cells.count
+    if system.condenses:
+        tree = system.faces.tree
+        seen = SEEN * sum(len(at) for at in system.faces.at) * system.faces.rows * n
+        blocks, n = COPIES * cells * n**2 + seen, system.faces.rows
+    else:
+        blocks = COPIES * (cells + len(system.pairs)) * n**2
     if system.eliminates:
-        blocks += 2 * system.space.cells.count * n**2  # the rows inside, and what divides the functions
+        blocks += 2 * cells * n**2  # the rows inside, and what divides the functions
         n = round(SHARE * n)
-    factors = sum(len(f.own) * (len(f.own) + len(f.border)) for f in system.tree) * n**2
-    largest = max((len(f.own) + len(f.border)) ** 2 for f in system.tree) * n**2
+    factors = sum(len(f.own) * (len(f.own) + len(f.border)) for f in tree) * n**2
+    largest = max((len(f.own) + len(f.border)) ** 2 for f in tree) * n**2
     made = max((_made(source, system) for source in system.sources), default=0)
     return NUMBER * (rows * system.columns + blocks + factors + 2 * largest + made)
 
@@ -52,7 +57,7 @@ def bytes_of_modes(system: CellSystem, levels: int, modes: int) -> float:
     """
     n, C = system.columns, system.space.cells.count
     rows = sum(_rows(source) for source in system.sources) * n * (2 * levels + 1)  # matrices, tests, as they are made
-    faces = _faces(system)
+    faces = system.faces
     numbers = COMPLEX * modes if modes else 1
     if faces is not None and worth_condensing(system.tree, n, faces):
         blocks = (levels + 1 + numbers) * C * n**2
@@ -67,23 +72,6 @@ def _fronts(tree: Sequence[Front], modes: int) -> float:
     sizes = [(len(f.own), len(f.own) + len(f.border)) for f in tree]
     factors = sum(own * (2 * whole - own) if modes else own * whole for own, whole in sizes)
     return factors + 2 * max(whole**2 for _, whole in sizes) / max(modes, 1)
-
-
-def _faces(system: CellSystem) -> FaceGraph | None:
-    """The faces of a system, with the rows that traces would have; None where there are none."""
-    between = [source for source in system.sources if len(source.cells) == 2]
-    if not between:
-        return None
-    first, second = (torch.cat([source.cells[k] for source in between]) for k in range(2))
-    apart, space = first != second, system.space
-    d = len(space.degrees)
-    oversampling = sum(space.points_per_axis(a) / (space.degrees[a] + 1) for a in range(d)) / d
-    rows = max(source.row_count / max(len(source.cells[0]), 1) for source in between)
-    cells = space.cells
-    rows = max(1, round(rows / oversampling ** (d - 1)))
-    return (
-        FaceGraph(first[apart], second[apart], 0.5 * (cells.lower + cells.upper), rows) if bool(apart.any()) else None
-    )
 
 
 def check_work(system: CellSystem, available: float, most: float = math.inf) -> None:
@@ -119,6 +107,8 @@ def operations(system: CellSystem) -> float:
     """Multiplications of one factorization."""
     n, cells, pairs = system.columns, system.space.cells.count, len(system.pairs)
     products = sum(_rows(source) for source in system.sources) * n**2 / 2
+    if system.condenses:
+        return products + operations_condensed(n, system.faces)
     if system.eliminates:
         return products + operations_eliminated(system.tree, cells, pairs, n)
     return products + operations_in_fronts(system.tree, n)

@@ -53,6 +53,11 @@ class Cells:
         return self.lower.shape[0]
 
     @property
+    def centres(self) -> Tensor:
+        """(C, d)"""
+        return 0.5 * (self.lower + self.upper)
+
+    @property
     def dimension(self) -> int:
         return self.lower.shape[1]
 
