@@ -21,7 +21,7 @@ import torch
 from pinnsolve import pipeline
 from pinnsolve.adapt.devices import PROCESSOR, moved, solved_there
 from pinnsolve.adapt.forward import on_cells
-from pinnsolve.adapt.hp_refinement import solve_level
+from pinnsolve.adapt.hp_refinement import newton, solve_level
 from pinnsolve.assembly.term_rows import table_orders
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.mesh import uniform_cells
@@ -45,7 +45,7 @@ def poisson(device: torch.device, cells: int, degree: int) -> dict:
         low, high = (torch.tensor([ends[i] for ends in compiled.intervals], dtype=torch.float64) for i in (0, 1))
         space = Space(uniform_cells(low, high, (cells,) * 3), (degree,) * 3, table_orders(compiled))
         c = torch.zeros(space.cells.count, 1, space.functions, dtype=torch.float64)
-        level = solve_level(compiled, space, c, {}, 1e-8)
+        level = solve_level(compiled, space, c, {}, newton(1e-8))
         basis = PouCells(space.cells, space.degrees, low, high)
     if device.type == "cuda":
         torch.cuda.synchronize()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import pinnsolve as ps
-from pinnsolve.adapt.hp_refinement import corrected, solve_level
+from pinnsolve.adapt.hp_refinement import corrected, newton, solve_level
 from pinnsolve.assembly.faces import continuity_rows
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.term_rows import highest_orders, table_orders, term_rows
@@ -131,7 +131,7 @@ def test_the_order_of_convergence_does_not_suffer_from_cuts(degree):
     for count in (4, 8, 16):
         space = Space(cells_of(count=count), (degree,) * 2, table_orders(compiled))
         zero = torch.zeros(space.cells.count, 1, space.functions, dtype=torch.float64)
-        level = corrected(solve_level(compiled, space, zero, {}, 1e-12), compiled, {})
+        level = corrected(solve_level(compiled, space, zero, {}, newton(1e-12)), compiled, {})
         error = float((space.values(level.c, x, (0, 0))[0] - smooth(x)).norm() / smooth(x).norm())
         assert 0.2 * error < level.worst < 5 * error
         errors.append(error)

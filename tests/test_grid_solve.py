@@ -10,7 +10,7 @@ import sympy as sp
 import torch
 
 import pinnsolve as ps
-from pinnsolve.adapt.hp_refinement import corrected, solve_level
+from pinnsolve.adapt.hp_refinement import corrected, newton, solve_level
 from pinnsolve.adapt.time_marching import can_march
 from pinnsolve.assembly.term_rows import table_orders
 from pinnsolve.bases.piecewise.mesh import uniform_cells
@@ -244,7 +244,7 @@ def test_the_order_of_convergence_in_the_size_of_cells(degree):
     for count in (2, 4, 8):
         space = Space(uniform_cells(lower, upper, [count] * 2), (degree,) * 2, table_orders(compiled))
         zero = torch.zeros(space.cells.count, 1, space.functions, dtype=torch.float64)
-        level = corrected(solve_level(compiled, space, zero, {}, 1e-12), compiled, {})
+        level = corrected(solve_level(compiled, space, zero, {}, newton(1e-12)), compiled, {})
         error = float((space.values(level.c, x, (0, 0))[0] - true).norm() / true.norm())
         assert level.worst == pytest.approx(error, rel=0.8)
         errors.append(error)

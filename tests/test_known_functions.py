@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import pinnsolve as ps
-from pinnsolve.adapt.hp_refinement import first_space, solve_level
+from pinnsolve.adapt.hp_refinement import first_space, newton, solve_level
 from pinnsolve.assembly.points_of_interest import points_of_interest
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.details import details_of
@@ -251,7 +251,7 @@ def test_an_inclusion_that_conducts_well_does_not_float(radius, center):
     compiled = compile_problem(problem)
     space = first_space(compiled)
     zero = torch.zeros(space.cells.count, 1, space.functions, dtype=torch.float64)
-    level = solve_level(compiled, space, zero, {}, 1e-3)
+    level = solve_level(compiled, space, zero, {}, newton(1e-3))
     x = 2 * torch.rand(2000, 2, generator=torch.Generator().manual_seed(3), dtype=torch.float64) - 1
     true = torch.as_tensor(exact_values(problem, x)["u"])
     error = (space.values(level.c, x, (0, 0))[0] - true).norm() / true.norm()

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import pinnsolve as ps
-from pinnsolve.adapt.hp_refinement import corrected, solve_level
+from pinnsolve.adapt.hp_refinement import corrected, newton, solve_level
 from pinnsolve.assembly.term_rows import table_orders
 from pinnsolve.bases.piecewise.initial_mesh import first_cells
 from pinnsolve.bases.piecewise.space import Space
@@ -52,7 +52,7 @@ def test_a_level_stops_where_it_is_told_to():
             raise OutOfTime
 
     def level(after: int):
-        solved = solve_level(compiled, space, zero, {}, 1e-8, check=lambda: check(after))
+        solved = solve_level(compiled, space, zero, {}, newton(1e-8), check=lambda: check(after))
         return corrected(solved, compiled, {}, check=lambda: check(after))
 
     level(10**9)

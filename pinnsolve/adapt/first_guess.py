@@ -35,6 +35,7 @@ DIFFERENT = 1e-2  # rms distance, relative to their size, of solutions that are 
 HOLDS = 1e-4  # residual relative to its parts, of an equation that holds as well as a first space lets it
 FAR_BETTER = 1e-3  # ratio of losses
 NOTHING = 1e-10  # rms of a solution that is zero
+SURELY_ONE = 2  # other starts that lead to where the first one did: all others would, too
 
 
 @dataclass(frozen=True)
@@ -106,13 +107,18 @@ def solves(found: Iterate) -> bool:
     return found.converged and not unsolved_terms(found.system, found.state, found.rows)
 
 
-def from_other_starts(guesses: FirstGuesses, system: CellSystem, how: Iteration) -> Iterate | None:
-    """The first solution that one of the other starts leads to; None where none does.
+def from_other_starts(guesses: FirstGuesses, system: CellSystem, how: Iteration, first: Iterate) -> Iterate | None:
+    """The first solution that one of the other starts leads to; None where none does, or where they lead to where the
+    `first` one did, which is as near to a solution then as this space allows.
 
     A start that was found this way is mirrored, which shows a second solution where signs are free.
     """
+    same = 0
     for start in guesses.starts():
         found = _newton(system, start, how)
+        same += first.converged and found.converged and not differ(system, first, found)
+        if same == SURELY_ONE:
+            return None
         if solves(found):
             mirrored = 2.0 * guesses.interpolated() - found.state.coefficients
             other = _newton(system, mirrored, how)

@@ -42,6 +42,7 @@ from pinnsolve.solvers.gauss_newton import Iterate, Iteration, gauss_newton
 from pinnsolve.solvers.stationary import unsolved_terms
 
 ACCURACY = 0.03  # of the tolerance is how well Newton's method solves
+SETTLED = 0.05  # of the error of the level before: corrections below it are small beside what this one will leave
 MOST_STEPS, RISE = 16, 1.5  # of Newton's method, and by what factor a step may raise the root of the loss
 START = {1: 12, 2: 8, 3: 6, 4: 4}  # degree of the first level, by the number of coordinates
 HIGHEST = {1: 24, 2: 20, 3: 12, 4: 8}
@@ -54,6 +55,8 @@ DEAR, BULK = 3, 0.03  # coordinates from which on a level is dear, and the share
 MOST_RAISED, MOST_RAISED_ANALYTIC = 6, 8  # degrees at a time
 LOST, UNEXPLAINED = 0.5, 0.9  # relative error, and share of the residual left, of what is no solution yet
 UNDEFINED = "the derivatives of the equations are not finite where Newton's method starts; state a `guess`"
+MARKED = 0.1  # of the largest error of a cell, from which on others are split with it
+SOLVED = 1e-3  # share of the loss in cells that need no splitting
 BLIND = 1e-3  # relative error that no solution has whose equations do not hold
 KEPT = 3  # coordinates from which on rows are kept, compressed: points of a cell are many times its functions
 GROWTH = {1: 1.0, 2: 1.5, 3: 2.0, 4: 2.3}  # of the work of a factorization, with the number of cells
@@ -150,19 +153,25 @@ def first_space(problem: CompiledProblem, check: Callable[[], None] = go_on) -> 
     return Space(first_cells(problem, check), (START[d],) * d, table_orders(problem))
 
 
+def newton(tolerance: float, before: float = 0.0) -> Iteration:
+    """How a level is solved; `before`: the relative error of the one before, zero where there is none or where
+    parameters are sought."""
+    return Iteration(ACCURACY * tolerance, most=MOST_STEPS, rise=RISE, settled=SETTLED * min(before, 1.0))
+
+
 def solve_level(
     problem: CompiledProblem,
     space: Space,
     start: Tensor | State,
     weights: Mapping[str, float],
-    tolerance: float,
+    how: Iteration,
     check: Callable[[], None] = go_on,
 ) -> Level:
-    """Newton's method on one space, not corrected yet; from a state, or from coefficients (C, U, n) and the guesses of
-    the parameters. Raises what `check` does, and ArithmeticError where no start lies in the domain of the equations'
-    functions."""
+    """Newton's method, as of `newton`, on one space, not corrected yet; from a state, or from coefficients (C, U, n)
+    and the guesses of the parameters. Raises what `check` does, and ArithmeticError where no start lies in the domain
+    of the equations' functions."""
     system = make_system(problem, space, weights, check)
-    how = Iteration(ACCURACY * tolerance, most=MOST_STEPS, rise=RISE, strict=problem.linear)
+    how = replace(how, strict=problem.linear)
     solved = _solved(FirstGuesses(problem, space, weights, check), system, state_at(problem, start), how)
     check_finite(solved.rows)
     if solved.reduced is None:
@@ -199,7 +208,8 @@ def _solved(guesses: FirstGuesses, system: CellSystem, state: State, how: Iterat
         best = best if other is None else replace(other, continued=True)
         if other is not None and solves(other):
             return best
-    other = from_other_starts(guesses, system, how) if state.coefficients.numel() <= MOST_TRIED else None
+    tried = state.coefficients.numel() <= MOST_TRIED
+    other = from_other_starts(guesses, system, how, solved) if tried else None
     if other is None:
         return best
     return replace(other, doubts=other.doubts or doubts_of_zero(problem, scaled, other))
@@ -290,8 +300,8 @@ def next_space(level: Level, tolerance: float) -> Space:
         fast = []
     C = len(parts)
     if level.worst > LOST and level.correction.left > UNEXPLAINED and C > 1:  # neither rates nor blame mean anything
-        everywhere = torch.ones_like(parts, dtype=torch.bool)
-        cells = space.cells.split(everywhere[:, 0], everywhere)
+        chosen = _unsolved_cells(level)
+        cells = space.cells.split(chosen, chosen[:, None].expand(-1, d))
         return Space(cells, tuple(min(p, SPLIT[d]) for p in space.degrees), space.orders)
     degrees, halvings = list(space.degrees), torch.zeros_like(parts, dtype=torch.long)
     for a in axes:
@@ -307,6 +317,19 @@ def next_space(level: Level, tolerance: float) -> Space:
     return Space(cells, tuple(degrees), space.orders)
 
 
+def _unsolved_cells(level: Level) -> Tensor:
+    """(C,) bool: the cells that hold all of the residual but for a small share."""
+    loss = torch.zeros(level.space.cells.count, dtype=torch.float64)
+    for block in level.correction.first:
+        for cells, _ in block.sides:
+            loss.index_add_(0, cells, (block.r**2).sum(dim=1) / len(block.sides))
+    order = loss.argsort(descending=True)
+    before = loss[order].cumsum(dim=0) - loss[order]
+    chosen = torch.ones_like(loss, dtype=torch.bool)
+    chosen[order] = before < (1.0 - SOLVED) * loss.sum()
+    return chosen
+
+
 def _halvings(error: Tensor, tolerance: float, degree: int, dimension: int) -> Tensor:
     """(C,) how often cells are halved along an axis that contributes these errors (C,).
 
@@ -317,7 +340,7 @@ def _halvings(error: Tensor, tolerance: float, degree: int, dimension: int) -> T
     largest = float(error.max())
     target = min(0.3 * tolerance / math.sqrt(len(error)), largest)
     if dimension < DEAR:
-        return (error >= max(0.1 * largest, target)).long()
+        return (error >= max(MARKED * largest, target)).long()
     once = to_blame(error, max(BULK * float(error.norm()), 0.5 * tolerance))
     once[error.argmax()] = True
     return once.long() + (once & (error > 2.0 ** (degree + 1) * target)).long()

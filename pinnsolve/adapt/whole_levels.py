@@ -26,6 +26,7 @@ from pinnsolve.adapt.hp_refinement import (
     doubted,
     first_space,
     make_system,
+    newton,
     next_space,
     solve_level,
     state_at,
@@ -68,7 +69,7 @@ def on_given_cells(
         system = make_system(context.problem, enriched_space(space), weights)
         check_memory(system, available)
         c = _first_coefficients(context, space)
-        level = solve_level(context.problem, space, c, weights, tolerance)
+        level = solve_level(context.problem, space, c, weights, newton(tolerance))
         yield level_result(context, level)
         level = corrected(level, context.problem, weights, context.clock.check)
         level = doubted(level) if blind(level, tolerance) else level
@@ -144,12 +145,13 @@ class _Refinement:
         """A level before its error is estimated."""
         context, problem, tolerance = self.context, self.context.problem, self.tolerance
         check = context.clock.check if number else context.clock.check_late
+        before = self.levels[-1].worst if self.levels and not problem.unknown_parameters else 0.0
         operations = MOST_OPERATIONS if context.clock.limit is None else math.inf
 
         def solve() -> Level:
             fine = make_system(problem, enriched_space(space), self.weights, check)
             check_work(fine, bytes_available(context.memory_gb), operations)
-            return solve_level(problem, space, begin, self.weights, tolerance, check)
+            return solve_level(problem, space, begin, self.weights, newton(tolerance, before), check)
 
         def system() -> CellSystem:
             made = make_system(problem, space, self.weights, check).scaled_at(begin)
@@ -226,7 +228,7 @@ def _slow(estimates: list[float], level: Level, tolerance: float) -> bool:
         return min(estimates[-ROUNDED_LEVELS:]) >= min(estimates[:-ROUNDED_LEVELS])
     if len(estimates) < 6 or level.correction.delta.numel() < 20_000:
         return False
-    rate = (estimates[-1] / estimates[-5]) ** 0.25
+    rate = min((estimates[-1] / estimates[-5]) ** 0.25, estimates[-1] / estimates[-2])
     return rate >= 1 or math.log(tolerance / estimates[-1]) / math.log(rate) > 12
 
 

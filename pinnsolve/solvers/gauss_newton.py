@@ -17,7 +17,10 @@ from torch import Tensor
 from pinnsolve.assembly.linear_system import Bounds, Factorization, LinearSystem
 from pinnsolve.assembly.row_source import RowBlock, State, check_finite, loss_by_name, residual_norm
 
-CHORD = 0.2  # a correction that is not this much smaller than the one before calls for a new factorization
+CHORD = 0.2  # a correction that is not this much smaller than the one before calls for a new factorization,
+FEW = 6  # unless, shrinking as they do, so few more will do: a factorization is as dear as many of them
+SLOWEST = 0.98  # ratio of corrections that is believed
+STILL = 0.01  # share of the loss: a step that takes no more of it away leaves the loss where it is
 SHRINKS = 0.5  # corrections of a linear problem are repeated while each is this much smaller than the one before
 STAGNANT = 1e-9  # corrections of a linear problem that no longer shrink are rounding below this, and an error above
 ROUNDING = 3e-15  # corrections below this, relative to the solution, are rounding
@@ -36,7 +39,8 @@ class Iteration:
     may be a guess whose loss is small for the wrong reason; `corrections`: of the coefficients with the parameters
     held, before a step is shortened; `chord`: a correction that is not this much smaller than the one before calls for
     a new factorization, as every step does at zero; `strict`: rows that are not finite, or a matrix that is not, are an
-    error, and not the end of an iteration that did not converge.
+    error, and not the end of an iteration that did not converge; `settled`: size of corrections below which a loss that
+    stands still is not worth a new factorization: what is left is no matter of the iteration.
     """
 
     accuracy: float = 0.0
@@ -47,6 +51,14 @@ class Iteration:
     corrections: int = 0
     chord: float = CHORD
     strict: bool = True
+    settled: float = 0.0
+
+    def is_slow(self, size: float, before: float) -> bool:
+        """Whether corrections shrink too slowly for the factorization to be kept."""
+        if size <= self.chord * before:
+            return False
+        few = 0.0 < self.accuracy < size < before and self.chord > 0.0
+        return not few or math.log(self.accuracy / size) < FEW * math.log(size / before)
 
 
 @dataclass(frozen=True)
@@ -56,7 +68,8 @@ class Iterate:
     `rows`: there; `system`: with the weights of the rows there; `reduced`: the last factorization, which `fresh` steps
     do not use; `size`: of the last correction, relative to the solution; `before`: of the one before it; `length`: of
     the last step; `ended`: whether it goes on, and `converged`, whether that is because corrections are small enough;
-    `continued`: whether it was reached by way of easier equations; `doubts`: sentences on it.
+    `continued`: whether it was reached by way of easier equations; `doubts`: sentences on it; `still`: whether the last
+    step left the loss where it was.
     """
 
     system: LinearSystem
@@ -73,6 +86,7 @@ class Iterate:
     converged: bool = False
     continued: bool = False
     doubts: tuple[str, ...] = ()
+    still: bool = False
 
     @property
     def loss(self) -> float:
@@ -156,7 +170,9 @@ def next_iterate(at: Iterate, how: Iteration, bounds: Bounds | None) -> Iterate:
     size = _size(at, delta, moved, bounds)
     if not math.isfinite(size):
         return replace(at, ended=True, size=size)
-    if not fresh and not linear and size > how.chord * at.before:
+    if not fresh and not linear and how.is_slow(size, at.before):
+        if at.still and size <= how.settled:
+            return replace(at, size=_to_come(size, at.size), ended=True, converged=True)
         return replace(at, fresh=True, before=math.inf)
     state, rows, length = _shortened(at, delta, moved, how)
     if state is None:
@@ -168,12 +184,20 @@ def next_iterate(at: Iterate, how: Iteration, bounds: Bounds | None) -> Iterate:
     if stagnates and residual_norm(rows) > residual_norm(at.rows) * (1 + 1e-12):
         return replace(at, size=size, ended=True, converged=True)
     small = size * length <= max(how.accuracy, ROUNDING) or _stands_still(at, rows, length, how)
-    slow = length < 1.0 or (not linear and size > how.chord * at.before)
+    slow = length < 1.0 or (not linear and how.is_slow(size, at.before))
+    still = not linear and length == 1.0 and not residual_norm(rows) ** 2 < (1 - STILL) * at.loss
+    settled = slow and still and size <= how.settled
     before = at.before if linear and size >= at.before else size
+    size = _to_come(size, at.size) if settled else size
     return replace(
         at, state=state, rows=rows, fresh=slow, steps=at.steps + 1, size=size, before=before, length=length,
-        ended=small or stagnates, converged=small or stagnates,
+        ended=small or stagnates or settled, converged=small or stagnates or settled, still=still,
     )  # fmt: skip
+
+
+def _to_come(size: float, before: float) -> float:
+    """The sum of all corrections to come, which shrink as the last two did."""
+    return size / (1.0 - min(size / before, SLOWEST)) if before > 0.0 else size
 
 
 def _stands_still(at: Iterate, rows: Sequence[RowBlock], length: float, how: Iteration) -> bool:
