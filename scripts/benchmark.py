@@ -1,14 +1,15 @@
 """Measures speed and accuracy: solves a list of cases, prints a table, writes JSON.
 
-    python scripts/benchmark.py [--only fast | adaptive | inverse | dimension | many | start | NAME ...] [--sweep]
-    [--growth] [--seconds 120] [--json FILE] [--seed 0] [--ladder [--peers deepxde,pina,classical] [--budget 60]]
-    [--page] [--quick [--store]]
+    python scripts/benchmark.py [--only fast | adaptive | inverse | dimension | many | quantities | start | NAME ...]
+    [--sweep] [--growth] [--seconds 120] [--json FILE] [--seed 0]
+    [--ladder [--peers deepxde,pina,classical] [--budget 60]] [--page] [--quick [--store]]
 
 Each case names a problem file that comes with pinnsolve, settings put over it, the error and the time asked for: the
 group `adaptive` (networks as bases, the rank of initial bases, the order of convergence in width) and the group `fast`
 (a tolerance as the only setting; time against the number of slabs), and the group `inverse` (errors of parameters or of
 the unknown field that was sought; how often standard errors cover the truth), the group `dimension` (time beside
-two and more coordinates of space), and the group `many` (up to a hundred coordinates). Times are those of `solve` after
+two and more coordinates of space), the group `many` (up to a hundred coordinates), and the group `quantities` (forces
+and fluxes that are known). Times are those of `solve` after
 import; errors are against exact solutions or references at points the solver never used. The group `start` measures
 whole processes of the command line instead.
 `--ladder` climbs the problems of the PINNacle collection beside what was published and, with `--peers`, beside other
@@ -32,6 +33,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from measured import effectivity, import_all, measure, say, shown, write_json
+from quantity_cases import CASES as QUANTITIES
+from quantity_cases import print_quantities, run_quantities
 
 GRID = {"interior": 1089, "boundary": 33, "sampling": "grid"}  # the talk's 33 x 33 points
 VARIABLE_SPEED_WEIGHTS = {"transport": "W**(-0.5)"}
@@ -314,6 +317,10 @@ def run_cases(arguments: argparse.Namespace, figures: dict) -> bool:
         figures["inverse"] = [run_sought(*case, arguments.seed, arguments.seconds) for case in sought]
         figures["inverse"] += [run_coverage(arguments.seed)] if coverage else []
         print_sought(figures["inverse"])
+    quantities = [case for case in QUANTITIES if chosen(case.name, "quantities")]
+    if quantities:
+        figures["quantities"] = [run_quantities(case, arguments.seconds) for case in quantities]
+        print_quantities(figures["quantities"])
     starts = [case for case in STARTS if chosen(case[0], "start")]
     if starts:
         from start_time import print_start, run_start

@@ -51,6 +51,17 @@ def test_traces_say_the_same_in_as_few_rows_as_there_are_functions(shared):
         assert torch.allclose(one.mT @ two, of[0].mT @ of[1], atol=1e-10)
 
 
+def test_a_value_is_kept_beside_a_flux_a_million_times_as_large():
+    (i, A), (j, B) = between(0, True)
+    small = random(1, 2, N, seed=8)
+    sides = [(cells, torch.cat([1e6 * X, part], dim=1)) for (cells, X), part in (((i, A), small), ((j, B), -small))]
+    (_, S), (_, T) = traces(sides)
+    assert S.shape[1] == RANK + 2
+    held = torch.linalg.pinv(torch.cat([S, T], dim=2)[0], rtol=1e-12)
+    whole = torch.cat([small, -small], dim=2)[0]
+    assert torch.allclose(whole @ held @ torch.cat([S, T], dim=2)[0], whole, atol=1e-8)
+
+
 @pytest.mark.parametrize("kind", ["positive", "real", "complex"])
 def test_the_solution_is_that_of_the_whole_matrix(kind):
     rows = random(C, 9, N, seed=1)  # fewer than columns: only the neighbours determine the rest

@@ -240,7 +240,7 @@ def test_deviations_hold_on_cells_that_a_boundary_cuts(tmp_path):
 
 
 def test_what_ended_a_refinement_is_told(monkeypatch):
-    monkeypatch.setattr(strategy, "MOST_OPERATIONS", 5e6)
+    monkeypatch.setattr(strategy, "MOST_OPERATIONS", 1e6)
     result = ps.solve(ps.load("find-lorenz")).result
     assert result["status"] == "tolerance_not_reached"
     assert "would take very long" in result["message"]

@@ -56,7 +56,7 @@ MOST_RAISED, MOST_RAISED_ANALYTIC = 6, 8  # degrees at a time
 LOST, UNEXPLAINED = 0.5, 0.9  # relative error, and share of the residual left, of what is no solution yet
 UNDEFINED = "the derivatives of the equations are not finite where Newton's method starts; state a `guess`"
 MARKED = 0.1  # of the largest error of a cell, from which on others are split with it
-SOLVED = 1e-3  # share of the loss in cells that need no splitting
+SOLVED = 1e-6  # share of the loss in cells that need no splitting
 BLIND = 1e-3  # relative error that no solution has whose equations do not hold
 KEPT = 3  # coordinates from which on rows are kept, compressed: points of a cell are many times its functions
 GROWTH = {1: 1.0, 2: 1.5, 3: 2.0, 4: 2.3}  # of the work of a factorization, with the number of cells
@@ -299,7 +299,8 @@ def next_space(level: Level, tolerance: float) -> Space:
     if len(fast) == len(axes) and _work_of_splitting(space, parts, rate, tolerance) < _work_of_raising(space, raised):
         fast = []
     C = len(parts)
-    if level.worst > LOST and level.correction.left > UNEXPLAINED and C > 1:  # neither rates nor blame mean anything
+    lost = level.worst > LOST and level.correction.left > UNEXPLAINED
+    if C > 1 and (lost or (level.unsolved and level.worst > tolerance)):  # neither rates nor blame mean anything
         chosen = _unsolved_cells(level)
         cells = space.cells.split(chosen, chosen[:, None].expand(-1, d))
         return Space(cells, tuple(min(p, SPLIT[d]) for p in space.degrees), space.orders)

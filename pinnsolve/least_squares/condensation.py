@@ -20,7 +20,8 @@ from pinnsolve.least_squares.block_cholesky import LAST_SHIFT, BlockCholesky, Bl
 from pinnsolve.least_squares.block_lu import TINY, BlockLU
 
 AT_ONCE = 3e7  # numbers of blocks of cells that are made at a time
-INDEPENDENT = 1e-22  # of the largest square: that of rows which others hold
+INDEPENDENT = 1e-13  # of the largest square: that of rows which others hold
+NEAR = 30.0  # ratio of norms of rows that are combined with each other
 SIGNED = (2.0, -2.0)  # the rows of the first and the second cell beside l
 SINGULAR = "the matrix of a cell is singular, or not finite"
 SAME = 1e-9  # relative: what traces may lose where all members are taken to have the functions of the first
@@ -30,17 +31,36 @@ Sides = Sequence[tuple[Tensor, Tensor]]  # per side, the cells (G,) and a matrix
 
 def traces(sides: Sides) -> Sides:
     """Rows between two cells as few rows that say the same: (G or 1, r, n), where the rows are orthonormal combinations
-    of those given."""
+    of those given.
+
+    Rows of one size are combined with each other only: of a flux that is a million times a value, what holds the value
+    would not be told from rounding.
+    """
     (i, A), (j, B) = sides
     if len(A) != len(B):
         A, B = A.expand(len(i), *A.shape[1:]), B.expand(len(j), *B.shape[1:])
+    parts = [_combined(A[:, rows], B[:, rows]) for rows in _of_one_size(A, B)]
+    A, B = (torch.cat([part[k] for part in parts], dim=1) for k in range(2))
+    return [(i, A), (j, B)]
+
+
+def _of_one_size(A: Tensor, B: Tensor) -> list[Tensor]:
+    """The numbers of the rows, in sets of those whose largest norms lie near each other."""
+    size = torch.maximum(*(X.norm(dim=2).amax(dim=0) for X in (A, B)))
+    order = size.argsort(descending=True)
+    ordered = size[order]
+    apart = (ordered[1:] < ordered[:-1] / NEAR).nonzero()[:, 0] + 1
+    return [rows for rows in order.tensor_split(apart.cpu()) if float(size[rows[0]]) > 0.0 or len(rows) == len(size)]
+
+
+def _combined(A: Tensor, B: Tensor) -> tuple[Tensor, Tensor]:
     Q = _combinations(A[:1], B[:1])
     found = [Q.mT @ A, Q.mT @ B]
     lost = sum(float((whole - Q @ part).norm()) for whole, part in zip((A, B), found, strict=True))
     if lost > SAME * float(A.norm() + B.norm()):
         Q = _combinations(A, B)
         found = [Q.mT @ A, Q.mT @ B]
-    return [(i, found[0]), (j, found[1])]
+    return found[0], found[1]
 
 
 def traces_apart(sides: Sides) -> Sides:
@@ -56,7 +76,7 @@ def traces_apart(sides: Sides) -> Sides:
 def _combinations(A: Tensor, B: Tensor) -> Tensor:
     """(G, M, r): orthonormal columns that span those of [A B]; some more where members have fewer than others."""
     values, vectors = torch.linalg.eigh(A @ A.mT + B @ B.mT)
-    kept = int((values > INDEPENDENT**0.5 * values[:, -1:]).sum(dim=1).max())
+    kept = int((values > INDEPENDENT * values[:, -1:]).sum(dim=1).max())
     return vectors[:, :, vectors.shape[2] - kept :]
 
 
