@@ -140,7 +140,8 @@ class _Restated:
 
     def _piece(self, piece: Piece) -> Piece:
         fixed = tuple(self._moved(pair) for pair in piece.fixed if pair[0] != self.axis)
-        outward, partner, plane = (pair and self._moved(pair) for pair in (piece.outward, piece.partner, piece.plane))
+        kept = (pair if pair and pair[0] != self.axis else None for pair in (piece.outward, piece.partner, piece.plane))
+        outward, partner, plane = (pair and self._moved(pair) for pair in kept)
         return replace(piece, fixed=fixed, outward=outward, partner=partner, plane=plane)
 
     def _moved(self, pair: tuple) -> tuple:
