@@ -85,6 +85,25 @@ def test_a_compromise_is_no_solution_however_loose_the_tolerance(equation, condi
     refused(posed(equation, conditions, domain=plate), "does not solve", tolerance=tolerance)
 
 
+@pytest.mark.parametrize("tolerance", [0.1, 0.03])
+def test_a_compromise_in_time_is_no_solution(tolerance):
+    """Three conditions at the ends of a rod that cools."""
+    conditions = {
+        "start": ("t = 0", "u = sin(pi*x)"),
+        "ends": (["x = 0", "x = 1"], "u = 0"),
+        "flux": ("x = 0", "D(u, x) = 0"),
+    }
+    rod = ps.Box(x=(0, 1), t=(0, 0.5))
+    refused(posed("D(u, t) = D(u, x, x)", conditions, domain=rod), "does not solve", tolerance=tolerance)
+
+
+@pytest.mark.parametrize("tolerance", [0.1, 0.01])
+def test_no_false_alarm_where_the_ends_are_cold_at_once(tolerance):
+    conditions = {"start": ("t = 0", "u = 1"), "ends": (["x = 0", "x = 1"], "u = 0")}
+    rod = posed("D(u, t) = D(u, x, x)", conditions, domain=ps.Box(x=(0, 1), t=(0, 0.5)))
+    assert ps.solve(rod, tolerance=tolerance).result["status"] == "converged"
+
+
 @pytest.mark.parametrize("tolerance", [0.3, 0.05])
 def test_two_ends_that_a_first_order_equation_cannot_join_are_no_compromise(tolerance):
     ends = {"left": ("x = 0", "u = 0"), "right": ("x = 2", "u = 2")}

@@ -10,7 +10,7 @@ does. But a richer space takes nothing of what it misses away, and neither does 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pinnsolve.adapt.context import Result, SolveContext
 from pinnsolve.adapt.verdict import STUCK, beyond_estimate, contradicting, left_of
@@ -64,6 +64,35 @@ def shares_missed(context: SolveContext, result: Result, tolerance: float) -> Sh
     beyond = {(one.name, one.number): one.share for one in beyond_estimate(context.problem, result, looked)}
     everything = {(one.name, one.number): one.share for one in looked} | beyond
     return Shares(missed[0].share if missed else 0.0, beyond, everything, left_of(result))
+
+
+@dataclass
+class Suspicions:
+    """What speaks against results that meet the tolerance, one after another.
+
+    `missed`: by those whose estimates that contradicts; `suspects`: among the others, which may be compromises.
+    """
+
+    context: SolveContext
+    tolerance: float
+    missed: list[float] = field(default_factory=list)
+    suspects: list[Shares] = field(default_factory=list)
+
+    def missed_by(self, result: Result) -> float:
+        """By what residuals speak against a result; a suspect does until a finer one misses less."""
+        shares = shares_missed(self.context, result, self.tolerance)
+        if shares.contradicting:
+            self.missed.append(shares.contradicting)
+            return shares.contradicting
+        if shares.lasts(self.suspects[0]) if self.suspects else shares.is_suspect:
+            self.suspects.append(shares)
+            return shares.largest
+        return 0.0
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether finer results are in vain."""
+        return is_in_vain(self.missed) or len(self.missed) + len(self.suspects) >= MOST
 
 
 def is_in_vain(missed: Sequence[float]) -> bool:

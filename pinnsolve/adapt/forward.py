@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pinnsolve import defaults
 from pinnsolve.adapt.context import Result, SolveContext, least_error
+from pinnsolve.adapt.contradicted import Suspicions
 from pinnsolve.adapt.crossing import WEAK, characteristics_of
 from pinnsolve.adapt.free_values import with_mean_zero
 from pinnsolve.adapt.hp_refinement import (
@@ -81,10 +82,12 @@ def _marched(
     if (
         can_collocate(problem, axis) and not detail_mesh(problem, axis).in_time
     ):  # steps in space alone are far smaller than slabs
-        stepped = _followed(context, collocations(context, axis, tolerance, weights, refinements), tolerance, STEPPED)
+        results = collocations(context, axis, tolerance, weights, refinements)
+        stepped = _followed(context, _doubted(context, results, tolerance), tolerance, STEPPED)
         if stepped.best is not None or stepped.ends_all:
             return stepped
-    marched = _followed(context, _marches(context, axis, tolerance, weights, refinements), tolerance, STEPPED)
+    marches = _doubted(context, _marches(context, axis, tolerance, weights, refinements), tolerance)
+    marched = _followed(context, marches, tolerance, STEPPED)
     travelling = problem.linear and problem.order <= 1  # kinks that cells do not hold, at once or in slabs
     settled = marched.best is not None and marched.status != "stalled"
     if settled or marched.ends_all or travelling or marched.status == "broken":
@@ -124,6 +127,19 @@ def _followed(
         fixed = partial(with_mean_zero, context.problem)
         results = (one if isinstance(one, Outcome) else fixed(one) for one in results)
     return follow(results, context.clock, least_error, enough)
+
+
+def _doubted(
+    context: SolveContext, results: Iterator[Result | Outcome], tolerance: float
+) -> Iterator[Result | Outcome]:
+    """The results, those that meet the tolerance with what speaks against them, until finer ones are in vain."""
+    suspicions = Suspicions(context, tolerance)
+    for one in results:
+        if not isinstance(one, Outcome) and (judged := counted(context.problem, one)).meets(tolerance):
+            one = replace(one, missed=suspicions.missed_by(judged))
+        yield one
+        if suspicions.confirmed:
+            return
 
 
 def _start_missed(context: SolveContext, axis: int, result: Result, weights: Mapping[str, float]) -> float:

@@ -16,7 +16,7 @@ from torch import Tensor
 from pinnsolve import defaults
 from pinnsolve.adapt import recorded_levels
 from pinnsolve.adapt.context import Result, SolveContext, least_error
-from pinnsolve.adapt.contradicted import MOST, Shares, is_in_vain, shares_missed
+from pinnsolve.adapt.contradicted import Suspicions
 from pinnsolve.adapt.exact_levels import space_that_holds
 from pinnsolve.adapt.hp_refinement import (
     Level,
@@ -105,7 +105,10 @@ def levels_of(
         space = first_space(context.problem, context.clock.check_late)
         c = _first_coefficients(context, space)
     most = MOST_LEVELS if refinements is None else refinements + 1
-    refinement, begin = _Refinement(context, tolerance, weights, most), state_at(context.problem, c)
+    refinement, begin = (
+        _Refinement(context, tolerance, weights, most, Suspicions(context, tolerance)),
+        state_at(context.problem, c),
+    )
     for number in range(most):
         level = refinement.solved(number, space, begin)
         if number == 0:  # which may be all that there is time for
@@ -113,7 +116,7 @@ def levels_of(
         level, ended = refinement.corrected(number, level)
         result = refinement.result(level)
         yield result
-        if is_in_vain(refinement.missed) or len(refinement.missed) + len(refinement.suspects) >= MOST:
+        if refinement.suspicions.confirmed:
             return
         if ended:
             yield Outcome(None, "stationary", ended)
@@ -129,17 +132,15 @@ def levels_of(
 
 @dataclass
 class _Refinement:
-    """The levels so far, of `most`, their `estimates`, and what those that met the tolerance `missed`, so that it
-    contradicts the estimate."""
+    """The levels so far, of `most`, their `estimates`, and what speaks against those that met the tolerance."""
 
     context: SolveContext
     tolerance: float
     weights: Mapping[str, float]
     most: int
+    suspicions: Suspicions
     levels: list[Level] = field(default_factory=list)
     estimates: list[float] = field(default_factory=list)
-    missed: list[float] = field(default_factory=list)
-    suspects: list[Shares] = field(default_factory=list)  # what those missed that may be compromises
 
     def solved(self, number: int, space: Space, begin: State) -> Level:
         """A level before its error is estimated."""
@@ -185,23 +186,12 @@ class _Refinement:
         if result.meets(self.tolerance):
             result = replace(result, freedom=freedom(self.context, level, self.tolerance))
             if not result.freedom.sentence:
-                result = replace(result, missed=self._missed(result))
+                result = replace(result, missed=self.suspicions.missed_by(result))
         return result
-
-    def _missed(self, result: Result) -> float:
-        """By what residuals speak against a result; a suspect does until a finer level misses less."""
-        shares = shares_missed(self.context, result, self.tolerance)
-        if shares.contradicting:
-            self.missed.append(shares.contradicting)
-            return shares.contradicting
-        if shares.lasts(self.suspects[0]) if self.suspects else shares.is_suspect:
-            self.suspects.append(shares)
-            return shares.largest
-        return 0.0
 
     def next(self, level: Level, aim: float) -> tuple[Space, State]:
         """The space of the next level and its start; what this one needed memory for is given up."""
-        finer = space_that_holds(self.context.problem, level) if self.missed else None
+        finer = space_that_holds(self.context.problem, level) if self.suspicions.missed else None
         space = finer or self._within_memory(level.space, next_space(level, aim))
         begin = State(carried_over(level, space), level.correction.state.parameters)
         self.levels[-1] = level.lightened()
