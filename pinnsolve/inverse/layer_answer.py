@@ -84,6 +84,7 @@ class LayersFound:
         found = list((torch.diff(self.values()).abs() * torch.sqrt(beyond * (1.0 - beyond))).T)
         if self.layers.richer is not None:
             richer = self.layers.richer
+            x = x.contiguous()
             there = self.values(richer)[torch.bucketize(x, torch.tensor(richer.edges, dtype=x.dtype))]
             here = self.values()[torch.bucketize(x, self.edges)]
             # its share in the mean of both, by Schwarz's approximation of their likelihoods (Raftery, Sociol. Methodol.

@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.row_source import State
+from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.inverse.all_at_once import solving
 from pinnsolve.inverse.held_out import Linearized, linearized
 from pinnsolve.inverse.regularization_choice import COUNTED
@@ -42,7 +44,7 @@ class Jumps:
 def grid_values(statement: InverseProblem, layers: Sequence[int]) -> Tensor:
     """(M,) the values in the layers, whose constants are the parameters of these numbers, from near to far."""
     space = statement.first_space()
-    state = State(first_fit(statement, space), statement.guess)
+    state = with_parameters_held(statement, space, State(first_fit(statement, space), statement.guess))
     layers, before, weight = list(layers), None, None
     for _ in range(MOST_ROUNDS):
         if weight is not None:
@@ -68,6 +70,12 @@ def grid_values(statement: InverseProblem, layers: Sequence[int]) -> Tensor:
             break
         before = values
     return state.parameters[layers]
+
+
+def with_parameters_held(statement: InverseProblem, space: Space, state: State) -> State:
+    """The state with the solution that goes with its parameters: where both begin to move together."""
+    system = statement.system(space).scaled_at(state)
+    return gauss_newton(system, state, solving(FLAT), Bounds.held(state.parameters)).state
 
 
 def _differences(count: int) -> Tensor:

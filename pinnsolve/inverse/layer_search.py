@@ -23,7 +23,7 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.inverse.all_at_once import levels
 from pinnsolve.inverse.fit import Answer
-from pinnsolve.inverse.layer_grid import grid_values, jumps_of
+from pinnsolve.inverse.layer_grid import grid_values, jumps_of, with_parameters_held
 from pinnsolve.inverse.layered_problem import layered, names_of_layers
 from pinnsolve.inverse.statement import InverseProblem
 from pinnsolve.problem.problem import Problem
@@ -37,6 +37,7 @@ GAP = 0.3  # share of the distance to the next that a place moves at once
 CLOSEST = 5e-3  # places beside the length that are one
 SETTLED = 1e-4  # share of the squares that a step must take away
 PER_JUMP = 2.0  # numbers that the data determine: a place and a value
+HEAVIER = 3.0  # times the weight of the data of a fit that is near
 CERTAIN = 30.0  # rise of the criterion from which on fewer jumps will not do
 
 
@@ -216,7 +217,10 @@ class LayerSearch:
         if min(b - a for a, b in itertools.pairwise(ends)) < CLOSEST * self.rough.length:
             return None
         statement = self.statement(edges, values)
-        begun = None if near is None else _begun(statement, near.answer)
+        begun = None
+        if near is not None:
+            statement = statement.with_weight(min(HEAVIER * near.answer.fit.weight, 1.0))
+            begun = _begun(statement, near.answer)
         answer = None
         try:
             found = levels(statement, self.tolerance, self.work_check(statement), begun)
@@ -233,7 +237,7 @@ def _begun(statement: InverseProblem, near: Answer) -> tuple[Space, State]:
     first, zero = statement.first_space(), (0,) * near.space.cells.dimension
     space = Space(first.cells, near.space.degrees, first.orders)
     c = space.project(lambda x: near.space.values(near.c, x, zero), near.c.shape[1])
-    return space, State(c, statement.guess)
+    return space, with_parameters_held(statement, space, State(c, statement.guess))
 
 
 def _left(problem: CompiledProblem, measurements: Measurements, answer: Answer) -> Tensor:

@@ -70,6 +70,21 @@ def start(x: np.ndarray) -> np.ndarray:
     return 0.05 + 0.4 * np.sin(np.pi * x) ** 4
 
 
+def forchheimer(x: np.ndarray, source: float) -> np.ndarray:
+    """(N,) p with -v' = -source and |p'| = v + v^2 of the flux v, zero at both ends of (0, 1)."""
+    most, v = source / 2, source * np.abs(0.5 - x)
+    return (most**2 / 2 + most**3 / 3 - v**2 / 2 - v**3 / 3) / source
+
+
+def flux_law(noise: float = 0.01, count: int = 60) -> dict[int, Columns]:
+    """By source, readings of a pressure with relative noise."""
+    random, x, found = np.random.default_rng(0), (np.arange(count) + 0.5) / count, {}
+    for source in SOURCES:
+        p = forchheimer(x, source)
+        found[source] = {"x": x, "measured": p + noise * np.sqrt((p**2).mean()) * random.standard_normal(count)}
+    return found
+
+
 def write(path: Path, columns: Columns) -> None:
     """A CSV file with seven digits."""
     rows = [",".join(f"{v:.7g}" for v in row) for row in zip(*columns.values(), strict=True)]
@@ -80,6 +95,7 @@ FILES = {"lotka_volterra.csv": lotka_volterra, "burgers_200_noisy.csv": burgers,
 ACCURACIES = {"lotka_volterra": 1e-10, "burgers_200_noisy": 1e-9, "reaction": 1e-7}  # of integrators and quadrature
 UNKNOWNS = {"measured": "u", "prey_counted": "x", "predators_counted": "y"}
 EXACT_POINTS, EXACT_SEED = 3000, 1
+SOURCES = {1: "weak", 2: "moderate", 4: "strong"}  # of the three experiments with one flux law
 
 
 def write_data() -> None:
@@ -87,6 +103,8 @@ def write_data() -> None:
     for name, made in FILES.items():
         write(PROBLEMS / "data" / name, made(0))
         print(name)
+    for source, columns in flux_law().items():
+        write(PROBLEMS / "data" / f"flux_law_{source}.csv", columns)
 
 
 def write_solutions() -> None:
@@ -97,6 +115,8 @@ def write_solutions() -> None:
         write_reference(
             f"discover_{stem}.npz", ACCURACIES[stem], **{UNKNOWNS.get(key, key): v for key, v in columns.items()}
         )
+    x = (np.arange(EXACT_POINTS) + 0.5) / EXACT_POINTS
+    write_reference("flux_law.npz", 1e-14, x=x, **{name: forchheimer(x, f) for f, name in SOURCES.items()})
 
 
 if __name__ == "__main__":
