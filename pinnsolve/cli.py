@@ -7,29 +7,22 @@ takes long to import is imported by the command that needs it.
 
 from __future__ import annotations
 
-import importlib
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from pinnsolve import process
-from pinnsolve.errors import OthersLost, PinnsolveError, ProblemError, SaidElsewhere
+from pinnsolve.commands.load import load, refuse_tables
+from pinnsolve.errors import PinnsolveError, ProblemError, SaidElsewhere
 from pinnsolve.files.text import printable
-from pinnsolve.output.console import console, say, show
-
-if TYPE_CHECKING:
-    from pinnsolve.communicator import Communicator
-    from pinnsolve.problem.problem import Problem
-    from pinnsolve.results.run_folders import RunUnderWay
-    from pinnsolve.results.solution import Solution
+from pinnsolve.output.console import say, show
 
 CONVERGED, NOT_CONVERGED, WRONG, INTERRUPTED = 0, 1, 2, 130
-GOES_ON = ("interrupted", "time_limit")  # statuses of a solve that --resume takes up where it was
 
 MEANT = {  # a word that no command has -> the command that does it
     **dict.fromkeys(("solve", "train", "fit", "start", "execute", "compute", "simulate"), "run"),
@@ -97,7 +90,7 @@ def _run_command(arguments: list[str] | None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a letter that the terminal cannot show is no reason to stop
-    from pinnsolve import launch
+    from pinnsolve.processes import launch
 
     given = sys.argv[1:] if arguments is None else arguments
     if launch.rank() > 0 and given[:1] != ["run"]:
@@ -169,54 +162,16 @@ def run(
 
     Several processes of `torchrun` solve it together, where its rows are dense.
     """
-    from pinnsolve import launch
-    from pinnsolve.figures import drawer
+    from pinnsolve.commands.run import Run
 
-    draws = not no_figures and launch.rank() == 0
-    signals = process.Interrupts(several=launch.size() > 1, speaks=launch.rank() == 0)
-    with signals as interrupts, drawer.Drawer() if draws else nullcontext() as drawing:
-        process.load_torch_ahead()  # before anything else that takes time
-        from pinnsolve import divided_run, pipeline
-        from pinnsolve.output.terminal import report
-        from pinnsolve.results.run_folders import RunUnderWay, choose_folder, save_anywhere
-        from pinnsolve.spec.operator_files import code_of
-
-        among = divided_run.begin(interrupts)
-        problem = divided_run.agreed(among, lambda: _load(file, overrides, operators))
-        code = code_of(operators or ())
-        among = None if among is None else _others_at_work(problem, code, among, interrupts)
-
-        def begun() -> tuple[Path, RunUnderWay]:
-            folder = choose_folder(problem.name, out, resume)
-            return folder, RunUnderWay(folder, problem, resume, say, code)
-
-        folder, under_way = divided_run.agreed(among, begun)
-        try:
-            solution = _solve(problem, under_way, folder if resume else None, json, among)
-            if among is not None and among.size > 1:
-                launch.part()
-                interrupts.alone()
-        except BaseException as ended:
-            if isinstance(ended, OthersLost):
-                under_way.pause()  # what is there is to be gone on from
-            under_way.abandon()
-            if isinstance(ended, KeyboardInterrupt):
-                say("interrupted before there was an answer")
-            raise
-        with interrupts.held():
-            under_way.pause()
-            save_anywhere(solution, folder)
-            under_way.complete(ended=solution.result.get("status") not in GOES_ON)
-        try:
-            for failure in pipeline.illustrate(solution, problem, folder, None if drawing is None else drawing.draw):
-                say(f"warning: {failure}")
-        except KeyboardInterrupt:
-            say("figures and report were left out")
+    solution, folder = Run(file, overrides, operators, out, resume, quiet=json, draws=not no_figures).done()
     if json:
         from pinnsolve.results.storage import to_json
 
         typer.echo(to_json(solution.result, indent=2))
     else:
+        from pinnsolve.output.terminal import report
+
         show(report(solution.result, folder))
     raise typer.Exit(CONVERGED if solution.result.get("status") == "converged" else NOT_CONVERGED)
 
@@ -236,9 +191,9 @@ def check(
     from pinnsolve.output import check
 
     try:
-        problem = _load(file, overrides, operators)
+        problem = load(file, overrides, operators)
         if problem.spec.data or problem.reference is not None:
-            _refuse_tables(problem)
+            refuse_tables(problem)
     except ProblemError as error:
         if json:
             typer.echo(check.found_as_json(error.diagnostics))
@@ -270,7 +225,7 @@ def explain(
     """Print the compiled loss as a table of mathematics, and where each of its numbers comes from."""
     from pinnsolve.output.explanation import explained
 
-    explanation = explained(_load(file, overrides, operators))
+    explanation = explained(load(file, overrides, operators))
     if html is None:
         from pinnsolve.output.explain import shown
 
@@ -430,7 +385,7 @@ def sweep(
     """Solve a problem for many values of its parameters. Exits with 0 if every member reached its tolerance."""
     from pinnsolve.sweeps.command import sweep as run
 
-    problem = _load(file, overrides, operators)
+    problem = load(file, overrides, operators)
     process.resume_garbage_collection()
     swept = run(
         file, problem, out, over=over or (), samples=samples, workers=workers, cluster=cluster, at=at, grid=grid,
@@ -465,7 +420,7 @@ def verify(
     """
     from pinnsolve.verification import command, report
 
-    problem = _load(file, overrides, None)
+    problem = load(file, overrides, None)
     process.resume_garbage_collection()
     chosen = command.read_manufactured(manufactured or (), problem)
     found = command.verify(
@@ -489,76 +444,3 @@ def schema() -> None:
     from pinnsolve.spec.spec import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=2))
-
-
-# -- parts of them --------------------------------------------------------------------------------------------
-
-
-def _load(file: str, overrides: list[str] | None, operators: list[str] | None) -> Problem:
-    from pinnsolve.spec.operator_files import run_operators
-
-    run_operators(operators or ())
-    from pinnsolve import launch, pipeline
-
-    problem = pipeline.load(file, overrides or ())
-    for warning in problem.warnings if launch.rank() == 0 else ():
-        say(warning)
-    return problem
-
-
-def _refuse_tables(problem: Problem) -> None:
-    """Raise ProblemError for values in files that a solve would stop at."""
-    from pinnsolve.output.tables_check import table_errors
-
-    errors = list(table_errors(problem))
-    if errors:
-        raise ProblemError(errors)
-
-
-def _others_at_work(problem: Problem, code: str, among: Communicator, interrupts: process.Interrupts) -> Communicator:
-    """The processes that solve a problem together, in the first of them. The others take part here, and then end."""
-    from pinnsolve import divided_run
-
-    among, sentence = divided_run.dividing(problem, code, among, interrupts)
-    if not among.first:
-        if not sentence:
-            divided_run.take_part(problem, among)
-        raise typer.Exit(CONVERGED)
-    if sentence:
-        say(sentence)
-    return among
-
-
-def _solve(
-    problem: Problem, under_way: RunUnderWay, resumed: Path | None, quiet: bool, among: Communicator | None
-) -> Solution:
-    from pinnsolve import pipeline
-    from pinnsolve.output.progress import Outlook, Progress
-    from pinnsolve.results.run_folders import is_run_folder
-
-    importlib.import_module("pinnsolve.method")  # torch and the solvers, before garbage is looked for again
-    if problem.settings.limits.memory_gb is None:
-        process.keep_freed_memory()
-    else:
-        process.return_freed_memory()
-    process.resume_garbage_collection()
-    start = None
-    if resumed is not None and is_run_folder(resumed):
-        from pinnsolve.results.solution import load_solution
-
-        start = load_solution(resumed)
-        if (start.coordinates, start.unknowns) != ((*problem.coordinates, *problem.ranges), problem.unknowns):
-            raise PinnsolveError(f"{resumed} holds a solution of another problem: {start!r}")
-    from pinnsolve.communicator import ALONE
-
-    among = among or ALONE
-    start = among.told(start)
-    settings = problem.settings
-    outlook = Outlook(float(settings.tolerance), settings.limits.seconds)
-    with Progress(console(error=True), quiet, outlook) as progress:
-
-        def told(record: dict) -> None:
-            under_way.log(record)
-            progress(record)
-
-        return pipeline.solve(problem, progress=told, start=start, journal=under_way.journal(among), among=among)

@@ -29,7 +29,6 @@ from pinnsolve.bases.base import Basis
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.pou.pou_grid import read_settings
 from pinnsolve.bases.time_slabs import TimeSlabs
-from pinnsolve.communicator import ALONE, Communicator
 from pinnsolve.compiler.applicability import comes_on_cells, why_not_cells, why_not_double
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.eigen.eigenvalues import eigenvalues_on_cells
@@ -41,6 +40,7 @@ from pinnsolve.problem.build import with_settings
 from pinnsolve.problem.checks.neumann import says_no_solution
 from pinnsolve.problem.problem import Problem
 from pinnsolve.problem.rough_functions import rough_function
+from pinnsolve.processes.communicator import ALONE, Communicator
 from pinnsolve.results.going_on import approximation_of, known_result, solves, start_on_cells
 from pinnsolve.results.of_outcome import solution_of
 from pinnsolve.results.solution import Solution

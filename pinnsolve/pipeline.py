@@ -23,8 +23,8 @@ from pinnsolve.problem.problem import Problem
 from pinnsolve.spec.spec import load_spec
 
 if TYPE_CHECKING:
-    from pinnsolve.communicator import Communicator
     from pinnsolve.figures.samples import Draw
+    from pinnsolve.processes.communicator import Communicator
     from pinnsolve.results.solution import Solution
     from pinnsolve.solvers.journal import Journal
 
@@ -68,8 +68,8 @@ def solve(
         from pinnsolve.ranges.solve import solve_over_ranges
 
         return solve_over_ranges(stated, compiled, progress, start)
-    from pinnsolve.communicator import ALONE  # and with it torch
     from pinnsolve.method import solve_compiled
+    from pinnsolve.processes.communicator import ALONE  # and with it torch
     from pinnsolve.solvers.journal import NOTHING
 
     together = among or ALONE

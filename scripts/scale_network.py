@@ -19,11 +19,11 @@ import numpy as np
 import torch
 
 import pinnsolve as ps
-from pinnsolve import launch
 from pinnsolve.assembly.collocation import zero_state
-from pinnsolve.communicator import ALONE
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.method import solve_context
+from pinnsolve.processes import launch
+from pinnsolve.processes.communicator import ALONE
 from pinnsolve.solvers import LeastSquares
 
 SCALE = 32.0  # of the slopes: condition numbers stay below 1e6 up to 4000 functions

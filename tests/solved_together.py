@@ -12,13 +12,13 @@ import numpy as np
 import torch
 
 import pinnsolve as ps
-from pinnsolve import launch
 from pinnsolve.assembly.collocation import zero_state
-from pinnsolve.communicator import ALONE, Communicator, Group
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.extensions import solver_class
 from pinnsolve.least_squares import StreamingQR, range_basis, solve_dense
 from pinnsolve.method import solve_context
+from pinnsolve.processes import launch
+from pinnsolve.processes.communicator import ALONE, Communicator, Group
 from pinnsolve.solvers import LSGD
 from pinnsolve.solvers.base import Iterate
 

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "pinnsolve"
 # A room is a folder of the package, or a file beside the folders. A module imports from its own room and from those
 # above it, in whatever way: at its head, inside a function, or for type checkers only.
 ROOMS = (
-    "errors", "version", "defaults", "process", "runtime", "workers", "communicator", "launch",
+    "errors", "version", "defaults", "process", "runtime", "processes",
     "files",
     "language",
     "extensions",
@@ -33,7 +33,7 @@ ROOMS = (
     "inverse",
     "eigen",
     "output",
-    "method", "ranges", "pipeline", "divided_run", "sweeps", "verification", "__init__", "cli", "__main__",
+    "method", "ranges", "pipeline", "sweeps", "verification", "commands", "__init__", "cli", "__main__",
 )  # fmt: skip
 SYMBOLIC = ("errors", "version", "defaults", "files", "language", "extensions", "spec", "problem", "compiler")
 # where the symbolic half and its neighbours meet the arrays

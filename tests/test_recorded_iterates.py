@@ -10,11 +10,11 @@ import torch
 import pinnsolve as ps
 from pinnsolve.adapt.context import SolveContext
 from pinnsolve.assembly.collocation import zero_state
-from pinnsolve.communicator import Communicator
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.errors import OthersLost
 from pinnsolve.extensions import solver_class
 from pinnsolve.method import solve_context
+from pinnsolve.processes.communicator import Communicator
 from pinnsolve.results.checkpoints import Checkpoints
 from pinnsolve.solvers import Clock, recorded
 from pinnsolve.solvers.base import Iterate

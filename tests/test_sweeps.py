@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import pinnsolve as ps
-from pinnsolve import workers
+from pinnsolve.processes import workers
 from pinnsolve.sweeps.member import Task, failed, solve_member
 from pinnsolve.sweeps.plan import SweepError, make_plan
 from pinnsolve.sweeps.sweep import points_of

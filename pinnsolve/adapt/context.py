@@ -16,7 +16,6 @@ from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases import make_basis
 from pinnsolve.bases.base import Basis
-from pinnsolve.communicator import Communicator
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.defect_correction import (
     Approximation,
@@ -26,6 +25,7 @@ from pinnsolve.estimate.defect_correction import (
 )
 from pinnsolve.geometry.regions import domain
 from pinnsolve.geometry.sampling import Narrowing, Points, sample_region
+from pinnsolve.processes.communicator import Communicator
 from pinnsolve.runtime import bytes_available
 from pinnsolve.solvers import Clock, Iterate, Outcome, Solver, drive
 from pinnsolve.solvers.base import Progress

@@ -23,7 +23,6 @@ from pinnsolve.assembly.collocation import zero_state
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases.base import Basis
-from pinnsolve.communicator import Communicator
 from pinnsolve.estimate.defect_correction import (
     Approximation,
     Estimate,
@@ -34,6 +33,7 @@ from pinnsolve.estimate.defect_correction import (
 )
 from pinnsolve.estimate.held_values import missed_values
 from pinnsolve.least_squares import solve_dense
+from pinnsolve.processes.communicator import Communicator
 from pinnsolve.solvers import LeastSquares, Outcome, Solver
 from pinnsolve.solvers.budget import OutOfTime
 from pinnsolve.solvers.follow import out_of_time

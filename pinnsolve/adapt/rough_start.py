@@ -15,8 +15,8 @@ from torch import Tensor
 from pinnsolve.adapt.context import SolveContext
 from pinnsolve.adapt.forward import on_cells
 from pinnsolve.adapt.time_marching import can_march
-from pinnsolve.communicator import ALONE
 from pinnsolve.compiler.applicability import why_not_cells
+from pinnsolve.processes.communicator import ALONE
 from pinnsolve.solvers.journal import NOTHING
 
 ROUGH, BELIEVED = 1e-2, 0.1  # tolerance of the rough solution, and the estimate up to which it is one

@@ -18,10 +18,10 @@ from pinnsolve.assembly.linear_system import Bounds, Factorization, LinearSystem
 from pinnsolve.assembly.row_source import RowBlock, State, stacked
 from pinnsolve.assembly.rows import Assembly, points_at_once
 from pinnsolve.bases.base import Basis
-from pinnsolve.communicator import Communicator
 from pinnsolve.errors import ResourceError
 from pinnsolve.least_squares import Solved, StreamingQR, solve_dense
 from pinnsolve.least_squares.streaming import FOLDED
+from pinnsolve.processes.communicator import Communicator
 from pinnsolve.runtime import bytes_available
 
 DENSE_BYTES = 4e9  # of rows that are factorized at once, at most

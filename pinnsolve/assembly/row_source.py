@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from pinnsolve.communicator import ALONE, Communicator
+from pinnsolve.processes.communicator import ALONE, Communicator
 
 if TYPE_CHECKING:
     from pinnsolve.assembly.integrals import IntegralValues

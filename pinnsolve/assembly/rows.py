@@ -18,13 +18,13 @@ from torch import Tensor
 
 from pinnsolve.assembly.row_source import RowBlock, State
 from pinnsolve.bases.base import Basis
-from pinnsolve.communicator import ALONE, Communicator
 from pinnsolve.compiler.terms import CompiledProblem, Linearization, Term
 from pinnsolve.errors import PinnsolveError
 from pinnsolve.geometry.sampling import Points
 from pinnsolve.language import operators
 from pinnsolve.language.symbols import Feature, coordinate_symbol, feature_symbol
 from pinnsolve.language.to_torch import Evaluator
+from pinnsolve.processes.communicator import ALONE, Communicator
 from pinnsolve.runtime import go_on
 
 BLOCK_NUMBERS = 1e6  # of a (points, width) table at a time, of which there is one per derivative

@@ -11,9 +11,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pinnsolve.communicator import ALONE, Communicator
 from pinnsolve.least_squares.dense import Solved
 from pinnsolve.least_squares.tall_skinny import solve_reduced, triangle_of
+from pinnsolve.processes.communicator import ALONE, Communicator
 from pinnsolve.runtime import go_on
 
 # triangles of rows that are gathered before they are folded in: with k, a row costs (2 + 4/(3 k)) W^2 operations

@@ -13,8 +13,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pinnsolve.communicator import ALONE, Communicator
 from pinnsolve.least_squares.dense import Solved, reachable, solve_triangle
+from pinnsolve.processes.communicator import ALONE, Communicator
 from pinnsolve.runtime import go_on
 
 LONG, PANEL = 2e10, 1e10  # operations of a factorization that is made in panels, and of a panel

@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from pinnsolve import extensions
 from pinnsolve.language import operators
 from pinnsolve.process import processors
+from pinnsolve.processes.workers import Processes
 from pinnsolve.ranges.member import MemberTask, SolvedMember, collect, lost_member, solve_here, solve_there
-from pinnsolve.workers import Processes
 
 WORTH_STARTING = 0.3  # seconds a member takes, from which on processes, which take seconds to start, save time
 MOST_PROCESSES = 16

@@ -26,8 +26,8 @@ from pinnsolve.results.names import ABOUT_FILE, CHECKPOINTS, HISTORY_FILE, PROBL
 from pinnsolve.version import version
 
 if TYPE_CHECKING:
-    from pinnsolve.communicator import Communicator
     from pinnsolve.problem.problem import Problem
+    from pinnsolve.processes.communicator import Communicator
     from pinnsolve.results.checkpoints import Checkpoints
     from pinnsolve.results.solution import Solution
     from pinnsolve.solvers.journal import Journal

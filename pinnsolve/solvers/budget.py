@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from pinnsolve.communicator import ALONE, Communicator
+from pinnsolve.processes.communicator import ALONE, Communicator
 
 # what a status says; the names in braces are filled in by `sentence`
 SENTENCES = {

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from pinnsolve import defaults
-from pinnsolve.communicator import Communicator
 from pinnsolve.errors import PinnsolveError
+from pinnsolve.processes.communicator import Communicator
 
 if TYPE_CHECKING:
     from pinnsolve.spec.schema.solve import SolveSettings

@@ -23,10 +23,10 @@ import numpy as np
 from pinnsolve.files.data_files import DataFileError, data_path
 from pinnsolve.files.tables import read_columns
 from pinnsolve.problem.problem import Problem
+from pinnsolve.processes.workers import in_processes, on_cluster
 from pinnsolve.results.storage import RESULT_FILE, replace_file, to_json
 from pinnsolve.sweeps.member import VALUES, Task, failed, row_of, solve_member, values_of
 from pinnsolve.sweeps.plan import Plan, SweepError
-from pinnsolve.workers import in_processes, on_cluster
 
 TABLE, PLAN, SOLUTIONS, MEMBERS = "sweep.csv", "plan.json", "solutions.npz", "members"
 WRITTEN_EVERY = 10  # members, at most, that the table is behind

@@ -29,7 +29,7 @@ ENDED = "its process ended without a word, as it does when the machine runs out 
 CARDS = Path("/proc/driver/nvidia/gpus")  # where Linux lists them
 LENGTH = struct.Struct("<Q")  # of a message, before it
 # the parent alone is interrupted; what libraries print must not come between the results
-START = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from pinnsolve.workers import serve; serve()"
+START = f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from {__name__} import serve; serve()"
 
 
 def cards() -> list[str]:

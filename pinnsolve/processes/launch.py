@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pinnsolve.communicator import Group
+    from pinnsolve.processes.communicator import Group
 
 NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torch needs to bring processes together
 
@@ -35,8 +35,8 @@ def join(asked: Callable[[], bool], hear: Callable[[], None]) -> Group:
     """
     import torch
 
-    from pinnsolve.communicator import PATIENCE, Group
     from pinnsolve.errors import OthersLost
+    from pinnsolve.processes.communicator import PATIENCE, Group
 
     backend = "gloo"
     if torch.cuda.is_available():

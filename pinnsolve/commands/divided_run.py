@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from pinnsolve import launch
 from pinnsolve.compiler.applicability import comes_on_cells
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.errors import OthersLost, PinnsolveError, SaidElsewhere
 from pinnsolve.process import Interrupts
+from pinnsolve.processes import launch
 
 if TYPE_CHECKING:
-    from pinnsolve.communicator import Communicator
     from pinnsolve.problem.problem import Problem
+    from pinnsolve.processes.communicator import Communicator
 
 T = TypeVar("T")
 NOT_DIVIDED = "polynomials on cells are not divided among processes; a `solve.basis` asks for a network, whose rows are"
@@ -54,7 +54,7 @@ def dividing(problem: Problem, code: str, among: Communicator, interrupts: Inter
 
     `code`: of operators. Raises PinnsolveError where processes have read different problems.
     """
-    from pinnsolve.communicator import ALONE
+    from pinnsolve.processes.communicator import ALONE
     from pinnsolve.results.run_folders import key_of
 
     if len(set(among.told_all(key_of(problem, code)))) > 1:

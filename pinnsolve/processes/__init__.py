@@ -1,0 +1,1 @@
+"""Other processes: those that share a solve, and those that solve beside this one."""
