@@ -31,11 +31,9 @@ from pinnsolve.bases.pou.pou_grid import read_settings
 from pinnsolve.bases.time_slabs import TimeSlabs
 from pinnsolve.compiler.applicability import comes_on_cells, why_not_cells, why_not_double
 from pinnsolve.compiler.terms import CompiledProblem
-from pinnsolve.eigen.eigenvalues import eigenvalues_on_cells
 from pinnsolve.errors import PinnsolveError, ResourceError
 from pinnsolve.estimate.defect_correction import Approximation
 from pinnsolve.files.data_files import digests
-from pinnsolve.inverse.strategy import inverse_on_cells, is_inverse, layers_on_cells
 from pinnsolve.problem.build import with_settings
 from pinnsolve.problem.checks.neumann import says_no_solution
 from pinnsolve.problem.problem import Problem
@@ -214,6 +212,8 @@ def _eigenvalues(problem: Problem, context: SolveContext) -> Iterator[Result | O
     reason = why_not_double(problem.settings) or why_not_cells(replace(context.problem, unknown_parameters=()))
     if reason is not None:
         raise PinnsolveError(f"eigenvalues are found by polynomials on cells, and {reason}")
+    from pinnsolve.eigen.eigenvalues import eigenvalues_on_cells  # as below, for the problems that need it
+
     tolerance, most = problem.settings.tolerance, problem.settings.limits.refinements
     outcome = solved_there(context, lambda there: eigenvalues_on_cells(there, tolerance, most))
     if outcome.best is None:
@@ -225,7 +225,7 @@ def _eigenvalues(problem: Problem, context: SolveContext) -> Iterator[Result | O
 def _on_sharp_cells(context: SolveContext, method: str) -> bool:
     """Whether a grid of partitions can be sharp: its continuity is then part of a sparse least squares."""
     box = context.lower.dtype == torch.float64 and context.problem.shape is None
-    sought = box and method in ("auto", "least_squares") and not is_inverse(context)
+    sought = box and method in ("auto", "least_squares") and not context.is_inverse
     return sought and why_not_cells(context.problem) is None
 
 
@@ -270,9 +270,13 @@ def _by_choice(problem: Problem, context: SolveContext, start: Solution | None) 
         return
     rough = rough_function(problem)
     if rough is not None:
+        from pinnsolve.inverse.strategy import layers_on_cells
+
         tolerance, most = settings.tolerance, settings.limits.refinements
         cells = solved_there(context, lambda there: layers_on_cells(problem, rough, there, tolerance, most))
-    elif is_inverse(context) and not context.problem.integrals:
+    elif context.is_inverse and not context.problem.integrals:
+        from pinnsolve.inverse.strategy import inverse_on_cells
+
         tolerance, most = settings.tolerance, settings.limits.refinements
         cells = solved_there(context, lambda there: inverse_on_cells(there, tolerance, most, settings.starts))
     else:
@@ -327,7 +331,7 @@ def _is_settled(problem: Problem, context: SolveContext, cells: Outcome[Result])
     # networks take more memory than cells for as many digits
     full = cells.status == "no_memory" and context.memory_gb is not None
     met = cells.best is not None and cells.best.meets(problem.settings.tolerance)
-    return cells.best is not None and (met or cells.ends_all or is_inverse(context) or full or bool(hopeless))
+    return cells.best is not None and (met or cells.ends_all or context.is_inverse or full or bool(hopeless))
 
 
 def _best(problem: Problem, context: SolveContext, results: Iterator[Result | Outcome]) -> Outcome[Result]:
@@ -361,7 +365,7 @@ def _networks(problem: Problem, context: SolveContext, cells: Result | None) -> 
 
     What a march reached, until whatever time, is not given up for random functions on all of space and time.
     """
-    if context.problem.order <= 1 and context.problem.linear and not is_inverse(context):
+    if context.problem.order <= 1 and context.problem.linear and not context.is_inverse:
         kinked = _best(problem, context, _kinked(context))
         if kinked.status != "finished" or kinked.best.meets(problem.settings.tolerance):
             yield from _passed_on(kinked)

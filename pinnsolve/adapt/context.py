@@ -77,6 +77,11 @@ class SolveContext:
     def measured(self) -> bool:
         return any(term.data_file is not None for term in self.problem.terms)
 
+    @property
+    def is_inverse(self) -> bool:
+        """Whether parameters are unknown or values were measured."""
+        return self.measured or bool(self.problem.unknown_parameters)
+
     def record(self, phase: str, step: int, loss: float, terms: Mapping[str, float], **more: Any) -> None:
         """Adds to the history what a step gave, and tells who follows the progress."""
         seconds = self.clock.seconds()

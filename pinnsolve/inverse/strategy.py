@@ -42,11 +42,6 @@ SMALL_REFINED, SMALL_OPERATIONS = 1, 1e8  # of problems that are solved all at o
 FALLBACK_OPERATIONS = 1e10  # of a factorization that is worth it where marches do not explain the data
 
 
-def is_inverse(context: SolveContext) -> bool:
-    """Tell whether parameters are unknown or values were measured."""
-    return context.measured or bool(context.problem.unknown_parameters)
-
-
 def inverse_on_cells(
     context: SolveContext, tolerance: float, refinements: int | None, starts: int = 1
 ) -> Outcome[Result]:
