@@ -7,7 +7,7 @@ import torch
 
 import pinnsolve as ps
 from pinnsolve.adapt.aim import Aim
-from pinnsolve.adapt.collocation_march import March, Marcher, _moved
+from pinnsolve.adapt.collocation_march import March, Marcher, Means, _moved
 from pinnsolve.adapt.collocation_step import Moment
 from pinnsolve.adapt.radau import MOST_STAGES, radau
 from pinnsolve.adapt.space_problem import can_collocate, in_space
@@ -234,7 +234,7 @@ def test_a_march_may_be_ended_after_any_step(tmp_path):
     there = in_space(problem, 0)
     march = March(Space(space_cells(problem, 0, 1), (6, 6), table_orders(there.problem)), DT)
     with torch.no_grad():
-        Marcher(there, (0.0, 1.0), {}, Aim(3e-3, 1e-3, 1e-2), lambda: None).run(
+        Marcher(there, (0.0, 1.0), {}, Aim(3e-3, 1e-3, 1e-2), Means(lambda: None)).run(
             march, lambda m: "enough" if len(m.steps) == 2 else None
         )
     assert march.status == "enough" and len(march.steps) == 2
@@ -246,7 +246,7 @@ def test_a_start_that_contradicts_the_walls_is_left_to_slabs(tmp_path):
     there = in_space(problem, 0)
     march = March(Space(space_cells(problem, 0, 1), (6, 6), table_orders(there.problem)), DT)
     with torch.no_grad():
-        Marcher(there, (0.0, 1.0), {}, Aim(3e-3, 1e-3, 1e-2), lambda: None).run(march, lambda m: None)
+        Marcher(there, (0.0, 1.0), {}, Aim(3e-3, 1e-3, 1e-2), Means(lambda: None)).run(march, lambda m: None)
     assert march.status == "stalled" and not march.steps
 
 
@@ -254,7 +254,7 @@ def test_a_start_that_polynomials_miss_by_little_contradicts_nothing(tmp_path):
     law = "D(u, t, t) + D(u, t)/10 = laplacian(u)"
     problem = compile_problem(stated(tmp_path, law, REST + ROUND, start="exp(cos(2*pi*x))*sin(2*pi*y)"))
     there = in_space(problem, 0)
-    marcher = Marcher(there, (0.0, 1.0), {}, Aim.first(1e-8), lambda: None)
+    marcher = Marcher(there, (0.0, 1.0), {}, Aim.first(1e-8), Means(lambda: None))
     march = March(Space(space_cells(problem, 0, 1), (14, 14), table_orders(there.problem)), DT)
     with torch.no_grad():
         start = marcher.begin(march)
@@ -268,7 +268,7 @@ def test_a_start_is_free_of_divergence_as_far_as_its_space_holds_it(tmp_path):
     problem = compile_problem(ps.load(str(path)))
     there = in_space(problem, 0)
     assert "volume" in {term.name for term in there.constraints}
-    marcher = Marcher(there, (0.0, 0.2), {}, Aim.first(1e-3), lambda: None)
+    marcher = Marcher(there, (0.0, 0.2), {}, Aim.first(1e-3), Means(lambda: None))
     march = March(Space(space_cells(problem, 0, 1), (9, 11), table_orders(there.problem)), 0.2 * DT)
     with torch.no_grad():
         start = marcher.begin(march)
@@ -300,7 +300,7 @@ def test_memory_of_steps_is_stated_before_it_is_taken(tmp_path):
     problem = compile_problem(stated(tmp_path, *HEAT))
     there = in_space(problem, 0)
     march = March(Space(space_cells(problem, 0, 1), (6, 6), table_orders(there.problem)), DT)
-    marcher = Marcher(there, (0.0, 1.0), {}, Aim(3e-3, 1e-3, 1e-2), lambda: None, memory=1e3)
+    marcher = Marcher(there, (0.0, 1.0), {}, Aim(3e-3, 1e-3, 1e-2), Means(lambda: None, memory=1e3))
     with torch.no_grad(), pytest.raises(ResourceError, match=r"\d+ coefficients, needs .* GB, and 1e-06 GB may be"):
         marcher.run(march, lambda m: None)
     assert not march.steps
@@ -310,7 +310,7 @@ def test_a_problem_that_no_space_serves_at_once_is_left_to_slabs(tmp_path):
     problem = compile_problem(stated(tmp_path, *HEAT))
     there = in_space(problem, 0)
     march = March(Space(space_cells(problem, 0, 1), (6, 6), table_orders(there.problem)), DT)
-    marcher = Marcher(there, (0.0, 1.0), {}, Aim(3e-3, 1e-3, 1e-2), lambda: None)
+    marcher = Marcher(there, (0.0, 1.0), {}, Aim(3e-3, 1e-3, 1e-2), Means(lambda: None))
     marcher._excess = lambda blame, allowed: (0.0, 100.0)  # space does not get better, however it is refined
     with torch.no_grad():
         marcher.run(march, lambda m: None)

@@ -109,22 +109,29 @@ class _Progress:
     ended: str | None = None
 
 
+@dataclass(frozen=True)
+class Means:
+    """What a march may take: `check` raises once there is no time left; bytes of memory; who keeps its steps."""
+
+    check: Callable[[], None]
+    memory: float = math.inf
+    journal: Journal = NOTHING
+
+
 class Marcher:
     """Marches from the start to the end of the time, for the error to stay below a tolerance."""
 
     def __init__(
-        self, stated: SpaceProblem, interval: tuple[float, float], weights: Mapping[str, float], aim: Aim,
-        check: Callable[[], None], memory: float = math.inf, journal: Journal = NOTHING,
-    ):  # fmt: skip
-        self.stated, self.weights, self.aim, self.check = stated, weights, aim, check
-        self.memory = memory  # bytes that may be taken
+        self, stated: SpaceProblem, interval: tuple[float, float], weights: Mapping[str, float], aim: Aim, means: Means
+    ):
+        self.stated, self.weights, self.aim, self.means = stated, weights, aim, means
         self.low, self.high = interval
         self.starts = Starts(stated, weights, interval)
         self.orders = table_orders(stated.problem)
         self._kinks = False  # whether they travel from the start, whatever solutions look like in a cell at first
         self._stages = stages_of(stated, aim.inside)
         kept = KEPT_CHANGING if stated.changing else KEPT
-        self._steppers = Steppers(self._make, journal, kept)
+        self._steppers = Steppers(self._make, means.journal, kept)
 
     @property
     def _order(self) -> int:
@@ -286,7 +293,7 @@ class Marcher:
 
     def _make(self, space: Space, dt: float) -> Stepper:
         self._check_memory(space)
-        return Stepper(self.stated, space, self.weights, dt, self._stages, self.check)
+        return Stepper(self.stated, space, self.weights, dt, self._stages, self.means.check)
 
     def _check_memory(self, space: Space) -> None:
         """Raises ResourceError where one more stepper, beside those that are kept, does not fit."""
@@ -295,10 +302,10 @@ class Marcher:
             *term_rows(problem, fine, self.weights),
             *continuity_rows(fine, problem.coordinates, self.stated.continuous),
         ]
-        system = CellSystem(fine, sources, len(self.stated.evolving), True, self.check)
+        system = CellSystem(fine, sources, len(self.stated.evolving), True, self.means.check)
         modes = 0 if self.stated.shares_factors else self._stages // 2 + 1
         needed = (len(self._steppers) + 1) * bytes_of_modes(system, self.stated.levels, modes)
-        refuse_beyond(self.memory, needed, system.coefficients)
+        refuse_beyond(self.means.memory, needed, system.coefficients)
 
     # -- space --------------------------------------------------------------------------------------------------------
 
@@ -307,12 +314,12 @@ class Marcher:
         levels = self.starts.levels
         state = State(None, torch.tensor([self.low, 1.0 / self.whole], dtype=torch.float64))
         while True:
-            self.check()
+            self.means.check()
             space, fine = march.space, enriched_space(march.space)
             systems = []
             for one in (space, fine):
                 sources = [source.scaled_at(state) for source in self.starts.rows(one)]
-                systems.append(CellSystem(one, sources, self.starts.unknowns, True, self.check))
+                systems.append(CellSystem(one, sources, self.starts.unknowns, True, self.means.check))
             zero = State(systems[0].zero(), state.parameters)
             c = gauss_newton(systems[0], zero, Iteration(1e-13)).state.coefficients
             found = correct(systems[1], State(space.widened(c, fine), state.parameters))

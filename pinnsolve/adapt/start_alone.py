@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 
 from pinnsolve.adapt.aim import Aim
-from pinnsolve.adapt.collocation_march import March, Marcher
+from pinnsolve.adapt.collocation_march import March, Marcher, Means
 from pinnsolve.adapt.collocation_step import Step
 from pinnsolve.adapt.context import Result, SolveContext
 from pinnsolve.adapt.space_problem import in_space
@@ -31,7 +31,7 @@ def start_alone(context: SolveContext, axis: int, weights: Mapping[str, float]) 
     stated, (low, high) = in_space(problem, axis), problem.intervals[axis]
     space = Space(space_cells(problem, axis, 1), (DEGREE,) * len(problem.axes.space), table_orders(stated.problem))
     march = March(space, high - low)
-    marcher = Marcher(stated, (low, high), weights, Aim.first(ACCURACY), go_on)
+    marcher = Marcher(stated, (low, high), weights, Aim.first(ACCURACY), Means(go_on))
     start = marcher.begin(march)
     c, size = start.c[0], march.space.rms(start.c[0])
     step = Step(march.space, low, high - low, torch.stack([c, c]), size, size, 0.0, start)

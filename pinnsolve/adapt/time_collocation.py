@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.adapt.aim import Aim
-from pinnsolve.adapt.collocation_march import March, Marcher
+from pinnsolve.adapt.collocation_march import March, Marcher, Means
 from pinnsolve.adapt.context import Result, SolveContext
 from pinnsolve.adapt.radau import radau
 from pinnsolve.adapt.space_problem import SpaceProblem, in_space
@@ -52,8 +52,8 @@ def collocations(
     for number in range(most):
         march = March(space, dt)
         watch = _Watch(context, tolerance, number, interval, last=number == most - 1)
-        memory = bytes_available(context.memory_gb)
-        marcher = Marcher(stated, interval, weights, aim, context.clock.check, memory, context.journal)
+        means = Means(context.clock.check, bytes_available(context.memory_gb), context.journal)
+        marcher = Marcher(stated, interval, weights, aim, means)
         ended = attempt(partial(marcher.run, march, watch), context.clock)
         stalled = march.status == "stalled"
         if march.steps and (stated.changing or march.status not in ("stalled", "missed")):
