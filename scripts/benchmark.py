@@ -115,6 +115,7 @@ ADAPTIVE = (
     Case("Burgers, tolerance 1e-3", "burgers", 1e-3, 120, {"tolerance": 1e-3}),
 )
 
+FRONT = ("parameters.speed=50", "coordinates.t=[0, 0.02]")  # which crosses half of the box
 FAST = (
     fast("Poisson 2-d, one mode", "poisson-2d", 1e-10, 1),
     fast("Helmholtz (1,4)", "helmholtz-2d", 1e-10, 1),
@@ -135,6 +136,7 @@ FAST = (
     fast("sine-Gordon kink", "sine-gordon", 1e-8, 20),
     fast("Klein-Gordon", "klein-gordon", 1e-8, 20),
     fast("Schroedinger soliton", "schroedinger-soliton", 1e-8, 20),
+    replace(fast("Burgers, a front at speed 50", "moving-burgers", 1e-6, 3), overrides=FRONT),
 )
 SHAPES = (
     shape("Poisson, four holes", "poisson-four-holes", 1e-6, 10),

@@ -10,6 +10,7 @@ import torch
 
 import pinnsolve as ps
 from pinnsolve.errors import ProblemError
+from pinnsolve.files.text import functions_text
 from pinnsolve.inverse.held_out import Linearized
 from pinnsolve.inverse.layer_grid import chosen, jumps_of
 from pinnsolve.inverse.layered_problem import layered, names_of_layers
@@ -48,6 +49,7 @@ def test_a_jump_is_found_within_its_standard_error(tmp_path):
     x = (np.arange(1000) + 0.5) / 1000
     error = np.abs(solution(x=x)["k"] - np.where(x < 0.3, 2, 0.5))
     assert (error < 2 * solution.standard_deviation("k")(x=x)).mean() > 0.9
+    assert "jumps at 0.30" in functions_text(solution.result["functions"])
     solution.save(tmp_path / "run")
     assert ps.load_solution(tmp_path / "run").functions["k"](0.1) == solution.functions["k"](0.1)
 

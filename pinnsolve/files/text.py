@@ -62,10 +62,12 @@ def terms_found(discovered: Mapping[str, Any]) -> Iterator[tuple[str, str, Mappi
 
 
 def functions_text(functions: Mapping[str, Mapping[str, Any]]) -> str:
-    """Of the `functions` of a result: where each is known, and its deviation in the middle of all."""
+    """Of the `functions` of a result: where each is known, its deviation in the middle of all, and where it jumps."""
     words = []
     for name, found in functions.items():
         ends = ", ".join(f"{a} from {low:.4g} to {high:.4g}" for a, (low, high) in found["range"].items())
         deviation = sorted(found["standard_deviation"])[len(found["value"]) // 2]
-        words.append(f"{name}({', '.join(found['of'])}), {ends}, deviation {scientific(deviation)}")
+        jumps = [f"{jump['at']:.4g} \u00b1 {scientific(jump['standard_error'])}" for jump in found.get("jumps", ())]
+        where = f", jumps at {' and '.join(jumps)}" if jumps else ""
+        words.append(f"{name}({', '.join(found['of'])}), {ends}, deviation {scientific(deviation)}{where}")
     return "; ".join(words)
