@@ -440,3 +440,21 @@ def test_ends_where_an_equation_degenerates_need_no_condition():
     assert not build_problem(spec_from_dict(spec)).warnings
     regular = {**spec, "equations": {"e": "D((2 - x**2)*D(u, x), x) + 6*u = 0"}}
     assert "too few conditions" in str(build_problem(spec_from_dict(regular)).warnings)
+
+
+@pytest.mark.parametrize("reach, found", [(1.01, True), (1.0000001, False)])
+def test_a_where_that_reaches_into_the_place_of_another_condition(reach, found):
+    """Round the hole of a quarter of a plate, and on the first bit of its sides of symmetry, too."""
+    quarter = {
+        "difference": [{"box": {"x": [0, 3], "y": [0, 3]}}, {"disk": {"center": [0, 0], "radius": 1}}],
+    }
+    conditions = {
+        "hole": {"on": "boundary", "where": f"x**2 + y**2 < {reach}", "equation": "u = 1"},
+        "symmetry": {"on": ["x = 0", "y = 0"], "equation": "Dn(u) = 0"},
+        "far": {"on": ["x = 3", "y = 3"], "equation": "u = 0"},
+    }
+    problem = stated(["x", "y"], LAPLACE, conditions, domain=quarter)
+    messages = [warning.message for warning in problem.warnings if "a bit of the place" in warning.message]
+    assert bool(messages) == found
+    if found:
+        assert "`symmetry`" in messages[0] and "near x = " in messages[0]

@@ -17,6 +17,7 @@ from pinnsolve.geometry.sampled_shape import IN_PLANE, INSIDE, Boundary, Corner,
 from pinnsolve.geometry.shapes import ShapeTree
 
 FINE = 60  # parts of the box's diagonal between points of the boundary
+FINEST = 800  # the same, where bits of places are looked for
 MOST_POINTS = 60  # besides corners
 REACH = 2.0  # distances of points within which a place still reaches a corner
 
@@ -35,6 +36,16 @@ def meetings(tree: ShapeTree, pieces: Sequence[Piece], space_axes: Sequence[int]
         yield _at(shape, corner.point, space_axes), tuple(found)
     for k in range(0, len(boundary.x), max(1, len(boundary.x) // MOST_POINTS)):
         yield _at(shape, boundary.x[k], space_axes), tuple(p for p, m in zip(pieces, masks, strict=True) if bool(m[k]))
+
+
+def places_on_boundary(
+    tree: ShapeTree, pieces: Sequence[Piece], space_axes: Sequence[int]
+) -> tuple[list[dict[int, float]], dict[Piece, list[int]]]:
+    """Points close to each other on the boundary of a shape, and the numbers of those that lie on each piece."""
+    shape = make_shape(tree)
+    boundary = shape.boundary(shape.size / FINEST)
+    on = {piece: lies_on(shape, boundary, piece, space_axes).nonzero()[:, 0].tolist() for piece in pieces}
+    return [_at(shape, x, space_axes) for x in boundary.x], on
 
 
 def _at(shape: Shape, x: Tensor, space_axes: Sequence[int]) -> dict[int, float]:

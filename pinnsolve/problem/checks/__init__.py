@@ -27,6 +27,7 @@ from pinnsolve.problem.checks.counts import (
 from pinnsolve.problem.checks.faces import too_few_conditions
 from pinnsolve.problem.checks.magnitudes import too_large_numbers
 from pinnsolve.problem.checks.neumann import constant_warnings, undetermined_constants
+from pinnsolve.problem.checks.overlaps import overlaps
 from pinnsolve.problem.checks.weak_solutions import weak_solutions
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def check_problem(problem: StatedProblem, assumed: AssumedConditions = UNDECIDED
         # an unknown without conditions floats; once is enough
         *constant_warnings(problem, assumed.conditions, problem.unknowns if assumed.incomplete else tuple(missing)),
         *contradictions(problem),
+        *overlaps(problem),
         *incomplete_exact(problem),
         *undetermined_parameters(problem),
         *weak_solutions(problem),
