@@ -17,9 +17,11 @@ from pinnsolve.adapt.forward import on_cells
 from pinnsolve.adapt.time_marching import can_march
 from pinnsolve.compiler.applicability import why_not_cells
 from pinnsolve.processes.communicator import ALONE
+from pinnsolve.solvers.budget import Clock
 from pinnsolve.solvers.journal import NOTHING
 
 ROUGH, BELIEVED = 1e-2, 0.1  # tolerance of the rough solution, and the estimate up to which it is one
+SHARE = 0.2  # of the time that is left
 CHEAP = 2  # coordinates in which it costs next to nothing
 
 
@@ -33,7 +35,8 @@ def rough_start(context: SolveContext) -> Callable[[Tensor], Tensor] | None:
         return None
     if can_march(problem) is None or why_not_cells(problem) is not None or context.clock.expired():
         return None
-    aside = replace(context, history=[], progress=None, journal=NOTHING)
+    limit = None if context.clock.limit is None else SHARE * (context.clock.limit - context.clock.seconds())
+    aside = replace(context, clock=Clock(limit), history=[], progress=None, journal=NOTHING)
     found = on_cells(aside, ROUGH, None).raised("interrupted").best
     if found is None or found.estimate is None or not found.worst <= BELIEVED:
         return None
