@@ -60,9 +60,11 @@ class Drawer:
 def main() -> None:
     """Import what drawing takes, wait for samples on standard input, and answer on standard output."""
     process.pause_garbage_collection()
+    from pinnsolve.figures import style
     from pinnsolve.figures.figures import save_figures
     from pinnsolve.figures.side_by_side import in_two
 
+    style.practise()
     work = sys.stdin.buffer.read()
     if work:
         sys.stdout.buffer.write(pickle.dumps(save_figures(*pickle.loads(work), in_two)))

@@ -210,6 +210,14 @@ def sheet(
     return figure, grid
 
 
+def practise() -> None:
+    """Draw a figure for nobody: the first one reads fonts, and learns to set mathematics."""
+    with styled():
+        figure, [[axes]] = sheet([[Panel(1.0, 1.0)]], "$x$")
+        lines(axes, "$x$", "0123456789", logarithmic=True)
+        figure.canvas.draw()
+
+
 def in_rows(items: Sequence, columns: int) -> list[Sequence]:
     """Split the items into rows of at most `columns`."""
     return [items[i : i + columns] for i in range(0, len(items), columns)]
