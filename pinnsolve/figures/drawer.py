@@ -11,6 +11,7 @@ import os
 import pickle
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -44,17 +45,29 @@ class Drawer:
     def __exit__(self, kind: type | None, value: BaseException | None, trace: TracebackType | None) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.communicate()
+            self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                with suppress(OSError):  # what was not written has nobody to go to
+                    pipe.close()
 
     def draw(self, samples: Samples, folder: Path) -> Drawn:
         """Draw what can be drawn into a folder; see `figures.save_figures`."""
-        if self._process is not None:
-            answer, _ = self._process.communicate(pickle.dumps((samples, folder.absolute())))
-            if self._process.returncode == 0:
-                return pickle.loads(answer)
+        answer = b"" if self._process is None else self._answered(pickle.dumps((samples, folder.absolute())))
+        if answer:
+            return pickle.loads(answer)
         from pinnsolve.figures.figures import save_figures
 
         return save_figures(samples, folder)
+
+    def _answered(self, work: bytes) -> bytes:
+        """What the other process says to its work; nothing where it is gone. It reads all before it says anything."""
+        try:
+            with self._process.stdin as pipe:
+                pipe.write(work)  # `communicate` would write half a kilobyte at a time
+            answer = self._process.stdout.read()
+        except OSError:
+            return b""
+        return answer if self._process.wait() == 0 else b""
 
 
 def main() -> None:
