@@ -23,6 +23,7 @@ from pinnsolve.estimate.defect_correction import (
     estimate_error,
     noise_spread,
 )
+from pinnsolve.geometry.balls import BallShape
 from pinnsolve.geometry.regions import domain
 from pinnsolve.geometry.sampling import Narrowing, Points, sample_region
 from pinnsolve.processes.communicator import Communicator
@@ -142,14 +143,20 @@ class SolveContext:
         return Assembly(self.problem, points, weights)
 
     def check_points(self) -> Tensor:
-        """(N, d) points of the domain at which norms are taken."""
+        """(N, d) points of the domain at which norms are taken.
+
+        In a ball of many coordinates, half of them are even in radius: nearly all of its volume lies at the sphere, and
+        errors in the middle would not count.
+        """
+        space = space_of(self.problem)
+        sampling = "sobol" if space is not None and isinstance(space.shape, BallShape) else "uniform"
         points = sample_region(
             domain(),
             self.problem.intervals,
             defaults.CHECK_POINTS,
-            "uniform",
+            sampling,
             defaults.CHECK_SEED + self.seed,
-            Narrowing(space=space_of(self.problem)),
+            Narrowing(space=space),
         )
         return points.x[0].to(self.lower)
 
