@@ -31,7 +31,7 @@ KINDS = {  # name of a problem, settings, words of its report
     "poisson-3d": (["solve.tolerance=1e-2"], "Converged"),
     "regression": ([], "measured, in"),
     "find-the-diffusivity": ([], "standard error"),
-    "cavity": (["solve.limits.seconds=2", "solve.tolerance=1e-8"], "Ran into its time limit"),
+    "cavity": (["solve.limits.seconds=4", "solve.tolerance=1e-8"], "Ran into its time limit"),
 }
 needs_browser = pytest.mark.skipif(browser.find() is None, reason=f"none of {', '.join(browser.NAMES)} is installed")
 VOID = {"meta", "img", "br", "hr", "input"}
