@@ -149,10 +149,10 @@ def row_of(problem: str, overrides: tuple[str, ...], limit: float | None, settin
 
 
 def those_asked_for(values: dict[str, float] | None, asked: Any) -> dict[str, float] | None:
-    """The values of what has a tolerance of its own, where tolerances are by name."""
+    """The values of what has a tolerance of its own, where tolerances are by name; all, if that is of none of them."""
     if not values or not isinstance(asked, dict):
         return values
-    return {name: value for name, value in values.items() if name in asked}
+    return {name: value for name, value in values.items() if name in asked} or values
 
 
 def value_at(solution, name: str, at: dict[str, float]) -> float:
