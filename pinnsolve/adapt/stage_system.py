@@ -14,7 +14,7 @@ of the simplified Newton method (Hairer & Wanner, Solving Ordinary Differential 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -23,6 +23,7 @@ from torch import Tensor
 from pinnsolve.adapt.radau import Radau
 from pinnsolve.adapt.space_problem import SpaceProblem
 from pinnsolve.assembly.faces import continuity_rows
+from pinnsolve.assembly.normal_blocks import of_one_cell
 from pinnsolve.assembly.row_source import RowBlock, RowSource, State
 from pinnsolve.assembly.schur_complement import adjoint
 from pinnsolve.assembly.system import CellSystem
@@ -30,7 +31,7 @@ from pinnsolve.assembly.term_rows import interface_rows, term_rows
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix
 from pinnsolve.least_squares.block_lu import BlockLU
-from pinnsolve.least_squares.condensation import Condensed, Faces, Sides, traces_apart, worth_condensing
+from pinnsolve.least_squares.condensation import Condensed, Faces, Sides, traces_apart, unit_scale, worth_condensing
 from pinnsolve.least_squares.shifted_modes import SeparateModes, ShiftedModes, SparseBlocks
 
 HELD = 30.0  # what rows of conditions and continuity count beside those of equations
@@ -143,12 +144,9 @@ class StageSystem:
     def _factorized(self) -> ShiftedModes | SeparateModes:
         """W^T A_m of every mode."""
         own = self._inside_cells()
-        d = torch.diagonal(own, dim1=2, dim2=3).sum(dim=0)
         blocks = [rows.between for rows in self._rows if rows.between]
-        for sides in blocks:
-            for cells, T in sides:
-                d.index_add_(0, cells, (T**2).sum(dim=1).expand(len(cells), -1))
-        scale, shifts = torch.where(d > 0, d, 1.0).rsqrt(), self._relative_shifts()
+        scale = unit_scale(torch.diagonal(own, dim1=2, dim2=3).sum(dim=0), blocks)
+        shifts = self._relative_shifts()
         faces = self._faces(blocks, scale) if blocks else None
         if faces is not None and worth_condensing(self._tree, own.shape[2], faces.graph):
             if self.stated.shares_factors:
@@ -170,7 +168,8 @@ class StageSystem:
         own = torch.zeros(self.stated.levels, self.space.cells.count, n, n, dtype=torch.float64)
         for rows in self._rows:
             self._check()
-            for cells, W, A in _of_one_cell(rows):
+            both = zip(of_one_cell(rows.tests.sides), of_one_cell(rows.block.sides), strict=True)
+            for (cells, W), (_, A) in both:
                 for k, product in zip(rows.levels, (W.mT @ A).unflatten(2, (-1, n)).unbind(2), strict=True):
                     own[k].index_add_(0, cells, product.expand(len(cells), n, n))
         return own
@@ -275,18 +274,6 @@ def _of_mode(blocks: Tensor, ratio: complex | float) -> Tensor:
             total.add_(one, alpha=part(complex(ratio) ** k))
         parts.append(total)
     return torch.complex(*parts) if len(parts) == 2 else parts[0]
-
-
-def _of_one_cell(rows: _Rows) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Cells (G,) and the matrices W and A of rows that are of one cell alone, if only because it meets itself."""
-    tests, sides = rows.tests.sides, rows.block.sides
-    if len(sides) == 1:
-        yield sides[0][0], tests[0][1], sides[0][1]
-        return
-    same = sides[0][0] == sides[1][0]
-    if bool(same.any()):
-        W, A = (sum(part.expand(len(cells), *part.shape[1:])[same] for cells, part in both) for both in (tests, sides))
-        yield sides[0][0][same], W, A
 
 
 def norms(residuals: Sequence[Tensor]) -> Tensor:

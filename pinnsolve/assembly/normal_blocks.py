@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pinnsolve.assembly.row_source import RowBlock, RowSource
 from pinnsolve.bases.piecewise.space import Space
-from pinnsolve.least_squares.condensation import FaceGraph, Faces, Sides, traces_apart
+from pinnsolve.least_squares.condensation import FaceGraph, Faces, Sides, traces_apart, unit_scale
 
 
 def face_graph(space: Space, sources: Sequence[RowSource]) -> FaceGraph | None:
@@ -100,8 +100,4 @@ def condensable(
             between.append(found)
     if not between:
         return own, None
-    d = torch.diagonal(own, dim1=1, dim2=2).clone()
-    for sides in between:
-        for cells, T in sides:
-            d.index_add_(0, cells, (T**2).sum(dim=1).expand(len(cells), -1))
-    return own, Faces(between, torch.where(d > 0, d, 1.0).rsqrt(), centres)
+    return own, Faces(between, unit_scale(torch.diagonal(own, dim1=1, dim2=2), between), centres)

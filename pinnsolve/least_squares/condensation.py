@@ -63,6 +63,15 @@ def _combined(A: Tensor, B: Tensor) -> tuple[Tensor, Tensor]:
     return found[0], found[1]
 
 
+def unit_scale(d: Tensor, blocks: Sequence[Sides]) -> Tensor:
+    """(C, n): what brings to one the diagonal `d` (C, n) of rows of one cell, with that of traces added."""
+    d = d.clone()
+    for sides in blocks:
+        for cells, T in sides:
+            d.index_add_(0, cells, (T**2).sum(dim=1).expand(len(cells), -1))
+    return torch.where(d > 0, d, 1.0).rsqrt()
+
+
 def traces_apart(sides: Sides) -> Sides:
     """The traces of rows with two sides where these are different cells; none where there are none."""
     if len(sides) < 2:
