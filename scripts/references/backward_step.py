@@ -11,12 +11,11 @@ meshes.
 from __future__ import annotations
 
 import numpy as np
-from elements import ELEMENTS, FacetBasis, Places, polygon_mesh
-from scatter import even_points, relative_difference, write_reference
-from scipy.sparse import bmat
-from scipy.sparse.linalg import spsolve
-from skfem import Basis, BilinearForm, ElementVector, LinearForm
-from skfem.helpers import ddot, div, dot, grad, mul
+from elements import FacetBasis, polygon_mesh
+from scatter import check_each, even_points, write_reference
+from skfem import BilinearForm
+from skfem.helpers import grad
+from taylor_hood import TaylorHood, viscous
 
 RE = 100.0
 ON_THE_WAY = (10.0, 30.0, 60.0)  # Reynolds numbers from which Newton's method goes on
@@ -28,62 +27,27 @@ MESHES = ((0.1, 1e-5, 0.2), (0.07, 1e-5, 0.14))
 
 
 @BilinearForm
-def viscous(u, v, w):
-    return ddot(grad(u), grad(v))
-
-
-@BilinearForm
 def pull(u, v, w):
     """At the outflow, where u_x = -v_y."""
     return -grad(u)[1, 1] * v[0]
 
 
-@BilinearForm
-def divergence(u, q, w):
-    return -div(u) * q
-
-
-@BilinearForm
-def carried(u, v, w):
-    return dot(mul(grad(w["flow"]), u) + mul(grad(u), w["flow"]), v)
-
-
-@LinearForm
-def carrying(v, w):
-    return dot(mul(grad(w["flow"]), w["flow"]), v)
-
-
 def solve(points: np.ndarray, size: float, at_step: float, growth: float) -> dict[str, np.ndarray]:
     """u, v, p at points (N, 2), by Newton's method from rest and rising Reynolds numbers."""
     mesh = polygon_mesh(CORNERS, [size / 40 if c != (2, 1) else at_step for c in CORNERS], size, growth)
-    basis = Basis(mesh, ElementVector(ELEMENTS[3]()), intorder=8)
-    pressure = basis.with_element(ELEMENTS[2]())
-    place = basis.doflocs
-    along_x = np.zeros(basis.N, bool)  # which coefficients are those of u
-    for names in (basis.nodal_dofs, basis.facet_dofs, basis.interior_dofs):
-        along_x[names[0::2].ravel()] = True
-
+    flow = TaylorHood(mesh, 3, 8)
+    basis, place = flow.basis, flow.basis.doflocs
     fixed = basis.get_dofs(mesh.facets_satisfying(lambda x: abs(x[0] - 4) > 1e-9, True)).flatten()
     end = FacetBasis(mesh, basis.elem, facets=mesh.facets_satisfying(lambda x: abs(x[0] - 4) < 1e-9, True), intorder=8)
-    state = np.zeros(basis.N + pressure.N)
-    inflow = np.flatnonzero(along_x & (place[0] < 1e-9))
-    state[inflow] = 4 * place[1, inflow] * (1 - place[1, inflow])
-    free = np.setdiff1d(np.arange(len(state)), fixed)
-    friction, gradient = viscous.assemble(basis) - pull.assemble(end), divergence.assemble(basis, pressure)
-    count = basis.N
+    inflow = np.flatnonzero(flow.along_x & (place[0] < 1e-9))
+    flow.state[inflow] = 4 * place[1, inflow] * (1 - place[1, inflow])
+    free = np.setdiff1d(np.arange(len(flow.state)), fixed)
+    friction = viscous.assemble(basis) - pull.assemble(end)
     for re in [*(re for re in ON_THE_WAY for _ in range(3)), *[RE] * 12]:
-        stiffness = friction / re
-        flow = basis.interpolate(state[:count])
-        matrix = bmat([[stiffness + carried.assemble(basis, flow=flow), gradient.T], [gradient, None]], "csr")
-        momentum = stiffness @ state[:count] + gradient.T @ state[count:] + carrying.assemble(basis, flow=flow)
-        residual = np.concatenate([momentum, gradient @ state[:count]])
-        step = spsolve(matrix[free][:, free].tocsc(), -residual[free])
-        state[free] += step
-        print(f"  {len(free)} coefficients: step {np.abs(step).max():.1e}", flush=True)
-        if re == RE and np.abs(step[: np.searchsorted(free, count)]).max() < 1e-9:
+        step = flow.newton_step(friction / re, free)
+        if re == RE and np.abs(step[: np.searchsorted(free, flow.count)]).max() < 1e-9:
             break
-    u, v = Places(basis, points).values(basis, state[:count])
-    return {"u": u, "v": v, "p": Places(pressure, points).values(pressure, state[count:])}
+    return flow.at(points)
 
 
 def points_inside(count: int) -> np.ndarray:
@@ -94,11 +58,7 @@ def points_inside(count: int) -> np.ndarray:
 def main() -> None:
     points = points_inside(COUNT)
     coarse, fine = (solve(points, *mesh) for mesh in MESHES)
-    for name, accuracy in ACCURACY.items():
-        difference = relative_difference(coarse[name], fine[name])
-        print(f"{name}: difference between two meshes: {difference:.1e}")
-        if difference > accuracy:
-            raise SystemExit("the elements have not converged")
+    check_each(coarse, fine, ACCURACY, "meshes", "the elements have not converged")
     write_reference("backward_step.npz", max(ACCURACY.values()), x=points[:, 0], y=points[:, 1], **fine)
 
 

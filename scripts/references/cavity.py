@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from polynomials import chebyshev_nodes, differentiation, interpolation
-from scatter import even_points, relative_difference, write_reference
+from scatter import check_each, even_points, write_reference
 
 RE = 100.0
 COUNT = 3000
@@ -154,11 +154,7 @@ def main() -> None:
         flow = solve(degree, flow)
         levels.append(flow.at(x, y))
     coarse, values = levels[-2:]
-    for name, accuracy in ACCURACY.items():
-        difference = relative_difference(coarse[name], values[name])
-        print(f"{name}: difference between two degrees: {difference:.1e}")
-        if difference > accuracy:
-            raise SystemExit("the collocation has not converged")
+    check_each(coarse, values, ACCURACY, "degrees", "the collocation has not converged")
     write_reference("cavity.npz", max(ACCURACY.values()), x=x, y=y, **values)
 
 

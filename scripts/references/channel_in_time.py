@@ -17,7 +17,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.polynomial import legendre
-from scatter import even_points, relative_difference, write_reference
+from scatter import check_each, even_points, write_reference
 from scipy.sparse import bmat, csr_matrix, diags, kron
 from scipy.sparse.linalg import splu
 
@@ -188,11 +188,7 @@ def main() -> None:
     points = even_points(COUNT, [(0, LEVELS), (0, 2), (0, 1)])
     levels = np.floor(points[:, 0]).astype(int)
     coarse, fine = (solve(points[:, 1:], levels, *resolution) for resolution in RESOLUTIONS)
-    for name, accuracy in ACCURACY.items():
-        difference = relative_difference(coarse[name], fine[name])
-        print(f"{name}: difference between two resolutions: {difference:.1e}")
-        if difference > accuracy:
-            raise SystemExit("the polynomials or steps have not converged")
+    check_each(coarse, fine, ACCURACY, "resolutions", "the polynomials or steps have not converged")
     t = (levels + 0.5) * END / LEVELS
     write_reference("channel_in_time.npz", max(ACCURACY.values()), t=t, x=points[:, 1], y=points[:, 2], **fine)
 

@@ -11,12 +11,9 @@ Eng. 20 (1984) 1085-1109), are printed beside those that are known to ten digits
 from __future__ import annotations
 
 import numpy as np
-from backward_step import carried, carrying, divergence, viscous
-from elements import ELEMENTS, Domain, Places
-from scatter import even_points, relative_difference, write_reference
-from scipy.sparse import bmat
-from scipy.sparse.linalg import spsolve
-from skfem import Basis, ElementVector
+from elements import Domain
+from scatter import check_each, even_points, write_reference
+from taylor_hood import TaylorHood, viscous
 
 NU, HEIGHT, MEAN = 0.001, 0.41, 0.2
 HOLE, LENGTH = (0.2, 0.2, 0.05), 2.2
@@ -30,48 +27,31 @@ def solve(points: np.ndarray, size: float, along_circle: int) -> dict[str, np.nd
     """u, v, p at points (N, 2), by Newton's method from rest."""
     domain = Domain((0, 0, LENGTH, HEIGHT), [HOLE], size, along_circle)
     mesh = domain.mesh
-    basis = Basis(mesh, ElementVector(ELEMENTS[4]()), intorder=12)
-    pressure = basis.with_element(ELEMENTS[3]())
-    place, count = basis.doflocs, basis.N
-    along_x = np.zeros(count, bool)  # which coefficients are those of u
-    for names in (basis.nodal_dofs, basis.facet_dofs, basis.interior_dofs):
-        along_x[names[0::2].ravel()] = True
+    flow = TaylorHood(mesh, 4, 12)
+    basis, place = flow.basis, flow.basis.doflocs
     walls = mesh.facets_satisfying(lambda x: (abs(x[0] - LENGTH) > 1e-9) & (x[0] < 1e-9), True)
     sides = mesh.facets_satisfying(lambda x: (x[1] < 1e-9) | (x[1] > HEIGHT - 1e-9), True)
     hole = basis.get_dofs(domain.hole_facets()).flatten()
     fixed = np.unique(np.concatenate([hole, basis.get_dofs(walls).flatten(), basis.get_dofs(sides).flatten()]))
-    state = np.zeros(count + pressure.N)
-    inflow = np.flatnonzero(along_x & (place[0] < 1e-9))
-    state[inflow] = 6 * MEAN * place[1, inflow] * (HEIGHT - place[1, inflow]) / HEIGHT**2
-    free = np.setdiff1d(np.arange(len(state)), fixed)
-    stiffness, gradient = NU * viscous.assemble(basis), divergence.assemble(basis, pressure)
+    inflow = np.flatnonzero(flow.along_x & (place[0] < 1e-9))
+    flow.state[inflow] = 6 * MEAN * place[1, inflow] * (HEIGHT - place[1, inflow]) / HEIGHT**2
+    free = np.setdiff1d(np.arange(len(flow.state)), fixed)
+    stiffness = NU * viscous.assemble(basis)
     for _ in range(12):
-        flow = basis.interpolate(state[:count])
-        matrix = bmat([[stiffness + carried.assemble(basis, flow=flow), gradient.T], [gradient, None]], "csr")
-        momentum = stiffness @ state[:count] + gradient.T @ state[count:] + carrying.assemble(basis, flow=flow)
-        step = spsolve(matrix[free][:, free].tocsc(), -np.concatenate([momentum, gradient @ state[:count]])[free])
-        state[free] += step
-        print(f"  {len(free)} coefficients: step {np.abs(step).max():.1e}", flush=True)
-        if np.abs(step).max() < 1e-11:
+        if np.abs(flow.newton_step(stiffness, free)).max() < 1e-11:
             break
-    flow = basis.interpolate(state[:count])
-    momentum = stiffness @ state[:count] + gradient.T @ state[count:] + carrying.assemble(basis, flow=flow)
+    momentum = flow.momentum(stiffness)
     unit = MEAN**2 * 2 * HOLE[2] / 2
-    for name, chosen in (("drag", along_x[hole]), ("lift", ~along_x[hole])):
+    for name, chosen in (("drag", flow.along_x[hole]), ("lift", ~flow.along_x[hole])):
         print(f"  {name}: {-momentum[hole[chosen]].sum() / unit:.9f}, known {KNOWN[name]:.9f}")
-    u, v = Places(basis, points).values(basis, state[:count])
-    return {"u": u, "v": v, "p": Places(pressure, points).values(pressure, state[count:])}
+    return flow.at(points)
 
 
 def main() -> None:
     points = even_points(COUNT, [(0, LENGTH), (0, HEIGHT)])
     points = points[np.hypot(points[:, 0] - HOLE[0], points[:, 1] - HOLE[1]) > 1.001 * HOLE[2]]
     coarse, fine = (solve(points, *mesh) for mesh in MESHES)
-    for name, accuracy in ACCURACY.items():
-        difference = relative_difference(coarse[name], fine[name])
-        print(f"{name}: difference between two meshes: {difference:.1e}")
-        if difference > accuracy:
-            raise SystemExit("the elements have not converged")
+    check_each(coarse, fine, ACCURACY, "meshes", "the elements have not converged")
     write_reference("dfg_cylinder.npz", max(ACCURACY.values()), x=points[:, 0], y=points[:, 1], **fine)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from polynomials import chebyshev_nodes, differentiation, interpolation, second_derivative_without_flux
-from scatter import even_points, relative_difference, write_reference
+from scatter import check_each, even_points, write_reference
 
 PR, RA = 0.71, 1e4
 COUNT = 3000
@@ -120,11 +120,7 @@ def main() -> None:
         print(f"  heat through the hot wall: {flow.nusselt():.8f}")
         levels.append(flow.at(x, y))
     coarse, values = levels[-2:]
-    for name, accuracy in ACCURACY.items():
-        difference = relative_difference(coarse[name], values[name])
-        print(f"{name}: difference between two degrees: {difference:.1e}")
-        if difference > accuracy:
-            raise SystemExit("the collocation has not converged")
+    check_each(coarse, values, ACCURACY, "degrees", "the collocation has not converged")
     write_reference("natural_convection.npz", max(ACCURACY.values()), x=x, y=y, **values)
 
 

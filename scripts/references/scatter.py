@@ -6,7 +6,7 @@ dense inside layers as anywhere else, and even enough to sample a layer of 1 % o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +59,20 @@ def finer_of_two(solve: Callable[..., np.ndarray], meshes: Sequence[tuple], accu
     if difference > accuracy:
         raise SystemExit("the elements have not converged")
     return fine
+
+
+def check_each(
+    coarse: Mapping[str, np.ndarray], fine: Mapping[str, np.ndarray], accuracy: Mapping[str, float], of: str, ends: str
+) -> None:
+    """Prints how far two resolutions differ, unknown by unknown; ends the script where that is more than stated.
+
+    `of`: what there are two of; `ends`: what is said then.
+    """
+    for name, allowed in accuracy.items():
+        difference = relative_difference(coarse[name], fine[name])
+        print(f"{name}: difference between two {of}: {difference:.1e}")
+        if difference > allowed:
+            raise SystemExit(ends)
 
 
 def relative_difference(a: np.ndarray, b: np.ndarray) -> float:
