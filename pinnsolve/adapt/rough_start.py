@@ -28,8 +28,7 @@ CHEAP = 2  # coordinates in which it costs next to nothing
 def rough_start(context: SolveContext) -> Callable[[Tensor], Tensor] | None:
     """(N, d) -> (U, N) a rough solution; None where none is needed, or cheap, or found."""
     problem = context.problem
-    measured = context.measured or bool(problem.unknown_parameters)
-    if problem.linear or context.guess is not None or measured or context.dimension > CHEAP:
+    if problem.linear or context.guess is not None or context.is_inverse or context.dimension > CHEAP:
         return None
     if context.among is not ALONE or context.lower.dtype != torch.float64 or context.lower.device.type != "cpu":
         return None
