@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.adapt.aim import Aim
-from pinnsolve.adapt.collocation_step import Blame, Moment, Step, Stepper, stages_of
+from pinnsolve.adapt.collocation_step import Blame, Moment, SettingOut, Step, Stepper, stages_of
 from pinnsolve.adapt.march_starts import Starts
 from pinnsolve.adapt.recorded_steps import Steppers
 from pinnsolve.adapt.simplified_newton import NotConverged
@@ -168,7 +168,8 @@ class Marcher:
         march.dt = length.dt
         accuracy = (ACCURACY_CHANGING if self.stated.changing else ACCURACY) * self.aim.inside
         try:
-            step, found = self._steppers.step(march.space, length.dt, at.moment, length.time, accuracy, at.size, before)
+            setting_out = SettingOut(at.moment, length.time, accuracy, at.size, before)
+            step, found = self._steppers.step(march.space, length.dt, setting_out)
         except NotConverged:
             length.fails(len(march.steps))
             at.ended = "stalled" if length.too_short else None

@@ -60,6 +60,18 @@ class Step:
 
 
 @dataclass(frozen=True)
+class SettingOut:
+    """Where and how a step sets out: at `time` from the `moment` that ends the step `before`, its least squares solved
+    to a relative `accuracy`; `size`: (U,) of the solution so far."""
+
+    moment: Moment
+    time: float
+    accuracy: float
+    size: Tensor | None = None
+    before: Step | None = None
+
+
+@dataclass(frozen=True)
 class Blame:
     """The error of a step alone, relative to the solution: over the step, and at its end; what time and (C, d) what
     cells and axes of space are to blame for."""
@@ -109,17 +121,12 @@ class Stepper:
         if fine:
             self._linearize_richer(self._newton.around if fine is True else Around(fine["derivatives"], fine["time"]))
 
-    def step(
-        self, start: Moment, time: float, accuracy: float, size: Tensor | None, before: Step | None = None
-    ) -> tuple[Step, Blame]:
-        """The step from `start` at `time`, which ends the step `before`.
-
-        `accuracy`, relative, of its least squares; `size`: (U,) so far. Raises NotConverged where Newton's method
-        fails.
-        """
+    def step(self, setting_out: SettingOut) -> tuple[Step, Blame]:
+        """The step from there. Raises NotConverged where Newton's method fails."""
         system = self.coarse_system
-        guess = self._guess(start.c[None], before)
-        stages = self._newton.solve(guess, start.c[None], time, accuracy)[0]
+        start, time, size = setting_out.moment, setting_out.time, setting_out.size
+        guess = self._guess(start.c[None], setting_out.before)
+        stages = self._newton.solve(guess, start.c[None], time, setting_out.accuracy)[0]
         values = self._from_stages(torch.cat([start.c[:1], stages]), self.method)
         now = shared(self._rms(self.space, stages, self.method.weights), self.stated.problem.groups)
         local, carried, left = self._corrected(start, values, time)

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pinnsolve.adapt.collocation_step import Blame, Moment, Step, Stepper
+from pinnsolve.adapt.collocation_step import Blame, Moment, SettingOut, Step, Stepper
 from pinnsolve.adapt.simplified_newton import NotConverged
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.solvers.journal import Journal, Values, digest
@@ -38,20 +38,23 @@ class Steppers:
         """How many hold factorizations."""
         return sum(known.stepper is not None for known in self._known.values())
 
-    def step(
-        self, space: Space, dt: float, start: Moment, time: float, accuracy: float, size: Tensor | None,
-        before: Step | None,
-    ) -> tuple[Step, Blame]:  # fmt: skip
+    def step(self, space: Space, dt: float, setting_out: SettingOut) -> tuple[Step, Blame]:
         """See `Stepper.step`; with the stepper for steps of length `dt` on a space."""
         known = self._known.pop(dt, None)
         if known is None or known.space is not space:
             known = _Known(space)
-        about = (time, dt, accuracy, list(space.degrees), digest(space.cells.lower, space.cells.upper))
+        about = (
+            setting_out.time,
+            dt,
+            setting_out.accuracy,
+            list(space.degrees),
+            digest(space.cells.lower, space.cells.upper),
+        )
         values = self._journal.found("step", *about)
         try:
             if values is not None:
                 return self._restored(known, values)
-            return self._taken(known, dt, about, (start, time, accuracy, size, before))
+            return self._taken(known, dt, about, setting_out)
         finally:
             self._known[dt] = known
             for old in list(self._known)[: -self._kept]:
@@ -75,14 +78,14 @@ class Steppers:
         end = Moment(values["end"]["c"], values["end"]["e"])
         return Step(space=known.space, end=end, **values["step"]), Blame(**values["blame"])
 
-    def _taken(self, known: _Known, dt: float, about: tuple, asked: tuple) -> tuple[Step, Blame]:
+    def _taken(self, known: _Known, dt: float, about: tuple, setting_out: SettingOut) -> tuple[Step, Blame]:
         if known.stepper is None:
             known.stepper = self._make(known.space, dt)
             if known.standing is not None:
                 known.stepper.stand(known.standing)
         before = known.stepper.standing()["around"]
         try:
-            found = known.stepper.step(*asked)
+            found = known.stepper.step(setting_out)
         except NotConverged:
             self._add(known, about, before, None)
             raise

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -29,7 +30,7 @@ from pinnsolve.inverse.regularization_choice import chosen
 from pinnsolve.inverse.statement import InverseProblem, data_rows, first_fit, leaves_start_open
 from pinnsolve.inverse.uncertainty import drawn
 from pinnsolve.runtime import go_on
-from pinnsolve.solvers.budget import OutOfTime
+from pinnsolve.solvers.follow import unless_late
 from pinnsolve.solvers.gauss_newton import Iterate, Iteration, gauss_newton
 
 # weights of the data before functions are found that only data determine, and steps with each of them
@@ -63,9 +64,9 @@ def cascade(statement: InverseProblem, space: Space, start: State) -> tuple[Inve
     for weight in [w for w in CASCADE if w <= last]:
         trial = statement.with_weight(weight)
         system = (trial.smoother() if open_start else trial).system(space).scaled_at(state)
-        try:
-            found = gauss_newton(system, state, replace(solving(LOOSE), most=FEW_STEPS), statement.bounds)
-        except OutOfTime:  # the level is solved from where this has come
+        few_steps = partial(gauss_newton, system, state, replace(solving(LOOSE), most=FEW_STEPS), statement.bounds)
+        found = unless_late(few_steps, lambda: None)
+        if found is None:  # the level is solved from where this has come
             break
         if FLOOR * floor_of(trial, found) > weight < CASCADE[0]:  # the equations can be met no better
             break
@@ -107,14 +108,17 @@ def solve_inverse_level(
         found = found.linearized()
     c = found.state.coefficients
     size = shared(space.rms(without_constants(c, space, statement.problem)), statement.problem.groups)
-    try:
+
+    def corrected() -> tuple[Correction, Tensor, Tensor]:
         correction, lacking = _correct(checked or statement, space, found)
         fine = correction.space
         error = correction.enlargement * fine.rms(without_constants(correction.delta, fine, statement.problem))
-    except OutOfTime:
-        if checked is None:  # there is an answer before
-            raise
-        correction, lacking, error = _unknown(space, found), torch.zeros_like(c), size
+        return correction, lacking, error
+
+    if checked is None:  # there is an answer before
+        correction, lacking, error = corrected()
+    else:
+        correction, lacking, error = unless_late(corrected, lambda: (_unknown(space, found), torch.zeros_like(c), size))
     level = Level(
         space, c, replace(correction, delta=lacking), error, size, found.converged, found.steps, found.loss,
         found.terms, found.system, found.reduced.rank_info(), False,
@@ -279,11 +283,13 @@ def levels(
 
 def _at_any_time(statement: InverseProblem) -> tuple[InverseProblem, int]:
     """The statement for a level that no time limit ends, and how many steps it may take: few when the time is up."""
-    try:
+
+    def in_time() -> bool:
         statement.check()
-    except OutOfTime:
-        return replace(statement, check=go_on), LATE_STEPS
-    return replace(statement, check=go_on), Iteration.most
+        return True
+
+    most = Iteration.most if unless_late(in_time, lambda: False) else LATE_STEPS
+    return replace(statement, check=go_on), most
 
 
 def choose(statement: InverseProblem, space: Space, state: State) -> InverseProblem:
@@ -296,10 +302,10 @@ def choose(statement: InverseProblem, space: Space, state: State) -> InverseProb
         return gauss_newton(system, start, solving(ROUGH), statement.bounds).linearized()
 
     open_start = leaves_start_open(statement.problem)
-    try:
-        found = chosen(statement.smoothness, solved, statement.measurements.unit, open_start)
-    except OutOfTime:
-        return statement
+    found = unless_late(
+        lambda: chosen(statement.smoothness, solved, statement.measurements.unit, open_start),
+        lambda: statement.smoothness,
+    )
     return replace(statement, smoothness=found)
 
 

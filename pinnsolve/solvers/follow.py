@@ -78,6 +78,15 @@ def attempt(work: Callable[[], T], clock: Clock) -> T | Outcome:
         return _ended(ResourceError("the machine has too little memory for the next refinement"), clock)
 
 
+def unless_late(work: Callable[[], T], late: Callable[[], T]) -> T:
+    """What `work` returns, or what `late` does where the time limit has ended it: for parts of a level that can be done
+    without, or by less work."""
+    try:
+        return work()
+    except OutOfTime:
+        return late()
+
+
 def follow(
     levels: Iterator[T | Outcome],
     clock: Clock,
