@@ -20,11 +20,11 @@ class Scripted:
     def __init__(self, inside: float, *excess: float):
         self.left, self.inside, self.tried = list(excess), inside, []
 
-    def step(self, space, dt, moment, time, *rest):
+    def step(self, space, dt, setting_out):
         self.tried.append(dt)
         in_time = self.left.pop(0) * self.inside
         one = torch.ones(1, dtype=torch.float64)
-        step = Step(space, time, dt, NOTHING, in_time * one, one, 0.0, Moment(NOTHING, NOTHING))
+        step = Step(space, setting_out.time, dt, NOTHING, in_time * one, one, 0.0, Moment(NOTHING, NOTHING))
         return step, Blame(in_time, 0.0, in_time, torch.zeros(1, 2, dtype=torch.float64))
 
 
