@@ -29,6 +29,7 @@ QUICK = (
     "scale-tiny-numbers",
     "torsion-ellipse",
     "weak-wave-before-it-breaks",
+    "where-heated-patch",
 )
 
 

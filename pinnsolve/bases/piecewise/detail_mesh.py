@@ -82,12 +82,10 @@ class DetailMesh:
         near = NEAR * extent
         if len(lower):
             meets = (low[:, None] < upper - near[:, None]) & (high[:, None] > lower + near[:, None])
-            flat = (
-                (lower == upper)[None]
-                & (low[:, None] - near[:, None] <= upper)
-                & (high[:, None] + near[:, None] >= lower)
-            )
-            meets = (meets | flat).all(dim=2)  # (C, S)
+            touches = (low[:, None] - near[:, None] <= upper) & (high[:, None] + near[:, None] >= lower)
+            flat = (lower == upper)[None]
+            meets = (meets | (touches & flat)).all(dim=2)  # (C, S)
+            meets |= self._on_faces(lower, upper)[None] & touches.all(dim=2)
             sees = SEES.get(len(self.axes), min(SEES.values()))
             for axis in range(low.shape[1]):
                 widths = torch.where(meets, sees * size[None, :, axis], torch.inf)
@@ -99,6 +97,12 @@ class DetailMesh:
             self._add_cut(cut, low, high, axis, place)
         chosen = axis.clamp_min(0)[:, None]
         return place.gather(1, chosen)[:, 0], axis
+
+    def _on_faces(self, lower: Tensor, upper: Tensor) -> Tensor:
+        """(S,) bool: the details that lie on the boundary. Where a condition changes, slopes are infinite on both
+        sides, so that cells beside the detail are to be small, too."""
+        space = [i for i, axis in enumerate(self.axes) if axis != self.time]
+        return (lower == upper)[:, space].any(dim=1)
 
     def _add_cut(self, cut: Cut, low: Tensor, high: Tensor, axis: Tensor, place: Tensor) -> None:
         """Cells that a plane goes through are to be split at it, or halved where it is near to an end."""
