@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from pinnsolve.least_squares.block_cholesky import fronts
 from pinnsolve.least_squares.block_lu import BlockLU
+from pinnsolve.least_squares.fronts import fronts
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from pinnsolve.least_squares.block_cholesky import fronts
 from pinnsolve.least_squares.condensation import Condensed, FaceGraph, Faces, traces, worth_condensing
+from pinnsolve.least_squares.fronts import fronts
 
 SIDE, N, POINTS, RANK = 3, 12, 7, 3
 C = SIDE**2

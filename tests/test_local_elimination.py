@@ -16,7 +16,8 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.least_squares import local_elimination
-from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix, fronts
+from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix
+from pinnsolve.least_squares.fronts import fronts
 from pinnsolve.least_squares.local_elimination import EXACT, LocalElimination, worth_eliminating
 from pinnsolve.pipeline import solve
 from pinnsolve.problem.build import build_problem

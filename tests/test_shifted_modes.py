@@ -2,7 +2,8 @@
 
 import torch
 
-from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix, fronts
+from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix
+from pinnsolve.least_squares.fronts import fronts
 from pinnsolve.least_squares.shifted_modes import REDUCED, ShiftedModes, SparseBlocks
 
 PAIRS = [(0, 1), (1, 2), (0, 3)]

@@ -23,10 +23,11 @@ from pinnsolve.assembly.normal_blocks import condensable, face_graph, normal_blo
 from pinnsolve.assembly.row_source import RowBlock, RowSource, State
 from pinnsolve.assembly.schur_complement import BlockFactorization, Factor, adjoint, dense, products
 from pinnsolve.bases.piecewise.space import Space
-from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix, Front, fronts
+from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix
 from pinnsolve.least_squares.condensation import Condensed, FaceGraph, Faces, operations_condensed, worth_condensing
 from pinnsolve.least_squares.coupled import Coupled
 from pinnsolve.least_squares.dense_qr import DenseQR
+from pinnsolve.least_squares.fronts import Front, fronts
 from pinnsolve.least_squares.local_elimination import (
     ACCURACY,
     EXACT,

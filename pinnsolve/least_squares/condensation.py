@@ -16,8 +16,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from pinnsolve.least_squares.block_cholesky import LAST_SHIFT, BlockCholesky, BlockMatrix, Front, fronts, operations
+from pinnsolve.least_squares.block_cholesky import LAST_SHIFT, BlockCholesky, BlockMatrix
 from pinnsolve.least_squares.block_lu import TINY, BlockLU
+from pinnsolve.least_squares.fronts import Front, fronts, operations
 
 AT_ONCE = 3e7  # numbers of blocks of cells that are made at a time
 INDEPENDENT = 1e-13  # of the largest square: that of rows which others hold

@@ -17,7 +17,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix, Front, fronts, operations
+from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix
+from pinnsolve.least_squares.fronts import Front, fronts, operations
 
 FREE, SURELY_FREE = 0.5, 0.02  # share of the equation below which functions are free: in most cells, in every cell
 MOST_CELLS = 0.95

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pinnsolve.assembly.row_source import RowSource
 from pinnsolve.assembly.system import CellSystem
 from pinnsolve.errors import ResourceError
-from pinnsolve.least_squares.block_cholesky import Front
-from pinnsolve.least_squares.block_cholesky import operations as operations_in_fronts
 from pinnsolve.least_squares.condensation import operations_condensed, worth_condensing
+from pinnsolve.least_squares.fronts import Front
+from pinnsolve.least_squares.fronts import operations as operations_in_fronts
 from pinnsolve.least_squares.local_elimination import SHARE, operations_eliminated
 
 NUMBER = 8  # bytes
