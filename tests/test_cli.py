@@ -112,6 +112,9 @@ def test_resume_goes_on_from_the_last_run(work, solved, command):
     code, _, err = command("run", "waves.yaml", "--resume")
     assert code == 2
     assert "no run to resume in runs/waves" in err
+    code, _, err = command("run", "waves.yaml", "--resume", "--out", "named")  # as one that was killed at once
+    assert (code, calls.pop()["start"]) == (1, None)
+    assert "no run to resume in named: it begins" in err
     for _ in range(2):
         command("run", "waves.yaml")
     stranger = solution_of(name="waves-3", result={"problem": "waves-3"})

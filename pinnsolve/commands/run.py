@@ -70,9 +70,12 @@ class Run:
         return self.draws and launch.rank() == 0
 
     def _begun(self, problem: Problem, code: str) -> RunUnderWay:
-        from pinnsolve.results.run_folders import RunUnderWay, choose_folder
+        from pinnsolve.results.run_folders import RunUnderWay, choose_folder, holds_a_run
 
-        return RunUnderWay(choose_folder(problem.name, self.out, self.resume), problem, self.resume, say, code)
+        folder = choose_folder(problem.name, self.out, self.resume)
+        if self.resume and not holds_a_run(folder):
+            say(f"there is no run to resume in {folder}: it begins")
+        return RunUnderWay(folder, problem, self.resume, say, code)
 
     def _solved(
         self, problem: Problem, under_way: RunUnderWay, among: Communicator | None, interrupts: process.Interrupts

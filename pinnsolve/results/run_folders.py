@@ -43,8 +43,9 @@ class FolderError(PinnsolveError):
 def choose_folder(name: str, out: Path | None, resume: bool) -> Path:
     """Choose the folder of a run: `out`, or `runs/NAME`, numbered if that is taken; with `resume`, the last of these.
 
-    The folder is made: of two runs at once, each gets one of its own. Raises `FolderError` for an `out` that holds
-    something else, or when nothing can be resumed.
+    The folder is made: of two runs at once, each gets one of its own. An `out` that is empty, or not there, has nothing
+    to resume yet: a run that was killed in its first second leaves no more. Raises `FolderError` for an `out` that
+    holds something else, or when nothing can be resumed.
     """
     if out is not None:
         folder = _given(out)
@@ -53,7 +54,7 @@ def choose_folder(name: str, out: Path | None, resume: bool) -> Path:
         folder = runs[-1] if runs else Path(RUNS) / name
     else:
         return _new(name)
-    if resume and not (is_run_folder(folder) or is_unfinished(folder)):
+    if resume and out is None and not holds_a_run(folder):
         raise FolderError(f"there is no run to resume in {folder}; leave --resume out to start one")
     _check_writable(folder)
     _made(folder, exist_ok=True)
@@ -68,6 +69,11 @@ def is_run_folder(folder: Path) -> bool:
 def is_unfinished(folder: Path) -> bool:
     """Say whether a folder holds what a solve that was ended leaves."""
     return (folder / CHECKPOINTS / ABOUT_FILE).is_file()
+
+
+def holds_a_run(folder: Path) -> bool:
+    """Say whether there is something in a folder to go on from."""
+    return is_run_folder(folder) or is_unfinished(folder)
 
 
 def _new(name: str) -> Path:
@@ -95,7 +101,7 @@ def _made(folder: Path, exist_ok: bool) -> None:
 def _given(out: Path) -> Path:
     if out.exists() and not out.is_dir():
         raise FolderError(f"--out {out} is a file; give a folder")
-    if out.is_dir() and any(out.iterdir()) and not (is_run_folder(out) or is_unfinished(out)):
+    if out.is_dir() and any(out.iterdir()) and not holds_a_run(out):
         raise FolderError(f"--out {out} is neither empty nor a run folder, so nothing is written there")
     return out
 
