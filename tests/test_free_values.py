@@ -17,6 +17,14 @@ RING = {
 }
 
 
+@pytest.mark.parametrize(("at", "determined"), [({"t": 0, "x": 0}, False), ({"x": 0}, True)])
+def test_a_value_at_one_time_determines_nothing_at_others(at, determined):
+    held = {**RING["conditions"], "gauge": ps.Condition(at=at, equation="q = 0")}
+    problem = ps.Problem(name="ring", **{**RING, "conditions": held})
+    found = [warning.message for warning in problem.warnings]
+    assert determined is not any("single values of t" in message for message in found)
+
+
 @pytest.mark.parametrize("level", ["0", "5*sin(9*t)"])
 def test_a_potential_on_a_ring(level):
     problem = ps.Problem(name="ring", **RING, exact={"u": "cos(x)*exp(-t)", "q": f"3*sin(x)*exp(-t) + {level}"})

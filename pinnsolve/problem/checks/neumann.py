@@ -49,10 +49,28 @@ class HoldsResiduals(Protocol):
 
 
 def undetermined_constants(statements: Iterable[HoldsResiduals]) -> tuple[str, ...]:
-    """The unknowns of which only derivatives occur, periodic pairs left out: determined up to a constant at best."""
-    features = [(f, is_periodic(s)) for s in statements for r in _with_integrands(s) for f in features_of(r)]
-    pinned = {f.unknown for f, periodic in features if not periodic and (f.operator is not None or f.order == 0)}
-    return tuple(name for name in dict.fromkeys(f.unknown for f, _ in features) if name not in pinned)
+    """The unknowns of which only derivatives occur, periodic pairs left out: determined up to a constant at best.
+
+    A value at one time alone determines nothing at others, where there is no derivative in time.
+    """
+    statements = tuple(statements)
+    features = [(f, s) for s in statements for r in _with_integrands(s) for f in features_of(r)]
+    names = dict.fromkeys(f.unknown for f, _ in features)
+    derived = {f.unknown for f, _ in features if f.order}
+    free = {name: free_axes(statements, name) if name in derived else () for name in names}
+    pinned = {
+        f.unknown
+        for f, s in features
+        if not is_periodic(s)
+        and (f.operator is not None or (f.order == 0 and not _is_at_one_value(s, free[f.unknown])))
+    }
+    return tuple(name for name in names if name not in pinned)
+
+
+def _is_at_one_value(statement: HoldsResiduals, axes: Sequence[int]) -> bool:
+    """Whether a statement holds at single values of some of the axes only."""
+    pieces = statement.region.pieces
+    return bool(pieces) and all(any(axis in axes for axis, _ in piece.fixed) for piece in pieces)
 
 
 def _with_integrands(statement: HoldsResiduals) -> Iterator[sp.Expr]:
@@ -85,6 +103,8 @@ def constant_warnings(
     statements = (*problem.statements, *assumed)
     asked = getattr(problem.settings.tolerance, "by_name", None)
     wanted = problem.unknowns if asked is None else real_names(tuple(asked), problem.complex_unknowns)
+    valued = {f.unknown for s in statements if not is_periodic(s) for r in s.residuals for f in features_of(r)
+              if f.order == 0}  # fmt: skip
     for name in undetermined_constants(statements):
         if name in besides or name not in wanted:
             continue
@@ -97,9 +117,10 @@ def constant_warnings(
         message = f"`{name}` is determined only up to a constant: only its derivatives occur"
         if free:
             of = " and ".join(problem.coordinates[axis] for axis in free)
+            held = "" if name not in valued else f" but for single values of {of}, at which a condition holds it"
             message = (
                 f"`{name}` is determined only up to a constant at every {of}: only its derivatives in other "
-                f"coordinates occur; it is compared, and given by slabs in time, with mean zero at every {of}"
+                f"coordinates occur{held}; it is compared, and given by slabs in time, with mean zero at every {of}"
             )
         if found := fluxes(problem):
             message += f"; {_verdict(*found)}"
