@@ -14,6 +14,7 @@ from pinnsolve.assembly.measurements import Measurements
 from pinnsolve.assembly.regularization import RegularizationRows
 from pinnsolve.assembly.row_source import KINDS, RowSource, State
 from pinnsolve.assembly.term_rows import term_rows
+from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.problem.problem import Problem
@@ -136,3 +137,14 @@ def test_rows_outside_of_a_where_vanish(case):
 
 def test_some_of_these_problems_have_a_where():
     assert "where" in MORE["flow"]["equations"]["mass"]
+
+
+def test_a_seminorm_is_the_integral_of_all_derivatives_of_an_order():
+    """Along the unit box: of x^3 y on it, (6 x y)^2 + 2 (3 x^2)^2 + 0 for the second one; whatever the cells."""
+    lower = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 2.0]], dtype=torch.float64)
+    upper = torch.tensor([[1.0, 5.0], [2.0, 2.0], [2.0, 5.0]], dtype=torch.float64)
+    space = Space(Cells(lower, upper), (4, 3), (2, 2))
+    function = space.project(lambda x: ((x[:, 0] / 2) ** 3 * x[:, 1] / 5)[None], 1)
+    rows = RegularizationRows("smooth", space, 0, 1, 2, 0.5).rows(State(function, NONE))
+    assert rows.loss == pytest.approx(0.5 * (36 / 9 + 2 * 9 / 5))
+    assert rows.r.shape[1] == space.functions
