@@ -9,6 +9,7 @@ import torch
 from small_problems import STATEMENTS, assembled, basis_for, compiled, random_state, stated
 
 from pinnsolve.assembly.collocation import term_weights, zero_state
+from pinnsolve.assembly.normal_blocks import PANEL, gram
 from pinnsolve.assembly.row_source import State, stacked
 from pinnsolve.assembly.rows import Assembly, losses
 from pinnsolve.compiler.compiler import compile_problem
@@ -250,3 +251,8 @@ def test_numbers_chosen_by_a_condition_are_in_double_precision():
     basis = basis_for(problem)
     residual = assembled(problem).unscaled_residuals(basis, zero_state(problem, basis))["steps"]
     assert set(residual.flatten().tolist()) == {-1 / 3, -0.1}
+
+
+def test_half_a_product_and_its_mirror_image_are_the_product():
+    A = torch.randn(2, 30, 2 * PANEL + 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    torch.testing.assert_close(gram(A), A.mT @ A)

@@ -156,3 +156,12 @@ def test_a_variable_apart_stands_with_all_products_of_the_others():
     assert torch.equal(exponents((3, 4, 5), 0), tensor_points([torch.arange(p + 1) for p in (3, 4, 5)]))
     whole = tensor_points([torch.arange(p + 1) for p in degrees])
     assert torch.equal(whole[tensor_index(degrees, 0)], found)
+
+
+def test_tables_on_a_grid_are_those_at_its_points():
+    axes, degrees, orders = (4, -1.0, 5), (3, 2, 4), (1, 0, 2)
+    on_grid = shared_tables(axes, degrees, orders, None)
+    at_points = ReferenceTables(shared_points(axes)[None], degrees, orders)
+    assert on_grid.points == at_points.points == 20
+    for alpha in [(0, 0, 0), (1, 0, 0), (1, 0, 2)]:
+        torch.testing.assert_close(on_grid.table(alpha), at_points.table(alpha))

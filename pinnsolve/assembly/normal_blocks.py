@@ -15,6 +15,8 @@ from pinnsolve.assembly.row_source import RowBlock, RowSource
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.least_squares.condensation import FaceGraph, Faces, Sides, traces_apart, unit_scale
 
+PANEL = 256  # columns of a product at a time
+
 
 def face_graph(space: Space, sources: Sequence[RowSource]) -> FaceGraph | None:
     """The faces between cells, with as many rows as their traces will have, as far as that is known before rows are
@@ -33,6 +35,19 @@ def face_graph(space: Space, sources: Sequence[RowSource]) -> FaceGraph | None:
     return FaceGraph(first[apart], second[apart], space.cells.centres, rows)
 
 
+def gram(A: Tensor) -> Tensor:
+    """A^T A (G, n, n) of A (G, M, n): where there are many columns, half of it and its mirror image."""
+    n = A.shape[2]
+    if n < 2 * PANEL:
+        return A.mT @ A
+    product = A.new_empty(len(A), n, n)
+    for j in range(0, n, PANEL):
+        panel = A[:, :, j:].mT @ A[:, :, j : j + PANEL]
+        product[:, j:, j : j + PANEL] = panel
+        product[:, j : j + PANEL, j + PANEL :] = panel[:, PANEL:].mT
+    return product
+
+
 def normal_blocks(
     rows: Sequence[RowBlock], pairs: Sequence[tuple[int, int]], like: Tensor, check: Callable[[], None], divided: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -46,13 +61,13 @@ def normal_blocks(
         check()
         if len(block.sides) == 1:
             ((cells, A),) = block.sides
-            inside.index_add_(0, cells, (A.mT @ A).expand(len(cells), n, n))
+            inside.index_add_(0, cells, gram(A).expand(len(cells), n, n))
     diagonal = inside.clone() if divided else inside
     for block in rows:
         check()
         if len(block.sides) == 2:
             for cells, A in block.sides:
-                diagonal.index_add_(0, cells, (A.mT @ A).expand(len(cells), n, n))
+                diagonal.index_add_(0, cells, gram(A).expand(len(cells), n, n))
             _couple(diagonal, blocks, number, *block.sides)
     return inside, diagonal, blocks
 
@@ -94,7 +109,7 @@ def condensable(
         if not block.sides:
             continue
         for cells, A in of_one_cell(block.sides):
-            own.index_add_(0, cells, (A.mT @ A).expand(len(cells), n, n))
+            own.index_add_(0, cells, gram(A).expand(len(cells), n, n))
         found = traces_apart(block.sides)
         if found:
             between.append(found)

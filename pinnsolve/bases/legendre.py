@@ -125,17 +125,38 @@ class ReferenceTables:
 
     def table(self, alpha: MultiIndex) -> Tensor:
         if alpha not in self._tables:
-            axes = [axis[k].flatten(0, 1) for axis, k in zip(self._axes, alpha, strict=True)]  # (G m, p + 1)
-            result = axes[0].new_empty(len(axes[0]), len(self._index))
-            for i in range(0, len(result), ROWS):
-                _products([axis[i : i + ROWS] for axis in axes], self._index, result[i : i + ROWS])
-            self._tables[alpha] = result.reshape(-1, self.points, len(self._index))
+            self._tables[alpha] = self._made(alpha)
         return self._tables[alpha]
+
+    def _made(self, alpha: MultiIndex) -> Tensor:
+        axes = [axis[k].flatten(0, 1) for axis, k in zip(self._axes, alpha, strict=True)]  # (G m, p + 1)
+        result = axes[0].new_empty(len(axes[0]), len(self._index))
+        for i in range(0, len(result), ROWS):
+            _products([axis[i : i + ROWS] for axis in axes], self._index, result[i : i + ROWS])
+        return result.reshape(-1, self.points, len(self._index))
 
     def forget(self) -> None:
         """Gives up the tables made so far, unless they are shared by all cells; they are made again when asked for."""
         if not self.shared:
             self._tables.clear()
+
+
+class GridTables(ReferenceTables):
+    """The same at a tensor grid of points (m_a,) per axis, the first axis slowest, that all cells share."""
+
+    def __init__(self, axes: Sequence[Tensor], degrees: Sequence[int], orders: Sequence[int], apart: int | None):
+        of_axes = zip(axes, degrees, orders, strict=True)
+        self._axes = [legendre(points, p, k) for points, p, k in of_axes]  # each (orders + 1, m_a, p + 1)
+        self.shared, self.points = True, math.prod(map(len, axes))
+        self._exponents = exponents(tuple(degrees), apart)
+        self._tables = {}
+
+    def _made(self, alpha: MultiIndex) -> Tensor:
+        axes = [axis[k][:, e] for axis, k, e in zip(self._axes, alpha, self._exponents.unbind(1), strict=True)]
+        result = axes[0]  # (m_0, n), and so on
+        for axis in axes[1:]:
+            result = (result[:, None] * axis).flatten(0, 1)
+        return result[None]
 
 
 def _products(axes: Sequence[Tensor], index: Tensor, out: Tensor) -> None:
@@ -154,7 +175,7 @@ def shared_tables(
     axes: tuple[int | float, ...], degrees: tuple[int, ...], orders: tuple[int, ...], apart: int | None = None
 ) -> ReferenceTables:
     """Tables at a tensor grid that all cells share; per axis the number of Chebyshev points, or -1.0, 1.0 at an end."""
-    return ReferenceTables(shared_points(axes)[None], degrees, orders, apart)
+    return GridTables([_on_axis(a) for a in axes], degrees, orders, apart)
 
 
 def forget_tables() -> None:
@@ -165,8 +186,11 @@ def forget_tables() -> None:
 @cached_by_device(64)
 def shared_points(axes: tuple[int | float, ...]) -> Tensor:
     """(m, d): see `shared_tables`."""
-    values = [chebyshev_points(a) if isinstance(a, int) else torch.tensor([a], dtype=torch.float64) for a in axes]
-    return tensor_points(values)
+    return tensor_points([_on_axis(a) for a in axes])
+
+
+def _on_axis(a: int | float) -> Tensor:
+    return chebyshev_points(a) if isinstance(a, int) else torch.tensor([a], dtype=torch.float64)
 
 
 @cached_by_device(64)
