@@ -27,6 +27,8 @@ QUICK = (
     "ode-pendulum",
     "reaction-bratu",
     "scale-tiny-numbers",
+    "singular-root-by-its-slope",
+    "singular-root-of-euler",
     "torsion-ellipse",
     "weak-wave-before-it-breaks",
     "where-heated-patch",

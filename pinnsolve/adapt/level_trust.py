@@ -30,8 +30,10 @@ KINK, FREE = 10.0, 1e-3  # times the tolerance, and at least so much of the solu
 
 
 def is_rough(problem: CompiledProblem, level: Level) -> bool:
-    """Whether the solution of a nonlinear problem is not smooth: its linearization says little of the error."""
-    return not problem.linear and level.correction.left > ROUGH
+    """Whether a solution is not smooth, so that its correction says little of the error: of a nonlinear problem, or on
+    a line, where rows of small cells weigh no more than others (see `cell_weights`), and what two degrees more take of
+    the error of a root may be a tenth."""
+    return level.correction.left > ROUGH and (not problem.linear or len(problem.coordinates) == 1)
 
 
 def believed(problem: CompiledProblem, level: Level, before: Sequence[Level], tolerance: float) -> Level:
