@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pinnsolve.adapt.context import Result
 from pinnsolve.bases.piecewise.basis import PouCells
@@ -69,6 +69,7 @@ class Seen:
     rounding: Mapping[str, float]
     terms: Mapping
     doubts: Sequence[str] = ()  # sentences that each keep it from being the solution
+    least: Mapping[str, float] = field(default_factory=dict)  # errors of unknowns that are known to be no smaller
 
 
 def judge(problem: CompiledProblem, said: Sequence[str], outcome: Outcome[Result], seen: Seen) -> Verdict:
@@ -91,7 +92,7 @@ def judge(problem: CompiledProblem, said: Sequence[str], outcome: Outcome[Result
         doubts.append(freedom.sentence + apart)
     doubts = [doubt for doubt in doubts if doubt]
     if result.estimate is not None:
-        estimate = result.estimate.at_least(seen.rounding)
+        estimate = result.estimate.at_least(seen.rounding).at_least(seen.least)
         if missed:
             share = 1.0 if compromise else min(max(one.share for one in missed), 1.0)
             estimate = estimate.at_least(dict.fromkeys(problem.unknowns, share))

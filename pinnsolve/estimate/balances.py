@@ -7,13 +7,14 @@ singularity. Input: a compiled problem, a solution on cells. Output: numbers per
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
 import torch
 from torch import Tensor
 
+from pinnsolve.assembly.cell_rows import CellTerm
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.term_rows import table_orders, term_rows
 from pinnsolve.bases.piecewise.basis import PouCells
@@ -33,16 +34,43 @@ def balances(
 
     Empty where functions do not stand on cells, or on too many. Points are others than those of the solve.
     """
+    sums: dict[tuple[str, int], list[float]] = {}
+    for rows, number, integrals, whole in _integrals(problem, solution, wanted):
+        entry = sums.setdefault((rows.name, number), [0.0, 0.0])
+        entry[0] += float(integrals.abs().sum())
+        entry[1] += whole
+    return {key: total / max(whole, 1e-300) for key, (total, whole) in sums.items()}
+
+
+def lost_until(problem: CompiledProblem, solution: Approximation, name: str) -> float:
+    """Of the first residual of an equation, per volume of space: the largest of the integrals over all that is before a
+    time at which cells end. 0 where functions do not stand on cells, or on too many."""
+    axis = problem.coordinates.index(problem.time)
+    found = [(rows, part) for rows, number, part, _ in _integrals(problem, solution, [name]) if number == 0]
+    if not found:
+        return 0.0
+    ends = torch.cat([rows.space.cells.upper[rows.cells[0], axis] for rows, _ in found])
+    parts = torch.cat([part for _, part in found])
+    times, which = torch.unique(ends, return_inverse=True)
+    until = torch.zeros(len(times), dtype=parts.dtype).index_add_(0, which, parts).cumsum(0)
+    low, high = problem.intervals[axis]
+    return (high - low) * float(until.abs().max())
+
+
+def _integrals(
+    problem: CompiledProblem, solution: Approximation, wanted: Collection[str]
+) -> Iterator[tuple[CellTerm, int, Tensor, float]]:
+    """Of residuals of the terms `wanted`: rows, the number of a residual, its integrals (G,) over the cells, each by
+    the whole volume, and the share of that which they fill."""
     if not isinstance(solution.basis, PouCells):
-        return {}
+        return
     space, c = _divided(solution.basis, solution.state.coefficients)
     extra = tuple(p + FINER for p in space.degrees)
     fine = Space(space.cells, extra, tuple(table_orders(problem)), space.apart)
     if _numbers(fine) > MOST_NUMBERS:
-        return {}
+        return
     some = tuple(term for term in problem.terms if term.name in wanted)
     state = State(space.widened(c, fine), solution.state.parameters)
-    sums: dict[tuple[str, int], list[float]] = {}
     for rows in term_rows(replace(problem, terms=some), fine, {}):
         fills = rows.at.points.normals is None
         share = rows.at.share if fills else rows.at.share ** (1 - 1 / len(extra))  # about the area of a face
@@ -50,11 +78,8 @@ def balances(
         if rows.at.keep is not None:
             weights = torch.where(rows.at.keep, weights, 0.0)
         for number, r in enumerate(rows.residuals(state)):
-            integrals = (share[:, None] * weights * torch.nan_to_num(r, nan=0.0, posinf=0.0, neginf=0.0)).sum(dim=1)
-            entry = sums.setdefault((rows.name, number), [0.0, 0.0])
-            entry[0] += float(integrals.abs().sum())
-            entry[1] += float((share[:, None] * weights).sum())
-    return {key: total / max(whole, 1e-300) for key, (total, whole) in sums.items()}
+            known = torch.nan_to_num(r, nan=0.0, posinf=0.0, neginf=0.0)
+            yield rows, number, (share[:, None] * weights * known).sum(dim=1), float((share[:, None] * weights).sum())
 
 
 def _numbers(space: Space) -> float:

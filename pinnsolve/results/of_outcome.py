@@ -23,6 +23,7 @@ from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.cell_balances import measured_balances, unbalanced
 from pinnsolve.estimate.defect_correction import Approximation
+from pinnsolve.estimate.degenerate import lost_totals
 from pinnsolve.estimate.independent_look import Look, Missed
 from pinnsolve.estimate.integrals import with_integrals
 from pinnsolve.estimate.jumps import all_missed
@@ -107,12 +108,15 @@ def _found(problem: Problem, context: SolveContext, outcome: Outcome[Result]) ->
     look = Look(compiled, approximation, x)
     looked = _looked_at(look, check, terms)
     balances = measured_balances(compiled, approximation)
+    lost = () if result.estimate is None else (*lost_totals(compiled, approximation, result.estimate.relative, check),)
     doubts = (
         *left_tables(compiled, approximation, x), *missed_data(compiled, terms), *inexact(compiled, looked),
-        *unbalanced(balances),
+        *unbalanced(balances), *(one.sentence for one in lost),
     )  # fmt: skip
     said = [warning.message for warning in problem.warnings]
-    verdict = judge(compiled, said, outcome, Seen(looked, look.rounding, terms, doubts))
+    verdict = judge(
+        compiled, said, outcome, Seen(looked, look.rounding, terms, doubts, {one.unknown: one.share for one in lost})
+    )
     measured = true_error(problem, approximation, x, compiled.undetermined_constants)
     relative = None if verdict.estimate is None else verdict.estimate.relative
     corrected = None if verdict.contradicted else result.corrected
