@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scale_model import CARD, CORE, cost
+from scale_model import CARD, CORE, cost, seconds_on_cells
 
 from pinnsolve.process import WAITING
 
@@ -94,6 +94,9 @@ def measured(row: Row, folder: Path, limit: float) -> dict:
     if "width" in found:
         machine = CARD if "cuda" in row.arguments else CORE
         found["model"] = cost(found["width"], found["rows"], row.processes, machine).seconds
+    elif "multiplications" in found:
+        machine = CARD if "cuda" in row.arguments else CORE
+        found["model"] = seconds_on_cells(found["coefficients"], found["multiplications"], machine)
     other = folder / (row.beside.replace(", ", "-").replace(" ", "-") + ".npy")
     if row.beside and other.exists():
         one, expected = np.load(out.with_name(out.name + ".npy")), np.load(other)
