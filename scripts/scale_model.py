@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-# coefficients and multiplications of a level of Poisson's equation in a cube with 4, 5 and 6 cells of degree 9 per axis,
+# coefficients and multiplications of a level of Poisson's equation in a cube with 4, 5 ... cells of degree 9 per axis,
 # as scale_cells.py counts them
 ON_CELLS = ((31_104, 2.56e11),)
 FOLDED = 3  # k above, as in pinnsolve.least_squares.streaming
@@ -47,7 +47,10 @@ CORE = Machine(number=1.15e-7, coefficient=1.6e-4, rate=7.3e10, pivoting=1.7e9, 
 # of its memory's speed for the rows; NVLink between cards. Pivoting is the processor's.
 CARD = Machine(number=1e-10, coefficient=1.6e-6, rate=1.5e13, pivoting=1e10, bandwidth=1e11, latency=2e-5)
 # 64 cores of a node as one process by threads, at the speed of 32 of the above; 100 Gbit/s between nodes
-NODE = Machine(number=CORE.number / 32, coefficient=CORE.coefficient / 32, rate=32 * CORE.rate, pivoting=2e10, bandwidth=1e10, latency=1e-5)
+NODE = Machine(
+    number=CORE.number / 32, coefficient=CORE.coefficient / 32, rate=32 * CORE.rate, pivoting=2e10, bandwidth=1e10,
+    latency=1e-5,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
