@@ -20,6 +20,7 @@ SCALES = {
 ACTIVATION = "sin"  # of the default basis: its span is that of random Fourier modes, spectral on smooth solutions
 POINTS_PER_FUNCTION = 3.0  # interior collocation points per basis function
 LEAST_INTERIOR, LEAST_BOUNDARY = 1024, 33  # as the 32 x 32 grids of [Gulian], for small bases whose functions move
+MANY_FACES = 1024  # points that all faces share at least, where there are many, twice over
 MOST_COLUMNS = 6000  # coefficients of a dense least squares that refinement goes up to
 CHECK_POINTS = 4000  # points on which errors, residuals and estimates are measured; the solver never sees them
 CHECK_SEED = 20_000_003  # far from any seed a person gives, so that check points are never solve points
@@ -51,13 +52,21 @@ def scales(dimension: int) -> tuple[float, ...]:
     return SCALES[min(dimension, max(SCALES))]
 
 
-def collocation(asked, dimension: int, width: int, moving: bool) -> Collocation:
-    """The points of a solve: what the file asks for, else by the width of the basis.
+def collocation(
+    asked,
+    dimension: int,
+    width: int,
+    moving: bool,
+    per_function: tuple[float, float] = (POINTS_PER_FUNCTION, POINTS_PER_FUNCTION),
+) -> Collocation:
+    """The points of a solve: what the file asks for, else by the width of the basis, so many `per_function` inside and
+    on all of the boundary.
 
     `moving`: the hidden parameters will move, so that small bases need points everywhere, not in proportion.
     """
-    interior = math.ceil(POINTS_PER_FUNCTION * width)
-    boundary = max(LEAST_BOUNDARY, math.ceil(POINTS_PER_FUNCTION * width / (2 * dimension)))
+    interior = math.ceil(per_function[0] * width)
+    least = min(LEAST_BOUNDARY, MANY_FACES // dimension) if per_function[1] else 1  # on each of so many faces
+    boundary = max(least, math.ceil(per_function[1] * width / (2 * dimension)))
     if moving:
         interior, boundary = max(interior, LEAST_INTERIOR), max(LEAST_BOUNDARY, boundary)
     if asked is not None:

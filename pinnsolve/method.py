@@ -17,7 +17,7 @@ from pinnsolve import defaults, extensions
 from pinnsolve.adapt.basis_slabs import SlabTuning, basis_marches, can_march_with
 from pinnsolve.adapt.context import Result, SolveContext, least_error
 from pinnsolve.adapt.devices import PROCESSOR, device_for, moved, solved_there, why_not_on_card
-from pinnsolve.adapt.few_coordinates import NETWORK_AXES, FewCoordinates, has_many_coordinates
+from pinnsolve.adapt.few_coordinates import NETWORK_AXES, FewCoordinates, has_many_coordinates, with_usual_points
 from pinnsolve.adapt.forward import on_cells
 from pinnsolve.adapt.growing_width import Networks, Successors, fixed, refined
 from pinnsolve.adapt.named_tolerances import counted
@@ -356,6 +356,7 @@ def _refined(problem: Problem, context: SolveContext, asked: dict) -> Iterator[R
 
 def _of_few_coordinates(problem: Problem, context: SolveContext, asked: dict) -> Iterator[Result | Outcome]:
     """Sums of functions of few coordinates, whose structure is found and whose degree grows."""
+    context = with_usual_points(context)
     family = FewCoordinates(context, asked, problem.settings.limits.refinements)
     return refined(context, problem.settings.tolerance, family)
 

@@ -100,6 +100,19 @@ def solved(problem, **settings) -> dict:
     return result
 
 
+def test_functions_go_on_in_richer_bases():
+    lower, upper = -torch.ones(5, dtype=torch.float64), torch.ones(5, dtype=torch.float64)
+    few, many, other = (
+        make_basis({"kind": "interactions", "degree": p, "radial": 2, "pairs": pairs}, lower, upper, 0)
+        for p, pairs in ((2, "neighbours"), (3, "all"), (3, "none"))
+    )
+    c = torch.arange(1.0, few.width + 1, dtype=torch.float64)[None]
+    x, zero = torch.linspace(-0.9, 0.9, 35, dtype=torch.float64).reshape(7, 5), (0,) * 5
+    wide = few.widened(c, many)
+    torch.testing.assert_close(many.combined(x, [zero], wide)[zero], few.combined(x, [zero], c)[zero])
+    assert few.widened(c, other) is None
+
+
 def test_pairs_of_neighbours_are_found():
     result = solved(posed("sum(k, sin(x[k]*x[k + 1]))", 7, tolerance=1e-2))
     assert result["status"] == "converged" and result["relative_l2_error"]["u"] < 1e-2

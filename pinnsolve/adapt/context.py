@@ -59,6 +59,7 @@ class SolveContext:
     columns: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)  # values that terms name, at points
     journal: Journal = NOTHING  # what was solved before, and who is told of what is solved now
     cells_on: torch.device | None = None  # where cells are solved, where that is not the device of the box
+    per_function: tuple[float, float] = (defaults.POINTS_PER_FUNCTION,) * 2  # usual points, inside and on the boundary
 
     @property
     def among(self) -> Communicator:
@@ -110,7 +111,7 @@ class SolveContext:
         return replace(self, term_weights=term_weights(self.problem, self.weights_at(basis.width), points, basis))
 
     def counts(self, width: int, moving: bool) -> defaults.Collocation:
-        return defaults.collocation(self.collocation, self.dimension, width, moving)
+        return defaults.collocation(self.collocation, self.dimension, width, moving, self.per_function)
 
     def _sampled(
         self, counts: defaults.Collocation, seed: int, part: str = "all", lenient: bool = False
@@ -135,7 +136,8 @@ class SolveContext:
 
         They are few, and every process has all of them.
         """
-        counts = defaults.Collocation(count, max(64, count // (2 * self.dimension)), "uniform")
+        least = min(64, defaults.MANY_FACES // self.dimension)
+        counts = defaults.Collocation(count, max(least, count // (2 * self.dimension)), "uniform")
         part = "held_out" if self.regression else "all"
         points = self._sampled(counts, defaults.CHECK_SEED + self.seed + seed, part, lenient=True)
         # on cells a term without points has no weight
@@ -177,7 +179,8 @@ class SolveContext:
         """The error of a solution, from corrections on other bases and points, noise of data left out."""
         width = max(basis.width for basis in bases)
         # the points that are usual for the width at least: those of the file may be too few to tell
-        usual, asked = defaults.collocation(None, self.dimension, width, False), self.counts(width, False)
+        usual = defaults.collocation(None, self.dimension, width, False, self.per_function)
+        asked = self.counts(width, False)
         counts = replace(
             usual, interior=max(usual.interior, asked.interior), boundary=max(usual.boundary, asked.boundary)
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -24,15 +24,23 @@ from pinnsolve.estimate.defect_correction import Approximation
 from pinnsolve.geometry.shapes import Ball
 from pinnsolve.language.symbols import feature_symbol
 
-DEGREES = (3, 4, 5, 6, 8, 10, 12, 16)  # of the polynomials of successive levels
+DEGREES = (3, 4, 5, 6, 7, 8, 10, 12, 16)  # of the polynomials of successive levels
 RADIAL = 4  # times as high a degree have radial functions, which are few
-RADIAL_BESIDE = 1  # and as high beside functions of coordinates, which hold low powers of |x|^2 themselves
+RADIAL_BESIDE = 1  # and as high beside functions of coordinates, which hold low powers of |x|^2 themselves,
+CONCENTRATED, LEAST_RADIAL = 80, 2  # up to so much over the number of coordinates: in many, |x| hardly varies
 LENGTHS = (1 / 16, 1 / 4, 1.0)  # of the radial argument, in parts of the radius
 SEARCHED = 2  # levels on which pairs are looked for
 MOST_FOUND = 2  # times the number of coordinates: pairs that one level adds
 FIRST = 1500  # coefficients of a structure that is tried on the first level
 SMALL = 750  # coefficients of a structure that is tried again on the second level
 NETWORK_AXES = 6  # coordinates up to which random sines serve a box
+INSIDE, ON_BOUNDARY = 2.0, 3.0  # points per function, which are nearly orthogonal
+
+
+def _is_held(one: Interactions, other: Interactions) -> bool:
+    """Whether the functions of one basis are among those of another, which then leaves them no error to see."""
+    pairs = one.pairs in ("none", other.pairs) or other.pairs == "all"
+    return pairs and 0 < one.degree <= other.degree and one.radial <= other.radial and one.length == other.length
 
 
 def has_many_coordinates(problem: CompiledProblem) -> bool:
@@ -50,6 +58,12 @@ def vanishes_on_sphere(problem: CompiledProblem) -> bool:
     """Whether conditions hold every unknown at zero on the whole sphere of a ball, at all times."""
     held = {name for term in problem.terms for name in _held_at_zero(term)}
     return is_ball(problem) and held == set(problem.unknowns)
+
+
+def with_usual_points(context: SolveContext) -> SolveContext:
+    """With as many points as these functions need: next to none where all of them meet what is said of the boundary."""
+    exact = vanishes_on_sphere(context.problem) and context.problem.axes.time is None
+    return replace(context, per_function=(INSIDE, 0.0 if exact else ON_BOUNDARY))
 
 
 def _held_at_zero(term: Term) -> set[str]:
@@ -135,7 +149,8 @@ class FewCoordinates:
         return self.context.basis({**old, **new})
 
     def _radial(self, degree: int, alone: bool) -> int:
-        return int(self.asked.get("radial", (RADIAL if alone else RADIAL_BESIDE) * degree))
+        most = max(CONCENTRATED // len(self.context.problem.axes.space), LEAST_RADIAL)
+        return int(self.asked.get("radial", RADIAL * degree if alone else min(RADIAL_BESIDE * degree, most)))
 
     def _structures(self, degree: int) -> Iterator[Interactions]:
         """Radial functions alone with several lengths, then functions of more and more coordinates."""
@@ -168,5 +183,5 @@ class FewCoordinates:
         others = [one for one in self._structures(min(after, 4)) if one.width <= FIRST]
         if not alone:  # of radial functions alone one length will do
             others = others[len(LENGTHS) - 1 :] if others and others[0].degree == 0 else others
-        found = [self._grown(basis, after), *others]
+        found = [self._grown(basis, after), *(one for one in others if not _is_held(one, basis))]
         return [one for one in found if one.width <= self._most]

@@ -23,6 +23,7 @@ from pinnsolve.assembly.collocation import zero_state
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases.base import Basis
+from pinnsolve.bases.interactions import Interactions
 from pinnsolve.estimate.defect_correction import (
     Approximation,
     Estimate,
@@ -235,6 +236,8 @@ def _level_estimate(
     """
     unknowns = context.problem.unknowns
     estimate = context.estimate(found.approximation, corrections)
+    if found.approximation.basis.by_operator:  # the next degree sees nothing of an error that is odd where it is even
+        estimate = doubted(estimate, found.approximation, check)
     if context.regression:
         errors = _regression_errors(context, found.approximation, check, corrections)
         return estimate.at_least(errors), estimate
@@ -344,5 +347,9 @@ def projected(solution: Approximation, basis: Basis, assembly: Assembly) -> Stat
     """The state of a new basis closest to a solution's values: where Newton goes on. Linear problems start at zero."""
     if assembly.problem.linear:
         return zero_state(assembly.problem, basis)
+    if isinstance(solution.basis, Interactions):
+        wide = solution.basis.widened(solution.state.coefficients, basis)
+        if wide is not None:
+            return State(wide, solution.state.parameters)
     x = _most_points(assembly)
     return State(_fitted(solution.values(x), basis, x, assembly.among), solution.state.parameters)

@@ -26,6 +26,7 @@ Pair = tuple[int, int]
 POINTS, SEED = 3000, 3  # unseen points, and what tells them from those of other looks
 FEW_PAIRS = 1500  # up to which their products have degree 3 (x y, x^2 y, x y^2), of more degree 2 (x y alone)
 TOGETHER = 1000  # pairs whose products are tabulated at a time
+NOTHING = 1e-12  # of the largest row: one that is rounding
 LEAST = 0.1  # of the largest share: less may be an echo of it
 CHANCE = 20.0  # times the median, or 1/rows: the largest share that one of thousands of pairs explains by chance
 
@@ -40,10 +41,12 @@ def interacting_pairs(context: SolveContext, solution: Approximation, held: Sequ
     degree = 3 if len(pairs) <= FEW_PAIRS else 2
     with torch.no_grad():
         A, r = _rows(assembly, solution, solution.basis)
-        Q = range_basis(A)
-        r = r - Q @ (Q.T @ r)
+        size = A.abs().amax(dim=1)
+        seen = size > NOTHING * size.max()  # not what all functions meet exactly
+        Q = range_basis(A[seen])
+        r = r[seen] - Q @ (Q.T @ r[seen])
         for start in range(0, len(pairs), TOGETHER):
-            shares |= dict(_shares(assembly, solution, pairs[start : start + TOGETHER], degree, Q, r))
+            shares |= dict(_shares(assembly, solution, pairs[start : start + TOGETHER], degree, (Q, r, seen)))
     if not shares:
         return []
     noise = max(statistics.median(shares.values()), 1 / assembly.row_count)
@@ -61,18 +64,28 @@ def _rows(assembly: Assembly, solution: Approximation, basis: Basis) -> tuple[Te
 
 
 def _shares(
-    assembly: Assembly, solution: Approximation, pairs: Sequence[Pair], degree: int, Q: Tensor, r: Tensor
+    assembly: Assembly,
+    solution: Approximation,
+    pairs: Sequence[Pair],
+    degree: int,
+    known: tuple[Tensor, Tensor, Tensor],
 ) -> Iterator[tuple[Pair, float]]:
     """Pairs with the share of the squared residual r (m,) that their products explain, one by one.
 
-    Of both, what lies in the range of Q (m, n) is left out.
+    `known`: Q, r and which rows are seen.
+
+    Of both, what lies in the range of Q (m, n) is left out; of r it is already, and of the products only where they
+    explain much: for others, and there are thousands, the whole product is long enough.
     """
     old = solution.basis.settings()
     settings = {**old, "degree": degree, "radial": 0, "pairs": [list(pair) for pair in pairs]}
     basis = Interactions.create(settings, solution.basis.lower, solution.basis.upper, 0)
-    A, _ = _rows(assembly, solution, basis)
-    A = A - Q @ (Q.T @ A)
-    explained = (r @ A) ** 2 / (A.square().sum(dim=0) * r.square().sum()).clamp_min(1e-300)
+    Q, r, seen = known
+    A = _rows(assembly, solution, basis)[0][seen]
+    along, size = (r @ A) ** 2, A.square().sum(dim=0)
+    much = (along > LEAST * (along / size.clamp_min(1e-300)).max() * size).nonzero()[:, 0]
+    size[much] -= (Q.T @ A[:, much]).square().sum(dim=0)
+    explained = along / (size * r.square().sum()).clamp_min(1e-300)
     explained = explained.reshape(len(assembly.problem.unknowns), basis.width).amax(dim=0)
     numbers = _pair_numbers(basis)
     for number, pair in enumerate(pairs):

@@ -10,6 +10,7 @@ rows hold their share of the points of every term.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 
 import sympy as sp
@@ -148,7 +149,9 @@ class TermRows:
         values: Mapping[Feature, Tensor] | None = None,
     ) -> RowBlock:
         """The rows on a basis, linearized at a state on it, or where the features take `values` (n,) each."""
-        if basis.by_operator and all(f.operator is None for f in self.features):
+        if self._takes_operators(basis):
+            if values is None and self.term.linear:
+                return self._linear_rows(basis, state, index)
             at = self.combined(basis, state, index) if values is None else values
             return self._rows_by_operator(at, basis, state, index)
         matrices = self.matrices(basis, hidden, index)
@@ -195,8 +198,41 @@ class TermRows:
         pieces, size = [], points_at_once(basis.active)
         for start in range(0, max(self.points.count, 1), size):  # one even for a term without points
             index = slice(start, start + size)
-            pieces.append(self.residuals(self.combined(basis, state, index), state, index))
+            pieces.append(self.residuals_on(basis, state, index))
         return torch.cat(pieces, dim=1)
+
+    def residuals_on(self, basis: Basis, state: State, index: slice | None = None) -> Tensor:
+        """Unscaled residuals (residual count, n) at some points; of a linear term in one pass over the basis."""
+        if not (self.term.linear and self._takes_operators(basis)):
+            return self.residuals(self.combined(basis, state, index), state, index)
+        residuals, flat = self._evaluated(self._zeros(index), state, index)
+        for r, coefficients in zip(residuals, self._split(flat), strict=True):
+            for unknown, c in zip(self.problem.unknowns, state.coefficients, strict=True):
+                own = {f: k for f, k in coefficients.items() if isinstance(f, Feature) and f.unknown == unknown}
+                for x, operator in self._operators(own, index):
+                    r += basis.applied_to(x, operator, c)
+        return residuals
+
+    def _takes_operators(self, basis: Basis) -> bool:
+        """Whether the rows on a basis are made by whole operators."""
+        return basis.by_operator and all(f.operator is None for f in self.features)
+
+    def _zeros(self, index: slice | None) -> dict[Feature, Tensor]:
+        """The features (n,) of nothing."""
+        x = self.points.x[0] if index is None else self.points.x[0, index]
+        return dict.fromkeys(self.features, x.new_zeros(len(x)))
+
+    def _operators(self, coefficients: Mapping[Feature, Tensor | float], index) -> Iterator[tuple[Tensor, dict]]:
+        """For every side of the points, these (n, d) and the operator there."""
+        for side in {f.side for f in coefficients}:
+            x = self.points.x[side] if index is None else self.points.x[side, index]
+            yield x, {f.alpha: c for f, c in coefficients.items() if f.side == side}
+
+    def _linear_rows(self, basis: Basis, state: State, index: slice | None) -> RowBlock:
+        """The rows of a linear term, which do not depend on the state, with its residuals there."""
+        block = self._rows_by_operator(self._zeros(index), basis, state, index)
+        c = state.coefficients.reshape(-1)
+        return replace(block, r=block.r + block.A[:, : len(c)] @ c) if bool(c.any()) else block
 
     def rows_at(
         self, values: Mapping[Feature, Tensor], matrices: FeatureMatrices, state: State, index=None
@@ -214,10 +250,7 @@ class TermRows:
         """The same on a basis that applies whole operators."""
 
         def combined(coefficients: Mapping[Feature, Tensor | float]) -> Tensor:
-            parts = []
-            for side in {f.side for f in coefficients}:
-                x = self.points.x[side] if index is None else self.points.x[side, index]
-                parts.append(basis.applied(x, {f.alpha: c for f, c in coefficients.items() if f.side == side}))
+            parts = [basis.applied(x, operator) for x, operator in self._operators(coefficients, index)]
             return sum(parts[1:], parts[0])
 
         return self._block(values, state, index, basis.width, combined)

@@ -77,6 +77,10 @@ class Basis(ABC):
             result += (c[:, None] if isinstance(c, Tensor) and c.ndim else c) * table
         return result
 
+    def applied_to(self, points: Tensor, operator: Mapping[MultiIndex, Tensor | float], c: Tensor) -> Tensor:
+        """(N,): what the operator, as in `applied`, makes of the function with coefficients c (W,)."""
+        return self.applied(points, operator) @ c
+
     @abstractmethod
     def settings(self) -> dict[str, Any]:
         """The settings that were asked for, JSON-able, `kind` included. With `hidden` they are enough for `restore`."""

@@ -152,16 +152,18 @@ class Interactions(Basis):
         """All derivatives from one pass over the functions; see `Basis.combined`."""
         check_alphas(tuple(alphas), self.dimension, self.smoothness, "a basis of interactions")
         if len(alphas) <= 2:
-            return {alpha: self._sums(points, alpha, coefficients) for alpha in alphas}
+            one = {alpha: [self.applied_to(points, {alpha: 1.0}, c) for c in coefficients] for alpha in alphas}
+            return {alpha: torch.stack(values) for alpha, values in one.items()}
         p = self._polynomials(points)
         values = [self._by_factor(table) for table in p]
         jets = [self._jet(p, values, c, points) for c in coefficients]
+        if len(jets) == 1:
+            return {alpha: jets[0].derivative(alpha)[None] for alpha in alphas}
         return {alpha: torch.stack([jet.derivative(alpha) for jet in jets]) for alpha in alphas}
 
-    def _sums(self, points: Tensor, alpha: MultiIndex, coefficients: Tensor) -> Tensor:
-        """(U, N): a derivative of the functions with coefficients (U, W)."""
-        parts = [coefficients @ table for _, table in self._applied(points, {alpha: 1.0})]
-        return torch.cat(parts, dim=1) if parts else coefficients.new_zeros(len(coefficients), 0)
+    def applied_to(self, points: Tensor, operator: Mapping[MultiIndex, Tensor | float], c: Tensor) -> Tensor:
+        parts = [c @ table for _, table in self._applied(points, operator)]
+        return torch.cat(parts) if parts else c.new_zeros(0)
 
     def _jet(self, p: Tensor, values: list[list[Tensor]], c: Tensor, points: Tensor) -> Jet:
         """The value and all derivatives up to order two, mixed ones by need, of the function with coefficients (W,)."""
@@ -297,6 +299,21 @@ class Interactions(Basis):
             mixed,
         )
 
+    def widened(self, coefficients: Tensor, other: Basis) -> Tensor | None:
+        """Coefficients (U, W) of the same functions in another basis, None where that does not hold all of its own."""
+        if not isinstance(other, Interactions):
+            return None
+        same = ("length", "ball", "vanishing", "time")
+        if any(getattr(self, name) != getattr(other, name) for name in same):
+            return None
+        place = {tuple(row): k for k, row in enumerate(other.factors.flatten(1).tolist())}
+        places = [place.get(tuple(row)) for row in self.factors.flatten(1).tolist()]
+        if None in places:
+            return None
+        wide = coefficients.new_zeros(len(coefficients), other.width)
+        wide[:, places] = coefficients
+        return wide
+
     # -- settings ------------------------------------------------------------------------------------------
 
     def settings(self) -> dict[str, Any]:
@@ -373,17 +390,22 @@ class Jet:
         axes = [axis for axis, order in enumerate(alpha) for _ in range(order)]
         if len(axes) == 2 and axes[0] != axes[1]:
             return self._crossed(*axes)
-        first, second = self._whole
-        plain = [self.value, *(table[:, axes[0]] for table in (first, second))] if axes else [self.value]
+        table = self._times_factor[len(axes)]
+        return table[:, axes[0]] if axes else table
+
+    @cached_property
+    def _times_factor(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The value (N,), first and unmixed second derivatives (N, d), with the factor of the basis."""
+        v, (first, second) = self.value, self._whole
         if not self.basis.vanishing:
-            return plain[len(axes)]
-        g, slope, bend = self.basis._vanishing(self.points)
-        if not axes:
-            return g * plain[0]
-        once = slope[:, axes[0]]
-        if len(axes) == 1:
-            return g * plain[1] + once * plain[0]
-        return g * plain[2] + 2 * once * plain[1] + bend[:, axes[0]] * plain[0]
+            return v, first, second
+        g, slope, bend = self._factor
+        once = slope * v[:, None]
+        return g * v, g[:, None] * first + once, g[:, None] * second + 2 * slope * first + bend * v[:, None]
+
+    @cached_property
+    def _factor(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.basis._vanishing(self.points)
 
     def _crossed(self, i: int, j: int) -> Tensor:
         basis, (first, _) = self.basis, self._whole
@@ -396,5 +418,5 @@ class Jet:
             result = result + self.mixed(basis.time, last) * gradient[:, other]
         if not basis.vanishing:
             return result
-        g, slope, _ = basis._vanishing(self.points)
+        g, slope, _ = self._factor
         return g * result + slope[:, i] * first[:, j] + slope[:, j] * first[:, i]

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.row_source import State, stacked
-from pinnsolve.assembly.rows import Assembly, points_at_once
+from pinnsolve.assembly.row_source import RowBlock, State, stacked
+from pinnsolve.assembly.rows import Assembly, TermRows, points_at_once
 from pinnsolve.assembly.system import shared, units
 from pinnsolve.bases.base import Basis
 from pinnsolve.estimate.free_values import in_groups, less_free
@@ -260,8 +260,19 @@ def _defect_rows(assembly: Assembly, solution: Approximation, basis: Basis):
         for start in range(0, -(-term.count // assembly.among.size), size):
             assembly.check()
             index = slice(start, start + size)
-            at = term.values_on(solution.basis, solution.state, index)
-            yield term.rows_on(basis, solution.state, index, values=at)
+            yield _rows_there(term, solution, basis, index)
+
+
+def _rows_there(term: TermRows, solution: Approximation, basis: Basis, index: slice) -> RowBlock:
+    """The rows of a term on a basis, linearized at a solution on another one, with the residuals of that."""
+    if not (term.term.linear and basis.by_operator and solution.basis.by_operator):
+        at = term.values_on(solution.basis, solution.state, index)
+        return term.rows_on(basis, solution.state, index, values=at)
+    state = solution.state
+    zero = state.coefficients.new_zeros(len(state.coefficients), basis.width)
+    block = term.rows_on(basis, replace(state, coefficients=zero), index)
+    r = term.residuals_on(solution.basis, state, index) * term.scale
+    return replace(block, r=r.reshape(1, -1))
 
 
 def _defect_correction(solution: Approximation, basis: Basis, assembly: Assembly, available: float) -> Tensor:
@@ -285,8 +296,7 @@ def _linear_part(assembly: Assembly, solution: Approximation, basis: Basis, delt
         size = points_at_once(basis.active)
         for start in range(0, term.points.count, size):
             index = slice(start, start + size)
-            at = term.values_on(solution.basis, solution.state, index)
-            block = term.rows_on(basis, solution.state, index, values=at)
+            block = _rows_there(term, solution, basis, index)
             pieces.append((block.A @ delta).reshape(len(term.term.residuals), -1))
         parts.append(torch.cat(pieces, dim=1).reshape(-1))
     return torch.cat(parts)

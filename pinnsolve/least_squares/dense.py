@@ -45,6 +45,9 @@ class Solved:
 def reachable(R: Tensor) -> Tensor:
     """Orthonormal columns (k, rank), on the processor, that span what `solve_triangle` can reach with R (k, n)."""
     with _scipy_linalg() as linalg:
+        square = np.asfortranarray(R.detach().cpu().numpy())
+        if len(R) == R.shape[1] and R.dtype == torch.float64 and _inverse_condition(linalg, square) > _surely(R):
+            return torch.eye(len(R), dtype=R.dtype)
         Q, T, _ = linalg.qr(R.detach().cpu().numpy(), mode="economic", pivoting=True, check_finite=False)
     return torch.as_tensor(Q[:, : _rank(T, _tolerance(R))].copy())
 
@@ -116,6 +119,16 @@ def _minimum_norm(
     return x, rank, float(abs(T[0, 0] / T[rank - 1, rank - 1])), float(np.linalg.norm(R @ x - rhs))
 
 
+def _inverse_condition(linalg: ModuleType, square: np.ndarray) -> float:
+    """An estimate of the reciprocal condition number of a triangle (n, n), in the 1-norm."""
+    return float(linalg.get_lapack_funcs("trcon", (square,))(square)[0]) if len(square) else 1.0
+
+
+def _surely(R: Tensor) -> float:
+    """The reciprocal condition number from which on no column of R depends on others."""
+    return max(INDEPENDENT, R.shape[1] * _tolerance(R))
+
+
 def _independent(
     linalg: ModuleType, R: np.ndarray, rhs: np.ndarray, tolerance: float
 ) -> tuple[np.ndarray, int, float, float] | None:
@@ -128,7 +141,7 @@ def _independent(
     if len(R) < n or not n or np.tril(R, -1).any():
         return None
     square = np.asfortranarray(R[:n])
-    inverse, _ = linalg.get_lapack_funcs("trcon", (square,))(square)
+    inverse = _inverse_condition(linalg, square)
     if not inverse > max(INDEPENDENT, n * tolerance):
         return None
     x = linalg.solve_triangular(square, rhs[:n], check_finite=False)
