@@ -55,6 +55,18 @@ def test_values_end_where_an_unknown_does_and_both_sides_of_an_interface_have_on
         np.testing.assert_allclose(one.derivative("b", "x")(x=[0.2, 1.0]), [np.nan, -2], atol=1e-10)
 
 
+def test_equations_of_one_condition_hold_where_the_unknowns_of_each_live():
+    conditions = {
+        "start": {"on": "t = 0", "equations": ["a = 1 - x", "D(a, x) = -1", "b = 0"]},
+        "ends": {"on": ["x = 0", "x = 2"], "equations": ["a = 1", "b = 0"]},
+    }
+    equations = {"a": "D(a, t) = D(a, x, x)", "b": "D(b, t) = D(b, x, x)"}
+    found = {s.name: s for s in problem(coordinates={"t": [0, 1], "x": [0, 2]}, equations=equations,
+                                        conditions=conditions, exact={}).statements}  # fmt: skip
+    assert len(found["start"].residuals) == 2 and len(found["start of b"].residuals) == 1
+    assert found["ends"].region.where != found["ends of b"].region.where
+
+
 def test_of_two_regions_that_overlap_the_later_has_what_they_share():
     found = problem(regions={"left": {"box": {"x": [0, 2]}}, "right": {"where": "x > 1"}})
     assert "what they share is `right`" in str(found.warnings)

@@ -86,6 +86,18 @@ def test_quantities_of_a_shape():
         holds(q[name], truth, 1e-6)
 
 
+def test_a_quantity_made_of_others():
+    q = found(
+        {
+            "double": {"value": "2*all/(peak + all - all)"},
+            "all": {"integral": "u"},
+            "peak": {"maximum": "u"},
+        }
+    )
+    holds(q["double"], 2 * q["all"]["value"] / q["peak"]["value"], 1e-12)
+    assert q["double"]["estimated_error"] >= 2 * q["all"]["estimated_error"] / q["peak"]["value"]
+
+
 def test_series_in_time(tmp_path):
     stated = problem(
         {
@@ -93,6 +105,7 @@ def test_series_in_time(tmp_path):
             "loss": {"on": "x = 1", "integral": "-Dn(u)"},
             "end": {"on": "t = 1", "integral": "u"},
             "probe": {"at": {"x": 0.5}, "value": "u"},
+            "share": {"value": "4*energy/probe**2 + t"},
         },
         coordinates={"t": [0, 1], "x": [0, 1]},
         equations={"heat": "D(u, t) = D(u, x, x)/10"},
@@ -108,14 +121,46 @@ def test_series_in_time(tmp_path):
         "loss": np.pi * decay,
         "end": 2 / np.pi * decay,
         "probe": decay,
+        "share": 2,
     }.items():
         holds(q[name], truth)
     solution.save(tmp_path)
     with open(tmp_path / "quantities.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["t", "energy", "energy_error", "loss", "loss_error", "probe", "probe_error"]
+    names = ("energy", "loss", "probe", "share")
+    assert list(rows[0]) == ["t", *(column for name in names for column in (name, f"{name}_error"))]
     t, energy = (np.array([float(row[c]) for row in rows]) for c in ("t", "energy"))
     np.testing.assert_allclose(energy, np.exp(-(np.pi**2) / 5 * t) / 4, atol=1e-5)
+
+
+def test_integrals_stand_in_quantities():
+    q = found(
+        {
+            "variance": {"mean": "(u - mean(u))**2"},
+            "most": {"maximum": "u/mean(u + a)"},
+            "out": {"on": "x = 1", "integral": "Dn(u) - integral(u, boundary)*mean(u*mean(u))"},
+        },
+        coordinates={"x": [0, 1]},
+        parameters={"a": 2},
+        equations={"given": "u = x*(1 + x)"},
+        conditions=None,
+    )
+    mean = 5 / 6
+    holds(q["variance"], 31 / 30 - mean**2)
+    holds(q["most"], 2 / (mean + 2))
+    holds(q["out"], 3 - 2 * mean**2)
+
+
+def test_quantities_in_a_ball_of_many_coordinates():
+    q = found(
+        {"all": {"integral": "u"}, "flux": {"on": "boundary", "mean": "Dn(u)"}, "top": {"maximum": "u"}},
+        coordinates={"x": {"count": 7}},
+        domain={"ball": {"center": 0, "radius": 1}},
+        equations={"balance": "laplacian(u) = -14"},
+    )
+    holds(q["all"], 16 * math.pi**3 / 105 * (1 - 7 / 9))
+    holds(q["flux"], -2)
+    holds(q["top"], 1)
 
 
 def test_a_maximum_inside_a_step_of_the_points():
@@ -141,6 +186,7 @@ def test_the_solution_of_a_network_has_quantities():
         ({"integral": "u", "mean": "u"}, "integral and mean is given"),
         ({"on": "x = 1", "value": "u"}, "taken `at` one point"),
         ({"at": {"x": 1}, "integral": "u"}, "taken `at` one point"),
+        ({"value": "u"}, "made of other quantities, and this is neither"),
         ({"integral": "Dn(u)"}, "need a boundary in space"),
         ({"on": "wall", "integral": "u"}, "is not a place"),
         ({"integral": "w"}, "unknown name `w`"),

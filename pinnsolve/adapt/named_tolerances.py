@@ -17,12 +17,11 @@ def counted(problem: CompiledProblem, result: Result) -> Result:
     counts = problem.counts
     if not counts or result.estimate is None:
         return result
-    asked = tuple(q for q in problem.quantities if counts[q.name])
+    asked = [q.name for q in problem.quantities if counts[q.name]]
     if result.estimate.counts and len(result.estimate.quantities) == len(asked):
         return result
-    found = measured_quantities(
-        replace(problem, quantities=asked), result.approximation, result.corrected, result.estimate.relative
-    )
+    estimate = result.estimate
+    found = measured_quantities(problem, result.approximation, result.corrected, estimate.relative, asked=asked)
     errors = {name: relative_error(measured) for name, measured in found.items()}
     return replace(result, estimate=replace(result.estimate, counts=counts, quantities=errors))
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from pinnsolve.assembly.collocation import space_of
 from pinnsolve.assembly.control_volumes import gauss_rule
 from pinnsolve.assembly.line_quadrature import line_rule
+from pinnsolve.assembly.sampled_rule import MOST_AXES, Rule, sampled_rule
 from pinnsolve.bases.legendre import tensor_points
 from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.compiler.terms import CompiledProblem
@@ -30,15 +31,6 @@ PARTS = {1: 256, 2: 32, 3: 12}  # per axis of a cell that a boundary cuts
 SEGMENTS = {1: 1.0, 2: 400.0, 3: 40.0}  # of the boundary per extent of the domain
 PLANE = 1e-9  # of the extent: how near a boundary point lies to a plane that it is said to lie in
 MORE = 4  # Gauss points beyond the degree of the solution
-
-
-@dataclass(frozen=True)
-class Rule:
-    """`x`: (N, d) points, `weights`: (N,), `normals`: (N, d) outward ones, None inside."""
-
-    x: Tensor
-    weights: Tensor
-    normals: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +45,8 @@ class Measure:
 
     def rule(self, region: Region, time: float | None) -> Rule:
         """The rule of a region at a time; None where the problem has none, or the region says which."""
+        if len(self.problem.axes.space_axes) > MOST_AXES:
+            return sampled_rule(self.problem, region, time)
         parts = [self._in_group(part, piece.region) for piece in region.pieces for part in self._of_piece(piece, time)]
         x, weights = torch.cat([p.x for p in parts]), torch.cat([p.weights for p in parts])
         known = [p.normals for p in parts if p.normals is not None]

@@ -16,12 +16,12 @@ import sympy as sp
 from pinnsolve.compiler.applicability import why_not_cells, why_not_own_cells
 from pinnsolve.compiler.balances import compiled_balances
 from pinnsolve.compiler.exactness import exactness_errors
-from pinnsolve.compiler.integrals import compiled_integrals, integral_names
+from pinnsolve.compiler.integrals import compiled_integrals, compiled_quantity, integral_names
 from pinnsolve.compiler.jumps import ManyJumps
 from pinnsolve.compiler.linearization import is_linear, linearize
 from pinnsolve.compiler.materials import HIGHEST, with_materials
 from pinnsolve.compiler.term_table import collocation_of
-from pinnsolve.compiler.terms import Between, CompiledProblem, Integral, Quantity, Regularization, StateFunction, Term
+from pinnsolve.compiler.terms import Between, CompiledProblem, Integral, Regularization, StateFunction, Term
 from pinnsolve.errors import ProblemError
 from pinnsolve.language.components import by_component
 from pinnsolve.language.derivatives import SizeError
@@ -64,9 +64,7 @@ def compile_problem(problem: Problem) -> CompiledProblem:
             for name, r in by_component(problem.spec.regularization, problem.complex_unknowns).items()
             if isinstance(r.seminorm, int)  # functions that jump are found in another way
         ),
-        quantities=tuple(
-            Quantity(q.name, q.kind, substituted(q.expression, parameters), q.region) for q in problem.quantities
-        ),
+        quantities=tuple(compiled_quantity(q, parameters) for q in problem.quantities),
         integrals=integrals,
         state_functions=tuple(
             StateFunction(name, f.of, f.positive, f.monotone) for name, f in problem.spec.state_functions.items()

@@ -6,14 +6,28 @@ Input: a stated problem. Output: `Integral`s, those inside others first. No arra
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import sympy as sp
 
 from pinnsolve.compiler.linearization import is_linear, linearize
-from pinnsolve.compiler.terms import Integral
+from pinnsolve.compiler.terms import Integral, Quantity
 from pinnsolve.language.substitution import substituted
 from pinnsolve.language.symbols import INTEGRAL, IntegralSymbol, coordinate_symbol, is_integral
 from pinnsolve.problem.problem import Problem
+from pinnsolve.problem.stated import StatedQuantity
+
+
+def compiled_quantity(stated: StatedQuantity, parameters: Mapping[sp.Symbol, Any]) -> Quantity:
+    """The quantity with known parameters folded in, its integrals as quantities of their own."""
+    names: dict[IntegralSymbol, sp.Symbol] = {}
+    inner = []
+    for number, (symbol, region) in enumerate(stated.integrals.items(), 1):
+        integrand = substituted(symbol.integrand.xreplace(names), parameters)
+        names[symbol] = coordinate_symbol(f"{INTEGRAL}{number} of {stated.name}")
+        inner.append(Quantity(names[symbol].name, symbol.kind, integrand, region))
+    expression = substituted(stated.expression.xreplace(names), parameters)
+    return Quantity(stated.name, stated.kind, expression, stated.region, tuple(inner))
 
 
 def integral_names(problem: Problem) -> dict[IntegralSymbol, sp.Symbol]:

@@ -236,12 +236,15 @@ class StateFunction:
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number to report, or with time free a series: `kind` is `integral`, `mean`, `maximum`, `minimum` or `value`."""
+    """A number to report, or with time free a series: `kind` is `integral`, `mean`, `maximum`, `minimum`, `value`, or
+    `combination`, whose expression is one of other quantities. `inner`: the integrals that the expression holds by
+    their names; those inside others come first."""
 
     name: str
     kind: str
     expression: sp.Expr
     region: Region
+    inner: tuple[Quantity, ...] = ()
 
 
 @dataclass(frozen=True)

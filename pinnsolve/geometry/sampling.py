@@ -92,7 +92,7 @@ def sample_region(
     """
     pieces = []
     for i, piece in enumerate(region.pieces):
-        draw = partial(_sample_piece, piece, intervals, sampling=sampling, seed=seed + 7919 * i, space=narrowing.space)
+        draw = partial(sample_piece, piece, intervals, sampling=sampling, seed=seed + 7919 * i, space=narrowing.space)
         pieces.append(_narrowed(draw, count, narrowing.tests(piece)))
     points = _join(pieces)
     if points.count == 0:
@@ -121,9 +121,10 @@ def _join(pieces: Sequence[Points]) -> Points:
     return Points(x, torch.cat([p.normals for p in pieces]) if with_normals else None)
 
 
-def _sample_piece(
+def sample_piece(
     piece: Piece, intervals: Intervals, count: int, sampling: str, seed: int, space: Space | None = None
 ) -> Points:
+    """About `count` points of a piece; in a `space` that is a ball, inside of it."""
     if piece.part is not None:
         return _sample_part(piece, intervals, count, sampling, seed, space)
     d = len(intervals)
@@ -131,7 +132,7 @@ def _sample_piece(
     ball = space is not None and isinstance(space.shape, BallShape)
     if ball and sampling not in ("sobol", "uniform"):
         sampling = "sobol"
-    unit = _unit_points(len(free) + ball, count, sampling, seed)  # (N, free), and a radius
+    unit = unit_points(len(free) + ball, count, sampling, seed)  # (N, free), and a radius
     x = torch.empty(unit.shape[0], d, dtype=torch.float64)
     for column, axis in enumerate(free):
         low, high = intervals[axis]
@@ -168,8 +169,8 @@ def _sample_part(piece: Piece, intervals: Intervals, count: int, sampling: str, 
     if across > 2 and sampling not in ("sobol", "uniform"):
         sampling = "sobol"
     # the first coordinates choose the place on the boundary, of which a surface takes one more to choose a patch
-    unit = _unit_points(across + len(free), count, sampling, seed)
-    chooser = _unit_points(1, len(unit), "uniform", seed + 1) if across > 1 else unit[:, :0]
+    unit = unit_points(across + len(free), count, sampling, seed)
+    chooser = unit_points(1, len(unit), "uniform", seed + 1) if across > 1 else unit[:, :0]
     plane = None if piece.plane is None else (axes.index(piece.plane[0]), piece.plane[1])
     place = torch.cat([unit[:, :across], chooser], dim=1)
     on, normals, kept = space.shape.spread(place, piece.part, plane)
@@ -183,7 +184,7 @@ def _sample_part(piece: Piece, intervals: Intervals, count: int, sampling: str, 
     return Points(x[None], outward)
 
 
-def _unit_points(dimension: int, count: int, sampling: str, seed: int) -> Tensor:
+def unit_points(dimension: int, count: int, sampling: str, seed: int) -> Tensor:
     """(N, dimension) points of the unit box."""
     if dimension == 0:
         return torch.zeros(1, 0, dtype=torch.float64)

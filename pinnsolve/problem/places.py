@@ -158,11 +158,46 @@ def subdomain(places: Sequence[Place], known: Mapping[str, Subdomain]) -> Subdom
     return Subdomain(label, groups=tuple(place.part for place in places)) if kinds == {"group"} else None
 
 
-def narrowed(term: StatedTerm, homes: Mapping[str, Subdomain], report: Report) -> StatedTerm:
-    """The term where all of its unknowns live; one that says so itself is left as it is."""
-    unknowns = dict.fromkeys(f.unknown for r in term.residuals for f in features_of(r))
-    places = dict.fromkeys(homes[u] for u in unknowns if u in homes)
-    if not places or term.kind == "data":
+def narrowed(term: StatedTerm, homes: Mapping[str, Subdomain], report: Report) -> list[StatedTerm]:
+    """The term where all of its unknowns live; one that says so itself is left as it is.
+
+    Of several residuals each is about its own unknowns: where those live elsewhere, it has a term of its own.
+    """
+    if term.kind == "data":
+        return [term]
+    found = []
+    for at, (places, same) in enumerate(itertools.groupby(range(len(term.residuals)), _homes_of(term, homes))):
+        part = _with_residuals(term, list(same))
+        name = f"{term.name} of {', '.join(u for u in _unknowns_of(part) if u in homes)}" if at else term.name
+        found.append(_narrowed(replace(part, name=name), dict.fromkeys(places), homes, report))
+    return found
+
+
+def _unknowns_of(term: StatedTerm) -> dict[str, None]:
+    return dict.fromkeys(f.unknown for r in term.residuals for f in features_of(r))
+
+
+def _homes_of(term: StatedTerm, homes: Mapping[str, Subdomain]) -> Callable[[int], tuple[Subdomain, ...]]:
+    """By the number of a residual, where its unknowns live, of those that do not live everywhere."""
+
+    def found(number: int) -> tuple[Subdomain, ...]:
+        unknowns = dict.fromkeys(f.unknown for f in features_of(term.residuals[number]))
+        return tuple(dict.fromkeys(homes[u] for u in unknowns if u in homes))
+
+    return found
+
+
+def _with_residuals(term: StatedTerm, numbers: Sequence[int]) -> StatedTerm:
+    """The term with some of its residuals, and what belongs to these."""
+    parts = {key: getattr(term, key) for key in ("residuals", "fluxes", "balances")}
+    return replace(term, **{key: tuple(part[n] for n in numbers) for key, part in parts.items() if part})
+
+
+def _narrowed(
+    term: StatedTerm, places: Collection[Subdomain], homes: Mapping[str, Subdomain], report: Report
+) -> StatedTerm:
+    """The term in all of the places."""
+    if not places:
         return term
     groups = [place.groups for place in places if place.groups]
     if groups:
@@ -170,7 +205,7 @@ def narrowed(term: StatedTerm, homes: Mapping[str, Subdomain], report: Report) -
     label = " and ".join(place.label for place in places)
     region = term.region.narrowed(sp.And(*(place.holds for place in places)), label)
     if region.where == sp.false:
-        words = " and ".join(f"`{u}` in {homes[u].label}" for u in unknowns if u in homes)
+        words = " and ".join(f"`{u}` in {homes[u].label}" for u in _unknowns_of(term) if u in homes)
         hint = "conditions between unknowns of two regions hold `on: fluid/solid`"
         report(tuple(term.key.split(".", 1)), f"its unknowns live in different places: {words}", hint)
         return term

@@ -59,12 +59,14 @@ class StatedBetween:
 
 @dataclass(frozen=True)
 class StatedQuantity:
-    """A quantity to report: an expression of unknowns, what becomes of it (`kind`), and on which region."""
+    """A quantity to report: an expression of unknowns, what becomes of it (`kind`), and on which region; where the
+    `integrals` in the expression are taken."""
 
     name: str
     kind: str
     expression: sp.Expr
     region: Region
+    integrals: Mapping[IntegralSymbol, Region] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

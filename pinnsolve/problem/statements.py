@@ -43,7 +43,7 @@ from pinnsolve.problem.places import PlaceMaker, meeting_errors, narrowed, nothi
 from pinnsolve.problem.ranges import range_diagnostics
 from pinnsolve.problem.stated import StatedBetween, StatedProblem, StatedQuantity, StatedTerm
 from pinnsolve.spec.located_errors import KeyPath
-from pinnsolve.spec.parsed import ParsedExpression, ParsedTerm, Place
+from pinnsolve.spec.parsed import COMBINATION, ParsedExpression, ParsedTerm, Place
 from pinnsolve.spec.places import outside
 from pinnsolve.spec.spec import ConditionSpec, Spec
 
@@ -214,7 +214,7 @@ class _Builder:
             written = term.equations[0].path[1] if term.equations else name
             balances = self._balances(written, term, residuals) if self.spec.equations[written].conservative else ()
             stated = StatedTerm(name, "equation", residuals, region, key=f"equations.{written}", balances=balances)
-            statements.append(narrowed(stated, self.homes, self._error))
+            statements.extend(narrowed(stated, self.homes, self._error))
         if self.errors or not any(map(_compares, statements)):
             return statements
         found = iter(self.fluxes)
@@ -288,7 +288,7 @@ class _Builder:
             region = self._narrow(regions.union(places), term.where, normals=True)
             self._need_normals((*residuals, region.where), region, path)
             statement = StatedTerm(name, "condition", residuals, region, key=f"conditions.{name}", exactly=item.exactly)
-            yield narrowed(statement, self.homes, self._error)
+            yield from narrowed(statement, self.homes, self._error)
 
     def _check_exactly(self, term: ParsedTerm, path: KeyPath) -> None:
         """Where an equation can hold to rounding: where values of polynomials are those of fewer coordinates."""
@@ -413,7 +413,12 @@ class _Builder:
     def _quantities(self) -> Iterator[StatedQuantity]:
         for name, item in self.parsed.quantities.items():
             path = ("quantities", name)
-            value = self._expression(item.expression, self.scope(normals=True), "a quantity")
+            scope = self.scope(normals=True)
+            if item.kind == COMBINATION:
+                scope = replace(
+                    scope, parameters=(*scope.parameters, *(q for q in self.parsed.quantities if q != name))
+                )
+            value = self._expression(item.expression, scope, "a quantity")
             places = [self._place(place, path) for place in item.places]
             if value is None or None in places:
                 continue
@@ -422,7 +427,8 @@ class _Builder:
                 regions.union(places) if places and not inside else self._filled(item.places), item.where
             )
             self._need_normals([value], region, path)
-            yield StatedQuantity(name, item.kind, value, region)
+            integrals = {symbol: self._named_place(symbol.place) for symbol in integrals_of(value)}
+            yield StatedQuantity(name, item.kind, value, region, integrals)
 
     def _known(self, texts: Mapping[str, ParsedExpression]) -> dict[str, sp.Expr]:
         """By real unknown, expressions in the coordinates, with parameters folded in."""

@@ -34,16 +34,15 @@ from pinnsolve.spec.parsed import (
     ParsedFile,
     ParsedHome,
     ParsedIntegral,
-    ParsedQuantity,
     ParsedTerm,
     ParsedUnknownParameter,
     Place,
 )
 from pinnsolve.spec.places import PlaceReader
+from pinnsolve.spec.quantities import QuantityReader
 from pinnsolve.spec.ranges import ParameterRange, is_range, read_range
 from pinnsolve.spec.regions import RegionReader, numbers_in
 from pinnsolve.spec.schema.schema import ProblemFile
-from pinnsolve.spec.schema.types import TERM_NAME
 from pinnsolve.spec.term_weights import read_term_weights
 
 
@@ -134,7 +133,8 @@ class FileReader:
         equations = self._equations(file)
         conditions = {name: self._condition(name, item) for name, item in (file.conditions or {}).items()}
         data = {name: self._data(name, item) for name, item in (file.data or {}).items() if name in self.columns}
-        quantities = {name: self._quantity(name, item) for name, item in (file.quantities or {}).items()}
+        quantity_reader = QuantityReader(self.names, self.reader, self.place_reader, self.measures, self.base)
+        quantities = quantity_reader.read(file.quantities or {}, self._known_scope())
         discover = candidates(file, self.names, self.reader, self.base, equations)
         exact = self._of_unknowns(("exact",), file.exact or {})
         guesses = self._guesses(file.guess or [{}])
@@ -227,20 +227,6 @@ class FileReader:
                 (*path, "where"), text, replace(self._known_scope(), normals=scope.normals), "boolean"
             )
         return ParsedTerm(tuple(found), where)
-
-    def _quantity(self, name: str, item: Any) -> ParsedQuantity:
-        path: KeyPath = ("quantities", name)
-        if not TERM_NAME.fullmatch(name) or name in self.names.unknowns:
-            words = "is an unknown" if name in self.names.unknowns else "cannot be the name of a quantity"
-            self.reader.problem(path, f"`{name[:60]}` {words}", "choose another name")
-        scope = replace(self.base, normals=True, operators=(), places=())
-        found = self.reader.expression((*path, item.kind), getattr(item, item.kind), scope)
-        where = None
-        if item.where is not None:
-            where = self.reader.expression((*path, "where"), item.where, self._known_scope(), "boolean")
-        places = self.place_reader.places(path, item)
-        found = self.measures.measured((*path, item.kind), item.kind, found, places)
-        return ParsedQuantity(item.kind, found, places, where)
 
     def _known_scope(self) -> Scope:
         """For what is known before the solve: coordinates and parameters."""

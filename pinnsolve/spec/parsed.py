@@ -18,6 +18,7 @@ from pinnsolve.spec.output import Output
 from pinnsolve.spec.ranges import ParameterRange
 
 Interval = tuple[float, float]
+COMBINATION = "combination"  # the kind of a quantity that is made of others
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,10 @@ class ParsedTerm:
 
 @dataclass(frozen=True)
 class ParsedQuantity:
-    """A quantity to report: what becomes of an expression (`kind`), where; without places, in the domain."""
+    """A quantity to report: what becomes of an expression (`kind`), where; without places, in the domain.
+
+    The expression of a `COMBINATION` is one of other quantities.
+    """
 
     kind: str
     expression: ParsedExpression

@@ -250,13 +250,20 @@ class QuantityInput(Strict):
     mean: Expression | None = about("What is averaged.")
     maximum: Expression | None = about("What is largest.")
     minimum: Expression | None = about("What is smallest.")
-    value: Expression | None = about("What is evaluated `at` a point.")
+    value: Expression | None = about(
+        "What is evaluated `at` a point; without `at`, what is made of other quantities: `drag/lift`."
+    )
     where: Text | None = about('Narrows the place: `"y < 0.5"`.')
 
     @property
     def kind(self) -> str:
         """Which of the five it is."""
         return next(kind for kind in QUANTITIES if getattr(self, kind) is not None)
+
+    @property
+    def is_combination(self) -> bool:
+        """Whether it is made of other quantities."""
+        return self.value is not None and self.at is None
 
     @model_validator(mode="after")
     def _check(self) -> QuantityInput:
@@ -266,7 +273,9 @@ class QuantityInput(Strict):
                 f"a quantity is one of {', '.join(QUANTITIES)}, and {' and '.join(given) or 'none'} is given",
                 'write `drag: {on: cylinder, integral: "..."}`',
             )
-        if (given[0] == "value") != (self.at is not None) or (self.at is not None and len(self.at) != 1):
+        beside = self.on is not None or self.where is not None
+        wrong = beside if self.is_combination else (given[0] == "value") != (self.at is not None)
+        if wrong or (self.at is not None and len(self.at) != 1):
             raise refuse("a `value` is taken `at` one point, and nothing else is", "`{at: {x: 0, y: 1}, value: u}`")
         if self.at is not None and self.on is not None:
             raise refuse("both `on` and `at` are given", "a quantity has one kind of place")
