@@ -64,22 +64,24 @@ def solve(
         )
     stated = with_settings(problem, settings) if settings else problem
     compiled = compile_problem(stated)
-    if stated.ranges:
-        from pinnsolve.ranges.solve import solve_over_ranges
-
-        return solve_over_ranges(stated, compiled, progress, start)
     from pinnsolve.method import solve_compiled
     from pinnsolve.processes.communicator import ALONE  # and with it torch
     from pinnsolve.solvers.journal import NOTHING
 
-    together = among or ALONE
-    first = solve_compiled(stated, compiled, progress, start, journal or NOTHING, together)
+    def solved(one: Problem, start: Solution | None, journal: Journal) -> Solution:
+        if one.ranges:
+            from pinnsolve.ranges.solve import solve_over_ranges
+
+            return solve_over_ranges(one, compiled, progress, start)
+        return solve_compiled(one, compiled, progress, start, journal, among or ALONE)
+
     if not stated.other_guesses:
-        return first
+        return solved(stated, start, journal or NOTHING)
     from pinnsolve.results.several import with_others
 
-    others = [solve_compiled(one, compiled, progress, None, NOTHING, together) for one in by_guess(stated)[1:]]
-    return with_others(first, others)
+    first, *others = by_guess(stated)
+    found = solved(first if stated.ranges else stated, start, journal or NOTHING)
+    return with_others(found, [solved(one, None, NOTHING) for one in others])
 
 
 def write(solution: Solution, problem: Problem, folder: Path, draw: Draw | None) -> Sequence[str]:

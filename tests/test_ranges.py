@@ -37,6 +37,42 @@ solve: {tolerance: 1e-4}
 """
 
 
+WAVE = """\
+name: wave
+coordinates: {x: [0, 1]}
+unknowns: {psi: complex}
+parameters: {k: {range: [1, 2]}}
+equations: {helmholtz: "D(psi, x, x) + k**2*psi = 0"}
+conditions:
+  left: {on: "x = 0", equation: "psi = 1"}
+  right: {on: "x = 1", equation: "D(psi, x) - i*k*psi = 0"}
+exact: {psi: exp(i*k*x)}
+solve: {tolerance: 1e-3}
+"""
+CHANNEL = """\
+name: channel
+coordinates: {y: [0, 1]}
+unknowns: u
+parameters: {rate: {range: [1, 2]}}
+unknown_parameters: {drive: {guess: 1}}
+equations: {balance: "D(u, y, y) = -drive"}
+conditions:
+  walls: {on: boundary, equation: "u = 0"}
+  rate: {on: domain, integral: u, equals: rate}
+solve: {tolerance: 1e-3}
+"""
+BRATU = """\
+name: bratu
+coordinates: {x: [0, 1]}
+unknowns: u
+parameters: {a: {range: [1.9, 2.1]}}
+equations: {fuel: "D(u, x, x) + a*exp(u) = 0"}
+conditions: {walls: {on: boundary, equation: "u = 0"}}
+guess: [{u: 0}, {u: 12*x*(1 - x)}]
+solve: {tolerance: 1e-3}
+"""
+
+
 @pytest.fixture
 def file(tmp_path):
     path = tmp_path / "fin.yaml"
@@ -295,6 +331,41 @@ def test_processes_give_the_same(file, solution, monkeypatch):
     monkeypatch.setattr(team, "processors", lambda: 2)
     other = ps.solve(ps.load(file))
     assert torch.equal(other.coefficients, solution.coefficients)
+
+
+def test_a_complex_wave_over_a_range(tmp_path):
+    path = tmp_path / "wave.yaml"
+    path.write_text(WAVE)
+    result = ps.solve(path).result
+    assert result["status"] == "converged" and list(result["estimated_error"]) == ["psi"]
+    assert result["relative_l2_error"]["psi"] < 1e-3
+
+
+def test_every_guess_is_one_over_the_range(tmp_path):
+    path = tmp_path / "bratu.yaml"
+    path.write_text(BRATU)
+    low = ps.solve(path)
+    (high,) = low.others
+    assert low(x=0.5, a=2.0) == pytest.approx(0.3289524, abs=1e-4)
+    assert high(x=0.5, a=2.0) == pytest.approx(2.8955313, abs=1e-3)
+    assert "2 guesses led to 2 different solutions" in low.result["message"]
+
+
+def test_constants_that_conditions_determine_are_found_over_a_range(tmp_path):
+    path = tmp_path / "channel.yaml"
+    path.write_text(CHANNEL)
+    result = ps.solve(path).result
+    assert result["status"] == "converged"
+    for member in result["members"]:
+        rate = member["parameters"]["rate"]
+        assert member["quantities"]["drive"]["value"] == pytest.approx(12 * rate, rel=1e-6)
+
+
+@pytest.mark.parametrize(("stated", "log"), [("[1, 10]", True), ("[1, 4]", False), ("[0, 10]", False)])
+def test_wide_ranges_of_positive_values_are_spaced_by_their_logarithm(tmp_path, stated, log):
+    path = tmp_path / "fin.yaml"
+    path.write_text(FIN.replace("[0.5, 4], spacing: log", stated))
+    assert ps.load(path).ranges["m"].log is log
 
 
 def test_a_failed_member_is_said(file, monkeypatch):

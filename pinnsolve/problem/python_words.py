@@ -155,7 +155,7 @@ class Table:
 class Range(dict):
     """All values of a parameter from `low` to `high`: `parameters={nu: Range(0.01, 1, spacing="log")}`."""
 
-    def __init__(self, low: Text, high: Text, spacing: str = "linear"):
+    def __init__(self, low: Text, high: Text, spacing: str = "auto"):
         super().__init__(range=[low, high], spacing=spacing)
 
 

@@ -17,7 +17,6 @@ MOST_RANGES = 6
 NOT_OVER_RANGES = {  # keys of a file that ask for something else than a function of ranges
     "state_functions": "functions are found from data for one value of the parameters",
     "discover": "terms are found from data for one value of the parameters",
-    "unknown_parameters": "parameters are found from data for one value of the others",
     "data": "data are measured at one value of the parameters",
     "eigenvalues": "eigenvalues are found for one value of the parameters",
     "reference": "a reference is a solution for one value of the parameters",

@@ -14,8 +14,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.system import units
+from pinnsolve.assembly.system import shared, units
 from pinnsolve.bases.newton import Index, interpolation_matrix, margin, points_of, sparse_products
+from pinnsolve.language.components import by_component
 from pinnsolve.ranges.member import SolvedMember
 
 BACK = {1: 3, 2: 1}  # surpluses along an axis that tell what the next may be, by the number of ranges
@@ -30,7 +31,8 @@ class Fit:
     """Indices in an order in which none comes before those below it, the members there and their values (K, U, N).
 
     `surpluses`: (U,) relative to the member, by index. `held_out`: members outside of the interpolation, with their
-    values (U, N). `blocked`: indices of members that have no solution.
+    values (U, N). `blocked`: indices of members that have no solution. `groups`: the unknowns that are one thing, the
+    parts of a complex one or the components of a vector: their errors are relative to the size of the whole.
     """
 
     indices: tuple[Index, ...] = ()
@@ -39,6 +41,7 @@ class Fit:
     surpluses: Mapping[Index, Tensor] = field(default_factory=dict)
     held_out: tuple[tuple[SolvedMember, Tensor], ...] = ()
     blocked: frozenset[Index] = frozenset()
+    groups: tuple[tuple[int, ...], ...] = ()
 
     def with_member(self, index: Index, member: SolvedMember, values: Tensor) -> Fit:
         """With one more, of values (U, N)."""
@@ -50,9 +53,10 @@ class Fit:
             (*self.indices, index),
             (*self.members, member),
             torch.cat([self.values, values[None]]) if self.indices else values[None],
-            {**self.surpluses, index: _relative(surplus, values)},
+            {**self.surpluses, index: self._relative(surplus, values)},
             self.held_out,
             self.blocked,
+            self.groups,
         )
 
     def at(self, places: Tensor) -> Tensor:
@@ -100,8 +104,17 @@ class Fit:
         result = []
         for member, values in self.held_out:
             place = torch.tensor([member.task.place], dtype=torch.float64)
-            result.append(_relative(self.at(place)[0] - values, values))
+            result.append(self._relative(self.at(place)[0] - values, values))
         return result
+
+    def sizes(self, values: Tensor) -> Tensor:
+        """(U,) root mean squares of values (U, N), those of one group alike."""
+        return shared(values.square().mean(dim=1).sqrt(), self.groups)
+
+    def _relative(self, error: Tensor, values: Tensor) -> Tensor:
+        """(U,) root mean squares of errors (U, N), relative to the sizes of the values."""
+        error = error.square().mean(dim=1).sqrt()
+        return error / units(self.sizes(values), error)
 
     @cached_property
     def estimate(self) -> Tensor:
@@ -149,14 +162,9 @@ def first_indices(ranges: int) -> list[Index]:
 
 def _estimates(member: SolvedMember) -> Sequence[float]:
     """The estimated error of each unknown of a member; one where it has none."""
-    found = member.solution.result.get("estimated_error") or {}
-    return [1.0 if found.get(name) is None else float(found[name]) for name in member.solution.unknowns]
-
-
-def _relative(error: Tensor, values: Tensor) -> Tensor:
-    """(U,) root mean squares of errors (U, N), relative to those of the values."""
-    error, size = (part.square().mean(dim=1).sqrt() for part in (error, values))
-    return error / units(size, error)
+    solution = member.solution
+    found = by_component(solution.result.get("estimated_error") or {}, solution.complex_unknowns)
+    return [1.0 if found.get(name) is None else float(found[name]) for name in solution.unknowns]
 
 
 def all_converged(members: Iterable[SolvedMember]) -> bool:

@@ -14,7 +14,9 @@ from pinnsolve.adapt.context import SolveContext
 from pinnsolve.assembly.system import units
 from pinnsolve.bases.base import Basis
 from pinnsolve.bases.over_ranges import OverRanges
+from pinnsolve.estimate.defect_correction import relative_norms
 from pinnsolve.estimate.measured_errors import exact_values
+from pinnsolve.language.components import by_unknown, groups_of
 from pinnsolve.problem.build import build_problem
 from pinnsolve.problem.problem import Problem
 from pinnsolve.problem.vectors import vectors_of
@@ -62,15 +64,19 @@ def range_solution(problem: Problem, context: SolveContext, outcome: Outcome[Fit
         vectors=vectors_of(problem),
     )
     measured = _measured(problem, context, solution)
+
+    def by_name(errors: Tensor) -> dict[str, float]:
+        return by_unknown(dict(zip(names, errors.tolist(), strict=True)), problem.complex_unknowns)
+
     said = [warning.message for warning in problem.warnings]
     report = {
         "problem": problem.name,
         "status": status,
         "message": message,
         **({"relative_l2_error": measured, "reference": "exact"} if measured else {}),
-        "estimated_error": dict(zip(names, estimate.tolist(), strict=True)),
-        "estimated_parts": {part: dict(zip(names, value.tolist(), strict=True)) for part, value in parts.items()},
-        **({"held_out_error": held_out} if (held_out := _held_out(fit, names)) else {}),
+        "estimated_error": by_name(estimate),
+        "estimated_parts": {part: by_name(value) for part, value in parts.items()},
+        **({"held_out_error": by_name(torch.stack(found).amax(dim=0))} if (found := fit.of_held_out()) else {}),
         "tolerance": problem.settings.tolerance,
         "wall_time_s": context.clock.seconds(),
         "unknown_coefficients": coefficients.numel(),
@@ -90,8 +96,7 @@ def _joined(problem: Problem, context: SolveContext, fit: Fit) -> tuple[Basis, T
     """The basis of all members, its coefficients, and the relative error (U,) that this costs."""
     solutions = [member.solution for member in fit.members]
     ranges = [(r.low, r.high, r.log) for r in problem.ranges.values()]
-    sizes = fit.values.square().mean(dim=2).sqrt()  # (K, U)
-    sizes = torch.stack([units(size, torch.zeros_like(size)) for size in sizes])
+    sizes = torch.stack([units(size, torch.zeros_like(size)) for size in map(fit.sizes, fit.values)])  # (K, U)
     allowed = COMMON_SHARE * problem.settings.tolerance * sizes
     found = common_cells(context.problem, solutions, allowed)
     if found is not None:
@@ -121,12 +126,6 @@ def _verdict(problem: Problem, outcome: Outcome[Fit], worst: float, failed: Sequ
     return "tolerance_not_reached", "; ".join(reasons) or "the interpolation was not checked"
 
 
-def _held_out(fit: Fit, names: Sequence[str]) -> dict[str, float]:
-    """The largest error at the places that were solved to check the interpolation."""
-    found = fit.of_held_out()
-    return dict(zip(names, torch.stack(found).amax(dim=0).tolist(), strict=True)) if found else {}
-
-
 def _terms(members: Sequence[SolvedMember]) -> dict[str, dict]:
     """The report of each term, with the largest residual of all members."""
     terms: dict[str, dict] = {}
@@ -145,8 +144,18 @@ def _rows(members: Sequence[SolvedMember], use: str) -> Iterator[dict[str, Any]]
             "parameters": dict(member.task.values),
             "use": use,
             **{key: result.get(key) for key in ("status", "estimated_error", "wall_time_s")},
-            **({"quantities": result["quantities"]} if result.get("quantities") else {}),
+            **({"quantities": numbers} if (numbers := _numbers(member)) else {}),
         }
+
+
+def _numbers(member: SolvedMember) -> dict[str, dict[str, Any]]:
+    """What was found beside the unknowns: parameters that equations and conditions determine, and quantities."""
+    result = member.solution.result
+    found = {
+        name: {"value": item["value"], "estimated_error": item.get("standard_error")}
+        for name, item in (result.get("parameters") or {}).items()
+    }
+    return {**found, **(result.get("quantities") or {})}
 
 
 def _doubts(fit: Fit, said: Sequence[str]) -> list[str]:
@@ -161,7 +170,7 @@ def _doubts(fit: Fit, said: Sequence[str]) -> list[str]:
 
 def _quantities(fit: Fit, ranges: Sequence[str]) -> Series | None:
     """A table of the quantities by the parameters, a row per member; None where none are asked for."""
-    found = [(m.task.values, m.solution.result.get("quantities") or {}) for m in fit.members]
+    found = [(m.task.values, _numbers(m)) for m in fit.members]
     names = list(found[0][1])
     if not names:
         return None
@@ -183,10 +192,13 @@ def _measured(problem: Problem, context: SolveContext, solution: Solution) -> di
     for row in shares:
         values = [r.value(float(s)) for r, s in zip(problem.ranges.values(), row, strict=True)]
         points = np.concatenate([x, np.tile(values, (len(x), 1))], axis=1)
-        for name, exact in truth(points).items():
-            error = np.linalg.norm(solution.values(points, name) - exact)
-            worst[name] = max(worst[name], float(error / (np.linalg.norm(exact) or 1.0)))
-    return worst
+        known = truth(points)
+        exact = torch.as_tensor(np.stack(list(known.values())))
+        errors = torch.as_tensor(np.stack([solution.values(points, name) for name in known])) - exact
+        groups = groups_of(tuple(known), problem.complex_unknowns, context.problem.vectors)
+        for name, error in relative_norms(tuple(known), errors, exact, groups).items():
+            worst[name] = max(worst[name], error)
+    return by_unknown(worst, problem.complex_unknowns)
 
 
 def range_truth(problem: Problem) -> Callable[[Any], Mapping[str, np.ndarray]]:

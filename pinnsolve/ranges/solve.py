@@ -36,6 +36,7 @@ from pinnsolve.solvers.follow import Outcome, follow
 MEMBER_SHARE = 0.2  # of the tolerance, for each member
 ROUND = 4  # members of a round; it does not depend on the processes, so that results do not
 HELD_OUT = {1: 4, 2: 6, 3: 8}  # members that check the interpolation, by the number of ranges
+NEAR = 30.0  # times what is aimed at: an estimate from which on it is checked
 MOST_MEMBERS = 400
 MOST_ROUNDS = 200
 SLOW_ROUNDS, SLOW = 5, 0.7  # rounds after which the estimate should have fallen by that factor
@@ -81,7 +82,7 @@ class _OverRanges:
 
     def fits(self) -> Iterator[Fit | Outcome]:
         """Fits of more and more members."""
-        fit, indices = Fit(), first_indices(len(self.problem.ranges))
+        fit, indices = Fit(groups=self.context.problem.groups), first_indices(len(self.problem.ranges))
         most = self.problem.settings.limits.refinements
         history: list[float] = []
         for _ in range(MOST_ROUNDS if most is None else most + 1):
@@ -90,7 +91,9 @@ class _OverRanges:
                 yield fit
             if not fit.indices:
                 return
-            if self.worst(fit) <= self.aim and not fit.held_out:
+            # of several ranges, what is foreseen is far above what comes
+            near = self.aim if len(self.problem.ranges) == 1 else NEAR * self.aim
+            if self.worst(fit) <= near and not fit.held_out:
                 fit = self._checked(fit)
                 yield fit
             history.append(self.worst(fit))

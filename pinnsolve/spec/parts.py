@@ -79,7 +79,7 @@ class RangeSpec:
     """A parameter that takes all values between its `ends`, spaced linearly or by their logarithm (`log`)."""
 
     ends: tuple[Number, Number]
-    spacing: str = "linear"
+    spacing: str = "auto"
 
 
 @dataclass(frozen=True)

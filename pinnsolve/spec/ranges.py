@@ -12,6 +12,8 @@ from typing import Any
 from pinnsolve.language.constants import Value
 from pinnsolve.language.parsed_texts import ParsedTexts
 
+AUTO, WIDE = "auto", 5.0  # spacing by the ratio of the ends, and from which ratio on it is that of logarithms
+
 
 @dataclass(frozen=True)
 class ParameterRange:
@@ -49,5 +51,7 @@ def read_range(item: Mapping[str, Any], texts: ParsedTexts, values: Mapping[str,
     if any(isinstance(end, bool) or not isinstance(end, str | int | float) for end in ends):
         return None
     low, high = (float(texts.value(end, values)) for end in ends)
-    log = item.get("spacing") == "log"
+    spacing = item.get("spacing", AUTO)
+    # what depends on such a value does so by quotients and powers, whose poles a logarithm moves away
+    log = spacing == "log" or (spacing == AUTO and low > 0 and high >= WIDE * low)
     return ParameterRange(low, high, log) if low < high and (low > 0 or not log) else None

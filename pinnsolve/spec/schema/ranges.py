@@ -8,7 +8,7 @@ from pydantic import ValidationInfo, WrapValidator, model_validator
 
 from pinnsolve.spec.schema.types import Interval, Number, Strict, about, choice, evaluated, refuse
 
-Spacing = choice("linear", "log")
+Spacing = choice("auto", "linear", "log")
 
 
 class RangeInput(Strict):
@@ -16,8 +16,9 @@ class RangeInput(Strict):
 
     range: Interval = about("Least and greatest value.", ...)
     spacing: Spacing = about(
-        "`linear`, or `log` for positive values whose ratio matters: points are spaced by their logarithm then.",
-        "linear",
+        "`linear`, or `log` for positive values whose ratio matters: points are spaced by their logarithm then; "
+        "`auto` is `log` where both ends are positive and the upper is at least five times the lower.",
+        "auto",
     )
 
     @model_validator(mode="after")
