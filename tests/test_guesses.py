@@ -65,3 +65,33 @@ def test_what_is_wrong_with_guesses_is_said(guess, words):
     with pytest.raises(ps.ProblemError) as error:
         build_problem(spec_from_dict({**MEMBRANE, "guess": guess}))
     assert words in str(error.value)
+
+
+def test_both_folds_of_a_flux_that_depends_on_a_mean():
+    """At a fold the linearized problem has a solution, too (Moore & Spence, SIAM J. Numer. Anal. 17 (1980) 567-576).
+
+    With u = 6 m x (1 - x), the supply is 12 m k(m), whose extrema are the folds.
+    """
+    responsive = {
+        "name": "responsive",
+        "coordinates": {"x": [0, 1]},
+        "unknowns": ["u", "v"],
+        "unknown_parameters": {"supply": {"guess": 30}},
+        "definitions": {
+            "k(m)": "1 + 4/(1 + exp(8*(m - 1)))",
+            "slope(m)": "-32*exp(8*(m - 1))/(1 + exp(8*(m - 1)))**2",
+        },
+        "equations": {
+            "flux": "-k(mean(u))*D(u, x, x) = supply",
+            "fold": "k(mean(u))*D(v, x, x) + slope(mean(u))*mean(v)*D(u, x, x) = 0",
+        },
+        "conditions": {
+            "walls": {"on": "boundary", "equations": ["u = 0", "v = 0"]},
+            "size": {"on": "domain", "mean": "v", "equals": 1},
+        },
+        "guess": [{"u": "5*x*(1 - x)", "v": "6*x*(1 - x)"}, {"u": "9*x*(1 - x)", "v": "6*x*(1 - x)"}],
+        "solve": {"tolerance": 1e-8},
+    }
+    first = ps.solve(build_problem(spec_from_dict(responsive)))
+    folds = [one.result["parameters"]["supply"]["value"] for one in (first, *first.others)]
+    assert folds == pytest.approx([41.66655661302, 19.24369150245], rel=1e-9)
