@@ -6,15 +6,19 @@ import itertools
 
 import pytest
 import torch
+from small_problems import assembled
 from torch.func import hessian, jacrev, vmap
 
 import pinnsolve as ps
 from pinnsolve.adapt import few_coordinates
 from pinnsolve.adapt.few_coordinates import has_many_coordinates, vanishes_on_sphere
+from pinnsolve.adapt.growing_width import projected
+from pinnsolve.assembly.row_source import State
 from pinnsolve.bases import make_basis
 from pinnsolve.bases.gegenbauer import orthonormal
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.errors import PinnsolveError
+from pinnsolve.estimate.defect_correction import Approximation
 from pinnsolve.problem.build import build_problem
 from pinnsolve.spec.spec import spec_from_dict
 
@@ -171,3 +175,19 @@ def test_a_pair_far_apart_is_found_by_the_residual(monkeypatch):
     problem = posed("sum(k, x[k]**2)/9 + x[2]*x[11] + x[5]**2*x[8]", 12, tolerance=1e-2)
     result = solved(problem)
     assert result["status"] == "converged" and "2 pairs" in result["basis"]
+
+
+def test_levels_start_from_functions_fitted_at_all_times():
+    """Conditions, of which a ball has more points than inside, lie at its sphere or at one time."""
+    time = {"time": {"t": [0, 1]}, "equations": {"heat": "D(u, t) = laplacian(u) - u**2"}}
+    start = {"start": {"on": "t = 0", "equation": "u = 1"}, "sphere": {"on": "boundary", "equation": "Dn(u) = 0"}}
+    assembly = assembled(compile_problem(posed("x[1]", 5, True, **time, conditions=start)), 60, 90, "uniform")
+    lower, upper = -torch.ones(6, dtype=torch.float64), torch.ones(6, dtype=torch.float64)
+    lower[0] = 0.0
+    place = {"kind": "interactions", "pairs": "none", "radial": 2, "ball": True, "time": 0}
+    few, other = (make_basis({**place, "degree": 2, "length": length}, lower, upper, 0) for length in (1.0, 0.5))
+    c = torch.arange(1.0, few.width + 1, dtype=torch.float64)[None]
+    solution = Approximation(few, State(c, torch.zeros(0, dtype=torch.float64)))
+    x = assembly.terms[0].points.x[0]
+    fitted = Approximation(other, projected(solution, other, assembly))
+    assert float((fitted.values(x) - solution.values(x)).norm() / solution.values(x).norm()) < 0.1

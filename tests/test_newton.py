@@ -200,3 +200,14 @@ def test_unknown_parameters_keep_to_their_bounds(kind, slope):
         )
         best = drive(LeastSquares(), assembled(fixed), Iterate(basis, zero_state(fixed, basis)), Clock()).best
         assert iterate.loss == pytest.approx(best.loss, rel=1e-3)
+
+
+def test_a_small_step_that_leaves_what_it_foretold_is_the_last():
+    problem = compiled("burgers")
+    assembly, basis = assembled(problem), basis_for(problem, width=10)
+    first = drive(LeastSquares(stagnation=1e-6), assembly, Iterate(basis, zero_state(problem, basis)), Clock()).best
+    near = replace(first.state, coefficients=first.state.coefficients * (1.0 + 1e-4))
+    again = drive(LeastSquares(), assembly, Iterate(basis, near), Clock())
+    assert len(again.history) == 2 and again.best.loss == pytest.approx(first.loss, rel=1e-3)
+    far = drive(LeastSquares(), assembly, Iterate(basis, random_state(problem, basis)), Clock())
+    assert len(far.history) > 2

@@ -25,6 +25,7 @@ from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases.base import Basis
 from pinnsolve.bases.interactions import Interactions
 from pinnsolve.estimate.defect_correction import (
+    DOUBTED,
     Approximation,
     Estimate,
     doubted,
@@ -198,7 +199,8 @@ def refined(context: SolveContext, tolerance: float, family: Family) -> Iterator
     estimates: list[float] = []
     for number in range(len(sizes)):
         bases = family.at(number, found.approximation if found else None)
-        level, ended = yield from _best_of(context, bases, found, check, family.compete)
+        start = found if before is None else _begun(found, before[1], bases[0])
+        level, ended = yield from _best_of(context, bases, start, check, family.compete)
         if ended.status != "finished":
             yield ended
         if found is None or level.residual < found.residual:
@@ -322,6 +324,21 @@ def _solved_on(
     return replace(result, residual=residual if math.isfinite(residual) else math.inf), outcome
 
 
+def _begun(found: Result, estimate: Estimate, basis: Basis) -> Result:
+    """The best level so far with its estimated error taken off, where that has seen most of the residual and the basis
+    holds both; else itself."""
+    solution, error = found.approximation, estimate.error
+    if error is None or estimate.residual_left > DOUBTED:
+        return found
+    if not isinstance(solution.basis, Interactions) or not isinstance(error.basis, Interactions):
+        return found
+    coefficients, change = (one.basis.widened(one.state.coefficients, basis) for one in (solution, error))
+    if coefficients is None or change is None:
+        return found
+    state = State(coefficients + change, solution.state.parameters + error.state.parameters)
+    return replace(found, approximation=Approximation(basis, state))
+
+
 def _first_state(context: SolveContext, basis: Basis, assembly: Assembly) -> State:
     """The guess that is stated, on a basis, else zero."""
     state = zero_state(context.problem, basis)
@@ -332,8 +349,9 @@ def _first_state(context: SolveContext, basis: Basis, assembly: Assembly) -> Sta
 
 
 def _most_points(assembly: Assembly) -> Tensor:
-    """(N, d): the points of the term that has most; those of this process."""
-    return max(assembly.terms, key=lambda term: term.count).points.x[0]
+    """(N, d): the points of the term that has most, of equations where there are any, as conditions lie on parts of the
+    domain; those of this process."""
+    return max(assembly.terms, key=lambda term: (term.term.kind == "equation", term.count)).points.x[0]
 
 
 def _fitted(values: Tensor, basis: Basis, x: Tensor, among: Communicator) -> Tensor:

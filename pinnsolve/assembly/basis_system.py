@@ -190,6 +190,9 @@ class DenseFactorization(Factorization):
         """(m,): what a change (n,) of the state leaves of this process's residuals, if the linearization holds."""
         return self._first + self.A[:, : len(change)] @ change
 
+    def foretold_loss(self) -> float:
+        return self.solved.residual_norm**2
+
     def rank_info(self) -> dict[str, float | int]:
         return {"rank": self.solved.rank, "columns": len(self.here), "condition": self.solved.condition}
 

@@ -6,6 +6,7 @@ cells, whose normal equations are sparse in blocks (`system`).
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,6 +82,11 @@ class Factorization(ABC):
     @abstractmethod
     def step(self, rows: Sequence[RowBlock], at: Tensor, bounds: Bounds | None) -> tuple[Tensor, Tensor]:
         """The corrections of coefficients and of parameters (P,), which are at `at`; without bounds, they are held."""
+
+    def foretold_loss(self) -> float:
+        """What a whole step from its state leaves of the loss, if the linearization holds; NaN where that is not
+        known."""
+        return math.nan
 
     @abstractmethod
     def rank_info(self) -> dict[str, float | int]:

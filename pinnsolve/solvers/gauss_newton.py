@@ -20,6 +20,7 @@ from pinnsolve.assembly.row_source import RowBlock, State, check_finite, loss_by
 CHORD = 0.2  # a correction that is not this much smaller than the one before calls for a new factorization,
 FEW = 6  # unless, shrinking as they do, so few more will do: a factorization is as dear as many of them
 SLOWEST = 0.98  # ratio of corrections that is believed
+SMALL = 0.1  # relative to the solution: a step that hardly changes what residuals can reach
 STILL = 0.01  # share of the loss: a step that takes no more of it away leaves the loss where it is
 SHRINKS = 0.5  # corrections of a linear problem are repeated while each is this much smaller than the one before
 STAGNANT = 1e-9  # corrections of a linear problem that no longer shrink are rounding below this, and an error above
@@ -40,7 +41,9 @@ class Iteration:
     held, before a step is shortened; `chord`: a correction that is not this much smaller than the one before calls for
     a new factorization, as every step does at zero; `strict`: rows that are not finite, or a matrix that is not, are an
     error, and not the end of an iteration that did not converge; `settled`: size of corrections below which a loss that
-    stands still is not worth a new factorization: what is left is no matter of the iteration.
+    stands still is not worth a new factorization: what is left is no matter of the iteration; `foretold`: share of the
+    loss up to which a small whole step may leave another one than its linearization foretells, where that is known, to
+    be the last: the next one has only to take away what the rows curve.
     """
 
     accuracy: float = 0.0
@@ -52,6 +55,7 @@ class Iteration:
     chord: float = CHORD
     strict: bool = True
     settled: float = 0.0
+    foretold: float = 0.0
 
     def is_slow(self, size: float, before: float) -> bool:
         """Whether corrections shrink too slowly for the factorization to be kept."""
@@ -184,6 +188,7 @@ def next_iterate(at: Iterate, how: Iteration, bounds: Bounds | None) -> Iterate:
     if stagnates and residual_norm(rows) > residual_norm(at.rows) * (1 + 1e-12):
         return replace(at, size=size, ended=True, converged=True)
     small = size * length <= max(how.accuracy, ROUNDING) or _stands_still(at, rows, length, how)
+    small = small or (size <= SMALL and length == 1.0 and _is_foretold(at, rows, how))
     slow = length < 1.0 or (not linear and how.is_slow(size, at.before))
     still = not linear and length == 1.0 and not residual_norm(rows) ** 2 < (1 - STILL) * at.loss
     settled = slow and still and size <= how.settled
@@ -205,6 +210,14 @@ def _stands_still(at: Iterate, rows: Sequence[RowBlock], length: float, how: Ite
     if not how.stagnation or at.system.linear or (how.leaves and at.steps == 0):
         return False
     return not residual_norm(rows) ** 2 < (1 - how.stagnation * length) * at.loss
+
+
+def _is_foretold(at: Iterate, rows: Sequence[RowBlock], how: Iteration) -> bool:
+    """Whether a step left the loss that its linearization foretold."""
+    if not how.foretold or at.system.linear:
+        return False
+    loss = residual_norm(rows) ** 2
+    return abs(loss - at.reduced.foretold_loss()) <= how.foretold * loss
 
 
 def _factorized(at: Iterate, bounds: Bounds | None) -> Iterate:

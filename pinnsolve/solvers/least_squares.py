@@ -22,6 +22,7 @@ from pinnsolve.solvers.optimizers import steps_of
 if TYPE_CHECKING:
     from pinnsolve.spec.schema.solve import SolveSettings
 
+FORETOLD = 1e-3  # of the loss: by as much a step may miss what it foretold for no other to be worth its factorization
 FALL = 1e-4  # of the loss, relative to it, by which a step must lower it (Armijo's constant)
 
 
@@ -35,7 +36,7 @@ def newton(system: BasisSystem, most: int, stagnation: float, leaves: bool = Tru
     corrections = 1 if system.assembly.problem.unknown_parameters else 0
     return Iteration(
         most=most, stagnation=stagnation, leaves=leaves, rise=math.sqrt(1 - FALL), corrections=corrections,
-        chord=0.0, strict=False,
+        chord=0.0, strict=False, foretold=FORETOLD,
     )  # fmt: skip
 
 
