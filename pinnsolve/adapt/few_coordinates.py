@@ -38,7 +38,7 @@ INSIDE, ON_BOUNDARY = 2.0, 3.0  # points per function, which are nearly orthogon
 
 
 def _is_held(one: Interactions, other: Interactions) -> bool:
-    """Whether the functions of one basis are among those of another, which then leaves them no error to see."""
+    """Whether the functions of one basis are among those of another, beside which they see nothing more of an error."""
     pairs = one.pairs in ("none", other.pairs) or other.pairs == "all"
     return pairs and 0 < one.degree <= other.degree and one.radial <= other.radial and one.length == other.length
 
@@ -175,7 +175,8 @@ class FewCoordinates:
         return self.context.basis({"kind": "interactions", **settings, **place})
 
     def corrections(self, basis: Basis) -> list[Basis]:
-        """What the error is sought in: the next degree, and the other structures of about that many functions."""
+        """What the error is sought in: the next degree, and other structures of about as many functions, as far as that
+        does not hold them."""
         old = basis.settings()
         alone = old["degree"] == 0
         degree = old["radial"] // RADIAL if alone else old["degree"]
@@ -183,5 +184,6 @@ class FewCoordinates:
         others = [one for one in self._structures(min(after, 4)) if one.width <= FIRST]
         if not alone:  # of radial functions alone one length will do
             others = others[len(LENGTHS) - 1 :] if others and others[0].degree == 0 else others
-        found = [self._grown(basis, after), *(one for one in others if not _is_held(one, basis))]
+        grown = self._grown(basis, after)
+        found = [grown, *(one for one in others if not _is_held(one, grown))]
         return [one for one in found if one.width <= self._most]

@@ -43,7 +43,8 @@ class Iteration:
     error, and not the end of an iteration that did not converge; `settled`: size of corrections below which a loss that
     stands still is not worth a new factorization: what is left is no matter of the iteration; `foretold`: share of the
     loss up to which a small whole step may leave another one than its linearization foretells, where that is known, to
-    be the last: the next one has only to take away what the rows curve.
+    be the last: the next one has only to take away what the rows curve. Nor is a step taken that foretells no less than
+    there is.
     """
 
     accuracy: float = 0.0
@@ -178,6 +179,8 @@ def next_iterate(at: Iterate, how: Iteration, bounds: Bounds | None) -> Iterate:
         if at.still and size <= how.settled:
             return replace(at, size=_to_come(size, at.size), ended=True, converged=True)
         return replace(at, fresh=True, before=math.inf)
+    if at.steps > 0 and _is_foretold(at, at.rows, how):
+        return replace(at, steps=at.steps + 1, size=size, length=0.0, ended=True, converged=True)
     state, rows, length = _shortened(at, delta, moved, how)
     if state is None:
         if not fresh:
@@ -213,7 +216,7 @@ def _stands_still(at: Iterate, rows: Sequence[RowBlock], length: float, how: Ite
 
 
 def _is_foretold(at: Iterate, rows: Sequence[RowBlock], how: Iteration) -> bool:
-    """Whether a step left the loss that its linearization foretold."""
+    """Whether rows have the loss that the linearization foretold for the end of a step: they need not take it."""
     if not how.foretold or at.system.linear:
         return False
     loss = residual_norm(rows) ** 2

@@ -30,13 +30,16 @@ def newton(system: BasisSystem, most: int, stagnation: float, leaves: bool = Tru
     """Gauss-Newton on a basis, whose rows are factorized anew for every step: coefficients of nearly dependent
     functions are large and never settle, so it ends by the loss.
 
+    Where the loss is mostly noise, a small share of it is much of what is to be found, so steps are taken to the end.
     Where parameters are unknown, a step is judged with coefficients solved anew for its parameters (variable
     projection), so that the equations' large weight does not shorten steps along the curve on which they hold.
     """
-    corrections = 1 if system.assembly.problem.unknown_parameters else 0
+    problem = system.assembly.problem
+    corrections = 1 if problem.unknown_parameters else 0
+    noisy = problem.unknown_parameters or any(term.data_file is not None for term in problem.terms)
     return Iteration(
         most=most, stagnation=stagnation, leaves=leaves, rise=math.sqrt(1 - FALL), corrections=corrections,
-        chord=0.0, strict=False, foretold=FORETOLD,
+        chord=0.0, strict=False, foretold=0.0 if noisy else FORETOLD,
     )  # fmt: skip
 
 
