@@ -21,6 +21,7 @@ ROUGH = 0.5  # residual left by the correction of a solution that is not smooth
 SLOW = 4.0  # times what a level changed is its error, where the correction explains little: orders are low there
 DOUBLED = 2.0  # times what is left of a geometric series is the error, where two levels tell how fast changes fall
 UNKNOWN = 2.0  # of the tolerance is the least error of a first level then
+FARTHEST = 10.0  # times the correction is the error of a linear problem then, at most
 MOST_FAILED = 8  # levels in a row on which Newton's method does not converge
 NOWHERE = (
     "Newton's method did not converge on any of the last levels, from no start; there may be no solution, or none near "
@@ -45,6 +46,8 @@ def believed(problem: CompiledProblem, level: Level, before: Sequence[Level], to
     if not is_rough(problem, level):
         return level
     known = _still_to_move(level, before) if before else UNKNOWN * tolerance * level.size
+    if problem.linear:
+        known = torch.minimum(known, FARTHEST * level.error)
     return replace(level, error=torch.maximum(level.error, known))
 
 
