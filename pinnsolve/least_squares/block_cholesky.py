@@ -7,9 +7,18 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from pinnsolve.least_squares.fronts import Batch, Children, Couplings, Front, batches, in_blocks
+from pinnsolve.least_squares.front_batches import (
+    Batch,
+    Couplings,
+    add_updates,
+    batches,
+    in_blocks,
+    put_own,
+    scaled,
+    scaled_and_padded,
+)
+from pinnsolve.least_squares.fronts import Front
 
-LARGE_BLOCK = 48  # columns of blocks that are worth an addition each
 UPDATE_COLUMNS = 512  # of a front's update made at a time
 FIRST_SHIFT, LAST_SHIFT = 1e-14, 1e-8  # added to the unit diagonal, so that dependent columns stay bounded
 
@@ -51,7 +60,7 @@ class BlockCholesky:
             F = memory[: count * size**2].view(count, size, size).zero_()
             self._fill(F, batch, matrix, shift)
             for children in batch.children:
-                _extend(F, updates[children.batch], children, n)
+                add_updates(F, updates[children.batch], children, n, lower=True)
             for done in batch.last_of:
                 del updates[done]
             L, info = torch.linalg.cholesky_ex(F[:, :own, :own])
@@ -68,19 +77,15 @@ class BlockCholesky:
 
     def _fill(self, F: Tensor, batch: Batch, matrix: BlockMatrix, shift: float) -> None:
         """The fronts' own columns of the scaled matrix, on and below the diagonal."""
-        scale, blocks = self.scale, in_blocks(F, self.n)
-        front, place, cell = batch.real
-        blocks[front, place, place] = scale[cell][:, :, None] * matrix.diagonal[cell] * scale[cell][:, None]
-        diagonal = torch.diagonal(F, dim1=1, dim2=2).unflatten(1, (-1, self.n))
-        diagonal[:, : batch.own.shape[1]] += shift
-        diagonal[batch.missing[0], batch.missing[1]] = 1.0
+        put_own(F, batch, matrix.diagonal, self.scale, shift)
+        blocks = in_blocks(F, self.n)
         self._couple(blocks, batch.straight, matrix.blocks)
         self._couple(blocks, batch.turned, matrix.blocks.mT)
 
     def _couple(self, blocks: Tensor, at: Couplings, given: Tensor) -> None:
         if len(at.pairs):
-            scaled = self.scale[at.row_cells][:, :, None] * given[at.pairs] * self.scale[at.column_cells][:, None]
-            blocks[at.fronts, at.rows, at.columns] = scaled
+            below = scaled(given[at.pairs], self.scale, at.row_cells, at.column_cells)
+            blocks[at.fronts, at.rows, at.columns] = below
 
     @property
     def pivots(self) -> Tensor:
@@ -121,36 +126,13 @@ class BlockCholesky:
         return (y[:-1] * self.scale[:, :, None]).reshape(b.shape)
 
 
-def scaled_and_padded(b: Tensor, scale: Tensor) -> Tensor:
-    """(C + 1, n, k): b (C, n) or (C, n, k) in units of the scale, and zeros for cells that batches have too many."""
-    y = b.new_zeros(len(scale) + 1, *scale.shape[1:], b[0, 0].numel())
-    torch.mul(b.reshape(*scale.shape, -1), scale[:, :, None], out=y[:-1])
-    return y
-
-
 def _lower_update(F: Tensor, below: Tensor) -> Tensor:
-    """below^T below - F, (K, B, B), on and below the diagonal alone, but for whole blocks of columns."""
+    """F - below^T below, (K, B, B), on and below the diagonal alone, but for whole blocks of columns."""
     update = torch.empty_like(F, memory_format=torch.contiguous_format)
     if F.shape[1] <= UPDATE_COLUMNS:
-        return torch.baddbmm(F, below.mT, below, beta=-1.0, out=update)
+        return torch.baddbmm(F, below.mT, below, alpha=-1.0, out=update)
     for one, here, result in zip(F, below, update, strict=True):
         for j in range(0, len(one), UPDATE_COLUMNS):
             columns = slice(j, j + UPDATE_COLUMNS)
-            torch.addmm(one[j:, columns], here[:, j:].T, here[:, columns], beta=-1.0, out=result[j:, columns])
+            torch.addmm(one[j:, columns], here[:, j:].T, here[:, columns], alpha=-1.0, out=result[j:, columns])
     return update
-
-
-def _extend(F: Tensor, update: Tensor, children: Children, n: int) -> None:
-    """Subtracts updates of children; of these, and of the fronts, only the lower part is there."""
-    target, given = in_blocks(F, n), in_blocks(update, n)
-    size = children.places.shape[1]
-    if n < LARGE_BLOCK:
-        rows, columns = children.places[:, :, None], children.places[:, None]
-        target[children.into[:, None, None], rows, columns] -= given[children.fronts, :size, :size]
-        return
-    for front, into, places in zip(
-        children.fronts.tolist(), children.into.tolist(), children.places.tolist(), strict=True
-    ):
-        for a, i in enumerate(places):
-            for b, j in enumerate(places[: a + 1]):
-                target[into, i, j] -= given[front, a, b]

@@ -11,8 +11,17 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from pinnsolve.least_squares.block_cholesky import scaled_and_padded
-from pinnsolve.least_squares.fronts import Batch, Couplings, Front, batches, in_blocks
+from pinnsolve.least_squares.front_batches import (
+    Batch,
+    Couplings,
+    add_updates,
+    batches,
+    in_blocks,
+    put_own,
+    scaled,
+    scaled_and_padded,
+)
+from pinnsolve.least_squares.fronts import Front
 
 TINY = 1e-14  # shift of the scaled diagonal, so that dependent columns stay bounded
 
@@ -35,39 +44,30 @@ class BlockLU:
         for number, batch in enumerate(self._batches):
             check()
             F = self._filled(batch, blocks)
-            target = in_blocks(F, self.n)
             for children in batch.children:
-                rows, columns = children.places[:, :, None], children.places[:, None]
-                size = children.places.shape[1]
-                given = in_blocks(updates[children.batch], self.n)[children.fronts, :size, :size]
-                target[children.into[:, None, None], rows, columns] += given
+                add_updates(F, updates[children.batch], children, self.n, lower=False)
             for done in batch.last_of:
                 del updates[done]
+            update = self._eliminated(F, batch)
             if batch.border.shape[1]:
-                updates[number] = self._eliminated(F, batch)
-            else:
-                self._eliminated(F, batch)
+                updates[number] = update
 
     def _filled(self, batch: Batch, blocks: Sequence[Tensor]) -> Tensor:
         """The fronts' own rows and columns of the scaled matrix."""
         diagonal, upper, lower = blocks
-        size, scale = batch.size * self.n, self.scale
+        size = batch.size * self.n
         F = diagonal.new_zeros(len(batch.own), size, size)
+        put_own(F, batch, diagonal, self.scale, TINY)
         target = in_blocks(F, self.n)
-        front, place, cell = batch.real
-        target[front, place, place] = scale[cell][:, :, None] * diagonal[cell] * scale[cell][:, None]
-        on_diagonal = torch.diagonal(F, dim1=1, dim2=2).unflatten(1, (-1, self.n))
-        on_diagonal[:, : batch.own.shape[1]] += TINY
-        on_diagonal[batch.missing[0], batch.missing[1]] = 1.0
         self._couple(target, batch.straight, upper, lower)
         self._couple(target, batch.turned, lower, upper)
         return F
 
     def _couple(self, target: Tensor, at: Couplings, below: Tensor, above: Tensor) -> None:
         if len(at.pairs):
-            row, column = self.scale[at.row_cells], self.scale[at.column_cells]
-            target[at.fronts, at.rows, at.columns] = row[:, :, None] * below[at.pairs] * column[:, None]
-            target[at.fronts, at.columns, at.rows] = column[:, :, None] * above[at.pairs] * row[:, None]
+            rows, columns = at.row_cells, at.column_cells
+            target[at.fronts, at.rows, at.columns] = scaled(below[at.pairs], self.scale, rows, columns)
+            target[at.fronts, at.columns, at.rows] = scaled(above[at.pairs], self.scale, columns, rows)
 
     def _eliminated(self, F: Tensor, batch: Batch) -> Tensor:
         """Appends the factors of fronts; returns what they leave to their parents."""

@@ -45,11 +45,13 @@ class Solved:
 def reachable(R: Tensor) -> Tensor:
     """Orthonormal columns (k, rank), on the processor, that span what `solve_triangle` can reach with R (k, n)."""
     with _scipy_linalg() as linalg:
-        square = np.asfortranarray(R.detach().cpu().numpy())
-        if len(R) == R.shape[1] and R.dtype == torch.float64 and _inverse_condition(linalg, square) > _surely(R):
-            return torch.eye(len(R), dtype=R.dtype)
-        Q, T, _ = linalg.qr(R.detach().cpu().numpy(), mode="economic", pivoting=True, check_finite=False)
-    return torch.as_tensor(Q[:, : _rank(T, _tolerance(R))].copy())
+        triangle, tolerance = R.detach().cpu().numpy(), _tolerance(R)
+        if len(R) == R.shape[1] and R.dtype == torch.float64:
+            inverse = _inverse_condition(linalg, np.asfortranarray(triangle))
+            if inverse > _surely(len(R), tolerance):
+                return torch.eye(len(R), dtype=R.dtype)
+        Q, T, _ = linalg.qr(triangle, mode="economic", pivoting=True, check_finite=False)
+    return torch.as_tensor(Q[:, : _rank(T, tolerance)].copy())
 
 
 def solve_triangle(triangle: Tensor, tolerance: float | None = None) -> Solved:
@@ -124,9 +126,9 @@ def _inverse_condition(linalg: ModuleType, square: np.ndarray) -> float:
     return float(linalg.get_lapack_funcs("trcon", (square,))(square)[0]) if len(square) else 1.0
 
 
-def _surely(R: Tensor) -> float:
-    """The reciprocal condition number from which on no column of R depends on others."""
-    return max(INDEPENDENT, R.shape[1] * _tolerance(R))
+def _surely(columns: int, tolerance: float) -> float:
+    """The reciprocal condition number from which on none of so many columns depends on others."""
+    return max(INDEPENDENT, columns * tolerance)
 
 
 def _independent(
@@ -142,7 +144,7 @@ def _independent(
         return None
     square = np.asfortranarray(R[:n])
     inverse = _inverse_condition(linalg, square)
-    if not inverse > max(INDEPENDENT, n * tolerance):
+    if not inverse > _surely(n, tolerance):
         return None
     x = linalg.solve_triangular(square, rhs[:n], check_finite=False)
     return x, n, float(max(1.0 / (n * inverse), 1.0)), float(np.linalg.norm(R @ x - rhs))

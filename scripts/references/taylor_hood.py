@@ -1,9 +1,12 @@
-"""Flow by Taylor-Hood elements on curved triangles: velocities one degree above the pressure, by Newton's method.
+"""Flow by Taylor-Hood elements: velocities one degree above the pressure, by Newton's method.
 
-Used by the references of flows in the plane; scikit-fem and Gmsh are in the extra `dev`.
+Used by the references of flows in the plane, on curved triangles, and by a specialist, on squares; scikit-fem and Gmsh
+are in the extra `dev`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from elements import ELEMENTS, Places
@@ -36,12 +39,13 @@ def carrying(v, w):
 class TaylorHood:
     """Velocities of a `degree` and pressures of one less on a mesh; `state`: coefficients of both, velocities first.
 
-    `along_x`: which coefficients of the velocities are those of the first component.
+    `elements`: what makes the element of a degree; `along_x`: which coefficients of the velocities are those of the
+    first component.
     """
 
-    def __init__(self, mesh, degree: int, intorder: int):
-        self.basis = Basis(mesh, ElementVector(ELEMENTS[degree]()), intorder=intorder)
-        self.pressure = self.basis.with_element(ELEMENTS[degree - 1]())
+    def __init__(self, mesh, degree: int, intorder: int | None = None, elements: Mapping[int, Callable] = ELEMENTS):
+        self.basis = Basis(mesh, ElementVector(elements[degree]()), intorder=intorder)
+        self.pressure = self.basis.with_element(elements[degree - 1]())
         self.count = self.basis.N
         self.along_x = np.zeros(self.count, bool)
         for names in (self.basis.nodal_dofs, self.basis.facet_dofs, self.basis.interior_dofs):
@@ -55,15 +59,16 @@ class TaylorHood:
         velocities, pressures = self.state[: self.count], self.state[self.count :]
         return stiffness @ velocities + self.gradient.T @ pressures + carrying.assemble(self.basis, flow=flow)
 
-    def newton_step(self, stiffness, free: np.ndarray) -> np.ndarray:
-        """Moves the coefficients `free` by a step of Newton's method, and returns it."""
+    def newton_step(self, stiffness, free: np.ndarray, told: bool = True) -> np.ndarray:
+        """Moves the coefficients `free` by a step of Newton's method, and returns it; says so if it is to be `told`."""
         flow = self.basis.interpolate(self.state[: self.count])
         block = stiffness + carried.assemble(self.basis, flow=flow)
         matrix = bmat([[block, self.gradient.T], [self.gradient, None]], "csr")
         residual = np.concatenate([self.momentum(stiffness), self.gradient @ self.state[: self.count]])
         step = spsolve(matrix[free][:, free].tocsc(), -residual[free])
         self.state[free] += step
-        print(f"  {len(free)} coefficients: step {np.abs(step).max():.1e}", flush=True)
+        if told:
+            print(f"  {len(free)} coefficients: step {np.abs(step).max():.1e}", flush=True)
         return step
 
     def at(self, points: np.ndarray) -> dict[str, np.ndarray]:
