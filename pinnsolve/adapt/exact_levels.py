@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from pinnsolve.adapt.hp_refinement import HIGHEST, MOST_RAISED, SPLIT, Level
+from pinnsolve.adapt.hp_refinement import Level
+from pinnsolve.adapt.next_space import HIGHEST, MOST_RAISED, SPLIT
 from pinnsolve.assembly.exact_rows import name_of
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem

@@ -22,7 +22,6 @@ from pinnsolve.adapt.first_guess import (
     nearer_to_conditions,
     solves,
 )
-from pinnsolve.adapt.space_changes import to_blame
 from pinnsolve.assembly.evolving_rows import evolving_continuity
 from pinnsolve.assembly.exactness import with_exact_rows
 from pinnsolve.assembly.faces import continuity_rows
@@ -45,21 +44,10 @@ ACCURACY = 0.03  # of the tolerance is how well Newton's method solves
 SETTLED = 0.05  # of the error of the level before: corrections below it are small beside what this one will leave
 MOST_STEPS, RISE = 16, 1.5  # of Newton's method, and by what factor a step may raise the root of the loss
 START = {1: 12, 2: 8, 3: 6, 4: 4}  # degree of the first level, by the number of coordinates
-HIGHEST = {1: 24, 2: 20, 3: 12, 4: 8}
-ANALYTIC, HIGHEST_ANALYTIC = 0.4, {3: 18}  # coefficients that fall faster per degree may have higher degrees still,
-EXPLAINED = 0.5  # where a correction leaves less of the residual: what it does not see falls slowly
-SPLIT = {1: 16, 2: 8, 3: 7, 4: 5}  # highest degree of cells that are split: small cells gain less from high ones
 SLOWEST = 0.94  # per degree: what coefficients are taken to fall by at least, in the part of an error that is not seen
-FAST_DECAY = 0.7  # per degree: coefficients that fall faster call for a higher degree
-DEAR, BULK = 3, 0.03  # coordinates from which on a level is dear, and the share of the error that is left there
-MOST_RAISED, MOST_RAISED_ANALYTIC = 6, 8  # degrees at a time
-LOST, UNEXPLAINED = 0.5, 0.9  # relative error, and share of the residual left, of what is no solution yet
 UNDEFINED = "the derivatives of the equations are not finite where Newton's method starts; state a `guess`"
-MARKED = 0.1  # of the largest error of a cell, from which on others are split with it
-SOLVED = 1e-6  # share of the loss in cells that need no splitting
 BLIND = 1e-3  # relative error that no solution has whose equations do not hold
 KEPT = 3  # coordinates from which on rows are kept, compressed: points of a cell are many times its functions
-GROWTH = {1: 1.0, 2: 1.5, 3: 2.0, 4: 2.3}  # of the work of a factorization, with the number of cells
 
 
 @dataclass(frozen=True)
@@ -274,109 +262,6 @@ def without_constants(c: Tensor, space: Space, problem: CompiledProblem) -> Tens
     c = c.clone()
     c[:, :, 0] -= torch.where(torch.tensor(chosen), space.means(c), 0.0)
     return c
-
-
-def next_space(level: Level, tolerance: float) -> Space:
-    """Where to go from a level whose error is too large.
-
-    Along axes on which coefficients do not fall fast cells are split. Where they fall fast on all axes to blame,
-    degrees are raised or cells split, whichever is foreseen to take less work until the tolerance is met.
-    """
-    space, d = level.space, len(level.space.degrees)
-    parts = level_parts(level)  # (C, d)
-    totals = parts.norm(dim=0)
-    blamed = totals >= max(0.1 * float(totals.max()), min(0.3 * tolerance, float(totals.max())))
-    axes = blamed.nonzero()[:, 0].tolist()
-    rates = decay_rates(level.correction.c, level.correction.space)
-    rate = {a: float(rates[parts[:, a].argmax(), a]) for a in axes}
-    wanted = {a: _degrees_wanted(float(totals[a]), rate[a], tolerance) for a in axes}
-    analytic = {a: rate[a] < ANALYTIC and level.correction.left < EXPLAINED for a in axes}
-    highest = {a: HIGHEST_ANALYTIC.get(d, HIGHEST[d]) if analytic[a] else HIGHEST[d] for a in axes}
-    most = {a: MOST_RAISED_ANALYTIC if analytic[a] else MOST_RAISED for a in axes}
-    room = {a: max(highest[a] - space.degrees[a], 0) for a in axes}
-    fast = [a for a in axes if rate[a] < FAST_DECAY and room[a] >= min(2, wanted[a])]
-    raised = {a: min(most[a], room[a], max(2, math.ceil(wanted[a]))) for a in fast}
-    if len(fast) == len(axes) and _work_of_splitting(space, parts, rate, tolerance) < _work_of_raising(space, raised):
-        fast = []
-    C = len(parts)
-    lost = level.worst > LOST and level.correction.left > UNEXPLAINED
-    if C > 1 and (lost or (level.unsolved and level.worst > tolerance)):  # neither rates nor blame mean anything
-        chosen = _unsolved_cells(level)
-        cells = space.cells.split(chosen, chosen[:, None].expand(-1, d))
-        return Space(cells, tuple(min(p, SPLIT[d]) for p in space.degrees), space.orders)
-    degrees, halvings = list(space.degrees), torch.zeros_like(parts, dtype=torch.long)
-    for a in axes:
-        if a in fast:
-            degrees[a] += raised[a]
-        else:
-            least = SPLIT[d]
-            if d >= DEAR and rate[a] < FAST_DECAY and room[a] < min(2, wanted[a]):
-                least = max(least, _degree_after_halving(float(totals[a]), rate[a], degrees[a], tolerance))
-            degrees[a] = min(degrees[a], least)
-            halvings[:, a] = _halvings(parts[:, a], tolerance, degrees[a], d)
-    cells = space.cells.split(halvings.any(dim=1), halvings) if bool(halvings.any()) else space.cells
-    return Space(cells, tuple(degrees), space.orders)
-
-
-def _unsolved_cells(level: Level) -> Tensor:
-    """(C,) bool: the cells that hold all of the residual but for a small share."""
-    loss = torch.zeros(level.space.cells.count, dtype=torch.float64)
-    for block in level.correction.first:
-        for cells, _ in block.sides:
-            loss.index_add_(0, cells, (block.r**2).sum(dim=1) / len(block.sides))
-    order = loss.argsort(descending=True)
-    before = loss[order].cumsum(dim=0) - loss[order]
-    chosen = torch.ones_like(loss, dtype=torch.bool)
-    chosen[order] = before < (1.0 - SOLVED) * loss.sum()
-    return chosen
-
-
-def _halvings(error: Tensor, tolerance: float, degree: int, dimension: int) -> Tensor:
-    """(C,) how often cells are halved along an axis that contributes these errors (C,).
-
-    Those with the largest are. Where a level is dear, all but those that together hold a small share of the error, or
-    half of what may be left, and twice at once where not even a smooth function would come near the tolerance by one
-    halving.
-    """
-    largest = float(error.max())
-    target = min(0.3 * tolerance / math.sqrt(len(error)), largest)
-    if dimension < DEAR:
-        return (error >= max(MARKED * largest, target)).long()
-    once = to_blame(error, max(BULK * float(error.norm()), 0.5 * tolerance))
-    once[error.argmax()] = True
-    return once.long() + (once & (error > 2.0 ** (degree + 1) * target)).long()
-
-
-def _degrees_wanted(error: float, rate: float, tolerance: float) -> float:
-    return math.log(0.3 * tolerance / max(error, 1e-300)) / math.log(rate) if rate < 1 else math.inf
-
-
-def _degree_after_halving(error: float, rate: float, degree: int, tolerance: float) -> int:
-    """The degree that a smooth function calls for on cells half as long, where coefficients fall twice as fast."""
-    return math.ceil((math.log(max(0.3 * tolerance, 1e-300) / error) + degree * math.log(rate)) / math.log(0.5 * rate))
-
-
-def _work_of_raising(space: Space, raised: Mapping[int, int]) -> float:
-    """Of a factorization, relative to the one of this level: the cube of the functions of a cell."""
-    return math.prod(((p + 1 + raised.get(a, 0)) / (p + 1)) ** 3 for a, p in enumerate(space.degrees))
-
-
-def _work_of_splitting(space: Space, parts: Tensor, rate: Mapping[int, float], tolerance: float) -> float:
-    """The same for the last of the levels that halve cells, and a share for those before.
-
-    Halving a cell along an axis makes its error smaller by 2^(p + 1), if its function is smooth; lowering its degree,
-    as splitting does, larger by the `rate` of its coefficients.
-    """
-    d = len(space.degrees)
-    target = 0.3 * tolerance / math.sqrt(len(parts))
-    count, most = torch.ones(len(parts), dtype=torch.float64), 0.0
-    for a, r in rate.items():
-        p = min(space.degrees[a], SPLIT[d])
-        error = parts[:, a] * r ** (p - space.degrees[a])
-        halvings = torch.ceil(torch.log2(error / target).clamp(min=0.0) / (p + 1))
-        count, most = count * 2.0**halvings, max(most, float(halvings.max()))
-    smaller = math.prod(((min(p, SPLIT[d]) + 1) / (p + 1)) ** 3 for p in space.degrees)
-    return smaller * (float(count.sum()) / len(parts)) ** GROWTH[d] * (1.0 + 0.5 * max(most - 1.0, 0.0))
 
 
 def level_parts(level: Level) -> Tensor:

@@ -27,7 +27,6 @@ from pinnsolve.adapt.hp_refinement import (
     first_space,
     make_system,
     newton,
-    next_space,
     solve_level,
     state_at,
     without_parameters,
@@ -35,6 +34,7 @@ from pinnsolve.adapt.hp_refinement import (
 from pinnsolve.adapt.level_trust import believed, no_solution, why_no_solution
 from pinnsolve.adapt.named_tolerances import counted
 from pinnsolve.adapt.near_guess import far_from_guess, found_parameters
+from pinnsolve.adapt.next_space import next_space
 from pinnsolve.adapt.uniqueness import freedom
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import CellSystem, points_of, weights_of
@@ -192,7 +192,8 @@ class _Refinement:
     def next(self, level: Level, aim: float) -> tuple[Space, State]:
         """The space of the next level and its start; what this one needed memory for is given up."""
         finer = space_that_holds(self.context.problem, level) if self.suspicions.missed else None
-        space = finer or self._within_memory(level.space, next_space(level, aim))
+        before = self.levels[-2] if len(self.levels) > 1 else None
+        space = finer or self._within_memory(level.space, next_space(level, aim, before))
         begin = State(carried_over(level, space), level.correction.state.parameters)
         self.levels[-1] = level.lightened()
         forget_tables()

@@ -9,19 +9,21 @@ unknown of its own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pinnsolve.adapt.context import Result, SolveContext, least_error
-from pinnsolve.adapt.hp_refinement import Level, first_space, make_system, next_space
+from pinnsolve.adapt.hp_refinement import Level, first_space, make_system
+from pinnsolve.adapt.next_space import next_space
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import CellSystem, points_of, weights_of
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
+from pinnsolve.eigen.block_arnoldi import ACCURACY, Aim
 from pinnsolve.eigen.pencil import Modes, Pencil, eigenvalue_state
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
 from pinnsolve.estimate.enriched_space import Correction, enriched_space
@@ -33,6 +35,11 @@ from pinnsolve.solvers.memory import check_work
 
 MOST_LEVELS = 20
 MOST_OPERATIONS = 2e12  # of a factorization that is worth it without a time limit
+ITERATED = 1e-5  # of the error of the level before: how well the modes of a level are found
+ITERATED_FIRST = 1e-4  # of the tolerance: how well those of the first level are
+NEAR = 1e-2  # error of a level from which on the next begins near its modes
+CHANCE = 0.1  # of the fall of an error: what more is taken for chance
+ROUGH = 1e-4  # how well modes are found by which a shift is chosen
 BESIDE = 4  # modes beyond those asked for: of a multiple eigenvalue, all functions are needed
 OFF = 0.02  # of the reach of the eigenvalues: how far the shift is from the number asked for
 SEARCHED = 3  # degree beyond the order of the equations, of the functions by which a shift is chosen
@@ -58,6 +65,11 @@ class _Level:
         size = np.abs(self.modes.values)
         return self.errors / np.maximum(size, max(SMALL * size.max(), 1e-300))
 
+    @property
+    def worst(self) -> float:
+        """The largest relative error, of eigenvalues and of functions."""
+        return max(float(self.relative.max()), self.level.worst)
+
 
 def eigenvalues_on_cells(context: SolveContext, tolerance: float, refinements: int | None) -> Outcome[Result]:
     """The best result of the refinement, until it meets the tolerance."""
@@ -80,36 +92,56 @@ def _levels(
         check_work(fine, bytes_available(context.memory_gb), MOST_OPERATIONS)
         coarse = make_system(problem, space, weights, check)
         known = None if before is None else _carried(before, space)
-        found = _solved(problem, coarse, fine, shift, known, check)
-        shift, before = found.shift, found
-        worst = max(float(found.relative.max()), found.level.worst)
-        context.record(f"level {number}: {space.cells.count} cells", number, 0.0, {}, estimate=worst)
+        error = ITERATED_FIRST * tolerance if before is None else ITERATED * min(before.worst, NEAR)
+        accuracy = max(error, ACCURACY)
+        found = _not_by_chance(_solved(problem, coarse, fine, shift, known, accuracy, check), before)
+        context.record(f"level {number}: {space.cells.count} cells", number, 0.0, {}, estimate=found.worst)
         yield _result(context, found)
-        space = next_space(found.level, tolerance)
+        space = next_space(found.level, tolerance, None if before is None else before.level)
+        shift, before = found.shift, found
 
 
 def _solved(
-    problem: CompiledProblem, coarse: CellSystem, fine: CellSystem, shift: complex | None, known: Tensor | None, check
-) -> _Level:
+    problem: CompiledProblem, coarse: CellSystem, fine: CellSystem, shift: complex | None, known: Tensor | None,
+    accuracy: float, check,
+) -> _Level:  # fmt: skip
     """The modes on two spaces; without a `shift`, one is chosen. `known`: (K, C, U, n) complex, near to them."""
     from scipy.optimize import linear_sum_assignment  # takes a tenth of a second to import
 
     asked = problem.eigenvalues
     step = max(abs(asked.near), 1.0)
-    shift = _shift(_searched(problem, coarse), asked, step, check) if shift is None else shift
+    more = 0
+    if shift is None:
+        searched, more = _searched(problem, coarse), BESIDE // 2  # so that none is overlooked
+        shift, rough = _shift(searched, asked, step, check)
+        known = rough if rough is None else _in_space(rough, searched.space, coarse.space)
     pencil = Pencil(coarse, shift, asked, step)
-    modes = pencil.modes(BESIDE, check, known).nearest_to(asked.near)
+    modes = pencil.modes(BESIDE, check, known, Aim(asked.count + more, accuracy)).nearest_to(asked.near)
     richer = Pencil(fine, shift, asked, step)
-    wide = torch.stack([_widened(one, coarse.space, fine.space) for one in modes.functions])
-    better = richer.modes(BESIDE, check, wide).nearest_to(asked.near)
+    wide = _in_space(modes.functions, coarse.space, fine.space)
+    better = richer.modes(BESIDE, check, wide, Aim(asked.count + more, accuracy)).nearest_to(asked.near)
     kept = min(asked.count, len(modes.values), len(better.values))
     apart = np.abs(modes.values[:, None] - better.values[None, :])
     rows, columns = linear_sum_assignment(apart)
     partner = dict(zip(rows.tolist(), columns.tolist(), strict=True))
     partners = [partner[k] for k in range(kept)]
     errors = np.array([apart[k, partner[k]] for k in range(kept)])
-    level = _as_level(pencil, richer, _real(modes.functions), _real(better.functions[partners]))
-    return _Level(Modes(better.values[partners], modes.functions[:kept]), errors, level, shift, better.functions)
+    own, found = Modes(modes.values[:kept], wide[:kept]), Modes(better.values[partners], better.functions[partners])
+    left = richer.residual(found) / max(richer.residual(own), 1e-300)
+    level = _as_level(pencil, richer, _real(modes.functions), _real(found.functions), left)
+    errors = errors * level.correction.enlargement
+    return _Level(Modes(found.values, modes.functions[:kept]), errors, level, shift, better.functions)
+
+
+def _not_by_chance(found: _Level, before: _Level | None) -> _Level:
+    """The level with errors of eigenvalues that did not fall much more than those of functions.
+
+    Eigenvalues of least squares may be too large or too small, and those of two spaces agree while that changes.
+    """
+    if before is None or len(before.errors) != len(found.errors):
+        return found
+    fell = found.level.worst / max(before.level.worst, 1e-300)
+    return replace(found, errors=np.maximum(found.errors, CHANCE * min(fell, 1.0) * before.errors))
 
 
 def _searched(problem: CompiledProblem, system: CellSystem) -> CellSystem:
@@ -121,26 +153,29 @@ def _searched(problem: CompiledProblem, system: CellSystem) -> CellSystem:
     return make_system(problem, Space(space.cells, degrees, space.orders), {}, system.check)
 
 
-def _shift(system: CellSystem, asked: Eigenvalues, step: float, check) -> complex:
-    """Beside the number asked for, and off every eigenvalue: there the rows have no inverse.
+def _shift(system: CellSystem, asked: Eigenvalues, step: float, check) -> tuple[complex, Tensor | None]:
+    """Beside the number asked for, and off every eigenvalue: there the rows have no inverse. With it, functions
+    (K, C, U, n) that were found there.
 
     Least squares square the condition, and the distance counts beside that to the other eigenvalues.
     """
+    functions: Tensor | None = None
     try:
-        values = Pencil(system, asked.near, asked, step).modes(BESIDE, check).values
+        found = Pencil(system, asked.near, asked, step).modes(BESIDE, check, None, Aim(asked.count + 1, ROUGH))
+        values, functions = found.values, found.functions
     except ArithmeticError:
         values = np.array([asked.near + STEP * step])
     reach = max(float(np.abs(values - asked.near).max()), STEP * step)
     places = asked.near - reach * OFF * np.array([1.0, -1.0, 1.7, -1.7])
     apart = np.abs(values[None, :] - places[:, None]).min(axis=1)
-    return places[int(np.argmax(apart >= 0.5 * OFF * reach))].item()
+    return places[int(np.argmax(apart >= 0.5 * OFF * reach))].item(), functions
 
 
 def _carried(before: _Level, space: Space) -> Tensor:
     """(L, C, U, n): the functions of a level in the next space."""
     fine, zero = before.level.correction.space, (0,) * len(space.degrees)
     if space.cells is fine.cells:
-        return torch.stack([_widened(one, fine, space) for one in before.richer])
+        return _in_space(before.richer, fine, space)
 
     def carried(c: Tensor) -> Tensor:
         return space.project(lambda x: fine.values(c, x, zero), c.shape[1])
@@ -150,9 +185,12 @@ def _carried(before: _Level, space: Space) -> Tensor:
     return both.reshape(len(both), len(before.richer), -1, both.shape[2]).transpose(0, 1)
 
 
-def _widened(c: Tensor, space: Space, other: Space) -> Tensor:
-    """A complex function (C, U, n) in a space of the same cells."""
-    return torch.complex(space.widened(c.real.contiguous(), other), space.widened(c.imag.contiguous(), other))
+def _in_space(functions: Tensor, space: Space, other: Space) -> Tensor:
+    """Complex functions (K, C, U, n) in a space of the same cells."""
+    parts = [
+        torch.stack([space.widened(c.contiguous(), other) for c in part]) for part in (functions.real, functions.imag)
+    ]
+    return torch.complex(*parts)
 
 
 def _real(functions: Tensor) -> Tensor:
@@ -162,16 +200,17 @@ def _real(functions: Tensor) -> Tensor:
     return parts[sizes > 1e-9 * sizes.max()]
 
 
-def _as_level(coarse: Pencil, fine: Pencil, known: Tensor, found: Tensor) -> Level:
-    """The functions that were found in the richer space, and what those known (L, C, U, n) lack of them."""
+def _as_level(coarse: Pencil, fine: Pencil, known: Tensor, found: Tensor, left: float) -> Level:
+    """The functions that were found in the richer space, and what those known (L, C, U, n) lack of them; `left`: of
+    the residual of these, what remains of it there."""
     space, richer = coarse.system.space, fine.system.space
     wide = torch.stack([space.widened(one, richer) for one in known])
     near = torch.stack([_nearest(one, wide, richer) for one in found])
     c = torch.cat(list(found), dim=1)  # (C, K U, n): as if of as many unknowns
     delta = torch.cat(list(found - near), dim=1)
-    correction = Correction(richer, State(c, torch.zeros(0)), delta, torch.zeros(0), 0.0, (), (), fine.reduced)
+    correction = Correction(richer, State(c, torch.zeros(0)), delta, torch.zeros(0), left, (), (), fine.reduced)
     before = torch.cat([richer.widened(one, space) for one in near], dim=1)
-    size, error = richer.rms(c), richer.rms(delta)
+    size, error = richer.rms(c), correction.enlargement * richer.rms(delta)
     size = torch.where(size > NOT_ZERO * size.max(), size, size.max())
     system = coarse.system
     return Level(space, before, correction, error, size, True, 1, 0.0, {}, system, coarse.reduced.rank_info(), False)
@@ -199,12 +238,11 @@ def _result(context: SolveContext, found: _Level) -> Result:
         for value, error in zip(modes.values, found.errors, strict=True)
     ]
     first = eigenvalue_state(modes.values[0], problem.eigenvalues)
-    worst = max(float(found.relative.max()), level.worst)
     system = level.system.scaled_at(State(level.system.zero(), first))
     system.rows(State(level.system.zero(), first), matrix=False)
     return Result(
         Approximation(basis, State(coefficients[0].real.contiguous(), first)),
-        Estimate(dict.fromkeys(problem.unknowns, worst), {}, 0.0),
+        Estimate(dict.fromkeys(problem.unknowns, found.worst), {}, 0.0),
         "least_squares at a shift, Arnoldi",
         points_of(system),
         weights_of(system),

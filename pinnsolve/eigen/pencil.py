@@ -22,10 +22,11 @@ from torch import Tensor
 from pinnsolve.assembly.row_source import RowBlock, State
 from pinnsolve.assembly.schur_complement import applied
 from pinnsolve.assembly.system import CellSystem
-from pinnsolve.eigen.block_arnoldi import largest_eigenvalues
+from pinnsolve.eigen.block_arnoldi import Aim, largest_eigenvalues
 from pinnsolve.problem.stated import Eigenvalues
 
 REFINED, REFINES = 2, 1e-7  # times a solution is refined by its residual, row by row; a change that is the last
+SPARED = 100.0  # of the accuracy of modes: refinements that are no larger are spared
 SEED = 7  # of the vectors from which Arnoldi's method starts
 SMALL = 1e-6  # norm of a known function, of mean square one, that is the zero part of a real one
 REAL = 1e-10  # relative: an imaginary part below it is rounding
@@ -69,6 +70,7 @@ class Pencil:
         factors = np.linalg.inv(np.vander(nodes, increasing=True))[1:]  # of the polynomial through the nodes
         self.powers = [_combined(held, each / step**k) for k, each in enumerate(factors, 1)]
         self.rows, self.reduced = self.system.factorized(here, rows, False)
+        self._rough, self._precise = 0.0, False  # changes that need not be made; whether they are no larger
         self.shape = (zero.shape[0], zero.shape[1] // self.parts, zero.shape[2])
 
     @property
@@ -76,8 +78,8 @@ class Pencil:
         """Numbers of a function."""
         return math.prod(self.shape)
 
-    def modes(self, beside: int, check: Callable[[], None], known: Tensor | None = None) -> Modes:
-        """The modes asked for and so many `beside`, nearest to the shift first.
+    def modes(self, beside: int, check: Callable[[], None], known: Tensor | None, aim: Aim) -> Modes:
+        """The modes asked for and so many `beside`, nearest to the shift first; `aim`: those that must be accurate.
 
         `known`: (K, C, U, n) complex functions that are near to them. Raises ArithmeticError where none is found.
         """
@@ -95,8 +97,24 @@ class Pencil:
             reciprocals, vectors = torch.linalg.eig(product(torch.eye(whole, dtype=kind)))
         else:
             start = self._start(min(self.asked.count + beside, whole), known, kind)
-            reciprocals, vectors = largest_eigenvalues(product, start, self.asked.count + beside // 2)
+            self._rough = SPARED * aim.accuracy
+            aim = replace(aim, apart=2.0 * abs(self.shift - self.asked.near))  # nearest to the number asked for
+            reciprocals, vectors = largest_eigenvalues(product, start, aim)
         return self._sorted(reciprocals, vectors, self.asked.count + beside)
+
+    def residual(self, modes: Modes) -> float:
+        """The norm of the rows at modes, each at its own eigenvalue."""
+        space = self.system.space
+        both = (modes.functions.real, modes.functions.imag)
+        real, imaginary = (torch.stack([space.orthonormal(f.contiguous()) for f in part], dim=3) for part in both)
+        z = torch.complex(real, imaginary) if self.parts == 2 else real
+        columns = applied(self.rows, self._real(z))
+        for k, rows in enumerate(self.powers, 1):
+            factors = torch.as_tensor((modes.values - self.shift) ** k)
+            scaled = z * (factors if z.is_complex() else factors.real)
+            for i, part in zip(self._held, applied(rows, self._real(scaled)), strict=True):
+                columns[i] = columns[i] + part
+        return math.sqrt(sum(float((column**2).sum()) for column in columns))
 
     def _start(self, columns: int, known: Tensor | None, kind: torch.dtype) -> Tensor:
         """(N, columns) to start from: what is known, filled up by random vectors."""
@@ -131,11 +149,12 @@ class Pencil:
         for i, part in zip(self._held, right, strict=True):
             columns[i] = part
         z = self.reduced.least(columns)
-        for _ in range(REFINED):
+        for _ in range(0 if self._precise else REFINED):
             left = [r - a for r, a in zip(columns, applied(self.rows, z), strict=True)]
             change = self.reduced.least(left)
-            z = z + change
-            if float(change.norm()) <= REFINES * float(z.norm()):  # the next is smaller by as much again
+            z, moved = z + change, float(change.norm() / z.norm().clamp_min(1e-300))
+            self._precise = moved <= self._rough
+            if moved <= REFINES:  # the next is smaller by as much again
                 break
         return z
 
@@ -171,7 +190,9 @@ def _combined(rows: Sequence[Sequence[RowBlock]], factors: Sequence[float]) -> l
     for blocks in zip(*rows, strict=True):
         sides = []
         for side in zip(*(block.sides for block in blocks), strict=True):
-            matrix = sum(f * A for f, (_, A) in zip(factors, side, strict=True))
+            matrix = factors[0] * side[0][1]
+            for f, (_, A) in zip(factors[1:], side[1:], strict=True):
+                matrix = matrix + f * A  # not in one operation: equal products must cancel
             sides.append((side[0][0], matrix))
         found.append(replace(blocks[0], sides=sides))
     return found

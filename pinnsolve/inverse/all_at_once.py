@@ -16,7 +16,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from pinnsolve.adapt.hp_refinement import Level, carried_over, next_space, without_constants
+from pinnsolve.adapt.hp_refinement import Level, carried_over, without_constants
+from pinnsolve.adapt.next_space import next_space
 from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.measurements import WEIGHT
 from pinnsolve.assembly.row_source import State

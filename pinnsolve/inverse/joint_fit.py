@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pinnsolve.adapt.hp_refinement import carried_over, next_space
+from pinnsolve.adapt.hp_refinement import carried_over
+from pinnsolve.adapt.next_space import next_space
 from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.term_rows import term_rows

@@ -100,10 +100,9 @@ def _of_shapes(problem: CompiledProblem, tolerance: float = 1.0, check: Callable
     corners = [c for s in within.shapes if d == 2 for c in s.corners() if c.angle > REENTRANT]
     most = GRADED + MOST_GRADED // (3 * 2**d * max(len(corners), 1))
     halvings = {c.point: min(_halvings(c.angle, tolerance), most) for c in corners}
-    for number in range(max(halvings.values(), default=0)):
-        check()
-        cells = _graded(cells, torch.stack([point for point, count in halvings.items() if number < count]))
-    return cells
+    check()
+    rounds = range(max(halvings.values(), default=0))
+    return graded(cells, [torch.stack([point for point, count in halvings.items() if n < count]) for n in rounds])
 
 
 def _keeping_materials(within: Within, boxes: Cells) -> Cells:
@@ -148,12 +147,20 @@ def _number(group: int, material: Material) -> int:
     return number
 
 
-def _graded(cells: Cells, corners: Tensor) -> Cells:
-    """Cells halved once towards corners (K, d) at which slopes are infinite."""
-    near = NEAR * (cells.upper - cells.lower)
-    low, high = (cells.lower - near)[:, None] <= corners, (cells.upper + near)[:, None] >= corners
-    marked = (low & high).all(dim=2).any(dim=1)
-    return cells.split(marked, marked[:, None].expand(-1, cells.dimension))
+def graded(cells: Cells, corners: Sequence[Tensor]) -> Cells:
+    """Cells halved towards corners (K, d) at which slopes are infinite, once for each of the sets of them."""
+    if not corners:
+        return cells
+    alike = bool((cells.material == cells.material[0]).all())
+    boxes = Cells(cells.lower, cells.upper) if alike else cells  # what of them counts is found at the end
+    for places in corners:
+        near = NEAR * (boxes.upper - boxes.lower)
+        low, high = (boxes.lower - near)[:, None] <= places, (boxes.upper + near)[:, None] >= places
+        marked = (low & high).all(dim=2).any(dim=1)
+        boxes = boxes.split(marked, marked[:, None].expand(-1, boxes.dimension))
+    if not alike:
+        return boxes
+    return cells.like(boxes.lower, boxes.upper, cells.material[:1].expand(boxes.count))
 
 
 def _edges(shapes: Sequence[Shape]) -> list[Tensor]:
