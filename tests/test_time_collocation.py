@@ -353,6 +353,16 @@ def test_a_kink_that_sets_out_from_a_wall_is_followed(tmp_path):
 
 def test_less_is_allowed_of_steps_where_errors_grow_too_fast():
     aim = Aim.first(1e-2)
-    assert aim.after(1e-3, 0.0) is aim and aim.after(6e-3, 1.0) is aim
-    assert aim.after(6e-3, 0.5).at_end < aim.at_end
-    assert aim.after(6e-3, 0.5).inside == aim.inside
+    assert aim.after(1e-3, 0.0, 0.0) is aim and aim.after(6e-3, 0.0, 1.0) is aim
+    assert aim.after(6e-3, 5e-3, 0.5).at_end < aim.at_end
+    assert aim.after(6e-3, 5e-3, 0.5).inside == aim.inside
+
+
+def test_no_less_is_allowed_where_errors_shrink_and_more_again_where_they_are_forgotten():
+    aim = Aim.first(1e-2)
+    assert aim.after(6e-3, 7e-3, 0.5) is aim
+    less = aim.after(6e-3, 5e-3, 0.5)
+    assert less.after(1e-3, 2e-3, 0.5).at_end == aim.at_end
+    assert less.after(1e-3, 5e-4, 0.5) is less
+    again = aim.smaller(0.1)  # another march, which allows no more than it begins with
+    assert again.after(1e-5, 2e-5, 0.5) is again

@@ -232,8 +232,8 @@ class Marcher:
         at.size = step.size if at.size is None else at.size
         # what kinks have cost at the start is not had back by better steps
         if not self._kinks and len(march.steps) >= at.tightened + PATIENCE:
-            relative = float((step.error / units(at.size, step.error)).max())
-            aim = self.aim.after(relative, (march.time - self.low) / self.whole)
+            now, before = (float((s.error / units(at.size, s.error)).max()) for s in (step, march.steps[-PATIENCE]))
+            aim = self.aim.after(now, before, (march.time - self.low) / self.whole)
             if aim is not self.aim:
                 self.aim, at.tightened = aim, len(march.steps)
 

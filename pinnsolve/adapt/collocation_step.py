@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -29,6 +30,7 @@ STAGES = {2: MOST_STAGES - 1}  # by axes of space; many modes are not worth thei
 STAGES_BEYOND = 4
 LEAST_CHANGING, MOST_CHANGING = 3, 5  # stages where factorizations serve few steps
 KEPT_CORRECTIONS = 4  # in the richer space, with a linearization of earlier steps
+LARGE = 30.0  # times the accuracy of the least squares: about what the error of a step may be
 ONCE, FINE_CORRECTIONS = 0.1, 3  # contraction below which one correction in the richer space is enough; else so many
 
 
@@ -126,10 +128,14 @@ class Stepper:
         system = self.coarse_system
         start, time, size = setting_out.moment, setting_out.time, setting_out.size
         guess = self._guess(start.c[None], setting_out.before)
-        stages = self._newton.solve(guess, start.c[None], time, setting_out.accuracy)[0]
+        found = self._newton.solve(guess, start.c[None], time, setting_out.accuracy)
+        middle, stages = partial(self._newton.middle, found, start.c[None], time), found[0]
         values = self._from_stages(torch.cat([start.c[:1], stages]), self.method)
         now = shared(self._rms(self.space, stages, self.method.weights), self.stated.problem.groups)
         local, carried, left = self._corrected(start, values, time)
+        if self._overstated(local, values, setting_out.accuracy):
+            self._linearize_richer(middle())
+            local, carried, left = self._corrected(start, values, time)
         enlargement = 1.0 / math.sqrt(1.0 - min(left[1] / max(left[0], 1e-300), MOST_LEFT) ** 2)
         weights = self.richer.weights
         error = self._rms(self.fine, enlargement * local + carried, weights)
@@ -214,6 +220,12 @@ class Stepper:
         if found is None:
             raise NotConverged("the correction of a step is not found: it is too long")
         return found
+
+    def _overstated(self, local: Tensor, values: Tensor, accuracy: float) -> bool:
+        """Whether a correction that would refuse the step is the first one of a linearization of other steps, which few
+        corrections of the stages were enough for, and says little of what is missing."""
+        known = self.stated.changing and self._fine_around is self._newton.around and not self._newton.fresh
+        return known and float(local[-1].norm()) > LARGE * accuracy * float(values[-1].norm())
 
     def _linearize_richer(self, around: Around) -> None:
         widened = [self.space.widened(one, self.fine) for one in around.derivatives]

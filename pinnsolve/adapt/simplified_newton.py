@@ -40,12 +40,14 @@ class Around:
 
 
 class SimplifiedNewton:
-    """Solves for stages on one space, step after step. `around`: the linearization now; `contraction`: the last one."""
+    """Solves for stages on one space, step after step. `around`: the linearization now; `contraction`: the last one;
+    `fresh`: whether the last step took a new linearization."""
 
     def __init__(self, system: StageSystem, check: Callable[[], None]):
         self.system, self.check = system, check
         self.around: Around | None = None
         self.contraction = 1.0
+        self.fresh = False
         self._renew = bool(system.stated.changing)
 
     def standing(self) -> dict[str, Any]:
@@ -67,7 +69,7 @@ class SimplifiedNewton:
 
         Their unknowns have errors of relative size `accuracy`. Raises NotConverged.
         """
-        stages = guess
+        stages, self.fresh = guess, False
         for _ in range(RENEWALS + 1):
             if self._renew:
                 self._linearize(stages, start, time)
@@ -81,12 +83,16 @@ class SimplifiedNewton:
         raise NotConverged("the stages of a step are not found: it is too long")
 
     def _linearize(self, stages: Tensor, start: Tensor, time: float) -> None:
-        """At the stage next to the middle of the step."""
+        """Anew, around the middle of the step."""
+        self.around, self.fresh = self.middle(stages, start, time), True
+        self.system.linearize(self.around.derivatives, self.around.time)
+
+    def middle(self, stages: Tensor, start: Tensor, time: float) -> Around:
+        """The stage next to the middle of the step."""
         nodes = self.system.method.nodes
         middle = int((nodes - 0.5).abs().argmin())
         derivatives = [d[0, middle] for d in self.system.derivatives(stages, start)]
-        self.around = Around(derivatives, time + self.system.dt * float(nodes[middle]))
-        self.system.linearize(self.around.derivatives, self.around.time)
+        return Around(derivatives, time + self.system.dt * float(nodes[middle]))
 
     def _iterated(self, stages: Tensor, start: Tensor, time: float, accuracy: float) -> tuple[Tensor, bool | None]:
         """Corrected stages, and None where they are found; else whether corrections contract at all."""
