@@ -246,6 +246,23 @@ def test_shared_cells_and_members_of_their_own_agree():
     torch.testing.assert_close(again.combined(x, alphas[:1], c)[alphas[0]], two[alphas[0]], rtol=0, atol=0)
 
 
+def test_points_at_one_value_and_at_many_agree():
+    generator = torch.Generator().manual_seed(3)
+    cells = uniform_cells(torch.tensor([0.0, 0.0]), torch.tensor([1.0, 1.0]), [2, 1])
+    inner = PouCells(cells.split(torch.tensor([True, False]), torch.tensor([[True, True]] * 2)), (3, 2), *cells.box)
+    basis = OverRanges([inner], [(0,), (1,), (2,)], [(0.5, 4.0, True)])
+    c = torch.randn(2, basis.width, generator=generator, dtype=torch.float64)
+    x = torch.rand(40, 2, generator=generator, dtype=torch.float64)
+    alphas = [(0, 0, 0), (1, 0, 0), (0, 2, 1)]
+    same = torch.cat([x, torch.full((40, 1), 1.3, dtype=torch.float64)], dim=1)
+    mixed = torch.cat([same, torch.tensor([[0.5, 0.5, 2.0]], dtype=torch.float64)])
+    one, many = basis.combined(same, alphas, c), basis.combined(mixed, alphas, c)
+    tables = basis.derivatives(same, alphas)
+    for alpha in alphas:
+        torch.testing.assert_close(one[alpha], many[alpha][:, :40])
+        torch.testing.assert_close(one[alpha], c @ tables[alpha].T)
+
+
 def test_derivatives_by_parameters():
     basis = OverRanges([cells_basis([1, 1], 2)], INDICES, RANGES)
     c = torch.rand(1, basis.width, dtype=torch.float64, generator=torch.Generator().manual_seed(2))

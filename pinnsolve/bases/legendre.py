@@ -31,7 +31,7 @@ def legendre(s: Tensor, degree: int, orders: int) -> Tensor:
 def legendre_rows(s: Tensor, degree: int, order: int) -> Tensor:
     """(degree + 1, N): the derivatives of one order of P~_0 .. P~_degree at s (N,), as `legendre` has them."""
     norms = torch.sqrt(2 * torch.arange(degree + 1, dtype=s.dtype, device=s.device) + 1)
-    return torch.stack(_recurrences(s, degree, order)[order][: degree + 1]) * norms[:, None]
+    return torch.stack(_recurrences(s, degree, order)[order][: degree + 1]).mul_(norms[:, None])
 
 
 def _recurrences(s: Tensor, degree: int, orders: int) -> list[list[Tensor]]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from pinnsolve.bases.legendre import (
     ReferenceTables,
     exponents,
+    legendre_rows,
     shared_points,
     shared_tables,
     shared_weights,
@@ -28,6 +29,7 @@ from pinnsolve.language.symbols import MultiIndex
 
 OVERSAMPLING = {1: 1.5, 2: 1.4, 3: 1.1}  # points per degree and axis, by the number of axes
 FEW_POINTS = 4  # of a cell, for which a product of its own does not pay
+AT_ONCE = 2048  # points of a cell: what lies between stays in the cache
 BLOCK_NUMBERS = 4e6  # of a table of values at points of their own
 
 
@@ -97,17 +99,40 @@ class Space:
 
     def combined(self, c: Tensor, x: Tensor, alphas: Sequence[MultiIndex]) -> dict[MultiIndex, Tensor]:
         """(unknowns, N) per derivative of the function c (C, unknowns, n) at points (N, d)."""
-        orders = tuple(max(a[axis] for a in alphas) for axis in range(x.shape[1]))
         results: dict[MultiIndex, list[Tensor]] = {alpha: [] for alpha in alphas}
         for part in x.split(max(1, int(BLOCK_NUMBERS // self.functions))):
             cell, order = torch.sort(self.cells.locate(part))
             back = torch.argsort(order)
-            points = self.cells.reference(part[order, None], cell)
-            tables = ReferenceTables(points, self.degrees, orders, self.apart)
-            for alpha in alphas:
-                values = _sums(tables.table(alpha)[:, 0], c, cell)
+            for alpha, values in self._in_cells(c, part[order], cell, alphas).items():
                 results[alpha].append((values * chain_factors(self.cells, cell, alpha))[:, back])
         return {alpha: torch.cat(pieces, dim=1) for alpha, pieces in results.items()}
+
+    def _in_cells(self, c: Tensor, x: Tensor, cell: Tensor, alphas: Sequence[MultiIndex]) -> dict[MultiIndex, Tensor]:
+        """(unknowns, N) per derivative in reference coordinates, at points (N, d) in order of their cells (N,)."""
+        chosen, counts = torch.unique_consecutive(cell, return_counts=True)
+        if len(cell) <= FEW_POINTS * len(chosen):  # also without any points
+            orders = tuple(max(a[axis] for a in alphas) for axis in range(x.shape[1]))
+            tables = ReferenceTables(self.cells.reference(x[:, None], cell), self.degrees, orders, self.apart)
+            own = [c[cell, u] for u in range(c.shape[1])]
+            return {a: torch.stack([(tables.table(a)[:, 0] * one).sum(dim=1) for one in own]) for a in alphas}
+        places = self.cells.reference(x[:, None], cell)[:, 0].T.contiguous()
+        axes = {
+            (axis, k): legendre_rows(places[axis], self.degrees[axis], k)
+            for axis in range(len(places))
+            for k in {alpha[axis] for alpha in alphas}
+        }
+        spread = self.spread(c[chosen])
+        pieces = {key: table.split(counts.tolist(), dim=1) for key, table in axes.items()}
+        return {
+            alpha: torch.cat(
+                [
+                    _contracted(spread[i], [pieces[axis, k][i] for axis, k in enumerate(alpha)])
+                    for i in range(len(chosen))
+                ],
+                dim=1,
+            )
+            for alpha in alphas
+        }
 
     def spread(self, c: Tensor) -> Tensor:
         """(C, U, p_1 + 1, ..., p_d + 1): the coefficients in the whole tensor product, zeros where there are none."""
@@ -157,13 +182,20 @@ class Space:
         return result
 
 
-def _sums(table: Tensor, c: Tensor, cell: Tensor) -> Tensor:
-    """(U, N) of a table (N, n) of functions at points, which are in order of their cells (N,)."""
-    chosen, counts = torch.unique_consecutive(cell, return_counts=True)
-    if len(cell) <= FEW_POINTS * len(chosen):  # also without any points
-        return torch.stack([(table * c[cell, u]).sum(dim=1) for u in range(c.shape[1])])
-    parts = table.split(counts.tolist())
-    return torch.cat([c[k] @ part.T for k, part in zip(chosen.tolist(), parts, strict=True)], dim=1)
+def _contracted(tensor: Tensor, axes: Sequence[Tensor]) -> Tensor:
+    """(U, m): coefficients (U, p_1 + 1, ..., p_d + 1) of one cell times the polynomials (p_a + 1, m) of each axis.
+
+    Axis by axis, so that no table of the products is made.
+    """
+    m = axes[0].shape[1]
+    parts = []
+    for here in range(0, m, AT_ONCE):
+        values = tensor.flatten(0, -2) @ axes[-1][:, here : here + AT_ONCE]
+        for axis in axes[-2::-1]:
+            piece = axis[:, here : here + AT_ONCE]
+            values = (values.reshape(-1, *piece.shape) * piece).sum(dim=1)
+        parts.append(values)
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
 def chain_factors(cells: Cells, index: Tensor | slice, alpha: MultiIndex) -> Tensor:
