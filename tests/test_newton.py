@@ -10,6 +10,7 @@ import torch
 from small_problems import STATEMENTS, assembled, basis_for, compiled, random_state, reduced
 
 from pinnsolve import extensions
+from pinnsolve.adapt.hp_refinement import first_space, make_system, state_at
 from pinnsolve.assembly import basis_system as newton_module
 from pinnsolve.assembly.basis_system import BasisSystem
 from pinnsolve.assembly.collocation import zero_state
@@ -17,7 +18,7 @@ from pinnsolve.assembly.row_source import State, residual_norm
 from pinnsolve.assembly.rows import Assembly
 from pinnsolve.errors import ResourceError
 from pinnsolve.solvers import Clock, Iterate, LeastSquares, VarPro, drive
-from pinnsolve.solvers.gauss_newton import first_iterate, next_iterate
+from pinnsolve.solvers.gauss_newton import Iteration, first_iterate, gauss_newton, next_iterate
 from pinnsolve.solvers.least_squares import newton
 
 names = pytest.mark.parametrize("name", STATEMENTS)
@@ -211,3 +212,16 @@ def test_a_small_step_that_leaves_what_it_foretold_is_the_last():
     assert len(again.history) == 2 and again.best.loss == pytest.approx(first.loss, rel=1e-3)
     far = drive(LeastSquares(), assembly, Iterate(basis, random_state(problem, basis)), Clock())
     assert len(far.history) > 2
+
+
+def test_an_iteration_that_ends_early_says_how_far_it_still_had_to_go():
+    equations = {"bent": "exp(-u) = 0", "other": "u = -1"}  # no solution: corrections shrink by a factor
+    problem = compiled("poisson", domain={"x": (0, 1)}, equations=equations, conditions={})
+    space = first_space(problem)
+    start = state_at(problem, torch.ones(1, 1, space.functions, dtype=torch.float64))
+    system = make_system(problem, space, {}).scaled_at(start)
+    end = gauss_newton(system, start, Iteration(1e-13, most=200, chord=0.0)).state.coefficients
+    early = gauss_newton(system, start, Iteration(1e-13, most=5, chord=0.0))
+    assert not early.converged and 0.1 < early.ratio < 1.0
+    left = float((end - early.state.coefficients).norm() / end.norm())
+    assert left < early.still_to_come(1e-13) < 2 * left / early.ratio  # the last correction is counted, too

@@ -54,7 +54,8 @@ KEPT = 3  # coordinates from which on rows are kept, compressed: points of a cel
 class Level:
     """A solution (C, U, n) on its space, its correction (None before it is corrected), and what they cost.
 
-    `unsolved`: terms that do not hold there at all; `doubts`: sentences on the solution.
+    `unsolved`: terms that do not hold there at all; `doubts`: sentences on the solution; `amplification`: as of
+    `Iterate`.
     """
 
     space: Space
@@ -73,6 +74,7 @@ class Level:
     doubts: tuple[str, ...] = ()
     counts: Sequence[float] = ()  # what the errors of the unknowns count, where not all alike
     parameters: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float64))  # (P,) those found
+    amplification: float = 1.0
 
     @property
     def state(self) -> State:
@@ -172,7 +174,7 @@ def solve_level(
     return Level(
         space, c, None, error, size, solved.converged, solved.steps, solved.loss, solved.terms,
         solved.system.without_rows(), solved.reduced.rank_info(), solved.continued, tuple(unsolved), solved.doubts,
-        problem.unknown_counts, solved.state.parameters,
+        problem.unknown_counts, solved.state.parameters, solved.amplification,
     )  # fmt: skip
 
 

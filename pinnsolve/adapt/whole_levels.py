@@ -236,7 +236,9 @@ def level_result(context: SolveContext, level: Level) -> Result:
     estimate = corrected = inverse = None
     if level.correction is not None:
         inverse = found_parameters(context.problem, level.parameters, level.correction.moved)
-        found = on_cells_of(context, level.correction.space, level.correction.c)
+        # of an iteration that ended early, the correction is but one more step
+        further = level.correction.c + (level.amplification - 1.0) * level.correction.delta
+        found = on_cells_of(context, level.correction.space, further)
         corrected = replace(found, state=replace(found.state, parameters=level.correction.state.parameters))
         estimate = Estimate(dict(zip(names, level.relative.tolist(), strict=True)), {}, level.correction.left)
     return Result(

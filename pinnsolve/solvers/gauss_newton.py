@@ -74,7 +74,7 @@ class Iterate:
     do not use; `size`: of the last correction, relative to the solution; `before`: of the one before it; `length`: of
     the last step; `ended`: whether it goes on, and `converged`, whether that is because corrections are small enough;
     `continued`: whether it was reached by way of easier equations; `doubts`: sentences on it; `still`: whether the last
-    step left the loss where it was.
+    step left the loss where it was; `ratio`: of the last two corrections, where both were steps that were taken whole.
     """
 
     system: LinearSystem
@@ -92,6 +92,7 @@ class Iterate:
     continued: bool = False
     doubts: tuple[str, ...] = ()
     still: bool = False
+    ratio: float = 0.0
 
     @property
     def loss(self) -> float:
@@ -103,8 +104,15 @@ class Iterate:
         return loss_by_name(self.rows)
 
     def still_to_come(self, accuracy: float) -> float:
-        """The last correction, where it says that more was to come, else zero."""
-        return 0.0 if self.converged and self.size <= max(accuracy, STAGNANT) else self.size
+        """What all corrections to come add up to, where the last one says that there are some, else zero."""
+        if self.converged:
+            return 0.0 if self.size <= max(accuracy, STAGNANT) else self.size
+        return self.size * self.amplification
+
+    @property
+    def amplification(self) -> float:
+        """How many times the last correction all of those to come are, where the iteration has not converged."""
+        return 1.0 if self.converged else 1.0 / (1.0 - min(self.ratio, SLOWEST))
 
     def linearized(self) -> Iterate:
         """With the factorization at the state itself, or that of the last steps, which were short."""
@@ -196,10 +204,12 @@ def next_iterate(at: Iterate, how: Iteration, bounds: Bounds | None) -> Iterate:
     still = not linear and length == 1.0 and not residual_norm(rows) ** 2 < (1 - STILL) * at.loss
     settled = slow and still and size <= how.settled
     before = at.before if linear and size >= at.before else size
+    ratio = size / at.size if min(length, at.length) == 1.0 and at.size > 0.0 else 0.0
     size = _to_come(size, at.size) if settled else size
     return replace(
         at, state=state, rows=rows, fresh=slow, steps=at.steps + 1, size=size, before=before, length=length,
         ended=small or stagnates or settled, converged=small or stagnates or settled, still=still,
+        ratio=ratio,
     )  # fmt: skip
 
 
