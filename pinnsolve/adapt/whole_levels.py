@@ -29,6 +29,7 @@ from pinnsolve.adapt.hp_refinement import (
     newton,
     solve_level,
     state_at,
+    unseen_tail,
     without_parameters,
 )
 from pinnsolve.adapt.level_trust import believed, no_solution, why_no_solution
@@ -236,8 +237,9 @@ def level_result(context: SolveContext, level: Level) -> Result:
     estimate = corrected = inverse = None
     if level.correction is not None:
         inverse = found_parameters(context.problem, level.parameters, level.correction.moved)
-        # of an iteration that ended early, the correction is but one more step
-        further = level.correction.c + (level.amplification - 1.0) * level.correction.delta
+        # as far as the errors of the unknowns go; of an iteration that ended early, it is but one more step
+        times = level.amplification * level.correction.enlargement * unseen_tail(level.correction, level.space)
+        further = level.correction.c + (times - 1.0) * level.correction.delta
         found = on_cells_of(context, level.correction.space, further)
         corrected = replace(found, state=replace(found.state, parameters=level.correction.state.parameters))
         estimate = Estimate(dict(zip(names, level.relative.tolist(), strict=True)), {}, level.correction.left)
