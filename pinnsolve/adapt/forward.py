@@ -22,6 +22,7 @@ from pinnsolve.adapt.free_values import with_mean_zero
 from pinnsolve.adapt.hp_refinement import (
     without_parameters,
 )
+from pinnsolve.adapt.instant_unknowns import LEVELS, instant, said, without_instant
 from pinnsolve.adapt.named_tolerances import counted
 from pinnsolve.adapt.space_problem import can_collocate
 from pinnsolve.adapt.start_alone import start_alone
@@ -95,6 +96,13 @@ def _marched(
     if marched.status == "stalled" and characteristics_of(problem, axis) is not None:
         # slabs became tiny where signals meet; functions of all the time at once would hide that
         return replace(marched, status="broken", message=f"{marched.message}; {WEAK}")
+    if marched.status == "stalled" and (alone := without_instant(context, axis)) is not None:
+        evolved = _followed(alone, _marches(alone, axis, tolerance, weights, refinements), tolerance, STEPPED)
+        if evolved.ends_all:
+            return better(marched, evolved)
+        if (known := said(evolved, instant(context, axis), tolerance)) is not None:
+            levels = LEVELS if refinements is None else min(refinements, LEVELS)
+            return better(known, _followed(context, levels_of(context, tolerance, weights, levels, start), tolerance))
     whole = _followed(context, levels_of(context, tolerance, weights, refinements, start), tolerance)
     if whole.best is not None and whole.best.estimate is not None:
         # a solution that grows beyond all bounds makes everything small that went before

@@ -135,12 +135,13 @@ def _proposed(length: float, remaining: float) -> float:
 def _after_refusal(solver: SlabSolver, now: March, plan: _Plan, allowed: float) -> March:
     """The same slab again: on split cells, or shorter, by what is to blame for its error."""
     splits = now.splits + 1
-    if now.shortened is not None and plan.total > 0.5 * now.shortened:
-        plan = plan.of_space()  # a shorter slab was no better: it is not time after all
+    in_vain = now.shortened is not None and plan.total > 0.5 * now.shortened
+    if in_vain:  # a shorter slab was no better: it is not time after all
+        plan = plan.of_space()
     split = bool(plan.marked.any()) and now.cells.count < TUNING.most_cells and splits <= TUNING.splits
     if solver.settles:  # cells stay for all slabs to come
         split &= not plan.too_long or plan.in_space > allowed
-        plan = plan.of_few(allowed)
+        plan = plan if in_vain else plan.of_few(allowed)
     shorter = plan.too_long or not split
     factor = plan.shortening(now.longer) if solver.settles else plan.factor
     return replace(

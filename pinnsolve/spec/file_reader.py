@@ -390,7 +390,8 @@ class FileReader:
     def _functions(self, file: ProblemFile) -> None:
         if self.names.state_functions and not self.names.terms_of["data"]:
             message = f"`{self.names.state_functions[0]}` is found from data, and there are none"
-            self.reader.problem(("unknowns",), message, "state `data`")
+            hint = "state `data`; a function of some coordinates alone is an unknown with an equation, as `D(p, x) = 0`"
+            self.reader.problem(("unknowns",), message, hint)
         for name, item in (file.functions or {}).items():
             found = self._columns(("functions", name, "file"), item.file, item.of, "argument")
             for problem in function_problems(name, item, found) if found is not None else ():
