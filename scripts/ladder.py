@@ -1,9 +1,10 @@
 """The ladder: our time and error beside those that were published, and those of other solvers run here and now.
 
 Input: rungs (`published.RUNGS`), which peers, and a budget of seconds. Output: a row for each rung with our solves at
-the paper's error and a tenth of it (and a tenth of the least error known elsewhere), each with time, error, estimate
-and memory; the published figures with their sources; and for each peer that is installed its errors against time. Rows
-go into a JSON file, in which a later run replaces those it has and keeps the others.
+the paper's error and a tenth of it (and a tenth of the least error known elsewhere), and at the error that a peer ends
+with, each with time, error, estimate and memory; the published figures with their sources; and for each peer that is
+installed its errors against time. Rows go into a JSON file, in which a later run replaces those it has and keeps the
+others.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from published import RUNGS, Rung
 STORED = Path(__file__).resolve().parent / "stored" / "ladder.json"
 SECONDS = 180.0  # that each solve may take
 SHARE = 0.5  # of what was asked for is asked for next, where the error is just above it
+COARSEST = 0.5  # that a tolerance may be, where a peer ends with more
 FASTER = 100.0  # times that we are to reach a peer's error earlier
 
 
@@ -49,10 +51,8 @@ def our_solves(rung: Rung, seed: int, limit: float) -> list[dict]:
     waiting = list(tolerances(rung))
     while waiting:
         tolerance = waiting.pop(0)
-        row = measure(rung.problem, limit=limit, seed=seed, tolerance=tolerance)
-        kept = ("error", "errors", "estimated_error", "seconds", "memory_mb", "status", "message", "method", "basis")
-        rows.append({"tolerance": tolerance, **{key: row.get(key) for key in kept}})
-        say(f"  {rung.name} to {tolerance:.1e}: {shown(row['error'])} in {row['seconds']:.1f} s, {row['status']}")
+        row = _solve(rung, tolerance, seed, limit)
+        rows.append(row)
         over = row["status"] != "converged" or row["seconds"] > limit / 2
         if over and tolerance <= rung.asked:
             break
@@ -60,6 +60,26 @@ def our_solves(rung: Rung, seed: int, limit: float) -> list[dict]:
         if tolerance == rung.asked and missed:  # an estimate may be off by a little, as users find who know the truth
             waiting.insert(0, SHARE * tolerance)
     return rows
+
+
+def meeting_solves(row: dict, rung: Rung, seed: int) -> list[dict]:
+    """Our solves asked for no more than what each peer ends with, as one would who is content with that."""
+    known = {solve["tolerance"] for solve in row["ours"]}
+    wanted = {_least(theirs)["error"] for theirs in row["peers"].values() if theirs["points"]}
+    wanted = {min(COARSEST, error) for error in wanted if error > max(known)}
+    return [_solve(rung, tolerance, seed, SECONDS) for tolerance in sorted(wanted, reverse=True)]
+
+
+def _solve(rung: Rung, tolerance: float, seed: int, limit: float) -> dict:
+    row = measure(rung.problem, limit=limit, seed=seed, tolerance=tolerance)
+    kept = ("error", "errors", "estimated_error", "seconds", "memory_mb", "status", "message", "method", "basis")
+    say(f"  {rung.name} to {tolerance:.1e}: {shown(row['error'])} in {row['seconds']:.1f} s, {row['status']}")
+    return {"tolerance": tolerance, **{key: row.get(key) for key in kept}}
+
+
+def _least(theirs: dict) -> dict:
+    """The point of a peer with the least error."""
+    return min(theirs["points"], key=lambda point: point["error"])
 
 
 def narrow(solve: dict, accuracy: float) -> bool:
@@ -84,7 +104,7 @@ def judged(row: dict) -> dict:
     ahead = {}
     for peer, theirs in row["peers"].items():
         if theirs["points"]:
-            last = min(theirs["points"], key=lambda point: point["error"])
+            last = _least(theirs)
             reached = [s["seconds"] for s in row["ours"] if s["error"] is not None and s["error"] <= last["error"]]
             ahead[peer] = last["seconds"] / min(reached) if reached else None
     return {**row, "met": met and honest, "honest": honest, "ahead": ahead}
@@ -102,6 +122,7 @@ def run_rung(rung: Rung, peers: Sequence[str], budget: float, seed: int, before:
             points = row["peers"][peer]["points"]
             best = f"{min(p['error'] for p in points):.1e}" if points else row["peers"][peer]["message"]
             say(f"  {rung.name} by {peer}: {best}")
+    row["ours"] = [*meeting_solves(row, rung, seed), *row["ours"]]
     return judged(row)
 
 
@@ -182,5 +203,5 @@ def _peer_text(peer: str, row: dict) -> str:
     points = row["peers"][peer]["points"]
     if not points:
         return f"{peer}: {row['peers'][peer]['message']}"
-    best, ahead = min(points, key=lambda point: point["error"]), row["ahead"].get(peer)
+    best, ahead = _least(row["peers"][peer]), row["ahead"].get(peer)
     return f"{peer}: {best['error']:.1e} in {best['seconds']:.0f} s" + (f", x{ahead:.0f}" if ahead else "")

@@ -33,9 +33,9 @@ after the other. It is written by `scripts/benchmark.py --page` from the figures
   accuracy of our reference, within {SECONDS:.0f} s; the row shows the first solve that is so exact, of those that were
   asked for the paper's error and for a tenth of it.
 - Peers: each with the settings of its own example nearest to the problem, for the budget of seconds that the table
-  says; the error is the least one on the way. `ahead` says how many times earlier we reach that error: within so short
-  a budget, networks are far from where they would end. A classical code that is made for one equation on one simple
-  shape knows beforehand which resolution it takes; see [that comparison](comparison.md), too.
+  says; the error is the least one on the way. `ahead` says how many times earlier we reach that error, by the quickest
+  of our solves that does; one of them is asked for no more than that. A classical code that is made for one equation
+  on one simple shape knows beforehand which resolution it takes; see [that comparison](comparison.md), too.
 
 Two problems of the collection are mended, and their files say so: Wave2d-MS, whose solution is none of its equation,
 and PInv, whose source has a wrong sign. Where it draws fields at random, ours come from a stated seed.
