@@ -65,7 +65,7 @@ def our_solves(rung: Rung, seed: int, limit: float) -> list[dict]:
 def meeting_solves(row: dict, rung: Rung, seed: int) -> list[dict]:
     """Our solves asked for no more than what each peer ends with, as one would who is content with that."""
     known = {solve["tolerance"] for solve in row["ours"]}
-    wanted = {_least(theirs)["error"] for theirs in row["peers"].values() if theirs["points"]}
+    wanted = {final(theirs)["error"] for theirs in row["peers"].values() if theirs["points"]}
     wanted = {min(COARSEST, error) for error in wanted if error > max(known)}
     return [_solve(rung, tolerance, seed, SECONDS) for tolerance in sorted(wanted, reverse=True)]
 
@@ -77,9 +77,10 @@ def _solve(rung: Rung, tolerance: float, seed: int, limit: float) -> dict:
     return {"tolerance": tolerance, **{key: row.get(key) for key in kept}}
 
 
-def _least(theirs: dict) -> dict:
-    """The point of a peer with the least error."""
-    return min(theirs["points"], key=lambda point: point["error"])
+def final(theirs: dict) -> dict:
+    """The point that a peer ends with: its error may have been smaller on the way, which nobody sees who does not know
+    the solution."""
+    return theirs["points"][-1]
 
 
 def narrow(solve: dict, accuracy: float) -> bool:
@@ -104,7 +105,7 @@ def judged(row: dict) -> dict:
     ahead = {}
     for peer, theirs in row["peers"].items():
         if theirs["points"]:
-            last = _least(theirs)
+            last = final(theirs)
             reached = [s["seconds"] for s in row["ours"] if s["error"] is not None and s["error"] <= last["error"]]
             ahead[peer] = last["seconds"] / min(reached) if reached else None
     return {**row, "met": met and honest, "honest": honest, "ahead": ahead}
@@ -203,5 +204,5 @@ def _peer_text(peer: str, row: dict) -> str:
     points = row["peers"][peer]["points"]
     if not points:
         return f"{peer}: {row['peers'][peer]['message']}"
-    best, ahead = _least(row["peers"][peer]), row["ahead"].get(peer)
+    best, ahead = final(row["peers"][peer]), row["ahead"].get(peer)
     return f"{peer}: {best['error']:.1e} in {best['seconds']:.0f} s" + (f", x{ahead:.0f}" if ahead else "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ladder import FASTER, SECONDS, STORED, narrow, read_rows, shown_solve
+from ladder import FASTER, SECONDS, STORED, final, narrow, read_rows, shown_solve
 from measured import say
 from peers import PEERS, title
 from published import PAPER, RUNGS, Rung
@@ -32,10 +32,11 @@ after the other. It is written by `scripts/benchmark.py --page` from the figures
 - Published: the least error in the paper's main table, and its method. What is asked for is a tenth of it, or the
   accuracy of our reference, within {SECONDS:.0f} s; the row shows the first solve that is so exact, of those that were
   asked for the paper's error and for a tenth of it.
-- Peers: each with the settings of its own example nearest to the problem, for the budget of seconds that the table
-  says; the error is the least one on the way. `ahead` says how many times earlier we reach that error, by the quickest
-  of our solves that does; one of them is asked for no more than that. A classical code that is made for one equation
-  on one simple shape knows beforehand which resolution it takes; see [that comparison](comparison.md), too.
+- Peers: each with the settings of its own example nearest to the problem, until the budget of seconds that they were
+  given is over. `ahead` says how many times earlier we reach the error that they end with, by the quickest of our
+  solves that does; one of them is asked for no more than that. The picture shows what they had on the way. A classical
+  code that is made for one equation on one simple shape knows beforehand which resolution it takes; see
+  [that comparison](comparison.md), too.
 
 Two problems of the collection are mended, and their files say so: Wave2d-MS, whose solution is none of its equation,
 and PInv, whose source has a wrong sign. Where it draws fields at random, ours come from a stated seed.
@@ -79,10 +80,8 @@ def _peer_cell(peer: str, row: dict | None) -> str:
     points = (row or {}).get("peers", {}).get(peer, {}).get("points")
     if not points:
         return ""
-    best, ahead = min(points, key=lambda point: point["error"]), row["ahead"].get(peer)
-    budget = row["peers"][peer].get("budget")
-    spent = _seconds(best["seconds"]) + (f" of {budget:.0f}" if budget else "")
-    return f"{best['error']:.1e}, {spent}, " + (f"{ahead:.2g}" if ahead else "not reached")
+    last, ahead = final(row["peers"][peer]), row["ahead"].get(peer)
+    return f"{last['error']:.1e}, {_seconds(last['seconds'])}, " + (f"{ahead:.2g}" if ahead else "not reached")
 
 
 def _number(value: float | None) -> str:

@@ -93,11 +93,14 @@ def test_rows_of_a_later_run_replace_their_own_and_keep_the_others(tmp_path, mon
     ladder.write_rows(path, {"KS": kept})
     monkeypatch.setattr(ladder, "our_solves", lambda *_: [solve(1.43e-3, 1e-4)])
     monkeypatch.setattr(ladder, "installed", lambda peer: peer == "deepxde")
-    monkeypatch.setattr(ladder, "run_peer", lambda *_: {"points": [{"seconds": 9.0, "error": 0.5}], "message": ""})
+    points = [{"seconds": 4.0, "error": 0.3}, {"seconds": 9.0, "error": 0.4}]  # the error that it ends with counts
+    monkeypatch.setattr(ladder, "run_peer", lambda *_: {"points": points, "message": ""})
+    monkeypatch.setattr(ladder, "_solve", lambda _, tolerance, *__: solve(tolerance, 0.35, seconds=0.05))
     assert ladder.run_ladder(["burgers1d"], ["deepxde", "classical"], 1.0, 0, path)
     rows = ladder.read_rows(path)
     assert list(rows) == ["Burgers1d", "KS"] and rows["KS"] == kept
-    assert set(rows["Burgers1d"]["peers"]) == {"deepxde"} and rows["Burgers1d"]["ahead"]["deepxde"] == 9.0
+    assert set(rows["Burgers1d"]["peers"]) == {"deepxde"} and rows["Burgers1d"]["ahead"]["deepxde"] == 180.0
+    assert [one["tolerance"] for one in rows["Burgers1d"]["ours"]] == [0.4, 1.43e-3]
     with pytest.raises(SystemExit, match="pinna"):
         ladder.run_ladder([], ["pinna"], 1.0, 0, path)
 
