@@ -57,6 +57,20 @@ def test_an_unknown_that_nothing_holds_is_an_error():
     assert "`v`" in errors(SQUARE, LAPLACE, {"w": ZERO_WALLS}, unknowns=["u", "v"])["unknowns"]
 
 
+@pytest.mark.parametrize(
+    ("equation", "wall", "key", "words"),
+    [
+        ("1 = 2", ZERO_WALLS, "equations.e", "`e` holds no unknown"),
+        ("a*laplacian(u) = -1", ZERO_WALLS, "equations.e", "`e` holds no unknown where `a` = 0"),
+        (LAPLACE, {"on": "boundary", "equation": "a*u = 1"}, "conditions.w", "`w` holds no unknown where `a` = 0"),
+    ],
+)
+def test_a_statement_without_an_unknown_is_an_error(equation, wall, key, words):
+    conditions = {"w": wall, "spot": {"at": {"x": 0.5, "y": 0.5}, "equation": "u = 0"}}
+    assert errors(SQUARE, equation, conditions, parameters={"a": 0})[key] == words
+    assert stated(SQUARE, "laplacian(u) + a*D(u, x) = 0", {"w": ZERO_WALLS}, parameters={"a": 0})
+
+
 def test_a_periodic_pair_alone_holds_nothing():
     assert "nothing to solve" in errors(SQUARE, None, {"ring": {"periodic": "x"}})[""]
     conditions = {"w": {"on": ["y=0", "y=1"], "equation": "u = 0"}, "r": {"periodic": "x"}}

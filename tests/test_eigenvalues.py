@@ -53,6 +53,9 @@ def test_a_string_and_its_functions(tmp_path):
         u = solution(mode=mode, x=x)
         np.testing.assert_allclose(np.abs(u), np.sqrt(2) * np.abs(np.sin(mode * np.pi * x)), atol=1e-6)
     assert solution(x=0.5) == pytest.approx(np.sqrt(2), abs=1e-6)
+    slope = solution.derivative("u", "x")
+    assert slope(mode=2, x=0.25) == pytest.approx(0, abs=1e-5)
+    assert slope(x=x) == pytest.approx(slope(mode=1, x=x))
     solution.save(tmp_path)
     np.testing.assert_array_equal(ps.load_solution(tmp_path)(mode=2, x=x), solution(mode=2, x=x))
     points = tmp_path / "points.csv"

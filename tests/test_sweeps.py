@@ -127,6 +127,15 @@ def test_a_member_that_cannot_be_solved_is_a_row(tmp_path):
     assert not swept.all_converged
 
 
+def test_what_a_sweep_in_python_goes_over(file, tmp_path):
+    assert len(ps.sweep(file, out=tmp_path / "text", over="k=1:2:2", workers=1).rows) == 2
+    assert len(ps.sweep(file, out=tmp_path / "one", over={"k": 2}, workers=1).rows) == 1
+    with pytest.raises(SweepError, match="no values for `k`"):
+        ps.sweep(file, out=tmp_path / "none", over={"k": []})
+    with pytest.raises(SweepError, match="takes a problem file"):
+        ps.sweep(ps.load(file), out=tmp_path / "problem", over={"k": [1]})
+
+
 def _ends_once(task: Task) -> dict:
     """A member whose process is killed the first time, as for want of memory."""
     mark = f"{task.folder}.{task.number}"

@@ -126,6 +126,11 @@ class _Writer:
         body = node.arguments[1]
         values = self.values(node, letter.name, body, bound)
         operands = tuple(self.write(body, {**bound, letter.name: value}) for value in values)
+        if not operands and not bound:  # one inside another may end before it begins
+            hint = "leave it out, or mend the indices"
+            raise ExpressionError(
+                f"`{node.name}` goes over nothing: no components have such indices", node.offset, hint
+            )
         if not operands:
             return Number(Fraction(0 if node.name == "sum" else 1), node.offset)
         return operands[0] if len(operands) == 1 else _chain(REPEATED[node.name], operands, node.offset)

@@ -61,6 +61,9 @@ def mean(expression: Any, over: str | None = None) -> sp.Expr:
 
 
 def _integral(kind: str, expression: Any, over: str | None) -> sp.Expr:
+    if over is not None and not IDENTIFIER.fullmatch(over):
+        hint = "name it, as in `Shape({...}, boundary=...)`; quantities and conditions may be `on` `x = 0`"
+        raise ProblemError([Diagnostic(f"{kind} over {over!r}: a part of the boundary has a name here", hint=hint)])
     place = () if over is None else (sp.Symbol(over, real=True),)
     return sp.Function(kind, real=True)(sp.sympify(expression, strict=True), *place)
 

@@ -135,6 +135,7 @@ class Solution:
     def derivative(self, unknown: str, *by: str | int) -> Callable[..., np.ndarray]:
         """A function of the coordinates: `derivative("u", "x", "x")` or `derivative("u", "x", 2)` is u_xx.
 
+        Of eigenvalues, it takes the `mode` as a call of the solution does, the first being 1.
         Raises `SolutionError` for unknown names and for orders the basis does not have.
         """
         return self._function(unknown, self.multi_index(by))
@@ -143,7 +144,9 @@ class Solution:
         self._rows(unknown)
         self._check_order(alpha)
 
-        def evaluate(**coordinates: Any) -> np.ndarray:
+        def evaluate(mode: int | None = None, **coordinates: Any) -> np.ndarray:
+            if mode is not None:
+                return self.mode(mode)._function(unknown, alpha)(**coordinates)
             points, shape = self._stack(coordinates)
             return self.values(points, unknown, alpha).reshape(shape)
 

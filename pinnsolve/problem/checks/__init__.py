@@ -18,6 +18,7 @@ from pinnsolve.problem.checks.assumed_conditions import (
 )
 from pinnsolve.problem.checks.corners import contradictions
 from pinnsolve.problem.checks.counts import (
+    empty_statements,
     equation_count,
     incomplete_exact,
     settings_errors,
@@ -49,6 +50,7 @@ def check_problem(problem: StatedProblem, assumed: AssumedConditions = UNDECIDED
     Where there are errors, nothing else is checked.
     """
     errors = [*unheld_unknowns(problem), *settings_errors(problem), *too_large_numbers(problem)]
+    errors += [] if errors else empty_statements(problem)
     if errors:
         return errors
     missing = too_few_conditions(problem, in_space=not assumed.decided)

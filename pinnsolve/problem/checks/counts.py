@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pinnsolve import extensions
 from pinnsolve.errors import Diagnostic
 from pinnsolve.geometry.shapes import region_names
-from pinnsolve.language.symbols import coordinate_symbol, features_of, order_of
+from pinnsolve.language.symbols import coordinate_symbol, features_of, integrals_of, order_of
 from pinnsolve.problem.checks.findings import constants, error, point_text, quoted, warning
 from pinnsolve.problem.checks.pointwise import function_of, holds_at, scattered
 
@@ -50,6 +50,23 @@ def unheld_unknowns(problem: StatedProblem) -> Iterator[Diagnostic]:
             yield error(
                 problem, "unknowns", message, "add an equation or condition for it, or remove it from `unknowns`"
             )
+
+
+def empty_statements(problem: StatedProblem) -> Iterator[Diagnostic]:
+    """Errors: an equation or condition without any unknown, or none where parameters have the values that are given."""
+    zero = {coordinate_symbol(name): 0 for name, value in problem.parameters.items() if value == 0}
+    sought = {coordinate_symbol(p.name) for p in problem.unknown_parameters}
+    for statement in problem.statements:
+        if statement.kind == "data" or is_periodic(statement):
+            continue
+        for residual in statement.residuals:
+            here = {s: v for s, v in zero.items() if residual.has(s)}
+            left = residual.subs(here) if here else residual
+            if features_of(left) or integrals_of(left) or left.free_symbols & sought:
+                continue
+            where = f" where {', '.join(f'`{s}` = 0' for s in here)}" if features_of(residual) else ""
+            hint = f"it says there that {left} = 0" if left != 0 else "it says nothing; leave it out"
+            yield error(problem, statement.key, f"`{statement.name}` holds no unknown{where}", hint)
 
 
 def settings_errors(problem: StatedProblem) -> Iterator[Diagnostic]:
