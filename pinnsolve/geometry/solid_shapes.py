@@ -107,11 +107,11 @@ class SolidShape(Shape):
         signs = (self.level(x - aside) < 0).long() - (self.level(x + aside) < 0).long()
         for i, level in enumerate(self.levels[:-1]):
             later = (surface > i).nonzero()[:, 0]
+            later = later[level(x[later]).abs() <= ON * self.size]
             if len(later):
                 p, n = x[later], normals[later]
-                around = [level(p).abs() <= ON * self.size]
-                for direction in _across(n):  # to tell a surface that coincides from one that only meets it here
-                    around.append(level(p + 1e-5 * self.size * direction).abs() <= 1e-8 * self.size)
+                # to tell a surface that coincides from one that only meets it here
+                around = [level(p + 1e-5 * self.size * d).abs() <= 1e-8 * self.size for d in _across(n)]
                 signs[later] = torch.where(torch.stack(around).all(dim=0), 0, signs[later])
         return signs
 
