@@ -103,9 +103,8 @@ def _behind(rung: Rung, row: dict | None) -> str:
         for solve in row["ours"]
         if solve["error"] is not None and narrow(solve, row["accuracy"])
     ]
-    if not row["met"]:
-        solve = shown_solve(row)
-        reasons.append(solve["message"])
+    if not row["met"]:  # of what was asked for last
+        reasons.append(min(row["ours"], key=lambda solve: solve["tolerance"])["message"])
     for peer, ahead in row["ahead"].items():
         if ahead is None:
             reasons.append(f"{title(peer)} ends with a smaller error than we asked for")
