@@ -49,10 +49,10 @@ solve: {tolerance: 1e-3}
 
 **Many coordinates.** `coordinates: {x: {count: 10, interval: [-1, 1]}}` makes x1 to x10. In expressions they are
 `x[3]`, or `x[k + 1]` in a sum or a product, `sum(k, x[k]**2)`, `product(k, x[k])`, which goes over all k from 1 on for
-which every component in it exists: `sum(k, x[k]*x[k + 1])` ends one earlier. Sums stand inside one another, and `where`
-narrows them: `sum(i, sum(j, where(i < j, x[i]*x[j], 0)))` goes over pairs. `D(u, x[2])`, `laplacian(u)` and
-`grad_dot(u, u)` are as ever. With `domain: {ball: {center: 0, radius: 1}}` the coordinates have no intervals:
-`coordinates: {x: {count: 10}}`.
+which every component in it exists: `sum(k, x[k]*x[k + 1])` ends one earlier; where there is none at all, it is an
+error. Sums stand inside one another, and `where` narrows them: `sum(i, sum(j, where(i < j, x[i]*x[j], 0)))` goes over
+pairs. `D(u, x[2])`, `laplacian(u)` and `grad_dot(u, u)` are as ever. With `domain: {ball: {center: 0, radius: 1}}` the
+coordinates have no intervals: `coordinates: {x: {count: 10}}`.
 
 **Vectors.** `unknowns: {v: vector, p: real}` makes the unknowns v_x, v_y (and v_z), after the coordinates of space.
 In expressions `v` is the vector, `[1, 0]` one by its components, `n` on a boundary the normal. An equation between
