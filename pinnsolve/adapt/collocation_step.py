@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -129,12 +128,12 @@ class Stepper:
         start, time, size = setting_out.moment, setting_out.time, setting_out.size
         guess = self._guess(start.c[None], setting_out.before)
         found = self._newton.solve(guess, start.c[None], time, setting_out.accuracy)
-        middle, stages = partial(self._newton.middle, found, start.c[None], time), found[0]
+        stages = found[0]
         values = self._from_stages(torch.cat([start.c[:1], stages]), self.method)
         now = shared(self._rms(self.space, stages, self.method.weights), self.stated.problem.groups)
         local, carried, left = self._corrected(start, values, time)
         if self._overstated(local, values, setting_out.accuracy):
-            self._linearize_richer(middle())
+            self._linearize_richer(self._newton.middle(found, start.c[None], time))
             local, carried, left = self._corrected(start, values, time)
         enlargement = 1.0 / math.sqrt(1.0 - min(left[1] / max(left[0], 1e-300), MOST_LEFT) ** 2)
         weights = self.richer.weights

@@ -96,6 +96,11 @@ class Level:
         return float((self.relative * self.counted).max())
 
     @property
+    def unit(self) -> Tensor:
+        """(U,) what errors are taken relative to; infinite of what does not count."""
+        return units(self.size, self.error) / self.counted
+
+    @property
     def counted(self) -> Tensor:
         """(U,) what relative errors of the unknowns count."""
         return self.size.new_tensor(self.counts) if self.counts else torch.ones_like(self.size)
@@ -232,11 +237,16 @@ def corrected(
 ) -> Level:
     """The level with its correction, and the error that this shows. Raises what `check` does."""
     correction = _correction(problem, level.space, level.state, weights, check)
-    error = correction.enlargement * unseen_tail(correction, level.space) * correction.space.rms(correction.delta)
+    error = enlarged(correction, level.space) * correction.space.rms(correction.delta)
     return replace(level, correction=correction, error=error + level.error)
 
 
-def unseen_tail(correction: Correction, space: Space) -> float:
+def enlarged(correction: Correction, space: Space) -> float:
+    """How many times what a correction adds to a solution on a space its error is."""
+    return correction.enlargement * _unseen_tail(correction, space)
+
+
+def _unseen_tail(correction: Correction, space: Space) -> float:
     """At least 1: the error over the part of it that two degrees more can hold, where coefficients fall slowly.
 
     With a factor r per degree, functions beyond degree p + 2 hold r^4 of the square of what those beyond p do.
@@ -266,14 +276,16 @@ def without_constants(c: Tensor, space: Space, problem: CompiledProblem) -> Tens
     return c
 
 
+def lacking(level: Level) -> Tensor:
+    """(C, d): what every cell and axis lacks of the corrected solution, in functions beyond its degrees."""
+    volume = level.space.cells.volume
+    squares = blame(level.correction.delta / level.unit[:, None], level.correction.space, level.space.degrees)
+    return torch.sqrt(squares * (volume / volume.sum())[:, None])
+
+
 def level_parts(level: Level) -> Tensor:
     """(C, d): what every cell and axis contributes to the relative error; their squares add up to its square."""
-    unit = (units(level.size, level.error) / level.counted)[None, :, None]  # infinite of what does not count
-    volume = level.space.cells.volume
-    parts = torch.sqrt(
-        blame(level.correction.delta / unit, level.correction.space, level.space.degrees)
-        * (volume / volume.sum())[:, None]
-    )
+    parts = lacking(level)
     return parts * (level.worst / max(float(parts.norm()), 1e-300))
 
 

@@ -13,14 +13,13 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from pinnsolve.adapt.hp_refinement import Level, carried_over, level_parts
+from pinnsolve.adapt.hp_refinement import Level, carried_over, lacking, level_parts
 from pinnsolve.adapt.space_changes import to_blame
-from pinnsolve.assembly.system import units
 from pinnsolve.bases.legendre import exponents
 from pinnsolve.bases.piecewise.initial_mesh import graded
 from pinnsolve.bases.piecewise.mesh import NEAR, Cells
 from pinnsolve.bases.piecewise.space import Space
-from pinnsolve.estimate.enriched_space import blame, decay_rates
+from pinnsolve.estimate.enriched_space import decay_rates
 
 HIGHEST = {1: 24, 2: 20, 3: 12, 4: 8}
 ANALYTIC, HIGHEST_ANALYTIC = 0.4, {3: 18}  # coefficients that fall faster per degree may have higher degrees still,
@@ -131,13 +130,9 @@ def _degrees_that_hold(level: Level, cells: Cells, degrees: Sequence[int], toler
     """
     most = tuple(max(p, q) for p, q in zip(degrees, level.space.degrees, strict=True))
     known = Space(cells, most, level.space.orders)
-    unit = (units(level.size, level.error) / level.counted)[None, :, None]
-    squares = (known.orthonormal(carried_over(level, known) / unit) ** 2).sum(dim=1)
+    squares = (known.orthonormal(carried_over(level, known) / level.unit[:, None]) ** 2).sum(dim=1)
     energy = (squares * (cells.volume / cells.volume.sum())[:, None]).sum(dim=0)
-    parts = blame(level.correction.delta / unit, level.correction.space, level.space.degrees)
-    volume = level.space.cells.volume
-    lacked = math.sqrt(float((parts * (volume / volume.sum())[:, None]).sum()))
-    k, allowed = exponents(most), HELD * lacked * max(1.0, tolerance / max(level.worst, 1e-300))
+    k, allowed = exponents(most), HELD * float(lacking(level).norm()) * max(1.0, tolerance / max(level.worst, 1e-300))
     for more in range(max(most)):
         tried = [min(p + more, q) for p, q in zip(degrees, most, strict=True)]
         outside = (k > torch.tensor(tried)).any(dim=1)

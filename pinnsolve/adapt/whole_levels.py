@@ -24,12 +24,12 @@ from pinnsolve.adapt.hp_refinement import (
     carried_over,
     corrected,
     doubted,
+    enlarged,
     first_space,
     make_system,
     newton,
     solve_level,
     state_at,
-    unseen_tail,
     without_parameters,
 )
 from pinnsolve.adapt.level_trust import believed, no_solution, why_no_solution
@@ -238,7 +238,7 @@ def level_result(context: SolveContext, level: Level) -> Result:
     if level.correction is not None:
         inverse = found_parameters(context.problem, level.parameters, level.correction.moved)
         # as far as the errors of the unknowns go; of an iteration that ended early, it is but one more step
-        times = level.amplification * level.correction.enlargement * unseen_tail(level.correction, level.space)
+        times = level.amplification * enlarged(level.correction, level.space)
         further = level.correction.c + (times - 1.0) * level.correction.delta
         found = on_cells_of(context, level.correction.space, further)
         corrected = replace(found, state=replace(found.state, parameters=level.correction.state.parameters))

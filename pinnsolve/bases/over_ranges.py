@@ -108,7 +108,7 @@ class OverRanges(Basis):
     def combined(self, points: Tensor, alphas: Sequence[MultiIndex], coefficients: Tensor) -> dict[MultiIndex, Tensor]:
         d, result = self.inner_dimension, {}
         if self.shared and len(points) and bool((points[:, d:] == points[:1, d:]).all()):
-            return {alpha: self._one_member(points, alpha, coefficients) for alpha in alphas}
+            return self._at_one_value(points, alphas, coefficients)
         for alpha in alphas:
             if self.shared and isinstance(self.bases[0], PouCells):
                 result[alpha] = self._on_shared_cells(points, alpha, coefficients)
@@ -121,13 +121,18 @@ class OverRanges(Basis):
             result[alpha] = total
         return result
 
-    def _one_member(self, points: Tensor, alpha: MultiIndex, coefficients: Tensor) -> Tensor:
-        """(U, N): at points that share the values of all parameters, where the members add up to one function."""
-        d = self.inner_dimension
-        weights = self.member_weights(points[:1, d:], alpha[d:])[:, 0]
+    def _at_one_value(
+        self, points: Tensor, alphas: Sequence[MultiIndex], coefficients: Tensor
+    ) -> dict[MultiIndex, Tensor]:
+        """(U, N) each: at points that share the values of all parameters, where the members add up to one function."""
+        d, result = self.inner_dimension, {}
         members = coefficients.reshape(len(coefficients), len(self.indices), -1)
-        own = torch.einsum("ukw,k->uw", members, weights)
-        return self.bases[0].combined(points[:, :d], [alpha[:d]], own)[alpha[:d]]
+        for by_parameters in {alpha[d:] for alpha in alphas}:
+            own = torch.einsum("ukw,k->uw", members, self.member_weights(points[:1, d:], by_parameters)[:, 0])
+            inner = [alpha[:d] for alpha in alphas if alpha[d:] == by_parameters]
+            found = self.bases[0].combined(points[:, :d], inner, own)
+            result |= {(*alpha, *by_parameters): found[alpha] for alpha in inner}
+        return result
 
     def _on_shared_cells(self, points: Tensor, alpha: MultiIndex, coefficients: Tensor) -> Tensor:
         """(U, N): cell by cell, where the values of all members at all points are one product of matrices."""

@@ -112,7 +112,7 @@ class Iterate:
     @property
     def amplification(self) -> float:
         """How many times the last correction all of those to come are, where the iteration has not converged."""
-        return 1.0 if self.converged else 1.0 / (1.0 - min(self.ratio, SLOWEST))
+        return 1.0 if self.converged else _series(self.ratio)
 
     def linearized(self) -> Iterate:
         """With the factorization at the state itself, or that of the last steps, which were short."""
@@ -215,7 +215,12 @@ def next_iterate(at: Iterate, how: Iteration, bounds: Bounds | None) -> Iterate:
 
 def _to_come(size: float, before: float) -> float:
     """The sum of all corrections to come, which shrink as the last two did."""
-    return size / (1.0 - min(size / before, SLOWEST)) if before > 0.0 else size
+    return size * _series(size / before) if before > 0.0 else size
+
+
+def _series(ratio: float) -> float:
+    """The sum of a geometric series that begins with one."""
+    return 1.0 / (1.0 - min(ratio, SLOWEST))
 
 
 def _stands_still(at: Iterate, rows: Sequence[RowBlock], length: float, how: Iteration) -> bool:
