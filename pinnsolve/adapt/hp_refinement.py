@@ -22,6 +22,7 @@ from pinnsolve.adapt.first_guess import (
     nearer_to_conditions,
     solves,
 )
+from pinnsolve.assembly.energy_rows import energy_rows
 from pinnsolve.assembly.evolving_rows import evolving_continuity
 from pinnsolve.assembly.exactness import with_exact_rows
 from pinnsolve.assembly.faces import continuity_rows
@@ -33,6 +34,7 @@ from pinnsolve.assembly.term_rows import highest_orders, interface_rows, table_o
 from pinnsolve.assembly.transport_units import in_transport_units
 from pinnsolve.bases.piecewise.initial_mesh import first_cells
 from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.compiler.energies import energy_of
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.enriched_space import Correction, blame, correct, decay_rates, enriched_space
 from pinnsolve.runtime import go_on
@@ -112,6 +114,9 @@ def make_system(
 ) -> CellSystem:  # fmt: skip
     """The least squares of a whole problem on a space; `check` as of `CellSystem`, `density` as of `Integrals`."""
     check()
+    energy = energy_of(problem) if len(space.degrees) >= KEPT else None
+    if energy is not None:
+        return CellSystem(space, energy_rows(energy, problem, space), len(problem.unknowns), True, check).keeping_rows()
     sources: list[RowSource] = [*term_rows(problem, space, weights)]
     check()
     sources += continuity_rows(space, problem.coordinates, highest_orders(problem))
@@ -261,7 +266,7 @@ def _correction(problem: CompiledProblem, space: Space, start: State, weights, c
     fine = enriched_space(space)
     system = make_system(problem, fine, weights, check, FINER)
     state = State(space.widened(start.coefficients, fine), start.parameters)
-    system = in_transport_units(system, problem, state)
+    system = system if system.tested else in_transport_units(system, problem, state)
     correction = correct(system.scaled_at(state), state, bounds=bounds_of(problem))
     return replace(correction, delta=without_constants(correction.delta, fine, problem))
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import torch
 
+from pinnsolve.adapt.energy_levels import as_levels_tell
 from pinnsolve.adapt.hp_refinement import Level, blind, doubted, moved_since, without_parameters
 from pinnsolve.assembly.faces import continuity_rows
 from pinnsolve.compiler.terms import CompiledProblem
@@ -43,6 +44,8 @@ def believed(problem: CompiledProblem, level: Level, before: Sequence[Level], to
         return doubted(level)
     if before and is_kinked(problem, level, tolerance):
         return doubted(before[-1])  # finer cells only let more kinks in
+    if level.system.tested:
+        return as_levels_tell(level, before)
     if not is_rough(problem, level):
         return level
     known = _still_to_move(level, before) if before else UNKNOWN * tolerance * level.size

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from pinnsolve.adapt.energy_levels import calls_for_cells, split_by_energy
 from pinnsolve.adapt.hp_refinement import Level, carried_over, lacking, level_parts
 from pinnsolve.adapt.space_changes import to_blame
 from pinnsolve.bases.legendre import exponents
@@ -43,6 +44,8 @@ def next_space(level: Level, tolerance: float, before: Level | None = None) -> S
     Along axes on which coefficients do not fall fast cells are split. Where they fall fast on all axes to blame,
     degrees are raised or cells split, whichever is foreseen to take less work until the tolerance is met.
     """
+    if level.system.tested and calls_for_cells(level, ANALYTIC):
+        return split_by_energy(level, tolerance)
     space, d = level.space, len(level.space.degrees)
     parts = level_parts(level)  # (C, d)
     totals = parts.norm(dim=0)

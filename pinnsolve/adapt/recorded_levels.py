@@ -13,7 +13,7 @@ from pinnsolve.estimate.enriched_space import Correction, enriched_space
 from pinnsolve.solvers.journal import Journal, digest
 
 LEVEL_FIELDS = tuple(f.name for f in fields(Level) if f.name not in ("space", "correction", "system"))
-CORRECTION_FIELDS = ("delta", "moved", "left")
+CORRECTION_FIELDS = ("delta", "moved", "left", "seen")
 
 
 def solved(

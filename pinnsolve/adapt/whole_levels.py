@@ -246,7 +246,7 @@ def level_result(context: SolveContext, level: Level) -> Result:
     return Result(
         Approximation(basis, State(c, level.parameters)),
         estimate,
-        "least_squares, by continuation" if level.continued else "least_squares",
+        _method(level),
         points_of(level.system),
         weights_of(level.system),
         note=_note(context.problem, level),
@@ -254,6 +254,12 @@ def level_result(context: SolveContext, level: Level) -> Result:
         corrected=corrected,
         inverse=inverse,
     )
+
+
+def _method(level: Level) -> str:
+    if level.system.tested:
+        return "least energy"
+    return "least_squares, by continuation" if level.continued else "least_squares"
 
 
 def _note(problem: CompiledProblem, level: Level) -> str:

@@ -29,6 +29,9 @@ def face_graph(space: Space, sources: Sequence[RowSource]) -> FaceGraph | None:
     if not bool(apart.any()):
         return None
     d = len(space.degrees)
+    if between[0].tested:
+        most = max(source.row_count // len(source.cells[0]) for source in between)
+        return FaceGraph(first[apart], second[apart], space.cells.centres, most)
     oversampling = sum(space.points_per_axis(a) / (space.degrees[a] + 1) for a in range(d)) / d
     most = max(source.row_count / max(len(source.cells[0]), 1) for source in between)
     rows = max(1, round(most / oversampling ** (d - 1)))
@@ -61,11 +64,16 @@ def normal_blocks(
         check()
         if len(block.sides) == 1:
             ((cells, A),) = block.sides
-            inside.index_add_(0, cells, gram(A).expand(len(cells), n, n))
+            inside.index_add_(0, cells, A if block.tested else gram(A).expand(len(cells), n, n))
     diagonal = inside.clone() if divided else inside
     for block in rows:
         check()
-        if len(block.sides) == 2:
+        if len(block.sides) == 2 and block.tested:
+            for cells, A in block.sides:
+                diagonal.index_add_(0, cells, gram(A), alpha=-1)
+            (i, A), (j, B) = block.sides
+            _add_couplings(diagonal, blocks, number, i, j, -(A.mT @ B))
+        elif len(block.sides) == 2:
             for cells, A in block.sides:
                 diagonal.index_add_(0, cells, gram(A).expand(len(cells), n, n))
             _couple(diagonal, blocks, number, *block.sides)
@@ -76,8 +84,14 @@ def _couple(diagonal: Tensor, blocks: Tensor, number: dict[tuple[int, int], int]
     """Adds what rows with two sides couple."""
     (i, A), (j, B) = one, two
     n = diagonal.shape[1]
+    _add_couplings(diagonal, blocks, number, i, j, (A.mT @ B).expand(len(i), n, n))
+
+
+def _add_couplings(
+    diagonal: Tensor, blocks: Tensor, number: dict[tuple[int, int], int], i: Tensor, j: Tensor, product: Tensor
+) -> None:
+    """Adds the blocks (G, n, n) of cells i and j, to those of pairs or, where both are the same, to the diagonal."""
     same, forward, backward = i == j, i < j, i > j
-    product = (A.mT @ B).expand(len(i), n, n)
     if bool(same.any()):
         own = product[same]
         diagonal.index_add_(0, i[same], own + own.mT)
@@ -109,10 +123,15 @@ def condensable(
         if not block.sides:
             continue
         for cells, A in of_one_cell(block.sides):
-            own.index_add_(0, cells, gram(A).expand(len(cells), n, n))
+            own.index_add_(0, cells, A if block.tested else gram(A).expand(len(cells), n, n))
+        if block.tested and len(block.sides) == 2:
+            between.append(block.sides)
+            continue
         found = traces_apart(block.sides)
         if found:
             between.append(found)
     if not between:
         return own, None
-    return own, Faces(between, unit_scale(torch.diagonal(own, dim1=1, dim2=2), between), centres)
+    less = any(block.tested for block in rows)
+    d = torch.diagonal(own, dim1=1, dim2=2)
+    return own, Faces(between, unit_scale(d, () if less else between), centres, less)

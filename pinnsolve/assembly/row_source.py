@@ -54,10 +54,13 @@ class RowBlock:
 
     `r`: (G, M) residuals; `sides`: per side, the blocks (G,) and the matrix A (G, M, U n), which is (1, M, U n) where
     it is the same for all members; `parameters`: (G, M, P), the derivatives by the unknown parameters, if there are
-    any. `by_integrals`: (G, M, K), those by the integrals that the rows hold, None where they hold none; `functionals`:
-    (C, K, U n), the derivatives of these. The matrix is then that of the sides and the product of the two. `exact`:
-    whether these rows are to vanish to rounding, and the others are what least squares are taken of. `among`: the
-    processes that divide the rows; a block holds those of this one, and every process has a block for the same rows.
+    any. `by_integrals`: (G, M, K), those by the integrals that the rows hold, None where they hold none;
+    `functionals`: (C, K, U n), the derivatives of these. The matrix is then that of the sides and the product of the
+    two. `exact`: whether these rows are to vanish to rounding, and the others are what least squares are taken of.
+    `tested`: whether they are parts of the gradient of an energy, which need not vanish one by one. Those of one side
+    are (G, U n), the derivatives by the functions of the cells, and their matrix is symmetric; of two sides, the
+    squares of the rows are taken off the energy. `among`: the processes that divide the rows; a block holds those of
+    this one, and every process has a block for the same rows.
     """
 
     name: str
@@ -67,6 +70,7 @@ class RowBlock:
     by_integrals: Tensor | None = None
     functionals: Tensor | None = None
     exact: bool = False
+    tested: bool = False
     among: Communicator = ALONE
 
     def times(self, z: Tensor) -> Tensor:
@@ -90,8 +94,9 @@ class RowBlock:
 
     @property
     def loss(self) -> float:
-        """The sum of the squares of the residuals, of all processes."""
-        return self.among.total(float((self.r**2).sum()))
+        """The sum of the squares of the residuals, of all processes; zero of rows that are tested, which need not
+        vanish one by one."""
+        return 0.0 if self.tested else self.among.total(float((self.r**2).sum()))
 
     @property
     def finite(self) -> bool:
@@ -111,6 +116,8 @@ class RowSource(ABC):
     kind: str
     cells: Sequence[Tensor]
     row_count: int
+    points: int
+    tested = False  # see `RowBlock`
 
     @abstractmethod
     def rows(self, state: State, matrix: bool = True) -> RowBlock:
@@ -130,6 +137,11 @@ class RowSource(ABC):
 
     def forget_tables(self) -> None:  # noqa: B027, most sources keep nothing
         """Gives up what was kept to make rows faster the next time."""
+
+    @property
+    def point_counts(self) -> dict[str, int]:
+        """How many points the terms of the problem have in it, by their names."""
+        return {self.name: self.points} if self.kind in ("term", "data") else {}
 
     @property
     def holds_parameters(self) -> bool:

@@ -42,6 +42,14 @@ def gradient(rows: Sequence[RowBlock], matrices: Sequence[RowBlock], like: Tenso
     """A^T r, (C, U n), with residuals from `rows` and matrices from `matrices`; `like`: (C, U n, ...)."""
     g = like.new_zeros(like.shape[:2])
     for residual, matrix in zip(rows, matrices, strict=True):
+        if matrix.tested and len(matrix.sides) == 2:
+            for cells, A in matrix.sides:
+                g.index_add_(0, cells, -(residual.r[:, None] @ A)[:, 0])
+            continue
+        if matrix.tested:
+            for (cells, _), own in zip(matrix.sides, residual.r.split(g.shape[1], dim=1), strict=True):
+                g.index_add_(0, cells, own)
+            continue
         for cells, A in matrix.sides:
             g.index_add_(0, cells, residual.r @ A[0] if A.shape[0] == 1 else (residual.r[:, None] @ A)[:, 0])
         if matrix.by_integrals is not None:

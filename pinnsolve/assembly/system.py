@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.assembly.cell_rows import CellTerm
-from pinnsolve.assembly.compressed_rows import compressed
+from pinnsolve.assembly.compressed_rows import compressed, summed
 from pinnsolve.assembly.integrals import Integrals
 from pinnsolve.assembly.linear_system import LinearSystem
 from pinnsolve.assembly.normal_blocks import condensable, face_graph, normal_blocks
@@ -181,6 +181,8 @@ class CellSystem(LinearSystem):
                 block = compressed(block)
                 source.forget_tables()
             found.append(self._orthonormal(block))
+            if block.tested and matrix:
+                found = summed(found, self.space.cells.count)
         return found
 
     def with_integrals(self, state: State) -> State:
@@ -249,6 +251,11 @@ class CellSystem(LinearSystem):
             return LocalElimination(matrix, inside, self.space.cells.centres, self.check, accuracy)
         return BlockCholesky(matrix, self.tree, self.check)
 
+    @property
+    def tested(self) -> bool:
+        """Whether it is the gradient of an energy, and no least squares."""
+        return any(source.tested for source in self.sources)
+
     @cached_property
     def faces(self) -> FaceGraph | None:
         """The faces between cells, as far as they are known before rows are made."""
@@ -266,8 +273,9 @@ class CellSystem(LinearSystem):
     @cached_property
     def eliminates(self) -> bool:
         """Whether what the rows inside a cell determine is eliminated there, and only the rest coupled."""
-        count = self.space.cells.count
-        return not self.condenses and worth_eliminating(self.tree, count, len(self.pairs), self.columns)
+        if self.tested or self.condenses:
+            return False
+        return worth_eliminating(self.tree, self.space.cells.count, len(self.pairs), self.columns)
 
 
 def _summed(block: RowBlock) -> Tensor:
@@ -282,13 +290,16 @@ def points_of(system: CellSystem) -> dict[str, int]:
     """How many points every term of the problem has."""
     counts: dict[str, int] = {}
     for source in system.sources:
-        if source.kind in ("term", "data"):
-            counts[source.name] = counts.get(source.name, 0) + source.points
+        for name, count in source.point_counts.items():
+            counts[name] = counts.get(name, 0) + count
     return counts
 
 
 def weights_of(system: CellSystem) -> dict[str, float]:
-    """epsilon_k of the terms: the mean of the squared scales of their rows, the largest being 1."""
+    """epsilon_k of the terms: the mean of the squared scales of their rows, the largest being 1, as all are of an
+    energy."""
+    if system.tested:
+        return dict.fromkeys(points_of(system), 1.0)
     sums: dict[str, tuple[float, float]] = {}
     for source in system.sources:
         if isinstance(source, CellTerm):

@@ -32,7 +32,8 @@ ROUNDING = 1e-13  # relative to the solution
 class Correction:
     """`space`, `state`: the corrected solution; `delta`: (C, U, n) what was added, `moved`: (P,) and to the parameters;
     `left`: the share of the residual that stayed; `first`, `rows`: before the correction, and after it; `reduced`: the
-    factorization, for further right-hand sides."""
+    factorization, for further right-hand sides; `seen`: the share of the error that it holds, as far as that is known
+    from others."""
 
     space: Space
     state: State
@@ -42,6 +43,7 @@ class Correction:
     first: Sequence[RowBlock]
     rows: Sequence[RowBlock]
     reduced: BlockFactorization
+    seen: float = 1.0
 
     @property
     def c(self) -> Tensor:
@@ -55,7 +57,7 @@ class Correction:
     @property
     def enlargement(self) -> float:
         """What is left of the residual is orthogonal to what was removed, and counts as much per row."""
-        return 1.0 / math.sqrt(1.0 - min(self.left, MOST_LEFT) ** 2)
+        return 1.0 / (self.seen * math.sqrt(1.0 - min(self.left, MOST_LEFT) ** 2))
 
 
 def enriched_space(space: Space) -> Space:
@@ -111,14 +113,17 @@ def blame(delta: Tensor, space: Space, degrees: tuple[int, ...]) -> Tensor:
 
     A function outside counts to the axes in proportion to (k_a / p_a)^2.
     """
-    k = exponents(space.degrees)
-    share = (k / torch.tensor([max(p, 1) for p in degrees]).to(delta)) ** 2  # (n, d)
-    if len(degrees) < BALL:
-        share = torch.where(share > 1 + 1e-12, share, 0.0)
-    else:
-        share = torch.where(share.sum(dim=1, keepdim=True) > 1 + 1e-12, share, 0.0)
-    share = share**2  # so that an axis takes most of the blame for what it alone exceeds
-    return (space.orthonormal(delta) ** 2).sum(dim=1) @ (share / share.sum(dim=1, keepdim=True).clamp_min(1e-300))
+    return (space.orthonormal(delta) ** 2).sum(dim=1) @ shares_of_axes(space.degrees, degrees)
+
+
+def shares_of_axes(rich: tuple[int, ...], degrees: tuple[int, ...]) -> Tensor:
+    """(n, d): for every function of the `rich` degrees that others do not hold the shares of the axes in the blame, one
+    in all; see `blame`."""
+    k = exponents(rich).double()
+    share = (k / k.new_tensor([max(p, 1) for p in degrees])) ** 2
+    outside = share > 1 + 1e-12 if len(degrees) < BALL else share.sum(dim=1, keepdim=True) > 1 + 1e-12
+    share = torch.where(outside, share, 0.0) ** 2  # squared: an axis takes most of the blame for what it alone exceeds
+    return share / share.sum(dim=1, keepdim=True).clamp_min(1e-300)
 
 
 def decay_rates(c: Tensor, space: Space) -> Tensor:

@@ -24,6 +24,7 @@ AT_ONCE = 3e7  # numbers of blocks of cells that are made at a time
 INDEPENDENT = 1e-13  # of the largest square: that of rows which others hold
 NEAR = 30.0  # ratio of norms of rows that are combined with each other
 SIGNED = (2.0, -2.0)  # the rows of the first and the second cell beside l
+LESS = (-2.0, -2.0)
 SINGULAR = "the matrix of a cell is singular, or not finite"
 SAME = 1e-9  # relative: what traces may lose where all members are taken to have the functions of the first
 
@@ -123,7 +124,8 @@ class Faces:
     `scale`: (C, n) of the columns; `centres`: (C, d).
     """
 
-    def __init__(self, blocks: Sequence[Sides], scale: Tensor, centres: Tensor):
+    def __init__(self, blocks: Sequence[Sides], scale: Tensor, centres: Tensor, less: bool = False):
+        self.less = less
         first, second = (torch.cat([sides[k][0] for sides in blocks]) for k in range(2))
         self.graph = FaceGraph(first, second, centres, max(A.shape[1] for ((_, A), _) in blocks))
         self.rows, self.count, self.scale = self.graph.rows, len(first), scale
@@ -135,7 +137,7 @@ class Faces:
     def _alike(self, at: Sequence[Sequence[tuple[int, int]]], count: int, seen: Sequence) -> _Alike:
         cells = [cell for cell, faces in enumerate(at) if len(faces) == count]
         faces = torch.tensor([[face for face, _ in at[cell]] for cell in cells], dtype=torch.long)
-        parts = [SIGNED[side] * seen[side](face) for cell in cells for face, side in at[cell]]
+        parts = [(LESS if self.less else SIGNED)[side] * seen[side](face) for cell in cells for face, side in at[cell]]
         n = self.scale.shape[1]
         whole = torch.stack(parts) if parts else self.scale.new_zeros(0, self.rows, n)
         whole = whole.reshape(len(cells), count * self.rows, n) * self.scale[cells][:, None]
@@ -215,7 +217,8 @@ class Condensed:
     def _eliminated(self, some: _Alike, own: Tensor, blocks: Sequence[Tensor], positive: bool) -> _Inverse:
         self._check()
         scale = self.faces.scale[some.cells]
-        D = scale[:, :, None] * own[some.cells] * scale[:, None] + 0.5 * (some.seen.mT @ some.seen)
+        D = scale[:, :, None] * own[some.cells] * scale[:, None]
+        D = D if self.faces.less else D + 0.5 * (some.seen.mT @ some.seen)
         pivots: Tensor | None = None
         if positive:
             L = _cholesky(D)

@@ -24,6 +24,8 @@ def bytes_needed(system: CellSystem) -> float:
     """Rows, blocks and factors of a system, as if no two cells were alike."""
     n = system.columns
     rows = sum(_kept_rows(source, n) if system.kept else _rows(source) for source in system.sources)
+    if system.tested:  # rows of one cell are summed
+        rows = n * system.space.cells.count + sum(_rows(one) for one in system.sources if len(one.cells) == 2)
     tree, cells = system.tree, system.space.cells.count
     if system.condenses:
         tree = system.faces.tree

@@ -31,7 +31,7 @@ COUNT = 2000
 ACCURACY = 1e-6  # two levels agree better than this
 LEVELS = ((7, 8), (8, 10))  # degree, layers of cells; the last two are compared
 GRADING = 4  # power by which cells shrink
-UNKNOWNS = ("u", "v", "w")
+UNKNOWNS = ("u_x", "u_y", "u_z")
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class Beam:
         for name, lines, field in zip(UNKNOWNS, self.lines, self.fields, strict=True):
             (a, f), (b, g), (c, h) = (line.at(x) for line, x in zip(lines, place, strict=True))
             values = field[a[:, :, None, None], b[:, None, :, None], c[:, None, None, :]]
-            found[name] = np.einsum("na,nb,nc,nabc->n", f, g, h, values) * (side if name == "v" else 1)
+            found[name] = np.einsum("na,nb,nc,nabc->n", f, g, h, values) * (side if name == UNKNOWNS[1] else 1)
         return found
 
 

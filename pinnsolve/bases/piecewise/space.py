@@ -159,8 +159,10 @@ class Space:
         cut = self.cells.cut
         whole = (~cut).nonzero()[:, 0]
         result = torch.zeros(self.cells.count, unknowns, self.functions, dtype=torch.float64)
-        root = torch.sqrt(weights)
-        inverse = torch.linalg.pinv(root.T * tables.table(zero)[0]) * root  # (n, m)
+        table = tables.table(zero)[0]
+        tested = (weights.T * table).T
+        # the functions are nearly orthonormal at the points, so that their products lose nothing
+        inverse = torch.linalg.solve(tested @ table, tested)  # (n, m)
         x = self.cells.physical(points, whole)
         values = function(x.flatten(0, 1)).reshape(unknowns, *x.shape[:2])
         result[whole] = (values @ inverse.T).transpose(0, 1)

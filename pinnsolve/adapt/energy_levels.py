@@ -1,0 +1,94 @@
+"""Levels of the least energy: where their error comes from, and how much of it a correction sees.
+
+Of solutions that are infinitely steep at edges and corners, the least energy of functions that do not hold this is too
+large by the square of what they lack in the norm of the energy, and all of the solution feels that: an elastic beam is
+as much too stiff. So cells are marked by the energy of the correction, and not by its size (Doerfler, SIAM J. Numer.
+Anal. 33 (1996) 1106-1124), along the axes to blame for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from pinnsolve.adapt.hp_refinement import Level
+from pinnsolve.bases.legendre import exponents
+from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.estimate.enriched_space import decay_rates, shares_of_axes
+
+DEGREES = (4, 8)  # of cells that are split, least and most: one for every digit that is asked for
+MARKED = 0.8  # share of the energy of the correction that cells hold which are split
+FALLS, WITHIN = 0.6, 0.7  # share that halving takes of the energy at an edge; of the tolerance, what is aimed at
+LEAST = 0.3  # share of the energy that is marked at least
+BLAMED = 0.1  # of the energy along an axis that is to blame most, from which on others are, too
+ALIKE = 0.9  # of the least energy that is marked, from which on others are, too: so that cells stay symmetric
+TWICE = 16.0  # times the least energy that is marked, from which on cells are halved twice at once
+MOST_UNSEEN = 0.85  # share of the error that a correction is taken to miss at most
+
+
+def energies(level: Level) -> Tensor:
+    """(C, d): by cell and axis, the energy of what the correction adds beyond the degrees of the level, but for the
+    coefficients of the equations, which are taken to be alike."""
+    space, fine = level.space, level.correction.space
+    squares = (fine.orthonormal(level.correction.delta) ** 2).sum(dim=1)  # (C, n)
+    slopes = (exponents(fine.degrees).double() / space.cells.size[:, None]).square().sum(dim=2)
+    return (squares * slopes) @ shares_of_axes(fine.degrees, space.degrees) * space.cells.volume[:, None]
+
+
+def calls_for_cells(level: Level, fast: float) -> bool:
+    """Whether smaller cells do more than higher degrees: few of the cells are to blame, or in the one to blame most
+    coefficients fall slower than by a factor `fast` per degree along an axis to blame."""
+    energy = energies(level)
+    if 2 * int(_halvings(energy, MARKED).any(dim=1).sum()) <= len(energy):
+        return True
+    cell = int(energy.sum(dim=1).argmax())
+    blamed = energy[cell] >= BLAMED * energy[cell].max()
+    return bool((decay_rates(level.correction.c, level.correction.space)[cell, blamed] > fast).any())
+
+
+def split_by_energy(level: Level, tolerance: float) -> Space:
+    """The cells that hold most of the energy of the correction, halved along the axes to blame; fewer where that is
+    foreseen to meet the tolerance."""
+    wanted = (1.0 - WITHIN * tolerance / max(level.worst, 1e-300)) / FALLS
+    halvings = _halvings(energies(level), min(max(wanted, LEAST), MARKED))
+    cells = level.space.cells.split(halvings.any(dim=1), halvings)
+    degree = min(max(round(-math.log10(tolerance)), DEGREES[0]), DEGREES[1])
+    return Space(cells, (degree,) * len(level.space.degrees), level.space.orders)
+
+
+def _in(space: Space, level: Level) -> Tensor:
+    """The solution of a level in a space of as small cells and as high degrees."""
+    if space.cells is level.space.cells:
+        return level.space.widened(level.c, space)
+    zero = (0,) * len(space.degrees)
+    return space.project(lambda x: level.space.values(level.c, x, zero), level.c.shape[1])
+
+
+def _halvings(energy: Tensor, share: float) -> Tensor:
+    """(C, d): how often cells are halved along every axis, so that they hold a share of these energies (C, d)."""
+    ordered = energy.flatten().sort(descending=True).values
+    count = int((ordered.cumsum(dim=0) - ordered < share * ordered.sum()).sum())
+    least = ALIKE * ordered[max(count, 1) - 1]
+    return (energy >= least).long() + (energy > TWICE * least).long()
+
+
+def as_levels_tell(level: Level, before: Sequence[Level]) -> Level:
+    """The level with an error that is enlarged by what its correction does not see of it.
+
+    Energies come from above, so that errors are of one sign and add up. If all corrections see the same share 1 - q of
+    the error, those of two levels, a and b, and the distance D from the first solution to the second, corrected, tell
+    it: D = (a - q b)/(1 - q).
+    """
+    if not before:
+        return level
+    last, fine = before[-1], level.correction.space
+    old = _in(fine, last)
+    distance = fine.rms(level.correction.c - old)
+    a, b = last.correction.space.rms(last.correction.delta), fine.rms(level.correction.delta)
+    unseen = torch.where(distance > torch.maximum(a, b), (distance - a) / (distance - b), 0.0).clamp(0.0, MOST_UNSEEN)
+    error = torch.maximum(level.error, b / (1.0 - unseen))
+    return replace(level, error=error, correction=replace(level.correction, seen=1.0 - float(unseen.max())))

@@ -1,0 +1,221 @@
+"""Energies of linear problems: which have one, its gradient on cells, and how levels of it go on."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+import pinnsolve as ps
+from pinnsolve.adapt.energy_levels import as_levels_tell, energies, split_by_energy
+from pinnsolve.adapt.hp_refinement import corrected, first_space, make_system, newton, solve_level
+from pinnsolve.assembly.compressed_rows import summed
+from pinnsolve.assembly.energy_rows import energy_rows
+from pinnsolve.assembly.normal_blocks import normal_blocks
+from pinnsolve.assembly.row_source import RowBlock, State
+from pinnsolve.bases.piecewise.mesh import Cells
+from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.compiler.compiler import compile_problem
+from pinnsolve.compiler.energies import energy_of
+from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix
+from pinnsolve.problem.build import build_problem
+from pinnsolve.spec.spec import spec_from_dict
+
+CUBE = {"x": [0, 1], "y": [0, 1], "z": [0, 1]}
+NOTHING = torch.zeros(0, dtype=torch.float64)
+
+
+def compiled(equation: str | dict, conditions: dict, unknowns="u", coordinates=CUBE, **more):
+    equations = equation if isinstance(equation, dict) else {"balance": equation}
+    parts = {"unknowns": unknowns, "equations": equations, "conditions": conditions, "coordinates": coordinates}
+    return compile_problem(build_problem(spec_from_dict({"name": "energy", **parts, **more})))
+
+
+def everywhere(text: str) -> dict:
+    return {"walls": {"on": "boundary", "equation": text}}
+
+
+def beam(split: str = "lame", **more):
+    stress = {
+        "x": f"{split}*div(u)*n_x + shear*(Dn(u_x) + D(u_x, x)*n_x + D(u_y, x)*n_y + D(u_z, x)*n_z) = 0",
+        "y": f"{split}*div(u)*n_y + shear*(Dn(u_y) + D(u_x, y)*n_x + D(u_y, y)*n_y + D(u_z, y)*n_z) = 0",
+        "z": f"{split}*div(u)*n_z + shear*(Dn(u_z) + D(u_x, z)*n_x + D(u_y, z)*n_y + D(u_z, z)*n_z) = 0",
+    }
+    free = {"on": ["x = 1", "y = 0", "y = 1", "z = 0", "z = 1"], "equations": list(stress.values())}
+    conditions = {"clamped": {"on": "x = 0", "equation": "u = [0, 0, 0]"}, "free": free}
+    equation = "(lame + shear)*grad(div(u)) + shear*laplacian(u) = [0, 0, 1]"
+    return compiled(equation, conditions, {"u": "vector"}, parameters={"lame": 1.5, "shear": 1}, **more)
+
+
+def hanging_cells() -> Cells:
+    """A cube in cells of several sizes, some of whose faces meet two others."""
+    cells = Cells(torch.zeros(1, 3).double(), torch.ones(1, 3).double())
+    for axis in range(3):
+        axes = torch.zeros(cells.count, 3, dtype=torch.bool)
+        axes[:, axis] = True
+        cells = cells.split(cells.lower[:, (axis + 1) % 3] < 0.4, axes)
+    return cells
+
+
+# -- which problems have an energy --------------------------------------------------------------------------------
+
+
+def test_an_elastic_body_has_the_fluxes_that_its_conditions_state():
+    found = energy_of(beam())
+    names = [str(r) for r in found.fluxes.residuals]
+    assert names[1] == names[3] and names[2] == names[6] and names[5] == names[7]  # stresses are symmetric
+    assert "3.5" in names[0] and "1.5" in names[0]
+    assert [wall.held for wall in found.walls] == [(True,) * 3, *[(False,) * 3] * 5]
+
+
+def test_stresses_that_are_not_those_of_the_equation_have_no_energy():
+    assert energy_of(beam(split="0.5*lame")) is None
+
+
+def test_the_sign_of_an_equation_does_not_matter():
+    one, two = (energy_of(compiled(text, everywhere("u = 0"))) for text in ("laplacian(u) = x", "-laplacian(u) = -x"))
+    assert one == two and one is not None
+
+
+@pytest.mark.parametrize(
+    "equation, conditions",
+    [
+        ("laplacian(u) + 30*u = 1", everywhere("u = 0")),  # oscillates
+        ("laplacian(u) + D(u, x) = 1", everywhere("u = 0")),  # is carried along
+        ("laplacian(u) = u**2 + 1", everywhere("u = 0")),
+        ("D(u, x, 4) + D(u, y, 4) + D(u, z, 4) = 1", everywhere("u = 0")),
+        ("D(u, x, 2) + D(u, y, 2) - D(u, z, 2) = 1", everywhere("u = 0")),
+        ("(1 + x)*laplacian(u) = 1", everywhere("u = 0")),  # no flux has this divergence
+        ("laplacian(u) = 1", everywhere("Dn(u) = u")),  # gains what leaves
+        ("laplacian(u) = 1", everywhere("Dn(u) + D(u, x) + D(u, y) = 0")),  # oblique
+        ("laplacian(u) = 1", {"a": {"on": "boundary", "where": "x < 0.5", "equation": "u = 0"},
+                              "b": {"on": "boundary", "where": "x >= 0.5", "equation": "Dn(u) = 0"}}),
+    ],
+)  # fmt: skip
+def test_other_problems_have_none(equation, conditions):
+    assert energy_of(compiled(equation, conditions)) is None
+
+
+def test_unsymmetric_couplings_have_none():
+    equations = {"one": "laplacian(u) = u - v + 1", "two": "laplacian(v) = 2*u + 3*v"}
+    symmetric = {**equations, "two": "laplacian(v) = 3*v - u"}
+    conditions = {"walls": {"on": "boundary", "equations": ["u = 0", "v = 1"]}}
+    assert energy_of(compiled(equations, conditions, ["u", "v"])) is None
+    assert energy_of(compiled(symmetric, conditions, ["u", "v"])) is not None
+
+
+# -- its gradient on cells ----------------------------------------------------------------------------------------
+
+
+def test_the_matrix_is_symmetric_and_positive_and_both_factorizations_solve_it():
+    problem = beam()
+    space = Space(hanging_cells(), (3, 2, 3), (2, 2, 2))
+    system = make_system(problem, space, {})
+    rows = system.rows_of(system.sources, State(None, NOTHING))
+    like = system.zero().flatten(1)
+    _, diagonal, blocks = normal_blocks(rows, system.pairs, like, lambda: None, False)
+    n, whole = system.columns, torch.zeros(like.numel(), like.numel(), dtype=torch.float64)
+    for i, block in enumerate(diagonal):
+        whole[i * n : (i + 1) * n, i * n : (i + 1) * n] = block
+    for (i, j), block in zip(system.pairs, blocks, strict=True):
+        whole[i * n : (i + 1) * n, j * n : (j + 1) * n] = block
+        whole[j * n : (j + 1) * n, i * n : (i + 1) * n] = block.mT
+    assert float((whole - whole.mT).abs().max()) < 1e-12 * float(whole.abs().max())
+    assert float(torch.linalg.eigvalsh(whole).min()) > 0.0
+    b = torch.randn(like.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    expected = torch.linalg.solve(whole, b.flatten()).reshape(b.shape)
+    system.condenses = True
+    for factor in (BlockCholesky(BlockMatrix(diagonal, system.pairs, blocks), system.tree), system.factorize(rows)):
+        torch.testing.assert_close(factor.solve(b), expected, rtol=1e-7, atol=1e-7 * float(expected.abs().max()))
+
+
+def test_polynomials_are_solutions_on_any_cells():
+    exact = "x**2*y - 2*y*z + z**3 + 1"
+    flux = {"x": "2*x*y", "y": "(x**2 - 2*z)", "z": "(3*z**2 - 2*y)"}
+    conditions = {
+        "held": {"on": ["x = 0", "z = 1"], "equation": f"u = {exact}"},
+        "lost": {"on": "x = 1", "equation": f"k*D(u, x) + 2*u = k*{flux['x']} + 2*({exact})"},
+        "given": {"on": ["y = 0", "y = 1", "z = 0"], "equation": f"Dn(u) = n_y*{flux['y']} + n_z*{flux['z']}"},
+    }
+    divergence = " + ".join(f"D(k*{f}, {c})" for c, f in flux.items())
+    problem = compiled(
+        f"div([k*D(u, x), k*D(u, y), k*D(u, z)]) = (1 + x)*(u - ({exact})) + {divergence}",
+        conditions, definitions={"k": "2 + x - y*z"},
+    )  # fmt: skip
+    assert energy_of(problem) is not None
+    space = Space(hanging_cells(), (4, 4, 4), (2, 2, 2))
+    start = State(torch.zeros(space.cells.count, 1, space.functions, dtype=torch.float64), NOTHING)
+    level = solve_level(problem, space, start, {}, newton(1e-10))
+    x = torch.rand(200, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    a, b, c = x.T
+    expected = a**2 * b - 2 * b * c + c**3 + 1
+    torch.testing.assert_close(space.values(level.c, x, (0, 0, 0))[0], expected, rtol=0, atol=1e-9)
+
+
+def test_parts_of_one_cell_are_summed_and_others_kept():
+    def block(cells, value, tested=True):
+        chosen = torch.tensor(cells)
+        A = torch.full((len(cells), 2, 2), value, dtype=torch.float64)
+        return RowBlock("part", A[..., 0], [(chosen, A)], tested=tested)
+
+    blocks = summed([block([0], 1.0), block([1, 2], 2.0)], 3)
+    blocks = summed([*blocks, block([2, 0], 5.0)], 3)
+    assert len(blocks) == 1 and blocks[0].sides[0][1][:, 0, 0].tolist() == [6.0, 2.0, 7.0]
+    assert blocks[0].r[:, 0].tolist() == [6.0, 2.0, 7.0]
+    assert len(summed([*blocks, block([0], 1.0, tested=False)], 3)) == 2
+
+
+def test_rows_count_the_points_of_every_term():
+    problem = beam()
+    space = Space(hanging_cells(), (2, 2, 2), (2, 2, 2))
+    counts: dict[str, int] = {}
+    for source in energy_rows(energy_of(problem), problem, space):
+        for name, count in source.point_counts.items():
+            counts[name] = counts.get(name, 0) + count
+    assert set(counts) == {term.name for term in problem.terms} and min(counts.values()) > 0
+
+
+# -- levels -------------------------------------------------------------------------------------------------------
+
+
+def heated_cube(x: torch.Tensor) -> torch.Tensor:
+    """The solution of -laplacian(u) = 1 in the unit cube, zero on its faces, by sines."""
+    k = torch.arange(1, 80, 2, dtype=torch.float64)
+    waves = [torch.sin(math.pi * k * one[:, None]) for one in x.T]
+    square = (k**2)[:, None, None] + (k**2)[:, None] + k**2
+    c = 64 / (math.pi**5 * k[:, None, None] * k[:, None] * k * square)
+    return torch.einsum("na,nb,nc,abc->n", *waves, c)
+
+
+def test_a_steep_solution_is_met_with_an_error_that_is_told():
+    solution = ps.solve(build_problem(spec_from_dict({
+        "name": "cube", "coordinates": CUBE, "unknowns": "u", "equations": {"heat": "-laplacian(u) = 1"},
+        "conditions": everywhere("u = 0"),
+    })), tolerance=1e-4)  # fmt: skip
+    x = 0.05 + 0.9 * torch.rand(300, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    expected = heated_cube(x)
+    error = float(
+        (torch.as_tensor(solution(**dict(zip("xyz", x.T.numpy(), strict=True)))) - expected).norm() / expected.norm()
+    )
+    assert solution.result["status"] == "converged" and solution.result["method"] == "least energy"
+    assert error <= 1e-4
+    assert solution.result["estimated_error"]["u"] < 10 * error
+
+
+def test_cells_of_a_symmetric_problem_stay_symmetric():
+    problem = compiled("-laplacian(u) = 1", everywhere("u = 0"))
+    space = first_space(problem)
+    begin = State(torch.zeros(1, 1, space.functions, dtype=torch.float64), NOTHING)
+    levels = []
+    for _ in range(3):
+        level = corrected(solve_level(problem, space, begin, {}, newton(1e-6)), problem, {})
+        level = as_levels_tell(level, levels)
+        levels.append(level)
+        space = split_by_energy(level, 1e-6)
+        begin = State(torch.zeros(space.cells.count, 1, space.functions, dtype=torch.float64), NOTHING)
+    sizes = [sorted(space.cells.size[:, axis].tolist()) for axis in range(3)]
+    assert sizes[0] == sizes[1] == sizes[2] and space.cells.count > 8
+    centres = {tuple(round(v, 9) for v in c) for c in space.cells.centres.tolist()}
+    assert {tuple(round(1 - v, 9) for v in c) for c in centres} == centres
+    assert bool((energies(levels[-1]) >= 0).all())
