@@ -22,6 +22,7 @@ from torch import Tensor
 
 from pinnsolve.adapt.radau import Radau
 from pinnsolve.adapt.space_problem import SpaceProblem
+from pinnsolve.adapt.stage_blocks import add_coupled, add_products, of_mode
 from pinnsolve.assembly.faces import continuity_rows
 from pinnsolve.assembly.normal_blocks import of_one_cell
 from pinnsolve.assembly.row_source import RowBlock, RowSource, State
@@ -32,7 +33,8 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix
 from pinnsolve.least_squares.block_lu import BlockLU
 from pinnsolve.least_squares.condensation import Condensed, Faces, Sides, traces_apart, unit_scale, worth_condensing
-from pinnsolve.least_squares.shifted_modes import SeparateModes, ShiftedModes, SparseBlocks
+from pinnsolve.least_squares.separate_modes import SeparateModes
+from pinnsolve.least_squares.stages_together import SparseBlocks, StagesTogether
 
 HELD = 30.0  # what rows of conditions and continuity count beside those of equations
 
@@ -87,7 +89,7 @@ class StageSystem:
         self._pairs, self._tree = narrow.pairs, narrow.tree
         self._steady: dict[int, _Rows] = {}  # by number of the source, those that never change
         self._rows: list[_Rows] = []
-        self._factors: ShiftedModes | SeparateModes | None = None
+        self._factors: StagesTogether | SeparateModes | None = None
         if not stated.changing:
             self.linearize(None, 0.0)
 
@@ -141,38 +143,54 @@ class StageSystem:
             source, changing, traces_apart(tests),
         )  # fmt: skip
 
-    def _factorized(self) -> ShiftedModes | SeparateModes:
-        """W^T A_m of every mode."""
+    def _factorized(self) -> StagesTogether | SeparateModes:
+        """W^T A_m of every mode; where all are solved with the factorization of one shift, W^T W alone."""
         own = self._inside_cells()
         blocks = [rows.between for rows in self._rows if rows.between]
         scale = unit_scale(torch.diagonal(own, dim1=2, dim2=3).sum(dim=0), blocks)
-        shifts = self._relative_shifts()
         faces = self._faces(blocks, scale) if blocks else None
         if faces is not None and worth_condensing(self._tree, own.shape[2], faces.graph):
             if self.stated.shares_factors:
-                whole = Condensed(own.sum(dim=0), faces, True, self._check)
-                return ShiftedModes(shifts, whole, SparseBlocks(own[1]), self._check)
-            return SeparateModes([Condensed(_of_mode(own, z), faces, False, self._check) for z in shifts])
+                return self._together(Condensed(own.sum(dim=0), faces, True, self._check), SparseBlocks(own[1]))
+            return self._apart(lambda z: Condensed(of_mode(own, z), faces, False, self._check))
         parts = self._between_cells(own)
         if self.stated.shares_factors:  # not worth a complex factorization of every mode
             diagonal, upper, _ = (blocks.sum(dim=0) for blocks in parts)
             cholesky = BlockCholesky(BlockMatrix(diagonal, self._pairs, upper), self._tree, self._check)
-            moved = SparseBlocks(*(blocks[1] for blocks in parts), self._pairs)
-            return ShiftedModes(shifts, cholesky, moved, self._check)
-        modes = ([_of_mode(blocks, z) for blocks in parts] for z in shifts)
-        return SeparateModes([BlockLU(one, self._pairs, scale, self._tree, self._check) for one in modes])
+            return self._together(cholesky, SparseBlocks(*(blocks[1] for blocks in parts), self._pairs))
+        return self._apart(
+            lambda z: BlockLU([of_mode(blocks, z) for blocks in parts], self._pairs, scale, self._tree, self._check)
+        )
+
+    def _together(self, factor: Condensed | BlockCholesky, moved: SparseBlocks) -> StagesTogether:
+        rates = self.method.rate / (self._typical * self.dt)
+        return StagesTogether(rates, factor, moved, self.unknowns, self._check)
+
+    def _apart(self, factor: Callable[[complex | float], Condensed | BlockLU]) -> SeparateModes:
+        """With factorizations of the modes, made from their shifts in units of the typical one."""
+        method = self.method
+        paired = [shift.imag != 0 for shift in method.shifts]
+        shifts = [
+            (z if pair else z.real) / (self._typical * self.dt) for z, pair in zip(method.shifts, paired, strict=True)
+        ]
+        return SeparateModes([factor(z) for z in shifts], paired, method.into, method.out_of)
 
     def _inside_cells(self) -> Tensor:
-        """(levels, C, n, n): W^T A of rows that are of one cell alone."""
-        n = self.unknowns * self.space.functions
-        own = torch.zeros(self.stated.levels, self.space.cells.count, n, n, dtype=torch.float64)
+        """(levels, C, n, n): W^T A of rows that are of one cell alone; of two levels the first one by W^T W and the
+        other, which takes fewer products."""
+        U, C, n = self.unknowns, self.space.cells.count, self.space.functions
+        own = torch.zeros(self.stated.levels, U, U, C, n, n, dtype=torch.float64)  # by unknowns of rows and columns
         for rows in self._rows:
             self._check()
             both = zip(of_one_cell(rows.tests.sides), of_one_cell(rows.block.sides), strict=True)
             for (cells, W), (_, A) in both:
-                for k, product in zip(rows.levels, (W.mT @ A).unflatten(2, (-1, n)).unbind(2), strict=True):
-                    own[k].index_add_(0, cells, product.expand(len(cells), n, n))
-        return own
+                add_products(own, cells, W.chunk(U, dim=2), A.chunk(U * len(rows.levels), dim=2), rows.levels)
+        if len(own) == 2:
+            for u in range(U):
+                for v in range(u):
+                    own[0, u, v] = own[0, v, u].mT
+            own[0] -= own[1]
+        return own.permute(0, 3, 1, 4, 2, 5).reshape(-1, C, U * n, U * n)
 
     def _between_cells(self, own: Tensor) -> list[Tensor]:
         """The blocks of all rows, (levels, ...) each: on the diagonal, above and below it."""
@@ -182,15 +200,11 @@ class StageSystem:
             for i, T in rows.between:
                 for j, S in rows.between:
                     product = (T.mT @ S).expand(len(i), *own.shape[2:])
-                    _add(own[0], upper[0], lower[0], number, (i, j, product))
+                    add_coupled(own[0], upper[0], lower[0], number, (i, j, product))
         return [own, upper, lower]
 
     def _faces(self, blocks: Sequence[Sides], scale: Tensor) -> Faces:
         return Faces(blocks, scale, self.space.cells.centres)
-
-    def _relative_shifts(self) -> list[complex | float]:
-        """Those of the modes, in units of the typical one."""
-        return [(shift if shift.imag else shift.real) / (self._typical * self.dt) for shift in self.method.shifts]
 
     # -- one step -----------------------------------------------------------------------------------------------------
 
@@ -243,15 +257,8 @@ class StageSystem:
         like = residuals[0].new_zeros(C, self.unknowns * self.space.functions)
         g = adjoint([rows.tests for rows in self._rows], [r.flatten(2) for r in residuals], like)
         g = g.reshape(C, -1, R, s)
-        total, method = 0.0, self.method
-        modes = [
-            torch.complex(g @ into.real, g @ into.imag) if shift.imag else g @ into.real
-            for shift, into in zip(method.shifts, method.into, strict=True)
-        ]
-        for shift, out, y in zip(method.shifts, method.out_of, self._factors.solve(modes), strict=True):
-            y = -(y if shift.imag or not y.is_complex() else y.real)[..., None, :]  # (C, U n, 1, R)
-            total = total + ((out[:, None] * y).real if shift.imag else out.real[:, None] * y)
-        total = total.permute(0, 3, 2, 1).reshape(C, R, s, self.unknowns, -1)
+        total = -self._factors.solve(g)
+        total = total.permute(0, 2, 3, 1).reshape(C, R, s, self.unknowns, -1)
         if self.space.metric is not None:
             total = self.space.back(total.flatten(1, 3)).reshape(total.shape)
         return self._without_constants(total.movedim(0, 2))
@@ -265,29 +272,6 @@ class StageSystem:
         return stages
 
 
-def _of_mode(blocks: Tensor, ratio: complex | float) -> Tensor:
-    """The sum over orders in time, of (levels, ...)."""
-    parts = []
-    for part in (lambda z: z.real, lambda z: z.imag)[: 2 if isinstance(ratio, complex) else 1]:
-        total = part(complex(1.0)) * blocks[0]
-        for k, one in enumerate(blocks[1:], start=1):
-            total.add_(one, alpha=part(complex(ratio) ** k))
-        parts.append(total)
-    return torch.complex(*parts) if len(parts) == 2 else parts[0]
-
-
 def norms(residuals: Sequence[Tensor]) -> Tensor:
     """(R,): the roots of the sums of squares of residuals, per right-hand side."""
     return torch.sqrt(sum((r**2).sum(dim=(0, 1, 3)) for r in residuals))
-
-
-def _add(diagonal: Tensor, upper: Tensor, lower: Tensor, number: Mapping[tuple[int, int], int], products) -> None:
-    """Adds products (G, n, n) to the blocks of rows i and columns j, (G,) each."""
-    i, j, product = products
-    for chosen, target, first, second in ((i == j, diagonal, i, j), (i < j, upper, i, j), (i > j, lower, j, i)):
-        if bool(chosen.any()):
-            index = first[chosen]
-            if target is not diagonal:
-                pairs = zip(index.tolist(), second[chosen].tolist(), strict=True)
-                index = torch.tensor([number[pair] for pair in pairs])
-            target.index_add_(0, index, product[chosen])
