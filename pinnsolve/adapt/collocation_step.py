@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -133,10 +134,8 @@ class Stepper:
         now = shared(self._rms(self.space, stages, self.method.weights), self.stated.problem.groups)
         size = now if size is None else torch.maximum(size, now)
         middle = self._newton.middle(found, start.c[None], time)
-        local, carried, left = self._corrected(start, values, time, middle)
-        if self._overstated(local, size, setting_out.accuracy, middle):
-            self._fine_beside = None
-            local, carried, left = self._corrected(start, values, time, middle)
+        refuses = partial(self._refuses, size, setting_out.accuracy)
+        local, carried, left = self._corrected(start, values, time, middle, refuses)
         enlargement = 1.0 / math.sqrt(1.0 - min(left[1] / max(left[0], 1e-300), MOST_LEFT) ** 2)
         weights = self.richer.weights
         error = self._rms(self.fine, enlargement * local + carried, weights)
@@ -186,7 +185,7 @@ class Stepper:
         return result
 
     def _corrected(
-        self, start: Moment, values: Tensor, time: float, middle: Around
+        self, start: Moment, values: Tensor, time: float, middle: Around, refuses: Callable[[Tensor], bool]
     ) -> tuple[Tensor, Tensor, list[float]]:
         """(s, C, U, n) each: what the richer space and one stage more add, and what becomes of the error so far; the
         roots of the losses before and after."""
@@ -198,14 +197,14 @@ class Stepper:
         starts = torch.stack([c, start.e])
         stages = torch.stack([known, self._extrapolated(start.e[None], system.method.nodes)[0]])
         if self.stated.changing:
-            return self._solved_in_richer(stages, starts, time, middle)
+            return self._solved_in_richer(stages, starts, time, middle, refuses)
         residuals = system.residuals(stages, starts, time)
         delta = system.correction(residuals)
         losses = [float(norms(r)[0]) for r in (residuals, system.residuals(stages + delta, starts, time))]
         return delta[0], stages[1] + delta[1], losses
 
     def _solved_in_richer(
-        self, stages: Tensor, starts: Tensor, time: float, middle: Around
+        self, stages: Tensor, starts: Tensor, time: float, middle: Around, refuses: Callable[[Tensor], bool]
     ) -> tuple[Tensor, Tensor, list[float]]:
         """The same where differences of solutions solve nothing: what starts with the error so far, and without it,
         are solutions. The linearization is kept for as long as it contracts; a new one is taken in the `middle` of the
@@ -213,23 +212,19 @@ class Stepper:
         starts, known = torch.stack([starts[0], starts[0] + starts[1]]), stages[0]
         stages = torch.stack([known, known + stages[1]])
         few = 1 if self._newton.contraction < ONCE else FINE_CORRECTIONS
-        if self._fine_around is not None and self._fine_around is not middle:
-            most = few if self._fine_beside is self._newton.around else KEPT_CORRECTIONS
-            found = self._corrected_in_richer(stages, starts, time, most)
+        if self._fine_around is not None:
+            enough = few if self._fine_beside is self._newton.around else KEPT_CORRECTIONS
+            found = self._corrected_in_richer(stages, starts, time, enough, refuses)
             if found is not None:
                 return found
-        if self._fine_around is not middle:
-            self._linearize_richer(middle)
+        self._linearize_richer(middle)
         found = self._corrected_in_richer(stages, starts, time, few)
         if found is None:
             raise NotConverged("the correction of a step is not found: it is too long")
         return found
 
-    def _overstated(self, local: Tensor, size: Tensor, accuracy: float, middle: Around) -> bool:
-        """Whether a correction that would refuse the step is the first one of a linearization of other steps, which few
-        corrections of the stages were enough for, and says little of what is missing."""
-        if not self.stated.changing or self._fine_around is middle or self._fine_beside is not self._newton.around:
-            return False
+    def _refuses(self, size: Tensor, accuracy: float, local: Tensor) -> bool:
+        """Whether a correction is one that refuses the step."""
         error = torch.maximum(self._rms(self.fine, local, self.richer.weights), self.fine.rms(local[-1]))
         return float((error / units(size, error)).max()) > LARGE * accuracy
 
@@ -239,13 +234,17 @@ class Stepper:
         self._fine_around, self._fine_beside = around, self._newton.around
 
     def _corrected_in_richer(
-        self, stages: Tensor, starts: Tensor, time: float, most: int
+        self, stages: Tensor, starts: Tensor, time: float, enough: int, refuses: Callable[[Tensor], bool] | None = None
     ) -> tuple[Tensor, Tensor, list[float]] | None:
-        """With the linearization there is, at most so many corrections; None where they do not contract."""
+        """With the linearization there is; None where corrections do not contract.
+
+        So many are `enough`; of a linearization of other steps there are more where these would refuse the step, since
+        they say little of what is missing.
+        """
         system, known, sizes = self.fine_system, stages[0], [math.inf]
         residuals = system.residuals(stages, starts, time)
         losses, faster = [float(norms(residuals)[0])] * 2, Anderson()
-        for _ in range(most):
+        for number in range(1, (KEPT_CORRECTIONS if refuses else enough) + 1):
             self.check()
             delta = system.correction(residuals)
             sizes.append(float(delta.norm()))
@@ -255,6 +254,10 @@ class Stepper:
             residuals = system.residuals(stages, starts, time)
             losses[1] = float(norms(residuals)[0])
             if sizes[-1] < ONCE * sizes[1]:
+                if refuses:  # it does for this step: one correction will for the next
+                    self._fine_beside = self._newton.around
+                break
+            if number >= enough and not (refuses and refuses(stages[0] - known)):
                 break
         return stages[0] - known, stages[1] - stages[0], losses
 
