@@ -28,6 +28,7 @@ from pinnsolve.assembly.normal_blocks import of_one_cell
 from pinnsolve.assembly.row_source import RowBlock, RowSource, State
 from pinnsolve.assembly.schur_complement import adjoint
 from pinnsolve.assembly.system import CellSystem
+from pinnsolve.assembly.table_matrix import TableMatrix
 from pinnsolve.assembly.term_rows import interface_rows, term_rows
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix
@@ -46,7 +47,8 @@ class _Rows:
     `block`: its matrices hold the orders in time `levels` alone; `tests`: their sum, W; `still`: (G, M) what the rows
     are without a state, None where that changes in time; `held`: what they count; `source`: what gives them.
     `changing`: whether their matrices do, with the solution or with time; `block` then serves the factorization only.
-    `between`: of rows between two cells, their traces.
+    `between`: of rows between two cells, their traces. `by_tables`: what gives the products of both, where that is
+    known; they, too, serve the factorization only.
     """
 
     block: RowBlock
@@ -57,6 +59,20 @@ class _Rows:
     source: RowSource
     changing: bool
     between: Sides = ()
+    by_tables: tuple[TableMatrix, TableMatrix] | None = None
+
+    def times(self, z: Tensor) -> Tensor:
+        """(G, M, k) of coefficients (C, levels, U n, k)."""
+        if self.by_tables is None:
+            return self.block.times(z[:, list(self.levels)].flatten(1, 2))
+        return self.by_tables[0].times(z.reshape(len(z), self.by_tables[0].unknowns, -1, z.shape[3]))
+
+    def factorized(self) -> _Rows:
+        """Without what serves the factorization only."""
+        rows = self
+        if self.changing or self.by_tables is not None:
+            rows = replace(rows, block=replace(rows.block, sides=()))
+        return rows if self.by_tables is None else replace(rows, tests=replace(rows.tests, sides=()))
 
     def forced(self, states: Sequence[State]) -> Tensor:
         """(G, M, s): what rows are without a state at the times of the stages."""
@@ -109,21 +125,21 @@ class StageSystem:
             if rows is None:
                 scaled = source.scaled_at(state)
                 (block,) = wide.rows_of([scaled], state)
-                rows = self._kept(block, scaled)
+                rows = self._kept(block, scaled, state)
                 if not rows.changing:
                     self._steady[number] = rows
             self._rows.append(rows)
         self._factors = self._factorized()
-        self._rows = [
-            replace(rows, block=replace(rows.block, sides=())) if rows.changing else rows for rows in self._rows
-        ]
+        self._rows = [rows.factorized() for rows in self._rows]
+        if not self.stated.changing:  # this was the only one
+            self._steady.clear()
 
     def _at(self, time: float, z: Sequence[Tensor] | None = None) -> State:
         """In units of the typical shift."""
         c = None if z is None else torch.cat(list(z), dim=1)
         return State(c, torch.tensor([time, self._typical], dtype=torch.float64))
 
-    def _kept(self, block: RowBlock, source: RowSource) -> _Rows:
+    def _kept(self, block: RowBlock, source: RowSource, state: State) -> _Rows:
         held = 1.0 if source.name in self._equations else HELD
         whole = [(cells, A if held == 1.0 else held * A) for cells, A in block.sides]
         parts = [(cells, A.unflatten(2, (self.stated.levels, -1)).unbind(2)) for cells, A in whole]
@@ -138,9 +154,12 @@ class StageSystem:
         still = None
         if not changing and block.name not in self.stated.moving:
             still = held * source.rows(self._at(0.0), matrix=False).r  # of no state: the block's are of this one
+        matrix = None
+        if self.space.metric is None and held == 1.0 and all(len(A) > 1 for _, A in whole):
+            matrix = source.by_tables(state)
         return _Rows(
             RowBlock(block.name, block.r, sides), RowBlock(block.name, block.r, tests), tuple(levels), still, held,
-            source, changing, traces_apart(tests),
+            source, changing, traces_apart(tests), None if matrix is None else (matrix, matrix.of_tests(self.unknowns)),
         )  # fmt: skip
 
     def _factorized(self) -> StagesTogether | SeparateModes:
@@ -236,7 +255,7 @@ class StageSystem:
             if rows.changing:
                 result.append(self._changing(rows, d, times))
                 continue
-            r = rows.block.times(z[:, list(rows.levels)].flatten(1, 2)).unflatten(2, (R, s))
+            r = rows.times(z).unflatten(2, (R, s))
             still = rows.still
             forced = rows.held * rows.forced([self._at(t) for t in times]) if still is None else still[..., None]
             r[:, :, solutions] += forced[:, :, None]
@@ -256,6 +275,10 @@ class StageSystem:
         C, (R, s) = self.space.cells.count, residuals[0].shape[2:]
         like = residuals[0].new_zeros(C, self.unknowns * self.space.functions)
         g = adjoint([rows.tests for rows in self._rows], [r.flatten(2) for r in residuals], like)
+        for rows, r in zip(self._rows, residuals, strict=True):
+            if rows.by_tables is not None:
+                tests = rows.by_tables[1]
+                g.index_add_(0, tests.cells, tests.adjoint(r.flatten(2)).reshape(-1, *g.shape[1:]))
         g = g.reshape(C, -1, R, s)
         total = -self._factors.solve(g)
         total = total.permute(0, 2, 3, 1).reshape(C, R, s, self.unknowns, -1)
