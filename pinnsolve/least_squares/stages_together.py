@@ -19,7 +19,7 @@ from torch import Tensor
 
 from pinnsolve.least_squares.separate_modes import Factor
 
-REDUCED, MOST_STEPS = 1e-2, 15  # what is left of a residual: whoever solves takes it into account; steps of the space
+REDUCED, MOST_STEPS = 5e-3, 15  # what is left of a residual: whoever solves takes it into account; steps of the space
 DEPENDENT = 1e-12  # relative squares: of columns that say nothing that others do not
 
 
