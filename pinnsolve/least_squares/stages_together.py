@@ -19,7 +19,7 @@ from torch import Tensor
 
 from pinnsolve.least_squares.separate_modes import Factor
 
-REDUCED, MOST_STEPS = 5e-3, 15  # what is left of a residual: whoever solves takes it into account; steps of the space
+REDUCED, MOST_STEPS = 2e-3, 15  # what is left of a residual: whoever solves takes it into account; steps of the space
 DEPENDENT = 1e-12  # relative squares: of columns that say nothing that others do not
 
 
@@ -82,16 +82,17 @@ class StagesTogether:
     def _least(self, H: Tensor, known: Tensor) -> tuple[Tensor, float]:
         """c (k, R, s) for which c + H c (T - 1) is nearest to what is `known` in the first columns, and the largest of
         what is left of a right-hand side, relative."""
-        (m, k), s = H.shape, known.shape[2]
-        one = torch.eye(s, dtype=H.dtype)
-        matrix = torch.einsum("ij,ab->iajb", torch.eye(m, k, dtype=H.dtype), one)
-        matrix = (matrix + torch.einsum("ij,ba->iajb", H, self._excess)).reshape(m * s, k * s)
-        side = H.new_zeros(m, s, known.shape[1])
-        side[: len(known)] = known.mT
-        side = side.flatten(0, 1)  # (m s, R)
-        c = torch.linalg.lstsq(matrix, side, driver="gels").solution
-        left = (side - matrix @ c).norm(dim=0) / side.norm(dim=0).clamp_min(1e-300)
-        return c.reshape(k, s, -1).mT, float(left.max())
+        E, k, (q, _, s) = self._excess, H.shape[1], known.shape
+        mixed = torch.einsum("jl,cb->jblc", H[:k], E)
+        matrix = torch.einsum("jl,bc->jblc", torch.eye(k, dtype=H.dtype), torch.eye(s, dtype=H.dtype))
+        matrix = matrix + mixed + mixed.permute(2, 3, 0, 1) + torch.einsum("jl,bc->jblc", H.mT @ H, E @ E.mT)
+        side = torch.einsum("ij,irb->jbr", H[:q], known @ E.mT)
+        side[:q] += known.mT
+        side = side.flatten(0, 1)  # (k s, R)
+        c, _ = torch.linalg.solve_ex(matrix.reshape(k * s, k * s), side)
+        size = known.square().sum(dim=(0, 2)).clamp_min(1e-300)
+        left = (1.0 - (side * c).sum(dim=0) / size).clamp_min(0.0).sqrt()
+        return c.reshape(k, s, -1).mT, float(torch.where(size > 1e-300, left, 0.0).max())
 
 
 def _orthonormal(X: Tensor) -> tuple[Tensor, Tensor]:
