@@ -49,7 +49,7 @@ LEFT_CHANGING = 0.2  # of what is allowed, that cells may leave of the error of 
 # space costs no more than a new linearization
 FORESEEN = 0.4  # of what is allowed, from which on cells are split before a step is refused
 MOST_CELLS, MOST_REFINED = 1024, 40
-MERGED = 0.03  # of the error inside a step, that merging cells before the next one may lose
+MERGED = 0.05  # of the error inside a step, that merging cells before the next one may lose
 LEAST_GROWN = 3.0  # times the coefficients, before a rate is known
 MOST_COEFFICIENTS = 60_000  # of a space that is within reach of refinement before the first step
 SETTLES = 0.2  # of the excess of space before: what a refinement may leave of it before the first step is taken
