@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -48,7 +49,7 @@ LEFT_CHANGING = 0.2  # of what is allowed, that cells may leave of the error of 
 # space costs no more than a new linearization
 FORESEEN = 0.4  # of what is allowed, from which on cells are split before a step is refused
 MOST_CELLS, MOST_REFINED = 1024, 40
-MERGED = 0.03  # of the error inside a step, that merging cells before the next one may lose
+MERGED = 0.05  # of the error inside a step, that merging cells before the next one may lose
 LEAST_GROWN = 3.0  # times the coefficients, before a rate is known
 MOST_COEFFICIENTS = 60_000  # of a space that is within reach of refinement before the first step
 SETTLES = 0.2  # of the excess of space before: what a refinement may leave of it before the first step is taken
@@ -93,10 +94,9 @@ class March:
 @dataclass
 class _Progress:
     """Between two steps: `moment`, where the next one starts; `length` that it has; `size` of the solution so far,
-    (U,); `refined` how often since the last step; `excess`: of space with its coefficients, at first and when it was
-    refined last; `shortened`: excess of time of a step that was shortened since the last one, and the step; `layers`:
-    whether some set out from the start; `tightened`: how many steps there were when less was allowed; `ended`: the
-    status, if any."""
+    (U,); `refined` how often since the last step; `excess`: of space with its coefficients, whenever it was refined;
+    `shortened`: excess of time of a step that was shortened since the last one, and the step; `layers`: whether some
+    set out from the start; `tightened`: how many steps there were when less was allowed; `ended`: the status."""
 
     moment: Moment
     length: StepLength
@@ -219,7 +219,7 @@ class Marcher:
         old = march.space
         now = in_space, old.cells.count * old.functions
         rough = not march.steps and self._rough(at, now)
-        at.excess = [*at.excess[:1], now]
+        at.excess.append(now)
         if rough or not self._refined(march, found.in_space, in_space, step.values[-1]):
             at.ended = "stalled"
             return
@@ -265,8 +265,11 @@ class Marcher:
         """
         if not at.excess:
             return False
+        if self.stated.levels == 2 and self.stated.changing:  # one that says little yet may be one of too few functions
+            values = [*(one for one, _ in at.excess[-2:]), now[0]]
+            return len(values) > 2 and all(b > SETTLES_CHANGING * a for a, b in pairwise(values))
         if self.stated.levels == 2:
-            return now[0] > (SETTLES_CHANGING if self.stated.changing or at.layers else SETTLES) * at.excess[-1][0]
+            return now[0] > (SETTLES_CHANGING if at.layers else SETTLES) * at.excess[-1][0]
         excess, coefficients = at.excess[0]
         if now[1] < LEAST_GROWN * coefficients:
             return False

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -105,22 +106,22 @@ class Stepper:
         self.fine_system = StageSystem(stated, self.fine, weights, self.richer, dt, check)
         self._newton = SimplifiedNewton(self.coarse_system, check)
         self._fine_around: Around | None = None  # where the richer one is linearized
+        self._fine_beside: Around | None = None  # and the other one, if one correction does with both
         self._algebraic = [u for u, order in enumerate(stated.evolving) if order == 0]
 
     def standing(self) -> dict[str, Any]:
         """What the steps so far leave behind, factorizations aside."""
         newton, fine = self._newton, self._fine_around
-        kept = (
-            {"derivatives": list(fine.derivatives), "time": fine.time} if fine and fine is not newton.around else fine
-        )
-        return {**newton.standing(), "fine": kept if isinstance(kept, dict) else kept is not None}
+        kept = fine and {"derivatives": list(fine.derivatives), "time": fine.time}
+        return {**newton.standing(), "fine": kept, "beside": self._fine_beside is newton.around}
 
     def stand(self, standing: Mapping[str, Any]) -> None:
         """As after steps that left this; with the factorizations that they had."""
         self._newton.stand(standing)
         fine = standing["fine"]
-        if fine:
-            self._linearize_richer(self._newton.around if fine is True else Around(fine["derivatives"], fine["time"]))
+        if fine is not None:
+            self._linearize_richer(Around(fine["derivatives"], fine["time"]))
+            self._fine_beside = self._newton.around if standing["beside"] else None
 
     def step(self, setting_out: SettingOut) -> tuple[Step, Blame]:
         """The step from there. Raises NotConverged where Newton's method fails."""
@@ -131,14 +132,13 @@ class Stepper:
         stages = found[0]
         values = self._from_stages(torch.cat([start.c[:1], stages]), self.method)
         now = shared(self._rms(self.space, stages, self.method.weights), self.stated.problem.groups)
-        local, carried, left = self._corrected(start, values, time)
-        if self._overstated(local, values, setting_out.accuracy):
-            self._linearize_richer(self._newton.middle(found, start.c[None], time))
-            local, carried, left = self._corrected(start, values, time)
+        size = now if size is None else torch.maximum(size, now)
+        middle = self._newton.middle(found, start.c[None], time)
+        refuses = partial(self._refuses, size, setting_out.accuracy)
+        local, carried, left = self._corrected(start, values, time, middle, refuses)
         enlargement = 1.0 / math.sqrt(1.0 - min(left[1] / max(left[0], 1e-300), MOST_LEFT) ** 2)
         weights = self.richer.weights
         error = self._rms(self.fine, enlargement * local + carried, weights)
-        size = now if size is None else torch.maximum(size, now)
         end = system.end(stages[None], start.c[None])[0]
         e = self.fine_system.end(torch.stack([local, carried]), torch.stack([0 * start.e, start.e]))
         step = Step(self.space, time, self.dt, values, error, now, left[0] ** 2, Moment(end, e.sum(dim=0)))
@@ -184,7 +184,9 @@ class Stepper:
             result = result + self.dt * nodes[:, None, None, None] * torch.where(known, start[:, 1, None], 0.0)
         return result
 
-    def _corrected(self, start: Moment, values: Tensor, time: float) -> tuple[Tensor, Tensor, list[float]]:
+    def _corrected(
+        self, start: Moment, values: Tensor, time: float, middle: Around, refuses: Callable[[Tensor], bool]
+    ) -> tuple[Tensor, Tensor, list[float]]:
         """(s, C, U, n) each: what the richer space and one stage more add, and what becomes of the error so far; the
         roots of the losses before and after."""
         system = self.fine_system
@@ -195,50 +197,54 @@ class Stepper:
         starts = torch.stack([c, start.e])
         stages = torch.stack([known, self._extrapolated(start.e[None], system.method.nodes)[0]])
         if self.stated.changing:
-            return self._solved_in_richer(stages, starts, time)
+            return self._solved_in_richer(stages, starts, time, middle, refuses)
         residuals = system.residuals(stages, starts, time)
         delta = system.correction(residuals)
         losses = [float(norms(r)[0]) for r in (residuals, system.residuals(stages + delta, starts, time))]
         return delta[0], stages[1] + delta[1], losses
 
-    def _solved_in_richer(self, stages: Tensor, starts: Tensor, time: float) -> tuple[Tensor, Tensor, list[float]]:
+    def _solved_in_richer(
+        self, stages: Tensor, starts: Tensor, time: float, middle: Around, refuses: Callable[[Tensor], bool]
+    ) -> tuple[Tensor, Tensor, list[float]]:
         """The same where differences of solutions solve nothing: what starts with the error so far, and without it,
-        are solutions. The linearization is kept for as long as it contracts."""
+        are solutions. The linearization is kept for as long as it contracts; a new one is taken in the `middle` of the
+        stages that were found, which is nearer to these than what the stages were found with."""
         starts, known = torch.stack([starts[0], starts[0] + starts[1]]), stages[0]
         stages = torch.stack([known, known + stages[1]])
-        now = self._newton.around
-        if self._fine_around is not None and self._fine_around is not now:
-            found = self._corrected_in_richer(stages, starts, time, KEPT_CORRECTIONS)
+        few = 1 if self._newton.contraction < ONCE else FINE_CORRECTIONS
+        if self._fine_around is not None:
+            enough = few if self._fine_beside is self._newton.around else KEPT_CORRECTIONS
+            found = self._corrected_in_richer(stages, starts, time, enough, refuses)
             if found is not None:
                 return found
-        if self._fine_around is not now:
-            self._linearize_richer(now)
-        found = self._corrected_in_richer(
-            stages, starts, time, 1 if self._newton.contraction < ONCE else FINE_CORRECTIONS
-        )
+        self._linearize_richer(middle)
+        found = self._corrected_in_richer(stages, starts, time, few)
         if found is None:
             raise NotConverged("the correction of a step is not found: it is too long")
         return found
 
-    def _overstated(self, local: Tensor, values: Tensor, accuracy: float) -> bool:
-        """Whether a correction that would refuse the step is the first one of a linearization of other steps, which few
-        corrections of the stages were enough for, and says little of what is missing."""
-        known = self.stated.changing and self._fine_around is self._newton.around and not self._newton.fresh
-        return known and float(local[-1].norm()) > LARGE * accuracy * float(values[-1].norm())
+    def _refuses(self, size: Tensor, accuracy: float, local: Tensor) -> bool:
+        """Whether a correction is one that refuses the step."""
+        error = torch.maximum(self._rms(self.fine, local, self.richer.weights), self.fine.rms(local[-1]))
+        return float((error / units(size, error)).max()) > LARGE * accuracy
 
     def _linearize_richer(self, around: Around) -> None:
         widened = [self.space.widened(one, self.fine) for one in around.derivatives]
         self.fine_system.linearize(widened, around.time)
-        self._fine_around = around
+        self._fine_around, self._fine_beside = around, self._newton.around
 
     def _corrected_in_richer(
-        self, stages: Tensor, starts: Tensor, time: float, most: int
+        self, stages: Tensor, starts: Tensor, time: float, enough: int, refuses: Callable[[Tensor], bool] | None = None
     ) -> tuple[Tensor, Tensor, list[float]] | None:
-        """With the linearization there is, at most so many corrections; None where they do not contract."""
+        """With the linearization there is; None where corrections do not contract.
+
+        So many are `enough`; of a linearization of other steps there are more where these would refuse the step, since
+        they say little of what is missing.
+        """
         system, known, sizes = self.fine_system, stages[0], [math.inf]
         residuals = system.residuals(stages, starts, time)
         losses, faster = [float(norms(residuals)[0])] * 2, Anderson()
-        for _ in range(most):
+        for number in range(1, (KEPT_CORRECTIONS if refuses else enough) + 1):
             self.check()
             delta = system.correction(residuals)
             sizes.append(float(delta.norm()))
@@ -248,6 +254,10 @@ class Stepper:
             residuals = system.residuals(stages, starts, time)
             losses[1] = float(norms(residuals)[0])
             if sizes[-1] < ONCE * sizes[1]:
+                if refuses:  # it does for this step: one correction will for the next
+                    self._fine_beside = self._newton.around
+                break
+            if number >= enough and not (refuses and refuses(stages[0] - known)):
                 break
         return stages[0] - known, stages[1] - stages[0], losses
 

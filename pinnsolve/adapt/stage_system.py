@@ -22,17 +22,20 @@ from torch import Tensor
 
 from pinnsolve.adapt.radau import Radau
 from pinnsolve.adapt.space_problem import SpaceProblem
+from pinnsolve.adapt.stage_blocks import add_coupled, add_products, of_mode
 from pinnsolve.assembly.faces import continuity_rows
 from pinnsolve.assembly.normal_blocks import of_one_cell
 from pinnsolve.assembly.row_source import RowBlock, RowSource, State
 from pinnsolve.assembly.schur_complement import adjoint
 from pinnsolve.assembly.system import CellSystem
+from pinnsolve.assembly.table_matrix import TableMatrix
 from pinnsolve.assembly.term_rows import interface_rows, term_rows
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix
 from pinnsolve.least_squares.block_lu import BlockLU
 from pinnsolve.least_squares.condensation import Condensed, Faces, Sides, traces_apart, unit_scale, worth_condensing
-from pinnsolve.least_squares.shifted_modes import SeparateModes, ShiftedModes, SparseBlocks
+from pinnsolve.least_squares.separate_modes import SeparateModes
+from pinnsolve.least_squares.stages_together import SparseBlocks, StagesTogether
 
 HELD = 30.0  # what rows of conditions and continuity count beside those of equations
 
@@ -44,7 +47,8 @@ class _Rows:
     `block`: its matrices hold the orders in time `levels` alone; `tests`: their sum, W; `still`: (G, M) what the rows
     are without a state, None where that changes in time; `held`: what they count; `source`: what gives them.
     `changing`: whether their matrices do, with the solution or with time; `block` then serves the factorization only.
-    `between`: of rows between two cells, their traces.
+    `between`: of rows between two cells, their traces. `by_tables`: what gives the products of both, where that is
+    known; they, too, serve the factorization only.
     """
 
     block: RowBlock
@@ -55,6 +59,20 @@ class _Rows:
     source: RowSource
     changing: bool
     between: Sides = ()
+    by_tables: tuple[TableMatrix, TableMatrix] | None = None
+
+    def times(self, z: Tensor) -> Tensor:
+        """(G, M, k) of coefficients (C, levels, U n, k)."""
+        if self.by_tables is None:
+            return self.block.times(z[:, list(self.levels)].flatten(1, 2))
+        return self.by_tables[0].times(z.reshape(len(z), self.by_tables[0].unknowns, -1, z.shape[3]))
+
+    def factorized(self) -> _Rows:
+        """Without what serves the factorization only."""
+        rows = self
+        if self.changing or self.by_tables is not None:
+            rows = replace(rows, block=replace(rows.block, sides=()))
+        return rows if self.by_tables is None else replace(rows, tests=replace(rows.tests, sides=()))
 
     def forced(self, states: Sequence[State]) -> Tensor:
         """(G, M, s): what rows are without a state at the times of the stages."""
@@ -87,7 +105,7 @@ class StageSystem:
         self._pairs, self._tree = narrow.pairs, narrow.tree
         self._steady: dict[int, _Rows] = {}  # by number of the source, those that never change
         self._rows: list[_Rows] = []
-        self._factors: ShiftedModes | SeparateModes | None = None
+        self._factors: StagesTogether | SeparateModes | None = None
         if not stated.changing:
             self.linearize(None, 0.0)
 
@@ -107,21 +125,21 @@ class StageSystem:
             if rows is None:
                 scaled = source.scaled_at(state)
                 (block,) = wide.rows_of([scaled], state)
-                rows = self._kept(block, scaled)
+                rows = self._kept(block, scaled, state)
                 if not rows.changing:
                     self._steady[number] = rows
             self._rows.append(rows)
         self._factors = self._factorized()
-        self._rows = [
-            replace(rows, block=replace(rows.block, sides=())) if rows.changing else rows for rows in self._rows
-        ]
+        self._rows = [rows.factorized() for rows in self._rows]
+        if not self.stated.changing:  # this was the only one
+            self._steady.clear()
 
     def _at(self, time: float, z: Sequence[Tensor] | None = None) -> State:
         """In units of the typical shift."""
         c = None if z is None else torch.cat(list(z), dim=1)
         return State(c, torch.tensor([time, self._typical], dtype=torch.float64))
 
-    def _kept(self, block: RowBlock, source: RowSource) -> _Rows:
+    def _kept(self, block: RowBlock, source: RowSource, state: State) -> _Rows:
         held = 1.0 if source.name in self._equations else HELD
         whole = [(cells, A if held == 1.0 else held * A) for cells, A in block.sides]
         parts = [(cells, A.unflatten(2, (self.stated.levels, -1)).unbind(2)) for cells, A in whole]
@@ -136,43 +154,62 @@ class StageSystem:
         still = None
         if not changing and block.name not in self.stated.moving:
             still = held * source.rows(self._at(0.0), matrix=False).r  # of no state: the block's are of this one
+        matrix = None
+        if self.space.metric is None and held == 1.0 and all(len(A) > 1 for _, A in whole):
+            matrix = source.by_tables(state)
         return _Rows(
             RowBlock(block.name, block.r, sides), RowBlock(block.name, block.r, tests), tuple(levels), still, held,
-            source, changing, traces_apart(tests),
+            source, changing, traces_apart(tests), None if matrix is None else (matrix, matrix.of_tests(self.unknowns)),
         )  # fmt: skip
 
-    def _factorized(self) -> ShiftedModes | SeparateModes:
-        """W^T A_m of every mode."""
+    def _factorized(self) -> StagesTogether | SeparateModes:
+        """W^T A_m of every mode; where all are solved with the factorization of one shift, W^T W alone."""
         own = self._inside_cells()
         blocks = [rows.between for rows in self._rows if rows.between]
         scale = unit_scale(torch.diagonal(own, dim1=2, dim2=3).sum(dim=0), blocks)
-        shifts = self._relative_shifts()
         faces = self._faces(blocks, scale) if blocks else None
         if faces is not None and worth_condensing(self._tree, own.shape[2], faces.graph):
             if self.stated.shares_factors:
-                whole = Condensed(own.sum(dim=0), faces, True, self._check)
-                return ShiftedModes(shifts, whole, SparseBlocks(own[1]), self._check)
-            return SeparateModes([Condensed(_of_mode(own, z), faces, False, self._check) for z in shifts])
+                return self._together(Condensed(own.sum(dim=0), faces, True, self._check), SparseBlocks(own[1]))
+            return self._apart(lambda z: Condensed(of_mode(own, z), faces, False, self._check))
         parts = self._between_cells(own)
         if self.stated.shares_factors:  # not worth a complex factorization of every mode
             diagonal, upper, _ = (blocks.sum(dim=0) for blocks in parts)
             cholesky = BlockCholesky(BlockMatrix(diagonal, self._pairs, upper), self._tree, self._check)
-            moved = SparseBlocks(*(blocks[1] for blocks in parts), self._pairs)
-            return ShiftedModes(shifts, cholesky, moved, self._check)
-        modes = ([_of_mode(blocks, z) for blocks in parts] for z in shifts)
-        return SeparateModes([BlockLU(one, self._pairs, scale, self._tree, self._check) for one in modes])
+            return self._together(cholesky, SparseBlocks(*(blocks[1] for blocks in parts), self._pairs))
+        return self._apart(
+            lambda z: BlockLU([of_mode(blocks, z) for blocks in parts], self._pairs, scale, self._tree, self._check)
+        )
+
+    def _together(self, factor: Condensed | BlockCholesky, moved: SparseBlocks) -> StagesTogether:
+        rates = self.method.rate / (self._typical * self.dt)
+        return StagesTogether(rates, factor, moved, self.unknowns, self._check)
+
+    def _apart(self, factor: Callable[[complex | float], Condensed | BlockLU]) -> SeparateModes:
+        """With factorizations of the modes, made from their shifts in units of the typical one."""
+        method = self.method
+        paired = [shift.imag != 0 for shift in method.shifts]
+        shifts = [
+            (z if pair else z.real) / (self._typical * self.dt) for z, pair in zip(method.shifts, paired, strict=True)
+        ]
+        return SeparateModes([factor(z) for z in shifts], paired, method.into, method.out_of)
 
     def _inside_cells(self) -> Tensor:
-        """(levels, C, n, n): W^T A of rows that are of one cell alone."""
-        n = self.unknowns * self.space.functions
-        own = torch.zeros(self.stated.levels, self.space.cells.count, n, n, dtype=torch.float64)
+        """(levels, C, n, n): W^T A of rows that are of one cell alone; of two levels the first one by W^T W and the
+        other, which takes fewer products."""
+        U, C, n = self.unknowns, self.space.cells.count, self.space.functions
+        own = torch.zeros(self.stated.levels, U, U, C, n, n, dtype=torch.float64)  # by unknowns of rows and columns
         for rows in self._rows:
             self._check()
             both = zip(of_one_cell(rows.tests.sides), of_one_cell(rows.block.sides), strict=True)
             for (cells, W), (_, A) in both:
-                for k, product in zip(rows.levels, (W.mT @ A).unflatten(2, (-1, n)).unbind(2), strict=True):
-                    own[k].index_add_(0, cells, product.expand(len(cells), n, n))
-        return own
+                add_products(own, cells, W.chunk(U, dim=2), A.chunk(U * len(rows.levels), dim=2), rows.levels)
+        if len(own) == 2:
+            for u in range(U):
+                for v in range(u):
+                    own[0, u, v] = own[0, v, u].mT
+            own[0] -= own[1]
+        return own.permute(0, 3, 1, 4, 2, 5).reshape(-1, C, U * n, U * n)
 
     def _between_cells(self, own: Tensor) -> list[Tensor]:
         """The blocks of all rows, (levels, ...) each: on the diagonal, above and below it."""
@@ -182,15 +219,11 @@ class StageSystem:
             for i, T in rows.between:
                 for j, S in rows.between:
                     product = (T.mT @ S).expand(len(i), *own.shape[2:])
-                    _add(own[0], upper[0], lower[0], number, (i, j, product))
+                    add_coupled(own[0], upper[0], lower[0], number, (i, j, product))
         return [own, upper, lower]
 
     def _faces(self, blocks: Sequence[Sides], scale: Tensor) -> Faces:
         return Faces(blocks, scale, self.space.cells.centres)
-
-    def _relative_shifts(self) -> list[complex | float]:
-        """Those of the modes, in units of the typical one."""
-        return [(shift if shift.imag else shift.real) / (self._typical * self.dt) for shift in self.method.shifts]
 
     # -- one step -----------------------------------------------------------------------------------------------------
 
@@ -222,7 +255,7 @@ class StageSystem:
             if rows.changing:
                 result.append(self._changing(rows, d, times))
                 continue
-            r = rows.block.times(z[:, list(rows.levels)].flatten(1, 2)).unflatten(2, (R, s))
+            r = rows.times(z).unflatten(2, (R, s))
             still = rows.still
             forced = rows.held * rows.forced([self._at(t) for t in times]) if still is None else still[..., None]
             r[:, :, solutions] += forced[:, :, None]
@@ -242,16 +275,13 @@ class StageSystem:
         C, (R, s) = self.space.cells.count, residuals[0].shape[2:]
         like = residuals[0].new_zeros(C, self.unknowns * self.space.functions)
         g = adjoint([rows.tests for rows in self._rows], [r.flatten(2) for r in residuals], like)
+        for rows, r in zip(self._rows, residuals, strict=True):
+            if rows.by_tables is not None:
+                tests = rows.by_tables[1]
+                g.index_add_(0, tests.cells, tests.adjoint(r.flatten(2)).reshape(-1, *g.shape[1:]))
         g = g.reshape(C, -1, R, s)
-        total, method = 0.0, self.method
-        modes = [
-            torch.complex(g @ into.real, g @ into.imag) if shift.imag else g @ into.real
-            for shift, into in zip(method.shifts, method.into, strict=True)
-        ]
-        for shift, out, y in zip(method.shifts, method.out_of, self._factors.solve(modes), strict=True):
-            y = -(y if shift.imag or not y.is_complex() else y.real)[..., None, :]  # (C, U n, 1, R)
-            total = total + ((out[:, None] * y).real if shift.imag else out.real[:, None] * y)
-        total = total.permute(0, 3, 2, 1).reshape(C, R, s, self.unknowns, -1)
+        total = -self._factors.solve(g)
+        total = total.permute(0, 2, 3, 1).reshape(C, R, s, self.unknowns, -1)
         if self.space.metric is not None:
             total = self.space.back(total.flatten(1, 3)).reshape(total.shape)
         return self._without_constants(total.movedim(0, 2))
@@ -265,29 +295,6 @@ class StageSystem:
         return stages
 
 
-def _of_mode(blocks: Tensor, ratio: complex | float) -> Tensor:
-    """The sum over orders in time, of (levels, ...)."""
-    parts = []
-    for part in (lambda z: z.real, lambda z: z.imag)[: 2 if isinstance(ratio, complex) else 1]:
-        total = part(complex(1.0)) * blocks[0]
-        for k, one in enumerate(blocks[1:], start=1):
-            total.add_(one, alpha=part(complex(ratio) ** k))
-        parts.append(total)
-    return torch.complex(*parts) if len(parts) == 2 else parts[0]
-
-
 def norms(residuals: Sequence[Tensor]) -> Tensor:
     """(R,): the roots of the sums of squares of residuals, per right-hand side."""
     return torch.sqrt(sum((r**2).sum(dim=(0, 1, 3)) for r in residuals))
-
-
-def _add(diagonal: Tensor, upper: Tensor, lower: Tensor, number: Mapping[tuple[int, int], int], products) -> None:
-    """Adds products (G, n, n) to the blocks of rows i and columns j, (G,) each."""
-    i, j, product = products
-    for chosen, target, first, second in ((i == j, diagonal, i, j), (i < j, upper, i, j), (i > j, lower, j, i)):
-        if bool(chosen.any()):
-            index = first[chosen]
-            if target is not diagonal:
-                pairs = zip(index.tolist(), second[chosen].tolist(), strict=True)
-                index = torch.tensor([number[pair] for pair in pairs])
-            target.index_add_(0, index, product[chosen])

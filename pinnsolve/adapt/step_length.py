@@ -14,7 +14,8 @@ MOST_PARTS, AT_ONCE = 2**20, 2**5  # of the time; of a step, at once
 LESS_LIKELY = 0.5  # of what is allowed may be the error that a longer step is expected to have
 SAVED, SAVED_FREE = 12, 3  # steps that longer ones must save to be worth their factorizations
 REFUSED_AGAIN, REFUSED_AGAIN_FREE = 32, 8  # steps before a length that was refused is tried again
-NOT_FOUND = 1.5  # where Newton's method fails with a step, and others were taken before: how much shorter
+NOT_FOUND, NOT_FOUND_AGAIN = 1.5, 2.0  # where Newton's method fails with a step, and others were taken before: how much
+# shorter; and where it fails once more
 WORTH_IT, AT_MOST = 1.5, 2.0  # times as long: the least change, and the most
 BELOW_REFUSED = 0.8  # of a length that was refused lately
 
@@ -28,6 +29,7 @@ class StepLength:
         self.left = max(math.ceil((high - low) / dt * (1 - 1e-9)), 1)
         self.dt = (high - low) / self.left
         self._refused: dict[float, int] = {}  # by length, how many steps there were when it was
+        self._failed = False  # whether Newton's method did since the last step
         self._before: tuple[float, int] | None = None  # while no longer step has shown whether it does
 
     @property
@@ -51,7 +53,7 @@ class StepLength:
 
     def taken(self) -> None:
         """A step was."""
-        self.left, self._before = self.left - 1, None
+        self.left, self._before, self._failed = self.left - 1, None, False
 
     def shorten(self, ratio: float, steps: int) -> None:
         """By a ratio > 1, or the power of two above it; `steps`: how many there were."""
@@ -70,8 +72,9 @@ class StepLength:
 
     def fails(self, steps: int) -> None:
         """Shorter, since Newton's method failed."""
+        again, self._failed = self._failed, True
         if not self.back(steps):
-            self.shorten(NOT_FOUND if steps else 2.0, steps)
+            self.shorten(NOT_FOUND if steps and not again else NOT_FOUND_AGAIN, steps)
 
     def lengthen(self, error: float, steps: int) -> bool:
         """Longer where that is worth it after a step with an error of so many times what is allowed; whether it is."""

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from pinnsolve.assembly.row_source import RowBlock, RowSource, State
 from pinnsolve.assembly.rows import TermRows
+from pinnsolve.assembly.table_matrix import Entry, TableMatrix
 from pinnsolve.bases.legendre import ReferenceTables
 from pinnsolve.bases.piecewise.space import Space, chain_factors
 from pinnsolve.compiler.terms import CompiledProblem, Term
@@ -107,10 +108,7 @@ class CellTerm(RowSource):
 
     def rows(self, state: State, matrix: bool = True) -> RowBlock:
         residuals, coefficients = self._linearized(state)
-        root = self.at.root * self.weight**0.5
-        scales = [scale * root for scale in self._scaled(state, coefficients)]  # (G, m) each
-        if self._factors is not None:
-            scales = [scale * factor for scale, factor in zip(scales, self._factors, strict=True)]
+        scales = self._scales_at(state, coefficients)
         G = self.members
         r = [self._kept(residual.reshape(G, -1)) * scale for residual, scale in zip(residuals, scales, strict=True)]
         r = _joined(r, 1)
@@ -119,6 +117,29 @@ class CellTerm(RowSource):
         sides = [(side.cells, self._matrix(i, side, coefficients, scales)) for i, side in enumerate(self.at.sides)]
         parameters = self._by(self._rows.parameter_names, coefficients, scales) if self._rows.parameter_names else None
         return RowBlock(self.name, r, sides, parameters, self._by_integrals(state, coefficients, scales))
+
+    def _scales_at(self, state: State, coefficients: list[dict]) -> list[Tensor]:
+        """(G, m) per residual: what its rows are multiplied by."""
+        root = self.at.root * self.weight**0.5
+        scales = [scale * root for scale in self._scaled(state, coefficients)]
+        if self._factors is not None:
+            scales = [scale * factor for scale, factor in zip(scales, self._factors, strict=True)]
+        return scales
+
+    def by_tables(self, state: State) -> TableMatrix | None:
+        side, *others = self.at.sides
+        if others or not side.tables.shared or self._rows.integral_names:
+            return None
+        _, coefficients = self._linearized(state)
+        residuals = []
+        for item, scale in zip(coefficients, self._scales_at(state, coefficients), strict=True):
+            found = []
+            for f, value in item.items():
+                if isinstance(f, Feature):
+                    factor = self._factor(value, chain_factors(self.space.cells, side.cells, f.alpha)[:, None] * scale)
+                    found.append(Entry(self.problem.unknowns.index(f.unknown), factor, side.tables.table(f.alpha)[0]))
+            residuals.append(found)
+        return TableMatrix(side.cells, len(self.problem.unknowns), residuals) if all(residuals) else None
 
     def forget_tables(self) -> None:
         self.at.forget_tables()

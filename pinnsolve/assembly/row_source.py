@@ -20,6 +20,7 @@ from pinnsolve.processes.communicator import ALONE, Communicator
 
 if TYPE_CHECKING:
     from pinnsolve.assembly.integrals import IntegralValues
+    from pinnsolve.assembly.table_matrix import TableMatrix
 
 KINDS = ("term", "continuity", "start", "data", "regularization", "exact")
 
@@ -122,6 +123,10 @@ class RowSource(ABC):
     @abstractmethod
     def rows(self, state: State, matrix: bool = True) -> RowBlock:
         """Residuals at the state and, with `matrix`, their derivatives by coefficients and unknown parameters."""
+
+    def by_tables(self, state: State) -> TableMatrix | None:
+        """The matrix of the rows at a state, to be applied; None where cells do not share what it is made of."""
+        return None
 
     def scaled_at(self, state: State) -> RowSource:
         """The same rows in units that the linearization at this state gives them; itself where units are given."""
