@@ -17,7 +17,7 @@ from pinnsolve.assembly.row_source import RowBlock, State
 from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.compiler import compile_problem
-from pinnsolve.compiler.energies import energy_of
+from pinnsolve.compiler.energies import energy_of, energy_to_minimize
 from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix
 from pinnsolve.problem.build import build_problem
 from pinnsolve.spec.spec import spec_from_dict
@@ -103,6 +103,46 @@ def test_unsymmetric_couplings_have_none():
     conditions = {"walls": {"on": "boundary", "equations": ["u = 0", "v = 1"]}}
     assert energy_of(compiled(equations, conditions, ["u", "v"])) is None
     assert energy_of(compiled(symmetric, conditions, ["u", "v"])) is not None
+
+
+@pytest.mark.parametrize(
+    "more, minimized",
+    [({}, True), ({"solve": {"method": "least_squares"}}, False), ({"solve": {"basis": {"kind": "mlp"}}}, False)],
+)
+def test_what_a_file_asks_for_is_not_changed(more, minimized):
+    assert (energy_to_minimize(beam(**more)) is not None) == minimized
+
+
+def plate(where: str = "x = 0", **more):
+    free = [face for face in ("x = 0", "x = 4", "y = 0", "y = 1") if face != where]
+    conditions = {
+        "clamped": {"on": where, "equation": "u = [0, 0]"},
+        "free": {"on": free, "equations": [
+            "lame*div(u)*n_x + shear*(Dn(u_x) + D(u_x, x)*n_x + D(u_y, x)*n_y) = 0",
+            "lame*div(u)*n_y + shear*(Dn(u_y) + D(u_x, y)*n_x + D(u_y, y)*n_y) = 0",
+        ]},
+    }  # fmt: skip
+    return {
+        "name": "plate", "coordinates": {"x": [0, 4], "y": [0, 1]}, "unknowns": {"u": "vector"},
+        "parameters": {"lame": 1.5, "shear": 1}, "conditions": conditions,
+        "equations": {"balance": "(lame + shear)*grad(div(u)) + shear*laplacian(u) = [0, 1]"}, **more,
+    }  # fmt: skip
+
+
+def test_in_the_plane_only_what_is_coupled_is_minimized():
+    square = {"x": [0, 1], "y": [0, 1]}
+    assert energy_to_minimize(compiled("laplacian(u) = 1", everywhere("u = 0"), coordinates=square)) is None
+    assert energy_to_minimize(compile_problem(build_problem(spec_from_dict(plate())))) is not None
+
+
+def test_a_clamped_plate_is_as_soft_from_either_side():
+    values = []
+    x, y = (v.flatten() for v in torch.meshgrid(torch.linspace(0, 4, 17), torch.linspace(0, 1, 5), indexing="ij"))
+    for where, places, tolerance in (("x = 0", x, 1e-4), ("x = 4", 4 - x, 1e-6)):
+        solution = ps.solve(build_problem(spec_from_dict(plate(where))), tolerance=tolerance)
+        assert solution.result["status"] == "converged"
+        values.append(torch.as_tensor(solution(x=places.double().numpy(), y=y.double().numpy())["u_y"]))
+    assert float((values[0] - values[1]).norm() / values[1].norm()) <= 1e-4
 
 
 # -- its gradient on cells ----------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from functools import lru_cache
 
 import sympy as sp
 
+from pinnsolve.compiler.applicability import why_not_own_cells
 from pinnsolve.compiler.linearization import linearize
 from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.geometry import regions
@@ -55,9 +56,26 @@ class Energy:
     sources: Term
     walls: tuple[Wall, ...]
 
+    @property
+    def couples(self) -> bool:
+        """Whether the flux of an unknown holds slopes of another, as in elastic bodies."""
+        return any(len({f.unknown for f, _ in line.features}) > 1 for line in self.fluxes.linearizations)
+
 
 class _NoEnergy(Exception):
     """The problem has no energy, or one that is not known here."""
+
+
+def energy_to_minimize(problem: CompiledProblem) -> Energy | None:
+    """The energy that a solve of its own choice minimizes in place of squares of residuals, or None.
+
+    Elastic bodies bend for next to no energy, so that least squares see little of what infinite stresses at corners do;
+    in three coordinates solutions are steep along whole edges. Elsewhere in the plane least squares do better.
+    """
+    if len(problem.coordinates) < 2 or why_not_own_cells(problem.settings) is not None:
+        return None
+    energy = energy_of(problem)
+    return energy if energy is not None and (energy.couples or len(problem.coordinates) > 2) else None
 
 
 def energy_of(problem: CompiledProblem) -> Energy | None:

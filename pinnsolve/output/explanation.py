@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from pinnsolve import defaults
 from pinnsolve.compiler.compiler import compile_problem
+from pinnsolve.compiler.energies import energy_to_minimize
 from pinnsolve.compiler.term_table import collocation_of, first_width, left_side, plan, short_text
 from pinnsolve.compiler.terms import CompiledProblem, Linearization, Term
 from pinnsolve.problem.problem import Problem
@@ -26,6 +27,8 @@ CELL_WEIGHTS = (
     "chosen by the solve, cell by cell: 1 over the square of the largest coefficient of the linearization, each times "
     "(2/h)**order in a cell of size h"
 )
+BY_ENERGY = "chosen by the solve: Gauss points in every cell, two more per axis than the degree"
+ENERGY_WEIGHTS = "what is least is the energy of which these are the equations, not the squares of residuals"
 BASIS_WEIGHTS = (
     "chosen by the solve: 1 over the mean square of what the linearization makes of the functions of the first basis, "
     "the largest being 1"
@@ -168,7 +171,7 @@ def _points_from(term: Term, problem: Problem, compiled: CompiledProblem) -> str
         return f"the rows of {term.data_file.name}"
     counts = collocation_of(problem, compiled)
     if counts is None:
-        return BY_CELL
+        return BY_CELL if energy_to_minimize(compiled) is None else BY_ENERGY
     key = "interior" if any(piece.fills for piece in term.region.pieces) else "boundary"
     asked = problem.settings.collocation
     if asked is not None and getattr(asked, key) is not None:
@@ -192,7 +195,9 @@ def _weight_from(statement: StatedTerm, problem: Problem, compiled: CompiledProb
         if name in asked:
             return f"`solve.term_weights.{name}`: {origin(problem, 'solve', 'term_weights', name)}"
         return "1, since the file gives weights and none for this term"
-    return CELL_WEIGHTS if collocation_of(problem, compiled) is None else BASIS_WEIGHTS
+    if collocation_of(problem, compiled) is not None:
+        return BASIS_WEIGHTS
+    return CELL_WEIGHTS if energy_to_minimize(compiled) is None else ENERGY_WEIGHTS
 
 
 # -- numbers --------------------------------------------------------------------------------------------------------
