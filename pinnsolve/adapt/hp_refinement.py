@@ -28,7 +28,7 @@ from pinnsolve.assembly.exactness import with_exact_rows
 from pinnsolve.assembly.faces import continuity_rows
 from pinnsolve.assembly.integrals import FINER, Integrals
 from pinnsolve.assembly.linear_system import Bounds
-from pinnsolve.assembly.row_source import RowSource, State, check_finite
+from pinnsolve.assembly.row_source import RowSource, State, check_finite, loss_by_name
 from pinnsolve.assembly.system import CellSystem, shared, units
 from pinnsolve.assembly.term_rows import highest_orders, interface_rows, table_orders, term_rows
 from pinnsolve.assembly.transport_units import in_transport_units
@@ -181,11 +181,17 @@ def solve_level(
     size = shared(space.rms(without_constants(c, space, problem)), problem.groups)
     # an iteration that ended early adds what it would still have moved
     error = solved.still_to_come(how.accuracy) * size
+    terms = _losses(problem, space, solved.state, weights) if system.tested else solved.terms
     return Level(
-        space, c, None, error, size, solved.converged, solved.steps, solved.loss, solved.terms,
+        space, c, None, error, size, solved.converged, solved.steps, sum(terms.values()), terms,
         solved.system.without_rows(), solved.reduced.rank_info(), solved.continued, tuple(unsolved), solved.doubts,
         problem.unknown_counts, solved.state.parameters, solved.amplification,
     )  # fmt: skip
+
+
+def _losses(problem: CompiledProblem, space: Space, state: State, weights: Mapping[str, float]) -> dict[str, float]:
+    """By term, the loss that a least squares would have there."""
+    return loss_by_name(rows.rows(state, matrix=False) for rows in term_rows(problem, space, weights))
 
 
 def _solved(guesses: FirstGuesses, system: CellSystem, state: State, how: Iteration) -> Iterate:

@@ -48,6 +48,8 @@ def _made(source: RowSource, system: CellSystem) -> float:
     term = getattr(source, "term", None)
     tables = len(term.features) if term is not None else 1
     rows = source.row_count / max(len(source.cells[0]), 1)
+    if source.tested:  # at the points of the cell, not at its functions
+        tables, rows = 1 + len(system.space.degrees), source.points / max(len(source.cells[0]), 1)
     return (tables + AS_MADE) * rows * system.space.functions
 
 
