@@ -225,3 +225,41 @@ def test_what_is_far_from_positive_is_refused():
     matrix = BlockMatrix(torch.stack([eye, eye]), pairs, torch.stack([3 * eye]))
     with pytest.raises(ArithmeticError, match="far from positive"):
         BlockCholesky(matrix, fronts(centres, pairs, 2))
+
+
+@pytest.mark.parametrize("careful", [False, True])
+@pytest.mark.parametrize("name", [name for name, (centres, _) in GRAPHS.items() if len(centres) > 2])
+def test_a_cut_leaves_two_parts_without_a_pair_between_them(name, careful):
+    centres, pairs = GRAPHS[name]
+    neighbours = [{b for pair in pairs if i in pair for b in pair if b != i} for i in range(len(centres))]
+    left, right, separator = front_orders._cut(list(range(len(centres))), centres, neighbours, careful)
+    assert sorted([*left, *right, *separator]) == list(range(len(centres)))
+    assert not any({i, j} & set(left) and {i, j} & set(right) for i, j in pairs)
+
+
+def test_the_smallest_separator_of_pairs_is_a_cover_of_least_size():
+    neighbours = [set() for _ in range(9)]
+    for i, j in [(0, 5), (0, 6), (0, 7), (1, 8), (2, 8), (3, 8)]:  # by one side three or four, by both two
+        neighbours[i].add(j)
+        neighbours[j].add(i)
+    assert front_orders._smallest({0, 1, 2, 3, 4}, set(range(9)), neighbours) == {0, 8}
+
+
+def test_care_is_taken_where_it_pays(monkeypatch):
+    centres = torch.cat([grid(6, 6)[0], 0.02 * grid(6, 6)[0] + 4.0])  # cells of two sizes that hang together at one
+    pairs = [*grid(6, 6)[1], *((i + 36, j + 36) for i, j in grid(6, 6)[1]), (28, 36)]
+    quick = fronts(centres, pairs, 2)
+    monkeypatch.setattr(front_orders, "WORTH_CARE", 0.0)
+    slow = fronts(centres, pairs, 2)
+    assert front_orders.operations(slow) <= front_orders.operations(quick)
+    generator = torch.Generator().manual_seed(3)
+    A = torch.zeros(144, 144, dtype=torch.float64)
+    diagonal = torch.eye(2, dtype=torch.float64).repeat(72, 1, 1) * 20
+    blocks = torch.rand(len(pairs), 2, 2, generator=generator, dtype=torch.float64)
+    for k in range(72):
+        A[2 * k : 2 * k + 2, 2 * k : 2 * k + 2] = diagonal[k]
+    for (i, j), block in zip(pairs, blocks, strict=True):
+        A[2 * i : 2 * i + 2, 2 * j : 2 * j + 2], A[2 * j : 2 * j + 2, 2 * i : 2 * i + 2] = block, block.T
+    b = torch.rand(72, 2, generator=generator, dtype=torch.float64)
+    x = BlockCholesky(BlockMatrix(diagonal, pairs, blocks), slow).solve(b)
+    torch.testing.assert_close(A @ x.flatten(), b.flatten())
