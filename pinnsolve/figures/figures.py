@@ -278,7 +278,9 @@ def _over_image(axes: Axes, samples: Samples, quantity: Quantity, unknown: str, 
         return
     space = [i for i, name in enumerate(samples.coordinates) if name not in (samples.time, *samples.ranges)]
     along = [samples.values[components[space.index(axis)]][number] for axis in view.axes]
-    style.flow(axes, view.extent(samples), along, lines=len(samples.views) == 1)
+    several = [np.sqrt(sum(samples.values[c][k] ** 2 for c in components)) for k in range(len(samples.views))]
+    largest = max(float(np.nanmax(speed)) for speed in several) if len(several) > 1 else None
+    style.flow(axes, view.extent(samples), along, largest)
 
 
 def _image(axes: Axes, samples: Samples, view: View, values: np.ndarray, colours: tuple):

@@ -300,17 +300,20 @@ def extended(values: np.ndarray) -> np.ndarray:
     return values[tuple(nearest)]
 
 
-def flow(axes: Axes, extent: Sequence[float], along: Sequence[np.ndarray], lines: bool) -> None:
-    """Streamlines of a velocity, or arrows, which take less time; `along`: its components, (horizontal, vertical)."""
+def flow(axes: Axes, extent: Sequence[float], along: Sequence[np.ndarray], largest: float | None = None) -> None:
+    """Streamlines of a velocity, or, where that is the `largest` in all panels, arrows, which take less time; `along`:
+    its components, (horizontal, vertical)."""
     left, right, bottom, top = extent
     sides = [
         low + (high - low) * (np.arange(n) + 0.5) / n
         for (low, high), n in zip(((left, right), (bottom, top)), along[0].shape, strict=True)
     ]
-    if not lines:
+    if largest is not None:
         some = slice(ARROW_STEP // 2, None, ARROW_STEP)
         u, v = (part.T[some, some] for part in along)
-        axes.quiver(sides[0][some], sides[1][some], u, v, color=FLOW, width=0.006, pivot="mid")
+        # the longest reaches from one to the next; without a scale, a panel of nothing but rounding has the longest
+        scale = max(largest, 1e-300) * u.shape[1]
+        axes.quiver(sides[0][some], sides[1][some], u, v, color=FLOW, width=0.006, pivot="mid", scale=scale)
         return
     with np.errstate(invalid="ignore"):
         u, v = (np.ma.masked_invalid(part.T) for part in along)
