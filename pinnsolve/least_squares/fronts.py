@@ -13,8 +13,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import maximum_bipartite_matching
 from torch import Tensor
 
 LEAF_COLUMNS = 128  # of a front that is not worth cutting further
@@ -160,6 +158,9 @@ def _smallest(left: set[int], within: set[int], neighbours: Sequence[set[int]]) 
     """The fewest cells without which no cell on the left has a neighbour on the right: the smallest cover of the pairs
     across the cut, from a largest matching (Koenig's theorem: Duff, Erisman & Reid, Direct Methods for Sparse Matrices,
     2nd ed., section 9.4)."""
+    from scipy.sparse import csr_matrix  # slow to import, and only large factorizations need it
+    from scipy.sparse.csgraph import maximum_bipartite_matching
+
     first = [i for i in sorted(left) if neighbours[i] & within - left]
     second = sorted(set().union(*(neighbours[i] & within - left for i in first)))
     if not first:
