@@ -266,6 +266,8 @@ class CellSystem(LinearSystem):
         """Whether cells are eliminated before their faces, which takes fewer operations than all at once."""
         if self.faces is None or not worth_condensing(self.tree, self.columns, self.faces):
             return False
+        if self.tested:  # local elimination divides rows, and an energy has none
+            return True
         cells, n = self.space.cells.count, self.columns
         other = operations_eliminated(self.tree, cells, len(self.pairs), n)
         return operations_condensed(n, self.faces) < other
