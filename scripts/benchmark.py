@@ -175,6 +175,7 @@ DIMENSION = (
     dimension("Gray-Scott, t to 200", "gray-scott", 1e-2, 180),
     dimension("Poisson 3-d, smooth", "poisson-3d", 1e-10, 3),
     dimension("ball less ball", "hollow-ball", 1e-6, 30),
+    dimension("elastic beam, clamped", "elastic-beam", 1e-4, 60),
     dimension("cube less four balls", "poisson-3d-cavities", 1e-3, 180),
 )
 CASES = ADAPTIVE + FAST + SHAPES + DIMENSION + MANY
