@@ -11,7 +11,7 @@ fluxes that are given add what they do to the functions there. All is relative t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 
@@ -45,57 +45,58 @@ def energy_rows(energy: Energy, problem: CompiledProblem, space: Space) -> list[
 
 
 class _Tested(RowSource):
-    """A part of the gradient: `made` gives its matrix and what it is at zero, once and for all."""
+    """A part of the gradient that belongs to cells (G,): `made` gives its matrix and what it is at zero."""
 
     kind = "term"
     tested = True
+    names: tuple[str, ...] = ()
+    points = 0
 
-    def __init__(self, form: EnergyForm, name: str, cells: Sequence[Tensor]):
-        self.form, self.name, self.cells = form, name, cells
+    def __init__(self, form: EnergyForm, name: str, cells: Tensor):
+        self.form, self.name, self.cells = form, name, [cells]
         self.columns = len(form.unknowns) * form.space.functions
-        self.row_count = len(cells) * len(cells[0]) * self.columns
-        self.names: tuple[str, ...] = ()
-        self.points = 0
+        self.row_count = len(cells) * self.columns
 
     @property
     def point_counts(self) -> dict[str, int]:
         return dict.fromkeys(self.names, self.points)
 
     def rows(self, state: State, matrix: bool = True) -> RowBlock:
-        r, sides = self.made()
-        block = RowBlock(self.name, r, sides, tested=True)
-        if state.coefficients is not None:
-            z = self.form.space.orthonormal(state.coefficients).flatten(1)
-            block = RowBlock(self.name, r + block.times(z), sides, tested=True)
-        return block if matrix else RowBlock(self.name, block.r, tested=True)
+        r, K = self.made()
+        block = RowBlock(self.name, r, [(self.cells[0], K.flatten(3, 4).flatten(1, 2))], tested=True)
+        return _at_state(block, self.form.space, state, matrix)
 
-    def made(self) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-        """(G, sides U n) at zero, and per side the cells (G,) and the matrix (G, sides U n, U n)."""
+    def made(self) -> tuple[Tensor, Tensor]:
+        """(G, U n) at zero, and the matrix (G, U, n, U, n)."""
         raise NotImplementedError
 
-    def _empty(self, at: Trace, tested: int) -> Tensor:
+    def _empty(self, at: Trace) -> Tensor:
         U, n = len(self.form.unknowns), self.form.space.functions
-        return at.x.new_zeros(len(at.cells), tested, U, n, U, n)
+        return at.x.new_zeros(len(at.cells), U, n, U, n)
 
-    def _joined(self, blocks: Tensor) -> Tensor:
-        return blocks.flatten(4, 5).flatten(1, 3)
+
+def _at_state(block: RowBlock, space: Space, state: State, matrix: bool) -> RowBlock:
+    """The rows, which are those at zero, at a state; without `matrix`, only their residuals."""
+    if state.coefficients is not None:
+        block = replace(block, r=block.r + block.times(space.orthonormal(state.coefficients).flatten(1)))
+    return block if matrix else replace(block, sides=())
 
 
 class _Inside(_Tested):
     """The part of cells (G,): fluxes by slopes, less the sources."""
 
     def __init__(self, form: EnergyForm, cells: Tensor):
-        super().__init__(form, form.energy.fluxes.name, [cells])
+        super().__init__(form, form.energy.fluxes.name, cells)
         self.names, self.points = form.energy.names, len(cells) * len(form.rule()[1])
 
-    def made(self) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    def made(self) -> tuple[Tensor, Tensor]:
         form, (cells,) = self.form, self.cells
         space, d = form.space, form.space.cells.dimension
         points, weights = form.rule()
         share = space.cells.volume[cells] / form.whole
         tables = space.tables(points[None])
         at = Trace(space, cells, tables, space.cells.physical(points[None], cells), share[:, None] * weights)
-        K, r = self._empty(at, 1), at.x.new_zeros(len(cells), len(form.unknowns), space.functions)
+        K, r = self._empty(at), at.x.new_zeros(len(cells), len(form.unknowns), space.functions)
         slopes, zero = [tuple(int(a == i) for a in range(d)) for i in range(d)], (0,) * d
         tested = [(a, alpha, 1.0) for a in range(len(form.unknowns)) for alpha in slopes]
         tested += [(a, zero, -1.0) for a in range(len(form.unknowns))]
@@ -106,8 +107,8 @@ class _Inside(_Tested):
                 r[:, a] += sign * ((given * at.weights) @ at.table(alpha)[0]) * at.chain(alpha)[:, None]
             for f, value in item.items():
                 factor = sign * at.chain(alpha) * at.chain(f.alpha) * share
-                K[:, 0, a, :, form.unknowns.index(f.unknown)] += self._paired(at, alpha, f.alpha, value, factor)
-        return r.flatten(1), [(cells, self._joined(K))]
+                K[:, a, :, form.unknowns.index(f.unknown)] += self._paired(at, alpha, f.alpha, value, factor)
+        return r.flatten(1), K
 
     def _paired(self, at: Trace, left: MultiIndex, right: MultiIndex, value: Tensor | float, factor: Tensor) -> Tensor:
         """(G, n, n): the products of derivatives of functions in reference coordinates, with a coefficient (G, m),
@@ -175,16 +176,16 @@ class _BesideFace(_Tested):
     """What faces add to the matrix of the cells on one side, where the values on the face are zero."""
 
     def __init__(self, face: _Face, k: int):
-        super().__init__(face.form, face.name, [face.cells[k]])
+        super().__init__(face.form, face.name, face.cells[k])
         self.face, self.k, self.kind = face, k, "continuity"
 
-    def made(self) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    def made(self) -> tuple[Tensor, Tensor]:
         side = self.face.side(self.k)
-        K, values = self._empty(side, 1), side.table((0,) * self.form.space.cells.dimension)
+        K, values = self._empty(side), side.table((0,) * self.form.space.cells.dimension)
         fluxes, penalty = self.form.fluxes(side, self.face.axis)
         for a, flux in enumerate(fluxes):
             _hold(K, a, values, flux, penalty[:, None] * side.weights, (1.0 - 2.0 * self.k) * side.weights)
-        return K.new_zeros(len(K), self.columns), [(side.cells, self._joined(K))]
+        return K.new_zeros(len(K), self.columns), K
 
 
 class _Between(RowSource):
@@ -214,23 +215,21 @@ class _Between(RowSource):
             whole += penalty * face.share
         sides = [(cells, T * whole.rsqrt()[:, None, None]) for cells, T in found]
         block = RowBlock(self.name, whole.new_zeros(sides[0][1].shape[:2]), sides, tested=True)
-        if state.coefficients is not None:
-            block = replace(block, r=block.times(form.space.orthonormal(state.coefficients).flatten(1)))
-        return block if matrix else replace(block, sides=())
+        return _at_state(block, form.space, state, matrix)
 
 
 class _OnWall(_Tested):
     """The part of a face of the domain: values are held by Nitsche's form, fluxes given."""
 
     def __init__(self, form: EnergyForm, wall: Wall, cells: Tensor):
-        super().__init__(form, wall.given.name, [cells])
+        super().__init__(form, wall.given.name, cells)
         self.wall = wall
         self.names, self.points = wall.names, len(cells) * len(form.rule(wall.axis)[1])
 
-    def made(self) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    def made(self) -> tuple[Tensor, Tensor]:
         form, wall, zero = self.form, self.wall, (0,) * self.form.space.cells.dimension
         at = self._trace()
-        K, r = self._empty(at, 1), at.x.new_zeros(len(at.cells), len(form.unknowns), form.space.functions)
+        K, r = self._empty(at), at.x.new_zeros(len(at.cells), len(form.unknowns), form.space.functions)
         constant, given = form.evaluated(wall.given, at)
         values = at.table(zero)
         fluxes, penalty = form.fluxes(at, wall.axis)
@@ -240,14 +239,14 @@ class _OnWall(_Tested):
                 r[:, a] -= _tested(values, constant[a] * at.weights)
                 for f, value in given[a].items():
                     b = form.unknowns.index(f.unknown)
-                    K[:, 0, a, :, b] -= product(values, value * at.weights, values)
+                    K[:, a, :, b] -= product(values, value * at.weights, values)
                 continue
             missing = constant[a]  # u - g, where u is zero
             r[:, a] += _tested(values, penalty * missing)
             _hold(K, a, values, fluxes[a], penalty, wall.sign * at.weights)
             for b, flux in fluxes[a].items():
                 r[:, b] -= wall.sign * _tested(flux, missing * at.weights)
-        return r.flatten(1), [(at.cells, self._joined(K))]
+        return r.flatten(1), K
 
     def _trace(self) -> Trace:
         form, axis, (chosen,) = self.form, self.wall.axis, self.cells
@@ -262,7 +261,7 @@ class _OnWall(_Tested):
 
 
 def _hold(K: Tensor, a: int, values: Tensor, flux: Mapping[int, Tensor], penalty: Tensor, outward: Tensor) -> None:
-    """Adds to matrices (G, 1, U, n, U, n) Nitsche's form of values of unknown `a` that are held to be zero at points,
+    """Adds to matrices (G, U, n, U, n) Nitsche's form of values of unknown `a` that are held to be zero at points,
     with its `flux` along the axis, by unknowns; `penalty`, and `outward` the sign of the normal: (G, m) with the
     weights of the points."""
     for b, one in flux.items():
@@ -270,8 +269,8 @@ def _hold(K: Tensor, a: int, values: Tensor, flux: Mapping[int, Tensor], penalty
         if b == a:
             beside += 0.5 * penalty[..., None] * values
         beside = values.mT @ beside
-        K[:, 0, a, :, b] += beside
-        K[:, 0, b, :, a] += beside.mT
+        K[:, a, :, b] += beside
+        K[:, b, :, a] += beside.mT
 
 
 def _tested(values: Tensor, weights: Tensor) -> Tensor:

@@ -47,8 +47,8 @@ def gradient(rows: Sequence[RowBlock], matrices: Sequence[RowBlock], like: Tenso
                 g.index_add_(0, cells, -(residual.r[:, None] @ A)[:, 0])
             continue
         if matrix.tested:
-            for (cells, _), own in zip(matrix.sides, residual.r.split(g.shape[1], dim=1), strict=True):
-                g.index_add_(0, cells, own)
+            ((cells, _),) = matrix.sides
+            g.index_add_(0, cells, residual.r)
             continue
         for cells, A in matrix.sides:
             g.index_add_(0, cells, residual.r @ A[0] if A.shape[0] == 1 else (residual.r[:, None] @ A)[:, 0])

@@ -24,7 +24,7 @@ AT_ONCE = 3e7  # numbers of blocks of cells that are made at a time
 INDEPENDENT = 1e-13  # of the largest square: that of rows which others hold
 NEAR = 30.0  # ratio of norms of rows that are combined with each other
 SIGNED = (2.0, -2.0)  # the rows of the first and the second cell beside l
-LESS = (-2.0, -2.0)
+LESS = (-2.0, -2.0)  # the same where squares of rows are taken off: min over l of 4 a l + 4 l^2 is -a^2
 SINGULAR = "the matrix of a cell is singular, or not finite"
 SAME = 1e-9  # relative: what traces may lose where all members are taken to have the functions of the first
 
@@ -121,7 +121,8 @@ class FaceGraph:
 class Faces:
     """Faces with the rows between their cells, `blocks`: sides as from `traces` for every block of rows.
 
-    `scale`: (C, n) of the columns; `centres`: (C, d).
+    `scale`: (C, n) of the columns; `centres`: (C, d); `less`: whether squares of rows are taken off those of the
+    cells, and not added to them.
     """
 
     def __init__(self, blocks: Sequence[Sides], scale: Tensor, centres: Tensor, less: bool = False):
