@@ -24,7 +24,8 @@ class Scripted:
         self.tried.append(dt)
         in_time = self.left.pop(0) * self.inside
         one = torch.ones(1, dtype=torch.float64)
-        step = Step(space, setting_out.time, dt, NOTHING, in_time * one, one, 0.0, Moment(NOTHING, NOTHING))
+        end = Moment(NOTHING, NOTHING)
+        step = Step(space, setting_out.time, dt, NOTHING, NOTHING, in_time * one, one, 0.0, end)
         return step, Blame(in_time, 0.0, in_time, torch.zeros(1, 2, dtype=torch.float64))
 
 

@@ -49,7 +49,7 @@ LEFT_CHANGING = 0.2  # of what is allowed, that cells may leave of the error of 
 # space costs no more than a new linearization
 FORESEEN = 0.4  # of what is allowed, from which on cells are split before a step is refused
 MOST_CELLS, MOST_REFINED = 1024, 40
-MERGED = 0.05  # of the error inside a step, that merging cells before the next one may lose
+MERGED = 0.05  # of the error of a step, that merging cells before the next one may lose
 LEAST_GROWN = 3.0  # times the coefficients, before a rate is known
 MOST_COEFFICIENTS = 60_000  # of a space that is within reach of refinement before the first step
 SETTLES = 0.2  # of the excess of space before: what a refinement may leave of it before the first step is taken
@@ -379,11 +379,9 @@ class Marcher:
 
 
 def _moved(moment: Moment, old: Space, new: Space) -> Moment:
-    """The same functions on another space; what it does not hold of the solution is in `e`."""
+    """The same functions on another space, each as well as its own holds it; what the step's lacks is in `e`."""
     fine_old, fine_new = enriched_space(old), enriched_space(new)
     c = on_space(old, new, moment.c)
-    if all(p <= q for p, q in zip(old.degrees, new.degrees, strict=True)):
-        return Moment(c, on_space(fine_old, fine_new, moment.e))
     corrected = torch.stack([old.widened(one, fine_old) for one in moment.c]) + moment.e
     held = torch.stack([new.widened(one, fine_new) for one in c])
     return Moment(c, on_space(fine_old, fine_new, corrected) - held)

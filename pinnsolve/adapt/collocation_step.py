@@ -45,7 +45,8 @@ class Moment:
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the solution: values (s + 1, C, U, n) at the start and at the nodes of its stages.
+    """A step of the solution: values (s + 1, C, U, n) at the start and at the nodes of its stages; `corrected`:
+    (s + 2, C, U, n) those of the solution in the richer space, with one stage more.
 
     `error`, `size`: (U,) rms of the carried correction and of the solution; `loss`: that of the solution in the
     richer space; `end`: where the next step starts.
@@ -55,6 +56,7 @@ class Step:
     time: float
     dt: float
     values: Tensor
+    corrected: Tensor
     error: Tensor
     size: Tensor
     loss: float
@@ -141,7 +143,9 @@ class Stepper:
         error = self._rms(self.fine, enlargement * local + carried, weights)
         end = system.end(stages[None], start.c[None])[0]
         e = self.fine_system.end(torch.stack([local, carried]), torch.stack([0 * start.e, start.e]))
-        step = Step(self.space, time, self.dt, values, error, now, left[0] ** 2, Moment(end, e.sum(dim=0)))
+        corrected = self._corrected_values(values, start, local + carried)
+        moment = Moment(end, e.sum(dim=0))
+        step = Step(self.space, time, self.dt, values, corrected, error, now, left[0] ** 2, moment)
         return step, self._blame(enlargement * local, enlargement * e[0, 0], units(size, error))
 
     def crude(self, start: Moment, time: float, count: int) -> Tensor:
@@ -176,6 +180,16 @@ class Stepper:
             values[:1, :, self._algebraic] = at_start
         return values
 
+    def _on_richer_nodes(self, values: Tensor) -> Tensor:
+        """(s + 1, C, U, n): values of a step (s + 1, C, U, n) in the richer space, at the nodes of one stage more."""
+        known = torch.stack([self.space.widened(one, self.fine) for one in values])
+        return torch.einsum("ij,jcun->icun", self.method.at(self.richer.nodes), known)
+
+    def _corrected_values(self, values: Tensor, start: Moment, added: Tensor) -> Tensor:
+        """(s + 2, C, U, n): the corrected solution at the start and at the nodes, where it is so much `added`."""
+        at_start = self.space.widened(start.c[0], self.fine) + start.e[0]
+        return self._from_stages(torch.cat([at_start[None], self._on_richer_nodes(values) + added]), self.richer)
+
     def _extrapolated(self, start: Tensor, nodes: Tensor) -> Tensor:
         """(R, s, C, U, n): where stages begin, from values and derivatives at the start (R, L, C, U, n)."""
         result = start[:, 0, None].expand(-1, len(nodes), -1, -1, -1)
@@ -192,8 +206,7 @@ class Stepper:
         system = self.fine_system
         self.check()
         c = torch.stack([self.space.widened(one, self.fine) for one in start.c])
-        known = torch.stack([self.space.widened(one, self.fine) for one in values])
-        known = torch.einsum("ij,jcun->icun", self.method.at(system.method.nodes), known)
+        known = self._on_richer_nodes(values)
         starts = torch.stack([c, start.e])
         stages = torch.stack([known, self._extrapolated(start.e[None], system.method.nodes)[0]])
         if self.stated.changing:

@@ -17,6 +17,7 @@ from pinnsolve.assembly.term_rows import table_orders
 from pinnsolve.bases.piecewise.initial_mesh import space_cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.estimate.defect_correction import Estimate
+from pinnsolve.estimate.enriched_space import enriched_space
 from pinnsolve.runtime import go_on
 
 DEGREE, ACCURACY = 6, 0.3  # of the start on the first cells
@@ -33,8 +34,9 @@ def start_alone(context: SolveContext, axis: int, weights: Mapping[str, float]) 
     march = March(space, high - low)
     marcher = Marcher(stated, (low, high), weights, Aim.first(ACCURACY), Means(go_on))
     start = marcher.begin(march)
-    c, size = start.c[0], march.space.rms(start.c[0])
-    step = Step(march.space, low, high - low, torch.stack([c, c]), size, size, 0.0, start)
+    c, fine, size = start.c[0], enriched_space(march.space), march.space.rms(start.c[0])
+    values, corrected = (torch.stack([one, one]) for one in (c, march.space.widened(c, fine) + start.e[0]))
+    step = Step(march.space, low, high - low, values, corrected, size, size, 0.0, start)
     result = march_result(context, stated, axis, weights, replace(march, steps=[step]))
     lost = Estimate(dict.fromkeys(problem.unknowns, 1.0), {}, 1.0)
     return replace(result, estimate=lost, method="the start alone", note=REPEATED)

@@ -17,6 +17,7 @@ from pinnsolve.adapt.aim import Aim
 from pinnsolve.adapt.collocation_march import March, Marcher, Means
 from pinnsolve.adapt.context import Result, SolveContext
 from pinnsolve.adapt.radau import radau
+from pinnsolve.adapt.returned_steps import returned
 from pinnsolve.adapt.space_problem import SpaceProblem, in_space
 from pinnsolve.adapt.step_length import FIRST_PARTS
 from pinnsolve.adapt.time_slab import LOCAL
@@ -115,17 +116,18 @@ def march_result(
     """The steps of a march as one function of time; beyond the last one its last values are repeated."""
     problem = context.problem
     low, high = problem.intervals[axis]
-    in_space = [max(ps) for ps in zip(*(step.space.degrees for step in march.steps), strict=True)]
-    stages = len(march.steps[0].values) - 1
+    given = returned(march.steps)
+    in_space = [max(ps) for ps in zip(*(space.degrees for space, _ in given), strict=True)]
+    stages = len(given[0][1]) - 1
     degrees = (*in_space[:axis], stages, *in_space[axis:])
-    parts = [_dense(step, tuple(in_space), axis, degrees) for step in march.steps]
+    parts = [_dense(space, values, tuple(in_space), axis, degrees) for space, values in given]
     cells = [step.space.cells.extruded(axis, step.time, step.time + step.dt) for step in march.steps]
     complete = march.time >= high - 1e-9 * (high - low)
     if not complete:
-        last = march.steps[-1]
-        constant = replace(last, values=last.values[-1:].expand(stages + 1, -1, -1, -1))
-        parts.append(_dense(constant, tuple(in_space), axis, degrees))
-        cells.append(last.space.cells.extruded(axis, march.time, high))
+        space, values = given[-1]
+        constant = values[-1:].expand(stages + 1, -1, -1, -1)
+        parts.append(_dense(space, constant, tuple(in_space), axis, degrees))
+        cells.append(space.cells.extruded(axis, march.time, high))
     basis = PouCells(joined(cells), degrees, context.lower, context.upper, len(march.steps), axis)
     c = torch.cat(parts).transpose(0, 1).reshape(len(problem.unknowns), -1)
     relative = march.relative() if complete else torch.ones_like(march.relative())  # what lies beyond is not known
@@ -144,11 +146,12 @@ def march_result(
     )
 
 
-def _dense(step, degrees: tuple[int, ...], axis: int, whole: tuple[int, ...]) -> Tensor:
-    """(C, U, n): the polynomial in time and space of a step, in the order of `exponents`."""
-    wide = Space(step.space.cells, degrees, step.space.orders)
-    values = torch.stack([step.space.widened(one, wide) for one in step.values])  # (s + 1, C, U, n)
+def _dense(space: Space, values: Tensor, degrees: tuple[int, ...], axis: int, whole: tuple[int, ...]) -> Tensor:
+    """(C, U, n): the polynomial in time and space of a step, in the order of `exponents`, from its values
+    (s + 1, C, U, n)."""
+    wide = Space(space.cells, degrees, space.orders)
+    values = torch.stack([space.widened(one, wide) for one in values])
     modal = torch.einsum("ij,jcun->icun", radau(len(values) - 1).modal(), values)
     spread = torch.stack([wide.spread(one) for one in modal], dim=2 + axis)
-    target = Space(step.space.cells, whole, whole, axis)
+    target = Space(space.cells, whole, whole, axis)
     return target.gather(spread)

@@ -1,0 +1,53 @@
+"""Which of the two solutions of a march is returned: that of its steps, or the corrected one, which goes on beside it.
+
+The estimate is the difference of the two. Of the error of the steps it misses what the corrected solution lacks itself,
+a share that the coefficients tell: those that the richer space and the stage more have added are what the steps lack,
+those of the last degrees before them are what steps of so much lower degrees would lack, and errors go on falling by
+their ratio. Where that is not small the difference is too small for the steps; but it is no less than the error of the
+corrected solution, as long as that is the smaller one, and this one is returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from pinnsolve.adapt.collocation_step import Step
+from pinnsolve.adapt.radau import radau
+from pinnsolve.assembly.system import units
+from pinnsolve.bases.legendre import exponents
+from pinnsolve.bases.piecewise.space import Space
+from pinnsolve.estimate.enriched_space import enriched_space
+
+MISSED = 0.1  # of an error, by which its estimate may be too small
+
+
+def returned(steps: Sequence[Step]) -> list[tuple[Space, Tensor]]:
+    """The space of every step, and its values (s + 1, C, U, n) at the start and at the nodes of s stages."""
+    if share_missed(steps) > MISSED:
+        return [(enriched_space(step.space), step.corrected) for step in steps]
+    return [(step.space, step.values) for step in steps]
+
+
+def share_missed(steps: Sequence[Step]) -> float:
+    """What the corrected solution lacks itself of what the steps lack, of the unknown where that is most."""
+    added, last = (torch.stack(parts).sum(dim=0) for parts in zip(*(_squares(step) for step in steps), strict=True))
+    return float(torch.sqrt(added / units(last, added)).max())
+
+
+def _squares(step: Step) -> tuple[Tensor, Tensor]:
+    """(U,) each, over a step: squares of the corrected solution in the functions that the steps do not have, and in
+    the last ones that they have, of as many degrees in space and of one in time."""
+    fine, share = enriched_space(step.space), step.space.cells.volume * step.dt
+    modal = torch.einsum("ij,jcun->icun", radau(len(step.corrected) - 1).modal(), step.corrected)
+    squares = torch.stack([fine.orthonormal(one) ** 2 for one in modal])
+    squares = torch.einsum("icun,c->iun", squares, share)
+    beyond = exponents(fine.degrees) - torch.tensor(step.space.degrees)
+    extra = max(p - q for p, q in zip(fine.degrees, step.space.degrees, strict=True))
+    beyond = beyond.max(dim=1).values
+    in_space = squares.sum(dim=0)
+    added = in_space[:, beyond > 0].sum(dim=1) + squares[-1].sum(dim=1)
+    last = in_space[:, (beyond <= 0) & (beyond > -extra)].sum(dim=1) + squares[-2].sum(dim=1)
+    return added, last
