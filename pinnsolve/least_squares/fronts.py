@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ WORTH_CARE = 3e7  # multiplications per cell, from which on a careful dissection
 CUTS = (0.35, 0.42, 0.5, 0.58, 0.65)  # shares of cells to one side, that are tried
 UNEVEN = (0.25, 0.1)  # what a cell more on one side than on the other counts, beside one between the parts; if careful
 NEAR = 1e-9  # of the width of all: places that are the same
+KEPT = 8  # orders of elimination: a march factorizes on the same cells again and again
 PERIPHERAL = 2  # times a cell farther away is looked for
 
 
@@ -37,7 +39,13 @@ def fronts(centres: Tensor, pairs: Sequence[tuple[int, int]], columns: int) -> t
 
     Nested dissection, or a sweep along one axis where that takes fewer operations (chains).
     """
-    count = centres.shape[0]
+    return _ordered(tuple(map(tuple, centres.tolist())), tuple(pairs), columns)
+
+
+@lru_cache(KEPT)
+def _ordered(places: Sequence[Sequence[float]], pairs: Sequence[tuple[int, int]], columns: int) -> tuple[Front, ...]:
+    """The same, kept for the next factorizations on the same cells."""
+    centres, count = torch.tensor(places, dtype=torch.float64, device="cpu"), len(places)
     neighbours: list[set[int]] = [set() for _ in range(count)]
     for i, j in pairs:
         neighbours[i].add(j)
