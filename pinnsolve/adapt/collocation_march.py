@@ -33,7 +33,8 @@ from pinnsolve.solvers.journal import NOTHING, Journal
 from pinnsolve.solvers.memory import bytes_of_modes, refuse_beyond
 
 AT_START = 0.3  # of a step's own error: what the start may be missed by
-ACCURACY, ACCURACY_CHANGING = 0.01, 0.03  # the same of the least squares, once factorized and where it is iterated
+ACCURACY, ACCURACY_CHANGING = 0.01, 0.1  # the same of the least squares, once factorized, and of stages where they are
+# iterated (Hairer & Wanner II, section IV.8: 0.1 to 0.01)
 PATIENCE = 4  # steps before less is allowed again
 ROOM = 0.5  # of what is allowed may be the error of space where a longer step is tried: rows count otherwise in it
 MOST_DEGREE = {2: 24, 3: 12}
@@ -254,7 +255,8 @@ class Marcher:
             # where functions lose the constraints they met, pressures give them back in one step, and jump by the loss
             # over its length
             share = at.length.share if self.stated.constraints else 1.0
-            march.space = adapted(old, step.values[-1], unit, share * MERGED * self.aim.inside, bad)
+            lost = share * MERGED * min(self.aim.inside, self.aim.at_end)  # which is handed on as ends of steps are
+            march.space = adapted(old, step.values[-1], unit, lost, bad)
             if march.space is not old:
                 at.moment = _moved(at.moment, old, march.space)
 

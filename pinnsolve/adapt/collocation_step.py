@@ -30,7 +30,7 @@ STAGES = {2: MOST_STAGES - 1}  # by axes of space; many modes are not worth thei
 STAGES_BEYOND = 4
 LEAST_CHANGING, MOST_CHANGING = 3, 5  # stages where factorizations serve few steps
 KEPT_CORRECTIONS = 4  # in the richer space, with a linearization of earlier steps
-LARGE = 30.0  # times the accuracy of the least squares: about what the error of a step may be
+LARGE = 10.0  # times the accuracy of the least squares: about what the error of a step may be
 ONCE, FINE_CORRECTIONS = 0.1, 3  # contraction below which one correction in the richer space is enough; else so many
 
 

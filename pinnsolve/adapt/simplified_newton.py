@@ -17,6 +17,7 @@ from torch import Tensor
 from pinnsolve.adapt.anderson import Anderson
 from pinnsolve.adapt.stage_system import StageSystem
 from pinnsolve.assembly.system import units
+from pinnsolve.least_squares.stages_together import REDUCED
 
 STEADY_CORRECTIONS, MOST_CORRECTIONS = 4, 8
 SHRINKS = 0.5  # of a steady linear problem corrections are repeated while each is this much smaller than the last
@@ -24,6 +25,9 @@ DIVERGES = 0.8  # contraction from which on corrections are given up
 DIVERGES_AT_FIRST = 2.0  # the same of the second correction, which nothing has sped up yet
 RENEW = 0.5  # contraction from which on the next step takes a new linearization
 RENEWALS = 3  # linearizations that one step may take
+INEXACT, MOST_INEXACT = 0.2, 0.05  # of the contraction, that corrections may leave of residuals: linearizations of
+# other states leave more of them (inexact Newton methods: Dembo, Eisenstat & Steihaug, SIAM J. Numer. Anal. 19 (1982)
+# 400-408); and the most
 ROUNDING = 1e-11  # relative size of corrections that need not contract
 
 
@@ -102,7 +106,8 @@ class SimplifiedNewton:
         first = 0 if steady else 1  # correction before the one from which on the contraction says how it goes on
         for number in range(most):
             self.check()
-            delta = self.system.correction(self.system.residuals(stages, start, time))
+            left = min(max(INEXACT * self.contraction, REDUCED), MOST_INEXACT)
+            delta = self.system.correction(self.system.residuals(stages, start, time), left)
             stages = stages + delta if steady else faster.next(stages, delta)
             size = self._size(delta, stages)
             if not math.isfinite(size):

@@ -35,7 +35,7 @@ from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix
 from pinnsolve.least_squares.block_lu import BlockLU
 from pinnsolve.least_squares.condensation import Condensed, Faces, Sides, traces_apart, unit_scale, worth_condensing
 from pinnsolve.least_squares.separate_modes import SeparateModes
-from pinnsolve.least_squares.stages_together import SparseBlocks, StagesTogether
+from pinnsolve.least_squares.stages_together import REDUCED, SparseBlocks, StagesTogether
 
 HELD = 30.0  # what rows of conditions and continuity count beside those of equations
 
@@ -270,8 +270,8 @@ class StageSystem:
         ]
         return rows.held * torch.stack([torch.stack(one, dim=2) for one in result], dim=2)
 
-    def correction(self, residuals: Sequence[Tensor]) -> Tensor:
-        """(R, s, C, U, n): what to add to stages that leave these residuals."""
+    def correction(self, residuals: Sequence[Tensor], left: float = REDUCED) -> Tensor:
+        """(R, s, C, U, n): what to add to stages that leave these residuals; so much may be `left` of it, relative."""
         C, (R, s) = self.space.cells.count, residuals[0].shape[2:]
         like = residuals[0].new_zeros(C, self.unknowns * self.space.functions)
         g = adjoint([rows.tests for rows in self._rows], [r.flatten(2) for r in residuals], like)
@@ -280,7 +280,7 @@ class StageSystem:
                 tests = rows.by_tables[1]
                 g.index_add_(0, tests.cells, tests.adjoint(r.flatten(2)).reshape(-1, *g.shape[1:]))
         g = g.reshape(C, -1, R, s)
-        total = -self._factors.solve(g)
+        total = -self._factors.solve(g, left)
         total = total.permute(0, 2, 3, 1).reshape(C, R, s, self.unknowns, -1)
         if self.space.metric is not None:
             total = self.space.back(total.flatten(1, 3)).reshape(total.shape)

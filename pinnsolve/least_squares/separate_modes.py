@@ -23,8 +23,8 @@ class SeparateModes:
     def __init__(self, factors: Sequence[Factor], paired: Sequence[bool], into: Sequence[Tensor], out_of):
         self.modes = list(zip(factors, paired, into, out_of, strict=True))
 
-    def solve(self, g: Tensor) -> Tensor:
-        """Stages X (C, n, R, s) from the right-hand sides of all."""
+    def solve(self, g: Tensor, left: float = 0.0) -> Tensor:
+        """Stages X (C, n, R, s) from the right-hand sides of all, up to rounding, whatever may be `left` of these."""
         total = torch.zeros_like(g)
         for factor, paired, into, out_of in self.modes:
             if paired:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from pinnsolve.least_squares.separate_modes import Factor
 
-REDUCED, MOST_STEPS = 2e-3, 15  # what is left of a residual: whoever solves takes it into account; steps of the space
+REDUCED, MOST_STEPS = 2e-3, 15  # what is left of a residual, if nothing else is said; steps of the space
 DEPENDENT = 1e-12  # relative squares: of columns that say nothing that others do not
 
 
@@ -49,8 +49,8 @@ class StagesTogether:
         self.factor, self.moved, self.unknowns, self.check = factor, moved, unknowns, check
         self._excess = rates.T - torch.eye(len(rates), dtype=rates.dtype)
 
-    def solve(self, g: Tensor) -> Tensor:
-        """X (C, n, R, s) for as many right-hand sides, each up to a residual of the size `REDUCED`, relative."""
+    def solve(self, g: Tensor, left: float = REDUCED) -> Tensor:
+        """X (C, n, R, s) for as many right-hand sides, each up to a residual of which so much is `left`, relative."""
         Y = self.factor.solve(g.flatten(2))
         if not bool(torch.isfinite(Y).all()):  # for whoever corrects to see
             return Y.reshape(g.shape)
@@ -73,8 +73,8 @@ class StagesTogether:
                 rest = rest - one @ parts[-1]
             new, last = _orthonormal(rest)
             H = torch.cat([torch.cat([H, torch.cat(parts)], dim=1), _padded(last, H.shape[1])])
-            c, left = self._least(H, known)
-            if left < REDUCED or not len(last):
+            c, remains = self._least(H, known)
+            if remains < left or not len(last):
                 break
             V.append(new)
         return (torch.cat(V, dim=1)[:, : len(c)] @ c.flatten(1)).reshape(g.shape) * unit[..., None]
