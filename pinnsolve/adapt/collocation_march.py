@@ -255,8 +255,7 @@ class Marcher:
             # where functions lose the constraints they met, pressures give them back in one step, and jump by the loss
             # over its length
             share = at.length.share if self.stated.constraints else 1.0
-            lost = share * MERGED * min(self.aim.inside, self.aim.at_end)  # which is handed on as ends of steps are
-            march.space = adapted(old, step.values[-1], unit, lost, bad)
+            march.space = adapted(old, step.values[-1], unit, share * MERGED * self.aim.inside, bad)
             if march.space is not old:
                 at.moment = _moved(at.moment, old, march.space)
 
