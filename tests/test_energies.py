@@ -9,12 +9,13 @@ import torch
 
 import pinnsolve as ps
 from pinnsolve.adapt.energy_levels import as_levels_tell, energies, split_by_energy
+from pinnsolve.adapt.foreseen_energies import left_by_halving, split_for
 from pinnsolve.adapt.hp_refinement import corrected, first_space, make_system, newton, solve_level
 from pinnsolve.assembly.compressed_rows import summed
 from pinnsolve.assembly.energy_rows import energy_rows
 from pinnsolve.assembly.normal_blocks import normal_blocks
 from pinnsolve.assembly.row_source import RowBlock, State
-from pinnsolve.bases.piecewise.mesh import Cells
+from pinnsolve.bases.piecewise.mesh import Cells, uniform_cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.compiler.energies import energy_of, energy_to_minimize
@@ -259,3 +260,30 @@ def test_cells_of_a_symmetric_problem_stay_symmetric():
     centres = {tuple(round(v, 9) for v in c) for c in space.cells.centres.tolist()}
     assert {tuple(round(1 - v, 9) for v in c) for c in centres} == centres
     assert bool((energies(levels[-1]) >= 0).all())
+
+
+def edge_energies(cells: Cells) -> torch.Tensor:
+    """(C, 3): energy at the edge along z at x = y = 0 alone, as long as it is in the cell, across both axes."""
+    at = ((cells.lower[:, :2] <= 1e-12).all(dim=1)).double() * cells.size[:, 2]
+    return torch.stack([0.5 * at, 0.5 * at, 0.0 * at], dim=1)
+
+
+def quarters() -> Cells:
+    return uniform_cells(torch.zeros(3, dtype=torch.float64), torch.ones(3, dtype=torch.float64), (2, 2, 1))
+
+
+def test_energy_at_an_edge_is_handed_on_to_cells_at_the_edge():
+    cells = quarters()
+    finer = split_for(cells, edge_energies(cells), 0.1, 0.4)
+    assert finer.count == 4 + 3 * 3  # one cell halved across the edge alone, three times, since 0.4^3 < 0.1
+    assert bool((finer.size[:, 2] == 1.0).all()) and float(finer.size.min()) == 0.5**4
+    assert split_for(cells, edge_energies(cells), 0.1, None).count == 7
+    assert split_for(cells, edge_energies(cells), 1e-6, 0.4).count == 7  # too far off to be foreseen
+
+
+def test_what_halving_leaves_is_told_by_two_levels():
+    cells = quarters()
+    finer = split_for(cells, edge_energies(cells), 0.5, None)
+    assert math.isclose(left_by_halving(cells, edge_energies(cells), finer, 0.3 * edge_energies(finer)), 0.3)
+    assert left_by_halving(cells, edge_energies(cells), finer, 2.0 * edge_energies(finer)) is None
+    assert left_by_halving(cells, edge_energies(cells), cells, edge_energies(cells)) is None

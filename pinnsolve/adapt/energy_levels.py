@@ -15,18 +15,16 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from pinnsolve.adapt.foreseen_energies import MARKED, halvings, left_by_halving, split_for
 from pinnsolve.adapt.hp_refinement import Level
 from pinnsolve.bases.legendre import exponents
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.estimate.enriched_space import decay_rates, shares_of_axes
 
 DEGREES = (4, 8)  # of cells that are split, least and most: one for every digit that is asked for
-MARKED = 0.8  # share of the energy of the correction that cells hold which are split
-FALLS, WITHIN = 0.6, 0.7  # share that halving takes of the energy at an edge; of the tolerance, what is aimed at
-LEAST = 0.3  # share of the energy that is marked at least
+WITHIN = 0.7  # of the tolerance, what is aimed at
+LOCAL = 0.5  # power of the energy with which errors fall that are local
 BLAMED = 0.1  # of the energy along an axis that is to blame most, from which on others are, too
-ALIKE = 0.9  # of the least energy that is marked, from which on others are, too: so that cells stay symmetric
-TWICE = 16.0  # times the least energy that is marked, from which on cells are halved twice at once
 MOST_UNSEEN = 0.85  # share of the error that a correction is taken to miss at most
 
 
@@ -43,21 +41,33 @@ def calls_for_cells(level: Level, fast: float) -> bool:
     """Whether smaller cells do more than higher degrees: few of the cells are to blame, or in the one to blame most
     coefficients fall slower than by a factor `fast` per degree along an axis to blame."""
     energy = energies(level)
-    if 2 * int(_halvings(energy, MARKED).any(dim=1).sum()) <= len(energy):
+    if 2 * int(halvings(energy, MARKED).any(dim=1).sum()) <= len(energy):
         return True
     cell = int(energy.sum(dim=1).argmax())
     blamed = energy[cell] >= BLAMED * energy[cell].max()
     return bool((decay_rates(level.correction.c, level.correction.space)[cell, blamed] > fast).any())
 
 
-def split_by_energy(level: Level, tolerance: float) -> Space:
+def split_by_energy(level: Level, tolerance: float, before: Level | None = None) -> Space:
     """The cells that hold most of the energy of the correction, halved along the axes to blame; fewer where that is
-    foreseen to meet the tolerance."""
-    wanted = (1.0 - WITHIN * tolerance / max(level.worst, 1e-300)) / FALLS
-    halvings = _halvings(energies(level), min(max(wanted, LEAST), MARKED))
-    cells = level.space.cells.split(halvings.any(dim=1), halvings)
+    foreseen to meet the tolerance, and more than once where the level `before` tells how fast the energy falls."""
+    cells, energy, left = level.space.cells, energies(level), None
+    goal = WITHIN * tolerance / max(level.worst, 1e-300)
+    if before is not None and before.space.degrees == level.space.degrees:
+        old = energies(before)
+        left = left_by_halving(before.space.cells, old, cells, energy)
+        goal = goal ** (1.0 / _order(before, level, float(energy.sum() / old.sum())))
+    cells = split_for(cells, energy, goal, left)
     degree = min(max(round(-math.log10(tolerance)), DEGREES[0]), DEGREES[1])
     return Space(cells, (degree,) * len(level.space.degrees), level.space.orders)
+
+
+def _order(before: Level, level: Level, fell: float) -> float:
+    """The power of the energy, which `fell` by a factor, with which the error falls: one where all of the solution
+    feels what is lacking, half where errors are as local as the energy."""
+    if not 0.0 < fell < 1.0:
+        return 1.0
+    return min(max(math.log(level.worst / before.worst) / math.log(fell), LOCAL), 1.0)
 
 
 def _in(space: Space, level: Level) -> Tensor:
@@ -66,14 +76,6 @@ def _in(space: Space, level: Level) -> Tensor:
         return level.space.widened(level.c, space)
     zero = (0,) * len(space.degrees)
     return space.project(lambda x: level.space.values(level.c, x, zero), level.c.shape[1])
-
-
-def _halvings(energy: Tensor, share: float) -> Tensor:
-    """(C, d): how often cells are halved along every axis, so that they hold a share of these energies (C, d)."""
-    ordered = energy.flatten().sort(descending=True).values
-    count = int((ordered.cumsum(dim=0) - ordered < share * ordered.sum()).sum())
-    least = ALIKE * ordered[max(count, 1) - 1]
-    return (energy >= least).long() + (energy > TWICE * least).long()
 
 
 def as_levels_tell(level: Level, before: Sequence[Level]) -> Level:

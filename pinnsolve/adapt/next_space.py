@@ -45,7 +45,7 @@ def next_space(level: Level, tolerance: float, before: Level | None = None) -> S
     degrees are raised or cells split, whichever is foreseen to take less work until the tolerance is met.
     """
     if level.system.tested and calls_for_cells(level, ANALYTIC):
-        return split_by_energy(level, tolerance)
+        return split_by_energy(level, tolerance, before)
     space, d = level.space, len(level.space.degrees)
     parts = level_parts(level)  # (C, d)
     totals = parts.norm(dim=0)
