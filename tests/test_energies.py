@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 import pinnsolve as ps
-from pinnsolve.adapt.energy_levels import as_levels_tell, energies, split_by_energy
+from pinnsolve.adapt.energy_levels import as_levels_tell, energies, split_by_energy, with_error
 from pinnsolve.adapt.foreseen_energies import left_by_halving, split_for
 from pinnsolve.adapt.hp_refinement import corrected, first_space, make_system, newton, solve_level
 from pinnsolve.assembly.compressed_rows import summed
@@ -260,6 +261,25 @@ def test_cells_of_a_symmetric_problem_stay_symmetric():
     centres = {tuple(round(v, 9) for v in c) for c in space.cells.centres.tolist()}
     assert {tuple(round(1 - v, 9) for v in c) for c in centres} == centres
     assert bool((energies(levels[-1]) >= 0).all())
+
+
+def test_two_levels_tell_what_a_correction_leaves_of_the_error():
+    """Of a series in which every correction takes half of the error, as much is left as the last one took."""
+    problem = compiled("-laplacian(u) = 1", everywhere("u = 0"))
+    space = first_space(problem)
+    begin = State(torch.zeros(1, 1, space.functions, dtype=torch.float64), NOTHING)
+    level = corrected(solve_level(problem, space, begin, {}, newton(1e-6)), problem, {})
+    fine, delta = level.correction.space, level.correction.delta
+    assert as_levels_tell(level, []) is level and not level.answers_corrected
+    one_before = replace(level.correction, delta=2.0 * delta)
+    before = replace(level, space=fine, c=level.correction.c - 3.0 * delta, correction=one_before)
+    of_other_degrees = as_levels_tell(level, [before])
+    assert not of_other_degrees.answers_corrected
+    assert torch.allclose(of_other_degrees.error, 2.0 * fine.rms(delta))
+    told = as_levels_tell(replace(level, space=fine), [before])
+    assert math.isclose(told.correction.seen, 0.5) and told.answers_corrected
+    assert torch.allclose(told.error, fine.rms(delta))
+    assert torch.allclose(fine.rms(with_error(told) - told.correction.c), told.error)
 
 
 def edge_energies(cells: Cells) -> torch.Tensor:

@@ -26,6 +26,7 @@ WITHIN = 0.7  # of the tolerance, what is aimed at
 LOCAL = 0.5  # power of the energy with which errors fall that are local
 BLAMED = 0.1  # of the energy along an axis that is to blame most, from which on others are, too
 MOST_UNSEEN = 0.85  # share of the error that a correction is taken to miss at most
+TOLD = 2 / 3  # share of the error that a correction sees, below which levels tell what it leaves of that
 
 
 def energies(level: Level) -> Tensor:
@@ -79,11 +80,12 @@ def _in(space: Space, level: Level) -> Tensor:
 
 
 def as_levels_tell(level: Level, before: Sequence[Level]) -> Level:
-    """The level with an error that is enlarged by what its correction does not see of it.
+    """The level with an error that is enlarged by what its correction does not see of it; where that is much, with the
+    error of the corrected solution, which then is the answer.
 
     Energies come from above, so that errors are of one sign and add up. If all corrections see the same share 1 - q of
     the error, those of two levels, a and b, and the distance D from the first solution to the second, corrected, tell
-    it: D = (a - q b)/(1 - q).
+    it: D = (a - q b)/(1 - q). What a correction leaves is taken to be no smaller than the correction itself.
     """
     if not before:
         return level
@@ -93,4 +95,15 @@ def as_levels_tell(level: Level, before: Sequence[Level]) -> Level:
     a, b = last.correction.space.rms(last.correction.delta), fine.rms(level.correction.delta)
     unseen = torch.where(distance > torch.maximum(a, b), (distance - a) / (distance - b), 0.0).clamp(0.0, MOST_UNSEEN)
     error = torch.maximum(level.error, b / (1.0 - unseen))
-    return replace(level, error=error, correction=replace(level.correction, seen=1.0 - float(unseen.max())))
+    seen = 1.0 - float(unseen.max())
+    # a change of degrees changes the share, by which what is left is off more than the whole
+    told = seen < TOLD and last.space.degrees == level.space.degrees
+    error = torch.maximum(b, error - b) if told else error
+    return replace(level, error=error, correction=replace(level.correction, seen=seen), answers_corrected=told)
+
+
+def with_error(level: Level) -> Tensor:
+    """(C, U, n): the corrected solution of a level and its error, which is taken to be like the correction."""
+    delta = level.correction.delta
+    times = level.error / level.correction.space.rms(delta).clamp_min(1e-300)
+    return level.correction.c + float(times.max()) * delta

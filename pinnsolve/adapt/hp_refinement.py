@@ -57,7 +57,7 @@ class Level:
     """A solution (C, U, n) on its space, its correction (None before it is corrected), and what they cost.
 
     `unsolved`: terms that do not hold there at all; `doubts`: sentences on the solution; `amplification`: as of
-    `Iterate`.
+    `Iterate`; `answers_corrected`: whether the corrected solution is the answer, and the error that of this.
     """
 
     space: Space
@@ -77,6 +77,7 @@ class Level:
     counts: Sequence[float] = ()  # what the errors of the unknowns count, where not all alike
     parameters: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float64))  # (P,) those found
     amplification: float = 1.0
+    answers_corrected: bool = False
 
     @property
     def state(self) -> State:

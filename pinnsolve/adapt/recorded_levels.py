@@ -34,16 +34,17 @@ def solved(
 def corrected(journal: Journal, level: Level, correct: Callable[[Level], Level], tolerance: float) -> Level:
     """What `correct` makes of a level, or the correction that was recorded.
 
-    That of a level which meets the tolerance is made again: its factorization tells whether solutions are unique.
+    That of a level which may meet the tolerance is made again: its factorization tells whether solutions are unique.
     """
     asked = digest(level.c)
     values = journal.found("correction", asked)
     if values is not None:
-        if float((values["error"] / units(level.size, values["error"])).max()) <= tolerance:
+        fine = enriched_space(level.space)
+        least = fine.rms(values["delta"])  # no error is taken to be smaller
+        if float((least / units(level.size, values["error"])).max()) <= tolerance:
             return correct(level)
         found = {name: values[name] for name in CORRECTION_FIELDS}
         state = State(values["c"], level.parameters + values["moved"])
-        fine = enriched_space(level.space)
         correction = Correction(space=fine, state=state, first=(), rows=(), reduced=None, **found)
         return replace(level, correction=correction, error=values["error"])
     level = correct(level)

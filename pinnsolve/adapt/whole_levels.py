@@ -17,6 +17,7 @@ from pinnsolve import defaults
 from pinnsolve.adapt import recorded_levels
 from pinnsolve.adapt.context import Result, SolveContext, least_error
 from pinnsolve.adapt.contradicted import Suspicions
+from pinnsolve.adapt.energy_levels import with_error
 from pinnsolve.adapt.exact_levels import space_that_holds
 from pinnsolve.adapt.hp_refinement import (
     Level,
@@ -232,19 +233,22 @@ def record_level(context: SolveContext, phase: str, number: int, level: Level) -
 def level_result(context: SolveContext, level: Level) -> Result:
     """The result of a level; without an estimate before it is corrected."""
     names = context.problem.unknowns
-    basis = PouCells(level.space.cells, level.space.degrees, context.lower, context.upper)
-    c = level.c.transpose(0, 1).reshape(len(names), -1)
+    answer = on_cells_of(context, level.space, level.c)
+    answer = replace(answer, state=replace(answer.state, parameters=level.parameters))
     estimate = corrected = inverse = None
     if level.correction is not None:
         inverse = found_parameters(context.problem, level.parameters, level.correction.moved)
-        # as far as the errors of the unknowns go; of an iteration that ended early, it is but one more step
-        times = level.amplification * enlarged(level.correction, level.space)
-        further = level.correction.c + (times - 1.0) * level.correction.delta
-        found = on_cells_of(context, level.correction.space, further)
-        corrected = replace(found, state=replace(found.state, parameters=level.correction.state.parameters))
+        fine, parameters = level.correction.space, level.correction.state.parameters
+        if level.answers_corrected:
+            answer, further = on_cells_of(context, fine, level.correction.c), with_error(level)
+        else:  # as far as the errors of the unknowns go; of an iteration that ended early, it is but one more step
+            times = level.amplification * enlarged(level.correction, level.space)
+            further = level.correction.c + (times - 1.0) * level.correction.delta
+        found = on_cells_of(context, fine, further)
+        corrected = replace(found, state=replace(found.state, parameters=parameters))
         estimate = Estimate(dict(zip(names, level.relative.tolist(), strict=True)), {}, level.correction.left)
     return Result(
-        Approximation(basis, State(c, level.parameters)),
+        answer,
         estimate,
         _method(level),
         points_of(level.system),
