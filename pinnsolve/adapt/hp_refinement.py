@@ -34,7 +34,7 @@ from pinnsolve.assembly.term_rows import highest_orders, interface_rows, table_o
 from pinnsolve.assembly.transport_units import in_transport_units
 from pinnsolve.bases.piecewise.initial_mesh import first_cells
 from pinnsolve.bases.piecewise.space import Space
-from pinnsolve.compiler.energies import energy_to_minimize
+from pinnsolve.compiler.energies import energies_to_minimize
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.enriched_space import Correction, blame, correct, decay_rates, enriched_space
 from pinnsolve.runtime import go_on
@@ -115,10 +115,11 @@ def make_system(
 ) -> CellSystem:  # fmt: skip
     """The least squares of a whole problem on a space; `check` as of `CellSystem`, `density` as of `Integrals`."""
     check()
-    energy = energy_to_minimize(problem)
-    if energy is not None:
-        return CellSystem(space, energy_rows(energy, problem, space), len(problem.unknowns), True, check).keeping_rows()
-    sources: list[RowSource] = [*term_rows(problem, space, weights)]
+    energies = energies_to_minimize(problem)
+    if energies:
+        sources = energy_rows(energies, problem, space)
+        return CellSystem(space, sources, len(problem.unknowns), True, check).keeping_rows()
+    sources = [*term_rows(problem, space, weights)]
     check()
     sources += continuity_rows(space, problem.coordinates, highest_orders(problem))
     sources += evolving_continuity(problem, space)

@@ -38,6 +38,9 @@ def summed(blocks: Sequence[RowBlock], cells: int) -> list[RowBlock]:
     ((chosen, A),), ((more, B),) = first.sides, others[-1].sides
     if len(chosen) < cells:  # the parts of the inside of cells come first, and one after another
         chosen, A, r = torch.cat([chosen, more]), torch.cat([A, B]), torch.cat([first.r, others[-1].r])
+        if len(chosen) == cells and bool((torch.diff(chosen) < 0).any()):  # by number, as what follows is added
+            order = torch.argsort(chosen)
+            chosen, A, r = chosen[order], A[order], r[order]
     else:
         A.index_add_(0, more, B)
         r = first.r.index_add(0, more, others[-1].r)

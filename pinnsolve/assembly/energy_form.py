@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from pinnsolve.assembly.control_volumes import gauss_rule
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.rows import TermRows
-from pinnsolve.bases.legendre import ReferenceTables, tensor_points
+from pinnsolve.bases.legendre import tensor_points
 from pinnsolve.bases.piecewise.space import Space, chain_factors
 from pinnsolve.compiler.energies import Energy
 from pinnsolve.compiler.terms import CompiledProblem, Term
@@ -25,14 +26,23 @@ AT_ONCE = 2e7  # numbers of the rows made at a time
 Coefficients = list[dict[Feature, Tensor | float]]  # per residual: (G, m), or a number
 
 
+class Tables(Protocol):
+    """What functions and their derivatives are at points."""
+
+    def table(self, alpha: MultiIndex) -> Tensor:
+        """(G or 1, m, n) in reference coordinates."""
+        ...
+
+
 @dataclass(frozen=True)
 class Trace:
-    """Functions of cells (G,) at m points: `tables`, the points `x` (G, m, d), `weights` (G, m), the shares of the
-    volume that they stand for, or areas over it."""
+    """Functions of cells (G,), all of the material of one `energy`, at m points: `tables`, the points `x` (G, m, d),
+    `weights` (G, m), the shares of the volume that they stand for, or areas over it."""
 
+    energy: Energy
     space: Space
     cells: Tensor
-    tables: ReferenceTables
+    tables: Tables
     x: Tensor
     weights: Tensor
 
@@ -51,9 +61,9 @@ class Trace:
 
 @dataclass(frozen=True)
 class EnergyForm:
-    """What the parts of one energy on a space have in common."""
+    """What the parts of the energies of all materials on a space have in common."""
 
-    energy: Energy
+    energies: tuple[Energy, ...]
     problem: CompiledProblem
     space: Space
 
@@ -65,10 +75,19 @@ class EnergyForm:
     def whole(self) -> Tensor:
         return self.space.cells.volume.sum()
 
-    def divided(self, chosen: Tensor) -> Sequence[Tensor]:
-        """Members in parts whose rows are made at once."""
+    @property
+    def materials(self) -> Iterator[tuple[int, Energy]]:
+        """The number and the energy of each."""
+        yield from enumerate(self.energies)
+
+    def among(self, cells: Tensor, material: int) -> Tensor:
+        """Those of a material, of cells (G,)."""
+        return cells[self.space.cells.material[cells] == material]
+
+    def divided(self, chosen: Tensor, points: int = 0) -> Sequence[Tensor]:
+        """Members in parts whose rows, or tables at so many points, are made at once."""
         n = len(self.unknowns) * self.space.functions
-        return chosen.split(max(1, int(AT_ONCE // n**2))) if len(chosen) else ()
+        return chosen.split(max(1, int(AT_ONCE // max(n**2, 4 * points * n)))) if len(chosen) else ()
 
     def rule(self, held: int | None = None) -> tuple[Tensor, Tensor]:
         """Points (m, d) of Gauss's rule and weights (m,), one in all; on an axis that is held, one point at zero."""
@@ -76,36 +95,63 @@ class EnergyForm:
         axes = [(x.new_full((1,), 0.5), x.new_ones(1)) if a == held else (x, w) for a, (x, w) in enumerate(axes)]
         return 2.0 * tensor_points([x for x, _ in axes]) - 1.0, tensor_points([w for _, w in axes]).prod(dim=1)
 
-    def evaluated(self, term: Term, at: Trace) -> tuple[Tensor, Coefficients]:
-        """The residuals (count, G, m) of a term where all functions are zero, and its coefficients."""
-        G, m = at.x.shape[:2]
-        rows = TermRows(term, Points(at.x.flatten(0, 1)[None], None, {}), self.problem, 1.0)
-        zero = dict.fromkeys(rows.features, at.x.new_zeros(G * m))
-        residuals, found = rows.linearized(zero, State(None, at.x.new_zeros(0)))
+    def evaluated(self, term: Term, x: Tensor, normals: Tensor | None = None) -> tuple[Tensor, Coefficients]:
+        """The residuals (count, G, m) of a term where all functions are zero, and its coefficients, at points (G, m, d)
+        with normals (G, m, d)."""
+        G, m = x.shape[:2]
+        flat = None if normals is None else normals.flatten(0, 1)
+        rows = TermRows(term, Points(x.flatten(0, 1)[None], flat, {}), self.problem, 1.0)
+        zero = dict.fromkeys(rows.features, x.new_zeros(G * m))
+        residuals, found = rows.linearized(zero, State(None, x.new_zeros(0)))
         shaped = [
             {f: v.reshape(G, m) if isinstance(v, Tensor) and v.ndim else float(v) for f, v in one.items()}
             for one in found
         ]
         return residuals.reshape(-1, G, m), shaped
 
+    def tested(
+        self, energy: Energy, x: Tensor
+    ) -> Iterator[tuple[int, MultiIndex, float, Tensor, dict[Feature, Tensor | float]]]:
+        """What stands inside cells, at points (G, m, d): the unknown by whose functions it is tested, which derivative
+        of these, its sign, what it is (G, m) where all functions are zero, and its coefficients."""
+        d, every = self.space.cells.dimension, range(len(self.unknowns))
+        slopes = [tuple(int(a == i) for a in range(d)) for i in range(d)]
+        tested = [(a, alpha, 1.0) for a in every for alpha in slopes] + [(a, (0,) * d, -1.0) for a in every]
+        parts = [self.evaluated(term, x) for term in (energy.fluxes, energy.sources)]
+        constant, coefficients = torch.cat([part[0] for part in parts]), [item for part in parts for item in part[1]]
+        for one, given, item in zip(tested, constant, coefficients, strict=True):
+            yield *one, given, item
+
+    def along(self, energy: Energy, axis: int) -> Term:
+        """The fluxes of all unknowns along an axis."""
+        d, fluxes = self.space.cells.dimension, energy.fluxes
+        return replace(fluxes, residuals=fluxes.residuals[axis::d], linearizations=fluxes.linearizations[axis::d])
+
     def fluxes(self, at: Trace, axis: int) -> tuple[list[dict[int, Tensor]], Tensor]:
         """The flux of every unknown along an axis: per unknown that it holds (G, m, n) by its functions; and (G,) the
         weight g."""
-        found, largest = [], []
-        chosen = self.energy.fluxes.residuals[axis :: self.space.cells.dimension]
-        lines = self.energy.fluxes.linearizations[axis :: self.space.cells.dimension]
-        term = Term(self.energy.fluxes.name, "equation", self.energy.fluxes.region, chosen, lines, True)
-        for a, item in enumerate(self.evaluated(term, at)[1]):
+        found = []
+        items = self.evaluated(self.along(at.energy, axis), at.x)[1]
+        for item in items:
             parts: dict[int, Tensor] = {}
             for f, value in item.items():
                 b = self.unknowns.index(f.unknown)
                 part = at.derivative(f.alpha) * (value[..., None] if isinstance(value, Tensor) else value)
                 parts[b] = parts[b] + part if b in parts else part
-                if b == a and f.alpha[axis]:
-                    largest.append(torch.zeros_like(at.weights) + value)
             found.append(parts)
-        p, h = self.space.degrees[axis], self.space.cells.size[at.cells, axis]
-        return found, PENALTY * (p + 1) ** 2 / h * torch.stack(largest).amax(dim=(0, 2))
+        return found, self._weight(items, axis, at.cells, at.weights).amax(dim=1)
+
+    def weight(self, energy: Energy, axis: int, x: Tensor, cells: Tensor) -> Tensor:
+        """(N,): the weight g of values at points (N, d) on faces along an axis of cells (N,)."""
+        items = self.evaluated(self.along(energy, axis), x[:, None])[1]
+        return self._weight(items, axis, cells, x.new_zeros(len(x), 1))[:, 0]
+
+    def _weight(self, items: Coefficients, axis: int, cells: Tensor, like: Tensor) -> Tensor:
+        """(G, m): g, of the coefficients of fluxes."""
+        largest = [torch.zeros_like(like) + value for a, item in enumerate(items) for f, value in item.items()
+                   if self.unknowns.index(f.unknown) == a and f.alpha[axis]]  # fmt: skip
+        p, h = self.space.degrees[axis], self.space.cells.size[cells, axis]
+        return torch.stack(largest).amax(dim=0) * (PENALTY * (p + 1) ** 2 / h)[:, None]
 
 
 def product(left: Tensor, weights: Tensor, right: Tensor) -> Tensor:

@@ -11,7 +11,9 @@ fluxes that are given add what they do to the functions there. All is relative t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -28,23 +30,51 @@ from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.language.symbols import MultiIndex
 
 
-def energy_rows(energy: Energy, problem: CompiledProblem, space: Space) -> list[RowSource]:
-    """All of them: of cells, of the faces between cells, of the faces of the domain."""
-    form = EnergyForm(energy, problem, space)
-    found: list[RowSource] = [_Inside(form, some) for some in form.divided(torch.arange(space.cells.count))]
+def energy_rows(energies: Sequence[Energy], problem: CompiledProblem, space: Space) -> list[RowSource]:
+    """All of them: of cells, of the faces between cells, of the boundary of the domain. `energies`: by material."""
+    form = EnergyForm(tuple(energies), problem, space)
+    if problem.shape is not None:
+        from pinnsolve.assembly.cut_energy import cut_energy_rows  # not needed for boxes
+
+        return cut_energy_rows(form)
+    every = torch.arange(space.cells.count)
+    found: list[RowSource] = inside_rows(form, every)
     for axis in range(space.cells.dimension):
-        every = torch.arange(space.cells.count)
-        i, j = space.cells.contacts(axis, every, every)
-        for some in form.divided(torch.arange(len(i))):
-            face = _Face(form, axis, i[some], j[some])
-            found += [_BesideFace(face, 0), _BesideFace(face, 1), _Between(face)]
-    for wall in energy.walls:
-        for some in form.divided(space.cells.touching(wall.axis, wall.value)):
-            found.append(_OnWall(form, wall, some))
+        found += face_rows(form, axis, *space.cells.contacts(axis, every, every, across=True))
+    for material, energy in form.materials:
+        for wall in energy.walls:
+            axis, value = wall.piece.fixed[0]
+            for some in form.divided(form.among(space.cells.touching(axis, value), material)):
+                found.append(_OnWall(form, energy, wall, some))
     return found
 
 
-class _Tested(RowSource):
+def inside_rows(form: EnergyForm, cells: Tensor) -> list[RowSource]:
+    """Those of the insides of cells that are boxes."""
+    return [
+        _Inside(form, energy, some)
+        for material, energy in form.materials
+        for some in form.divided(form.among(cells, material))
+    ]
+
+
+def face_rows(form: EnergyForm, axis: int, i: Tensor, j: Tensor) -> list[RowSource]:
+    """Those of the faces at the upper ends of cells i and the lower ends of cells j, which are boxes."""
+    found: list[RowSource] = []
+    material = form.space.cells.material
+    for one, two in itertools.product(form.materials, repeat=2):
+        chosen = ((material[i] == one[0]) & (material[j] == two[0])).nonzero()[:, 0]
+        for some in form.divided(chosen):
+            found += beside_and_between(_Face(form, (one[1], two[1]), axis, i[some], j[some]))
+    return found
+
+
+def beside_and_between(face: Face) -> list[RowSource]:
+    """The rows of faces: what they add to the cells on both sides, and what the values on them take off."""
+    return [BesideFace(face, 0), BesideFace(face, 1), Between(face)]
+
+
+class Tested(RowSource):
     """A part of the gradient that belongs to cells (G,): `made` gives its matrix and what it is at zero."""
 
     kind = "term"
@@ -70,9 +100,10 @@ class _Tested(RowSource):
         """(G, U n) at zero, and the matrix (G, U, n, U, n)."""
         raise NotImplementedError
 
-    def _empty(self, at: Trace) -> Tensor:
+    def empty(self) -> Tensor:
+        """(G, U, n, U, n) of zeros."""
         U, n = len(self.form.unknowns), self.form.space.functions
-        return at.x.new_zeros(len(at.cells), U, n, U, n)
+        return self.form.whole.new_zeros(len(self.cells[0]), U, n, U, n)
 
 
 def _at_state(block: RowBlock, space: Space, state: State, matrix: bool) -> RowBlock:
@@ -82,27 +113,23 @@ def _at_state(block: RowBlock, space: Space, state: State, matrix: bool) -> RowB
     return block if matrix else replace(block, sides=())
 
 
-class _Inside(_Tested):
+class _Inside(Tested):
     """The part of cells (G,): fluxes by slopes, less the sources."""
 
-    def __init__(self, form: EnergyForm, cells: Tensor):
-        super().__init__(form, form.energy.fluxes.name, cells)
-        self.names, self.points = form.energy.names, len(cells) * len(form.rule()[1])
+    def __init__(self, form: EnergyForm, energy: Energy, cells: Tensor):
+        super().__init__(form, energy.fluxes.name, cells)
+        self.energy = energy
+        self.names, self.points = energy.names, len(cells) * len(form.rule()[1])
 
     def made(self) -> tuple[Tensor, Tensor]:
         form, (cells,) = self.form, self.cells
-        space, d = form.space, form.space.cells.dimension
+        space = form.space
         points, weights = form.rule()
         share = space.cells.volume[cells] / form.whole
         tables = space.tables(points[None])
-        at = Trace(space, cells, tables, space.cells.physical(points[None], cells), share[:, None] * weights)
-        K, r = self._empty(at), at.x.new_zeros(len(cells), len(form.unknowns), space.functions)
-        slopes, zero = [tuple(int(a == i) for a in range(d)) for i in range(d)], (0,) * d
-        tested = [(a, alpha, 1.0) for a in range(len(form.unknowns)) for alpha in slopes]
-        tested += [(a, zero, -1.0) for a in range(len(form.unknowns))]
-        parts = [form.evaluated(term, at) for term in (form.energy.fluxes, form.energy.sources)]
-        constant, coefficients = torch.cat([part[0] for part in parts]), [item for part in parts for item in part[1]]
-        for (a, alpha, sign), given, item in zip(tested, constant, coefficients, strict=True):
+        at = Trace(self.energy, space, cells, tables, space.cells.physical(points[None], cells), share[:, None] * weights)
+        K, r = self.empty(), at.x.new_zeros(len(cells), len(form.unknowns), space.functions)
+        for a, alpha, sign, given, item in form.tested(self.energy, at.x):
             if bool(given.any()):
                 r[:, a] += sign * ((given * at.weights) @ at.table(alpha)[0]) * at.chain(alpha)[:, None]
             for f, value in item.items():
@@ -125,11 +152,12 @@ class _Inside(_Tested):
         return (value * factor)[:, None, None] * whole
 
 
-class _Face:
-    """The faces at the upper ends of cells i and the lower ends of cells j, and the polynomials that stand on them."""
+class Face(ABC):
+    """Faces along an axis at the upper sides of cells i and the lower sides of cells j, all of one material each, and
+    the polynomials that stand on them."""
 
-    def __init__(self, form: EnergyForm, axis: int, i: Tensor, j: Tensor):
-        self.form, self.axis, self.cells = form, axis, (i, j)
+    def __init__(self, form: EnergyForm, energies: tuple[Energy, Energy], axis: int, i: Tensor, j: Tensor):
+        self.form, self.energies, self.axis, self.cells = form, energies, axis, (i, j)
 
     @property
     def name(self) -> str:
@@ -139,6 +167,30 @@ class _Face:
     def held(self) -> Tensor:
         """(l,): the functions of a cell that do not vary along the axis."""
         return (exponents(self.form.space.degrees)[:, self.axis] == 0).nonzero()[:, 0]
+
+    @abstractmethod
+    def side(self, k: int) -> Trace:
+        """What the cells on a side are on the faces."""
+
+    @abstractmethod
+    def functions(self) -> Tensor:
+        """(G or 1, m, l): polynomials on the faces."""
+
+    @abstractmethod
+    def normalized(self, values: Tensor) -> Tensor:
+        """(G, U, l, ...): what is tested by the polynomials, by as many that are orthonormal on the faces, with the
+        weights of their points."""
+
+    def forget(self) -> None:  # noqa: B027, most faces keep nothing
+        """Gives up what was kept for several kinds of rows."""
+
+    def fluxes(self, side: Trace) -> tuple[list[dict[int, Tensor]], Tensor]:
+        """See `EnergyForm.fluxes`."""
+        return self.form.fluxes(side, self.axis)
+
+
+class _Face(Face):
+    """Those between cells that are boxes."""
 
     @cached_property
     def _at(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -160,79 +212,82 @@ class _Face:
         points[..., self.axis] = 1.0 - 2.0 * k
         if bool(((points - points[:1]).abs() < 1e-9).all()):
             points = points[:1]  # one table for all
-        return Trace(self.form.space, cell, self.form.space.tables(points), x, share[:, None] * weights)
+        weights = share[:, None] * weights
+        return Trace(self.energies[k], self.form.space, cell, self.form.space.tables(points), x, weights)
 
     def functions(self) -> Tensor:
-        """(m, l): polynomials on the faces, orthonormal in the mean."""
-        return self.form.space.tables(self._at[0][None]).table((0,) * self.form.space.cells.dimension)[0][:, self.held]
+        return self.form.space.tables(self._at[0][None]).table((0,) * self.form.space.cells.dimension)[..., self.held]
 
-    @property
-    def share(self) -> Tensor:
-        """(G,): areas over the volume of the domain."""
-        return self._at[3]
+    def normalized(self, values: Tensor) -> Tensor:
+        share = self._at[3].rsqrt()
+        return values * share.reshape(-1, *[1] * (values.ndim - 1))
 
 
-class _BesideFace(_Tested):
+class BesideFace(Tested):
     """What faces add to the matrix of the cells on one side, where the values on the face are zero."""
 
-    def __init__(self, face: _Face, k: int):
+    kind = "continuity"
+
+    def __init__(self, face: Face, k: int):
         super().__init__(face.form, face.name, face.cells[k])
-        self.face, self.k, self.kind = face, k, "continuity"
+        self.face, self.k = face, k
 
     def made(self) -> tuple[Tensor, Tensor]:
         side = self.face.side(self.k)
-        K, values = self._empty(side), side.table((0,) * self.form.space.cells.dimension)
-        fluxes, penalty = self.form.fluxes(side, self.face.axis)
+        K, values = self.empty(), side.table((0,) * self.form.space.cells.dimension)
+        fluxes, penalty = self.face.fluxes(side)
         for a, flux in enumerate(fluxes):
-            _hold(K, a, values, flux, penalty[:, None] * side.weights, (1.0 - 2.0 * self.k) * side.weights)
+            hold(K, a, values, flux, penalty[:, None] * side.weights, (1.0 - 2.0 * self.k) * side.weights)
         return K.new_zeros(len(K), self.columns), K
 
 
-class _Between(RowSource):
+class Between(RowSource):
     """The values on faces that make the energy least, as squares |T u|^2 that are taken off it."""
 
     kind = "continuity"
     tested = True
 
-    def __init__(self, face: _Face):
+    def __init__(self, face: Face):
         self.face, self.name, self.cells, self.points = face, face.name, list(face.cells), 0
         self.row_count = len(face.cells[0]) * len(face.form.unknowns) * len(face.held)
 
     def rows(self, state: State, matrix: bool = True) -> RowBlock:
         face, form = self.face, self.face.form
         zero, U = (0,) * form.space.cells.dimension, len(form.unknowns)
-        on_face, found, whole = face.functions(), [], face.share.new_zeros(len(face.share))
+        on_face, found, whole = face.functions(), [], form.whole.new_zeros(len(face.cells[0]))
         for k in range(2):
             side, sign = face.side(k), 1.0 - 2.0 * k
-            fluxes, penalty = form.fluxes(side, face.axis)
+            fluxes, penalty = face.fluxes(side)
             values = product(on_face, penalty[:, None] * side.weights, side.table(zero))
             T = values.new_zeros(len(values), U, values.shape[1], U, values.shape[2])
             for a, flux in enumerate(fluxes):
                 T[:, a, :, a] -= values
                 for b, one in flux.items():
                     T[:, a, :, b] += sign * product(on_face, side.weights, one)
-            found.append((side.cells, T.flatten(3, 4).flatten(1, 2)))
-            whole += penalty * face.share
+            found.append((side.cells, face.normalized(T).flatten(3, 4).flatten(1, 2)))
+            whole += penalty
+        face.forget()
         sides = [(cells, T * whole.rsqrt()[:, None, None]) for cells, T in found]
         block = RowBlock(self.name, whole.new_zeros(sides[0][1].shape[:2]), sides, tested=True)
         return _at_state(block, form.space, state, matrix)
 
 
-class _OnWall(_Tested):
+class _OnWall(Tested):
     """The part of a face of the domain: values are held by Nitsche's form, fluxes given."""
 
-    def __init__(self, form: EnergyForm, wall: Wall, cells: Tensor):
+    def __init__(self, form: EnergyForm, energy: Energy, wall: Wall, cells: Tensor):
         super().__init__(form, wall.given.name, cells)
-        self.wall = wall
-        self.names, self.points = wall.names, len(cells) * len(form.rule(wall.axis)[1])
+        self.energy, self.wall = energy, wall
+        (self.axis, self.value), self.sign = wall.piece.fixed[0], wall.piece.outward[1]
+        self.names, self.points = wall.names, len(cells) * len(form.rule(self.axis)[1])
 
     def made(self) -> tuple[Tensor, Tensor]:
         form, wall, zero = self.form, self.wall, (0,) * self.form.space.cells.dimension
         at = self._trace()
-        K, r = self._empty(at), at.x.new_zeros(len(at.cells), len(form.unknowns), form.space.functions)
-        constant, given = form.evaluated(wall.given, at)
+        K, r = self.empty(), at.x.new_zeros(len(at.cells), len(form.unknowns), form.space.functions)
+        constant, given = form.evaluated(wall.given, at.x)
         values = at.table(zero)
-        fluxes, penalty = form.fluxes(at, wall.axis)
+        fluxes, penalty = form.fluxes(at, self.axis)
         penalty = penalty[:, None] * at.weights
         for a, held in enumerate(wall.held):
             if not held:
@@ -243,24 +298,24 @@ class _OnWall(_Tested):
                 continue
             missing = constant[a]  # u - g, where u is zero
             r[:, a] += _tested(values, penalty * missing)
-            _hold(K, a, values, fluxes[a], penalty, wall.sign * at.weights)
+            hold(K, a, values, fluxes[a], penalty, self.sign * at.weights)
             for b, flux in fluxes[a].items():
-                r[:, b] -= wall.sign * _tested(flux, missing * at.weights)
+                r[:, b] -= self.sign * _tested(flux, missing * at.weights)
         return r.flatten(1), K
 
     def _trace(self) -> Trace:
-        form, axis, (chosen,) = self.form, self.wall.axis, self.cells
+        form, axis, (chosen,) = self.form, self.axis, self.cells
         space, cells = form.space, form.space.cells
         points, weights = form.rule(axis)
         points = points.clone()
-        points[:, axis] = self.wall.sign
+        points[:, axis] = self.sign
         x = cells.physical(points[None], chosen)
-        x[..., axis] = self.wall.value
+        x[..., axis] = self.value
         share = cells.volume[chosen] / cells.size[chosen, axis] / form.whole
-        return Trace(space, chosen, space.tables(points[None]), x, share[:, None] * weights)
+        return Trace(self.energy, space, chosen, space.tables(points[None]), x, share[:, None] * weights)
 
 
-def _hold(K: Tensor, a: int, values: Tensor, flux: Mapping[int, Tensor], penalty: Tensor, outward: Tensor) -> None:
+def hold(K: Tensor, a: int, values: Tensor, flux: Mapping[int, Tensor], penalty: Tensor, outward: Tensor) -> None:
     """Adds to matrices (G, U, n, U, n) Nitsche's form of values of unknown `a` that are held to be zero at points,
     with its `flux` along the axis, by unknowns; `penalty`, and `outward` the sign of the normal: (G, m) with the
     weights of the points."""

@@ -190,9 +190,9 @@ class CellSystem(LinearSystem):
         return state if self.integrals is None else self.integrals.at(state)
 
     def _orthonormal(self, block: RowBlock) -> RowBlock:
-        """The matrices of rows for functions that are orthonormal on cut cells, too."""
+        """The matrices of rows for functions that are orthonormal on cut cells, too; those that are tested are."""
         metric = self.space.metric
-        if metric is None or not block.sides:
+        if metric is None or not block.sides or block.tested:
             return block
         return replace(block, sides=[(cells, metric.matrix(cells, A, self.unknowns)) for cells, A in block.sides])
 

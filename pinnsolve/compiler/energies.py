@@ -11,36 +11,39 @@ that conditions state tell. No array library.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import sympy as sp
 
 from pinnsolve.compiler.applicability import why_not_own_cells
 from pinnsolve.compiler.linearization import linearize
-from pinnsolve.compiler.terms import CompiledProblem, Term
+from pinnsolve.compiler.one_material import NoEnergy, Signs, in_material
+from pinnsolve.compiler.terms import CompiledProblem, Interface, Term
 from pinnsolve.geometry import regions
-from pinnsolve.geometry.regions import Intervals, Region
+from pinnsolve.geometry.regions import Intervals, Piece, Region
+from pinnsolve.geometry.shapes import MeshFile, ShapeTree, primitives, with_boxes
 from pinnsolve.language.derivatives import SizeError
 from pinnsolve.language.symbols import Feature, coordinate_symbol, feature_symbol
 
 PLACES = (0.2113, 0.5471, 0.8347)  # of an interval, at which coefficients are compared
 ALIKE = 1e-9  # relative, of coefficients that are the same
+SOME = (0.48, 0.6, 0.64)  # a direction, for what holds normals
 Index = tuple[int, int, int, int]  # unknown and axis of a flux, unknown and axis of a slope
 
 
 @dataclass(frozen=True)
 class Wall:
-    """What holds on the face of the box where coordinate `axis` has this `value`; `sign`: of its outward normal.
+    """What holds on a piece of the boundary: a face of a box, or a part of the boundary of a shape.
 
     `names`: of the conditions; `given`: a term with a residual for every unknown u_a: u_a - g where it is `held`, else
-    the flux out of the face that is stated, h - beta u_a.
+    the outward flux that is stated, h - beta u_a.
     """
 
-    axis: int
-    value: float
-    sign: int
+    piece: Piece
     held: tuple[bool, ...]
     names: tuple[str, ...]
     given: Term
@@ -48,8 +51,8 @@ class Wall:
 
 @dataclass(frozen=True)
 class Energy:
-    """`names`: of the equations; `fluxes`: a term with the residuals sigma_ai, unknown by unknown; `sources`: one with
-    q_a; `walls`: all faces."""
+    """Of one material. `names`: of the equations; `fluxes`: a term with the residuals sigma_ai, unknown by unknown;
+    `sources`: one with q_a; `walls`: what holds on all of the boundary."""
 
     names: tuple[str, ...]
     fluxes: Term
@@ -62,44 +65,64 @@ class Energy:
         return any(len({f.unknown for f, _ in line.features}) > 1 for line in self.fluxes.linearizations)
 
 
-class _NoEnergy(Exception):
-    """The problem has no energy, or one that is not known here."""
-
-
-def energy_to_minimize(problem: CompiledProblem) -> Energy | None:
-    """The energy that a solve of its own choice minimizes in place of squares of residuals, or None.
+def energies_to_minimize(problem: CompiledProblem) -> tuple[Energy, ...]:
+    """The energies, one for each material, that a solve of its own choice minimizes in place of squares of residuals;
+    none where it does not.
 
     Elastic bodies bend for next to no energy, so that least squares see little of what infinite stresses at corners do;
     in three coordinates solutions are steep along whole edges. Elsewhere in the plane least squares do better.
     """
-    if len(problem.coordinates) < 2 or why_not_own_cells(problem.settings) is not None:
-        return None
-    energy = energy_of(problem)
-    return energy if energy is not None and (energy.couples or len(problem.coordinates) > 2) else None
+    d = len(problem.coordinates)
+    if d < 2 or why_not_own_cells(problem.settings) is not None or (problem.shape is not None and d != 3):
+        return ()
+    energies = energies_of(problem)
+    return energies if d > 2 or any(energy.couples for energy in energies) else ()
 
 
-def energy_of(problem: CompiledProblem) -> Energy | None:
-    """The energy of a problem in a box, of one material; None where it has none of this form."""
-    simple = problem.linear and problem.shape is None and problem.time is None and not problem.materials
+def energies_of(problem: CompiledProblem) -> tuple[Energy, ...]:
+    """The energies of a problem, one for each material; none where it has none of this form."""
+    simple = problem.linear and problem.time is None
     others = (
         problem.unknown_parameters, problem.integrals, problem.homes, problem.between, problem.regularization,
         problem.undetermined_constants, problem.candidates, problem.state_functions, problem.eigenvalues,
     )  # fmt: skip
     if not simple or any(others) or problem.exactly or problem.term_weights is not None:
-        return None
+        return ()
     if any(term.data_file is not None for term in problem.terms):
-        return None
-    return _found(problem.terms, problem.unknowns, problem.coordinates, problem.intervals)
+        return ()
+    shape, signs = problem.shape, tuple(material.signs for material in problem.materials)
+    if shape is not None and any(isinstance(leaf, MeshFile) for leaf in primitives(shape)):
+        return ()
+    if not all(_is_plane(level, problem.coordinates) for one in signs for level, _ in one):
+        return ()
+    return _found(problem.terms, problem.unknowns, problem.coordinates, problem.intervals, shape, signs,
+                  problem.interfaces)  # fmt: skip
+
+
+def _is_plane(level: sp.Expr, coordinates: Sequence[str]) -> bool:
+    """Whether a level is zero in a plane across an axis."""
+    held = level.free_symbols
+    return len(held) == 1 and held <= set(map(coordinate_symbol, coordinates)) and level.diff(*held).is_number
 
 
 @lru_cache(maxsize=16)  # the same problem is asked about on every level
 def _found(
-    terms: tuple[Term, ...], unknowns: tuple[str, ...], coordinates: tuple[str, ...], intervals: Intervals
-) -> Energy | None:
+    terms: tuple[Term, ...],
+    unknowns: tuple[str, ...],
+    coordinates: tuple[str, ...],
+    intervals: Intervals,
+    shape: ShapeTree | None,
+    signs: tuple[Signs, ...],
+    interfaces: tuple[Interface, ...],
+) -> tuple[Energy, ...]:
     try:
-        return _Finder(terms, unknowns, coordinates, intervals).energy()
-    except (_NoEnergy, SizeError):
-        return None
+        finders = [_Finder(in_material(terms, one), unknowns, coordinates, intervals, shape) for one in signs or ((),)]
+        found = tuple(finder.energy() for finder in finders)
+        for interface in interfaces:
+            _check_interface(interface, [finders[side] for side in interface.sides])
+    except (NoEnergy, SizeError):
+        return ()
+    return found
 
 
 @dataclass(frozen=True)
@@ -118,6 +141,7 @@ class _Finder:
     unknowns: tuple[str, ...]
     coordinates: tuple[str, ...]
     intervals: Intervals
+    shape: ShapeTree | None = None
     C: dict[Index, sp.Expr] = field(default_factory=dict)
 
     @property
@@ -127,6 +151,10 @@ class _Finder:
     @property
     def x(self) -> list[sp.Symbol]:
         return [coordinate_symbol(name) for name in self.coordinates]
+
+    @property
+    def normals(self) -> list[sp.Symbol]:
+        return [coordinate_symbol(f"n_{name}") for name in self.coordinates]
 
     def energy(self) -> Energy:
         equations = self._equations()
@@ -140,7 +168,7 @@ class _Finder:
         sources = [sign * self._source(equations[a]) for a in range(n)]
         names = tuple(term.name for term in self.terms if term.kind == "equation")
         name = ", ".join(names)
-        given = tuple(self._wall(wall, lines) for wall, lines in walls)
+        given = tuple(self._wall(piece, lines) for piece, lines in walls)
         return Energy(names, self._term(name, fluxes), self._term(name, sources), given)
 
     # -- what is stated -----------------------------------------------------------------------------------------------
@@ -152,40 +180,57 @@ class _Finder:
             if term.kind != "equation":
                 continue
             if term.region.where is not None or any(not piece.fills or piece.region for piece in term.region.pieces):
-                raise _NoEnergy
+                raise NoEnergy
             for line in _lines(term):
                 if any(f.order > 2 or f.operator or f.side for f in line.factors):
-                    raise _NoEnergy
+                    raise NoEnergy
                 own = [a for a in range(len(self.unknowns)) if self._elliptic_in(line, a)]
                 if len(own) != 1 or own[0] in found:
-                    raise _NoEnergy
+                    raise NoEnergy
                 found[own[0]] = line
         if len(found) != len(self.unknowns):
-            raise _NoEnergy
+            raise NoEnergy
         return [found[a] for a in range(len(self.unknowns))]
 
     def _elliptic_in(self, line: _Line, a: int) -> bool:
         return all(line.factors.get(self._feature(a, i, i), 0) != 0 for i in range(self.d))
 
-    def _walls(self) -> Iterator[tuple[tuple[int, float, int], list[tuple[_Line, Term]]]]:
-        """All faces of the box, by axis, value and sign of the normal, with what conditions say there."""
-        stated: dict[tuple[int, int], list[tuple[_Line, Term]]] = {}
+    def _walls(self) -> Iterator[tuple[Piece, list[tuple[_Line, Term]]]]:
+        """All of the boundary, piece by piece, with what conditions say there."""
+        stated: dict[Piece, list[tuple[_Line, Term]]] = {}
         for term in self.terms:
             if term.kind == "equation":
                 continue
             for piece in term.region.pieces:
-                if piece.outward is None or len(piece.fixed) != 1 or term.region.where is not None:
-                    raise _NoEnergy
-                axis, sign = piece.outward
-                normal = {coordinate_symbol(f"n_{c}"): sp.Integer(sign * int(i == axis))
-                          for i, c in enumerate(self.coordinates)}  # fmt: skip
+                if not self._is_boundary(piece) or term.region.where is not None:
+                    raise NoEnergy
                 for line in _lines(term):
-                    factors = {f: value.xreplace(normal) for f, value in line.factors.items()}
-                    here = _Line({f: v for f, v in factors.items() if v != 0}, line.rest.xreplace(normal))
-                    stated.setdefault(piece.outward, []).append((here, term))
-        for axis, (low, high) in enumerate(self.intervals):
-            for value, sign in ((low, -1), (high, 1)):
-                yield (axis, value, sign), stated.get((axis, sign), [])
+                    stated.setdefault(piece, []).append((self._on_face(line, piece), term))
+        if self.shape is None:
+            for axis, (low, high) in enumerate(self.intervals):
+                for value, sign in ((low, -1), (high, 1)):
+                    piece = regions.face(axis, value, sign)
+                    yield piece, stated.get(piece, [])
+            return
+        parts = [piece.part for piece in stated]
+        names = sorted({leaf.name for leaf in primitives(with_boxes(self.shape))})
+        if sorted(parts) != names and parts != [""]:
+            raise NoEnergy
+        yield from stated.items()
+
+    def _is_boundary(self, piece: Piece) -> bool:
+        if self.shape is None:
+            return piece.outward is not None and len(piece.fixed) == 1
+        return piece.part is not None and piece.plane is None and not piece.fixed and piece.region is None
+
+    def _on_face(self, line: _Line, piece: Piece) -> _Line:
+        """With the normal of a face of a box."""
+        if piece.outward is None:
+            return line
+        axis, sign = piece.outward
+        normal = {n: sp.Integer(sign * int(i == axis)) for i, n in enumerate(self.normals)}
+        factors = {f: value.xreplace(normal) for f, value in line.factors.items()}
+        return _Line({f: v for f, v in factors.items() if v != 0}, line.rest.xreplace(normal))
 
     # -- the coefficients ---------------------------------------------------------------------------------------------
 
@@ -196,15 +241,16 @@ class _Finder:
             for b in range(n):
                 for i in range(d):
                     self.C[a, i, b, i] = equations[a].factors.get(self._feature(b, i, i), sp.S.Zero)
-        for (axis, _, _), lines in walls:
+        for piece, lines in walls:
             for line, _ in lines:
-                a = self._flux_of(line, axis)
+                slopes = self._slopes(line, piece)
+                a = self._flux_of(slopes)
                 if a is not None:
-                    own = line.factors[self._feature(a, axis)]
-                    for b in range(n):
-                        for j in (j for j in range(d) if j != axis):
-                            factor = line.factors.get(self._feature(b, j), sp.S.Zero)
-                            self.C.setdefault((a, axis, b, j), self.C[a, axis, a, axis] * factor / own)
+                    for i in sorted({i for i, _, _ in slopes}):
+                        own = slopes[i, a, i]
+                        for b, j in ((b, j) for b in range(n) for j in range(d) if j != i):
+                            factor = slopes.get((i, b, j), sp.S.Zero)
+                            self.C.setdefault((a, i, b, j), self.C[a, i, a, i] * factor / own)
         for a in range(n):
             for b in range(n):
                 for i in range(d):
@@ -220,15 +266,37 @@ class _Finder:
         known += [whole - self.C[k] for k in ((a, j, b, i), (b, i, a, j)) if k in self.C]
         self.C[index] = known[0] if known else whole / 2
 
-    def _flux_of(self, line: _Line, axis: int) -> int | None:
-        """The unknown whose flux through a face a condition tells: the only one with a derivative along the normal."""
+    def _slopes(self, line: _Line, piece: Piece) -> dict[tuple[int, int, int], sp.Expr]:
+        """What a condition holds of slopes: factors by component of the normal, unknown and axis."""
         if any(f.order > 1 or f.operator or f.side for f in line.factors):
-            raise _NoEnergy
-        slopes = [f for f in line.factors if f.order]
-        normal = [f for f in slopes if f.alpha[axis]]
-        if slopes and len(normal) != 1:
-            raise _NoEnergy
-        return self.unknowns.index(normal[0].unknown) if normal else None
+            raise NoEnergy
+        found: dict[tuple[int, int, int], sp.Expr] = {}
+        for f, value in line.factors.items():
+            if not f.order:
+                continue
+            b, j = self.unknowns.index(f.unknown), f.alpha.index(1)
+            if piece.outward is not None:
+                found[piece.outward[0], b, j] = value
+                continue
+            value = sp.expand(value)
+            parts = {i: value.coeff(n) for i, n in enumerate(self.normals)}
+            if sp.expand(value - sp.Add(*(n * parts[i] for i, n in enumerate(self.normals)))) != 0:
+                raise NoEnergy
+            if any(part.has(*self.normals) for part in parts.values()):
+                raise NoEnergy
+            found |= {(i, b, j): part for i, part in parts.items() if part != 0}
+        return found
+
+    def _flux_of(self, slopes: Mapping[tuple[int, int, int], sp.Expr]) -> int | None:
+        """The unknown whose flux through the boundary a condition tells: the only one that it holds all slopes along
+        the normal of."""
+        if not slopes:
+            return None
+        axes = {i for i, _, _ in slopes}
+        found = [a for a in range(len(self.unknowns)) if all((i, a, i) in slopes for i in axes)]
+        if len(found) != 1 or (self.shape is not None and len(axes) != self.d):
+            raise NoEnergy
+        return found[0]
 
     def _sign(self) -> int:
         """That which makes the energy positive."""
@@ -236,7 +304,7 @@ class _Finder:
         return 1 if value > 0 else -1
 
     def _check(self, equations: Sequence[_Line], sign: int) -> None:
-        """Raises `_NoEnergy` unless the equations are those of a symmetric and positive energy with these fluxes."""
+        """Raises `NoEnergy` unless the equations are those of a symmetric and positive energy with these fluxes."""
         n, d = len(self.unknowns), self.d
         pairs = [(a, i) for a in range(n) for i in range(d)]
         for a, i in pairs:
@@ -257,28 +325,29 @@ class _Finder:
                         for a in range(n)])  # fmt: skip
 
     def _positive(self, matrix: Sequence[Sequence[sp.Expr]]) -> None:
-        """Raises `_NoEnergy` unless a symmetric matrix has no negative eigenvalue, at a few places."""
+        """Raises `NoEnergy` unless a symmetric matrix has no negative eigenvalue, at a few places."""
         values = [[self._numbers(entry) for entry in row] for row in matrix]
         for place in range(len(PLACES)):
             here = sp.Matrix([[entry[place] for entry in row] for row in values])
             size = max(abs(v) for v in here)
             if size and not (here + ALIKE * size * sp.eye(here.rows)).is_positive_definite:
-                raise _NoEnergy
+                raise NoEnergy
 
     def _same(self, one: sp.Expr, other: sp.Expr) -> None:
         for a, b in zip(self._numbers(one), self._numbers(other), strict=True):
             if not abs(a - b) <= ALIKE * max(abs(a), abs(b), 1e-300):
-                raise _NoEnergy
+                raise NoEnergy
 
     def _numbers(self, expression: sp.Expr) -> list[float]:
-        """What an expression is at a few places of the domain. Raises `_NoEnergy` where that is no number."""
+        """What an expression is at a few places of the domain. Raises `NoEnergy` where that is no number."""
         found = []
         for k in range(len(PLACES)):
             at = {x: low + (high - low) * PLACES[(k + i) % len(PLACES)]
                   for i, (x, (low, high)) in enumerate(zip(self.x, self.intervals, strict=True))}  # fmt: skip
+            at |= {n: part / math.sqrt(sum(v * v for v in SOME)) for n, part in zip(self.normals, SOME, strict=False)}
             value = sp.sympify(expression).subs(at).evalf()
             if not value.is_number or not value.is_real or not value.is_finite:
-                raise _NoEnergy
+                raise NoEnergy
             found.append(float(value))
         return found
 
@@ -293,48 +362,54 @@ class _Finder:
         return line.rest + sp.Add(*(value * feature_symbol(f.unknown, f.alpha) for f, value in line.factors.items()
                                     if not f.order))  # fmt: skip
 
-    def _wall(self, place: tuple[int, float, int], lines: Sequence[tuple[_Line, Term]]) -> Wall:
-        """What the lines say of every unknown at a face. Raises `_NoEnergy` unless it is one thing of each."""
-        axis, value, sign = place
+    def _wall(self, piece: Piece, lines: Sequence[tuple[_Line, Term]]) -> Wall:
+        """What the lines say of every unknown on a piece of the boundary. Raises `NoEnergy` unless it is one thing of
+        each."""
         held: dict[int, bool] = {}
         given: dict[int, sp.Expr] = {}
         for line, _ in lines:
-            a = self._flux_of(line, axis)
+            slopes = self._slopes(line, piece)
+            a = self._flux_of(slopes)
             values = [f for f in line.factors if not f.order]
             if a is None:
-                if len(values) != 1:
-                    raise _NoEnergy
-                a = self.unknowns.index(values[0].unknown)
-                found = self._symbol(a) + line.rest / line.factors[values[0]]
+                if len(values) != 1 or line.factors[values[0]].has(*self.normals):
+                    raise NoEnergy
+                number = self.unknowns.index(values[0].unknown)
+                found = self._symbol(number) + line.rest / line.factors[values[0]]
             else:
+                number = a
                 if any(f.unknown != self.unknowns[a] for f in values):
-                    raise _NoEnergy
-                found = self._stated_flux(line, a, place)
-            if a in given:
-                raise _NoEnergy
-            held[a], given[a] = self._flux_of(line, axis) is None, found
+                    raise NoEnergy
+                found = self._stated_flux(line, a, slopes, piece)
+            if number in given:
+                raise NoEnergy
+            held[number], given[number] = a is None, found
         if len(given) != len(self.unknowns):
-            raise _NoEnergy
+            raise NoEnergy
         names = tuple(dict.fromkeys(term.name for _, term in lines))
         every = range(len(self.unknowns))
-        region = regions.Region(", ".join(names), (regions.face(axis, value, sign),))
+        region = regions.Region(", ".join(names), (piece,))
         term = self._term(region.label, [given[a] for a in every], region)
-        return Wall(axis, value, sign, tuple(held[a] for a in every), names, term)
+        return Wall(piece, tuple(held[a] for a in every), names, term)
 
-    def _stated_flux(self, line: _Line, a: int, place: tuple[int, float, int]) -> sp.Expr:
-        """The flux of an unknown out of a face. Raises `_NoEnergy` unless it is that of the energy, and no source that
-        grows with the unknown."""
-        axis, value, sign = place
-        own = line.factors[self._feature(a, axis)]
-        to_flux = self.C[a, axis, a, axis] / own
-        at = {self.x[axis]: sp.Float(value) if value % 1 else sp.Integer(int(value))}
-        for b in range(len(self.unknowns)):
-            for j in range(self.d):
-                stated = to_flux * line.factors.get(self._feature(b, j), sp.S.Zero)
-                self._same(stated.subs(at), sp.sympify(self.C[a, axis, b, j]).subs(at))
+    def _stated_flux(
+        self, line: _Line, a: int, slopes: Mapping[tuple[int, int, int], sp.Expr], piece: Piece
+    ) -> sp.Expr:
+        """The flux of an unknown out of the domain. Raises `NoEnergy` unless it is that of the energy, and no source
+        that grows with the unknown."""
+        at, sign, axes = {}, 1, sorted({i for i, _, _ in slopes})
+        if piece.outward is not None:
+            ((axis, value),), sign = piece.fixed, piece.outward[1]
+            at = {self.x[axis]: sp.Float(value) if value % 1 else sp.Integer(int(value))}
+        to_flux = self.C[a, axes[0], a, axes[0]] / slopes[axes[0], a, axes[0]]
+        for i in axes:
+            for b in range(len(self.unknowns)):
+                for j in range(self.d):
+                    stated = to_flux * slopes.get((i, b, j), sp.S.Zero)
+                    self._same(stated.subs(at), sp.sympify(self.C[a, i, b, j]).subs(at))
         beta = sign * to_flux * line.factors.get(self._feature(a), sp.S.Zero)
         if min(self._numbers(beta.subs(at))) < 0:
-            raise _NoEnergy
+            raise NoEnergy
         return -beta * self._symbol(a) - sign * to_flux * line.rest
 
     def _feature(self, a: int, *axes: int) -> Feature:
@@ -356,5 +431,38 @@ def _lines(term: Term) -> Iterator[_Line]:
     for residual, linearization in zip(term.residuals, term.linearizations, strict=True):
         nothing = {feature_symbol(f.unknown, f.alpha, f.operator, f.side): sp.S.Zero for f, _ in linearization.features}
         if linearization.parameters:
-            raise _NoEnergy
+            raise NoEnergy
         yield _Line(dict(linearization.features), residual.xreplace(nothing))
+
+
+def _check_interface(interface: Interface, sides: Sequence[_Finder]) -> None:
+    """Raises `NoEnergy` unless unknowns and their fluxes go on from one material to the other, and these meet in a
+    plane across an axis."""
+    first = sides[0]
+    if interface.axis is not None:
+        raise NoEnergy
+    continued: set[tuple[int, bool]] = set()
+    for line in _lines(interface.term):
+        if any(sp.expand(line.rest) != 0 for _ in (0,)):
+            raise NoEnergy
+        parts = [_Line({replace(f, side=0): v for f, v in line.factors.items() if f.side == side}, sp.S.Zero)
+                 for side in (0, 1)]  # fmt: skip
+        slopes = [finder._slopes(part, Piece()) for finder, part in zip(sides, parts, strict=True)]
+        a = first._flux_of(slopes[0])
+        values = [[f for f in part.factors if not f.order] for part in parts]
+        if a is None:
+            if slopes[1] or any(len(one) != 1 for one in values) or values[0] != values[1]:
+                raise NoEnergy
+            number = first.unknowns.index(values[0][0].unknown)
+            first._same(parts[0].factors[values[0][0]], -parts[1].factors[values[0][0]])
+        else:
+            number = a
+            if any(values):
+                raise NoEnergy
+            ratio = first.C[a, 0, a, 0] / slopes[0][0, a, 0]
+            for sign, finder, one in zip((1, -1), sides, slopes, strict=True):
+                for i, b, j in itertools.product(range(first.d), range(len(first.unknowns)), range(first.d)):
+                    first._same(sign * ratio * one.get((i, b, j), sp.S.Zero), finder.C[a, i, b, j])
+        continued.add((number, a is None))
+    if len(continued) != 2 * len(first.unknowns):
+        raise NoEnergy

@@ -55,6 +55,38 @@ def primitive_level(shape: ShapeTree) -> Level:
     raise TypeError(shape)
 
 
+def beside_plane(shape: ShapeTree, axis: int, value: float, side: int, near: float) -> Level:
+    """The level of what lies just beside the plane where a coordinate has a value, above it for `side` 1, below it for
+    -1, at points in the plane. What is flat in the plane, nearer than `near`, is no zero of it, but on one side."""
+    return level_of(shape, lambda primitive: _beside(primitive, axis, value, side, near))
+
+
+def _beside(shape: ShapeTree, axis: int, value: float, side: int, near: float) -> Level:
+    level = None if isinstance(shape, tree.MeshFile) else primitive_level(shape)
+    match shape:
+        case tree.Box(lower, upper):
+            ends = lower[axis], upper[axis]
+        case tree.Cylinder(start, end) if tree.axis_along([b - a for a, b in zip(start, end, strict=True)]) == axis:
+            ends = tuple(sorted((start[axis], end[axis])))
+        case tree.HalfPlane(point, normal) if tree.axis_along(normal) == axis and abs(point[axis] - value) <= near:
+            within = side * normal[axis] < 0
+            return lambda x: x.new_full((len(x),), -1.0 if within else 1.0) * (1.0 + x.abs().amax())
+        case _:
+            return level
+    if min(abs(end - value) for end in ends) > near:
+        return level
+    if (abs(ends[0] - value) <= near) != (side > 0):
+        return lambda x: x.new_full((len(x),), ends[1] - ends[0])
+    middle = 0.5 * (ends[0] + ends[1])
+
+    def inside(x: Tensor) -> Tensor:
+        x = x.clone()
+        x[:, axis] = middle
+        return level(x)
+
+    return inside
+
+
 def _tensor(values) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from pinnsolve.geometry import shapes as tree
 from pinnsolve.geometry.level_sets import Level, level_of, primitive_level
-from pinnsolve.geometry.sampled_shape import Boundary, Corner, Shape, Spacing, Spread, with_boxes
-from pinnsolve.geometry.shapes import ShapeTree
+from pinnsolve.geometry.sampled_shape import Boundary, Corner, Shape, Spacing, Spread
+from pinnsolve.geometry.shapes import ShapeTree, with_boxes
 
 SAMPLES = 20_000  # among which levels change their signs
 SHORT = 1e-12  # relative to the size: pieces shorter than this are none

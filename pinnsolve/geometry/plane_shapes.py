@@ -19,8 +19,8 @@ from pinnsolve.geometry import shapes as tree
 from pinnsolve.geometry.curves import Curve, curves_of, line_of
 from pinnsolve.geometry.level_sets import Level, level_of, primitive_level
 from pinnsolve.geometry.mesh_boundary import mesh_curves, mesh_level, mesh_of
-from pinnsolve.geometry.sampled_shape import Boundary, Corner, Shape, Spacing, Spread, with_boxes
-from pinnsolve.geometry.shapes import ShapeTree
+from pinnsolve.geometry.sampled_shape import Boundary, Corner, Shape, Spacing, Spread
+from pinnsolve.geometry.shapes import ShapeTree, with_boxes
 
 ON = 1.5e-14  # relative to size and distance from the origin: a level this small is on the boundary
 ASIDE = 1e-7  # relative to the size: how far from a curve its two sides are looked at

@@ -109,17 +109,3 @@ class Shape(ABC):
         """Mark the points of the boundary that lie in the plane and face along its axis: (N,) bool."""
         near = (x[:, axis] - value).abs() <= IN_PLANE * self.size
         return near & (normals[:, axis].abs() >= 1 - IN_PLANE)
-
-
-def with_boxes(shape: ShapeTree) -> ShapeTree:
-    """Implicit shapes cut by the box that they are given in."""
-    match shape:
-        case tree.Implicit(_, _, lower, upper, name):
-            return tree.Intersection((shape, tree.Box(lower, upper, name)))
-        case tree.Union(shapes):
-            return tree.Union(tuple(map(with_boxes, shapes)))
-        case tree.Intersection(shapes):
-            return tree.Intersection(tuple(map(with_boxes, shapes)))
-        case tree.Difference(first, others):
-            return tree.Difference(with_boxes(first), tuple(map(with_boxes, others)))
-    return shape

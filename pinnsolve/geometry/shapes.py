@@ -175,6 +175,20 @@ def region_names(tree: ShapeTree) -> tuple[str, ...]:
     return tree.regions if isinstance(tree, MeshFile) else ()
 
 
+def with_boxes(shape: ShapeTree) -> ShapeTree:
+    """Implicit shapes cut by the box that they are given in."""
+    match shape:
+        case Implicit(_, _, lower, upper, name):
+            return Intersection((shape, Box(lower, upper, name)))
+        case Union(shapes):
+            return Union(tuple(map(with_boxes, shapes)))
+        case Intersection(shapes):
+            return Intersection(tuple(map(with_boxes, shapes)))
+        case Difference(first, others):
+            return Difference(with_boxes(first), tuple(map(with_boxes, others)))
+    return shape
+
+
 # -- bounds -----------------------------------------------------------------------------------------------------
 
 

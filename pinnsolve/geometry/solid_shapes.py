@@ -16,12 +16,14 @@ from torch import Tensor
 from pinnsolve.geometry import shapes as tree
 from pinnsolve.geometry.level_sets import Level, level_of, primitive_level
 from pinnsolve.geometry.mesh_boundary import mesh_level, mesh_of, mesh_surface
-from pinnsolve.geometry.sampled_shape import Boundary, Corner, Shape, Spacing, Spread, with_boxes
-from pinnsolve.geometry.shapes import ShapeTree
+from pinnsolve.geometry.sampled_shape import Boundary, Corner, Shape, Spacing, Spread
+from pinnsolve.geometry.shapes import ShapeTree, with_boxes
 from pinnsolve.geometry.surfaces import Surface, surface_of
 
 ASIDE = 1e-7  # relative to the size: how far from a surface its two sides are looked at
 ON = 1e-13  # relative to the size: a level this small is on the surface
+ON_SURFACE = 1e-10  # relative to the size: how much farther a surface may be than the nearest to coincide with it
+APART = 1e-6  # relative to the size: how far from a point levels are compared for its normal
 FINER = 2  # halvings of a cell with a rim beyond the spacing asked for
 SAMPLES = 9  # along a line through a cell with a rim
 NODES = torch.tensor([-0.7745966692414834, 0.0, 0.7745966692414834], dtype=torch.float64)  # Gauss-Legendre on [-1, 1]
@@ -67,6 +69,7 @@ class SolidShape(Shape):
         low, high = self._bounded(shape)
         found = sorted(tree.primitives(shape), key=lambda p: not p.name)  # where two coincide, a name goes first
         self.levels: list[Level] = [_level(p) for p in found]
+        self.names = [p.name for p in found]
         self.surfaces: list[Surface] = [_surface(p, low, high) for p in found]
         self.regions = {name: mesh_level(shape, name) for name in tree.region_names(shape)}
         by_primitive = {id(p): level for p, level in zip(found, self.levels, strict=True)}
@@ -81,6 +84,23 @@ class SolidShape(Shape):
         b = self.boundary(self.size / 24)
         middle = (self.lower + self.upper) / 2
         return float((b.weights * ((b.x - middle) * b.normals).sum(dim=1)).sum() / 3)
+
+    def labels(self, x: Tensor) -> Tensor:
+        """(N,): the numbers of the parts of the boundary that points (N, 3) on it lie in; of surfaces that coincide
+        the first counts."""
+        away = torch.stack([level(x).abs() for level in self.levels])
+        nearest = torch.where(away <= away.amin(dim=0) + ON_SURFACE * self.size, 1, 0).argmax(dim=0)
+        return torch.tensor([self.parts.index(name) for name in self.names])[nearest]
+
+    def normals(self, x: Tensor) -> Tensor:
+        """(N, 3): outward normals at points (N, 3) on smooth parts of the boundary."""
+        step, slopes = APART * self.size, torch.empty_like(x)
+        for axis in range(3):
+            ahead, behind = x.clone(), x.clone()
+            ahead[:, axis] += step
+            behind[:, axis] -= step
+            slopes[:, axis] = self.level(ahead) - self.level(behind)
+        return slopes / slopes.norm(dim=1, keepdim=True).clamp_min(1e-300)
 
     # -- points of surfaces ----------------------------------------------------------------------------
 

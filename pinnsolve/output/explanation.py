@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from pinnsolve import defaults
 from pinnsolve.compiler.compiler import compile_problem
-from pinnsolve.compiler.energies import energy_to_minimize
+from pinnsolve.compiler.energies import energies_to_minimize
 from pinnsolve.compiler.term_table import collocation_of, first_width, left_side, plan, short_text
 from pinnsolve.compiler.terms import CompiledProblem, Linearization, Term
 from pinnsolve.problem.problem import Problem
@@ -171,7 +171,7 @@ def _points_from(term: Term, problem: Problem, compiled: CompiledProblem) -> str
         return f"the rows of {term.data_file.name}"
     counts = collocation_of(problem, compiled)
     if counts is None:
-        return BY_CELL if energy_to_minimize(compiled) is None else BY_ENERGY
+        return BY_ENERGY if energies_to_minimize(compiled) else BY_CELL
     key = "interior" if any(piece.fills for piece in term.region.pieces) else "boundary"
     asked = problem.settings.collocation
     if asked is not None and getattr(asked, key) is not None:
@@ -197,7 +197,7 @@ def _weight_from(statement: StatedTerm, problem: Problem, compiled: CompiledProb
         return "1, since the file gives weights and none for this term"
     if collocation_of(problem, compiled) is not None:
         return BASIS_WEIGHTS
-    return CELL_WEIGHTS if energy_to_minimize(compiled) is None else ENERGY_WEIGHTS
+    return ENERGY_WEIGHTS if energies_to_minimize(compiled) else CELL_WEIGHTS
 
 
 # -- numbers --------------------------------------------------------------------------------------------------------

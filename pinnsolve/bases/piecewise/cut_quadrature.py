@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -25,6 +26,7 @@ DENSEST = 3.0
 UNSEEN = 1e-9  # how large a function must be on the part, against its coefficients, to count
 CACHED_NUMBERS = 2e5  # of rows that are carried over at a time: what lies between stays in the cache
 BATCH_NUMBERS = 2e7  # of tables made at a time
+STRETCHED_AT_ONCE = 16  # cells
 
 
 def cut_points(space: Space, chosen: Tensor, fixed: Mapping[int, float] | None = None) -> tuple[Tensor, Tensor]:
@@ -98,6 +100,21 @@ class Metric:
     place: Tensor
     R: Tensor
     order: Tensor
+
+    @cached_property
+    def stretch(self) -> Tensor:
+        """(K,): how large the coefficients of orthonormal functions are."""
+        return torch.cat([self.change(some).norm(dim=(1, 2)) for some in self.cut.split(STRETCHED_AT_ONCE)])
+
+    def change(self, cells: Tensor) -> Tensor:
+        """(G, n, n): what tables of functions of the cells (G,) are multiplied by for orthonormal ones."""
+        n, place = len(self.order), self.place[cells]
+        found = torch.eye(n, dtype=self.R.dtype).repeat(len(cells), 1, 1)
+        here = (place >= 0).nonzero()[:, 0]
+        inverse = torch.linalg.solve_triangular(self.R[place[here]], found[here], upper=True)
+        back = torch.argsort(self.order)
+        found[here] = inverse[:, back][:, :, back]
+        return found
 
     def orthonormal(self, c: Tensor) -> Tensor:
         """(C, U, n) -> the same in orthonormal functions; whole cells stay as they are."""

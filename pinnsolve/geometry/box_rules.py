@@ -1,0 +1,358 @@
+"""Quadrature of what of boxes lies inside a level function, and of its boundary there, to high order.
+
+Input: a level (see `level_sets`) and boxes. Output: points and weights, by box. A box is cut into slices along its
+first axis, these along the next, and the lines that are left at the roots of the level. As a function of the slice, an
+integral is smooth between the places where the number of roots changes, and like a root beside them; there slices are
+spaced by a cosine, which makes it smooth (dimension by dimension, as R. Saye, SIAM J. Sci. Comput. 37 (2015) A993,
+with roots that are looked for in place of bounds of slopes).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pinnsolve.assembly.control_volumes import gauss_rule
+from pinnsolve.bases.legendre import tensor_points
+from pinnsolve.geometry.level_sets import Level
+from pinnsolve.runtime import cached_by_device
+
+DENSER, MORE = 2, 6  # points between changes for each of a line, and more: where that is no polynomial
+SHORTER = 0.75  # power of the share of an axis with which they become fewer
+PLAIN = 2  # more where nothing changes
+SAMPLES = 16  # gaps of a line in which roots are looked for
+SEEDS = {2: 5, 3: 4}  # places per axis from which those are sought where slices touch the boundary
+NEWTON, DIFFERENCE = 9, 3e-4  # steps of that; relative to the size of a box: how far values are compared
+MOST_MOVED, OUTSIDE = 0.5, 0.3  # in one of these steps; beyond a box, from where nothing comes back
+ON, FLAT = 1e-8, 1e-5  # a level, and its slopes, that vanish
+AT_END = 1e-6  # relative: how near to the end of a box that is at its end
+PARABOLAS = 5  # through three values, by which two roots in one gap are looked for
+RIDDERS = 9  # steps that find a root in its bracket
+STEEPEST = 1.5  # slope of a level along a line, at most
+INNER = 1e-10  # relative: how far from its ends a line begins, since faces are counted on their own
+SAME = 1e-7  # relative: changes nearer to each other are one
+AT_ONCE = 200_000  # lines that are looked at together
+
+
+@dataclass(frozen=True)
+class BoxRule:
+    """Points `x` (N, d) with `weights` (N,) and the numbers (N,) of their boxes; `axis`: (N,) that along which a point
+    of a boundary was found, -1 inside."""
+
+    box: Tensor
+    x: Tensor
+    weights: Tensor
+
+
+def inside_rule(level: Level, lower: Tensor, upper: Tensor, axes: Sequence[int], count: int) -> BoxRule:
+    """What of boxes (G, d) is inside, with `count` points on each part of a line; other axes are held at `lower`."""
+    if not len(lower):
+        return BoxRule(torch.zeros(0, dtype=torch.long), lower, lower.new_zeros(0))
+    return BoxRule(*_points(level, lower.clone(), lower, upper, torch.arange(len(lower)), list(axes), count))
+
+
+def boundary_rule(level: Level, lower: Tensor, upper: Tensor, count: int) -> tuple[Sequence[BoxRule], Sequence[int]]:
+    """The boundary inside of boxes (G, d), once for every axis: what it projects along it, so that the integral of a
+    function f is the sum of those of f |n_a| over all axes a; and the axes.
+
+    So no weight is large where a line touches the boundary, as they are where one axis is to tell all of it.
+    """
+    d = lower.shape[1]
+    rules = []
+    for axis in range(d):
+        others = [a for a in range(d) if a != axis]
+        box, x, weights = torch.arange(len(lower)), lower.clone(), lower.new_ones(len(lower))
+        if others:
+            box, x, weights = _slices(level, lower.clone(), lower, upper, box, [*others, axis], count)
+        found, places = [], []
+        for part in torch.arange(len(box)).split(AT_ONCE):
+            line, root = _roots(level, x[part], lower[box[part]], upper[box[part]], axis)
+            found.append(part[line])
+            places.append(root)
+        line, root = torch.cat(found), torch.cat(places)
+        points = x[line]
+        points[:, axis] = root
+        rules.append(BoxRule(box[line], points, weights[line]))
+    return rules, range(d)
+
+
+def _points(level, x, lower, upper, box, axes, count) -> tuple[Tensor, Tensor, Tensor]:
+    """Boxes, points and weights inside of the slices (N,) at x (N, d) along the axes that are left."""
+    weights = x.new_ones(len(x))
+    if len(axes) > 1:
+        box, x, weights = _slices(level, x, lower, upper, box, axes, count)
+    results = []
+    for part in torch.arange(len(box)).split(AT_ONCE):
+        results.append(_on_lines(level, x[part], lower, upper, box[part], weights[part], axes[-1], count))
+    return tuple(torch.cat(column) for column in zip(*results, strict=True))
+
+
+def _slices(level, x, lower, upper, box, axes, count) -> tuple[Tensor, Tensor, Tensor]:
+    """Boxes, places and weights of lines along the last of the axes."""
+    weights = x.new_ones(len(x))
+    for k in range(len(axes) - 1):
+        owner, places, share = _nodes(level, x, lower[box], upper[box], axes[k:], count)
+        x, box, weights = x[owner].clone(), box[owner], weights[owner] * share
+        x[:, axes[k]] = places
+    return box, x, weights
+
+
+def _nodes(level, x, lower, upper, axes, count) -> tuple[Tensor, Tensor, Tensor]:
+    """Along the first axis: the owners (M,) of slices, where they are, and weights."""
+    axis = axes[0]
+    low, high = lower[:, axis], upper[:, axis]
+    found, places = _changes(level, x, lower, upper, axes)
+    owner = torch.cat([torch.arange(len(x)), found])
+    start = torch.cat([low, places])
+    order = _ordered(owner, start)
+    owner, start = owner[order], start[order]
+    first = torch.ones(len(owner), dtype=torch.bool)
+    first[1:] = owner[1:] != owner[:-1]
+    last = first.roll(-1)
+    end = torch.where(last, high[owner], start.roll(-1))
+    size = end - start
+    share = size / (high - low)[owner].clamp_min(1e-300)
+    # part of an axis sees part of the waves of a polynomial
+    bent = 2 * torch.ceil(0.5 * DENSER * count * share**SHORTER).long() + MORE
+    points = torch.where(first & last, 0, bent)
+    results = []
+    for number in torch.unique(points[size > 0]).tolist():
+        here = ((points == number) & (size > 0)).nonzero()[:, 0]
+        unit, weight = gauss_rule(number or count + PLAIN)
+        if number:  # by a cosine: what is like a root beside a change becomes smooth
+            unit, weight = 0.5 * (1.0 - torch.cos(torch.pi * unit)), 0.5 * torch.pi * weight * torch.sin(torch.pi * unit)
+        places = start[here, None] + size[here, None] * unit
+        results.append((owner[here].repeat_interleave(len(unit)), places.flatten(), (size[here, None] * weight).flatten()))
+    if not results:
+        return owner[:0], start[:0], start[:0]
+    return tuple(torch.cat(column) for column in zip(*results, strict=True))
+
+
+def _changes(level, x, lower, upper, axes) -> tuple[Tensor, Tensor]:
+    """Owners and places (K,) along the first axis where what slices hold changes its form, in order.
+
+    Forms change where they do at the ends of slices, and where the boundary touches a slice.
+    """
+    ends, touching = _at_ends(level, x, lower, upper, axes), _touching(level, x, lower, upper, axes)
+    owner, place = (torch.cat(pair) for pair in zip(ends, touching, strict=True))
+    order = _ordered(owner, place)
+    owner, place = owner[order], place[order]
+    apart = torch.ones(len(owner), dtype=torch.bool)
+    size = (upper - lower)[owner, axes[0]]
+    apart[1:] = (owner[1:] != owner[:-1]) | (torch.diff(place) > SAME * size[1:])
+    return owner[apart], place[apart]
+
+
+def _touching(level, x, lower, upper, axes) -> tuple[Tensor, Tensor]:
+    """Where the boundary is tangent to slices: the level and its slopes along all axes but the first vanish.
+
+    By Newton's method from places all over the slices, in units of the boxes, with differences for derivatives.
+    """
+    k, box = len(axes), upper[:, axes] - lower[:, axes]
+    seeds = tensor_points([(torch.arange(SEEDS[k], dtype=torch.float64) + 0.5) / SEEDS[k]] * k)
+    owner = torch.arange(len(x)).repeat_interleave(len(seeds))
+    at = seeds.repeat(len(x), 1)
+    offsets, of_slopes, of_curvatures = _stencil(k)
+
+    def values(at: Tensor) -> Tensor:
+        points = x[owner][:, None].repeat(1, len(offsets), 1)
+        places = at[:, None] + DIFFERENCE * offsets
+        points[..., axes] = lower[owner][:, axes][:, None] + box[owner][:, None] * places
+        return level(points.flatten(0, 1)).reshape(len(owner), len(offsets)) / box[owner].amax(dim=1, keepdim=True)
+
+    eye = torch.eye(k, dtype=torch.float64)
+    for step in range(NEWTON + 1):
+        f = values(at)
+        slopes, curvatures = f @ of_slopes, (f @ of_curvatures).reshape(-1, k, k)
+        F = torch.cat([f[:, :1], slopes[:, 1:]], dim=1)
+        if step == NEWTON:
+            break
+        J = torch.cat([slopes[:, None], curvatures[:, 1:]], dim=1)
+        small = 1e-12 * J.square().sum(dim=(1, 2), keepdim=True) + 1e-300  # where slices touch along a line
+        move = torch.linalg.solve_ex(J.mT @ J + small * eye, J.mT @ F[..., None])[0][..., 0]
+        length = move.norm(dim=1, keepdim=True)
+        at = at - move * (MOST_MOVED / length.clamp_min(MOST_MOVED))
+        # only those that are near go on
+        near = ((at > -OUTSIDE) & (at < 1.0 + OUTSIDE)).all(dim=1) & at.isfinite().all(dim=1)
+        at, owner = at[near], owner[near]
+    found = (F[:, 0].abs() < ON) & (F[:, 1:].abs().amax(dim=1) < FLAT)
+    found &= ((at > -AT_END) & (at < 1.0 + AT_END)).all(dim=1)
+    owner, at = owner[found], at[found].clamp(0.0, 1.0)  # at an end, too: what is beside it is no less like a root
+    return owner, lower[owner, axes[0]] + box[owner, 0] * at[:, 0]
+
+
+@cached_by_device(4)
+def _stencil(k: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Offsets (P, k), of which the first is zero, and what makes slopes (P, k) and curvatures (P, k k) of values
+    there."""
+    eye = torch.eye(k, dtype=torch.float64)
+    offsets, rows = [torch.zeros(k, dtype=torch.float64)], {}
+    for i in range(k):
+        for sign in (1.0, -1.0):
+            rows[i, sign] = len(offsets)
+            offsets.append(sign * eye[i])
+    for i, j in itertools.combinations(range(k), 2):
+        for one, two in itertools.product((1.0, -1.0), repeat=2):
+            rows[i, j, one, two] = len(offsets)
+            offsets.append(one * eye[i] + two * eye[j])
+    slopes = torch.zeros(len(offsets), k, dtype=torch.float64)
+    curvatures = torch.zeros(len(offsets), k, k, dtype=torch.float64)
+    for i in range(k):
+        curvatures[0, i, i] = -2.0 / DIFFERENCE**2
+        for sign in (1.0, -1.0):
+            slopes[rows[i, sign], i] = 0.5 * sign / DIFFERENCE
+            curvatures[rows[i, sign], i, i] = 1.0 / DIFFERENCE**2
+    for i, j in itertools.combinations(range(k), 2):
+        for one, two in itertools.product((1.0, -1.0), repeat=2):
+            curvatures[rows[i, j, one, two], i, j] = curvatures[rows[i, j, one, two], j, i] = one * two / (
+                4.0 * DIFFERENCE**2
+            )
+    return torch.stack(offsets), slopes, curvatures.flatten(1)
+
+
+def _at_ends(level, x, lower, upper, axes) -> tuple[Tensor, Tensor]:
+    """The changes of what slices hold at their ends along the other axes."""
+    owners, found = [], []
+    for other in axes[1:]:
+        rest = [a for a in axes if a != other]
+        for end, inwards in ((lower, 1.0), (upper, -1.0)):
+            at = x.clone()
+            at[:, other] = end[:, other] + inwards * INNER * (upper - lower)[:, other]
+            if len(rest) == 1:
+                owner, place = _roots(level, at, lower, upper, rest[0])
+            else:
+                owner, place = _changes(level, at, lower, upper, rest)
+            owners.append(owner)
+            found.append(place)
+    return torch.cat(owners), torch.cat(found)
+
+
+def _ordered(owner: Tensor, place: Tensor) -> Tensor:
+    """The order by owner, then by place."""
+    order = torch.argsort(place, stable=True)
+    return order[torch.argsort(owner[order], stable=True)]
+
+
+# -- lines ------------------------------------------------------------------------------------------------------------
+
+
+def _on_lines(level, x, lower, upper, box, weights, axis, count) -> tuple[Tensor, Tensor, Tensor]:
+    """Boxes, points and weights on the parts of lines along an axis that are inside."""
+    low, high = lower[box, axis], upper[box, axis]
+    line, root = _roots(level, x, lower[box], upper[box], axis)
+    owner = torch.cat([torch.arange(len(x)), line])
+    start = torch.cat([low, root])
+    order = _ordered(owner, start)
+    owner, start = owner[order], start[order]
+    last = torch.ones(len(owner), dtype=torch.bool)
+    last[:-1] = owner[1:] != owner[:-1]
+    end = torch.where(last, high[owner], start.roll(-1))
+    middle = x[owner].clone()
+    middle[:, axis] = 0.5 * (start + end)
+    kept = (end > start) & (level(middle) < 0) if len(middle) else end > start
+    owner, start, end = owner[kept], start[kept], end[kept]
+    unit, share = gauss_rule(count)
+    points = x[owner][:, None].repeat(1, count, 1)
+    points[..., axis] = start[:, None] + (end - start)[:, None] * unit
+    w = (weights[owner] * (end - start))[:, None] * share
+    return box[owner].repeat_interleave(count), points.flatten(0, 1), w.flatten()
+
+
+def _roots(level, x, lower, upper, axis) -> tuple[Tensor, Tensor]:
+    """Lines (R,) and places (R,) of all roots along an axis, on lines through x (N, d)."""
+    _, (line, a, b) = _brackets(level, x, lower, upper, axis)
+    if not len(line):
+        return line, a
+
+    def along(t: Tensor) -> Tensor:
+        at = x[line].clone()
+        at[:, axis] = t
+        return level(at)
+
+    fa, fb, best = along(a), along(b), 0.5 * (a + b)
+    for _ in range(RIDDERS):  # Ridders, IEEE Trans. Circuits Syst. 26 (1979) 979
+        c = 0.5 * (a + b)
+        fc = along(c)
+        s = (fc * fc - fa * fb).clamp_min(0.0).sqrt()
+        best = torch.where(s > 0, c + (c - a) * torch.sign(fa - fb) * fc / s.clamp_min(1e-300), c)
+        f = along(best)
+        below, at, beyond = (c < best), torch.stack([a, c, best, b], dim=1), torch.stack([fa, fc, f, fb], dim=1)
+        middle = torch.where(below[:, None], torch.tensor([1, 2]), torch.tensor([2, 1]))
+        number = torch.cat([torch.zeros_like(middle[:, :1]), middle, torch.full_like(middle[:, :1], 3)], dim=1)
+        at, beyond = at.gather(1, number), beyond.gather(1, number)
+        k = ((beyond[:, :-1] < 0) != (beyond[:, 1:] < 0)).long().argmax(dim=1, keepdim=True)
+        a, b = at.gather(1, k)[:, 0], at.gather(1, k + 1)[:, 0]
+        fa, fb = beyond.gather(1, k)[:, 0], beyond.gather(1, k + 1)[:, 0]
+    return line, torch.where(fa.abs() < fb.abs(), a, b)
+
+
+def _brackets(level, x, lower, upper, axis) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+    """The values (N, S + 1) at samples, and the lines (R,) and ends of gaps that hold one root each."""
+    low, size = lower[:, axis], (upper - lower)[:, axis]
+    unit = _spread(SAMPLES)
+    t = low[:, None] + size[:, None] * unit
+    at = x[:, None].repeat(1, len(unit), 1)
+    at[..., axis] = t
+    f = level(at.flatten(0, 1)).reshape(t.shape)
+    negative = f < 0
+    line, gap = (negative[:, 1:] != negative[:, :-1]).nonzero(as_tuple=True)
+    lines, a, b = [line], [t[line, gap]], [t[line, gap + 1]]
+    size_of = f.abs()
+    same = (negative[:, 1:-1] == negative[:, :-2]) & (negative[:, 1:-1] == negative[:, 2:])
+    least = (size_of[:, 1:-1] <= size_of[:, :-2]) & (size_of[:, 1:-1] <= size_of[:, 2:])
+    gaps, sums = STEEPEST * torch.diff(t), size_of[:, 1:] + size_of[:, :-1]
+    near = (sums[:, :-1] <= gaps[:, :-1]) | (sums[:, 1:] <= gaps[:, 1:])
+    line, gap = (same & least & near).nonzero(as_tuple=True)
+    if len(line):
+        start, end, sign = t[line, gap], t[line, gap + 2], torch.where(negative[line, gap + 1], -1.0, 1.0)
+
+        def along(t: Tensor) -> Tensor:
+            at = x[line].clone()
+            at[:, axis] = t
+            return sign * level(at)
+
+        middle = t[line, gap + 1]
+        three = [start, middle, end]
+        four = [sign * f[line, gap], sign * f[line, gap + 1], sign * f[line, gap + 2]]
+        for _ in range(PARABOLAS):
+            middle = _lowest(three, four)
+            three, four = _closer(three, four, middle, along(middle))
+        middle = three[1]
+        crossed = four[1] < 0
+        lines += [line[crossed]] * 2
+        a += [start[crossed], middle[crossed]]
+        b += [middle[crossed], end[crossed]]
+    return f, (torch.cat(lines), torch.cat(a), torch.cat(b))
+
+
+def _lowest(at: Sequence[Tensor], values: Sequence[Tensor]) -> Tensor:
+    """The lowest places of parabolas through three values, kept off the three places."""
+    (a, b, c), (fa, fb, fc) = at, values
+    one, two = (b - a) * (fb - fc), (b - c) * (fb - fa)
+    whole = one - two
+    lowest = b - 0.5 * ((b - a) * one - (b - c) * two) / torch.where(whole == 0, torch.inf, whole)
+    wider = torch.where(c - b > b - a, b + 0.3 * (c - b), b - 0.3 * (b - a))
+    apart = (lowest > a) & (lowest < c) & ((lowest - b).abs() > 1e-9 * (c - a))
+    return torch.where(apart, lowest, wider)
+
+
+def _closer(at: Sequence[Tensor], values: Sequence[Tensor], x: Tensor, f: Tensor) -> tuple[list, list]:
+    """Three places round the least value, of three in order with the least in the middle and one more."""
+    (a, b, c), (fa, fb, fc) = at, values
+    left = x < b
+    low, high = torch.where(left, x, b), torch.where(left, b, x)
+    f_low, f_high = torch.where(left, f, fb), torch.where(left, fb, f)
+    first = f_low < f_high  # of the two in the middle the lower one
+    at = [torch.where(first, a, low), torch.where(first, low, high), torch.where(first, high, c)]
+    return at, [torch.where(first, fa, f_low), torch.where(first, f_low, f_high), torch.where(first, f_high, fc)]
+
+
+def _spread(gaps: int) -> Tensor:
+    """(gaps + 1,): places from one end of an interval to the other, closer to each other at the ends."""
+    return 0.5 * (1.0 - torch.cos(torch.linspace(0.0, torch.pi, gaps + 1, dtype=torch.float64))).clamp(
+        INNER, 2.0 - INNER
+    )
