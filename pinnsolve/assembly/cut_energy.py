@@ -9,14 +9,15 @@ Eng. 83 (2010) 877-898). Elsewhere all is as in boxes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.cut_moments import Product, products, sums
-from pinnsolve.assembly.cut_pieces import BetweenCells, CutPieces, OnCells
+from pinnsolve.assembly.cut_moments import Product, products, scattered_table, sums
+from pinnsolve.assembly.cut_pieces import BetweenCells, CutPieces, OnCells, cut_pieces
 from pinnsolve.assembly.energy_form import EnergyForm, Trace, product
 from pinnsolve.assembly.energy_rows import Face, Tested, beside_and_between, face_rows, inside_rows
 from pinnsolve.assembly.row_source import RowSource
@@ -24,7 +25,6 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.energies import Energy, Wall
 from pinnsolve.language.symbols import MultiIndex
 
-POINTS = 1  # Gauss points on a line through a cut cell, beyond the degree
 ABOVE = 3.0  # times the least g that keeps the energy positive
 STEPS, STARTS = 24, 3  # of the power method by which that is found, and from how many functions at once
 KNOWN = 1e-10  # relative: energies below are rounding
@@ -35,9 +35,10 @@ SEED = 7
 def cut_energy_rows(form: EnergyForm) -> list[RowSource]:
     """All rows of a problem in a shape."""
     cells = form.space.cells
-    pieces = CutPieces(cells, form.problem.shape, max(form.space.degrees) + POINTS)
-    found: list[RowSource] = inside_rows(form, (~pieces.cut).nonzero()[:, 0])
+    count = 2 * math.ceil((max(form.space.degrees) + 1) / 2)  # Gauss points on a line; often also of a richer space
+    pieces = cut_pieces(cells, form.problem.shape, count)
     cut = _CutCells(form, pieces)
+    found: list[RowSource] = inside_rows(form, (~pieces.cut).nonzero()[:, 0])
     found += cut.inside
     for axis in range(cells.dimension):
         found += face_rows(form, axis, *pieces.whole_contacts(axis))
@@ -51,18 +52,14 @@ class _CutCells:
 
     def __init__(self, form: EnergyForm, pieces: CutPieces):
         self.form, self.pieces = form, pieces
-        self.weights = form.whole.new_full((form.space.cells.count,), torch.nan)  # g of cut cells
-        self.inside = [
-            _CutInside(form, energy, some) for energy, some in self._by_material(pieces.inside())
-        ]
+        self.inside = [_CutInside(form, energy, some) for energy, some in self._by_material(pieces.inside)]
         self.faces = list(self._faces())
         self.walls = [
-            _OnCutWall(form, energy, wall, here, self.weights)
-            for energy, some in self._by_material(pieces.boundary)
+            _OnCutWall(form, energy, wall, here, self)
+            for energy, some in (self._by_material(pieces.boundary) if any(map(_acts, form.energies)) else ())
             for wall in energy.walls
             if (here := self._on(some, wall)) is not None
         ]
-        self._find_weights()
 
     def _by_material(self, on: OnCells) -> list[tuple[Energy, OnCells]]:
         material = self.form.space.cells.material[on.cells]
@@ -83,15 +80,16 @@ class _CutCells:
 
     def _faces(self) -> Sequence[Face]:
         form, material = self.form, self.form.space.cells.material
-        for between in self.pieces.between():
+        for between in self.pieces.between:
             for one, first in form.materials:
                 for two, second in form.materials:
                     here = (material[between.below] == one) & (material[between.above] == two)
                     for some in form.divided(here.nonzero()[:, 0], between.x.shape[1]):
-                        yield _CutFace(form, (first, second), between, some, self.weights)
+                        yield _CutFace(form, (first, second), between, some, self)
 
-    def _find_weights(self) -> None:
-        """Sets g of all cut cells."""
+    @cached_property
+    def weights(self) -> Tensor:
+        """(C,): g of cut cells, not a number of others."""
         form = self.form
         cut = self.pieces.cut.nonzero()[:, 0]
         place = torch.full((form.space.cells.count,), -1)
@@ -100,6 +98,7 @@ class _CutCells:
         energy, fluxes = form.whole.new_zeros(len(cut), n, n), form.whole.new_zeros(len(cut), n, n)
         for part in self.inside:
             energy[place[part.cells[0]]] += part.of_slopes.flatten(3, 4).flatten(1, 2)
+            part.known = True
         for face in self.faces:
             for k in range(2):
                 here = (place[face.cells[k]] >= 0).nonzero()[:, 0]
@@ -111,7 +110,14 @@ class _CutCells:
             for number, found in wall.squares():
                 if place[number] >= 0:
                     fluxes[place[number]] += found
-        self.weights[cut] = ABOVE * _largest_ratio(fluxes, energy)
+        found = form.whole.new_full((form.space.cells.count,), torch.nan)
+        found[cut] = ABOVE * _largest_ratio(fluxes, energy)
+        return found
+
+
+def _acts(energy: Energy) -> bool:
+    """Whether anything is held or flows through the boundary anywhere."""
+    return any(any(wall.held) or any(r != 0 for r in wall.given.residuals) for wall in energy.walls)
 
 
 def _squares(form: EnergyForm, fluxes: Sequence[dict[int, Tensor]], weights: Tensor) -> Tensor:
@@ -148,6 +154,7 @@ class _CutInside(Tested):
         super().__init__(form, energy.fluxes.name, on.cells)
         self.energy, self.on = energy, on
         self.names, self.points = energy.names, len(on.x)
+        self.known = False  # whether nothing else will be asked for than rows
 
     @cached_property
     def _found(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -176,15 +183,16 @@ class _CutInside(Tested):
         return r, slopes + values
 
     def forget_tables(self) -> None:
-        self.__dict__.pop("_found", None)
+        if self.known:
+            self.__dict__.pop("_found", None)
 
 
 class _CutFace(Face):
-    """Faces between cells at least one of which is cut; g of these is in `weights` (C,), which may be found later."""
+    """Faces between cells at least one of which is cut."""
 
-    def __init__(self, form: EnergyForm, energies, between: BetweenCells, chosen: Tensor, weights: Tensor):
+    def __init__(self, form: EnergyForm, energies, between: BetweenCells, chosen: Tensor, all_cut: _CutCells):
         super().__init__(form, energies, between.axis, between.below[chosen], between.above[chosen])
-        self._x, self._weights, self._of_cells = between.x[chosen], between.weights[chosen] / form.whole, weights
+        self._x, self._weights, self._all = between.x[chosen], between.weights[chosen] / form.whole, all_cut
         self._sides: dict[int, Trace] = {}  # kept for all rows of the faces
 
     def side(self, k: int) -> Trace:
@@ -199,7 +207,7 @@ class _CutFace(Face):
 
     def fluxes(self, side: Trace) -> tuple[list[dict[int, Tensor]], Tensor]:
         found, weight = self.form.fluxes(side, self.axis)
-        own = self._of_cells[side.cells]
+        own = self._all.weights[side.cells]
         return found, torch.where(own.isnan(), weight, own)
 
     def functions(self) -> Tensor:
@@ -228,9 +236,9 @@ class _CutFace(Face):
 class _OnCutWall(Tested):
     """The part of a piece of a shape's boundary: values are held by Nitsche's form, fluxes given."""
 
-    def __init__(self, form: EnergyForm, energy: Energy, wall: Wall, on: OnCells, weights: Tensor):
+    def __init__(self, form: EnergyForm, energy: Energy, wall: Wall, on: OnCells, all_cut: _CutCells):
         super().__init__(form, wall.given.name, on.cells)
-        self.energy, self.wall, self.on, self._of_cells = energy, wall, on, weights
+        self.energy, self.wall, self.on, self._all = energy, wall, on, all_cut
         self.names, self.points = wall.names, len(on.x)
 
     def squares(self) -> list[tuple[int, Tensor]]:
@@ -270,7 +278,7 @@ class _OnCutWall(Tested):
     def _weight(self) -> Tensor:
         """(N,): g at the points."""
         on, cells = self.on, self.form.space.cells
-        own = self._of_cells[on.owner]
+        own = self._all.weights[on.owner]
         if not bool(own.isnan().any()):
             return own
         usual = torch.zeros_like(own)
@@ -312,14 +320,13 @@ class _Orthonormal:
     """Tables at points (G, m, d) of cells (G,), of functions that are orthonormal on those that are cut."""
 
     def __init__(self, space: Space, cells: Tensor, x: Tensor):
-        self._tables = space.tables(space.cells.reference(x, cells))
+        self._points = space.cells.reference(x, cells)
         self._change = None if space.metric is None else space.metric.change(cells)
-        self._known: dict[MultiIndex, Tensor] = {}
+        self._space, self._known = space, {}
 
     def table(self, alpha: MultiIndex) -> Tensor:
         """(G, m, n)"""
         if alpha not in self._known:
-            found = self._tables.table(alpha)
+            found = scattered_table(self._space, self._points, alpha)
             self._known[alpha] = found if self._change is None else found @ self._change
-            self._tables.forget()
         return self._known[alpha]

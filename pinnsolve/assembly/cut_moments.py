@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pinnsolve.assembly.control_volumes import gauss_rule
 from pinnsolve.assembly.cut_pieces import OnCells
-from pinnsolve.bases.legendre import exponents, legendre
+from pinnsolve.bases.legendre import exponents, legendre, legendre_rows
 from pinnsolve.bases.piecewise.space import Space, chain_factors
 from pinnsolve.language.symbols import MultiIndex
 from pinnsolve.runtime import cached_by_device
@@ -97,15 +97,24 @@ def _by_points(space: Space, cell: Tensor, x: Tensor, weights: Tensor, wanted, u
     n = space.functions
     K, change = weights.new_zeros(unknowns, n, unknowns, n), space.metric.change(cell)[0]
     for here in torch.arange(len(x)).split(POINTS_AT_ONCE):
-        tables = space.tables(space.cells.reference(x[here][None], cell))
+        reference = space.cells.reference(x[here][None], cell)
         known: dict[MultiIndex, Tensor] = {}
         for alpha in {alpha for one in wanted for alpha in (one.left, one.right)}:
-            table = tables.table(alpha) * chain_factors(space.cells, cell, alpha)
-            known[alpha] = table[0] @ change
+            table = scattered_table(space, reference, alpha)[0] * chain_factors(space.cells, cell, alpha)
+            known[alpha] = table @ change
         for one in wanted:
             w = weights[here] * (one.factor[part][here] if isinstance(one.factor, Tensor) else one.factor)
             K[one.a, :, one.b] += known[one.left].T @ (w[:, None] * known[one.right])
     return K
+
+
+def scattered_table(space: Space, reference: Tensor, alpha: MultiIndex) -> Tensor:
+    """(G, m, n): a derivative of the functions at reference points (G, m, d), one function after another in memory."""
+    e, result = exponents(space.degrees), None
+    for axis, k in enumerate(alpha):
+        of_axis = legendre_rows(reference[..., axis].flatten(), space.degrees[axis], k)[e[:, axis]]  # (n, G m)
+        result = of_axis if result is None else result.mul_(of_axis)
+    return result.reshape(-1, *reference.shape[:2]).permute(1, 2, 0)
 
 
 def moments(space: Space, on: OnCells, weights: Tensor, degrees: Sequence[int]) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -76,6 +76,12 @@ class BetweenCells:
     weights: Tensor
 
 
+@lru_cache(maxsize=2)  # a level and its richer space ask for the same
+def cut_pieces(cells: Cells, shape: ShapeTree, count: int) -> CutPieces:
+    """See `CutPieces`."""
+    return CutPieces(cells, shape, count)
+
+
 class CutPieces:
     """The pieces of `cells` of a `shape`; `count`: Gauss points per axis and smooth part."""
 
@@ -87,6 +93,7 @@ class CutPieces:
         self.cut = cells.cut.clone()  # of cells: those whose integrals are not those of a box
         self.cut[owner] = True
 
+    @cached_property
     def inside(self) -> OnCells:
         """What is inside of the cells that are cut."""
         pieces = self.cut[self.owner].nonzero()[:, 0]
@@ -94,6 +101,7 @@ class CutPieces:
         rule = inside_rule(self.shape.level, self.boxes.lower[pieces], self.boxes.upper[pieces], axes, self.count)
         return OnCells.of(self.owner[pieces][rule.box], rule.x, rule.weights, self.count)
 
+    @cached_property
     def between(self) -> Sequence[BetweenCells]:
         """The faces between cells one of which is cut, as far as they are inside."""
         found = []

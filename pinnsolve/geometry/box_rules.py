@@ -26,12 +26,12 @@ SHORTER = 0.75  # power of the share of an axis with which they become fewer
 PLAIN = 2  # more where nothing changes
 SAMPLES = 16  # gaps of a line in which roots are looked for
 SEEDS = {2: 5, 3: 4}  # places per axis from which those are sought where slices touch the boundary
-NEWTON, DIFFERENCE = 9, 3e-4  # steps of that; relative to the size of a box: how far values are compared
+NEWTON, DIFFERENCE = 11, 3e-4  # steps of that; relative to the size of a box: how far values are compared
 MOST_MOVED, OUTSIDE = 0.5, 0.3  # in one of these steps; beyond a box, from where nothing comes back
 ON, FLAT = 1e-8, 1e-5  # a level, and its slopes, that vanish
 AT_END = 1e-6  # relative: how near to the end of a box that is at its end
 PARABOLAS = 5  # through three values, by which two roots in one gap are looked for
-RIDDERS = 9  # steps that find a root in its bracket
+MOST_STEPS, CLOSE = 40, 1e-12  # that find a root in its bracket, which ends where it moves by less, relative
 STEEPEST = 1.5  # slope of a level along a line, at most
 INNER = 1e-10  # relative: how far from its ends a line begins, since faces are counted on their own
 SAME = 1e-7  # relative: changes nearer to each other are one
@@ -164,24 +164,34 @@ def _touching(level, x, lower, upper, axes) -> tuple[Tensor, Tensor]:
         points[..., axes] = lower[owner][:, axes][:, None] + box[owner][:, None] * places
         return level(points.flatten(0, 1)).reshape(len(owner), len(offsets)) / box[owner].amax(dim=1, keepdim=True)
 
+    # a zero has a seed about as near as these are to each other
+    reach = STEEPEST * box.norm(dim=1)[owner] / SEEDS[k]
+    points = x[owner]
+    points[:, axes] = lower[owner][:, axes] + box[owner] * at
+    near = level(points).abs() <= reach if len(points) else reach > 0
+    at, owner = at[near], owner[near]
     eye = torch.eye(k, dtype=torch.float64)
-    for step in range(NEWTON + 1):
+    owners, found = [], []
+    for _ in range(NEWTON):
         f = values(at)
         slopes, curvatures = f @ of_slopes, (f @ of_curvatures).reshape(-1, k, k)
         F = torch.cat([f[:, :1], slopes[:, 1:]], dim=1)
-        if step == NEWTON:
-            break
+        there = (F[:, 0].abs() < ON) & (F[:, 1:].abs().amax(dim=1) < FLAT)
+        owners.append(owner[there])
+        found.append(at[there])
         J = torch.cat([slopes[:, None], curvatures[:, 1:]], dim=1)
         small = 1e-12 * J.square().sum(dim=(1, 2), keepdim=True) + 1e-300  # where slices touch along a line
         move = torch.linalg.solve_ex(J.mT @ J + small * eye, J.mT @ F[..., None])[0][..., 0]
         length = move.norm(dim=1, keepdim=True)
         at = at - move * (MOST_MOVED / length.clamp_min(MOST_MOVED))
         # only those that are near go on
-        near = ((at > -OUTSIDE) & (at < 1.0 + OUTSIDE)).all(dim=1) & at.isfinite().all(dim=1)
-        at, owner = at[near], owner[near]
-    found = (F[:, 0].abs() < ON) & (F[:, 1:].abs().amax(dim=1) < FLAT)
-    found &= ((at > -AT_END) & (at < 1.0 + AT_END)).all(dim=1)
-    owner, at = owner[found], at[found].clamp(0.0, 1.0)  # at an end, too: what is beside it is no less like a root
+        on = ~there & ((at > -OUTSIDE) & (at < 1.0 + OUTSIDE)).all(dim=1) & at.isfinite().all(dim=1)
+        at, owner = at[on], owner[on]
+        if not len(owner):
+            break
+    owner, at = torch.cat(owners), torch.cat(found)
+    inside = ((at > -AT_END) & (at < 1.0 + AT_END)).all(dim=1)
+    owner, at = owner[inside], at[inside].clamp(0.0, 1.0)  # at an end, too: what is beside it is no less like a root
     return owner, lower[owner, axes[0]] + box[owner, 0] * at[:, 0]
 
 
@@ -264,35 +274,42 @@ def _on_lines(level, x, lower, upper, box, weights, axis, count) -> tuple[Tensor
 
 def _roots(level, x, lower, upper, axis) -> tuple[Tensor, Tensor]:
     """Lines (R,) and places (R,) of all roots along an axis, on lines through x (N, d)."""
-    _, (line, a, b) = _brackets(level, x, lower, upper, axis)
-    if not len(line):
-        return line, a
+    line, a, b = _brackets(level, x, lower, upper, axis)
 
-    def along(t: Tensor) -> Tensor:
-        at = x[line].clone()
+    def along(line: Tensor, t: Tensor) -> Tensor:
+        at = x[line]
         at[:, axis] = t
         return level(at)
 
-    fa, fb, best = along(a), along(b), 0.5 * (a + b)
-    for _ in range(RIDDERS):  # Ridders, IEEE Trans. Circuits Syst. 26 (1979) 979
+    close = CLOSE * (upper - lower)[line, axis]
+    found, fa, fb, left = 0.5 * (a + b), along(line, a), along(line, b), torch.arange(len(line))
+    for _ in range(MOST_STEPS):  # Ridders, IEEE Trans. Circuits Syst. 26 (1979) 979
+        if not len(left):
+            break
         c = 0.5 * (a + b)
-        fc = along(c)
+        fc = along(line[left], c)
         s = (fc * fc - fa * fb).clamp_min(0.0).sqrt()
         best = torch.where(s > 0, c + (c - a) * torch.sign(fa - fb) * fc / s.clamp_min(1e-300), c)
-        f = along(best)
-        below, at, beyond = (c < best), torch.stack([a, c, best, b], dim=1), torch.stack([fa, fc, f, fb], dim=1)
-        middle = torch.where(below[:, None], torch.tensor([1, 2]), torch.tensor([2, 1]))
-        number = torch.cat([torch.zeros_like(middle[:, :1]), middle, torch.full_like(middle[:, :1], 3)], dim=1)
-        at, beyond = at.gather(1, number), beyond.gather(1, number)
-        k = ((beyond[:, :-1] < 0) != (beyond[:, 1:] < 0)).long().argmax(dim=1, keepdim=True)
-        a, b = at.gather(1, k)[:, 0], at.gather(1, k + 1)[:, 0]
-        fa, fb = beyond.gather(1, k)[:, 0], beyond.gather(1, k + 1)[:, 0]
-    return line, torch.where(fa.abs() < fb.abs(), a, b)
+        f = along(line[left], best)
+        in_order = c < best
+        p, q, fp, fq = (torch.where(in_order, *two) for two in ((c, best), (best, c), (fc, f), (f, fc)))
+        first, second = (fa < 0) != (fp < 0), (fp < 0) != (fq < 0)
+        moved = (best - found[left]).abs()
+        found[left] = best
+        a, fa = torch.where(first, a, torch.where(second, p, q)), torch.where(first, fa, torch.where(second, fp, fq))
+        b, fb = torch.where(first, p, torch.where(second, q, b)), torch.where(first, fp, torch.where(second, fq, fb))
+        on = (moved > close[left]) & (b - a > close[left]) & (f != 0.0)
+        left, a, b, fa, fb = left[on], a[on], b[on], fa[on], fb[on]
+    return line, found
 
 
-def _brackets(level, x, lower, upper, axis) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
-    """The values (N, S + 1) at samples, and the lines (R,) and ends of gaps that hold one root each."""
+def _brackets(level, x, lower, upper, axis) -> tuple[Tensor, Tensor, Tensor]:
+    """The lines (R,) and the ends of gaps that hold one root each."""
     low, size = lower[:, axis], (upper - lower)[:, axis]
+    middle = x.clone()
+    middle[:, axis] = low + 0.5 * size
+    near = (level(middle).abs() <= 0.5 * STEEPEST * size).nonzero()[:, 0]  # others are all on one side
+    x, low, size = x[near], low[near], size[near]
     unit = _spread(SAMPLES)
     t = low[:, None] + size[:, None] * unit
     at = x[:, None].repeat(1, len(unit), 1)
@@ -305,8 +322,8 @@ def _brackets(level, x, lower, upper, axis) -> tuple[Tensor, tuple[Tensor, Tenso
     same = (negative[:, 1:-1] == negative[:, :-2]) & (negative[:, 1:-1] == negative[:, 2:])
     least = (size_of[:, 1:-1] <= size_of[:, :-2]) & (size_of[:, 1:-1] <= size_of[:, 2:])
     gaps, sums = STEEPEST * torch.diff(t), size_of[:, 1:] + size_of[:, :-1]
-    near = (sums[:, :-1] <= gaps[:, :-1]) | (sums[:, 1:] <= gaps[:, 1:])
-    line, gap = (same & least & near).nonzero(as_tuple=True)
+    close = (sums[:, :-1] <= gaps[:, :-1]) | (sums[:, 1:] <= gaps[:, 1:])
+    line, gap = (same & least & close).nonzero(as_tuple=True)
     if len(line):
         start, end, sign = t[line, gap], t[line, gap + 2], torch.where(negative[line, gap + 1], -1.0, 1.0)
 
@@ -326,7 +343,7 @@ def _brackets(level, x, lower, upper, axis) -> tuple[Tensor, tuple[Tensor, Tenso
         lines += [line[crossed]] * 2
         a += [start[crossed], middle[crossed]]
         b += [middle[crossed], end[crossed]]
-    return f, (torch.cat(lines), torch.cat(a), torch.cat(b))
+    return near[torch.cat(lines)], torch.cat(a), torch.cat(b)
 
 
 def _lowest(at: Sequence[Tensor], values: Sequence[Tensor]) -> Tensor:
