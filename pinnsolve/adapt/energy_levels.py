@@ -11,15 +11,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from pinnsolve.adapt.foreseen_energies import MARKED, halvings, left_by_halving, split_for
-from pinnsolve.adapt.hp_refinement import Level
 from pinnsolve.bases.legendre import exponents
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.estimate.enriched_space import decay_rates, shares_of_axes
+
+if TYPE_CHECKING:
+    from pinnsolve.adapt.hp_refinement import Level
 
 DEGREES = (4, 8)  # of cells that are split, least and most: one for every digit that is asked for
 WITHIN = 0.7  # of the tolerance, what is aimed at
@@ -59,8 +62,12 @@ def split_by_energy(level: Level, tolerance: float, before: Level | None = None)
         left = left_by_halving(before.space.cells, old, cells, energy)
         goal = goal ** (1.0 / _order(before, level, float(energy.sum() / old.sum())))
     cells = split_for(cells, energy, goal, left)
-    degree = min(max(round(-math.log10(tolerance)), DEGREES[0]), DEGREES[1])
-    return Space(cells, (degree,) * len(level.space.degrees), level.space.orders)
+    return Space(cells, (degree_for(tolerance),) * len(level.space.degrees), level.space.orders)
+
+
+def degree_for(tolerance: float) -> int:
+    """Of cells that are split."""
+    return min(max(round(-math.log10(tolerance)), DEGREES[0]), DEGREES[1])
 
 
 def _order(before: Level, level: Level, fell: float) -> float:

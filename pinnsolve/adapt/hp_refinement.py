@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from pinnsolve.adapt.energy_levels import degree_for
 from pinnsolve.adapt.first_guess import (
     MOST_TRIED,
     FirstGuesses,
@@ -150,9 +151,12 @@ def bounds_of(problem: CompiledProblem) -> Bounds | None:
 
 
 def first_space(problem: CompiledProblem, check: Callable[[], None] = go_on) -> Space:
-    """The first cells, one where the domain is a box, of moderate degree. Raises what `check` does."""
+    """The first cells, one where the domain is a box, of moderate degree; of an energy in a shape, whose first cells
+    are many, of the degree of cells that are split. Raises what `check` does."""
     d = len(problem.intervals)
-    return Space(first_cells(problem, check), (START[d],) * d, table_orders(problem))
+    cut = problem.shape is not None and bool(energies_to_minimize(problem))
+    degree = degree_for(problem.settings.tolerance) if cut else START[d]
+    return Space(first_cells(problem, check), (degree,) * d, table_orders(problem))
 
 
 def newton(tolerance: float, before: float = 0.0) -> Iteration:
