@@ -21,7 +21,7 @@ from pinnsolve.bases.legendre import tensor_points
 from pinnsolve.geometry.level_sets import Level
 from pinnsolve.runtime import cached_by_device
 
-DENSER, MORE = 2, 6  # points between changes for each of a line, and more: where that is no polynomial
+DENSER, MORE = 1.5, 6  # points between changes for each of a line, and more: where that is no polynomial
 SHORTER = 0.75  # power of the share of an axis with which they become fewer
 PLAIN = 2  # more where nothing changes
 SAMPLES = 16  # gaps of a line in which roots are looked for
