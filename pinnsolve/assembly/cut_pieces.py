@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.geometry import shapes as tree
 from pinnsolve.geometry.box_rules import BoxRule, boundary_rule, inside_rule
 from pinnsolve.geometry.factory import make_shape
-from pinnsolve.geometry.level_sets import beside_plane
+from pinnsolve.geometry.level_sets import beside_plane, in_pieces
 from pinnsolve.geometry.shapes import ShapeTree, with_boxes
 
 SAME = 1e-11  # relative to the size: lines that are one
@@ -87,6 +87,7 @@ class CutPieces:
 
     def __init__(self, cells: Cells, shape: ShapeTree, count: int):
         self.cells, self.tree, self.shape, self.count = cells, with_boxes(shape), make_shape(shape), count
+        self.level = in_pieces(self.tree, self.shape.level)
         lower, upper, owner = self._left_over()
         self.boxes = Cells(torch.cat([cells.lower, lower]), torch.cat([cells.upper, upper]))
         self.owner = torch.cat([torch.arange(cells.count), owner])
@@ -98,7 +99,7 @@ class CutPieces:
         """What is inside of the cells that are cut."""
         pieces = self.cut[self.owner].nonzero()[:, 0]
         axes = list(range(self.cells.dimension))
-        rule = inside_rule(self.shape.level, self.boxes.lower[pieces], self.boxes.upper[pieces], axes, self.count)
+        rule = inside_rule(self.level, self.boxes.lower[pieces], self.boxes.upper[pieces], axes, self.count)
         return OnCells.of(self.owner[pieces][rule.box], rule.x, rule.weights, self.count)
 
     @cached_property
@@ -129,7 +130,7 @@ class CutPieces:
     def boundary(self) -> OnCells:
         """All of the boundary of the shape: what lies within the pieces, and their faces in it."""
         pieces = self.cut[self.owner].nonzero()[:, 0]
-        rules, axes = boundary_rule(self.shape.level, self.boxes.lower[pieces], self.boxes.upper[pieces], self.count)
+        rules, axes = boundary_rule(self.level, self.boxes.lower[pieces], self.boxes.upper[pieces], self.count)
         owner, x, normals, weights = [], [], [], []
         for rule, axis in zip(rules, axes, strict=True):
             normal = self.shape.normals(rule.x)
@@ -172,7 +173,7 @@ class CutPieces:
         nearest = self.cells.locate(middle)
         covered = ((middle > self.cells.lower[nearest]) & (middle < self.cells.upper[nearest])).all(dim=1)
         lower, upper = lower[~covered], upper[~covered]
-        rule = inside_rule(self.shape.level, lower, upper, list(range(self.cells.dimension)), 2)
+        rule = inside_rule(self.level, lower, upper, list(range(self.cells.dimension)), 2)
         some = torch.unique(rule.box)
         # the cell that is nearest to the middle of what is inside
         inside = torch.zeros(len(lower), dtype=torch.float64).index_add_(0, rule.box, rule.weights)
@@ -218,9 +219,13 @@ class CutPieces:
         for value in torch.unique(lower[:, axis]).tolist():
             here = (lower[:, axis] == value).nonzero()[:, 0]
             sides = [beside_plane(self.tree, axis, value, side, near) for side in (-1, 1)]
-            rule = inside_rule(lambda x: combined([level(x) for level in sides]), lower[here], upper[here], others,
-                               self.count)  # fmt: skip
+            level = replace(self.level, level=partial(_combined, combined, sides))
+            rule = inside_rule(level, lower[here], upper[here], others, self.count)
             parts.append(replace(rule, box=here[rule.box]))
         if not parts:
             return BoxRule(torch.zeros(0, dtype=torch.long), lower[:0], lower[:0, 0])
         return BoxRule(*(torch.cat([getattr(part, name) for part in parts]) for name in ("box", "x", "weights")))
+
+
+def _combined(how: Callable, sides: Sequence[Callable], x: Tensor) -> Tensor:
+    return how([level(x) for level in sides])

@@ -10,7 +10,7 @@ with roots that are looked for in place of bounds of slopes).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pinnsolve.assembly.control_volumes import gauss_rule
 from pinnsolve.bases.legendre import tensor_points
-from pinnsolve.geometry.level_sets import Level
+from pinnsolve.geometry.level_sets import Level, Pieces
 from pinnsolve.runtime import cached_by_device
 
 DENSER, MORE = 1.5, 6  # points between changes for each of a line, and more: where that is no polynomial
@@ -135,10 +135,12 @@ def _nodes(level, x, lower, upper, axes, count) -> tuple[Tensor, Tensor, Tensor]
 def _changes(level, x, lower, upper, axes) -> tuple[Tensor, Tensor]:
     """Owners and places (K,) along the first axis where what slices hold changes its form, in order.
 
-    Forms change where they do at the ends of slices, and where the boundary touches a slice.
+    Forms change where they do at the ends of slices, where the boundary touches a slice, and at corners.
     """
-    ends, touching = _at_ends(level, x, lower, upper, axes), _touching(level, x, lower, upper, axes)
-    owner, place = (torch.cat(pair) for pair in zip(ends, touching, strict=True))
+    found = [_at_ends(level, x, lower, upper, axes), _touching(level, x, lower, upper, axes)]
+    if len(axes) == 2 and isinstance(level, Pieces):
+        found += _corners(level, x, lower, upper, axes)
+    owner, place = (torch.cat(column) for column in zip(*found, strict=True))
     order = _ordered(owner, place)
     owner, place = owner[order], place[order]
     apart = torch.ones(len(owner), dtype=torch.bool)
@@ -148,38 +150,76 @@ def _changes(level, x, lower, upper, axes) -> tuple[Tensor, Tensor]:
 
 
 def _touching(level, x, lower, upper, axes) -> tuple[Tensor, Tensor]:
-    """Where the boundary is tangent to slices: the level and its slopes along all axes but the first vanish.
+    """Where the boundary is tangent to slices: the level and its slopes along all axes but the first vanish."""
 
-    By Newton's method from places all over the slices, in units of the boxes, with differences for derivatives.
+    def residuals(f: Sequence[Tensor], slopes: Sequence[Tensor], curvatures: Sequence[Tensor]):
+        return torch.cat([f[0], slopes[0][:, 1:]], dim=1), torch.cat([slopes[0][:, None], curvatures[0][:, 1:]], dim=1)
+
+    return _newton([level], residuals, x, lower, upper, axes)
+
+
+def _corners(level: Pieces, x, lower, upper, axes) -> Iterator[tuple[Tensor, Tensor]]:
+    """Where two of the surfaces meet, in slices of two coordinates, as far as the boundary is there."""
+
+    def residuals(f: Sequence[Tensor], slopes: Sequence[Tensor], _):
+        return torch.cat(list(f), dim=1), torch.stack(list(slopes), dim=1)
+
+    corners = torch.stack([torch.stack([lower[:, a], upper[:, a]], dim=1) for a in axes])  # (2, N, 2)
+    passes = []
+    for number, surface in enumerate(level.surfaces):
+        through = torch.ones(len(x), dtype=torch.bool)
+        if number < level.flat and len(x):  # planes along the ends of slices are found there
+            places = x[:, None].repeat(1, 4, 1)
+            places[..., axes] = torch.stack([corners[0][:, [0, 0, 1, 1]], corners[1][:, [0, 1, 0, 1]]], dim=2)
+            values = surface(places.flatten(0, 1)).reshape(-1, 4)
+            size = AT_END * (upper - lower)[:, axes].amax(dim=1)
+            through = (values.amin(dim=1) < -size) & (values.amax(dim=1) > size)
+        passes.append(through)
+    for one, two in itertools.combinations(range(len(level.surfaces)), 2):
+        rows = (passes[one] & passes[two]).nonzero()[:, 0]
+        if len(rows):
+            pair = level.surfaces[one], level.surfaces[two]
+            owner, place = _newton(pair, residuals, x[rows], lower[rows], upper[rows], axes, level)
+            yield rows[owner], place
+
+
+def _newton(levels, residuals, x, lower, upper, axes, on_boundary=None) -> tuple[Tensor, Tensor]:
+    """Where the residuals of slices along the axes vanish, as places along the first axis; they are made of the values
+    (M, 1) of levels, their slopes (M, k) and curvatures (M, k, k) in units of the boxes.
+
+    By Newton's method from places all over the slices, with differences for derivatives.
     """
     k, box = len(axes), upper[:, axes] - lower[:, axes]
     seeds = tensor_points([(torch.arange(SEEDS[k], dtype=torch.float64) + 0.5) / SEEDS[k]] * k)
-    owner = torch.arange(len(x)).repeat_interleave(len(seeds))
-    at = seeds.repeat(len(x), 1)
     offsets, of_slopes, of_curvatures = _stencil(k)
 
-    def values(at: Tensor) -> Tensor:
-        points = x[owner][:, None].repeat(1, len(offsets), 1)
-        places = at[:, None] + DIFFERENCE * offsets
-        points[..., axes] = lower[owner][:, axes][:, None] + box[owner][:, None] * places
-        return level(points.flatten(0, 1)).reshape(len(owner), len(offsets)) / box[owner].amax(dim=1, keepdim=True)
+    def places(owner: Tensor, at: Tensor) -> Tensor:
+        """(M, P, d), of at (M, P, k)"""
+        points = x[owner][:, None].repeat(1, at.shape[1], 1)
+        points[..., axes] = lower[owner][:, axes][:, None] + box[owner][:, None] * at
+        return points
 
-    # a zero has a seed about as near as these are to each other
-    reach = STEEPEST * box.norm(dim=1)[owner] / SEEDS[k]
-    points = x[owner]
-    points[:, axes] = lower[owner][:, axes] + box[owner] * at
-    near = level(points).abs() <= reach if len(points) else reach > 0
-    at, owner = at[near], owner[near]
+    owner, at = torch.arange(len(x)).repeat_interleave(len(seeds)), seeds.repeat(len(x), 1)
+    for level in levels:  # a zero has a seed about as near as these are to each other
+        reach = STEEPEST * box.norm(dim=1)[owner] / SEEDS[k]
+        near = level(places(owner, at[:, None])[:, 0]).abs() <= reach if len(owner) else reach > 0
+        at, owner = at[near], owner[near]
     eye = torch.eye(k, dtype=torch.float64)
-    owners, found = [], []
+    owners, found = [owner[:0]], [at[:0]]
     for _ in range(NEWTON):
-        f = values(at)
-        slopes, curvatures = f @ of_slopes, (f @ of_curvatures).reshape(-1, k, k)
-        F = torch.cat([f[:, :1], slopes[:, 1:]], dim=1)
+        if not len(owner):
+            break
+        points = places(owner, at[:, None] + DIFFERENCE * offsets).flatten(0, 1)
+        unit = box[owner].amax(dim=1, keepdim=True)
+        values = [level(points).reshape(len(owner), len(offsets)) / unit for level in levels]
+        F, J = residuals(
+            [f[:, :1] for f in values],
+            [f @ of_slopes for f in values],
+            [(f @ of_curvatures).reshape(-1, k, k) for f in values],
+        )
         there = (F[:, 0].abs() < ON) & (F[:, 1:].abs().amax(dim=1) < FLAT)
         owners.append(owner[there])
         found.append(at[there])
-        J = torch.cat([slopes[:, None], curvatures[:, 1:]], dim=1)
         small = 1e-12 * J.square().sum(dim=(1, 2), keepdim=True) + 1e-300  # where slices touch along a line
         move = torch.linalg.solve_ex(J.mT @ J + small * eye, J.mT @ F[..., None])[0][..., 0]
         length = move.norm(dim=1, keepdim=True)
@@ -187,10 +227,10 @@ def _touching(level, x, lower, upper, axes) -> tuple[Tensor, Tensor]:
         # only those that are near go on
         on = ~there & ((at > -OUTSIDE) & (at < 1.0 + OUTSIDE)).all(dim=1) & at.isfinite().all(dim=1)
         at, owner = at[on], owner[on]
-        if not len(owner):
-            break
     owner, at = torch.cat(owners), torch.cat(found)
     inside = ((at > -AT_END) & (at < 1.0 + AT_END)).all(dim=1)
+    if on_boundary is not None and len(owner):
+        inside &= on_boundary(places(owner, at[:, None])[:, 0]).abs() <= FLAT * box[owner].amax(dim=1)
     owner, at = owner[inside], at[inside].clamp(0.0, 1.0)  # at an end, too: what is beside it is no less like a root
     return owner, lower[owner, axes[0]] + box[owner, 0] * at[:, 0]
 

@@ -7,6 +7,7 @@ minimum or maximum of levels (A. Ricci, A constructive geometry for computer gra
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import reduce
 
 import torch
@@ -53,6 +54,51 @@ def primitive_level(shape: ShapeTree) -> Level:
         case tree.Implicit():
             return Gradient(shape).level
     raise TypeError(shape)
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """A level that is put together of smooth ones: calling it gives the `level`, and its zeros are on the zeros of
+    those, the first of which, `flat` of them, are planes."""
+
+    level: Level
+    surfaces: tuple[Level, ...]
+    flat: int = 0
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.level(x)
+
+
+def in_pieces(shape: ShapeTree, level: Level) -> Pieces:
+    """The level of a tree of shapes in space with the surfaces that its boundary lies on."""
+    planes: list[Level] = []
+    curved: list[Level] = []
+    for primitive in tree.primitives(shape):
+        match primitive:
+            case tree.Box(lower, upper):
+                planes += [_plane(a, v) for a, ends in enumerate(zip(lower, upper, strict=True)) for v in ends]
+            case tree.HalfPlane():
+                planes.append(primitive_level(primitive))
+            case tree.Cylinder(start, end, radius):
+                side, caps = _cylinder_surfaces(_tensor(start), _tensor(end), radius)
+                planes += caps
+                curved.append(side)
+            case _:
+                curved.append(primitive_level(primitive))
+    return Pieces(level, (*planes, *curved), len(planes))
+
+
+def _cylinder_surfaces(start: Tensor, end: Tensor, radius: float) -> tuple[Level, list[Level]]:
+    along = (end - start) / (end - start).norm()
+
+    def side(x: Tensor) -> Tensor:
+        return (x - start - ((x - start) @ along)[:, None] * along).norm(dim=1) - radius
+
+    return side, [lambda x: (x - start) @ along, lambda x: (x - end) @ along]
+
+
+def _plane(axis: int, value: float) -> Level:
+    return lambda x: x[:, axis] - value
 
 
 def beside_plane(shape: ShapeTree, axis: int, value: float, side: int, near: float) -> Level:
