@@ -16,6 +16,7 @@ ALIKE = 0.9  # of the least energy that is marked, from which on others are, too
 TWICE = 16.0  # times the least energy that is marked, from which on cells are halved twice at once
 LEAST, MARKED = 0.3, 0.8  # share of the energy that cells hold which are halved, at least and at most
 FALLS = 0.6  # share that halving takes of the energy at an edge, where levels do not tell
+AT_EDGES = 0.25  # share that halving leaves at least of what is at edges
 FEWEST = 0.1  # share that halving leaves at least, as far as it is foreseen
 GENERATIONS = 3  # of cells that are foreseen at most
 
@@ -31,8 +32,17 @@ def halvings(energy: Tensor, share: float) -> Tensor:
 def split_for(cells: Cells, energy: Tensor, goal: float, left: float | None) -> Cells:
     """The cells with energies (C, d), halved where most of it is, and again where that is foreseen to leave less than
     the share `goal` of all; once where that is too far off, or where nothing is known of what halving has `left`."""
+    boxes = Cells(cells.lower, cells.upper)
+    finer = _boxes_for(boxes, energy, goal, left)
+    if cells.parts is None:
+        return finer
+    # what of them is in a shape is found once
+    return cells.like(finer.lower, finer.upper, cells.material[boxes.locate(finer.centres)])
+
+
+def _boxes_for(cells: Cells, energy: Tensor, goal: float, left: float | None) -> Cells:
     finer, foreseen = _next(cells, energy, goal, 1.0 - FALLS if left is None else left)
-    if left is None:
+    if left is None or left < AT_EDGES:  # what falls faster is not at edges, and nothing is known of where it will be
         return finer
     last, whole = finer, float(energy.sum())
     for _ in range(GENERATIONS - 1):

@@ -118,7 +118,7 @@ def make_system(
     check()
     energies = energies_to_minimize(problem)
     if energies:
-        sources = energy_rows(energies, problem, space)
+        sources = energy_rows(energies, problem, space, check)
         return CellSystem(space, sources, len(problem.unknowns), True, check).keeping_rows()
     sources = [*term_rows(problem, space, weights)]
     check()

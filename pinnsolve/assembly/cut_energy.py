@@ -10,7 +10,7 @@ Eng. 83 (2010) 877-898). Elsewhere all is as in boxes.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import torch
@@ -32,11 +32,11 @@ DEPENDENT = 1e-10  # of the largest square: polynomials on a face that others ho
 SEED = 7
 
 
-def cut_energy_rows(form: EnergyForm) -> list[RowSource]:
-    """All rows of a problem in a shape."""
+def cut_energy_rows(form: EnergyForm, check: Callable[[], None]) -> list[RowSource]:
+    """All rows of a problem in a shape; `check()` is called now and then, and may end that by an exception."""
     cells = form.space.cells
     count = 2 * math.ceil((max(form.space.degrees) + 1) / 2)  # Gauss points on a line; often also of a richer space
-    pieces = cut_pieces(cells, form.problem.shape, count)
+    pieces = cut_pieces(cells, form.problem.shape, count, check)
     cut = _CutCells(form, pieces)
     found: list[RowSource] = inside_rows(form, (~pieces.cut).nonzero()[:, 0])
     found += cut.inside
@@ -100,6 +100,7 @@ class _CutCells:
             energy[place[part.cells[0]]] += part.of_slopes.flatten(3, 4).flatten(1, 2)
             part.known = True
         for face in self.faces:
+            self.pieces.check()
             for k in range(2):
                 here = (place[face.cells[k]] >= 0).nonzero()[:, 0]
                 side = face.side(k)
@@ -153,7 +154,8 @@ class _CutInside(Tested):
     def __init__(self, form: EnergyForm, energy: Energy, on: OnCells):
         super().__init__(form, energy.fluxes.name, on.cells)
         self.energy, self.on = energy, on
-        self.names, self.points = energy.names, len(on.x)
+        silent = () if _acts(energy) else tuple(name for wall in energy.walls for name in wall.names)
+        self.names, self.points = (*energy.names, *silent), len(on.x)  # nothing is added where nothing flows
         self.known = False  # whether nothing else will be asked for than rows
 
     @cached_property

@@ -21,7 +21,9 @@ from pinnsolve.geometry.box_rules import BoxRule, boundary_rule, inside_rule
 from pinnsolve.geometry.factory import make_shape
 from pinnsolve.geometry.level_sets import beside_plane, in_pieces
 from pinnsolve.geometry.shapes import ShapeTree, with_boxes
+from pinnsolve.runtime import go_on
 
+AT_ONCE = 64  # pieces whose rules are made together
 SAME = 1e-11  # relative to the size: lines that are one
 BEYOND = 1.5  # times half the diagonal of a box: a level larger than that in its middle is beside the boundary
 
@@ -77,9 +79,15 @@ class BetweenCells:
 
 
 @lru_cache(maxsize=2)  # a level and its richer space ask for the same
-def cut_pieces(cells: Cells, shape: ShapeTree, count: int) -> CutPieces:
-    """See `CutPieces`."""
+def _kept(cells: Cells, shape: ShapeTree, count: int) -> CutPieces:
     return CutPieces(cells, shape, count)
+
+
+def cut_pieces(cells: Cells, shape: ShapeTree, count: int, check: Callable[[], None]) -> CutPieces:
+    """See `CutPieces`; `check()` is called now and then while rules are made, and may end that by an exception."""
+    found = _kept(cells, shape, count)
+    found.check = check
+    return found
 
 
 class CutPieces:
@@ -87,6 +95,7 @@ class CutPieces:
 
     def __init__(self, cells: Cells, shape: ShapeTree, count: int):
         self.cells, self.tree, self.shape, self.count = cells, with_boxes(shape), make_shape(shape), count
+        self.check: Callable[[], None] = go_on
         self.level = in_pieces(self.tree, self.shape.level)
         lower, upper, owner = self._left_over()
         self.boxes = Cells(torch.cat([cells.lower, lower]), torch.cat([cells.upper, upper]))
@@ -99,7 +108,9 @@ class CutPieces:
         """What is inside of the cells that are cut."""
         pieces = self.cut[self.owner].nonzero()[:, 0]
         axes = list(range(self.cells.dimension))
-        rule = inside_rule(self.level, self.boxes.lower[pieces], self.boxes.upper[pieces], axes, self.count)
+        rule = self._in_parts(
+            pieces, lambda some: inside_rule(self.level, self.boxes.lower[some], self.boxes.upper[some], axes, self.count)
+        )
         return OnCells.of(self.owner[pieces][rule.box], rule.x, rule.weights, self.count)
 
     @cached_property
@@ -130,9 +141,12 @@ class CutPieces:
     def boundary(self) -> OnCells:
         """All of the boundary of the shape: what lies within the pieces, and their faces in it."""
         pieces = self.cut[self.owner].nonzero()[:, 0]
-        rules, axes = boundary_rule(self.level, self.boxes.lower[pieces], self.boxes.upper[pieces], self.count)
         owner, x, normals, weights = [], [], [], []
-        for rule, axis in zip(rules, axes, strict=True):
+        for axis in range(self.cells.dimension):
+            rule = self._in_parts(
+                pieces,
+                partial(self._boundary_along, axis),
+            )
             normal = self.shape.normals(rule.x)
             owner.append(self.owner[pieces][rule.box])
             x.append(rule.x)
@@ -151,6 +165,19 @@ class CutPieces:
         kept = weights > 0
         owner, x, normals, weights = owner[kept], x[kept], normals[kept], weights[kept]
         return OnCells.of(owner, x, weights, 1, normals, self.shape.labels(x))
+
+    def _boundary_along(self, axis: int, some: Tensor) -> BoxRule:
+        return boundary_rule(self.level, self.boxes.lower[some], self.boxes.upper[some], axis, self.count)
+
+    def _in_parts(self, pieces: Tensor, rule: Callable[[Tensor], BoxRule]) -> BoxRule:
+        """The rules of some pieces at a time, as that of all."""
+        parts, first = [], 0
+        for some in pieces.split(AT_ONCE):
+            self.check()
+            part = rule(some)
+            parts.append(replace(part, box=part.box + first))
+            first += len(some)
+        return _joined(parts, self.boxes.lower)
 
     # -- pieces -------------------------------------------------------------------------------------------------------
 
@@ -220,11 +247,16 @@ class CutPieces:
             here = (lower[:, axis] == value).nonzero()[:, 0]
             sides = [beside_plane(self.tree, axis, value, side, near) for side in (-1, 1)]
             level = replace(self.level, level=partial(_combined, combined, sides))
+            self.check()
             rule = inside_rule(level, lower[here], upper[here], others, self.count)
             parts.append(replace(rule, box=here[rule.box]))
-        if not parts:
-            return BoxRule(torch.zeros(0, dtype=torch.long), lower[:0], lower[:0, 0])
-        return BoxRule(*(torch.cat([getattr(part, name) for part in parts]) for name in ("box", "x", "weights")))
+        return _joined(parts, lower)
+
+
+def _joined(parts: Sequence[BoxRule], like: Tensor) -> BoxRule:
+    if not parts:
+        return BoxRule(torch.zeros(0, dtype=torch.long), like[:0], like[:0, 0])
+    return BoxRule(*(torch.cat([getattr(part, name) for part in parts]) for name in ("box", "x", "weights")))
 
 
 def _combined(how: Callable, sides: Sequence[Callable], x: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -28,15 +28,19 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.energies import Energy, Wall
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.language.symbols import MultiIndex
+from pinnsolve.runtime import go_on
 
 
-def energy_rows(energies: Sequence[Energy], problem: CompiledProblem, space: Space) -> list[RowSource]:
-    """All of them: of cells, of the faces between cells, of the boundary of the domain. `energies`: by material."""
+def energy_rows(
+    energies: Sequence[Energy], problem: CompiledProblem, space: Space, check: Callable[[], None] = go_on
+) -> list[RowSource]:
+    """All of them: of cells, of the faces between cells, of the boundary of the domain. `energies`: by material;
+    `check` as of `CellSystem`."""
     form = EnergyForm(tuple(energies), problem, space)
     if problem.shape is not None:
         from pinnsolve.assembly.cut_energy import cut_energy_rows  # not needed for boxes
 
-        return cut_energy_rows(form)
+        return cut_energy_rows(form, check)
     every = torch.arange(space.cells.count)
     found: list[RowSource] = inside_rows(form, every)
     for axis in range(space.cells.dimension):

@@ -40,8 +40,7 @@ AT_ONCE = 200_000  # lines that are looked at together
 
 @dataclass(frozen=True)
 class BoxRule:
-    """Points `x` (N, d) with `weights` (N,) and the numbers (N,) of their boxes; `axis`: (N,) that along which a point
-    of a boundary was found, -1 inside."""
+    """Points `x` (N, d) with `weights` (N,) and the numbers (N,) of their boxes."""
 
     box: Tensor
     x: Tensor
@@ -55,29 +54,25 @@ def inside_rule(level: Level, lower: Tensor, upper: Tensor, axes: Sequence[int],
     return BoxRule(*_points(level, lower.clone(), lower, upper, torch.arange(len(lower)), list(axes), count))
 
 
-def boundary_rule(level: Level, lower: Tensor, upper: Tensor, count: int) -> tuple[Sequence[BoxRule], Sequence[int]]:
-    """The boundary inside of boxes (G, d), once for every axis: what it projects along it, so that the integral of a
-    function f is the sum of those of f |n_a| over all axes a; and the axes.
+def boundary_rule(level: Level, lower: Tensor, upper: Tensor, axis: int, count: int) -> BoxRule:
+    """The boundary inside of boxes (G, d), as far as lines along an axis meet it, with weights of what it projects
+    along it. So the integral of a function f on the boundary is the sum of those of f |n_a| over all axes a.
 
-    So no weight is large where a line touches the boundary, as they are where one axis is to tell all of it.
+    No weight is large where a line touches the boundary, as they would be if one axis were to tell all of it.
     """
-    d = lower.shape[1]
-    rules = []
-    for axis in range(d):
-        others = [a for a in range(d) if a != axis]
-        box, x, weights = torch.arange(len(lower)), lower.clone(), lower.new_ones(len(lower))
-        if others:
-            box, x, weights = _slices(level, lower.clone(), lower, upper, box, [*others, axis], count)
-        found, places = [], []
-        for part in torch.arange(len(box)).split(AT_ONCE):
-            line, root = _roots(level, x[part], lower[box[part]], upper[box[part]], axis)
-            found.append(part[line])
-            places.append(root)
-        line, root = torch.cat(found), torch.cat(places)
-        points = x[line]
-        points[:, axis] = root
-        rules.append(BoxRule(box[line], points, weights[line]))
-    return rules, range(d)
+    others = [a for a in range(lower.shape[1]) if a != axis]
+    box, x, weights = torch.arange(len(lower)), lower.clone(), lower.new_ones(len(lower))
+    if others:
+        box, x, weights = _slices(level, x, lower, upper, box, [*others, axis], count)
+    lines, places = [box[:0]], [x[:0, 0]]
+    for part in torch.arange(len(box)).split(AT_ONCE):
+        line, root = _roots(level, x[part], lower[box[part]], upper[box[part]], axis)
+        lines.append(part[line])
+        places.append(root)
+    line = torch.cat(lines)
+    points = x[line]
+    points[:, axis] = torch.cat(places)
+    return BoxRule(box[line], points, weights[line])
 
 
 def _points(level, x, lower, upper, box, axes, count) -> tuple[Tensor, Tensor, Tensor]:
