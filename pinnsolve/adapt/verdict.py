@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 
 from pinnsolve.adapt.context import Result
 from pinnsolve.bases.piecewise.basis import PouCells
+from pinnsolve.compiler.energies import energies_to_minimize
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.balances import balances
 from pinnsolve.estimate.defect_correction import Estimate
@@ -33,6 +34,7 @@ KINKED = 0.2  # share of a jump of derivatives between cells, which singularitie
 STANDS, EXACT = 0.99, 1e-13  # share of the residual that stays; error from which on nothing needs to be left of it
 STUCK, DERIVED = 0.95, 2.0  # share left of what no space meets, as a rule; times the error are residuals elsewhere
 SLIGHT = 0.01  # share that data may contradict each other by, as numbers of two digits do
+IN_THE_MEAN, MOST_IN_THE_MEAN = 5.0, 0.15  # times what is allowed of least squares, and the most of that
 SMOOTH = 10.0  # times the error are residuals of a solution that cells hold well
 MOST_ROUNDING = 0.1  # share that is never rounding
 NAMED = 3  # of what is missed
@@ -117,6 +119,9 @@ def contradicting(problem: CompiledProblem, result: Result, looked: Sequence[Mis
     allowed = max(math.sqrt(error), LEAST_ALLOWED)
     if _stands(result):
         allowed = min(allowed, max(SMOOTH * error, LEAST_ALLOWED))
+    if isinstance(result.approximation.basis, PouCells) and energies_to_minimize(problem):
+        # equations and fluxes of a least energy hold in the mean, and its error is felt less than that of its slopes
+        allowed = max(allowed, min(IN_THE_MEAN * allowed, MOST_IN_THE_MEAN))
     return _beyond(problem, result, looked, allowed)
 
 
