@@ -29,7 +29,7 @@ from pinnsolve.assembly.exactness import with_exact_rows
 from pinnsolve.assembly.faces import continuity_rows
 from pinnsolve.assembly.integrals import FINER, Integrals
 from pinnsolve.assembly.linear_system import Bounds
-from pinnsolve.assembly.row_source import RowSource, State, check_finite, loss_by_name
+from pinnsolve.assembly.row_source import State, check_finite, loss_by_name
 from pinnsolve.assembly.system import CellSystem, shared, units
 from pinnsolve.assembly.term_rows import highest_orders, interface_rows, table_orders, term_rows
 from pinnsolve.assembly.transport_units import in_transport_units

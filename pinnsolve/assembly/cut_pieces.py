@@ -108,9 +108,7 @@ class CutPieces:
         """What is inside of the cells that are cut."""
         pieces = self.cut[self.owner].nonzero()[:, 0]
         axes = list(range(self.cells.dimension))
-        rule = self._in_parts(
-            pieces, lambda some: inside_rule(self.level, self.boxes.lower[some], self.boxes.upper[some], axes, self.count)
-        )
+        rule = self._in_parts(pieces, partial(self._inside_of, axes))
         return OnCells.of(self.owner[pieces][rule.box], rule.x, rule.weights, self.count)
 
     @cached_property
@@ -143,10 +141,7 @@ class CutPieces:
         pieces = self.cut[self.owner].nonzero()[:, 0]
         owner, x, normals, weights = [], [], [], []
         for axis in range(self.cells.dimension):
-            rule = self._in_parts(
-                pieces,
-                partial(self._boundary_along, axis),
-            )
+            rule = self._in_parts(pieces, partial(self._boundary_along, axis))
             normal = self.shape.normals(rule.x)
             owner.append(self.owner[pieces][rule.box])
             x.append(rule.x)
@@ -165,6 +160,9 @@ class CutPieces:
         kept = weights > 0
         owner, x, normals, weights = owner[kept], x[kept], normals[kept], weights[kept]
         return OnCells.of(owner, x, weights, 1, normals, self.shape.labels(x))
+
+    def _inside_of(self, axes: Sequence[int], some: Tensor) -> BoxRule:
+        return inside_rule(self.level, self.boxes.lower[some], self.boxes.upper[some], axes, self.count)
 
     def _boundary_along(self, axis: int, some: Tensor) -> BoxRule:
         return boundary_rule(self.level, self.boxes.lower[some], self.boxes.upper[some], axis, self.count)

@@ -131,7 +131,8 @@ class _Inside(Tested):
         points, weights = form.rule()
         share = space.cells.volume[cells] / form.whole
         tables = space.tables(points[None])
-        at = Trace(self.energy, space, cells, tables, space.cells.physical(points[None], cells), share[:, None] * weights)
+        x = space.cells.physical(points[None], cells)
+        at = Trace(self.energy, space, cells, tables, x, share[:, None] * weights)
         K, r = self.empty(), at.x.new_zeros(len(cells), len(form.unknowns), space.functions)
         for a, alpha, sign, given, item in form.tested(self.energy, at.x):
             if bool(given.any()):

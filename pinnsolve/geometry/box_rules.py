@@ -119,9 +119,10 @@ def _nodes(level, x, lower, upper, axes, count) -> tuple[Tensor, Tensor, Tensor]
         here = ((points == number) & (size > 0)).nonzero()[:, 0]
         unit, weight = gauss_rule(number or count + PLAIN)
         if number:  # by a cosine: what is like a root beside a change becomes smooth
-            unit, weight = 0.5 * (1.0 - torch.cos(torch.pi * unit)), 0.5 * torch.pi * weight * torch.sin(torch.pi * unit)
-        places = start[here, None] + size[here, None] * unit
-        results.append((owner[here].repeat_interleave(len(unit)), places.flatten(), (size[here, None] * weight).flatten()))
+            angle = torch.pi * unit
+            unit, weight = 0.5 * (1.0 - torch.cos(angle)), 0.5 * torch.pi * weight * torch.sin(angle)
+        places, share = start[here, None] + size[here, None] * unit, size[here, None] * weight
+        results.append((owner[here].repeat_interleave(len(unit)), places.flatten(), share.flatten()))
     if not results:
         return owner[:0], start[:0], start[:0]
     return tuple(torch.cat(column) for column in zip(*results, strict=True))
@@ -253,9 +254,8 @@ def _stencil(k: int) -> tuple[Tensor, Tensor, Tensor]:
             curvatures[rows[i, sign], i, i] = 1.0 / DIFFERENCE**2
     for i, j in itertools.combinations(range(k), 2):
         for one, two in itertools.product((1.0, -1.0), repeat=2):
-            curvatures[rows[i, j, one, two], i, j] = curvatures[rows[i, j, one, two], j, i] = one * two / (
-                4.0 * DIFFERENCE**2
-            )
+            row, factor = rows[i, j, one, two], one * two / (4.0 * DIFFERENCE**2)
+            curvatures[row, i, j] = curvatures[row, j, i] = factor
     return torch.stack(offsets), slopes, curvatures.flatten(1)
 
 
