@@ -128,7 +128,7 @@ def moments(space: Space, on: OnCells, weights: Tensor, degrees: Sequence[int]) 
     across = [legendre(lines[:, a].contiguous(), k, 0)[0] for a, k in enumerate(degrees[:-1])]
     starts = [start // on.line for start in on.starts]
     found = along.new_zeros(len(on.cells), *(k + 1 for k in degrees))
-    for g, (first, last) in enumerate(zip(starts, starts[1:], strict=False)):
+    for g, (first, last) in enumerate(itertools.pairwise(starts)):
         for here in range(first, last, AT_ONCE):
             part = slice(here, min(here + AT_ONCE, last))
             products = along.new_ones(part.stop - part.start, 1)
