@@ -22,7 +22,7 @@ from pinnsolve.bases.piecewise.space import Space, chain_factors
 from pinnsolve.language.symbols import MultiIndex
 from pinnsolve.runtime import cached_by_device
 
-FAR = 3e4  # coefficients of orthonormal functions, from which on products are summed point by point
+FAR = 5e5  # coefficients of orthonormal functions, from which on products are summed point by point
 POINTS_AT_ONCE = 2048
 AT_ONCE = 4096  # lines of points whose products are made together
 
