@@ -200,11 +200,14 @@ class CutPieces:
         lower, upper = lower[~covered], upper[~covered]
         rule = inside_rule(self.level, lower, upper, list(range(self.cells.dimension)), 2)
         some = torch.unique(rule.box)
-        # the cell that is nearest to the middle of what is inside
+        # of the same material, the cell that is nearest to the middle of what is inside
         inside = torch.zeros(len(lower), dtype=torch.float64).index_add_(0, rule.box, rule.weights)
         middle = torch.zeros_like(lower).index_add_(0, rule.box, rule.weights[:, None] * rule.x)
         middle = (middle / inside.clamp_min(1e-300)[:, None])[some, None]
         away = torch.maximum(self.cells.lower - middle, middle - self.cells.upper).clamp_min(0.0).norm(dim=2)
+        maps = None if self.cells.parts is None else self.cells.parts.within.materials
+        if maps is not None and len(some):
+            away[self.cells.material != maps(middle[:, 0])[:, None]] = torch.inf
         return lower[some], upper[some], away.argmin(dim=1) if len(some) else some
 
     def _contacts(self, axis: int) -> tuple[Tensor, Tensor]:

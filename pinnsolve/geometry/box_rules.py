@@ -30,7 +30,7 @@ NEWTON, DIFFERENCE = 11, 3e-4  # steps of that; relative to the size of a box: h
 MOST_MOVED, OUTSIDE = 0.5, 0.3  # in one of these steps; beyond a box, from where nothing comes back
 ON, FLAT = 1e-8, 1e-5  # a level, and its slopes, that vanish
 AT_END = 1e-6  # relative: how near to the end of a box that is at its end
-PARABOLAS = 5  # through three values, by which two roots in one gap are looked for
+MOST_LOOKS = 30  # for two roots in one gap
 MOST_STEPS, CLOSE = 40, 1e-12  # that find a root in its bracket, which ends where it moves by less, relative
 STEEPEST = 1.5  # slope of a level along a line, at most
 INNER = 1e-10  # relative: how far from its ends a line begins, since faces are counted on their own
@@ -134,7 +134,7 @@ def _changes(level, x, lower, upper, axes) -> tuple[Tensor, Tensor]:
     Forms change where they do at the ends of slices, where the boundary touches a slice, and at corners.
     """
     found = [_at_ends(level, x, lower, upper, axes), _touching(level, x, lower, upper, axes)]
-    if len(axes) == 2 and isinstance(level, Pieces):
+    if isinstance(level, Pieces):
         found += _corners(level, x, lower, upper, axes)
     owner, place = (torch.cat(column) for column in zip(*found, strict=True))
     order = _ordered(owner, place)
@@ -155,28 +155,39 @@ def _touching(level, x, lower, upper, axes) -> tuple[Tensor, Tensor]:
 
 
 def _corners(level: Pieces, x, lower, upper, axes) -> Iterator[tuple[Tensor, Tensor]]:
-    """Where two of the surfaces meet, in slices of two coordinates, as far as the boundary is there."""
-
-    def residuals(f: Sequence[Tensor], slopes: Sequence[Tensor], _):
-        return torch.cat(list(f), dim=1), torch.stack(list(slopes), dim=1)
-
-    corners = torch.stack([torch.stack([lower[:, a], upper[:, a]], dim=1) for a in axes])  # (2, N, 2)
-    passes = []
+    """Where two of the surfaces meet, in slices of two coordinates, or the curve in which they meet touches slices, in
+    three, as far as the boundary is there."""
+    ends = torch.cartesian_prod(*[torch.arange(2.0, dtype=torch.float64)] * len(axes))
+    size, passes = (upper - lower)[:, axes], []
     for number, surface in enumerate(level.surfaces):
         through = torch.ones(len(x), dtype=torch.bool)
         if number < level.flat and len(x):  # planes along the ends of slices are found there
-            places = x[:, None].repeat(1, 4, 1)
-            places[..., axes] = torch.stack([corners[0][:, [0, 0, 1, 1]], corners[1][:, [0, 1, 0, 1]]], dim=2)
-            values = surface(places.flatten(0, 1)).reshape(-1, 4)
-            size = AT_END * (upper - lower)[:, axes].amax(dim=1)
-            through = (values.amin(dim=1) < -size) & (values.amax(dim=1) > size)
+            places = x[:, None].repeat(1, len(ends), 1)
+            places[..., axes] = lower[:, None, axes] + ends * size[:, None]
+            values = surface(places.flatten(0, 1)).reshape(-1, len(ends))
+            least = AT_END * size.amax(dim=1)
+            through = (values.amin(dim=1) < -least) & (values.amax(dim=1) > least)
         passes.append(through)
+    residuals = _meeting if len(axes) == 2 else _touching_curve
     for one, two in itertools.combinations(range(len(level.surfaces)), 2):
         rows = (passes[one] & passes[two]).nonzero()[:, 0]
         if len(rows):
             pair = level.surfaces[one], level.surfaces[two]
             owner, place = _newton(pair, residuals, x[rows], lower[rows], upper[rows], axes, level)
             yield rows[owner], place
+
+
+def _meeting(f: Sequence[Tensor], slopes: Sequence[Tensor], _: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Two levels are zero."""
+    return torch.cat(list(f), dim=1), torch.stack(list(slopes), dim=1)
+
+
+def _touching_curve(f: Sequence[Tensor], slopes: Sequence[Tensor], curvatures: Sequence[Tensor]):
+    """Two levels are zero, and their slopes along the second and third axis lie in one line."""
+    (s, t), (S, T) = slopes, curvatures
+    F = torch.cat([*f, (s[:, 1] * t[:, 2] - s[:, 2] * t[:, 1])[:, None]], dim=1)
+    row = S[:, 1] * t[:, 2:] + T[:, 2] * s[:, 1:2] - S[:, 2] * t[:, 1:2] - T[:, 1] * s[:, 2:]
+    return F, torch.stack([s, t, row], dim=1)
 
 
 def _newton(levels, residuals, x, lower, upper, axes, on_boundary=None) -> tuple[Tensor, Tensor]:
@@ -214,12 +225,12 @@ def _newton(levels, residuals, x, lower, upper, axes, on_boundary=None) -> tuple
             [(f @ of_curvatures).reshape(-1, k, k) for f in values],
         )
         there = (F[:, 0].abs() < ON) & (F[:, 1:].abs().amax(dim=1) < FLAT)
-        owners.append(owner[there])
-        found.append(at[there])
         small = 1e-12 * J.square().sum(dim=(1, 2), keepdim=True) + 1e-300  # where slices touch along a line
         move = torch.linalg.solve_ex(J.mT @ J + small * eye, J.mT @ F[..., None])[0][..., 0]
         length = move.norm(dim=1, keepdim=True)
         at = at - move * (MOST_MOVED / length.clamp_min(MOST_MOVED))
+        owners.append(owner[there])
+        found.append(at[there])
         # only those that are near go on
         on = ~there & ((at > -OUTSIDE) & (at < 1.0 + OUTSIDE)).all(dim=1) & at.isfinite().all(dim=1)
         at, owner = at[on], owner[on]
@@ -361,35 +372,36 @@ def _brackets(level, x, lower, upper, axis) -> tuple[Tensor, Tensor, Tensor]:
     line, gap = (same & least & close).nonzero(as_tuple=True)
     if len(line):
         start, end, sign = t[line, gap], t[line, gap + 2], torch.where(negative[line, gap + 1], -1.0, 1.0)
-
-        def along(t: Tensor) -> Tensor:
-            at = x[line].clone()
-            at[:, axis] = t
-            return sign * level(at)
-
-        middle = t[line, gap + 1]
-        three = [start, middle, end]
-        four = [sign * f[line, gap], sign * f[line, gap + 1], sign * f[line, gap + 2]]
-        for _ in range(PARABOLAS):
-            middle = _lowest(three, four)
-            three, four = _closer(three, four, middle, along(middle))
-        middle = three[1]
-        crossed = four[1] < 0
-        lines += [line[crossed]] * 2
-        a += [start[crossed], middle[crossed]]
-        b += [middle[crossed], end[crossed]]
+        at = [start, t[line, gap + 1], end]
+        values = [sign * f[line, gap], sign * f[line, gap + 1], sign * f[line, gap + 2]]
+        left = torch.arange(len(line))
+        for step in range(MOST_LOOKS):
+            # by parabolas, and where two surfaces meet by narrowing the longer side
+            place = _lowest(at, values, step % 3 == 2)
+            on = x[line[left]]
+            on[:, axis] = place
+            at, values = _closer(at, values, place, sign[left] * level(on))
+            crossed = values[1] < 0
+            lines += [line[left[crossed]]] * 2
+            a += [start[left[crossed]], at[1][crossed]]
+            b += [at[1][crossed], end[left[crossed]]]
+            # elsewhere it may still be lower by what slopes allow
+            goes_on = ~crossed & (values[1] < STEEPEST * torch.maximum(at[1] - at[0], at[2] - at[1]))
+            left, at, values = left[goes_on], [v[goes_on] for v in at], [v[goes_on] for v in values]
+            if not len(left):
+                break
     return near[torch.cat(lines)], torch.cat(a), torch.cat(b)
 
 
-def _lowest(at: Sequence[Tensor], values: Sequence[Tensor]) -> Tensor:
-    """The lowest places of parabolas through three values, kept off the three places."""
+def _lowest(at: Sequence[Tensor], values: Sequence[Tensor], narrowed: bool) -> Tensor:
+    """The lowest places of parabolas through three values, kept off the three places; or a place on the longer side."""
     (a, b, c), (fa, fb, fc) = at, values
     one, two = (b - a) * (fb - fc), (b - c) * (fb - fa)
     whole = one - two
     lowest = b - 0.5 * ((b - a) * one - (b - c) * two) / torch.where(whole == 0, torch.inf, whole)
     wider = torch.where(c - b > b - a, b + 0.3 * (c - b), b - 0.3 * (b - a))
     apart = (lowest > a) & (lowest < c) & ((lowest - b).abs() > 1e-9 * (c - a))
-    return torch.where(apart, lowest, wider)
+    return wider if narrowed else torch.where(apart, lowest, wider)
 
 
 def _closer(at: Sequence[Tensor], values: Sequence[Tensor], x: Tensor, f: Tensor) -> tuple[list, list]:

@@ -19,6 +19,7 @@ from pinnsolve.bases.piecewise.detail_mesh import DetailMesh
 from pinnsolve.bases.piecewise.details import details_of
 from pinnsolve.bases.piecewise.material_map import Groups, MaterialMap
 from pinnsolve.bases.piecewise.mesh import NEAR, Cells, tensor_cells, uniform_cells
+from pinnsolve.compiler.energies import energies_to_minimize
 from pinnsolve.compiler.terms import CompiledProblem, Material
 from pinnsolve.geometry.shapes import primitives
 from pinnsolve.runtime import go_on
@@ -86,7 +87,9 @@ def _of_shapes(problem: CompiledProblem, tolerance: float = 1.0, check: Callable
     within = Within(tuple(shapes), axes, _material_map(problem, names, axes) if problem.materials else None)
     check()
     details = DetailMesh(details_of(problem), tuple(problem.axes.space_axes))
-    boxes = _keeping_materials(within, details.followed(tensor_cells(_edges(within.shapes))))
+    # cells of an energy may be thin, but hold one material each
+    closest = CLOSEST[1 if problem.materials and energies_to_minimize(problem) else len(space)]
+    boxes = _keeping_materials(within, details.followed(tensor_cells(_edges(within.shapes, closest))))
     count = len(within.shapes)
     material = torch.arange(count).repeat_interleave(boxes.count)
     cells = within.cells(boxes.lower.repeat(count, 1), boxes.upper.repeat(count, 1), material)
@@ -163,8 +166,9 @@ def graded(cells: Cells, corners: Sequence[Tensor]) -> Cells:
     return cells.like(boxes.lower, boxes.upper, cells.material[:1].expand(boxes.count))
 
 
-def _edges(shapes: Sequence[Shape]) -> list[Tensor]:
-    """Edges per axis: at flat sides along the axes, and between them so that no cell is large or long."""
+def _edges(shapes: Sequence[Shape], closest: float) -> list[Tensor]:
+    """Edges per axis: at flat sides along the axes, unless they are closer to each other than this share of the whole,
+    and between them so that no cell is large or long."""
     corners = [(s.lower, s.upper) for s in shapes]
     lower, upper = torch.stack([a for a, _ in corners]).amin(dim=0), torch.stack([b for _, b in corners]).amax(dim=0)
     size = float((upper - lower).max())
@@ -175,7 +179,7 @@ def _edges(shapes: Sequence[Shape]) -> list[Tensor]:
         flat = torch.cat([b.x[b.normals[:, axis].abs() > 1 - FLAT, axis] for b in boundaries])
         places = [low, high]
         for value in torch.unique(flat.round(decimals=12)).tolist():
-            if all(abs(value - other) > CLOSEST[len(lower)] * size for other in places):
+            if all(abs(value - other) > closest * size for other in places):
                 places.append(value)
         edges: list[float] = []
         places.sort()
