@@ -23,6 +23,7 @@ from pinnsolve.assembly.energy_rows import Face, Tested, beside_and_between, fac
 from pinnsolve.assembly.row_source import RowSource
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.energies import Energy, Wall
+from pinnsolve.geometry.sampled_shape import IN_PLANE
 from pinnsolve.language.symbols import MultiIndex
 
 ABOVE = 3.0  # times the least g that keeps the energy positive
@@ -72,10 +73,15 @@ class _CutCells:
 
     def _on(self, on: OnCells, wall: Wall) -> OnCells | None:
         """The points that lie in the piece of a wall."""
-        parts = self.pieces.shape.parts
-        if not wall.piece.part:
+        piece, shape = wall.piece, self.pieces.shape
+        if piece.plane is not None:
+            axis, value = piece.plane
+            flat = on.normals[:, axis].abs() > 1.0 - IN_PLANE
+            here = (flat & ((on.x[:, axis] - value).abs() <= IN_PLANE * shape.size)).nonzero()[:, 0]
+        elif piece.part:
+            here = (on.part == shape.parts.index(piece.part)).nonzero()[:, 0]
+        else:
             return on
-        here = (on.part == parts.index(wall.piece.part)).nonzero()[:, 0]
         return on.at(here) if len(here) else None
 
     def _faces(self) -> Sequence[Face]:

@@ -25,13 +25,14 @@ from pinnsolve.compiler.one_material import NoEnergy, Signs, in_material
 from pinnsolve.compiler.terms import CompiledProblem, Interface, Term
 from pinnsolve.geometry import regions
 from pinnsolve.geometry.regions import Intervals, Piece, Region
-from pinnsolve.geometry.shapes import MeshFile, ShapeTree, primitives, with_boxes
+from pinnsolve.geometry.shapes import Box, MeshFile, ShapeTree, may_have_face, primitives, with_boxes
 from pinnsolve.language.derivatives import SizeError
 from pinnsolve.language.symbols import Feature, coordinate_symbol, feature_symbol
 
 PLACES = (0.2113, 0.5471, 0.8347)  # of an interval, at which coefficients are compared
 ALIKE = 1e-9  # relative, of coefficients that are the same
 SOME = (0.48, 0.6, 0.64)  # a direction, for what holds normals
+NEAR = 1e-9  # of the size: how near to a plane a flat face lies in it
 Index = tuple[int, int, int, int]  # unknown and axis of a flux, unknown and axis of a slope
 
 
@@ -212,16 +213,30 @@ class _Finder:
                     piece = regions.face(axis, value, sign)
                     yield piece, stated.get(piece, [])
             return
-        parts = [piece.part for piece in stated]
-        names = sorted({leaf.name for leaf in primitives(with_boxes(self.shape))})
-        if sorted(parts) != names and parts != [""]:
-            raise NoEnergy
+        if list(stated) != [Piece(part="")]:
+            self._check_parts(with_boxes(self.shape), list(stated))
         yield from stated.items()
+
+    def _check_parts(self, shape: ShapeTree, stated: Sequence[Piece]) -> None:
+        """Raises `NoEnergy` unless every place on the boundary of the shape is in one piece: every named part is, and
+        of boxes without a name every face, none of which a part with a name may lie in."""
+        named = {leaf.name for leaf in primitives(shape) if leaf.name}
+        planes = {piece.plane for piece in stated if not piece.part and piece.plane is not None}
+        if {piece.part for piece in stated if piece.part} != named or len(stated) != len(named) + len(planes):
+            raise NoEnergy
+        near = NEAR * max(high - low for low, high in self.intervals)
+        for leaf in primitives(shape):
+            if leaf.name:
+                if any(may_have_face(leaf, axis, value, near) for axis, value in planes):
+                    raise NoEnergy
+            elif not isinstance(leaf, Box) or not _faces(leaf) <= planes:
+                raise NoEnergy
 
     def _is_boundary(self, piece: Piece) -> bool:
         if self.shape is None:
             return piece.outward is not None and len(piece.fixed) == 1
-        return piece.part is not None and piece.plane is None and not piece.fixed and piece.region is None
+        plain = piece.part is not None and not piece.fixed and piece.region is None
+        return plain and not (piece.part and piece.plane)
 
     def _on_face(self, line: _Line, piece: Piece) -> _Line:
         """With the normal of a face of a box."""
@@ -435,6 +450,11 @@ def _lines(term: Term) -> Iterator[_Line]:
         yield _Line(dict(linearization.features), residual.xreplace(nothing))
 
 
+def _faces(box: Box) -> set[tuple[int, float]]:
+    """The axes and values of its faces."""
+    return {(i, v) for i, ends in enumerate(zip(box.lower, box.upper, strict=True)) for v in ends}
+
+
 def _check_interface(interface: Interface, sides: Sequence[_Finder]) -> None:
     """Raises `NoEnergy` unless unknowns and their fluxes go on from one material to the other, and these meet in a
     plane across an axis."""
@@ -443,7 +463,7 @@ def _check_interface(interface: Interface, sides: Sequence[_Finder]) -> None:
         raise NoEnergy
     continued: set[tuple[int, bool]] = set()
     for line in _lines(interface.term):
-        if any(sp.expand(line.rest) != 0 for _ in (0,)):
+        if sp.expand(line.rest) != 0:
             raise NoEnergy
         parts = [_Line({replace(f, side=0): v for f, v in line.factors.items() if f.side == side}, sp.S.Zero)
                  for side in (0, 1)]  # fmt: skip
