@@ -22,7 +22,7 @@ from pinnsolve.assembly.energy_form import EnergyForm, Trace, product
 from pinnsolve.assembly.energy_rows import Face, Tested, beside_and_between, face_rows, inside_rows
 from pinnsolve.assembly.row_source import RowSource
 from pinnsolve.bases.piecewise.space import Space
-from pinnsolve.compiler.energies import Energy, Wall
+from pinnsolve.compiler.energy_parts import Energy, Wall
 from pinnsolve.geometry.sampled_shape import IN_PLANE
 from pinnsolve.language.symbols import MultiIndex
 

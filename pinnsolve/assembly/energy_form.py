@@ -14,7 +14,7 @@ from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.rows import TermRows
 from pinnsolve.bases.legendre import tensor_points
 from pinnsolve.bases.piecewise.space import Space, chain_factors
-from pinnsolve.compiler.energies import Energy
+from pinnsolve.compiler.energy_parts import Energy
 from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.geometry.sampling import Points
 from pinnsolve.language.symbols import Feature, MultiIndex

@@ -25,7 +25,7 @@ from pinnsolve.assembly.energy_form import EnergyForm, Trace, product
 from pinnsolve.assembly.row_source import RowBlock, RowSource, State
 from pinnsolve.bases.legendre import exponents, legendre
 from pinnsolve.bases.piecewise.space import Space
-from pinnsolve.compiler.energies import Energy, Wall
+from pinnsolve.compiler.energy_parts import Energy, Wall
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.language.symbols import MultiIndex
 from pinnsolve.runtime import go_on

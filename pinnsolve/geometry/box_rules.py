@@ -19,21 +19,17 @@ from torch import Tensor
 from pinnsolve.assembly.control_volumes import gauss_rule
 from pinnsolve.bases.legendre import tensor_points
 from pinnsolve.geometry.level_sets import Level, Pieces
+from pinnsolve.geometry.line_roots import INNER, STEEPEST, roots
 from pinnsolve.runtime import cached_by_device
 
 DENSER, MORE = 1.5, 6  # points between changes for each of a line, and more: where that is no polynomial
 SHORTER = 0.75  # power of the share of an axis with which they become fewer
 PLAIN = 2  # more where nothing changes
-SAMPLES = 16  # gaps of a line in which roots are looked for
 SEEDS = {2: 5, 3: 4}  # places per axis from which those are sought where slices touch the boundary
 NEWTON, DIFFERENCE = 11, 3e-4  # steps of that; relative to the size of a box: how far values are compared
 MOST_MOVED, OUTSIDE = 0.5, 0.3  # in one of these steps; beyond a box, from where nothing comes back
 ON, FLAT = 1e-8, 1e-5  # a level, and its slopes, that vanish
 AT_END = 1e-6  # relative: how near to the end of a box that is at its end
-MOST_LOOKS = 30  # for two roots in one gap
-MOST_STEPS, CLOSE = 40, 1e-12  # that find a root in its bracket, which ends where it moves by less, relative
-STEEPEST = 1.5  # slope of a level along a line, at most
-INNER = 1e-10  # relative: how far from its ends a line begins, since faces are counted on their own
 SAME = 1e-7  # relative: changes nearer to each other are one
 AT_ONCE = 200_000  # lines that are looked at together
 
@@ -66,7 +62,7 @@ def boundary_rule(level: Level, lower: Tensor, upper: Tensor, axis: int, count: 
         box, x, weights = _slices(level, x, lower, upper, box, [*others, axis], count)
     lines, places = [box[:0]], [x[:0, 0]]
     for part in torch.arange(len(box)).split(AT_ONCE):
-        line, root = _roots(level, x[part], lower[box[part]], upper[box[part]], axis)
+        line, root = roots(level, x[part], lower[box[part]], upper[box[part]], axis)
         lines.append(part[line])
         places.append(root)
     line = torch.cat(lines)
@@ -279,7 +275,7 @@ def _at_ends(level, x, lower, upper, axes) -> tuple[Tensor, Tensor]:
             at = x.clone()
             at[:, other] = end[:, other] + inwards * INNER * (upper - lower)[:, other]
             if len(rest) == 1:
-                owner, place = _roots(level, at, lower, upper, rest[0])
+                owner, place = roots(level, at, lower, upper, rest[0])
             else:
                 owner, place = _changes(level, at, lower, upper, rest)
             owners.append(owner)
@@ -293,13 +289,10 @@ def _ordered(owner: Tensor, place: Tensor) -> Tensor:
     return order[torch.argsort(owner[order], stable=True)]
 
 
-# -- lines ------------------------------------------------------------------------------------------------------------
-
-
 def _on_lines(level, x, lower, upper, box, weights, axis, count) -> tuple[Tensor, Tensor, Tensor]:
     """Boxes, points and weights on the parts of lines along an axis that are inside."""
     low, high = lower[box, axis], upper[box, axis]
-    line, root = _roots(level, x, lower[box], upper[box], axis)
+    line, root = roots(level, x, lower[box], upper[box], axis)
     owner = torch.cat([torch.arange(len(x)), line])
     start = torch.cat([low, root])
     order = _ordered(owner, start)
@@ -316,107 +309,3 @@ def _on_lines(level, x, lower, upper, box, weights, axis, count) -> tuple[Tensor
     points[..., axis] = start[:, None] + (end - start)[:, None] * unit
     w = (weights[owner] * (end - start))[:, None] * share
     return box[owner].repeat_interleave(count), points.flatten(0, 1), w.flatten()
-
-
-def _roots(level, x, lower, upper, axis) -> tuple[Tensor, Tensor]:
-    """Lines (R,) and places (R,) of all roots along an axis, on lines through x (N, d)."""
-    line, a, b = _brackets(level, x, lower, upper, axis)
-
-    def along(line: Tensor, t: Tensor) -> Tensor:
-        at = x[line]
-        at[:, axis] = t
-        return level(at)
-
-    close = CLOSE * (upper - lower)[line, axis]
-    found, fa, fb, left = 0.5 * (a + b), along(line, a), along(line, b), torch.arange(len(line))
-    for _ in range(MOST_STEPS):  # Ridders, IEEE Trans. Circuits Syst. 26 (1979) 979
-        if not len(left):
-            break
-        c = 0.5 * (a + b)
-        fc = along(line[left], c)
-        s = (fc * fc - fa * fb).clamp_min(0.0).sqrt()
-        best = torch.where(s > 0, c + (c - a) * torch.sign(fa - fb) * fc / s.clamp_min(1e-300), c)
-        f = along(line[left], best)
-        in_order = c < best
-        p, q, fp, fq = (torch.where(in_order, *two) for two in ((c, best), (best, c), (fc, f), (f, fc)))
-        first, second = (fa < 0) != (fp < 0), (fp < 0) != (fq < 0)
-        moved = (best - found[left]).abs()
-        found[left] = best
-        a, fa = torch.where(first, a, torch.where(second, p, q)), torch.where(first, fa, torch.where(second, fp, fq))
-        b, fb = torch.where(first, p, torch.where(second, q, b)), torch.where(first, fp, torch.where(second, fq, fb))
-        on = (moved > close[left]) & (b - a > close[left]) & (f != 0.0)
-        left, a, b, fa, fb = left[on], a[on], b[on], fa[on], fb[on]
-    return line, found
-
-
-def _brackets(level, x, lower, upper, axis) -> tuple[Tensor, Tensor, Tensor]:
-    """The lines (R,) and the ends of gaps that hold one root each."""
-    low, size = lower[:, axis], (upper - lower)[:, axis]
-    middle = x.clone()
-    middle[:, axis] = low + 0.5 * size
-    near = (level(middle).abs() <= 0.5 * STEEPEST * size).nonzero()[:, 0]  # others are all on one side
-    x, low, size = x[near], low[near], size[near]
-    unit = _spread(SAMPLES)
-    t = low[:, None] + size[:, None] * unit
-    at = x[:, None].repeat(1, len(unit), 1)
-    at[..., axis] = t
-    f = level(at.flatten(0, 1)).reshape(t.shape)
-    negative = f < 0
-    line, gap = (negative[:, 1:] != negative[:, :-1]).nonzero(as_tuple=True)
-    lines, a, b = [line], [t[line, gap]], [t[line, gap + 1]]
-    size_of = f.abs()
-    same = (negative[:, 1:-1] == negative[:, :-2]) & (negative[:, 1:-1] == negative[:, 2:])
-    least = (size_of[:, 1:-1] <= size_of[:, :-2]) & (size_of[:, 1:-1] <= size_of[:, 2:])
-    gaps, sums = STEEPEST * torch.diff(t), size_of[:, 1:] + size_of[:, :-1]
-    close = (sums[:, :-1] <= gaps[:, :-1]) | (sums[:, 1:] <= gaps[:, 1:])
-    line, gap = (same & least & close).nonzero(as_tuple=True)
-    if len(line):
-        start, end, sign = t[line, gap], t[line, gap + 2], torch.where(negative[line, gap + 1], -1.0, 1.0)
-        at = [start, t[line, gap + 1], end]
-        values = [sign * f[line, gap], sign * f[line, gap + 1], sign * f[line, gap + 2]]
-        left = torch.arange(len(line))
-        for step in range(MOST_LOOKS):
-            # by parabolas, and where two surfaces meet by narrowing the longer side
-            place = _lowest(at, values, step % 3 == 2)
-            on = x[line[left]]
-            on[:, axis] = place
-            at, values = _closer(at, values, place, sign[left] * level(on))
-            crossed = values[1] < 0
-            lines += [line[left[crossed]]] * 2
-            a += [start[left[crossed]], at[1][crossed]]
-            b += [at[1][crossed], end[left[crossed]]]
-            # elsewhere it may still be lower by what slopes allow
-            goes_on = ~crossed & (values[1] < STEEPEST * torch.maximum(at[1] - at[0], at[2] - at[1]))
-            left, at, values = left[goes_on], [v[goes_on] for v in at], [v[goes_on] for v in values]
-            if not len(left):
-                break
-    return near[torch.cat(lines)], torch.cat(a), torch.cat(b)
-
-
-def _lowest(at: Sequence[Tensor], values: Sequence[Tensor], narrowed: bool) -> Tensor:
-    """The lowest places of parabolas through three values, kept off the three places; or a place on the longer side."""
-    (a, b, c), (fa, fb, fc) = at, values
-    one, two = (b - a) * (fb - fc), (b - c) * (fb - fa)
-    whole = one - two
-    lowest = b - 0.5 * ((b - a) * one - (b - c) * two) / torch.where(whole == 0, torch.inf, whole)
-    wider = torch.where(c - b > b - a, b + 0.3 * (c - b), b - 0.3 * (b - a))
-    apart = (lowest > a) & (lowest < c) & ((lowest - b).abs() > 1e-9 * (c - a))
-    return wider if narrowed else torch.where(apart, lowest, wider)
-
-
-def _closer(at: Sequence[Tensor], values: Sequence[Tensor], x: Tensor, f: Tensor) -> tuple[list, list]:
-    """Three places round the least value, of three in order with the least in the middle and one more."""
-    (a, b, c), (fa, fb, fc) = at, values
-    left = x < b
-    low, high = torch.where(left, x, b), torch.where(left, b, x)
-    f_low, f_high = torch.where(left, f, fb), torch.where(left, fb, f)
-    first = f_low < f_high  # of the two in the middle the lower one
-    at = [torch.where(first, a, low), torch.where(first, low, high), torch.where(first, high, c)]
-    return at, [torch.where(first, fa, f_low), torch.where(first, f_low, f_high), torch.where(first, f_high, fc)]
-
-
-def _spread(gaps: int) -> Tensor:
-    """(gaps + 1,): places from one end of an interval to the other, closer to each other at the ends."""
-    return 0.5 * (1.0 - torch.cos(torch.linspace(0.0, torch.pi, gaps + 1, dtype=torch.float64))).clamp(
-        INNER, 2.0 - INNER
-    )
