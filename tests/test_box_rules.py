@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
+from pinnsolve.assembly.box_rules import boundary_rule, inside_rule
 from pinnsolve.bases.piecewise.mesh import uniform_cells
-from pinnsolve.geometry.box_rules import boundary_rule, inside_rule
 from pinnsolve.geometry.factory import make_shape
 from pinnsolve.geometry.level_sets import beside_plane, in_pieces
 from pinnsolve.geometry.shapes import Ball, Box, Cylinder, Difference, HalfPlane, Intersection

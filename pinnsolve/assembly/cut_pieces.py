@@ -13,11 +13,11 @@ from functools import cached_property, lru_cache, partial
 import torch
 from torch import Tensor
 
+from pinnsolve.assembly.box_rules import BoxRule, boundary_rule, inside_rule
 from pinnsolve.assembly.cut_rows import packed
 from pinnsolve.bases.legendre import tensor_points
 from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.geometry import shapes as tree
-from pinnsolve.geometry.box_rules import BoxRule, boundary_rule, inside_rule
 from pinnsolve.geometry.factory import make_shape
 from pinnsolve.geometry.level_sets import beside_plane, in_pieces
 from pinnsolve.geometry.shapes import ShapeTree, with_boxes

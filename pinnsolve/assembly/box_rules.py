@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from pinnsolve.assembly.control_volumes import gauss_rule
+from pinnsolve.assembly.line_roots import INNER, STEEPEST, roots
 from pinnsolve.bases.legendre import tensor_points
 from pinnsolve.geometry.level_sets import Level, Pieces
-from pinnsolve.geometry.line_roots import INNER, STEEPEST, roots
 from pinnsolve.runtime import cached_by_device
 
 DENSER, MORE = 1.5, 6  # points between changes for each of a line, and more: where that is no polynomial
