@@ -39,7 +39,7 @@ def fronts(centres: Tensor, pairs: Sequence[tuple[int, int]], columns: int) -> t
 
     Nested dissection, or a sweep along one axis where that takes fewer operations (chains).
     """
-    return _ordered(tuple(map(tuple, centres.tolist())), tuple(pairs), columns)
+    return _ordered(tuple(map(tuple, centres.tolist())), tuple(map(tuple, pairs)), columns)
 
 
 @lru_cache(KEPT)
