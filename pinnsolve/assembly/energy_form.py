@@ -107,7 +107,7 @@ class EnergyForm:
             {f: v.reshape(G, m) if isinstance(v, Tensor) and v.ndim else float(v) for f, v in one.items()}
             for one in found
         ]
-        return residuals.reshape(-1, G, m), shaped
+        return residuals.reshape(len(term.residuals), G, m), shaped
 
     def tested(
         self, energy: Energy, x: Tensor
