@@ -427,6 +427,13 @@ def test_history_of_several_parts_runs_on():
     np.testing.assert_array_equal(axes.lines[0].get_xdata(), [0, 1, 2, np.nan, 3, 4, 5])
 
 
+def test_history_without_a_loss_is_that_of_the_error():
+    history = tuple({"step": i, "phase": "p", "loss": 0.0, "terms": {"a": 0.0}, "estimate": 0.1**i} for i in range(4))
+    axes = history_figure(make(("x",), history=history)).axes[0]
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), [1.0, 0.1, 0.01, 0.001])
+    assert axes.get_ylabel() == "estimated relative error"
+
+
 def test_names_of_phases_do_not_overlap(coarse):
     history = tuple({"step": i, "phase": f"W = 250, scale {i // 3}", "loss": 1.0, "terms": {}} for i in range(33))
     with style.styled():

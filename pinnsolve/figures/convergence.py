@@ -122,7 +122,9 @@ def _binned(axes: Axes, samples: Samples, points: np.ndarray, values: np.ndarray
 
 
 def history_figure(samples: Samples) -> Figure | None:
-    """The loss and what each term adds to it against the step, on a logarithmic scale; None without history."""
+    """The loss and what each term adds to it against the step, on a logarithmic scale; None without history.
+
+    Where no loss is taken, as of a least energy in a shape, it is the estimated error."""
     records = [r for r in samples.history if r.get("loss") is not None]
     if not records:
         return None
@@ -133,17 +135,20 @@ def history_figure(samples: Samples) -> Figure | None:
     x = np.insert(steps, afresh, np.nan)  # no line joins the end of a part and the start of the next
     names = list(dict.fromkeys(name for r in records for name in r.get("terms") or {}))
     mark = "o" if len(records) < 40 else None
+    told = any(r["loss"] > 0 for r in records)
+    shown = "loss" if told else "estimate"
     with style.styled():
-        title = f"{plain(samples.name)}: loss per term"
+        title = f"{plain(samples.name)}: {'loss per term' if told else 'estimated error'}"
         figure, grid = style.sheet([[style.Panel(5.6, 3.2, style.LEGEND)]], title)
         axes = grid[0][0]
-        for i, name in enumerate(names):
+        for i, name in enumerate(names if told else ()):
             losses = [(r.get("terms") or {}).get(name) for r in records]
             look = {"color": style.LINES[i % len(style.LINES)], "ls": "-" if i < len(style.LINES) else "--"}
             axes.plot(x, _column(losses, afresh), marker=mark, ms=3.5, lw=1.2, label=plain(name), **look)
-        total = _column([r["loss"] for r in records], afresh)
-        axes.plot(x, total, color="black", marker=mark, ms=3, lw=1.0, ls=(0, (4, 2)), label="sum")
-        style.lines(axes, "step", "loss", logarithmic=True)
+        total = _column([r.get(shown) for r in records], afresh)
+        label = "sum" if told else "largest of an unknown"
+        axes.plot(x, total, color="black", marker=mark, ms=3, lw=1.0, ls=(0, (4, 2)), label=label)
+        style.lines(axes, "step", "loss" if told else "estimated relative error", logarithmic=True)
         axes.xaxis.get_major_locator().set_params(integer=True)
         if len(steps) == 1:
             axes.set_xticks(steps)
