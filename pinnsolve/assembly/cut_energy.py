@@ -9,7 +9,6 @@ Eng. 83 (2010) 877-898). Elsewhere all is as in boxes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
@@ -26,6 +25,7 @@ from pinnsolve.compiler.energy_parts import Energy, Wall
 from pinnsolve.geometry.sampled_shape import IN_PLANE
 from pinnsolve.language.symbols import MultiIndex
 
+MORE = 2  # Gauss points on a line through a cut cell than the degree
 ABOVE = 3.0  # times the least g that keeps the energy positive
 STEPS, STARTS = 24, 3  # of the power method by which that is found, and from how many functions at once
 KNOWN = 1e-10  # relative: energies below are rounding
@@ -36,7 +36,8 @@ SEED = 7
 def cut_energy_rows(form: EnergyForm, check: Callable[[], None]) -> list[RowSource]:
     """All rows of a problem in a shape; `check()` is called now and then, and may end that by an exception."""
     cells = form.space.cells
-    count = 2 * math.ceil((max(form.space.degrees) + 1) / 2)  # Gauss points on a line; often also of a richer space
+    # Gauss points on a line; a richer space has others, so that its correction holds what rules leave out
+    count = max(form.space.degrees) + MORE
     pieces = cut_pieces(cells, form.problem.shape, count, check)
     cut = _CutCells(form, pieces)
     found: list[RowSource] = inside_rows(form, (~pieces.cut).nonzero()[:, 0])

@@ -19,10 +19,12 @@ from pinnsolve.bases.legendre import tensor_points
 from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.geometry import shapes as tree
 from pinnsolve.geometry.factory import make_shape
-from pinnsolve.geometry.level_sets import beside_plane, in_pieces
+from pinnsolve.geometry.level_sets import Pieces, beside_plane, in_pieces
 from pinnsolve.geometry.shapes import ShapeTree, with_boxes
 from pinnsolve.runtime import go_on
 
+APART = 1e-6  # relative to the size: how far from a point levels are compared for its normal
+ASIDE = 1e-9  # the same, for which of its sides is outside
 AT_ONCE = 64  # pieces whose rules are made together
 SAME = 1e-11  # relative to the size: lines that are one
 BEYOND = 1.5  # times half the diagonal of a box: a level larger than that in its middle is beside the boundary
@@ -78,7 +80,7 @@ class BetweenCells:
     weights: Tensor
 
 
-@lru_cache(maxsize=2)  # a level and its richer space ask for the same
+@lru_cache(maxsize=2)  # asked for before a solve, whether it fits, and in it
 def _kept(cells: Cells, shape: ShapeTree, count: int) -> CutPieces:
     return CutPieces(cells, shape, count)
 
@@ -142,7 +144,7 @@ class CutPieces:
         owner, x, normals, weights = [], [], [], []
         for axis in range(self.cells.dimension):
             rule = self._in_parts(pieces, partial(self._boundary_along, axis))
-            normal = self.shape.normals(rule.x)
+            normal = outward_normals(self.level, rule.x, self.shape.size)
             owner.append(self.owner[pieces][rule.box])
             x.append(rule.x)
             normals.append(normal)
@@ -252,6 +254,23 @@ class CutPieces:
             rule = inside_rule(level, lower[here], upper[here], others, self.count)
             parts.append(replace(rule, box=here[rule.box]))
         return _joined(parts, lower)
+
+
+def outward_normals(level: Pieces, x: Tensor, size: float) -> Tensor:
+    """(N, d): normals at points (N, d) on the boundary of a shape of this size, of the surface that each lies on, so
+    that they are right beside edges, too."""
+    on = torch.stack([surface(x).abs() for surface in level.surfaces]).argmin(dim=0)
+    slopes, step = torch.zeros_like(x), APART * size
+    for number in torch.unique(on).tolist():
+        here, surface = (on == number).nonzero()[:, 0], level.surfaces[number]
+        for axis in range(x.shape[1]):
+            ahead, behind = x[here], x[here]
+            ahead[:, axis] += step
+            behind[:, axis] -= step
+            slopes[here, axis] = surface(ahead) - surface(behind)
+    normals = slopes / slopes.norm(dim=1, keepdim=True).clamp_min(1e-300)
+    aside = ASIDE * size * normals
+    return torch.where((level(x + aside) < level(x - aside))[:, None], -normals, normals)
 
 
 def _joined(parts: Sequence[BoxRule], like: Tensor) -> BoxRule:

@@ -11,15 +11,58 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from pinnsolve.geometry.level_sets import Level, Pieces
+
 SAMPLES = 16  # gaps of a line in which roots are looked for
 MOST_LOOKS = 30  # for two roots in one gap
 MOST_STEPS, CLOSE = 40, 1e-12  # that find a root in its bracket, which ends where it moves by less, relative
 STEEPEST = 1.5  # slope of a level along a line, at most
+BESIDE = 1e-9  # relative: how far from a root its two sides are looked at
 INNER = 1e-10  # relative: how far from its ends a line begins, since faces are counted on their own
 
 
-def roots(level, x, lower, upper, axis) -> tuple[Tensor, Tensor]:
-    """Lines (R,) and places (R,) of all roots along an axis, on lines through x (N, d)."""
+def roots(level: Level, x: Tensor, lower: Tensor, upper: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """Lines (R,) and places (R,) of all roots along an axis, on lines through x (N, d) from `lower` to `upper` (N, d).
+
+    Of a level that is put together of smooth ones, these are roots of one of them at which it changes its sign.
+    """
+    if not isinstance(level, Pieces):
+        return _of_smooth(level, x, lower, upper, axis)
+    found = [
+        (_of_plane if number < level.flat else _of_smooth)(surface, x, lower, upper, axis)
+        for number, surface in enumerate(level.surfaces)
+    ]
+    line, place = (torch.cat(column) for column in zip(*found, strict=True))
+    share = (place - lower[line, axis]) / (upper - lower)[line, axis]
+    inner = (share > INNER) & (share < 1.0 - INNER)
+    line, place = line[inner], place[inner]
+    sides, step = [], BESIDE * (upper - lower)[line, axis]
+    for sign in (-1.0, 1.0):
+        at = x[line]
+        at[:, axis] = place + sign * step
+        sides.append(level(at) < 0)
+    changes = sides[0] != sides[1]
+    line, place, step = line[changes], place[changes], step[changes]
+    order = torch.argsort(place, stable=True)
+    order = order[torch.argsort(line[order], stable=True)]
+    line, place, step = line[order], place[order], step[order]
+    apart = torch.ones(len(line), dtype=torch.bool)  # of surfaces that coincide, one counts
+    apart[1:] = (line[1:] != line[:-1]) | (torch.diff(place) > step[1:])
+    return line[apart], place[apart]
+
+
+def _of_plane(level: Level, x: Tensor, lower: Tensor, upper: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    ends, values = (lower[:, axis], upper[:, axis]), []
+    for end in ends:
+        at = x.clone()
+        at[:, axis] = end
+        values.append(level(at))
+    a, b = values
+    line = ((a < 0) != (b < 0)).nonzero()[:, 0]
+    return line, (ends[0] + (ends[1] - ends[0]) * a / torch.where(a == b, 1.0, a - b))[line]
+
+
+def _of_smooth(level: Level, x: Tensor, lower: Tensor, upper: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     line, a, b = _brackets(level, x, lower, upper, axis)
 
     def along(line: Tensor, t: Tensor) -> Tensor:
@@ -64,16 +107,15 @@ def _brackets(level, x, lower, upper, axis) -> tuple[Tensor, Tensor, Tensor]:
     negative = f < 0
     line, gap = (negative[:, 1:] != negative[:, :-1]).nonzero(as_tuple=True)
     lines, a, b = [line], [t[line, gap]], [t[line, gap + 1]]
-    size_of = f.abs()
-    same = (negative[:, 1:-1] == negative[:, :-2]) & (negative[:, 1:-1] == negative[:, 2:])
-    least = (size_of[:, 1:-1] <= size_of[:, :-2]) & (size_of[:, 1:-1] <= size_of[:, 2:])
-    gaps, sums = STEEPEST * torch.diff(t), size_of[:, 1:] + size_of[:, :-1]
-    close = (sums[:, :-1] <= gaps[:, :-1]) | (sums[:, 1:] <= gaps[:, 1:])
-    line, gap = (same & least & close).nonzero(as_tuple=True)
+    # between samples on one side the level may be zero twice, as far as its slopes allow
+    sums = f.abs()[:, 1:] + f.abs()[:, :-1]
+    line, gap = ((negative[:, 1:] == negative[:, :-1]) & (sums <= STEEPEST * torch.diff(t))).nonzero(as_tuple=True)
     if len(line):
-        start, end, sign = t[line, gap], t[line, gap + 2], torch.where(negative[line, gap + 1], -1.0, 1.0)
-        at = [start, t[line, gap + 1], end]
-        values = [sign * f[line, gap], sign * f[line, gap + 1], sign * f[line, gap + 2]]
+        start, end, sign = t[line, gap], t[line, gap + 1], torch.where(negative[line, gap], -1.0, 1.0)
+        middle = x[line]
+        middle[:, axis] = 0.5 * (start + end)
+        at = [start, middle[:, axis], end]
+        values = [sign * f[line, gap], sign * level(middle), sign * f[line, gap + 1]]
         left = torch.arange(len(line))
         for step in range(MOST_LOOKS):
             # by parabolas, and where two surfaces meet by narrowing the longer side
@@ -85,8 +127,8 @@ def _brackets(level, x, lower, upper, axis) -> tuple[Tensor, Tensor, Tensor]:
             lines += [line[left[crossed]]] * 2
             a += [start[left[crossed]], at[1][crossed]]
             b += [at[1][crossed], end[left[crossed]]]
-            # elsewhere it may still be lower by what slopes allow
-            goes_on = ~crossed & (values[1] < STEEPEST * torch.maximum(at[1] - at[0], at[2] - at[1]))
+            low, high = (values[k] + values[k + 1] <= STEEPEST * (at[k + 1] - at[k]) for k in range(2))
+            goes_on = ~crossed & (low | high)
             left, at, values = left[goes_on], [v[goes_on] for v in at], [v[goes_on] for v in values]
             if not len(left):
                 break

@@ -23,7 +23,6 @@ from pinnsolve.geometry.surfaces import Surface, surface_of
 ASIDE = 1e-7  # relative to the size: how far from a surface its two sides are looked at
 ON = 1e-13  # relative to the size: a level this small is on the surface
 ON_SURFACE = 1e-10  # relative to the size: how much farther a surface may be than the nearest to coincide with it
-APART = 1e-6  # relative to the size: how far from a point levels are compared for its normal
 FINER = 2  # halvings of a cell with a rim beyond the spacing asked for
 SAMPLES = 9  # along a line through a cell with a rim
 NODES = torch.tensor([-0.7745966692414834, 0.0, 0.7745966692414834], dtype=torch.float64)  # Gauss-Legendre on [-1, 1]
@@ -91,16 +90,6 @@ class SolidShape(Shape):
         away = torch.stack([level(x).abs() for level in self.levels])
         nearest = torch.where(away <= away.amin(dim=0) + ON_SURFACE * self.size, 1, 0).argmax(dim=0)
         return torch.tensor([self.parts.index(name) for name in self.names])[nearest]
-
-    def normals(self, x: Tensor) -> Tensor:
-        """(N, 3): outward normals at points (N, 3) on smooth parts of the boundary."""
-        step, slopes = APART * self.size, torch.empty_like(x)
-        for axis in range(3):
-            ahead, behind = x.clone(), x.clone()
-            ahead[:, axis] += step
-            behind[:, axis] -= step
-            slopes[:, axis] = self.level(ahead) - self.level(behind)
-        return slopes / slopes.norm(dim=1, keepdim=True).clamp_min(1e-300)
 
     # -- points of surfaces ----------------------------------------------------------------------------
 
