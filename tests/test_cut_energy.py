@@ -8,7 +8,7 @@ import torch
 import pinnsolve as ps
 from pinnsolve.adapt.hp_refinement import first_space, make_system, newton, solve_level
 from pinnsolve.assembly.cut_moments import FAR, Product, products
-from pinnsolve.assembly.cut_pieces import CutPieces
+from pinnsolve.assembly.cut_pieces import CutPieces, surfaces_meet
 from pinnsolve.assembly.row_source import State
 from pinnsolve.bases.piecewise.space import Space, chain_factors
 from pinnsolve.compiler.compiler import compile_problem
@@ -67,6 +67,15 @@ def test_polynomials_are_solutions_in_a_shape():
     assert int(space.cells.cut.sum()) > 10
     found = space.values(level.c, x, (0, 0, 0))[0]
     assert float((found - exact(x)).norm() / exact(x).norm()) < 1e-6
+
+
+@pytest.mark.parametrize("second, meet", [([0.2, 0.1, 0], False), ([0.8, 0.1, 0], True)])
+def test_surfaces_that_meet_are_seen(second, meet):
+    balls = [{"ball": {"center": center, "radius": r}} for center, r in (([0, 0, 0], 1), (second, 0.3))]
+    problem = compile_problem(
+        built({"difference": balls}, {"walls": {"on": "boundary", "equation": "u = 0"}}, "-laplacian(u) = 1")
+    )
+    assert surfaces_meet(first_space(problem).cells, problem.shape) == meet
 
 
 def test_cells_that_are_cut_close():

@@ -9,6 +9,7 @@ Eng. 83 (2010) 877-898). Elsewhere all is as in boxes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.assembly.cut_moments import Product, products, scattered_table, sums
-from pinnsolve.assembly.cut_pieces import BetweenCells, CutPieces, OnCells, cut_pieces
+from pinnsolve.assembly.cut_pieces import BetweenCells, CutPieces, OnCells, cut_pieces, surfaces_meet
 from pinnsolve.assembly.energy_form import EnergyForm, Trace, product
 from pinnsolve.assembly.energy_rows import Face, Tested, beside_and_between, face_rows, inside_rows
 from pinnsolve.assembly.row_source import RowSource
@@ -36,8 +37,10 @@ SEED = 7
 def cut_energy_rows(form: EnergyForm, check: Callable[[], None]) -> list[RowSource]:
     """All rows of a problem in a shape; `check()` is called now and then, and may end that by an exception."""
     cells = form.space.cells
-    # Gauss points on a line; a richer space has others, so that its correction holds what rules leave out
-    count = max(form.space.degrees) + MORE
+    # Gauss points on a line: where surfaces meet, others of a richer space, so that corrections hold what rules leave
+    # out; elsewhere rules have more digits than solutions, and both spaces mostly share one
+    degree = max(form.space.degrees)
+    count = degree + MORE if surfaces_meet(cells, form.problem.shape) else 2 * math.ceil((degree + 1) / 2)
     pieces = cut_pieces(cells, form.problem.shape, count, check)
     cut = _CutCells(form, pieces)
     found: list[RowSource] = inside_rows(form, (~pieces.cut).nonzero()[:, 0])

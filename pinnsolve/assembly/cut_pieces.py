@@ -25,6 +25,7 @@ from pinnsolve.runtime import go_on
 
 APART = 1e-6  # relative to the size: how far from a point levels are compared for its normal
 ASIDE = 1e-9  # the same, for which of its sides is outside
+PLACES = 8  # per axis of a cell, at which it is looked whether surfaces meet
 AT_ONCE = 64  # pieces whose rules are made together
 SAME = 1e-11  # relative to the size: lines that are one
 BEYOND = 1.5  # times half the diagonal of a box: a level larger than that in its middle is beside the boundary
@@ -277,6 +278,21 @@ def _joined(parts: Sequence[BoxRule], like: Tensor) -> BoxRule:
     if not parts:
         return BoxRule(torch.zeros(0, dtype=torch.long), like[:0], like[:0, 0])
     return BoxRule(*(torch.cat([getattr(part, name) for part in parts]) for name in ("box", "x", "weights")))
+
+
+@lru_cache(maxsize=2)  # asked for as often as rules are
+def surfaces_meet(cells: Cells, shape: ShapeTree) -> bool:
+    """Whether two surfaces of a shape may meet in one of the cells: both are near to the same place in it."""
+    shape = with_boxes(shape)
+    level = in_pieces(shape, make_shape(shape).level)
+    cut = cells.cut.nonzero()[:, 0]
+    unit = 2.0 * (torch.arange(PLACES, dtype=torch.float64) + 0.5) / PLACES - 1.0
+    x = cells.physical(tensor_points([unit] * cells.dimension)[None], cut)
+    size = cells.size[cut].amax(dim=1)[:, None]
+    near = torch.zeros(x.shape[:2], dtype=torch.long)
+    for surface in level.surfaces:
+        near += surface(x.flatten(0, 1)).abs().reshape(near.shape) <= size / PLACES
+    return bool((near > 1).any())
 
 
 def _combined(how: Callable, sides: Sequence[Callable], x: Tensor) -> Tensor:
