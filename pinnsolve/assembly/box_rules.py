@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.assembly.control_volumes import gauss_rule
-from pinnsolve.assembly.line_roots import INNER, STEEPEST, roots
+from pinnsolve.assembly.line_roots import INNER, STEEPEST, in_order, roots
 from pinnsolve.bases.legendre import tensor_points
 from pinnsolve.geometry.level_sets import Level, Pieces
 from pinnsolve.runtime import cached_by_device
@@ -57,9 +57,7 @@ def boundary_rule(level: Level, lower: Tensor, upper: Tensor, axis: int, count: 
     No weight is large where a line touches the boundary, as they would be if one axis were to tell all of it.
     """
     others = [a for a in range(lower.shape[1]) if a != axis]
-    box, x, weights = torch.arange(len(lower)), lower.clone(), lower.new_ones(len(lower))
-    if others:
-        box, x, weights = _slices(level, x, lower, upper, box, [*others, axis], count)
+    box, x, weights = _slices(level, lower.clone(), lower, upper, torch.arange(len(lower)), [*others, axis], count)
     lines, places = [box[:0]], [x[:0, 0]]
     for part in torch.arange(len(box)).split(AT_ONCE):
         line, root = roots(level, x[part], lower[box[part]], upper[box[part]], axis)
@@ -73,9 +71,7 @@ def boundary_rule(level: Level, lower: Tensor, upper: Tensor, axis: int, count: 
 
 def _points(level, x, lower, upper, box, axes, count) -> tuple[Tensor, Tensor, Tensor]:
     """Boxes, points and weights inside of the slices (N,) at x (N, d) along the axes that are left."""
-    weights = x.new_ones(len(x))
-    if len(axes) > 1:
-        box, x, weights = _slices(level, x, lower, upper, box, axes, count)
+    box, x, weights = _slices(level, x, lower, upper, box, axes, count)
     results = []
     for part in torch.arange(len(box)).split(AT_ONCE):
         results.append(_on_lines(level, x[part], lower, upper, box[part], weights[part], axes[-1], count))
@@ -97,19 +93,13 @@ def _nodes(level, x, lower, upper, axes, count) -> tuple[Tensor, Tensor, Tensor]
     axis = axes[0]
     low, high = lower[:, axis], upper[:, axis]
     found, places = _changes(level, x, lower, upper, axes)
-    owner = torch.cat([torch.arange(len(x)), found])
-    start = torch.cat([low, places])
-    order = _ordered(owner, start)
-    owner, start = owner[order], start[order]
-    first = torch.ones(len(owner), dtype=torch.bool)
-    first[1:] = owner[1:] != owner[:-1]
-    last = first.roll(-1)
-    end = torch.where(last, high[owner], start.roll(-1))
+    owner, start, end = _parted(low, high, found, places)
+    changed = torch.bincount(found, minlength=len(x))[owner] > 0
     size = end - start
     share = size / (high - low)[owner].clamp_min(1e-300)
     # part of an axis sees part of the waves of a polynomial
     bent = 2 * torch.ceil(0.5 * DENSER * count * share**SHORTER).long() + MORE
-    points = torch.where(first & last, 0, bent)
+    points = torch.where(changed, bent, 0)
     results = []
     for number in torch.unique(points[size > 0]).tolist():
         here = ((points == number) & (size > 0)).nonzero()[:, 0]
@@ -133,7 +123,7 @@ def _changes(level, x, lower, upper, axes) -> tuple[Tensor, Tensor]:
     if isinstance(level, Pieces):
         found += _corners(level, x, lower, upper, axes)
     owner, place = (torch.cat(column) for column in zip(*found, strict=True))
-    order = _ordered(owner, place)
+    order = in_order(owner, place)
     owner, place = owner[order], place[order]
     apart = torch.ones(len(owner), dtype=torch.bool)
     size = (upper - lower)[owner, axes[0]]
@@ -283,23 +273,21 @@ def _at_ends(level, x, lower, upper, axes) -> tuple[Tensor, Tensor]:
     return torch.cat(owners), torch.cat(found)
 
 
-def _ordered(owner: Tensor, place: Tensor) -> Tensor:
-    """The order by owner, then by place."""
-    order = torch.argsort(place, stable=True)
-    return order[torch.argsort(owner[order], stable=True)]
+def _parted(low: Tensor, high: Tensor, owner: Tensor, place: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Intervals (N,) from `low` to `high`, parted at places (K,) of the intervals `owner` (K,): the owners, starts and
+    ends (N + K,) of the parts."""
+    owner, start = torch.cat([torch.arange(len(low)), owner]), torch.cat([low, place])
+    order = in_order(owner, start)
+    owner, start = owner[order], start[order]
+    last = torch.ones(len(owner), dtype=torch.bool)
+    last[:-1] = owner[1:] != owner[:-1]
+    return owner, start, torch.where(last, high[owner], start.roll(-1))
 
 
 def _on_lines(level, x, lower, upper, box, weights, axis, count) -> tuple[Tensor, Tensor, Tensor]:
     """Boxes, points and weights on the parts of lines along an axis that are inside."""
     low, high = lower[box, axis], upper[box, axis]
-    line, root = roots(level, x, lower[box], upper[box], axis)
-    owner = torch.cat([torch.arange(len(x)), line])
-    start = torch.cat([low, root])
-    order = _ordered(owner, start)
-    owner, start = owner[order], start[order]
-    last = torch.ones(len(owner), dtype=torch.bool)
-    last[:-1] = owner[1:] != owner[:-1]
-    end = torch.where(last, high[owner], start.roll(-1))
+    owner, start, end = _parted(low, high, *roots(level, x, lower[box], upper[box], axis))
     middle = x[owner].clone()
     middle[:, axis] = 0.5 * (start + end)
     kept = (end > start) & (level(middle) < 0) if len(middle) else end > start

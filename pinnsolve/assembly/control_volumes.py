@@ -126,6 +126,18 @@ def gauss(lower: Tensor, upper: Tensor, degrees: Sequence[int], held: Sequence[i
     return lower[:, None] + unit * size[:, None], size[:, free].prod(dim=1)[:, None] * share
 
 
+def lines_of(cells: Cells, near: float) -> list[Tensor]:
+    """Per axis, where boxes begin and end, in order; of places nearer to each other than `near`, one."""
+    ends = zip(cells.lower.unbind(dim=1), cells.upper.unbind(dim=1), strict=True)
+    return [distinct(torch.cat(both), near) for both in ends]
+
+
+def distinct(values: Tensor, near: float) -> Tensor:
+    """Sorted values, those nearer to the one before than `near` left out."""
+    values = values.sort().values
+    return values[torch.cat([torch.ones(1, dtype=torch.bool), torch.diff(values) > near])]
+
+
 @cached_by_device(64)
 def gauss_rule(count: int) -> tuple[Tensor, Tensor]:
     """Points in [0, 1] and weights."""

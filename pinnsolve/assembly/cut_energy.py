@@ -305,7 +305,7 @@ class _OnCutWall(Tested):
         weights = on.weights / form.whole
         r = weights.new_zeros(len(on.cells), every, space.functions)
         constant, given = form.evaluated(wall.given, on.x[None], on.normals[None])
-        fluxes = self._fluxes() if any(wall.held) else []
+        fluxes, weight = (self._fluxes(), self._weight) if any(wall.held) else ([], None)
         alone, beside = [], []
         for a, held in enumerate(wall.held):
             at_zero = constant[a, 0]
@@ -316,8 +316,8 @@ class _OnCutWall(Tested):
                     factor = -(value[0] if isinstance(value, Tensor) else value)
                     alone.append(Product(a, zero, form.unknowns.index(f.unknown), zero, factor))
                 continue
-            alone.append(Product(a, zero, a, zero, self._weight))
-            r[:, a] += sums(space, on, weights * self._weight * at_zero, zero)
+            alone.append(Product(a, zero, a, zero, weight))
+            r[:, a] += sums(space, on, weights * weight * at_zero, zero)
             for b, alpha, value in fluxes[a]:
                 beside.append(Product(a, zero, b, alpha, -value))
                 r[:, b] -= sums(space, on, weights * value * at_zero, alpha)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -38,6 +38,10 @@ class Product:
     right: MultiIndex
     factor: Tensor | float
 
+    def at(self, index: Tensor | slice) -> Product:
+        """The same at some of the points."""
+        return replace(self, factor=self.factor[index]) if isinstance(self.factor, Tensor) else self
+
 
 def products(space: Space, on: OnCells, weights: Tensor, wanted: Sequence[Product], unknowns: int) -> Tensor:
     """(G, U, n, U, n): the sums of products with weights (N,) at points of cells (G,)."""
@@ -46,11 +50,12 @@ def products(space: Space, on: OnCells, weights: Tensor, wanted: Sequence[Produc
     far = _far(space, on.cells)
     near = (~far).nonzero()[:, 0]
     if len(near):
-        some, index = (on, None) if len(near) == len(far) else on.chosen(near.tolist())
-        K[near] = _by_moments(space, some, weights if index is None else weights[index], wanted, unknowns, index)
+        some, index = on.chosen(near.tolist())
+        K[near] = _by_moments(space, some, weights[index], [one.at(index) for one in wanted], unknowns)
     for g in far.nonzero()[:, 0].tolist():
         part = slice(on.starts[g], on.starts[g + 1])
-        K[g] = _by_points(space, on.cells[g : g + 1], on.x[part], weights[part], wanted, unknowns, part)
+        here = [one.at(part) for one in wanted]
+        K[g] = _by_points(space, on.cells[g : g + 1], on.x[part], weights[part], here, unknowns)
     return K
 
 
@@ -71,15 +76,13 @@ def _far(space: Space, cells: Tensor) -> Tensor:
     return far
 
 
-def _by_moments(space: Space, on: OnCells, weights: Tensor, wanted, unknowns: int, index: Tensor | None) -> Tensor:
-    """`index`: the numbers of the points, of which factors are chosen; None where these are all."""
+def _by_moments(space: Space, on: OnCells, weights: Tensor, wanted: Sequence[Product], unknowns: int) -> Tensor:
     twice = [2 * p for p in space.degrees]
     n, metric, whole = space.functions, space.metric, None
     K = weights.new_zeros(len(on.cells), unknowns, n, unknowns, n)
     for one in wanted:
         if isinstance(one.factor, Tensor):
-            factor = one.factor if index is None else one.factor[index]
-            found = moments(space, on, weights * factor, twice)
+            found = moments(space, on, weights * one.factor, twice)
         else:
             whole = moments(space, on, weights, twice) if whole is None else whole
             found = one.factor * whole
@@ -92,8 +95,10 @@ def _by_moments(space: Space, on: OnCells, weights: Tensor, wanted, unknowns: in
     return K
 
 
-def _by_points(space: Space, cell: Tensor, x: Tensor, weights: Tensor, wanted, unknowns: int, part: slice) -> Tensor:
-    """(U, n, U, n) of one cell; `part`: which of the points of all cells these are."""
+def _by_points(
+    space: Space, cell: Tensor, x: Tensor, weights: Tensor, wanted: Sequence[Product], unknowns: int
+) -> Tensor:
+    """(U, n, U, n) of one cell."""
     n = space.functions
     K, change = weights.new_zeros(unknowns, n, unknowns, n), space.metric.change(cell)[0]
     for here in torch.arange(len(x)).split(POINTS_AT_ONCE):
@@ -103,7 +108,7 @@ def _by_points(space: Space, cell: Tensor, x: Tensor, weights: Tensor, wanted, u
             table = scattered_table(space, reference, alpha)[0] * chain_factors(space.cells, cell, alpha)
             known[alpha] = table @ change
         for one in wanted:
-            w = weights[here] * (one.factor[part][here] if isinstance(one.factor, Tensor) else one.factor)
+            w = weights[here] * one.at(here).factor
             K[one.a, :, one.b] += known[one.left].T @ (w[:, None] * known[one.right])
     return K
 

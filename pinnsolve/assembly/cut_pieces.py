@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.assembly.box_rules import BoxRule, boundary_rule, inside_rule
+from pinnsolve.assembly.control_volumes import lines_of
 from pinnsolve.assembly.cut_rows import packed
 from pinnsolve.bases.legendre import tensor_points
 from pinnsolve.bases.piecewise.mesh import Cells
@@ -189,11 +190,7 @@ class CutPieces:
 
     def _left_over(self) -> tuple[Tensor, Tensor, Tensor]:
         """Boxes that hold some of the shape and are in no cell, and the cells nearest to them."""
-        lines = []
-        for axis in range(self.cells.dimension):
-            at = torch.cat([self.cells.lower[:, axis], self.cells.upper[:, axis]]).sort().values
-            at = at[torch.cat([torch.ones(1, dtype=torch.bool), torch.diff(at) > SAME * self._size])]
-            lines.append(at)
+        lines = lines_of(self.cells, SAME * self._size)
         lower, upper = tensor_points([v[:-1] for v in lines]), tensor_points([v[1:] for v in lines])
         middle, half = 0.5 * (lower + upper), 0.5 * (upper - lower).norm(dim=1)
         near = (self.shape.level(middle).abs() <= BEYOND * half).nonzero()[:, 0]

@@ -76,9 +76,9 @@ class EnergyForm:
         return self.space.cells.volume.sum()
 
     @property
-    def materials(self) -> Iterator[tuple[int, Energy]]:
+    def materials(self) -> Sequence[tuple[int, Energy]]:
         """The number and the energy of each."""
-        yield from enumerate(self.energies)
+        return list(enumerate(self.energies))
 
     def among(self, cells: Tensor, material: int) -> Tensor:
         """Those of a material, of cells (G,)."""

@@ -43,12 +43,17 @@ def roots(level: Level, x: Tensor, lower: Tensor, upper: Tensor, axis: int) -> t
         sides.append(level(at) < 0)
     changes = sides[0] != sides[1]
     line, place, step = line[changes], place[changes], step[changes]
-    order = torch.argsort(place, stable=True)
-    order = order[torch.argsort(line[order], stable=True)]
+    order = in_order(line, place)
     line, place, step = line[order], place[order], step[order]
     apart = torch.ones(len(line), dtype=torch.bool)  # of surfaces that coincide, one counts
     apart[1:] = (line[1:] != line[:-1]) | (torch.diff(place) > step[1:])
     return line[apart], place[apart]
+
+
+def in_order(owner: Tensor, place: Tensor) -> Tensor:
+    """(N,): the order by owner, then by place."""
+    order = torch.argsort(place, stable=True)
+    return order[torch.argsort(owner[order], stable=True)]
 
 
 def _of_plane(level: Level, x: Tensor, lower: Tensor, upper: Tensor, axis: int) -> tuple[Tensor, Tensor]:

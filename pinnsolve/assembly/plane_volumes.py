@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.control_volumes import MORE, Rule, Volumes, gauss_rule
+from pinnsolve.assembly.control_volumes import MORE, Rule, Volumes, distinct, gauss_rule, lines_of
 from pinnsolve.bases.legendre import tensor_points
 from pinnsolve.bases.piecewise.cut_cells import spacing_of
 from pinnsolve.bases.piecewise.mesh import Cells
@@ -71,9 +71,7 @@ class PlaneVolumes:
     @cached_property
     def _lines(self) -> list[Tensor]:
         """The lines of all boxes, per axis."""
-        return [
-            _distinct(torch.cat([self.cells.lower[:, a], self.cells.upper[:, a]]), SAME * self._size) for a in (0, 1)
-        ]
+        return lines_of(self.cells, SAME * self._size)
 
     @cached_property
     def _arcs(self) -> list[ArcPieces]:
@@ -222,7 +220,7 @@ class PlaneVolumes:
         for face, (v, a, b) in enumerate(zip(value.tolist(), low.tolist(), high.tolist(), strict=True)):
             on = self._ends[(self._ends[:, axis] - v).abs() <= near, other]
             between = on[(on > a + near) & (on < b - near)]
-            cuts = _distinct(torch.cat([between.new_tensor([a]), between, between.new_tensor([b])]), near)
+            cuts = distinct(torch.cat([between.new_tensor([a]), between, between.new_tensor([b])]), near)
             which += [face] * (len(cuts) - 1)
             starts.append(cuts[:-1])
             ends.append(cuts[1:])
@@ -243,12 +241,6 @@ class PlaneVolumes:
         x[..., 1] = low[..., None] + height[..., None] * unit
         weights = sign * (rule.weights * rule.normals[..., 1] * height)[..., None] * share
         return Rule(rule.cells, x.flatten(1, 2), weights.flatten(1, 2))
-
-
-def _distinct(values: Tensor, near: float) -> Tensor:
-    """Sorted values, those nearer to the one before than `near` left out."""
-    values = values.sort().values
-    return values[torch.cat([torch.ones(1, dtype=torch.bool), torch.diff(values) > near])]
 
 
 @lru_cache(maxsize=4)  # they are asked for before a solve, in it and after it

@@ -12,9 +12,9 @@ import sympy as sp
 
 from pinnsolve.compiler.applicability import why_not_own_cells
 from pinnsolve.compiler.energy_finder import EnergyFinder, check_interface
-from pinnsolve.compiler.energy_parts import Energy
-from pinnsolve.compiler.one_material import NoEnergy, Signs, in_material
-from pinnsolve.compiler.terms import CompiledProblem, Interface, Term
+from pinnsolve.compiler.energy_parts import Energy, NoEnergy
+from pinnsolve.compiler.one_material import in_material
+from pinnsolve.compiler.terms import CompiledProblem, Interface, Material, Term
 from pinnsolve.geometry.regions import Intervals
 from pinnsolve.geometry.shapes import MeshFile, ShapeTree, primitives
 from pinnsolve.language.derivatives import SizeError
@@ -46,12 +46,12 @@ def energies_of(problem: CompiledProblem) -> tuple[Energy, ...]:
         return ()
     if any(term.data_file is not None for term in problem.terms):
         return ()
-    shape, signs = problem.shape, tuple(material.signs for material in problem.materials)
+    shape, materials = problem.shape, problem.materials
     if shape is not None and any(isinstance(leaf, MeshFile) for leaf in primitives(shape)):
         return ()
-    if not all(_is_plane(level, problem.coordinates) for one in signs for level, _ in one):
+    if not all(_is_plane(level, problem.coordinates) for one in materials for level, _ in one.signs):
         return ()
-    return _found(problem.terms, problem.unknowns, problem.coordinates, problem.intervals, shape, signs,
+    return _found(problem.terms, problem.unknowns, problem.coordinates, problem.intervals, shape, materials,
                   problem.interfaces)  # fmt: skip
 
 
@@ -68,12 +68,13 @@ def _found(
     coordinates: tuple[str, ...],
     intervals: Intervals,
     shape: ShapeTree | None,
-    signs: tuple[Signs, ...],
+    materials: tuple[Material, ...],
     interfaces: tuple[Interface, ...],
 ) -> tuple[Energy, ...]:
     try:
         finders = [
-            EnergyFinder(in_material(terms, one), unknowns, coordinates, intervals, shape) for one in signs or ((),)
+            EnergyFinder(in_material(terms, one), unknowns, coordinates, intervals, shape)
+            for one in materials or (None,)
         ]
         found = tuple(finder.energy() for finder in finders)
         for interface in interfaces:

@@ -18,9 +18,8 @@ from dataclasses import dataclass, field, replace
 
 import sympy as sp
 
-from pinnsolve.compiler.energy_parts import Energy, Wall
+from pinnsolve.compiler.energy_parts import Energy, NoEnergy, Wall
 from pinnsolve.compiler.linearization import linearize
-from pinnsolve.compiler.one_material import NoEnergy
 from pinnsolve.compiler.terms import Interface, Term
 from pinnsolve.geometry import regions
 from pinnsolve.geometry.regions import Intervals, Piece, Region

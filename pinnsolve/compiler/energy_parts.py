@@ -12,6 +12,10 @@ from pinnsolve.compiler.terms import Term
 from pinnsolve.geometry.regions import Piece
 
 
+class NoEnergy(Exception):
+    """The problem has no energy, or one that is not known here."""
+
+
 @dataclass(frozen=True)
 class Wall:
     """What holds on a piece of the boundary: a face of a box, or a part of the boundary of a shape.

@@ -195,6 +195,8 @@ def decided(expression: sp.Basic, material: Material) -> sp.Basic:
     truth = {}
     for relation in expression.atoms(Relational):
         level = relation.lhs - relation.rhs
+        if isinstance(relation, sp.Eq | sp.Ne):
+            continue
         for known, negative in material.signs:
             if level in (known, -known):
                 below = negative if level == known else not negative

@@ -108,7 +108,7 @@ def beside_plane(shape: ShapeTree, axis: int, value: float, side: int, near: flo
 
 
 def _beside(shape: ShapeTree, axis: int, value: float, side: int, near: float) -> Level:
-    level = None if isinstance(shape, tree.MeshFile) else primitive_level(shape)
+    level = primitive_level(shape)
     match shape:
         case tree.Box(lower, upper):
             ends = lower[axis], upper[axis]
