@@ -43,11 +43,11 @@ from pinnsolve.results.going_on import approximation_of, known_result, solves, s
 from pinnsolve.results.of_outcome import solution_of
 from pinnsolve.results.solution import Solution
 from pinnsolve.results.stated_guess import stated_guess
-from pinnsolve.runtime import one_thread
 from pinnsolve.solvers import LSGD, Clock, Outcome
 from pinnsolve.solvers.budget import NO_ANSWER
 from pinnsolve.solvers.follow import follow
 from pinnsolve.solvers.journal import NOTHING, Journal
+from pinnsolve.threads import one_thread_each
 
 SMOOTH_OVERLAP = 0.25  # of windows that a file asks for without saying how far they overlap
 NO_ROOM = (
@@ -76,7 +76,7 @@ def solve_compiled(
     aimed = problem
     if problem.settings.tolerance < defaults.LEAST_TOLERANCE:  # no refinement gets there
         aimed = with_settings(problem, {"tolerance": defaults.LEAST_TOLERANCE})
-    with one_thread():
+    with one_thread_each():
         outcome = follow(_results_from(aimed, context, start), context.clock, least_error)
         if outcome.best is None:
             if outcome.status == "time_limit":

@@ -21,7 +21,8 @@ from typing import Any
 
 WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}  # of the OpenMP libraries
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # how many such libraries take
-MAPPED_BLOCKS, MAPPED_SIZE, TRIM = -4, -3, -1  # M_MMAP_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h
+# M_ARENA_MAX, M_MMAP_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h
+ARENAS, MAPPED_BLOCKS, MAPPED_SIZE, TRIM = -8, -4, -3, -1
 LARGE_BLOCK = 2**20  # bytes
 MOST = 2**31 - 1
 TORCH = Path("lib", "libtorch_cpu.so")  # the library that takes longest to load
@@ -38,9 +39,10 @@ def keep_freed_memory() -> bool:
     """Tell the allocator of the C library to keep freed memory, and say whether it took the settings.
 
     glibc hands every large block back to the system and asks for it again, zeroed page by page: a third of the time of
-    large factorizations. Other allocators have no such settings.
+    large factorizations. All threads take from one store, since what others have of their own is given back, too. Other
+    allocators have no such settings.
     """
-    return _allocator_takes((MAPPED_BLOCKS, 0), (TRIM, MOST))
+    return _allocator_takes((ARENAS, 1), (MAPPED_BLOCKS, 0), (TRIM, MOST))
 
 
 def return_freed_memory() -> bool:

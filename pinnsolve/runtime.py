@@ -1,7 +1,4 @@
-"""Memory and threads of a solve.
-
-It takes one thread, so that its numbers are the same on every machine of a kind, however many there
-are: factorizations and sums by several threads differ in their last digits. The counts before are restored."""
+"""Memory and devices of a solve."""
 
 from __future__ import annotations
 
@@ -11,7 +8,6 @@ from functools import lru_cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
 import torch
-from threadpoolctl import threadpool_limits
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -19,21 +15,6 @@ T = TypeVar("T")
 
 def go_on() -> None:
     """Lets a computation go on; the default of what may end it by an exception."""
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Runs a block on one thread, in torch and in the libraries behind numpy and scipy: see above."""
-    before = torch.get_num_threads()
-    if before == 1:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(limits=1):
-            yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager

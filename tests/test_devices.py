@@ -17,8 +17,9 @@ from pinnsolve.bases.legendre import exponents
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.errors import PinnsolveError
 from pinnsolve.method import _results, solve_context
-from pinnsolve.runtime import cached_by_device, on_device, one_thread, random_tensor
+from pinnsolve.runtime import cached_by_device, on_device, random_tensor
 from pinnsolve.solvers.follow import follow
+from pinnsolve.threads import one_thread_each
 
 LINE, SQUARE = ps.Box(x=(0, 1)), ps.Box(x=(0, 1), y=(0, 1))
 ROD, PLATE = ps.Box(t=(0, 0.3), x=(0, 1)), ps.Box(t=(0, 0.1), x=(0, 1), y=(0, 1))
@@ -66,7 +67,7 @@ PROBLEMS = {
 
 @pytest.fixture(autouse=True)
 def one():
-    with one_thread():
+    with one_thread_each():
         yield
 
 

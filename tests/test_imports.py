@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "pinnsolve"
 # A room is a folder of the package, or a file beside the folders. A module imports from its own room and from those
 # above it, in whatever way: at its head, inside a function, or for type checkers only.
 ROOMS = (
-    "errors", "version", "defaults", "process", "runtime", "processes",
+    "errors", "version", "defaults", "process", "runtime", "threads", "processes",
     "files",
     "language",
     "extensions",

@@ -7,9 +7,13 @@ left out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
+
+from pinnsolve.least_squares.products import times
+from pinnsolve.threads import side_by_side
 
 
 def add_products(
@@ -22,12 +26,14 @@ def add_products(
     pairs = [(levels[k // U], k % U, one) for k, one in enumerate(columns)]
     if len(own) == 2:
         pairs = [*((0, u, tests[u]) for u in seen), *((k, u, one) for k, u, one in pairs if k)]
-    for k, v, one in pairs:
-        if (k == 0 and len(own) == 2) or _holds(one):
-            for u in seen:
-                if k or len(own) > 2 or u <= v:
-                    product = tests[u].mT @ one
-                    own[k, u, v].index_add_(0, cells, product.expand(len(cells), *product.shape[1:]))
+    wanted = [(k, u, v, one) for k, v, one in pairs if (k == 0 and len(own) == 2) or _holds(one) for u in seen]
+
+    def add(k: int, u: int, v: int, one: Tensor) -> None:
+        product = times(tests[u].mT, one)
+        own[k, u, v].index_add_(0, cells, product.expand(len(cells), *product.shape[1:]))
+
+    tasks = [partial(add, k, u, v, one) for k, u, v, one in wanted if k or len(own) > 2 or u <= v]
+    side_by_side(tasks, len(tasks) * tests[0].numel())
 
 
 def _holds(block: Tensor) -> bool:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -36,6 +37,7 @@ from pinnsolve.least_squares.block_lu import BlockLU
 from pinnsolve.least_squares.condensation import Condensed, Faces, Sides, traces_apart, unit_scale, worth_condensing
 from pinnsolve.least_squares.separate_modes import SeparateModes
 from pinnsolve.least_squares.stages_together import REDUCED, SparseBlocks, StagesTogether
+from pinnsolve.threads import all_at_each
 
 HELD = 30.0  # what rows of conditions and continuity count beside those of equations
 
@@ -192,7 +194,8 @@ class StageSystem:
         shifts = [
             (z if pair else z.real) / (self._typical * self.dt) for z, pair in zip(method.shifts, paired, strict=True)
         ]
-        return SeparateModes([factor(z) for z in shifts], paired, method.into, method.out_of)
+        factors = all_at_each([partial(factor, z) for z in shifts])
+        return SeparateModes(factors, paired, method.into, method.out_of)
 
     def _inside_cells(self) -> Tensor:
         """(levels, C, n, n): W^T A of rows that are of one cell alone; of two levels the first one by W^T W and the

@@ -25,6 +25,7 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.energy_parts import Energy, Wall
 from pinnsolve.geometry.sampled_shape import IN_PLANE
 from pinnsolve.language.symbols import MultiIndex
+from pinnsolve.least_squares.products import times
 
 MORE = 2  # Gauss points on a line through a cut cell than the degree
 ABOVE = 3.0  # times the least g that keeps the energy positive
@@ -340,5 +341,5 @@ class _Orthonormal:
         """(G, m, n)"""
         if alpha not in self._known:
             found = scattered_table(self._space, self._points, alpha)
-            self._known[alpha] = found if self._change is None else found @ self._change
+            self._known[alpha] = found if self._change is None else times(found, self._change)
         return self._known[alpha]

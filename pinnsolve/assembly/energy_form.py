@@ -18,6 +18,7 @@ from pinnsolve.compiler.energy_parts import Energy
 from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.geometry.sampling import Points
 from pinnsolve.language.symbols import Feature, MultiIndex
+from pinnsolve.least_squares.products import times
 
 PENALTY = 4.0  # times (p + 1)^2 / h and the coefficient of the flux: what keeps the energy positive, in three axes
 MORE = 2  # points of Gauss's rule per axis beyond the degree: for coefficients that vary
@@ -156,4 +157,4 @@ class EnergyForm:
 
 def product(left: Tensor, weights: Tensor, right: Tensor) -> Tensor:
     """(G, n, n): left^T (weights) right of (G or 1, m, n) tables."""
-    return (left * weights[..., None]).mT @ right
+    return times((left * weights[..., None]).mT, right)

@@ -28,6 +28,7 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.energy_parts import Energy, Wall
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.language.symbols import MultiIndex
+from pinnsolve.least_squares.products import times
 from pinnsolve.runtime import go_on
 
 
@@ -328,11 +329,11 @@ def hold(K: Tensor, a: int, values: Tensor, flux: Mapping[int, Tensor], penalty:
         beside = outward[..., None] * -one
         if b == a:
             beside += 0.5 * penalty[..., None] * values
-        beside = values.mT @ beside
+        beside = times(values.mT, beside)
         K[:, a, :, b] += beside
         K[:, b, :, a] += beside.mT
 
 
 def _tested(values: Tensor, weights: Tensor) -> Tensor:
     """(G, n): the integrals of functions, in a table (G or 1, m, n), with (G, m) weights."""
-    return weights @ values[0] if len(values) == 1 else (values.mT @ weights[..., None])[..., 0]
+    return weights @ values[0] if len(values) == 1 else times(values.mT, weights[..., None])[..., 0]

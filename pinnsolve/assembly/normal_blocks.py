@@ -14,6 +14,7 @@ from torch import Tensor
 from pinnsolve.assembly.row_source import RowBlock, RowSource
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.least_squares.condensation import FaceGraph, Faces, Sides, traces_apart, unit_scale
+from pinnsolve.least_squares.products import times
 
 PANEL = 256  # columns of a product at a time
 
@@ -42,10 +43,10 @@ def gram(A: Tensor) -> Tensor:
     """A^T A (G, n, n) of A (G, M, n): where there are many columns, half of it and its mirror image."""
     n = A.shape[2]
     if n < 2 * PANEL:
-        return A.mT @ A
+        return times(A.mT, A)
     product = A.new_empty(len(A), n, n)
     for j in range(0, n, PANEL):
-        panel = A[:, :, j:].mT @ A[:, :, j : j + PANEL]
+        panel = times(A[:, :, j:].mT, A[:, :, j : j + PANEL])
         product[:, j:, j : j + PANEL] = panel
         product[:, j : j + PANEL, j + PANEL :] = panel[:, PANEL:].mT
     return product

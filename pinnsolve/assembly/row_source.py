@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from pinnsolve.least_squares.products import times
 from pinnsolve.processes.communicator import ALONE, Communicator
 
 if TYPE_CHECKING:
@@ -77,9 +78,11 @@ class RowBlock:
     def times(self, z: Tensor) -> Tensor:
         """(G, M) or (G, M, k): the matrix times coefficients z (C, U n) or (C, U n, k)."""
         if z.ndim == 3:
-            parts = [A @ z[cells] for cells, A in self.sides]
+            parts = [times(A, z[cells]) for cells, A in self.sides]
         else:
-            parts = [z[cells] @ A[0].T if len(A) == 1 else (A @ z[cells][..., None])[..., 0] for cells, A in self.sides]
+            parts = [
+                z[cells] @ A[0].T if len(A) == 1 else times(A, z[cells][..., None])[..., 0] for cells, A in self.sides
+            ]
         product = parts[0] if len(parts) == 1 else parts[0] + parts[1]
         if self.by_integrals is None:
             return product

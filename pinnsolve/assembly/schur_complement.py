@@ -23,6 +23,7 @@ from pinnsolve.least_squares.coupled import Coupled
 from pinnsolve.least_squares.dense_qr import DenseQR
 from pinnsolve.least_squares.local_elimination import LocalElimination
 from pinnsolve.least_squares.one_block import OneBlock
+from pinnsolve.least_squares.products import times
 
 REFINED = 3  # times X is refined with residuals taken row by row
 ROUNDING = 3e-15
@@ -44,14 +45,14 @@ def gradient(rows: Sequence[RowBlock], matrices: Sequence[RowBlock], like: Tenso
     for residual, matrix in zip(rows, matrices, strict=True):
         if matrix.tested and len(matrix.sides) == 2:
             for cells, A in matrix.sides:
-                g.index_add_(0, cells, -(residual.r[:, None] @ A)[:, 0])
+                g.index_add_(0, cells, -times(residual.r[:, None], A)[:, 0])
             continue
         if matrix.tested:
             ((cells, _),) = matrix.sides
             g.index_add_(0, cells, residual.r)
             continue
         for cells, A in matrix.sides:
-            g.index_add_(0, cells, residual.r @ A[0] if A.shape[0] == 1 else (residual.r[:, None] @ A)[:, 0])
+            g.index_add_(0, cells, residual.r @ A[0] if A.shape[0] == 1 else times(residual.r[:, None], A)[:, 0])
         if matrix.by_integrals is not None:
             slope = torch.einsum("gmk,gm->k", matrix.by_integrals, residual.r)
             g += torch.einsum("cku,k->cu", matrix.functionals, slope)
@@ -63,7 +64,7 @@ def adjoint(matrices: Sequence[RowBlock], v: Columns, like: Tensor) -> Tensor:
     g = like.new_zeros(*like.shape[:2], v[0].shape[2])
     for block, part in zip(matrices, v, strict=True):
         for cells, A in block.sides:
-            g.index_add_(0, cells, A.mT @ part)
+            g.index_add_(0, cells, times(A.mT, part))
         if block.by_integrals is not None:
             slope = torch.einsum("gmk,gml->kl", block.by_integrals, part)
             g += torch.einsum("cku,kl->cul", block.functionals, slope)

@@ -6,13 +6,16 @@ these and multiply by the tables takes a fraction of the time of reading matrice
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from pinnsolve.threads import in_parts
+
 AT_ONCE = 2**15  # numbers of values at points that stay in the cache
+FAST = 10.0  # multiplications in the time in which a number is read
 PROPORTIONAL = 1e-13  # relative difference of factors that are one times a number
 
 
@@ -52,7 +55,8 @@ class TableMatrix:
         """(G, M, k) of coefficients (C, U, n, k)."""
         k, m = z.shape[3], self.points
         result = z.new_empty(len(self.cells), k, len(self.residuals) * m)
-        for some in self._parts(k):
+
+        def find(some: slice) -> None:
             cells = self.cells[some]
             own = {u: z[cells, u].mT.reshape(-1, self.functions) for u in self._seen()}
             for number, entries in enumerate(self.residuals):
@@ -60,26 +64,38 @@ class TableMatrix:
                 for place, one in enumerate(entries):
                     values, factor = (own[one.unknown] @ one.table.T).view(len(cells), k, m), _of(one.factor, some)
                     target.addcmul_(values, factor) if place else torch.mul(values, factor, out=target)
+
+        self._by_parts(find, k)
         return result.mT
 
     def adjoint(self, v: Tensor) -> Tensor:
         """(G, U, n, k): the transposed matrices times v (G, M, k)."""
         k, m = v.shape[2], self.points
         result = v.new_zeros(len(self.cells), self.unknowns, k, self.functions)
-        for some in self._parts(k):
+
+        def find(some: slice) -> None:
             for number, entries in enumerate(self.residuals):
                 given = v[some, number * m : (number + 1) * m].mT
                 for one in entries:
                     product = (given * _of(one.factor, some)).reshape(-1, m) @ one.table
                     result[some, one.unknown] += product.view(-1, k, self.functions)
+
+        self._by_parts(find, k)
         return result.mT
 
     def _seen(self) -> set[int]:
         return {one.unknown for entries in self.residuals for one in entries}
 
-    def _parts(self, columns: int) -> Iterator[slice]:
-        size = max(1, AT_ONCE // (columns * self.points))
-        return (slice(k, k + size) for k in range(0, len(self.cells), size))
+    def _by_parts(self, work: Callable[[slice], None], columns: int) -> None:
+        """Does `work` for some cells after others, whose values stay in the cache."""
+        count, size = len(self.cells), max(1, AT_ONCE // (columns * self.points))
+
+        def some(part: slice) -> None:
+            first, end, _ = part.indices(count)
+            for k in range(first, end, size):
+                work(slice(k, min(k + size, end)))
+
+        in_parts(some, count, count * columns * self.functions * self.points / FAST)
 
 
 def _joined(entries: Sequence[Entry]) -> list[Entry]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -18,8 +19,11 @@ from pinnsolve.least_squares.front_batches import (
     scaled_and_padded,
 )
 from pinnsolve.least_squares.fronts import Front
+from pinnsolve.least_squares.products import times
+from pinnsolve.threads import in_parts, side_by_side
 
 UPDATE_COLUMNS = 512  # of a front's update made at a time
+LARGE = 1024  # columns of fronts whose factors are made block by block
 FIRST_SHIFT, LAST_SHIFT = 1e-14, 1e-8  # added to the unit diagonal, so that dependent columns stay bounded
 
 
@@ -50,7 +54,7 @@ class BlockCholesky:
 
     def _factorize(self, matrix: BlockMatrix, shift: float, check: Callable[[], None]) -> bool:
         n = self.n
-        self.factors: list[tuple[Tensor, Tensor | None]] = []
+        self._factors: list[tuple[Tensor, Tensor]] = []  # per batch L (K, o, o), and transposed what is below
         updates: dict[int, Tensor] = {}
         # one piece of memory for all fronts: fresh pages for each would take longer than the arithmetic
         memory = matrix.diagonal.new_empty(max(batch.numbers for batch in self._batches) * n**2)
@@ -63,16 +67,13 @@ class BlockCholesky:
                 add_updates(F, updates[children.batch], children, n, lower=True)
             for done in batch.last_of:
                 del updates[done]
-            L, info = torch.linalg.cholesky_ex(F[:, :own, :own])
-            if bool(info.any()) or not bool(torch.isfinite(L[:, -1, -1]).all()):
+            update = torch.empty_like(F[:, own:, own:], memory_format=torch.contiguous_format)
+            L, below = F.new_empty(count, own, own).mT, F.new_empty(count, own, size - own)
+            if not all(in_parts(partial(_eliminate, F, L, below, update, check), count, F.numel())):
                 return False
-            below = None
+            self._factors.append((L, below))
             if size > own:
-                check()
-                below = torch.linalg.solve_triangular(L, F[:, own:, :own].mT, upper=False)  # (K, own, border)
-                check()
-                updates[number] = _lower_update(F[:, own:, own:], below)
-            self.factors.append((L, below))
+                updates[number] = update
         return True
 
     def _fill(self, F: Tensor, batch: Batch, matrix: BlockMatrix, shift: float) -> None:
@@ -91,7 +92,7 @@ class BlockCholesky:
     def pivots(self) -> Tensor:
         """Diagonal of the factor; small where columns are nearly dependent (1 is an independent column)."""
         found = []
-        for (L, _), batch in zip(self.factors, self._batches, strict=True):
+        for (L, _), batch in zip(self._factors, self._batches, strict=True):
             found.append(torch.diagonal(L, dim1=1, dim2=2).unflatten(1, (-1, self.n))[batch.real[0], batch.real[1]])
         return torch.cat(found).flatten()
 
@@ -112,27 +113,91 @@ class BlockCholesky:
     def solve(self, b: Tensor) -> Tensor:
         """x: (C, n) or (C, n, k) with (matrix) x = b."""
         y = scaled_and_padded(b, self.scale)
-        for (L, below), batch in zip(self.factors, self._batches, strict=True):
-            part = torch.linalg.solve_triangular(L, y[batch.own].flatten(1, 2), upper=False)
-            y[batch.own] = part.unflatten(1, (-1, self.n))
-            if below is not None:
-                change = (below.mT @ part).reshape(-1, *y.shape[1:])
-                y.index_add_(0, batch.border.flatten(), change, alpha=-1)
-        for (L, below), batch in zip(reversed(self.factors), reversed(self._batches), strict=True):
-            part = y[batch.own].flatten(1, 2)
-            if below is not None:
-                part = part - below @ y[batch.border].flatten(1, 2)
-            y[batch.own] = torch.linalg.solve_triangular(L.mT, part, upper=True).unflatten(1, (-1, self.n))
+        steps = list(zip(self._factors, self._batches, strict=True))
+        for factors, batch in steps:
+            numbers = sum(one.numel() for one in factors)
+            changes = in_parts(partial(self._forward, y, batch, *factors), len(batch.own), numbers)
+            if batch.border.shape[1]:
+                change = changes[0] if len(changes) == 1 else torch.cat(changes)
+                y.index_add_(0, batch.border.flatten(), change.reshape(-1, *y.shape[1:]), alpha=-1)
+        for factors, batch in reversed(steps):
+            numbers = sum(one.numel() for one in factors)
+            in_parts(partial(self._backward, y, batch, *factors), len(batch.own), numbers)
         return (y[:-1] * self.scale[:, :, None]).reshape(b.shape)
 
+    def _forward(self, y: Tensor, batch: Batch, L: Tensor, below: Tensor, some: slice) -> Tensor:
+        """Solves for the own columns of some fronts; returns what that changes in their borders, (k, b, columns)."""
+        own = batch.own[some]
+        part = torch.linalg.solve_triangular(L[some], y[own].flatten(1, 2), upper=False)
+        y[own] = part.unflatten(1, (-1, self.n))
+        return times(below[some].mT, part)
 
-def _lower_update(F: Tensor, below: Tensor) -> Tensor:
-    """F - below^T below, (K, B, B), on and below the diagonal alone, but for whole blocks of columns."""
-    update = torch.empty_like(F, memory_format=torch.contiguous_format)
+    def _backward(self, y: Tensor, batch: Batch, L: Tensor, below: Tensor, some: slice) -> None:
+        own = batch.own[some]
+        part = y[own].flatten(1, 2)
+        if below.shape[2]:
+            part = part - times(below[some], y[batch.border[some]].flatten(1, 2))
+        y[own] = torch.linalg.solve_triangular(L[some].mT, part, upper=True).unflatten(1, (-1, self.n))
+
+
+def _eliminate(
+    F: Tensor, L: Tensor, below: Tensor, update: Tensor, check: Callable[[], None], some: slice
+) -> bool:  # fmt: skip
+    """Eliminates the own columns of some of the fronts F; the others take what is found, `update` what they leave to
+    their parents. Returns whether they are positive."""
+    F, own = F[some], L.shape[1]
+    found = _cholesky(F[:, :own, :own])
+    if found is None:
+        return False
+    L[some] = found
+    if below.shape[2]:
+        check()
+        _solve(found, F[:, own:, :own].mT, below[some])
+        check()
+        _lower_update(F[:, own:, own:], below[some], update[some])
+    return True
+
+
+def _cholesky(A: Tensor) -> Tensor | None:
+    """L (K, o, o) of A, whose part above the diagonal may be anything; of large ones block by block. None where A is
+    not positive."""
+    o = A.shape[1]
+    if o <= LARGE:
+        L, info = torch.linalg.cholesky_ex(A)
+        return L if not bool(info.any()) and bool(torch.isfinite(L[:, -1, -1]).all()) else None
+    L = torch.zeros_like(A, memory_format=torch.contiguous_format)
+    for j in range(0, o, UPDATE_COLUMNS):
+        end = min(j + UPDATE_COLUMNS, o)
+        corner = _cholesky(A[:, j:end, j:end])
+        if corner is None:
+            return None
+        L[:, j:end, j:end] = corner
+        if end < o:
+            right = A.new_empty(len(A), end - j, o - end)
+            _solve(corner, A[:, end:, j:end].mT, right)
+            L[:, end:, j:end] = right.mT
+            _lower_update(A[:, end:, end:], right, A[:, end:, end:])
+    return L
+
+
+def _solve(L: Tensor, b: Tensor, result: Tensor) -> None:
+    """Puts L^-1 b, (K, o, k), there."""
+
+    def solve(some: slice) -> None:
+        result[:, :, some] = torch.linalg.solve_triangular(L, b[:, :, some], upper=False)
+
+    in_parts(solve, b.shape[2], b.numel())
+
+
+def _lower_update(F: Tensor, below: Tensor, result: Tensor) -> None:
+    """Puts F - below^T below, (K, B, B), there, which may be F, on and below the diagonal alone, but for whole blocks
+    of columns."""
     if F.shape[1] <= UPDATE_COLUMNS:
-        return torch.baddbmm(F, below.mT, below, alpha=-1.0, out=update)
-    for one, here, result in zip(F, below, update, strict=True):
-        for j in range(0, len(one), UPDATE_COLUMNS):
-            columns = slice(j, j + UPDATE_COLUMNS)
-            torch.addmm(one[j:, columns], here[:, j:].T, here[:, columns], alpha=-1.0, out=result[j:, columns])
-    return update
+        torch.sub(F, times(below.mT, below), out=result)
+        return
+
+    def columns(k: int, j: int) -> None:
+        some = slice(j, j + UPDATE_COLUMNS)
+        torch.addmm(F[k, j:, some], below[k, :, j:].T, below[k, :, some], alpha=-1.0, out=result[k, j:, some])
+
+    side_by_side([partial(columns, k, j) for k in range(len(F)) for j in range(0, F.shape[1], UPDATE_COLUMNS)])

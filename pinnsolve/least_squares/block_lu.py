@@ -7,6 +7,7 @@ within what a front eliminates, which is enough for matrices near those of a lea
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -22,6 +23,8 @@ from pinnsolve.least_squares.front_batches import (
     scaled_and_padded,
 )
 from pinnsolve.least_squares.fronts import Front
+from pinnsolve.least_squares.products import times
+from pinnsolve.threads import in_parts
 
 TINY = 1e-14  # shift of the scaled diagonal, so that dependent columns stay bounded
 
@@ -39,7 +42,7 @@ class BlockLU:
     ):  # fmt: skip
         self.n, self.scale = blocks[0].shape[1], scale
         self._batches = batches(tree, pairs, blocks[0])
-        self._factors: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        self._factors: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []  # per batch LU, pivots, left, right
         updates: dict[int, Tensor] = {}
         for number, batch in enumerate(self._batches):
             check()
@@ -48,8 +51,16 @@ class BlockLU:
                 add_updates(F, updates[children.batch], children, self.n, lower=False)
             for done in batch.last_of:
                 del updates[done]
-            update = self._eliminated(F, batch)
-            if batch.border.shape[1]:
+            count, own = len(F), batch.own.shape[1] * self.n
+            size = F.shape[1] - own
+            factors = (  # as the library gives them, and as products read them fastest
+                F.new_empty(count, own, own).mT, torch.empty(count, own, dtype=torch.int32, device=F.device),
+                F.new_empty(count, size, own), F.new_empty(count, own, size),
+            )  # fmt: skip
+            update = F.new_empty(count, size, size)
+            in_parts(partial(_eliminate, F, *factors, update), count, F.numel())
+            self._factors.append(factors)
+            if update.numel():
                 updates[number] = update
 
     def _filled(self, batch: Batch, blocks: Sequence[Tensor]) -> Tensor:
@@ -69,28 +80,42 @@ class BlockLU:
             target[at.fronts, at.rows, at.columns] = scaled(below[at.pairs], self.scale, rows, columns)
             target[at.fronts, at.columns, at.rows] = scaled(above[at.pairs], self.scale, columns, rows)
 
-    def _eliminated(self, F: Tensor, batch: Batch) -> Tensor:
-        """Appends the factors of fronts; returns what they leave to their parents."""
-        own = batch.own.shape[1] * self.n
-        LU, pivots, info = torch.linalg.lu_factor_ex(F[:, :own, :own])
-        if bool(info.any()) or not bool(torch.isfinite(torch.view_as_real(LU) if LU.is_complex() else LU).all()):
-            raise ArithmeticError("the matrix of the stages is not finite, or singular")
-        right = torch.linalg.lu_solve(LU, pivots, F[:, :own, own:])  # F_oo^-1 F_ob
-        left = F[:, own:, :own].clone()
-        self._factors.append((LU, pivots, left, right))
-        return F[:, own:, own:] - left @ right
-
     def solve(self, b: Tensor) -> Tensor:
         """x: (C, n, k) with (matrix) x = b."""
         y = scaled_and_padded(b, self.scale)
-        for (LU, pivots, left, _), batch in zip(self._factors, self._batches, strict=True):
-            part = torch.linalg.lu_solve(LU, pivots, y[batch.own].flatten(1, 2))
-            y[batch.own] = part.unflatten(1, (-1, self.n))
-            if left.shape[1]:
-                change = (left @ part).reshape(-1, *y.shape[1:])
-                y.index_add_(0, batch.border.flatten(), change, alpha=-1)
-        for (*_, right), batch in zip(reversed(self._factors), reversed(self._batches), strict=True):
-            if right.shape[2]:
-                change = right @ y[batch.border].flatten(1, 2)
-                y[batch.own] -= change.unflatten(1, (-1, self.n))
+        steps = list(zip(self._factors, self._batches, strict=True))
+        for factors, batch in steps:
+            changes = in_parts(partial(self._forward, y, batch, *factors[:3]), len(batch.own), factors[0].numel())
+            if batch.border.shape[1]:
+                change = changes[0] if len(changes) == 1 else torch.cat(changes)
+                y.index_add_(0, batch.border.flatten(), change.reshape(-1, *y.shape[1:]), alpha=-1)
+        for (*_, right), batch in reversed(steps):
+            if batch.border.shape[1]:
+                in_parts(partial(self._backward, y, batch, right), len(batch.own), right.numel())
         return (y[:-1] * self.scale[:, :, None]).reshape(b.shape)
+
+    def _forward(self, y: Tensor, batch: Batch, LU: Tensor, pivots: Tensor, left: Tensor, some: slice) -> Tensor:
+        """Solves for the own columns of some fronts; returns what that changes in their borders, (k, b, columns)."""
+        own = batch.own[some]
+        part = torch.linalg.lu_solve(LU[some], pivots[some], y[own].flatten(1, 2))
+        y[own] = part.unflatten(1, (-1, self.n))
+        return times(left[some], part)
+
+    def _backward(self, y: Tensor, batch: Batch, right: Tensor, some: slice) -> None:
+        change = times(right[some], y[batch.border[some]].flatten(1, 2))
+        y[batch.own[some]] -= change.unflatten(1, (-1, self.n))
+
+
+def _eliminate(
+    F: Tensor, LU: Tensor, pivots: Tensor, left: Tensor, right: Tensor, update: Tensor, some: slice
+) -> None:  # fmt: skip
+    """Eliminates the own columns of some of the fronts F; the others take what is found, `update` what they leave to
+    their parents."""
+    F, own = F[some], LU.shape[1]
+    factor, order, info = torch.linalg.lu_factor_ex(F[:, :own, :own])
+    whole = torch.view_as_real(factor) if factor.is_complex() else factor
+    if bool(info.any()) or not bool(torch.isfinite(whole).all()):
+        raise ArithmeticError("the matrix of the stages is not finite, or singular")
+    LU[some], pivots[some], left[some] = factor, order, F[:, own:, :own]
+    right[some] = torch.linalg.lu_solve(factor, order, F[:, :own, own:])  # F_oo^-1 F_ob
+    torch.sub(F[:, own:, own:], times(left[some], right[some]), out=update[some])

@@ -19,8 +19,10 @@ from torch import Tensor
 from pinnsolve.least_squares.block_cholesky import LAST_SHIFT, BlockCholesky, BlockMatrix
 from pinnsolve.least_squares.block_lu import TINY, BlockLU
 from pinnsolve.least_squares.fronts import Front, fronts, operations
+from pinnsolve.least_squares.products import times
+from pinnsolve.threads import PARTS, parts, side_by_side
 
-AT_ONCE = 3e7  # numbers of blocks of cells that are made at a time
+AT_ONCE = 1e7  # numbers of blocks of cells that are made at a time by each of a few threads
 INDEPENDENT = 1e-13  # of the largest square: that of rows which others hold
 NEAR = 30.0  # ratio of norms of rows that are combined with each other
 SIGNED = (2.0, -2.0)  # the rows of the first and the second cell beside l
@@ -57,11 +59,11 @@ def _of_one_size(A: Tensor, B: Tensor) -> list[Tensor]:
 
 def _combined(A: Tensor, B: Tensor) -> tuple[Tensor, Tensor]:
     Q = _combinations(A[:1], B[:1])
-    found = [Q.mT @ A, Q.mT @ B]
-    lost = sum(float((whole - Q @ part).norm()) for whole, part in zip((A, B), found, strict=True))
+    found = [times(Q.mT, A), times(Q.mT, B)]
+    lost = sum(float((whole - times(Q, part)).norm()) for whole, part in zip((A, B), found, strict=True))
     if lost > SAME * float(A.norm() + B.norm()):
         Q = _combinations(A, B)
-        found = [Q.mT @ A, Q.mT @ B]
+        found = [times(Q.mT, A), times(Q.mT, B)]
     return found[0], found[1]
 
 
@@ -99,9 +101,13 @@ class _Alike:
     faces: Tensor
     seen: Tensor
 
-    def split(self, chunk: int) -> Iterator[_Alike]:
-        parts = (x.split(chunk) for x in (self.cells, self.faces, self.seen))
-        return (_Alike(*part) for part in zip(*parts, strict=True))
+    def pieces(self) -> Iterator[_Alike]:
+        """Fewer cells each, as many as are worth a thread, and as fit in memory."""
+        numbers = self.seen.shape[2] ** 2
+        for some in parts(len(self.cells), len(self.cells) * numbers):
+            whole = [x[some] for x in (self.cells, self.faces, self.seen)]
+            split = (x.split(max(1, int(AT_ONCE // numbers))) for x in whole)
+            yield from (_Alike(*part) for part in zip(*split, strict=True))
 
 
 class FaceGraph:
@@ -204,10 +210,14 @@ class Condensed:
     def __init__(self, own: Tensor, faces: Faces, positive: bool, check: Callable[[], None] = lambda: None):
         self.faces, self._check = faces, check
         blocks = faces.zeros(own.dtype)
-        chunk = max(1, int(AT_ONCE // own.shape[1] ** 2))
-        self._cells = [
-            self._eliminated(some, own, blocks, positive) for group in faces.groups for some in group.split(chunk)
-        ]
+        self._cells: list[_Inverse] = []
+        pieces = [cells for group in faces.groups for cells in group.pieces()]
+        for first in range(0, len(pieces), PARTS):  # whose products wait for each other
+            tasks = [partial(self._eliminated, cells, own, positive) for cells in pieces[first : first + PARTS]]
+            for inverse, products in side_by_side(tasks, own.numel()):
+                faces.subtract(blocks, inverse.cells.faces, products)
+                self._cells.append(inverse)
+            check()
         self._factor: BlockCholesky | BlockLU
         if positive:
             self._factor = BlockCholesky(BlockMatrix(blocks[0], faces.graph.pairs, blocks[1]), faces.graph.tree, check)
@@ -215,17 +225,18 @@ class Condensed:
             ones = faces.scale.new_ones(faces.count, faces.rows)
             self._factor = BlockLU(blocks, faces.graph.pairs, ones, faces.graph.tree, check)
 
-    def _eliminated(self, some: _Alike, own: Tensor, blocks: Sequence[Tensor], positive: bool) -> _Inverse:
+    def _eliminated(self, some: _Alike, own: Tensor, positive: bool) -> tuple[_Inverse, Tensor]:
+        """The cells' inverses, and (K, k r, k r) what they take off their faces."""
         self._check()
         scale = self.faces.scale[some.cells]
         D = scale[:, :, None] * own[some.cells] * scale[:, None]
-        D = D if self.faces.less else D + 0.5 * (some.seen.mT @ some.seen)
+        D = D if self.faces.less else D + 0.5 * times(some.seen.mT, some.seen)
         pivots: Tensor | None = None
         if positive:
             L = _cholesky(D)
             half = torch.linalg.solve_triangular(L, some.seen.mT, upper=False)
-            products = half.mT @ half  # not by the inverse: what is left of the faces is a small difference
-            carried = torch.linalg.solve_triangular(L.mT, half, upper=True)
+            products = times(half.mT, half)  # not by the inverse: what is left of the faces is a small difference
+            carried = torch.linalg.solve_triangular(L.mT, half, upper=True).contiguous()
             of = partial(_twice_triangular, L)  # an inverse would lose the digits of soft directions
             pivots = torch.diagonal(L, dim1=1, dim2=2).flatten()
         else:
@@ -234,11 +245,9 @@ class Condensed:
             if bool(info.any()):
                 raise ArithmeticError(SINGULAR)
             of = partial(torch.linalg.lu_solve, LU, order)
-            carried = of(some.seen.mT.to(own.dtype))
+            carried = of(some.seen.mT.to(own.dtype)).contiguous()
             products = _real_times(some.seen, carried)
-        self._check()
-        self.faces.subtract(blocks, some.faces, products)
-        return _Inverse(some, of, carried, pivots)
+        return _Inverse(some, of, carried, pivots), products
 
     def rank_info(self) -> dict[str, float | int]:
         """As of `BlockCholesky`; where what few functions of a cell leave open shows at its faces, it is told by
@@ -259,14 +268,21 @@ class Condensed:
         faces, scale, k = self.faces, self.faces.scale[:, :, None], b.shape[2]
         b = b * scale
         g = b.new_zeros(faces.count, faces.rows, k)
-        inside = [inverse.of(b[inverse.cells.cells]) for inverse in self._cells]
-        for inverse, y in zip(self._cells, inside, strict=True):
+
+        def inside(inverse: _Inverse) -> tuple[Tensor, Tensor]:
+            y = inverse.of(b[inverse.cells.cells])
+            return y, _real_times(inverse.cells.seen, y).reshape(-1, faces.rows, k)
+
+        def whole(inverse: _Inverse, y: Tensor) -> None:
             some = inverse.cells
-            g.index_add_(0, some.faces.flatten(), _real_times(some.seen, y).reshape(-1, faces.rows, k))
+            x[some.cells] = y + times(inverse.carried, on_faces[some.faces].flatten(1, 2))
+
+        numbers = len(b) * b.shape[1] ** 2
+        found = side_by_side([partial(inside, inverse) for inverse in self._cells], numbers)
+        for inverse, (_, seen) in zip(self._cells, found, strict=True):
+            g.index_add_(0, inverse.cells.faces.flatten(), seen)
         on_faces, x = self._factor.solve(g), torch.empty_like(b)
-        for inverse, y in zip(self._cells, inside, strict=True):
-            some = inverse.cells
-            x[some.cells] = y + inverse.carried @ on_faces[some.faces].flatten(1, 2)
+        side_by_side([partial(whole, one, y) for one, (y, _) in zip(self._cells, found, strict=True)], numbers)
         return x * scale
 
 
@@ -290,8 +306,8 @@ def _twice_triangular(L: Tensor, b: Tensor) -> Tensor:
 def _real_times(A: Tensor, x: Tensor) -> Tensor:
     """A x for real A (K, m, n) and x (K, n, k), complex or not."""
     if not x.is_complex():
-        return A @ x
-    return torch.view_as_complex((A @ torch.view_as_real(x).flatten(2)).unflatten(2, (-1, 2)))
+        return times(A, x)
+    return torch.view_as_complex(times(A, torch.view_as_real(x).flatten(2)).unflatten(2, (-1, 2)))
 
 
 def operations_condensed(columns: int, faces: FaceGraph) -> float:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from pinnsolve.threads import all_at_each
 
 
 class Factor(Protocol):
@@ -21,15 +24,19 @@ class SeparateModes:
     (s,) `out_of` it, as of `Radau`."""
 
     def __init__(self, factors: Sequence[Factor], paired: Sequence[bool], into: Sequence[Tensor], out_of):
-        self.modes = list(zip(factors, paired, into, out_of, strict=True))
+        modes = zip(factors, paired, into, out_of, strict=True)
+        self.modes = sorted(modes, key=lambda mode: not mode[1])  # those that take longest first
 
     def solve(self, g: Tensor, left: float = 0.0) -> Tensor:
         """Stages X (C, n, R, s) from the right-hand sides of all, up to rounding, whatever may be `left` of these."""
-        total = torch.zeros_like(g)
-        for factor, paired, into, out_of in self.modes:
-            if paired:
-                y = factor.solve(torch.complex(g @ into.real, g @ into.imag))[..., None]
-                total += y.real * out_of.real - y.imag * out_of.imag
-            else:
-                total += factor.solve(g @ into.real)[..., None] * out_of.real
+
+        def of_mode(factor: Factor, paired: bool, into: Tensor, out_of: Tensor) -> Tensor:
+            if not paired:
+                return factor.solve(g @ into.real)[..., None] * out_of.real
+            y = factor.solve(torch.complex(g @ into.real, g @ into.imag))[..., None]
+            return y.real * out_of.real - y.imag * out_of.imag
+
+        total, *others = all_at_each([partial(of_mode, *mode) for mode in self.modes])
+        for one in others:
+            total += one
         return total

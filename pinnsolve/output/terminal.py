@@ -73,12 +73,12 @@ def _values(solution: Solution, folder: Path) -> Sequence[str]:
 def _figures(solution: Solution, folder: Path, truth: Truth | None, draw: Draw | None) -> Drawn:
     """The pictures of a solution, and what went wrong with the others."""
     from pinnsolve.figures.samples import Drawn, sample
-    from pinnsolve.runtime import one_thread
+    from pinnsolve.threads import one_thread_each
 
     if draw is None:
         return Drawn()
     try:
-        with one_thread():
+        with one_thread_each():
             samples = sample(solution, truth, film=True)
         return draw(samples, folder)
     except Exception as error:  # the solution is saved, and the report can do without figures

@@ -30,8 +30,9 @@ from pinnsolve.ranges.solution import MOST_COMMON, range_solution
 from pinnsolve.ranges.team import Team
 from pinnsolve.results.going_on import solves
 from pinnsolve.results.solution import Solution
-from pinnsolve.runtime import memory_available, one_thread
+from pinnsolve.runtime import memory_available
 from pinnsolve.solvers.follow import Outcome, follow
+from pinnsolve.threads import one_thread_each
 
 MEMBER_SHARE = 0.2  # of the tolerance, for each member
 ROUND = 4  # members of a round; it does not depend on the processes, so that results do not
@@ -54,7 +55,7 @@ def solve_over_ranges(
     if before is not None and done and _worst_of(before) <= problem.settings.tolerance:
         return before
     context = solve_context(problem, compiled, progress)
-    with tempfile.TemporaryDirectory(prefix="pinnsolve-") as folder, Team() as team, torch.no_grad(), one_thread():
+    with tempfile.TemporaryDirectory(prefix="pinnsolve-") as folder, Team() as team, torch.no_grad(), one_thread_each():
         over = _OverRanges(problem, context, team, Path(folder))
         outcome = follow(over.fits(), context.clock, over.latest, over.meets)
         if outcome.best is None:
