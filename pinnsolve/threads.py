@@ -34,13 +34,13 @@ def one_thread_each() -> Iterator[None]:
     """Runs a block with libraries on one thread, in torch and behind numpy and scipy, and with as many threads side by
     side as torch took before. The counts before are restored."""
     global _helpers, _count, _whose
-    before = torch.get_num_threads()
-    if before == 1:
+    if _whose:  # within another one
         yield
         return
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with threadpool_limits(limits=1), ThreadPoolExecutor(before - 1, "side by side", _prepare) as helpers:
+        with threadpool_limits(limits=1), ThreadPoolExecutor(max(before - 1, 1), "side by side", _prepare) as helpers:
             _helpers, _count, _whose = helpers, before - 1, threading.get_ident()
             yield
     finally:
@@ -57,7 +57,7 @@ def side_by_side(tasks: Sequence[Callable[[], T]], numbers: float = math.inf) ->
     first error there is, is raised when no task runs any more."""
     global _busy
     few = len(tasks) < 2 or numbers < WORTH
-    if _helpers is None or few or _whose != threading.get_ident() or _busy or _elsewhere():
+    if _helpers is None or not _count or few or _whose != threading.get_ident() or _busy or _elsewhere():
         return [task() for task in tasks]
     results: list = [None] * len(tasks)
     left, lock, gradients = iter(range(len(tasks))), threading.Lock(), torch.is_grad_enabled()

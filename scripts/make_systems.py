@@ -23,7 +23,7 @@ HEAD = """\
 
 Networks that solve differential equations have brought forth many remedies for their training. Most of them have a
 counterpart here that is part of the method, so that there is nothing to choose or to tune. The figures are those of
-`pinnsolve run` with the files in `problems/`, on one thread; errors are relative L2 errors at points that the solver
+`pinnsolve run` with the files in `problems/`; errors are relative L2 errors at points that the solver
 never used. This page is written by `scripts/make_systems.py`, with whatever came out.
 """
 

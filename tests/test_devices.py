@@ -93,7 +93,7 @@ def test_cells_hold_no_device_of_their_own(kind):
     c, expected = found.approximation.state.coefficients, best(PROBLEMS[kind], None)
     assert not isinstance(c, There) and c.shape == expected.approximation.state.coefficients.shape
     assert float((c - expected.approximation.state.coefficients).norm() / c.norm()) < 1e-9
-    assert abs(found.worst - expected.worst) <= 1e-6 * expected.worst
+    assert abs(found.worst - expected.worst) <= 1e-6 * expected.worst + 1e-16  # which is rounding
 
 
 def test_what_is_on_the_processor_is_found():
