@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 
 T = TypeVar("T")
 PARTS = 4  # of many equal pieces: more than threads, so that none of these waits for long
+FAST = 10.0  # multiplications in the time in which a number is read
 WHOLE = slice(None)
 WORTH = 2**19  # numbers that are read; to hand on less takes as long as to do it
 

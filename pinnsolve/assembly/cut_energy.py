@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -26,6 +26,7 @@ from pinnsolve.compiler.energy_parts import Energy, Wall
 from pinnsolve.geometry.sampled_shape import IN_PLANE
 from pinnsolve.language.symbols import MultiIndex
 from pinnsolve.least_squares.products import times
+from pinnsolve.threads import side_by_side
 
 MORE = 2  # Gauss points on a line through a cut cell than the degree
 ABOVE = 3.0  # times the least g that keeps the energy positive
@@ -256,11 +257,12 @@ class _OnCutWall(Tested):
 
     def squares(self) -> list[tuple[int, Tensor]]:
         """By cell, the integrals (U n, U n) of |s(u)|^2 of those fluxes that belong to values that are held."""
-        form, on, found = self.form, self.on, []
+        form, on = self.form, self.on
         if not any(self.wall.held):
-            return found
+            return []
         fluxes = self._fluxes()
-        for g, number in enumerate(on.cells.tolist()):
+
+        def of_cell(g: int) -> tuple[int, Tensor]:
             part = slice(on.starts[g], on.starts[g + 1])
             cell, x = on.cells[g : g + 1], on.x[part][None]
             tables = _Orthonormal(form.space, cell, x)
@@ -272,8 +274,9 @@ class _OnCutWall(Tested):
                     one = at.derivative(alpha) * value[part][None, :, None]
                     parts[b] = parts[b] + one if b in parts else one
                 by_unknown.append(parts)
-            found.append((number, _squares(form, by_unknown, at.weights)[0]))
-        return found
+            return int(on.cells[g]), _squares(form, by_unknown, at.weights)[0]
+
+        return side_by_side([partial(of_cell, g) for g in range(len(on.cells))], len(on.x) * form.space.functions)
 
     def _fluxes(self) -> list[list[tuple[int, MultiIndex, Tensor]]]:
         """By unknown its outward flux: of which unknown, which derivative, and how much of it (N,) at the points."""

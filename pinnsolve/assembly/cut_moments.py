@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from pinnsolve.bases.legendre import exponents, legendre, legendre_rows
 from pinnsolve.bases.piecewise.space import Space, chain_factors
 from pinnsolve.language.symbols import MultiIndex
 from pinnsolve.runtime import cached_by_device
+from pinnsolve.threads import FAST, in_parts, side_by_side
 
 FAR = 5e5  # coefficients of orthonormal functions, from which on products are summed point by point
 POINTS_AT_ONCE = 2048
@@ -49,13 +51,20 @@ def products(space: Space, on: OnCells, weights: Tensor, wanted: Sequence[Produc
     K = weights.new_zeros(len(on.cells), unknowns, n, unknowns, n)
     far = _far(space, on.cells)
     near = (~far).nonzero()[:, 0]
-    if len(near):
-        some, index = on.chosen(near.tolist())
-        K[near] = _by_moments(space, some, weights[index], [one.at(index) for one in wanted], unknowns)
-    for g in far.nonzero()[:, 0].tolist():
+
+    def by_moments(part: slice) -> None:
+        some, index = on.chosen(near[part].tolist())
+        here = [one.at(index) for one in wanted]
+        K[near[part]] = _by_moments(space, some, weights[index], here, unknowns)
+
+    def by_points(g: int) -> None:
         part = slice(on.starts[g], on.starts[g + 1])
         here = [one.at(part) for one in wanted]
         K[g] = _by_points(space, on.cells[g : g + 1], on.x[part], weights[part], here, unknowns)
+
+    if len(near):
+        in_parts(by_moments, len(near), len(near) * (unknowns * n) ** 2 * n / FAST)
+    side_by_side([partial(by_points, g) for g in far.nonzero()[:, 0].tolist()], len(weights) * n * n / FAST)
     return K
 
 

@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from pinnsolve.threads import in_parts
+from pinnsolve.threads import FAST, in_parts
 
 AT_ONCE = 2**15  # numbers of values at points that stay in the cache
-FAST = 10.0  # multiplications in the time in which a number is read
 PROPORTIONAL = 1e-13  # relative difference of factors that are one times a number
 
 

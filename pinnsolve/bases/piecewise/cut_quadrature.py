@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 
 from pinnsolve.bases.legendre import chebyshev_points, chebyshev_weights, exponents, tensor_points
+from pinnsolve.least_squares.products import solved_triangular
+from pinnsolve.threads import PARTS, in_parts
 
 if TYPE_CHECKING:
     from pinnsolve.bases.piecewise.space import Space
@@ -111,7 +113,7 @@ class Metric:
         n, place = len(self.order), self.place[cells]
         found = torch.eye(n, dtype=self.R.dtype).repeat(len(cells), 1, 1)
         here = (place >= 0).nonzero()[:, 0]
-        inverse = torch.linalg.solve_triangular(self.R[place[here]], found[here], upper=True)
+        inverse = solved_triangular(self.R[place[here]], found[here], upper=True)
         back = torch.argsort(self.order)
         found[here] = inverse[:, back][:, :, back]
         return found
@@ -141,7 +143,7 @@ class Metric:
         n, back = len(self.order), torch.argsort(self.order)
         for some in here.split(max(1, int(CACHED_NUMBERS // (A.shape[1] * A.shape[2])))):
             part = A[some].reshape(len(some), -1, n).index_select(2, self.order)  # (K, M U, n)
-            part = torch.linalg.solve_triangular(self.R[place[some]], part, upper=True, left=False)
+            part = solved_triangular(self.R[place[some]], part, upper=True, left=False)
             result[some] = part.index_select(2, back).reshape(len(some), A.shape[1], unknowns * n)
         return result
 
@@ -156,13 +158,18 @@ def metric_of(space: Space) -> Metric | None:
     order = torch.argsort((k / degrees).amax(dim=1) + 1e-3 * (k / degrees).sum(dim=1), stable=True)
     points, weights = cut_points(space, cut)
     n, zero = space.functions, (0,) * len(space.degrees)
-    factors = []
-    for some, w in zip(*(t.split(max(1, int(BATCH_NUMBERS // (points.shape[1] * n)))) for t in (points, weights)),
-                       strict=True):  # fmt: skip
-        V = torch.sqrt(w)[..., None] * space.tables(some).table(zero)[..., order]
-        floor = (UNSEEN * torch.eye(n, dtype=V.dtype)).expand(len(V), n, n)
-        R = torch.linalg.qr(torch.cat([V, floor], dim=1), mode="r").R
-        factors.append(R * torch.sign(torch.diagonal(R, dim1=1, dim2=2))[..., None])
+
+    def factors(some: slice) -> list[Tensor]:
+        found = []
+        at_once = max(1, int(BATCH_NUMBERS // (PARTS * points.shape[1] * n)))
+        for x, w in zip(points[some].split(at_once), weights[some].split(at_once), strict=True):
+            V = torch.sqrt(w)[..., None] * space.tables(x).table(zero)[..., order]
+            floor = (UNSEEN * torch.eye(n, dtype=V.dtype)).expand(len(V), n, n)
+            R = torch.linalg.qr(torch.cat([V, floor], dim=1), mode="r").R
+            found.append(R * torch.sign(torch.diagonal(R, dim1=1, dim2=2))[..., None])
+        return found
+
     place = torch.full((space.cells.count,), -1)
     place[cut] = torch.arange(len(cut))
-    return Metric(cut, place, torch.cat(factors), order)
+    found = in_parts(factors, len(cut), weights.numel() * n)
+    return Metric(cut, place, torch.cat([R for some in found for R in some]), order)
