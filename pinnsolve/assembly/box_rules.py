@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -31,6 +32,7 @@ MOST_MOVED, OUTSIDE = 0.5, 0.3  # in one of these steps; beyond a box, from wher
 ON, FLAT = 1e-8, 1e-5  # a level, and its slopes, that vanish
 AT_END = 1e-6  # relative: how near to the end of a box that is at its end
 SAME = 1e-7  # relative: changes nearer to each other are one
+ONE = 1e-3  # the same, of places from which others are sought
 AT_ONCE = 200_000  # lines that are looked at together
 
 
@@ -137,7 +139,14 @@ def _touching(level, x, lower, upper, axes) -> tuple[Tensor, Tensor]:
     def residuals(f: Sequence[Tensor], slopes: Sequence[Tensor], curvatures: Sequence[Tensor]):
         return torch.cat([f[0], slopes[0][:, 1:]], dim=1), torch.cat([slopes[0][:, None], curvatures[0][:, 1:]], dim=1)
 
-    return _newton([level], residuals, x, lower, upper, axes)
+    def across(slopes: Sequence[Tensor], curvatures: Sequence[Tensor]) -> Tensor:
+        """To the other end of a small piece: along the line on which the other slopes stay zero."""
+        (s,), (C,) = slopes, curvatures
+        along = -torch.linalg.solve_ex(C[:, 1:, 1:], C[:, 1:, :1])[0][..., 0]
+        along = torch.cat([torch.ones_like(s[:, :1]), along], dim=1)
+        return _other_zero(s, C, along, torch.zeros_like(s))
+
+    return _newton([level], residuals, across, x, lower, upper, axes)
 
 
 def _corners(level: Pieces, x, lower, upper, axes) -> Iterator[tuple[Tensor, Tensor]]:
@@ -154,12 +163,12 @@ def _corners(level: Pieces, x, lower, upper, axes) -> Iterator[tuple[Tensor, Ten
             least = AT_END * size.amax(dim=1)
             through = (values.amin(dim=1) < -least) & (values.amax(dim=1) > least)
         passes.append(through)
-    residuals = _meeting if len(axes) == 2 else _touching_curve
+    residuals, across = (_meeting, _along_first) if len(axes) == 2 else (_touching_curve, None)
     for one, two in itertools.combinations(range(len(level.surfaces)), 2):
         rows = (passes[one] & passes[two]).nonzero()[:, 0]
         if len(rows):
             pair = level.surfaces[one], level.surfaces[two]
-            owner, place = _newton(pair, residuals, x[rows], lower[rows], upper[rows], axes, level)
+            owner, place = _newton(pair, residuals, across, x[rows], lower[rows], upper[rows], axes, level)
             yield rows[owner], place
 
 
@@ -176,11 +185,34 @@ def _touching_curve(f: Sequence[Tensor], slopes: Sequence[Tensor], curvatures: S
     return F, torch.stack([s, t, row], dim=1)
 
 
-def _newton(levels, residuals, x, lower, upper, axes, on_boundary=None) -> tuple[Tensor, Tensor]:
+def _along_first(slopes: Sequence[Tensor], curvatures: Sequence[Tensor]) -> Tensor:
+    """(M, 2): from one place where two levels meet to the other one, along the zeros of the first level."""
+    (s, t), (S, T) = slopes, curvatures
+    along = torch.stack([-s[:, 1], s[:, 0]], dim=1)
+    bent = -_twice(S, along) * s / s.square().sum(dim=1, keepdim=True)
+    return _other_zero(t, T, along, bent)
+
+
+def _other_zero(slope: Tensor, curvature: Tensor, along: Tensor, bent: Tensor) -> Tensor:
+    """(M, k): from a zero of a function to its other zero on a curve that goes `along` a direction and is `bent`."""
+    first, second = (slope * along).sum(dim=1, keepdim=True), _twice(curvature, along)
+    second = second + (slope * bent).sum(dim=1, keepdim=True)
+    far = -2.0 * first / second
+    return far * along + 0.5 * far**2 * bent
+
+
+def _twice(matrix: Tensor, x: Tensor) -> Tensor:
+    """(M, 1): x^T (matrix) x"""
+    return ((matrix @ x[..., None])[..., 0] * x).sum(dim=1, keepdim=True)
+
+
+def _newton(levels, residuals, across, x, lower, upper, axes, on_boundary=None) -> tuple[Tensor, Tensor]:
     """Where the residuals of slices along the axes vanish, as places along the first axis; they are made of the values
     (M, 1) of levels, their slopes (M, k) and curvatures (M, k, k) in units of the boxes.
 
-    By Newton's method from places all over the slices, with differences for derivatives.
+    By Newton's method from places all over the slices, with differences for derivatives, and from where those that were
+    found have another one near them: `across` says how far, by slopes and curvatures. Of two at the ends of something
+    small near the end of a slice, one may have no place on its side.
     """
     k, box = len(axes), upper[:, axes] - lower[:, axes]
     seeds = tensor_points([(torch.arange(SEEDS[k], dtype=torch.float64) + 0.5) / SEEDS[k]] * k)
@@ -197,35 +229,57 @@ def _newton(levels, residuals, x, lower, upper, axes, on_boundary=None) -> tuple
         reach = STEEPEST * box.norm(dim=1)[owner] / SEEDS[k]
         near = level(places(owner, at[:, None])[:, 0]).abs() <= reach if len(owner) else reach > 0
         at, owner = at[near], owner[near]
-    eye = torch.eye(k, dtype=torch.float64)
-    owners, found = [owner[:0]], [at[:0]]
-    for _ in range(NEWTON):
-        if not len(owner):
-            break
-        points = places(owner, at[:, None] + DIFFERENCE * offsets).flatten(0, 1)
-        unit = box[owner].amax(dim=1, keepdim=True)
-        values = [level(points).reshape(len(owner), len(offsets)) / unit for level in levels]
-        F, J = residuals(
-            [f[:, :1] for f in values],
-            [f @ of_slopes for f in values],
-            [(f @ of_curvatures).reshape(-1, k, k) for f in values],
-        )
-        there = (F[:, 0].abs() < ON) & (F[:, 1:].abs().amax(dim=1) < FLAT)
-        small = 1e-12 * J.square().sum(dim=(1, 2), keepdim=True) + 1e-300  # where slices touch along a line
-        move = torch.linalg.solve_ex(J.mT @ J + small * eye, J.mT @ F[..., None])[0][..., 0]
-        length = move.norm(dim=1, keepdim=True)
-        at = at - move * (MOST_MOVED / length.clamp_min(MOST_MOVED))
-        owners.append(owner[there])
-        found.append(at[there])
-        # only those that are near go on
-        on = ~there & ((at > -OUTSIDE) & (at < 1.0 + OUTSIDE)).all(dim=1) & at.isfinite().all(dim=1)
-        at, owner = at[on], owner[on]
-    owner, at = torch.cat(owners), torch.cat(found)
-    inside = ((at > -AT_END) & (at < 1.0 + AT_END)).all(dim=1)
+    eye, inside = torch.eye(k, dtype=torch.float64), partial(_within, OUTSIDE)
+
+    def iterated(owner: Tensor, at: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The zeros that are reached from there: their owners, where they are, and where others may be."""
+        owners, found, others = [owner[:0]], [at[:0]], [at[:0]]
+        for _ in range(NEWTON):
+            if not len(owner):
+                break
+            points = places(owner, at[:, None] + DIFFERENCE * offsets).flatten(0, 1)
+            unit = box[owner].amax(dim=1, keepdim=True)
+            values = [level(points).reshape(len(owner), len(offsets)) / unit for level in levels]
+            slopes = [f @ of_slopes for f in values]
+            curvatures = [(f @ of_curvatures).reshape(-1, k, k) for f in values]
+            F, J = residuals([f[:, :1] for f in values], slopes, curvatures)
+            there = (F[:, 0].abs() < ON) & (F[:, 1:].abs().amax(dim=1) < FLAT)
+            small = 1e-12 * J.square().sum(dim=(1, 2), keepdim=True) + 1e-300  # where slices touch along a line
+            move = torch.linalg.solve_ex(J.mT @ J + small * eye, J.mT @ F[..., None])[0][..., 0]
+            length = move.norm(dim=1, keepdim=True)
+            at = at - move * (MOST_MOVED / length.clamp_min(MOST_MOVED))
+            owners.append(owner[there])
+            found.append(at[there])
+            if across is not None:
+                others.append(at[there] + across([v[there] for v in slopes], [v[there] for v in curvatures]))
+            on = ~there & inside(at)  # only those that are near go on
+            at, owner = at[on], owner[on]
+        return torch.cat(owners), torch.cat(found), torch.cat(others)
+
+    owner, at, other = iterated(owner, at)
+    if across is not None:
+        beside = inside(other)
+        more, there, _ = iterated(*_once(owner[beside], other[beside]))
+        owner, at = torch.cat([owner, more]), torch.cat([at, there])
+    kept = _within(AT_END, at)
     if on_boundary is not None and len(owner):
-        inside &= on_boundary(places(owner, at[:, None])[:, 0]).abs() <= FLAT * box[owner].amax(dim=1)
-    owner, at = owner[inside], at[inside].clamp(0.0, 1.0)  # at an end, too: what is beside it is no less like a root
+        kept &= on_boundary(places(owner, at[:, None])[:, 0]).abs() <= FLAT * box[owner].amax(dim=1)
+    owner, at = owner[kept], at[kept].clamp(0.0, 1.0)  # at an end, too: what is beside it is no less like a root
     return owner, lower[owner, axes[0]] + box[owner, 0] * at[:, 0]
+
+
+def _within(beyond: float, at: Tensor) -> Tensor:
+    """(M,): which places (M, k) are in their box, or so much beyond it."""
+    return ((at > -beyond) & (at < 1.0 + beyond)).all(dim=1)
+
+
+def _once(owner: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
+    """Of places (M, k) of an owner that are nearly the same, one."""
+    keys = torch.cat([owner[:, None].double(), (at / ONE).round()], dim=1)
+    _, number = torch.unique(keys, dim=0, return_inverse=True)
+    first = torch.full((len(keys),), len(keys)).scatter_reduce(0, number, torch.arange(len(keys)), "amin")
+    first = first[first < len(keys)]
+    return owner[first], at[first]
 
 
 @cached_by_device(4)
