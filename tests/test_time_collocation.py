@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import pinnsolve as ps
+from pinnsolve.adapt import time_collocation
 from pinnsolve.adapt.aim import Aim
 from pinnsolve.adapt.collocation_march import March, Marcher, Means, _moved
 from pinnsolve.adapt.collocation_step import Moment
@@ -19,6 +20,8 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.errors import ResourceError
 from pinnsolve.estimate.enriched_space import enriched_space
+from pinnsolve.method import solve_context
+from pinnsolve.solvers.follow import Outcome
 
 SQUARE = """
 name: evolving
@@ -366,3 +369,24 @@ def test_no_less_is_allowed_where_errors_shrink_and_more_again_where_they_are_fo
     assert less.after(1e-3, 5e-4, 0.5) is less
     again = aim.smaller(0.1)  # another march, which allows no more than it begins with
     assert again.after(1e-5, 2e-5, 0.5) is again
+
+
+@pytest.mark.parametrize("first_is_cut", [False, True])
+def test_what_is_repeated_is_said_of_the_answer_that_is_kept(tmp_path, monkeypatch, first_is_cut):
+    problem, marches = stated(tmp_path, *HEAT), []
+
+    def cut_short(run, clock):
+        march = run.args[0]
+        run()
+        marches.append(march)
+        if len(marches) == 1 and not first_is_cut:
+            return march
+        del march.steps[2:]
+        return Outcome(None, "time_limit", "the time limit was reached")
+
+    monkeypatch.setattr(time_collocation, "attempt", cut_short)
+    context = solve_context(problem, compile_problem(problem), None)
+    found = list(time_collocation.collocations(context, 0, 1e-2, {}, 1))
+    last = next(one for one in reversed(found) if isinstance(one, Outcome))
+    assert len(marches) == 2
+    assert ("the last values are repeated" in last.message) == first_is_cut

@@ -91,6 +91,10 @@ class March:
     def time(self) -> float:
         return self.steps[-1].time + self.steps[-1].dt
 
+    def reaches(self, high: float) -> bool:
+        """Whether its steps, of which there are some, end there."""
+        return self.time >= high - 1e-9 * (high - self.steps[0].time)
+
 
 @dataclass
 class _Progress:

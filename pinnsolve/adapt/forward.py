@@ -27,7 +27,7 @@ from pinnsolve.adapt.named_tolerances import counted
 from pinnsolve.adapt.space_problem import can_collocate
 from pinnsolve.adapt.start_alone import start_alone
 from pinnsolve.adapt.terms_without_points import with_all_terms
-from pinnsolve.adapt.time_collocation import collocations
+from pinnsolve.adapt.time_collocation import BEYOND, collocations
 from pinnsolve.adapt.time_marching import March, can_march, march
 from pinnsolve.adapt.time_problem import TimeProblem
 from pinnsolve.adapt.time_slab import LOCAL, Slab, SlabSolver
@@ -192,6 +192,7 @@ def _marches(
     length = FIRST_SLAB * (high - low)
     cells = space_cells(problem, axis, FIRST_CELLS.get(context.dimension, 1))
     aim, most = tolerance, MOST_MARCHES if refinements is None else refinements + 1
+    whole = False  # whether one has come to the end, so that what others hold beyond theirs is nobody's answer
     for number in range(most):
         degrees = degrees_for(LOCAL * aim, context.dimension, axis, order, cells.count >= MANY_CELLS)
         watch = _Watch(context, axis, tolerance, number, last=number == most - 1)
@@ -202,17 +203,12 @@ def _marches(
         slabs = found.best.slabs if found.best is not None else ()
         if slabs:
             yield _march_result(context, axis, slabs)
+            whole = whole or _complete(problem, slabs, axis)
         if found.status != "finished" or not slabs:
-            yield replace(found, best=None, message=found.message + _until(problem, slabs, axis))
+            beyond = "" if whole or not slabs else BEYOND.format(time=_reached(slabs, axis))
+            yield replace(found, best=None, message=found.message + beyond)
         aim *= min(max(0.3 * tolerance / watch.foreseen(slabs), 1e-6), 0.3)
         length = slabs[0].length(axis)
-
-
-def _until(problem: CompiledProblem, slabs: Sequence[Slab], axis: int) -> str:
-    """What a march that did not reach the end holds there."""
-    if not slabs or _complete(problem, slabs, axis):
-        return ""
-    return f"; beyond {_reached(slabs, axis):.4g} the last values are repeated"
 
 
 def _reached(slabs: Sequence[Slab], axis: int) -> float:

@@ -33,6 +33,7 @@ from pinnsolve.runtime import bytes_available
 from pinnsolve.solvers.follow import Outcome, attempt
 
 MOST_MARCHES = 6
+BEYOND = "; beyond {time:.4g} the last values are repeated"
 STALLED = "the march in time stalled at {time:.4g}, where steps that meet the tolerance become too short"
 LEAST_DEGREE = 5  # in space, beyond the order of the equations
 MANY_CELLS = 100  # that a shape calls for at first, which are smaller than the solution asks: a lower degree may do
@@ -50,6 +51,7 @@ def collocations(
     space, dt = _first_space(context, stated, axis, tolerance), (interval[1] - interval[0]) / FIRST_PARTS
     aim = Aim.first(tolerance)
     most = MOST_MARCHES if refinements is None else refinements + 1
+    whole = False  # whether one has come to the end, so that what others hold beyond theirs is nobody's answer
     for number in range(most):
         march = March(space, dt)
         watch = _Watch(context, tolerance, number, interval, last=number == most - 1)
@@ -59,11 +61,12 @@ def collocations(
         stalled = march.status == "stalled"
         if march.steps and (stated.changing or march.status not in ("stalled", "missed")):
             yield march_result(context, stated, axis, weights, march)
+            whole = whole or march.reaches(interval[1])
+        beyond = "" if whole or not march.steps else BEYOND.format(time=march.time)
         if stalled:
-            reached = STALLED.format(time=march.time) + _until(march, interval[1]) if march.steps else ""
-            yield Outcome(None, "stalled", reached)
+            yield Outcome(None, "stalled", STALLED.format(time=march.time) + beyond if march.steps else "")
         if isinstance(ended, Outcome):
-            yield replace(ended, message=ended.message + _until(march, interval[1]))
+            yield replace(ended, message=ended.message + beyond)
         aim = marcher.aim.smaller(min(max(0.3 * tolerance / watch.foreseen(march), 1e-4), 0.3))
         space, dt = march.space, march.dt
 
@@ -77,11 +80,6 @@ def _first_space(context: SolveContext, stated: SpaceProblem, axis: int, toleran
     degree = max(round({2: 3.5 + digits}.get(d, 3.0 + 0.8 * digits)), LEAST_DEGREE + order)
     degree = min(degree, {2: 14}.get(d, 10)) - (cells.count >= MANY_CELLS)
     return Space(cells, (degree,) * d, table_orders(problem))
-
-
-def _until(march: March, high: float) -> str:
-    reached = march.time if march.steps else high
-    return "" if reached >= high * (1 - 1e-9) else f"; beyond {reached:.4g} the last values are repeated"
 
 
 class _Watch:
@@ -122,7 +120,7 @@ def march_result(
     degrees = (*in_space[:axis], stages, *in_space[axis:])
     parts = [_dense(space, values, tuple(in_space), axis, degrees) for space, values in given]
     cells = [step.space.cells.extruded(axis, step.time, step.time + step.dt) for step in march.steps]
-    complete = march.time >= high - 1e-9 * (high - low)
+    complete = march.reaches(high)
     if not complete:
         space, values = given[-1]
         constant = values[-1:].expand(stages + 1, -1, -1, -1)
