@@ -112,6 +112,4 @@ def parts(count: int, numbers: float) -> list[slice]:
 
 def in_parts(work: Callable[[slice], T], count: int, numbers: float) -> list[T]:
     """What `work` returns for each of these parts."""
-    if numbers < WORTH:  # of which there are many: they are to cost nothing
-        return [work(WHOLE)]
     return side_by_side([partial(work, some) for some in parts(count, numbers)])

@@ -17,6 +17,7 @@ from pinnsolve.least_squares.front_batches import (
     put_own,
     scaled,
     scaled_and_padded,
+    take_off_borders,
 )
 from pinnsolve.least_squares.fronts import Front
 from pinnsolve.least_squares.products import times
@@ -117,9 +118,7 @@ class BlockCholesky:
         for factors, batch in steps:
             numbers = sum(one.numel() for one in factors)
             changes = in_parts(partial(self._forward, y, batch, *factors), len(batch.own), numbers)
-            if batch.border.shape[1]:
-                change = changes[0] if len(changes) == 1 else torch.cat(changes)
-                y.index_add_(0, batch.border.flatten(), change.reshape(-1, *y.shape[1:]), alpha=-1)
+            take_off_borders(y, batch, changes)
         for factors, batch in reversed(steps):
             numbers = sum(one.numel() for one in factors)
             in_parts(partial(self._backward, y, batch, *factors), len(batch.own), numbers)

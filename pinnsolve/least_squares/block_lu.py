@@ -21,6 +21,7 @@ from pinnsolve.least_squares.front_batches import (
     put_own,
     scaled,
     scaled_and_padded,
+    take_off_borders,
 )
 from pinnsolve.least_squares.fronts import Front
 from pinnsolve.least_squares.products import times
@@ -86,9 +87,7 @@ class BlockLU:
         steps = list(zip(self._factors, self._batches, strict=True))
         for factors, batch in steps:
             changes = in_parts(partial(self._forward, y, batch, *factors[:3]), len(batch.own), factors[0].numel())
-            if batch.border.shape[1]:
-                change = changes[0] if len(changes) == 1 else torch.cat(changes)
-                y.index_add_(0, batch.border.flatten(), change.reshape(-1, *y.shape[1:]), alpha=-1)
+            take_off_borders(y, batch, changes)
         for (*_, right), batch in reversed(steps):
             if batch.border.shape[1]:
                 in_parts(partial(self._backward, y, batch, right), len(batch.own), right.numel())

@@ -236,3 +236,10 @@ def scaled_and_padded(b: Tensor, scale: Tensor) -> Tensor:
     y = b.new_zeros(len(scale) + 1, *scale.shape[1:], b[0, 0].numel())
     torch.mul(b.reshape(*scale.shape, -1), scale[:, :, None], out=y[:-1])
     return y
+
+
+def take_off_borders(y: Tensor, batch: Batch, changes: Sequence[Tensor]) -> None:
+    """Takes off y (C + 1, n, columns) what parts of the fronts change in their borders, (k, b n, columns) each."""
+    if batch.border.shape[1]:
+        change = changes[0] if len(changes) == 1 else torch.cat(list(changes))
+        y.index_add_(0, batch.border.flatten(), change.reshape(-1, *y.shape[1:]), alpha=-1)

@@ -19,7 +19,6 @@ from torch import Tensor
 
 from pinnsolve.least_squares.products import times
 from pinnsolve.least_squares.separate_modes import Factor
-from pinnsolve.threads import in_parts
 
 REDUCED, MOST_STEPS = 2e-3, 15  # what is left of a residual, if nothing else is said; steps of the space
 DEPENDENT = 1e-12  # relative squares: of columns that say nothing that others do not
@@ -37,7 +36,7 @@ class SparseBlocks:
 
     def times(self, x: Tensor) -> Tensor:
         """(C, n, k)"""
-        y = torch.cat(in_parts(lambda some: times(self.diagonal[some], x[some]), len(x), self.diagonal.numel()))
+        y = times(self.diagonal, x)
         if len(self.first):
             y.index_add_(0, self.first, times(self.upper, x[self.second]))
             y.index_add_(0, self.second, times(self.lower, x[self.first]))
