@@ -57,6 +57,7 @@ SETTLES = 0.2  # of the excess of space before: what a refinement may leave of i
 SETTLES_CHANGING = 0.9  # the same where slabs, which are linearized again and again, serve rarely
 IN_TIME_TOO = 0.2  # of the excess of space: below it, what a correction says of time means little
 IN_TIME_ALONE = 30.0  # times what space is to blame for: where no richer space would help
+SEEN_SHORTER = 0.5  # excess of space of kinks that travel, from which on a shorter step needs a richer space, too
 NEW = 4  # steps, in which layers are new
 TELLS_SIZE = 0.5  # relative error of a step, taken or not, that tells how large the solution is
 NOT_SHORTER = 0.7  # of the excess of time before: what a shorter step must get below
@@ -218,9 +219,10 @@ class Marcher:
         alone = found.in_time > IN_TIME_ALONE * float(found.in_space.norm())
         share = 1.0 if at.layers else IN_TIME_TOO  # layers that are not resolved are thinner still in shorter steps
         if (alone or in_time > max(1.0, share * in_space)) and not not_time:
-            at.shortened = in_time, step
             at.length.shorten_for(in_time, before, len(march.steps))
-            return
+            if not (self._kinks and in_space > SEEN_SHORTER):
+                at.shortened = in_time, step
+                return
         old = march.space
         now = in_space, old.cells.count * old.functions
         rough = not march.steps and self._rough(at, now)

@@ -213,8 +213,8 @@ class Stepper:
             return self._solved_in_richer(stages, starts, time, middle, refuses)
         residuals = system.residuals(stages, starts, time)
         delta = system.correction(residuals)
-        losses = [float(norms(r)[0]) for r in (residuals, system.residuals(stages + delta, starts, time))]
-        return delta[0], stages[1] + delta[1], losses
+        after = system.residuals(stages[:1] + delta[:1], starts[:1], time)
+        return delta[0], stages[1] + delta[1], [float(norms(r)[0]) for r in (residuals, after)]
 
     def _solved_in_richer(
         self, stages: Tensor, starts: Tensor, time: float, middle: Around, refuses: Callable[[Tensor], bool]

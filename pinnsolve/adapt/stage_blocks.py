@@ -12,8 +12,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from pinnsolve.assembly.table_matrix import TableMatrix
 from pinnsolve.least_squares.products import times
-from pinnsolve.threads import side_by_side
+from pinnsolve.threads import in_parts, side_by_side
+
+AT_ONCE = 2**18  # numbers of the matrices of a few cells
 
 
 def add_products(
@@ -34,6 +37,31 @@ def add_products(
 
     tasks = [partial(add, k, u, v, one) for k, u, v, one in wanted if k or len(own) > 2 or u <= v]
     side_by_side(tasks, len(tasks) * tests[0].numel())
+
+
+def add_table_products(own: Tensor, matrix: TableMatrix, tests: TableMatrix) -> None:
+    """The same of rows that are known by tables, few cells at a time, whose matrices stay in the cache."""
+    levels, U = own.shape[:2]
+    rows, count = len(matrix.residuals) * matrix.points, len(matrix.cells)
+    size = max(1, AT_ONCE // (rows * matrix.functions))
+
+    def add(some: slice) -> None:
+        cells = matrix.cells[some]
+        columns = {(k // U, k % U): matrix.of_cells(some, k) for k in matrix.seen if levels > 2 or k >= U}
+        of_tests = {u: tests.of_cells(some, u) for u in tests.seen}
+        for u, one in of_tests.items():
+            if levels == 2:
+                for v in (v for v in of_tests if v >= u):
+                    own[0, u, v].index_add_(0, cells, times(one.mT, of_tests[v]))
+            for (k, v), other in columns.items():
+                own[k, u, v].index_add_(0, cells, times(one.mT, other))
+
+    def some(part: slice) -> None:
+        first, end, _ = part.indices(count)
+        for k in range(first, end, size):
+            add(slice(k, min(k + size, end)))
+
+    in_parts(some, count, count * rows * matrix.functions)
 
 
 def _holds(block: Tensor) -> bool:

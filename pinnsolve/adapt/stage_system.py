@@ -23,7 +23,7 @@ from torch import Tensor
 
 from pinnsolve.adapt.radau import Radau
 from pinnsolve.adapt.space_problem import SpaceProblem
-from pinnsolve.adapt.stage_blocks import add_coupled, add_products, of_mode
+from pinnsolve.adapt.stage_blocks import add_coupled, add_products, add_table_products, of_mode
 from pinnsolve.assembly.faces import continuity_rows
 from pinnsolve.assembly.normal_blocks import of_one_cell
 from pinnsolve.assembly.row_source import RowBlock, RowSource, State
@@ -126,8 +126,9 @@ class StageSystem:
             rows = self._steady.get(number)
             if rows is None:
                 scaled = source.scaled_at(state)
-                (block,) = wide.rows_of([scaled], state)
-                rows = self._kept(block, scaled, state)
+                matrix = self._by_tables(scaled, state)
+                (block,) = wide.rows_of([scaled], state, matrix is None)
+                rows = self._kept(block, scaled, matrix)
                 if not rows.changing:
                     self._steady[number] = rows
             self._rows.append(rows)
@@ -141,7 +142,14 @@ class StageSystem:
         c = None if z is None else torch.cat(list(z), dim=1)
         return State(c, torch.tensor([time, self._typical], dtype=torch.float64))
 
-    def _kept(self, block: RowBlock, source: RowSource, state: State) -> _Rows:
+    def _by_tables(self, source: RowSource, state: State) -> TableMatrix | None:
+        """The matrix of an equation on many cells, where tables give it."""
+        if self.space.metric is not None or source.name not in self._equations:
+            return None
+        matrix = source.by_tables(state)
+        return None if matrix is None or matrix.alike else matrix
+
+    def _kept(self, block: RowBlock, source: RowSource, matrix: TableMatrix | None) -> _Rows:
         held = 1.0 if source.name in self._equations else HELD
         whole = [(cells, A if held == 1.0 else held * A) for cells, A in block.sides]
         parts = [(cells, A.unflatten(2, (self.stated.levels, -1)).unbind(2)) for cells, A in whole]
@@ -156,9 +164,6 @@ class StageSystem:
         still = None
         if not changing and block.name not in self.stated.moving:
             still = held * source.rows(self._at(0.0), matrix=False).r  # of no state: the block's are of this one
-        matrix = None
-        if self.space.metric is None and held == 1.0 and all(len(A) > 1 for _, A in whole):
-            matrix = source.by_tables(state)
         return _Rows(
             RowBlock(block.name, block.r, sides), RowBlock(block.name, block.r, tests), tuple(levels), still, held,
             source, changing, traces_apart(tests), None if matrix is None else (matrix, matrix.of_tests(self.unknowns)),
@@ -204,6 +209,9 @@ class StageSystem:
         own = torch.zeros(self.stated.levels, U, U, C, n, n, dtype=torch.float64)  # by unknowns of rows and columns
         for rows in self._rows:
             self._check()
+            if rows.by_tables is not None:
+                add_table_products(own, *rows.by_tables)
+                continue
             both = zip(of_one_cell(rows.tests.sides), of_one_cell(rows.block.sides), strict=True)
             for (cells, W), (_, A) in both:
                 add_products(own, cells, W.chunk(U, dim=2), A.chunk(U * len(rows.levels), dim=2), rows.levels)

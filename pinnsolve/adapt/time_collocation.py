@@ -133,7 +133,7 @@ def march_result(
     state = State(None, torch.tensor([low, 1.0], dtype=torch.float64))
     sources = term_rows(stated.problem, march.space, weights) + term_rows(stated.start, march.space, weights)
     system = CellSystem(march.space, [source.scaled_at(state) for source in sources], len(stated.problem.unknowns))
-    system.rows(state)
+    system.rows(state, matrix=False)  # for their units
     points = {name: count * len(march.steps) * stages for name, count in points_of(system).items()}
     return Result(
         Approximation(basis, State(c, torch.zeros(0, dtype=c.dtype))),

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from pinnsolve.assembly.row_source import RowBlock, RowSource, State
 from pinnsolve.assembly.rows import TermRows
-from pinnsolve.assembly.table_matrix import Entry, TableMatrix
+from pinnsolve.assembly.table_matrix import Entry, TableMatrix, alike
 from pinnsolve.bases.legendre import ReferenceTables
 from pinnsolve.bases.piecewise.space import Space, chain_factors
 from pinnsolve.compiler.terms import CompiledProblem, Term
@@ -345,11 +345,6 @@ def _largest(value: Tensor | float, members: int) -> Tensor:
 def _joined(parts: Sequence[Tensor], axis: int) -> Tensor:
     """Without a copy where there is nothing to join."""
     return torch.cat(list(parts), dim=axis) if len(parts) > 1 else parts[0]
-
-
-def alike(factor: Tensor) -> bool:
-    """Whether the rows (G, m) are equal up to rounding."""
-    return bool(((factor - factor[:1]).abs() <= 1e-12 * factor[:1].abs()).all())
 
 
 class ContinuityRows(RowSource):

@@ -45,6 +45,27 @@ class TableMatrix:
         self.cells, self.unknowns, self.residuals = cells, unknowns, [_joined(entries) for entries in residuals]
         self.points, self.functions = residuals[0][0].table.shape
 
+    @property
+    def seen(self) -> set[int]:
+        """The unknowns that stand in the rows."""
+        return {one.unknown for entries in self.residuals for one in entries}
+
+    @property
+    def alike(self) -> bool:
+        """Whether all cells have the same rows."""
+        return all(alike(one.factor) for entries in self.residuals for one in entries)
+
+    def of_cells(self, some: slice, unknown: int) -> Tensor:
+        """(g, M, n): the columns of one unknown in the rows of some cells."""
+        parts = []
+        for entries in self.residuals:
+            found = [(_of(one.factor, some).mT, one.table) for one in entries if one.unknown == unknown]
+            part = torch.zeros(1, self.points, self.functions, dtype=self.residuals[0][0].table.dtype)
+            for number, (factor, table) in enumerate(found):
+                part = part.addcmul_(factor, table) if number else factor * table
+            parts.append(part.expand(len(self.cells[some]), -1, -1))
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
     def of_tests(self, unknowns: int) -> TableMatrix:
         """The sum of the matrices of unknowns whose numbers differ by multiples of so many."""
         residuals = [[replace(one, unknown=one.unknown % unknowns) for one in entries] for entries in self.residuals]
@@ -57,7 +78,7 @@ class TableMatrix:
 
         def find(some: slice) -> None:
             cells = self.cells[some]
-            own = {u: z[cells, u].mT.reshape(-1, self.functions) for u in self._seen()}
+            own = {u: z[cells, u].mT.reshape(-1, self.functions) for u in self.seen}
             for number, entries in enumerate(self.residuals):
                 target = result[some, :, number * m : (number + 1) * m]
                 for place, one in enumerate(entries):
@@ -82,9 +103,6 @@ class TableMatrix:
         self._by_parts(find, k)
         return result.mT
 
-    def _seen(self) -> set[int]:
-        return {one.unknown for entries in self.residuals for one in entries}
-
     def _by_parts(self, work: Callable[[slice], None], columns: int) -> None:
         """Does `work` for some cells after others, whose values stay in the cache."""
         count, size = len(self.cells), max(1, AT_ONCE // (columns * self.points))
@@ -95,6 +113,11 @@ class TableMatrix:
                 work(slice(k, min(k + size, end)))
 
         in_parts(some, count, count * columns * self.functions * self.points / FAST)
+
+
+def alike(factor: Tensor) -> bool:
+    """Whether the rows (G, m) are equal up to rounding."""
+    return bool(((factor - factor[:1]).abs() <= 1e-12 * factor[:1].abs()).all())
 
 
 def _joined(entries: Sequence[Entry]) -> list[Entry]:

@@ -45,9 +45,11 @@ class BlockLU:
         self._batches = batches(tree, pairs, blocks[0])
         self._factors: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []  # per batch LU, pivots, left, right
         updates: dict[int, Tensor] = {}
+        # one piece of memory for all fronts: fresh pages for each would take longer than the arithmetic
+        memory = blocks[0].new_empty(max(batch.numbers for batch in self._batches) * self.n**2)
         for number, batch in enumerate(self._batches):
             check()
-            F = self._filled(batch, blocks)
+            F = self._filled(batch, blocks, memory)
             for children in batch.children:
                 add_updates(F, updates[children.batch], children, self.n, lower=False)
             for done in batch.last_of:
@@ -64,11 +66,11 @@ class BlockLU:
             if update.numel():
                 updates[number] = update
 
-    def _filled(self, batch: Batch, blocks: Sequence[Tensor]) -> Tensor:
-        """The fronts' own rows and columns of the scaled matrix."""
+    def _filled(self, batch: Batch, blocks: Sequence[Tensor], memory: Tensor) -> Tensor:
+        """The fronts' own rows and columns of the scaled matrix, in a part of the memory."""
         diagonal, upper, lower = blocks
-        size = batch.size * self.n
-        F = diagonal.new_zeros(len(batch.own), size, size)
+        count, size = len(batch.own), batch.size * self.n
+        F = memory[: count * size**2].view(count, size, size).zero_()
         put_own(F, batch, diagonal, self.scale, TINY)
         target = in_blocks(F, self.n)
         self._couple(target, batch.straight, upper, lower)

@@ -19,6 +19,7 @@ SMALL = 1024  # columns of a front that may share a batch with others
 AT_ONCE, WAITING = 2**22, 2**24  # numbers of a batch of several fronts; of those whose updates wait for others
 WASTE = 1.3  # times the numbers of its fronts are those of a batch, at most
 KEPT = 8  # plans of batches, which steps in time and corrections ask for again and again
+IN_CACHE = 2**17  # numbers of blocks that are scaled at a time
 LARGE_BLOCK = 48  # columns of blocks that are worth an addition each
 
 
@@ -203,8 +204,9 @@ def put_own(F: Tensor, batch: Batch, diagonal: Tensor, scale: Tensor, shift: flo
     """Puts the scaled and shifted diagonal blocks (C, n, n) of the own cells into fronts F (K, m n, m n) of zeros, and
     ones where a front has fewer; `scale`: (C, n)."""
     n = scale.shape[1]
-    front, place, cell = batch.real
-    in_blocks(F, n)[front, place, place] = scaled(diagonal[cell], scale, cell, cell)
+    target = in_blocks(F, n)
+    for front, place, cell in zip(*(part.split(max(1, IN_CACHE // n**2)) for part in batch.real), strict=True):
+        target[front, place, place] = scaled(diagonal[cell], scale, cell, cell)
     on_diagonal = torch.diagonal(F, dim1=1, dim2=2).unflatten(1, (-1, n))
     on_diagonal[:, : batch.own.shape[1]] += shift
     on_diagonal[batch.missing[0], batch.missing[1]] = 1.0

@@ -137,13 +137,16 @@ class Space:
     def spread(self, c: Tensor) -> Tensor:
         """(C, U, p_1 + 1, ..., p_d + 1): the coefficients in the whole tensor product, zeros where there are none."""
         shape = [p + 1 for p in self.degrees]
+        if c.shape[2] == math.prod(shape):  # all of it
+            return c.reshape(*c.shape[:2], *shape)
         result = c.new_zeros(*c.shape[:2], math.prod(shape))
         result[..., tensor_index(self.degrees, self.apart)] = c
         return result.reshape(*c.shape[:2], *shape)
 
     def gather(self, tensor: Tensor) -> Tensor:
         """The inverse of `spread`; what the space does not hold is dropped."""
-        return tensor.flatten(2)[..., tensor_index(self.degrees, self.apart)]
+        index = tensor_index(self.degrees, self.apart)
+        return tensor.flatten(2) if len(index) == math.prod(tensor.shape[2:]) else tensor.flatten(2)[..., index]
 
     def widened(self, c: Tensor, other: Space) -> Tensor:
         """The same function in a space of the same cells and other degrees: padded with zeros, or cut off."""
