@@ -40,7 +40,7 @@ def add_products(
 
 
 def add_table_products(own: Tensor, matrix: TableMatrix, tests: TableMatrix) -> None:
-    """The same of rows that are known by tables, few cells at a time, whose matrices stay in the cache."""
+    """The same of rows that tables give, of different cells: of few at a time, whose matrices stay in the cache."""
     levels, U = own.shape[:2]
     rows, count = len(matrix.residuals) * matrix.points, len(matrix.cells)
     size = max(1, AT_ONCE // (rows * matrix.functions))
@@ -48,20 +48,19 @@ def add_table_products(own: Tensor, matrix: TableMatrix, tests: TableMatrix) -> 
     def add(some: slice) -> None:
         cells = matrix.cells[some]
         columns = {(k // U, k % U): matrix.of_cells(some, k) for k in matrix.seen if levels > 2 or k >= U}
-        of_tests = {u: tests.of_cells(some, u) for u in tests.seen}
-        for u, one in of_tests.items():
-            if levels == 2:
-                for v in (v for v in of_tests if v >= u):
-                    own[0, u, v].index_add_(0, cells, times(one.mT, of_tests[v]))
-            for (k, v), other in columns.items():
-                own[k, u, v].index_add_(0, cells, times(one.mT, other))
+        for u in tests.seen:
+            test = tests.of_cells(some, u).mT
+            for v in (v for v in tests.seen if levels == 2 and v >= u):
+                own[0, u, v].index_add_(0, cells, times(test, tests.of_cells(some, v)))
+            for (k, v), column in columns.items():
+                own[k, u, v].index_add_(0, cells, times(test, column))
 
-    def some(part: slice) -> None:
+    def one_by_one(part: slice) -> None:
         first, end, _ = part.indices(count)
         for k in range(first, end, size):
             add(slice(k, min(k + size, end)))
 
-    in_parts(some, count, count * rows * matrix.functions)
+    in_parts(one_by_one, count, count * rows * matrix.functions)
 
 
 def _holds(block: Tensor) -> bool:

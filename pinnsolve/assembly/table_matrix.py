@@ -57,14 +57,16 @@ class TableMatrix:
 
     def of_cells(self, some: slice, unknown: int) -> Tensor:
         """(g, M, n): the columns of one unknown in the rows of some cells."""
-        parts = []
-        for entries in self.residuals:
-            found = [(_of(one.factor, some).mT, one.table) for one in entries if one.unknown == unknown]
-            part = torch.zeros(1, self.points, self.functions, dtype=self.residuals[0][0].table.dtype)
-            for number, (factor, table) in enumerate(found):
-                part = part.addcmul_(factor, table) if number else factor * table
-            parts.append(part.expand(len(self.cells[some]), -1, -1))
+        parts = [self._sum([one for one in entries if one.unknown == unknown], some) for entries in self.residuals]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+    def _sum(self, entries: Sequence[Entry], some: slice) -> Tensor:
+        """(g, m, n)"""
+        result = self.residuals[0][0].factor.new_zeros(1, self.points, self.functions)
+        for number, one in enumerate(entries):
+            factor = _of(one.factor, some).mT
+            result = torch.addcmul(result, factor, one.table) if number else factor * one.table
+        return result.expand(len(self.cells[some]), -1, -1)
 
     def of_tests(self, unknowns: int) -> TableMatrix:
         """The sum of the matrices of unknowns whose numbers differ by multiples of so many."""
