@@ -16,6 +16,8 @@ from pinnsolve.estimate.independent_look import Look, Missed, looked_at
 from pinnsolve.estimate.interfaces import between_materials
 from pinnsolve.language.symbols import MultiIndex
 
+AT_ONCE = 2**19  # numbers of tables at some points, which stay in the cache
+
 
 def all_missed(look: Look, check: Assembly) -> list[Missed]:
     """What a solution misses of terms and, on cells, of continuity, within a material and between two."""
@@ -69,6 +71,9 @@ def _order(problem: CompiledProblem, unknown: str, axis: int) -> int:
 
 def _values(space: Space, c: Tensor, cell: Tensor, x: Tensor, alpha: MultiIndex) -> Tensor:
     """(U, N): a derivative of the function of every point's own cell (N,)."""
-    tables = space.tables(space.cells.reference(x[:, None], cell))
-    values = torch.einsum("gn,gun->ug", tables.table(alpha)[:, 0], c[cell])
-    return values * chain_factors(space.cells, cell, alpha)
+    parts = []
+    few = max(1, AT_ONCE // space.functions)
+    for some, at in zip(cell.split(few), x.split(few), strict=True):
+        tables = space.tables(space.cells.reference(at[:, None], some))
+        parts.append(torch.einsum("gn,gun->ug", tables.table(alpha)[:, 0], c[some]))
+    return torch.cat(parts, dim=1) * chain_factors(space.cells, cell, alpha)

@@ -152,18 +152,24 @@ class Cells:
         Of one material, unless `across` materials.
         """
         near = self._near
-        lower, upper = self.lower, self.upper
-        meets = (upper[below][:, None, axis] + shift - lower[above][None, :, axis]).abs() <= near[axis]
+        lower, upper = self.lower[above], self.upper[below]
+        # only what begins where another one ends can meet it, which is found by its place in order
+        begins, order = torch.sort(lower[:, axis])
+        ends = (upper[:, axis] + shift).contiguous()
+        first = torch.searchsorted(begins, ends - near[axis])
+        count = torch.searchsorted(begins, ends + near[axis], right=True) - first
+        i = torch.arange(len(below)).repeat_interleave(count)
+        j = order[torch.arange(len(i)) + (first - count.cumsum(0) + count)[i]]
+        meets = torch.ones_like(i, dtype=torch.bool)
         for other in range(self.dimension):
             if other != axis:
-                overlap = torch.minimum(upper[below][:, None, other], upper[above][None, :, other]) - torch.maximum(
-                    lower[below][:, None, other], lower[above][None, :, other]
-                )
-                meets &= overlap > near[other]
+                low = torch.maximum(self.lower[below, other][i], lower[j, other])
+                meets &= torch.minimum(upper[i, other], self.upper[above, other][j]) - low > near[other]
         if not across:
-            meets &= self.material[below][:, None] == self.material[above][None]
-        i, j = meets.nonzero(as_tuple=True)
-        return below[i], above[j]
+            meets &= self.material[below][i] == self.material[above][j]
+        i, j = i[meets], j[meets]
+        by_number = torch.argsort(i * len(above) + j)
+        return below[i[by_number]], above[j[by_number]]
 
     def split(self, marked: Tensor, axes: Tensor) -> Cells:
         """Halves the cells `marked` (C,) bool along the axes (C, d) bool, or as often as they say as numbers."""
