@@ -229,8 +229,8 @@ class Condensed:
         """The cells' inverses, and (K, k r, k r) what they take off their faces."""
         self._check()
         scale = self.faces.scale[some.cells]
-        D = scale[:, :, None] * own[some.cells] * scale[:, None]
-        D = D if self.faces.less else D + 0.5 * times(some.seen.mT, some.seen)
+        D = own[some.cells].mul_(scale[:, :, None]).mul_(scale[:, None])  # a copy, which is large: no other is made
+        D = D if self.faces.less else D.add_(times(some.seen.mT, some.seen), alpha=0.5)
         pivots: Tensor | None = None
         if positive:
             L = _cholesky(D)
