@@ -110,6 +110,17 @@ def parts(count: int, numbers: float) -> list[slice]:
     return [slice(first, last) for first, last in pairwise(ends) if last > first]
 
 
+def few_at_a_time(work: Callable[[slice], None], count: int, few: int, numbers: float) -> None:
+    """Does `work` for these parts, of each for so few pieces after others, which stay in the cache."""
+
+    def some(part: slice) -> None:
+        first, end, _ = part.indices(count)
+        for k in range(first, end, few):
+            work(slice(k, min(k + few, end)))
+
+    in_parts(some, count, numbers)
+
+
 def in_parts(work: Callable[[slice], T], count: int, numbers: float) -> list[T]:
     """What `work` returns for each of these parts."""
     return side_by_side([partial(work, some) for some in parts(count, numbers)])

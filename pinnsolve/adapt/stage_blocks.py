@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pinnsolve.assembly.table_matrix import TableMatrix
 from pinnsolve.least_squares.products import times
-from pinnsolve.threads import in_parts, side_by_side
+from pinnsolve.threads import few_at_a_time, side_by_side
 
 AT_ONCE = 2**18  # numbers of the matrices of a few cells
 
@@ -43,24 +43,17 @@ def add_table_products(own: Tensor, matrix: TableMatrix, tests: TableMatrix) -> 
     """The same of rows that tables give, of different cells: of few at a time, whose matrices stay in the cache."""
     levels, U = own.shape[:2]
     rows, count = len(matrix.residuals) * matrix.points, len(matrix.cells)
-    size = max(1, AT_ONCE // (rows * matrix.functions))
 
     def add(some: slice) -> None:
         cells = matrix.cells[some]
+        of_tests = {u: tests.of_cells(some, u) for u in tests.seen}
         columns = {(k // U, k % U): matrix.of_cells(some, k) for k in matrix.seen if levels > 2 or k >= U}
-        for u in tests.seen:
-            test = tests.of_cells(some, u).mT
-            for v in (v for v in tests.seen if levels == 2 and v >= u):
-                own[0, u, v].index_add_(0, cells, times(test, tests.of_cells(some, v)))
-            for (k, v), column in columns.items():
-                own[k, u, v].index_add_(0, cells, times(test, column))
+        for u, test in of_tests.items():
+            wanted = [(0, v, one) for v, one in of_tests.items() if levels == 2 and v >= u]
+            for k, v, one in [*wanted, *((k, v, one) for (k, v), one in columns.items())]:
+                own[k, u, v].index_add_(0, cells, times(test.mT, one))
 
-    def one_by_one(part: slice) -> None:
-        first, end, _ = part.indices(count)
-        for k in range(first, end, size):
-            add(slice(k, min(k + size, end)))
-
-    in_parts(one_by_one, count, count * rows * matrix.functions)
+    few_at_a_time(add, count, max(1, AT_ONCE // (rows * matrix.functions)), count * rows * matrix.functions)
 
 
 def _holds(block: Tensor) -> bool:

@@ -49,8 +49,7 @@ class _Rows:
     `block`: its matrices hold the orders in time `levels` alone; `tests`: their sum, W; `still`: (G, M) what the rows
     are without a state, None where that changes in time; `held`: what they count; `source`: what gives them.
     `changing`: whether their matrices do, with the solution or with time; `block` then serves the factorization only.
-    `between`: of rows between two cells, their traces. `by_tables`: what gives the products of both, where that is
-    known; they, too, serve the factorization only.
+    `between`: of rows between two cells, their traces. `by_tables`: what gives both, which then have no sides.
     """
 
     block: RowBlock
@@ -71,10 +70,7 @@ class _Rows:
 
     def factorized(self) -> _Rows:
         """Without what serves the factorization only."""
-        rows = self
-        if self.changing or self.by_tables is not None:
-            rows = replace(rows, block=replace(rows.block, sides=()))
-        return rows if self.by_tables is None else replace(rows, tests=replace(rows.tests, sides=()))
+        return replace(self, block=replace(self.block, sides=())) if self.changing else self
 
     def forced(self, states: Sequence[State]) -> Tensor:
         """(G, M, s): what rows are without a state at the times of the stages."""

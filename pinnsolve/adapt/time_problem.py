@@ -14,7 +14,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.cell_rows import ContinuityRows
+from pinnsolve.assembly.continuity import ContinuityRows
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import CellSystem, shared
 from pinnsolve.assembly.term_rows import held_at, highest_orders, table_orders, term_rows

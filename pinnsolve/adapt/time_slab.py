@@ -22,7 +22,7 @@ from pinnsolve.adapt.first_guess import solves
 from pinnsolve.adapt.slab_starts import along_branches, has_branches, is_defined
 from pinnsolve.adapt.time_problem import TimeProblem, continued, end_of, resolved_start
 from pinnsolve.assembly.balance_rows import start_fluxes
-from pinnsolve.assembly.cell_rows import ContinuityRows
+from pinnsolve.assembly.continuity import ContinuityRows
 from pinnsolve.assembly.evolving import orders_along
 from pinnsolve.assembly.evolving_rows import evolving_continuity, evolving_starts
 from pinnsolve.assembly.exactness import with_exact_rows

@@ -9,7 +9,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.cell_rows import CellPoints, ContinuityRows, Side
+from pinnsolve.assembly.cell_rows import CellPoints, Side
+from pinnsolve.assembly.continuity import ContinuityRows
 from pinnsolve.assembly.cut_rows import boundary_in_cells, points_of_cut_faces
 from pinnsolve.assembly.evolving import Evolving, evolving
 from pinnsolve.assembly.faces import START

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.cell_rows import CellPoints, ContinuityRows, Side
+from pinnsolve.assembly.cell_rows import CellPoints, Side
+from pinnsolve.assembly.continuity import ContinuityRows
 from pinnsolve.assembly.cut_rows import points_of_cut_faces
 from pinnsolve.bases.piecewise.cut_quadrature import cut_points
 from pinnsolve.bases.piecewise.mesh import Cells

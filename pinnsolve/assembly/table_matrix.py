@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from pinnsolve.threads import FAST, in_parts
+from pinnsolve.threads import FAST, few_at_a_time
 
 AT_ONCE = 2**15  # numbers of values at points that stay in the cache
 PROPORTIONAL = 1e-13  # relative difference of factors that are one times a number
@@ -42,7 +42,7 @@ class TableMatrix:
     """The matrix (G, M, U n) of rows in `cells` (G,), for every residual its entries; M is that of all residuals."""
 
     def __init__(self, cells: Tensor, unknowns: int, residuals: Sequence[Sequence[Entry]]):
-        self.cells, self.unknowns, self.residuals = cells, unknowns, [_joined(entries) for entries in residuals]
+        self.cells, self.unknowns, self.residuals = cells, unknowns, [_fewest(entries) for entries in residuals]
         self.points, self.functions = residuals[0][0].table.shape
 
     @property
@@ -57,16 +57,19 @@ class TableMatrix:
 
     def of_cells(self, some: slice, unknown: int) -> Tensor:
         """(g, M, n): the columns of one unknown in the rows of some cells."""
-        parts = [self._sum([one for one in entries if one.unknown == unknown], some) for entries in self.residuals]
-        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+        residuals = ([one for one in entries if one.unknown == unknown] for entries in self.residuals)
+        return joined([self._sum(entries, some) for entries in residuals], 1)
 
     def _sum(self, entries: Sequence[Entry], some: slice) -> Tensor:
         """(g, m, n)"""
-        result = self.residuals[0][0].factor.new_zeros(1, self.points, self.functions)
-        for number, one in enumerate(entries):
-            factor = _of(one.factor, some).mT
-            result = torch.addcmul(result, factor, one.table) if number else factor * one.table
-        return result.expand(len(self.cells[some]), -1, -1)
+        count = len(self.cells[some])
+        if not entries:
+            return self.residuals[0][0].table.new_zeros(count, self.points, self.functions)
+        first, *others = entries
+        result = _of(first.factor, some).mT * first.table
+        for one in others:
+            result = torch.addcmul(result, _of(one.factor, some).mT, one.table)
+        return result.expand(count, -1, -1)
 
     def of_tests(self, unknowns: int) -> TableMatrix:
         """The sum of the matrices of unknowns whose numbers differ by multiples of so many."""
@@ -106,15 +109,9 @@ class TableMatrix:
         return result.mT
 
     def _by_parts(self, work: Callable[[slice], None], columns: int) -> None:
-        """Does `work` for some cells after others, whose values stay in the cache."""
-        count, size = len(self.cells), max(1, AT_ONCE // (columns * self.points))
-
-        def some(part: slice) -> None:
-            first, end, _ = part.indices(count)
-            for k in range(first, end, size):
-                work(slice(k, min(k + size, end)))
-
-        in_parts(some, count, count * columns * self.functions * self.points / FAST)
+        """Does `work` for some cells after others."""
+        count, few = len(self.cells), max(1, AT_ONCE // (columns * self.points))
+        few_at_a_time(work, count, few, count * columns * self.functions * self.points / FAST)
 
 
 def alike(factor: Tensor) -> bool:
@@ -122,7 +119,12 @@ def alike(factor: Tensor) -> bool:
     return bool(((factor - factor[:1]).abs() <= 1e-12 * factor[:1].abs()).all())
 
 
-def _joined(entries: Sequence[Entry]) -> list[Entry]:
+def joined(parts: Sequence[Tensor], axis: int) -> Tensor:
+    """Without a copy where there is nothing to join."""
+    return torch.cat(list(parts), dim=axis) if len(parts) > 1 else parts[0]
+
+
+def _fewest(entries: Sequence[Entry]) -> list[Entry]:
     """As few as there can be."""
     result: list[Entry] = []
     for entry in entries:

@@ -19,7 +19,7 @@ from pinnsolve.adapt.forward import FIRST_CELLS, FIRST_SLAB, MANY_CELLS, degrees
 from pinnsolve.adapt.time_marching import March, can_march, march
 from pinnsolve.adapt.time_problem import TimeProblem
 from pinnsolve.adapt.time_slab import LOCAL, Slab, SlabSolver
-from pinnsolve.assembly.cell_rows import ContinuityRows
+from pinnsolve.assembly.continuity import ContinuityRows
 from pinnsolve.assembly.measurements import DataRows
 from pinnsolve.assembly.reduced_data import ReducedData
 from pinnsolve.assembly.row_source import State

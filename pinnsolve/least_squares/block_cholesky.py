@@ -14,10 +14,12 @@ from pinnsolve.least_squares.front_batches import (
     add_updates,
     batches,
     in_blocks,
+    memory_of,
     put_own,
     scaled,
     scaled_and_padded,
     take_off_borders,
+    zeros,
 )
 from pinnsolve.least_squares.fronts import Front
 from pinnsolve.least_squares.products import times
@@ -57,12 +59,11 @@ class BlockCholesky:
         n = self.n
         self._factors: list[tuple[Tensor, Tensor]] = []  # per batch L (K, o, o), and transposed what is below
         updates: dict[int, Tensor] = {}
-        # one piece of memory for all fronts: fresh pages for each would take longer than the arithmetic
-        memory = matrix.diagonal.new_empty(max(batch.numbers for batch in self._batches) * n**2)
+        memory = memory_of(self._batches, matrix.diagonal)
         for number, batch in enumerate(self._batches):
             check()
             count, own, size = len(batch.own), batch.own.shape[1] * n, batch.size * n
-            F = memory[: count * size**2].view(count, size, size).zero_()
+            F = zeros(batch, n, memory)
             self._fill(F, batch, matrix, shift)
             for children in batch.children:
                 add_updates(F, updates[children.batch], children, n, lower=True)

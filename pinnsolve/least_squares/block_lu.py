@@ -18,10 +18,12 @@ from pinnsolve.least_squares.front_batches import (
     add_updates,
     batches,
     in_blocks,
+    memory_of,
     put_own,
     scaled,
     scaled_and_padded,
     take_off_borders,
+    zeros,
 )
 from pinnsolve.least_squares.fronts import Front
 from pinnsolve.least_squares.products import times
@@ -45,8 +47,7 @@ class BlockLU:
         self._batches = batches(tree, pairs, blocks[0])
         self._factors: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []  # per batch LU, pivots, left, right
         updates: dict[int, Tensor] = {}
-        # one piece of memory for all fronts: fresh pages for each would take longer than the arithmetic
-        memory = blocks[0].new_empty(max(batch.numbers for batch in self._batches) * self.n**2)
+        memory = memory_of(self._batches, blocks[0])
         for number, batch in enumerate(self._batches):
             check()
             F = self._filled(batch, blocks, memory)
@@ -69,8 +70,7 @@ class BlockLU:
     def _filled(self, batch: Batch, blocks: Sequence[Tensor], memory: Tensor) -> Tensor:
         """The fronts' own rows and columns of the scaled matrix, in a part of the memory."""
         diagonal, upper, lower = blocks
-        count, size = len(batch.own), batch.size * self.n
-        F = memory[: count * size**2].view(count, size, size).zero_()
+        F = zeros(batch, self.n, memory)
         put_own(F, batch, diagonal, self.scale, TINY)
         target = in_blocks(F, self.n)
         self._couple(target, batch.straight, upper, lower)

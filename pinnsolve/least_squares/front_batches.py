@@ -200,6 +200,18 @@ def in_blocks(F: Tensor, n: int) -> Tensor:
 # -- blocks of fronts -----------------------------------------------------------------------------------------------
 
 
+def memory_of(some: Sequence[Batch], like: Tensor) -> Tensor:
+    """Memory for the fronts of any of these batches, of blocks `like` (C, n, n): fresh pages for each would take longer
+    than the arithmetic."""
+    return like.new_empty(max(batch.numbers for batch in some) * like.shape[1] ** 2)
+
+
+def zeros(batch: Batch, n: int, memory: Tensor) -> Tensor:
+    """The fronts of a batch, (K, m n, m n), in that memory."""
+    count, size = len(batch.own), batch.size * n
+    return memory[: count * size**2].view(count, size, size).zero_()
+
+
 def put_own(F: Tensor, batch: Batch, diagonal: Tensor, scale: Tensor, shift: float) -> None:
     """Puts the scaled and shifted diagonal blocks (C, n, n) of the own cells into fronts F (K, m n, m n) of zeros, and
     ones where a front has fewer; `scale`: (C, n)."""

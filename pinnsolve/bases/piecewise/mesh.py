@@ -6,6 +6,7 @@ cells that its boundary cuts hold the part inside (see `cut_cells`). Values are 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -152,24 +153,21 @@ class Cells:
         Of one material, unless `across` materials.
         """
         near = self._near
-        lower, upper = self.lower[above], self.upper[below]
         # only what begins where another one ends can meet it, which is found by its place in order
-        begins, order = torch.sort(lower[:, axis])
-        ends = (upper[:, axis] + shift).contiguous()
+        begins, order = torch.sort(self.lower[above][:, axis])
+        ends = self.upper[below][:, axis] + shift
         first = torch.searchsorted(begins, ends - near[axis])
         count = torch.searchsorted(begins, ends + near[axis], right=True) - first
         i = torch.arange(len(below)).repeat_interleave(count)
         j = order[torch.arange(len(i)) + (first - count.cumsum(0) + count)[i]]
-        meets = torch.ones_like(i, dtype=torch.bool)
-        for other in range(self.dimension):
-            if other != axis:
-                low = torch.maximum(self.lower[below, other][i], lower[j, other])
-                meets &= torch.minimum(upper[i, other], self.upper[above, other][j]) - low > near[other]
+        order = torch.argsort(i * len(above) + j)
+        i, j = below[i[order]], above[j[order]]
+        overlap = torch.minimum(self.upper[i], self.upper[j]) - torch.maximum(self.lower[i], self.lower[j])
+        overlap[:, axis] = math.inf  # where they meet
+        meets = (overlap > near).all(dim=1)
         if not across:
-            meets &= self.material[below][i] == self.material[above][j]
-        i, j = i[meets], j[meets]
-        by_number = torch.argsort(i * len(above) + j)
-        return below[i[by_number]], above[j[by_number]]
+            meets &= self.material[i] == self.material[j]
+        return i[meets], j[meets]
 
     def split(self, marked: Tensor, axes: Tensor) -> Cells:
         """Halves the cells `marked` (C,) bool along the axes (C, d) bool, or as often as they say as numbers."""

@@ -50,6 +50,11 @@ class Space:
     def functions(self) -> int:
         return len(exponents(self.degrees, self.apart))
 
+    @property
+    def _is_whole(self) -> bool:
+        """Whether it holds the whole tensor product, in the order of which its functions stand."""
+        return self.functions == math.prod(p + 1 for p in self.degrees)
+
     def points_per_axis(self, axis: int) -> int:
         p = self.degrees[axis]
         return max(p + 2, round(OVERSAMPLING[min(len(self.degrees), 3)] * (p + 1)))
@@ -137,7 +142,7 @@ class Space:
     def spread(self, c: Tensor) -> Tensor:
         """(C, U, p_1 + 1, ..., p_d + 1): the coefficients in the whole tensor product, zeros where there are none."""
         shape = [p + 1 for p in self.degrees]
-        if c.shape[2] == math.prod(shape):  # all of it
+        if self._is_whole:
             return c.reshape(*c.shape[:2], *shape)
         result = c.new_zeros(*c.shape[:2], math.prod(shape))
         result[..., tensor_index(self.degrees, self.apart)] = c
@@ -145,8 +150,8 @@ class Space:
 
     def gather(self, tensor: Tensor) -> Tensor:
         """The inverse of `spread`; what the space does not hold is dropped."""
-        index = tensor_index(self.degrees, self.apart)
-        return tensor.flatten(2) if len(index) == math.prod(tensor.shape[2:]) else tensor.flatten(2)[..., index]
+        flat = tensor.flatten(2)
+        return flat if self._is_whole else flat[..., tensor_index(self.degrees, self.apart)]
 
     def widened(self, c: Tensor, other: Space) -> Tensor:
         """The same function in a space of the same cells and other degrees: padded with zeros, or cut off."""
