@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import torch
@@ -157,7 +157,7 @@ class Marcher:
             if self.stated.levels == 2:  # shorter slabs and smaller cells at the walls serve better than stages
                 at.ended = "stalled"
             else:  # kinks get anywhere
-                self._kinks, march.space = True, first
+                self._kinks, march.space = True, replace(first, ball=True)
                 self._stages = min(self._stages, KINKED_STAGES)
                 length.order = self._order
                 at.moment = self.begin(march)
@@ -369,7 +369,7 @@ class Marcher:
             max(p, min(p + more, most)) if worse else p for p, worse in zip(space.degrees, axes.tolist(), strict=True)
         )
         if smooth and degrees != space.degrees:
-            march.space = Space(space.cells, degrees, self.orders)
+            march.space = replace(space, degrees=degrees)
             return True
         if space.cells.count >= MOST_CELLS:
             return False
@@ -381,7 +381,7 @@ class Marcher:
                 min(max(math.ceil((p + missing) / 2) + 1, least), p) if everywhere else p
                 for p, everywhere in zip(degrees, bad.all(dim=0).tolist(), strict=True)
             )  # halved cells need half as many for as small an error
-        march.space = Space(space.cells.split(marked, bad), degrees, self.orders)
+        march.space = replace(space, cells=space.cells.split(marked, bad), degrees=degrees)
         return True
 
 

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from pinnsolve.adapt.foreseen_energies import MARKED, halvings, left_by_halving, split_for
-from pinnsolve.bases.legendre import exponents
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.estimate.enriched_space import decay_rates, shares_of_axes
 
@@ -37,8 +36,8 @@ def energies(level: Level) -> Tensor:
     coefficients of the equations, which are taken to be alike."""
     space, fine = level.space, level.correction.space
     squares = (fine.orthonormal(level.correction.delta) ** 2).sum(dim=1)  # (C, n)
-    slopes = (exponents(fine.degrees).double() / space.cells.size[:, None]).square().sum(dim=2)
-    return (squares * slopes) @ shares_of_axes(fine.degrees, space.degrees) * space.cells.volume[:, None]
+    slopes = (fine.exponents.double() / space.cells.size[:, None]).square().sum(dim=2)
+    return (squares * slopes) @ shares_of_axes(fine, space.degrees) * space.cells.volume[:, None]
 
 
 def calls_for_cells(level: Level, fast: float) -> bool:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.adapt.context import Result
-from pinnsolve.bases.legendre import exponents, legendre
+from pinnsolve.bases.legendre import legendre
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.cut_quadrature import cut_points
 from pinnsolve.bases.piecewise.space import Space
@@ -43,7 +43,7 @@ def _at_every_time(space: Space, c: Tensor, axis: int) -> Tensor:
     slabs, which = torch.unique(ends, dim=0, return_inverse=True)
     if bool((slabs[1:, 0] < slabs[:-1, 1] - 1e-9 * (slabs[-1, 1] - slabs[0, 0])).any()):
         return c
-    k = exponents(space.degrees, space.apart)
+    k = space.exponents
     others = [a for a in range(k.shape[1]) if a != axis]
     alone = (k[:, others] == 0).all(dim=1).nonzero()[:, 0]  # powers of time
     parts = c[:, alone].clone()

@@ -16,7 +16,6 @@ from torch import Tensor
 from pinnsolve.adapt.energy_levels import calls_for_cells, split_by_energy
 from pinnsolve.adapt.hp_refinement import Level, carried_over, lacking, level_parts
 from pinnsolve.adapt.space_changes import to_blame
-from pinnsolve.bases.legendre import exponents
 from pinnsolve.bases.piecewise.initial_mesh import graded
 from pinnsolve.bases.piecewise.mesh import NEAR, Cells
 from pinnsolve.bases.piecewise.space import Space
@@ -135,7 +134,7 @@ def _degrees_that_hold(level: Level, cells: Cells, degrees: Sequence[int], toler
     known = Space(cells, most, level.space.orders)
     squares = (known.orthonormal(carried_over(level, known) / level.unit[:, None]) ** 2).sum(dim=1)
     energy = (squares * (cells.volume / cells.volume.sum())[:, None]).sum(dim=0)
-    k, allowed = exponents(most), HELD * float(lacking(level).norm()) * max(1.0, tolerance / max(level.worst, 1e-300))
+    k, allowed = known.exponents, HELD * float(lacking(level).norm()) * max(1.0, tolerance / max(level.worst, 1e-300))
     for more in range(max(most)):
         tried = [min(p + more, q) for p, q in zip(degrees, most, strict=True)]
         outside = (k > torch.tensor(tried)).any(dim=1)

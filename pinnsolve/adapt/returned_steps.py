@@ -17,7 +17,7 @@ from torch import Tensor
 from pinnsolve.adapt.collocation_step import Step
 from pinnsolve.adapt.radau import radau
 from pinnsolve.assembly.system import units
-from pinnsolve.bases.legendre import exponents
+from pinnsolve.bases.legendre import held
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.estimate.enriched_space import enriched_space
 
@@ -44,10 +44,9 @@ def _squares(step: Step) -> tuple[Tensor, Tensor]:
     modal = torch.einsum("ij,jcun->icun", radau(len(step.corrected) - 1).modal(), step.corrected)
     squares = torch.stack([fine.orthonormal(one) ** 2 for one in modal])
     squares = torch.einsum("icun,c->iun", squares, share)
-    beyond = exponents(fine.degrees) - torch.tensor(step.space.degrees)
-    extra = max(p - q for p, q in zip(fine.degrees, step.space.degrees, strict=True))
-    beyond = beyond.max(dim=1).values
+    fewer = [2 * p - q for p, q in zip(step.space.degrees, fine.degrees, strict=True)]
+    known, known_before = (held(fine.exponents, degrees, fine.ball) for degrees in (step.space.degrees, fewer))
     in_space = squares.sum(dim=0)
-    added = in_space[:, beyond > 0].sum(dim=1) + squares[-1].sum(dim=1)
-    last = in_space[:, (beyond <= 0) & (beyond > -extra)].sum(dim=1) + squares[-2].sum(dim=1)
+    added = in_space[:, ~known].sum(dim=1) + squares[-1].sum(dim=1)
+    last = in_space[:, known & ~known_before].sum(dim=1) + squares[-2].sum(dim=1)
     return added, last

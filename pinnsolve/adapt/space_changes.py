@@ -6,6 +6,7 @@ Of two halves the best polynomial of the whole is known from their coefficients,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -44,7 +45,7 @@ def adapted(space: Space, c: Tensor, unit: Tensor, allowed: float, bad: Tensor) 
         return with_merged_cells(space, c, unit, allowed)
     merged = with_merged_cells(space, c, unit, allowed, marked, worth=0.0)
     here = _numbers(space, merged)
-    return Space(merged.cells.split(marked[here], bad[here]), space.degrees, space.orders)
+    return replace(space, cells=merged.cells.split(marked[here], bad[here]))
 
 
 def _numbers(space: Space, other: Space) -> Tensor:
@@ -100,7 +101,7 @@ def _replaced(space: Space, c: Tensor, pairs: Sequence[tuple[int, int]], whole: 
     at = space.cells.locate(cells.centres)
     here = {pair[k]: number for number, pair in enumerate(pairs) for k in range(2)}
     new = torch.stack([whole[here[k]] if k in here else c[k] for k in at.tolist()])
-    return Space(cells, space.degrees, space.orders), new
+    return replace(space, cells=cells), new
 
 
 @cached_by_device(32)

@@ -18,7 +18,6 @@ from pinnsolve.assembly.continuity import ContinuityRows
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import CellSystem, shared
 from pinnsolve.assembly.term_rows import held_at, highest_orders, table_orders, term_rows
-from pinnsolve.bases.legendre import exponents
 from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
@@ -120,7 +119,7 @@ def continued(stated: TimeProblem, space: Space, sources: Sequence[ContinuityRow
     if space.metric is not None or not any(order[axis] for order in highest_orders(stated.problem)):
         return space.project(partial(_extrapolated, axis, before, w), U)
     start = sources[0]  # of all cells, which are whole
-    k = exponents(space.degrees)
+    k = space.exponents
     constant, linear = k[:, axis] == 0, k[:, axis] == 1
     # (m, n) at the start, where P~_k in time are (-1)^k sqrt(2k + 1)
     table = start.at.sides[0].tables.table((0,) * d)[0]

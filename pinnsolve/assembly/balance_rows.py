@@ -21,7 +21,6 @@ from pinnsolve.assembly.exact_rows import WEIGHT, name_of
 from pinnsolve.assembly.row_source import RowBlock, RowSource, State
 from pinnsolve.assembly.rows import TermRows
 from pinnsolve.assembly.term_rows import highest_orders
-from pinnsolve.bases.legendre import exponents
 from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import Balance, CompiledProblem, Term
@@ -152,7 +151,7 @@ def softness(problem: CompiledProblem, space: Space) -> Tensor:
     Of a Legendre polynomial of degree k, scaled to mean square one, the m-th derivative at the ends is about
     (k (k + 1) / 2)^m sqrt(2 k + 1). A row that is of norm one with these weights is about as heavy as the others.
     """
-    k = exponents(space.degrees, space.apart).to(space.cells.lower)
+    k = space.exponents.to(space.cells.lower)
     parts = []
     for orders in highest_orders(problem):
         sizes = (0.5 * k * (k + 1)) ** (2 * torch.tensor(orders)) * (2 * k + 1)

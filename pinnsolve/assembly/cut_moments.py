@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pinnsolve.assembly.control_volumes import gauss_rule
 from pinnsolve.assembly.cut_pieces import OnCells
-from pinnsolve.bases.legendre import exponents, legendre, legendre_rows
+from pinnsolve.bases.legendre import legendre, legendre_rows
 from pinnsolve.bases.piecewise.space import Space, chain_factors
 from pinnsolve.language.symbols import MultiIndex
 from pinnsolve.runtime import cached_by_device
@@ -124,7 +124,7 @@ def _by_points(
 
 def scattered_table(space: Space, reference: Tensor, alpha: MultiIndex) -> Tensor:
     """(G, m, n): a derivative of the functions at reference points (G, m, d), one function after another in memory."""
-    e, result = exponents(space.degrees), None
+    e, result = space.exponents, None
     for axis, k in enumerate(alpha):
         of_axis = legendre_rows(reference[..., axis].flatten(), space.degrees[axis], k)[e[:, axis]]  # (n, G m)
         result = of_axis if result is None else result.mul_(of_axis)
@@ -157,14 +157,14 @@ def _integrals(space: Space, cells: Tensor, found: Tensor, alpha: MultiIndex) ->
     for axis, k in enumerate(alpha):
         p = space.degrees[axis]
         found = _along(found, axis, _linear(p, k, found.shape[axis + 1] - 1))
-    e = exponents(space.degrees)
+    e = space.exponents
     return found[(slice(None), *e.unbind(dim=1))] * chain_factors(space.cells, cells, alpha)[:, None]
 
 
 def _paired(space: Space, cells: Tensor, found: Tensor, left: MultiIndex, right: MultiIndex) -> Tensor:
     """(G, n, n): integrals of products of derivatives of the functions of cells (G,), of moments to twice the
     degrees."""
-    e = exponents(space.degrees)
+    e = space.exponents
     for axis, (a, b) in enumerate(zip(left, right, strict=True)):
         found = _along(found, axis, _products(space.degrees[axis], a, b))
     index = [k[:, None] * (p + 1) + k[None] for k, p in zip(e.unbind(dim=1), space.degrees, strict=True)]

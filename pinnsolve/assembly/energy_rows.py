@@ -23,7 +23,7 @@ from torch import Tensor
 from pinnsolve.assembly.control_volumes import gauss_rule
 from pinnsolve.assembly.energy_form import EnergyForm, Trace, product
 from pinnsolve.assembly.row_source import RowBlock, RowSource, State
-from pinnsolve.bases.legendre import exponents, legendre
+from pinnsolve.bases.legendre import legendre
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.energy_parts import Energy, Wall
 from pinnsolve.compiler.terms import CompiledProblem
@@ -150,7 +150,7 @@ class _Inside(Tested):
             _, weights = self.form.rule()
             return product(at.table(left)[0], value * weights * factor[:, None], at.table(right)[0])
         whole = factor.new_ones(1, 1)
-        for axis, k in enumerate(exponents(self.form.space.degrees).unbind(dim=1)):
+        for axis, k in enumerate(self.form.space.exponents.unbind(dim=1)):
             points, weights = gauss_rule(self.form.space.degrees[axis] + 1)
             values = legendre(2.0 * points - 1.0, self.form.space.degrees[axis], 1)  # (2, m, p + 1)
             products = values[left[axis]].T @ (weights[:, None] * values[right[axis]])
@@ -172,7 +172,7 @@ class Face(ABC):
     @cached_property
     def held(self) -> Tensor:
         """(l,): the functions of a cell that do not vary along the axis."""
-        return (exponents(self.form.space.degrees)[:, self.axis] == 0).nonzero()[:, 0]
+        return (self.form.space.exponents[:, self.axis] == 0).nonzero()[:, 0]
 
     @abstractmethod
     def side(self, k: int) -> Trace:

@@ -10,7 +10,7 @@ takes its columns from what was folded before.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -19,7 +19,6 @@ from torch import Tensor
 from pinnsolve.assembly.cell_rows import CellTerm
 from pinnsolve.assembly.row_source import RowBlock, RowSource, State
 from pinnsolve.assembly.term_rows import measured_rows
-from pinnsolve.bases.legendre import exponents
 from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem, Term
@@ -78,8 +77,8 @@ class FoldedData:
 
     def _columns(self, space: Space, known: Space) -> Tensor | None:
         """Which columns of a known space are those of the space, the right-hand side last; None where some lack."""
-        place = {tuple(k): i for i, k in enumerate(exponents(known.degrees, known.apart).tolist())}
-        mine = [place.get(tuple(k)) for k in exponents(space.degrees, space.apart).tolist()]
+        place = {tuple(k): i for i, k in enumerate(known.exponents.tolist())}
+        mine = [place.get(tuple(k)) for k in space.exponents.tolist()]
         if None in mine:
             return None
         count, n = len(self.present), known.functions
@@ -115,7 +114,7 @@ class FoldedData:
 
 def _richer(space: Space) -> Space:
     """The space that measurements are folded for, if none is known that holds the one asked for."""
-    return Space(space.cells, tuple(p + AHEAD for p in space.degrees), space.orders, space.apart)
+    return replace(space, degrees=tuple(p + AHEAD for p in space.degrees))
 
 
 def _shortened(rows: Tensor) -> Tensor:

@@ -30,7 +30,9 @@ class RegularizationRows(RowSource):
         sizes, kind = torch.unique(cells.size, dim=0, return_inverse=True)
         low, high = cells.box
         extent = tuple((high - low).tolist())
-        roots = [seminorm_root(space.degrees, space.apart, order, tuple(size), extent) for size in sizes.tolist()]
+        roots = [
+            seminorm_root(space.degrees, space.apart, space.ball, order, tuple(size), extent) for size in sizes.tolist()
+        ]
         share = cells.volume / cells.volume.sum()
         self._roots = torch.stack(roots)[kind] * share.sqrt()[:, None, None]  # (C, M, n)
         self.row_count = cells.count * self._roots.shape[1]
@@ -48,15 +50,16 @@ class RegularizationRows(RowSource):
 
 @cached_by_device(64)
 def seminorm_root(
-    degrees: tuple[int, ...], apart: int | None, order: int, size: tuple[float, ...], extent: tuple[float, ...]
-) -> Tensor:
+    degrees: tuple[int, ...], apart: int | None, ball: bool, order: int, size: tuple[float, ...],
+    extent: tuple[float, ...],
+) -> Tensor:  # fmt: skip
     """R (M, n) of a cell of that size in a box of that extent: |R c|^2 is the mean over the cell of the squares of all
     derivatives of an order, of functions as `exponents` has them.
 
     Derivatives are functions of the same kind, of lower degree, whose squares orthonormality adds up. There are several
     times as many of them as functions: the triangle of their QR factorization says the same.
     """
-    of = exponents(degrees, apart)
+    of = exponents(degrees, apart, ball)
     steps = legendre_derivative(max(degrees))
     A = []
     for alpha in derivatives_of_order(len(size), order):

@@ -79,32 +79,41 @@ def functions_of(degrees: Sequence[int]) -> int:
     return whole if len(degrees) < BALL else max(1, whole // 2 ** (len(degrees) - 1))
 
 
+def fill_ball(variables: int, ball: bool) -> bool:
+    """Whether degrees fill a ball: in three variables and more, and where they are to."""
+    return ball or variables >= BALL
+
+
+def held(k: Tensor, degrees: Sequence[int], ball: bool = False) -> Tensor:
+    """(n,) bool: which products of Legendre polynomials of degrees k (n, d) there are among those up to `degrees`."""
+    shares = (k / k.new_tensor([max(p, 1) for p in degrees], dtype=torch.float64)) ** 2
+    return (shares.sum(dim=1) if fill_ball(len(degrees), ball) else shares.amax(dim=1)) <= 1 + 1e-12
+
+
 @cached_by_device(64)
-def exponents(degrees: tuple[int, ...], apart: int | None = None) -> Tensor:
+def exponents(degrees: tuple[int, ...], apart: int | None = None, ball: bool = False) -> Tensor:
     """(n, d): products of Legendre polynomials: all up to the degrees in one or two variables, the last fastest.
 
-    In three and four variables those with sum_a (k_a / p_a)^2 <= 1. The variable number `apart` does not count among
-    them: each of its powers stands with all products of the others.
+    In three and four variables, and where they are to fill a `ball`, those with sum_a (k_a / p_a)^2 <= 1. The variable
+    number `apart` does not count among them: each of its powers stands with all products of the others.
     Of a smooth function in several variables the coefficients fall equally fast in all directions, so a ball of degrees
     holds as much as the whole tensor product, with half its functions in three dimensions (Trefethen, Multivariate
     polynomial approximation in the hypercube, Proc. AMS 145 (2017) 4837-4844).
     """
     grid = tensor_points([torch.arange(p + 1) for p in degrees])
-    if len(degrees) - (apart is not None) < BALL:
+    counted = [axis for axis in range(len(degrees)) if axis != apart]
+    if not fill_ball(len(counted), ball):
         return grid
-    shares = (grid / torch.tensor([max(p, 1) for p in degrees], dtype=torch.float64)) ** 2
-    if apart is not None:
-        shares[:, apart] = 0.0
-    return grid[shares.sum(dim=1) <= 1 + 1e-12]
+    return grid[held(grid[:, counted], [degrees[axis] for axis in counted], ball)]
 
 
 @cached_by_device(64)
-def tensor_index(degrees: tuple[int, ...], apart: int | None = None) -> Tensor:
+def tensor_index(degrees: tuple[int, ...], apart: int | None = None, ball: bool = False) -> Tensor:
     """(n,): where the functions of `exponents` stand in the whole tensor product."""
     strides = [1]
     for p in reversed(degrees[1:]):
         strides.append(strides[-1] * (p + 1))
-    return exponents(degrees, apart) @ torch.tensor(strides[::-1])
+    return exponents(degrees, apart, ball) @ torch.tensor(strides[::-1])
 
 
 class ReferenceTables:
@@ -114,13 +123,16 @@ class ReferenceTables:
     reference coordinates.
     """
 
-    def __init__(self, points: Tensor, degrees: Sequence[int], orders: Sequence[int], apart: int | None = None):
+    def __init__(
+        self, points: Tensor, degrees: Sequence[int], orders: Sequence[int], apart: int | None = None,
+        ball: bool = False,
+    ):  # fmt: skip
         self._axes = [
             legendre(points[..., a], p, k) for a, (p, k) in enumerate(zip(degrees, orders, strict=True))
         ]  # each (orders + 1, G, m, p + 1)
         self.shared = points.shape[0] == 1
         self.points = points.shape[1]
-        self._index = tensor_index(tuple(degrees), apart)
+        self._index = tensor_index(tuple(degrees), apart, ball)
         self._tables: dict[MultiIndex, Tensor] = {}
 
     def table(self, alpha: MultiIndex) -> Tensor:
@@ -144,11 +156,13 @@ class ReferenceTables:
 class GridTables(ReferenceTables):
     """The same at a tensor grid of points (m_a,) per axis, the first axis slowest, that all cells share."""
 
-    def __init__(self, axes: Sequence[Tensor], degrees: Sequence[int], orders: Sequence[int], apart: int | None):
+    def __init__(
+        self, axes: Sequence[Tensor], degrees: Sequence[int], orders: Sequence[int], apart: int | None, ball: bool
+    ):
         of_axes = zip(axes, degrees, orders, strict=True)
         self._axes = [legendre(points, p, k) for points, p, k in of_axes]  # each (orders + 1, m_a, p + 1)
         self.shared, self.points = True, math.prod(map(len, axes))
-        self._exponents = exponents(tuple(degrees), apart)
+        self._exponents = exponents(tuple(degrees), apart, ball)
         self._tables = {}
 
     def _made(self, alpha: MultiIndex) -> Tensor:
@@ -172,10 +186,11 @@ def _products(axes: Sequence[Tensor], index: Tensor, out: Tensor) -> None:
 
 @cached_by_device(64)
 def shared_tables(
-    axes: tuple[int | float, ...], degrees: tuple[int, ...], orders: tuple[int, ...], apart: int | None = None
-) -> ReferenceTables:
+    axes: tuple[int | float, ...], degrees: tuple[int, ...], orders: tuple[int, ...], apart: int | None = None,
+    ball: bool = False,
+) -> ReferenceTables:  # fmt: skip
     """Tables at a tensor grid that all cells share; per axis the number of Chebyshev points, or -1.0, 1.0 at an end."""
-    return GridTables([_on_axis(a) for a in axes], degrees, orders, apart)
+    return GridTables([_on_axis(a) for a in axes], degrees, orders, apart, ball)
 
 
 def forget_tables() -> None:

@@ -251,4 +251,4 @@ def _products(axes: Sequence[Tensor], here: slice, space: Space) -> Tensor:
     table = axes[0][:, here]
     for axis in axes[1:]:
         table = (table[:, None] * axis[None, :, here]).flatten(0, 1)
-    return table if len(table) == space.functions else table[tensor_index(space.degrees, space.apart)]
+    return table if len(table) == space.functions else table[tensor_index(space.degrees, space.apart, space.ball)]

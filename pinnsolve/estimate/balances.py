@@ -66,7 +66,7 @@ def _integrals(
         return
     space, c = _divided(solution.basis, solution.state.coefficients)
     extra = tuple(p + FINER for p in space.degrees)
-    fine = Space(space.cells, extra, tuple(table_orders(problem)), space.apart)
+    fine = replace(space, degrees=extra, orders=tuple(table_orders(problem)))
     if _numbers(fine) > MOST_NUMBERS:
         return
     some = tuple(term for term in problem.terms if term.name in wanted)

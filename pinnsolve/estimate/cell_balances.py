@@ -36,7 +36,7 @@ def measured_balances(problem: CompiledProblem, solution: Approximation) -> dict
     if not problem.balances or not isinstance(solution.basis, PouCells):
         return {}
     given = solution.basis.space
-    space = Space(given.cells, given.degrees, table_orders(problem), given.apart)
+    space = replace(given, orders=table_orders(problem))
     c = solution.state.coefficients
     c = c.reshape(len(problem.unknowns), space.cells.count, -1).transpose(0, 1)
     state = replace(solution.state, coefficients=c)

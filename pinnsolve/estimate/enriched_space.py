@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.row_source import RowBlock, State, residual_norm
 from pinnsolve.assembly.schur_complement import BlockFactorization
 from pinnsolve.assembly.system import CellSystem
-from pinnsolve.bases.legendre import BALL, exponents
+from pinnsolve.bases.legendre import fill_ball, held
 from pinnsolve.bases.piecewise.space import Space
 
 EXTRA_DEGREES = 2
@@ -66,8 +66,8 @@ def enriched_space(space: Space) -> Space:
     In one or two variables, one would do nothing for a function that is even or odd about the middle of its cell. A
     ball that grows by one takes in functions of either kind.
     """
-    extra = EXTRA_DEGREES if len(space.degrees) < BALL else 1
-    return Space(space.cells, tuple(p + extra for p in space.degrees), space.orders)
+    extra = 1 if fill_ball(len(space.degrees), space.ball) else EXTRA_DEGREES
+    return replace(space, degrees=tuple(p + extra for p in space.degrees))
 
 
 def correct(
@@ -113,15 +113,15 @@ def blame(delta: Tensor, space: Space, degrees: tuple[int, ...]) -> Tensor:
 
     A function outside counts to the axes in proportion to (k_a / p_a)^2.
     """
-    return (space.orthonormal(delta) ** 2).sum(dim=1) @ shares_of_axes(space.degrees, degrees)
+    return (space.orthonormal(delta) ** 2).sum(dim=1) @ shares_of_axes(space, degrees)
 
 
-def shares_of_axes(rich: tuple[int, ...], degrees: tuple[int, ...]) -> Tensor:
-    """(n, d): for every function of the `rich` degrees that others do not hold the shares of the axes in the blame, one
+def shares_of_axes(rich: Space, degrees: tuple[int, ...]) -> Tensor:
+    """(n, d): for every function of the `rich` space that others do not hold the shares of the axes in the blame, one
     in all; see `blame`."""
-    k = exponents(rich).double()
+    k = rich.exponents.double()
     share = (k / k.new_tensor([max(p, 1) for p in degrees])) ** 2
-    outside = share > 1 + 1e-12 if len(degrees) < BALL else share.sum(dim=1, keepdim=True) > 1 + 1e-12
+    outside = ~held(k, degrees, True)[:, None] if fill_ball(len(degrees), rich.ball) else share > 1 + 1e-12
     share = torch.where(outside, share, 0.0) ** 2  # squared: an axis takes most of the blame for what it alone exceeds
     return share / share.sum(dim=1, keepdim=True).clamp_min(1e-300)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from pinnsolve.bases.legendre import chebyshev_points, chebyshev_weights, exponents, tensor_points
+from pinnsolve.bases.legendre import chebyshev_points, chebyshev_weights, tensor_points
 from pinnsolve.least_squares.products import solved_triangular
 from pinnsolve.threads import PARTS, in_parts
 
@@ -153,7 +153,7 @@ def metric_of(space: Space) -> Metric | None:
     cut = space.cells.cut.nonzero()[:, 0]
     if not len(cut):
         return None
-    k = exponents(space.degrees)
+    k = space.exponents
     degrees = torch.tensor([max(p, 1) for p in space.degrees])
     order = torch.argsort((k / degrees).amax(dim=1) + 1e-3 * (k / degrees).sum(dim=1), stable=True)
     points, weights = cut_points(space, cut)

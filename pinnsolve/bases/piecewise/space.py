@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -38,17 +38,23 @@ class Space:
     """Cells and what stands on each: polynomials of the `degrees` per axis (see `exponents`), one set per unknown.
 
     A function is a tensor of coefficients (C, unknowns, n). `apart`: the axis of time, where functions are polynomials
-    in time for every function of space.
+    in time for every function of space. `ball`: whether the degrees fill a ball in two variables, as they do in three.
     """
 
     cells: Cells
     degrees: tuple[int, ...]
     orders: tuple[int, ...]  # the highest derivative asked for, per axis
     apart: int | None = None
+    ball: bool = False
+
+    @property
+    def exponents(self) -> Tensor:
+        """(n, d): the degrees of the functions."""
+        return exponents(self.degrees, self.apart, self.ball)
 
     @property
     def functions(self) -> int:
-        return len(exponents(self.degrees, self.apart))
+        return len(self.exponents)
 
     @property
     def _is_whole(self) -> bool:
@@ -60,12 +66,12 @@ class Space:
         return max(p + 2, round(OVERSAMPLING[min(len(self.degrees), 3)] * (p + 1)))
 
     def tables(self, points: Tensor) -> ReferenceTables:
-        return ReferenceTables(points, self.degrees, self.orders, self.apart)
+        return ReferenceTables(points, self.degrees, self.orders, self.apart, self.ball)
 
     def shared(self, axes: Sequence[int | float]) -> tuple[Tensor, Tensor, ReferenceTables]:
         """Points (1, m, d), quadrature weights (1, m) and tables shared by all cells; see `shared_tables`."""
         axes = tuple(axes)
-        tables = shared_tables(axes, self.degrees, self.orders, self.apart)
+        tables = shared_tables(axes, self.degrees, self.orders, self.apart, self.ball)
         return shared_points(axes)[None], shared_weights(axes)[None], tables
 
     @cached_property
@@ -75,7 +81,7 @@ class Space:
 
     def moved(self, cells: Cells) -> Space:
         """The same functions on cells that lie elsewhere along an axis on which no boundary depends."""
-        other = Space(cells, self.degrees, self.orders, self.apart)
+        other = replace(self, cells=cells)
         if "metric" in self.__dict__:
             other.__dict__["metric"] = self.metric  # the cached value
         return other
@@ -117,7 +123,7 @@ class Space:
         chosen, counts = torch.unique_consecutive(cell, return_counts=True)
         if len(cell) <= FEW_POINTS * len(chosen):  # also without any points
             orders = tuple(max(a[axis] for a in alphas) for axis in range(x.shape[1]))
-            tables = ReferenceTables(self.cells.reference(x[:, None], cell), self.degrees, orders, self.apart)
+            tables = replace(self, orders=orders).tables(self.cells.reference(x[:, None], cell))
             own = [c[cell, u] for u in range(c.shape[1])]
             return {a: torch.stack([(tables.table(a)[:, 0] * one).sum(dim=1) for one in own]) for a in alphas}
         places = self.cells.reference(x[:, None], cell)[:, 0].T.contiguous()
@@ -145,13 +151,13 @@ class Space:
         if self._is_whole:
             return c.reshape(*c.shape[:2], *shape)
         result = c.new_zeros(*c.shape[:2], math.prod(shape))
-        result[..., tensor_index(self.degrees, self.apart)] = c
+        result[..., tensor_index(self.degrees, self.apart, self.ball)] = c
         return result.reshape(*c.shape[:2], *shape)
 
     def gather(self, tensor: Tensor) -> Tensor:
         """The inverse of `spread`; what the space does not hold is dropped."""
         flat = tensor.flatten(2)
-        return flat if self._is_whole else flat[..., tensor_index(self.degrees, self.apart)]
+        return flat if self._is_whole else flat[..., tensor_index(self.degrees, self.apart, self.ball)]
 
     def widened(self, c: Tensor, other: Space) -> Tensor:
         """The same function in a space of the same cells and other degrees: padded with zeros, or cut off."""
