@@ -41,6 +41,7 @@ MOST_DEGREE = {2: 24, 3: 12}
 SMOOTH = 0.75  # factor by which coefficients fall per degree, from which on cells are split
 MODERATE_DEGREE, VERY_SMOOTH = 9, 0.4  # from that degree on it is less, where linearizations are renewed; the highest
 # where kinks travel, which need as many functions of any degree
+ORDER_OF_KINKS = 3.0  # in the degree, at which their errors fall
 KINKED_STAGES = 5  # where kinks travel, whose errors fall slowly at any order: fewer modes, in steps as short
 LEAST_ABOVE = 5  # the order of the equations: degrees that splitting may leave
 EVERYWHERE = 0.35  # share of cells to blame from which on all get more degrees
@@ -277,6 +278,8 @@ class Marcher:
             return len(values) > 2 and all(b > SETTLES_CHANGING * a for a, b in pairwise(values))
         if self.stated.levels == 2:
             return now[0] > (SETTLES_CHANGING if at.layers else SETTLES) * at.excess[-1][0]
+        if self._kinks:
+            return now[1] > MOST_COEFFICIENTS
         excess, coefficients = at.excess[0]
         if now[1] < LEAST_GROWN * coefficients:
             return False
@@ -359,16 +362,20 @@ class Marcher:
         marked = bad.any(dim=1)
         axes = parts.norm(dim=0) > TO_BLAME * parts.norm(dim=0).max()
         most = MOST_DEGREE.get(len(space.degrees), min(MOST_DEGREE.values()))
-        most = MODERATE_DEGREE if self._kinks else most
+        richer = self._kinks and space.cells.count * 2 ** len(space.degrees) >= MOST_CELLS  # for lack of cells
+        most = MODERATE_DEGREE if self._kinks and not richer else most
         rate = float(decay_rates(c, space)[marked][:, axes].median())
         # what is factorized often is cheaper on small cells, unless coefficients fall very fast
         many = self.stated.changing and max(space.degrees) >= MODERATE_DEGREE
         smooth = rate < (VERY_SMOOTH if many else SMOOTH) and float(marked.double().mean()) >= EVERYWHERE
         more = 2 if excess < 100.0 else 4
+        if richer:
+            more = max(more, math.ceil(max(space.degrees) * (excess ** (1.0 / ORDER_OF_KINKS) - 1.0)))
+            axes = torch.ones_like(axes)
         degrees = tuple(
             max(p, min(p + more, most)) if worse else p for p, worse in zip(space.degrees, axes.tolist(), strict=True)
         )
-        if smooth and degrees != space.degrees:
+        if (smooth or richer) and degrees != space.degrees:
             march.space = replace(space, degrees=degrees)
             return True
         if space.cells.count >= MOST_CELLS:

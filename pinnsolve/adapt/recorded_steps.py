@@ -28,7 +28,7 @@ class _Known:
 
 
 class Steppers:
-    """Steppers by the length of their steps, made when they have to take one; the last few, `kept`, stay."""
+    """Steppers by the length of their steps, made when they have to take one; the last few on a space, `kept`, stay."""
 
     def __init__(self, make: Callable[[Space, float], Stepper], journal: Journal, kept: int):
         self._make, self._journal, self._kept = make, journal, kept
@@ -40,9 +40,8 @@ class Steppers:
 
     def step(self, space: Space, dt: float, setting_out: SettingOut) -> tuple[Step, Blame]:
         """See `Stepper.step`; with the stepper for steps of length `dt` on a space."""
-        known = self._known.pop(dt, None)
-        if known is None or known.space is not space:
-            known = _Known(space)
+        self._known = {length: one for length, one in self._known.items() if one.space is space}  # others serve no more
+        known = self._known.pop(dt, None) or _Known(space)
         about = (
             setting_out.time,
             dt,

@@ -21,7 +21,7 @@ from pinnsolve.assembly.system import CellSystem
 from pinnsolve.bases.legendre import fill_ball, held
 from pinnsolve.bases.piecewise.space import Space
 
-EXTRA_DEGREES = 2
+EXTRA_DEGREES, EXTRA_SHARE = 2, 0.16
 CORRECTIONS = 3
 NEGLIGIBLE = 0.02  # of all corrections: one that small is the last
 MOST_LEFT = 0.99
@@ -64,9 +64,12 @@ def enriched_space(space: Space) -> Space:
     """The same cells with `EXTRA_DEGREES` more per axis; one more where degrees fill a ball.
 
     In one or two variables, one would do nothing for a function that is even or odd about the middle of its cell. A
-    ball that grows by one takes in functions of either kind.
+    ball that grows by one takes in functions of either kind. One in two variables is for kinks, whose coefficients fall
+    as a power of the degree: a share more of degrees sees as much of them at any degree.
     """
     extra = 1 if fill_ball(len(space.degrees), space.ball) else EXTRA_DEGREES
+    if space.ball:
+        extra = max(extra, round(EXTRA_SHARE * max(space.degrees)))
     return replace(space, degrees=tuple(p + extra for p in space.degrees))
 
 
