@@ -13,6 +13,7 @@ from pinnsolve.bases.legendre import (
     ReferenceTables,
     chebyshev_points,
     exponents,
+    held,
     legendre,
     shared_points,
     shared_tables,
@@ -94,10 +95,11 @@ def test_one_or_two_variables_have_the_whole_tensor_product(degrees):
     assert tensor_index(degrees).tolist() == list(range(len(grid)))
 
 
-@pytest.mark.parametrize("degrees", [(4, 4, 4), (2, 5, 3), (3, 3, 3, 3), (0, 4, 4), (1, 1, 1)])
-def test_three_and_four_variables_have_a_ball(degrees):
-    assert len(degrees) >= BALL
-    found = {tuple(k) for k in exponents(degrees).tolist()}
+@pytest.mark.parametrize("degrees", [(4, 4, 4), (2, 5, 3), (3, 3, 3, 3), (0, 4, 4), (1, 1, 1), (4, 4), (2, 5), (0, 3)])
+def test_three_and_four_variables_have_a_ball_and_fewer_where_they_are_to(degrees):
+    ball = exponents(degrees, ball=True)
+    assert len(degrees) < BALL or torch.equal(ball, exponents(degrees))
+    found = {tuple(k) for k in ball.tolist()}
     expected = {
         k
         for k in np.ndindex(*(p + 1 for p in degrees))
@@ -121,6 +123,13 @@ def test_the_ball_grows_with_its_degrees():
 def test_places_in_the_tensor_product(degrees):
     whole = tensor_points([torch.arange(p + 1) for p in degrees])
     assert torch.equal(whole[tensor_index(degrees)], exponents(degrees))
+    assert torch.equal(whole[tensor_index(degrees, ball=True)], exponents(degrees, ball=True))
+
+
+def test_what_a_space_holds_is_what_there_is_of_another_one():
+    for degrees, ball in (((3, 4), False), ((3, 4), True), ((3, 4, 2), False)):
+        wide = exponents(tuple(p + 2 for p in degrees), ball=ball)
+        assert torch.equal(wide[held(wide, degrees, ball)], exponents(degrees, ball=ball))
 
 
 # -- tables -----------------------------------------------------------------------------------------------------------
@@ -156,6 +165,8 @@ def test_a_variable_apart_stands_with_all_products_of_the_others():
     assert torch.equal(exponents((3, 4, 5), 0), tensor_points([torch.arange(p + 1) for p in (3, 4, 5)]))
     whole = tensor_points([torch.arange(p + 1) for p in degrees])
     assert torch.equal(whole[tensor_index(degrees, 0)], found)
+    disk = exponents((4, 5), ball=True)
+    assert torch.equal(exponents((3, 4, 5), 0, True)[:, 1:], disk.repeat(4, 1))
 
 
 def test_tables_on_a_grid_are_those_at_its_points():

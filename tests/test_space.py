@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.mesh import Cells, uniform_cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.errors import PinnsolveError
+from pinnsolve.estimate.enriched_space import enriched_space
 from pinnsolve.language.symbols import MAX_ORDER
 from pinnsolve.results.solution import Solution, load_solution
 
@@ -131,6 +133,30 @@ def test_widened_cuts_off_what_a_smaller_space_does_not_hold():
     assert cut.shape[2] == smaller.functions
     kept = (exponents(space.degrees)[:, 0] <= 2).sum()
     assert int((cut[0, 0] != 0).sum()) == int(kept)
+
+
+def test_a_space_whose_degrees_fill_a_ball_is_one_of_fewer_functions():
+    whole = space_of(2, degree=5)
+    space = replace(whole, ball=True)
+    c = random_function(space)
+    assert space.functions < whole.functions
+    assert torch.equal(space.gather(space.spread(c)), c)
+    lower, upper = box(2)
+    x = lower + torch.rand(40, 2, generator=torch.Generator().manual_seed(2), dtype=torch.float64) * (upper - lower)
+    for alpha in indices_to_order(2, 2):
+        expected = whole.values(space.widened(c, whole), x, alpha)
+        torch.testing.assert_close(space.values(c, x, alpha), expected, rtol=1e-12, atol=1e-12)
+    cubic = space.project(lambda x: (x[:, 0] ** 2 * x[:, 1])[None], 1)
+    torch.testing.assert_close(space.values(cubic, x, (0, 0))[0], x[:, 0] ** 2 * x[:, 1], rtol=1e-9, atol=1e-9)
+    known = enriched_space(space)
+    assert known.ball and torch.equal(known.widened(space.widened(c, known), space), c)
+
+
+@pytest.mark.parametrize("degree, more", [(5, 1), (9, 1), (13, 2)])
+def test_the_richer_space_of_a_ball_has_a_share_of_degrees_more(degree, more):
+    space = replace(space_of(2, degree=degree), degrees=(degree, degree), ball=True)
+    assert enriched_space(space).degrees == (degree + more, degree + more)
+    assert enriched_space(replace(space, ball=False)).degrees == (degree + 2, degree + 2)
 
 
 @dimensions

@@ -16,6 +16,7 @@ from pinnsolve.adapt.stage_system import StageSystem
 from pinnsolve.adapt.step_length import FIRST_PARTS
 from pinnsolve.assembly.term_rows import table_orders
 from pinnsolve.bases.piecewise.initial_mesh import space_cells
+from pinnsolve.bases.piecewise.mesh import uniform_cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.compiler import compile_problem
 from pinnsolve.errors import ResourceError
@@ -251,6 +252,43 @@ def test_a_start_that_contradicts_the_walls_is_left_to_slabs(tmp_path):
     with torch.no_grad():
         Marcher(there, (0.0, 1.0), {}, Aim(3e-3, 1e-3, 1e-2), Means(lambda: None)).run(march, lambda m: None)
     assert march.status == "stalled" and not march.steps
+
+
+def string(x, t):
+    """A string between ends that move freely, at rest as x at first."""
+    n = torch.arange(1, 4001, 2, dtype=torch.float64) * math.pi
+    return 0.5 - 4.0 * (torch.cos(n * x[:, None]) * torch.cos(n * t[:, None]) / n**2).sum(dim=1)
+
+
+def test_kinks_of_waves_are_followed_with_degrees_that_fill_a_ball(tmp_path):
+    law = "D(u, t, t) = laplacian(u)"
+    free = REST + '  walls: {on: boundary, equation: "Dn(u) = 0"}'
+    problem = compile_problem(stated(tmp_path, law, free, start="x", end=1))
+    there = in_space(problem, 0)
+    march = March(Space(space_cells(problem, 0, 1), (6, 6), table_orders(there.problem)), DT)
+    marcher = Marcher(there, (0.0, 1.0), {}, Aim.first(3e-2), Means(lambda: None))
+    with torch.no_grad():
+        marcher.run(march, lambda m: None)
+    assert march.status == "finished" and march.space.ball
+    x, last = torch.rand(200, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(5)), march.steps[-1]
+    true = string(x[:, 0], torch.ones(200, dtype=torch.float64))
+    missed = float((last.space.values(last.values[-1], x, (0, 0))[0] - true).norm() / true.norm())
+    assert missed < 3e-2 and march.error() > missed / 3
+
+
+@pytest.mark.parametrize("parts, richer", [(2, False), (16, True)])
+def test_kinks_get_degrees_where_smaller_cells_would_be_too_many(tmp_path, parts, richer):
+    there = in_space(compile_problem(stated(tmp_path, *WAVE)), 0)
+    marcher = Marcher(there, (0.0, 1.0), {}, Aim.first(1e-3), Means(lambda: None))
+    marcher._kinks = True
+    cells = uniform_cells(torch.zeros(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64), [parts, parts])
+    march = March(Space(cells, (9, 9), table_orders(there.problem), ball=True), DT)
+    blamed = torch.ones(cells.count, 2, dtype=torch.float64)
+    before = march.space
+    c = before.project(lambda x: (x[:, 0] - 0.4).abs()[None], 1)
+    assert marcher._refined(march, blamed, 1.5, c)
+    assert march.space.ball
+    assert (march.space.degrees > before.degrees) == richer == (march.space.cells is before.cells)
 
 
 def test_a_start_that_polynomials_miss_by_little_contradicts_nothing(tmp_path):
