@@ -34,7 +34,7 @@ def march(*excess: float) -> tuple[March, Scripted]:
     marcher = object.__new__(Marcher)
     marcher.aim = Aim.first(TOLERANCE)
     marcher.stated = SimpleNamespace(changing={}, constraints=("continuity",))
-    marcher.low, marcher.high, marcher._kinks, marcher._stages = 0.0, 1.0, False, 3
+    marcher.low, marcher.high, marcher._stages = 0.0, 1.0, 3
     marcher._steppers = script = Scripted(marcher.aim.inside, *excess)
     reached = March(None, 0.25)
     at = _Progress(Moment(NOTHING, NOTHING), StepLength(0.0, 1.0, 0.25, True, 4))

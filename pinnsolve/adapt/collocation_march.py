@@ -70,13 +70,15 @@ KEPT, KEPT_CHANGING = 3, 1  # lengths whose factorizations are kept
 class March:
     """What was reached: the steps, that of length `dt` which is tried next, and how it went, `status`: `finished`,
     `missed` where the error is beyond the tolerance already, `stalled`, or what interrupted it; `foreseen`: (U,) the
-    size of a solution that is nothing at first, if it is known."""
+    size of a solution that is nothing at first, if it is known; `kinks`: whether they travel from the start, whatever
+    solutions look like in a cell at first."""
 
     space: Space
     dt: float
     steps: list[Step] = field(default_factory=list)
     status: str = "finished"
     foreseen: Tensor | None = None
+    kinks: bool = False
 
     def error(self) -> float:
         """The estimated relative error over the time so far."""
@@ -135,7 +137,6 @@ class Marcher:
         self.low, self.high = interval
         self.starts = Starts(stated, weights, interval)
         self.orders = table_orders(stated.problem)
-        self._kinks = False  # whether they travel from the start, whatever solutions look like in a cell at first
         self._stages = stages_of(stated, aim.inside)
         kept = KEPT_CHANGING if stated.changing else KEPT
         self._steppers = Steppers(self._make, means.journal, kept)
@@ -158,7 +159,7 @@ class Marcher:
             if self.stated.levels == 2:  # shorter slabs and smaller cells at the walls serve better than stages
                 at.ended = "stalled"
             else:  # kinks get anywhere
-                self._kinks, march.space = True, replace(first, ball=True)
+                march.kinks, march.space = True, replace(first, ball=True)
                 self._stages = min(self._stages, KINKED_STAGES)
                 length.order = self._order
                 at.moment = self.begin(march)
@@ -218,15 +219,17 @@ class Marcher:
         before = None if at.shortened is None else (at.shortened[0], at.shortened[1].dt)
         at.shortened = None
         alone = found.in_time > IN_TIME_ALONE * float(found.in_space.norm())
-        share = 1.0 if at.layers else IN_TIME_TOO  # layers that are not resolved are thinner still in shorter steps
+        # layers and kinks that are not resolved are thinner still in shorter steps
+        share = 1.0 if at.layers or march.kinks else IN_TIME_TOO
         if (alone or in_time > max(1.0, share * in_space)) and not not_time:
             at.length.shorten_for(in_time, before, len(march.steps))
-            if not (self._kinks and in_space > SEEN_SHORTER):
+            if not (march.kinks and in_space > SEEN_SHORTER):
                 at.shortened = in_time, step
                 return
         old = march.space
         now = in_space, old.cells.count * old.functions
-        rough = not march.steps and self._rough(at, now)
+        rough = now[1] > MOST_COEFFICIENTS if march.kinks else self._rough(at, now)
+        rough = rough and not march.steps
         at.excess.append(now)
         if rough or not self._refined(march, found.in_space, in_space, step.values[-1]):
             at.ended = "stalled"
@@ -239,7 +242,7 @@ class Marcher:
         at.refined, at.moment, at.shortened = 0, step.end, None
         at.size = step.size if at.size is None else at.size
         # what kinks have cost at the start is not had back by better steps
-        if not self._kinks and len(march.steps) >= at.tightened + PATIENCE:
+        if not march.kinks and len(march.steps) >= at.tightened + PATIENCE:
             now, before = (float((s.error / units(at.size, s.error)).max()) for s in (step, march.steps[-PATIENCE]))
             aim = self.aim.after(now, before, (march.time - self.low) / self.whole)
             if aim is not self.aim:
@@ -278,8 +281,6 @@ class Marcher:
             return len(values) > 2 and all(b > SETTLES_CHANGING * a for a, b in pairwise(values))
         if self.stated.levels == 2:
             return now[0] > (SETTLES_CHANGING if at.layers else SETTLES) * at.excess[-1][0]
-        if self._kinks:
-            return now[1] > MOST_COEFFICIENTS
         excess, coefficients = at.excess[0]
         if now[1] < LEAST_GROWN * coefficients:
             return False
@@ -358,12 +359,12 @@ class Marcher:
             bad = to_blame(parts, LEFT_CHANGING / excess * float(parts.norm()))
         else:
             bad = parts > (TO_BLAME_AT_FIRST if self.stated.changing else TO_BLAME) * parts.max()
-        bad |= self._kinks  # which soon are everywhere: better one refinement of all cells than one after another
+        bad |= march.kinks  # which soon are everywhere: better one refinement of all cells than one after another
         marked = bad.any(dim=1)
         axes = parts.norm(dim=0) > TO_BLAME * parts.norm(dim=0).max()
         most = MOST_DEGREE.get(len(space.degrees), min(MOST_DEGREE.values()))
-        richer = self._kinks and space.cells.count * 2 ** len(space.degrees) >= MOST_CELLS  # for lack of cells
-        most = MODERATE_DEGREE if self._kinks and not richer else most
+        richer = march.kinks and space.cells.count * 2 ** len(space.degrees) >= MOST_CELLS  # for lack of cells
+        most = MODERATE_DEGREE if march.kinks and not richer else most
         rate = float(decay_rates(c, space)[marked][:, axes].median())
         # what is factorized often is cheaper on small cells, unless coefficients fall very fast
         many = self.stated.changing and max(space.degrees) >= MODERATE_DEGREE

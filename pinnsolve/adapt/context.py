@@ -235,6 +235,7 @@ class Result:
     deviations: Tensor | None = None  # (K, unknowns, W): functions whose squares add up to the variance of the solution
     modes: Tensor | None = None  # (K, unknowns, W) complex coefficients of the modes of eigenvalues
     corrected: Approximation | None = None  # the solution and its estimated error, where that is at hand
+    kinks: bool = False  # whether conditions that contradict each other where they meet send some through the solution
 
     @property
     def worst(self) -> float:

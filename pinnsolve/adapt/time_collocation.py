@@ -141,6 +141,7 @@ def march_result(
         "collocation in time, least_squares",
         points,
         weights_of(system),
+        kinks=march.kinks,
     )
 
 

@@ -122,6 +122,8 @@ def contradicting(problem: CompiledProblem, result: Result, looked: Sequence[Mis
     if isinstance(result.approximation.basis, PouCells) and energies_to_minimize(problem):
         # equations and fluxes of a least energy hold in the mean, and its error is felt less than that of its slopes
         allowed = max(allowed, min(IN_THE_MEAN * allowed, MOST_IN_THE_MEAN))
+    if result.kinks:  # whose derivatives in cells of any size are as large as their jumps
+        allowed = max(allowed, KINKED)
     return _beyond(problem, result, looked, allowed)
 
 
