@@ -272,8 +272,47 @@ def test_kinks_of_waves_are_followed_with_degrees_that_fill_a_ball(tmp_path):
     assert march.status == "finished" and march.space.ball
     x, last = torch.rand(200, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(5)), march.steps[-1]
     true = string(x[:, 0], torch.ones(200, dtype=torch.float64))
-    missed = float((last.space.values(last.values[-1], x, (0, 0))[0] - true).norm() / true.norm())
-    assert missed < 3e-2 and march.error() > missed / 3
+    found = enriched_space(last.space).values(last.corrected[-1], x, (0, 0))[0]
+    missed = float((found - true).norm() / true.norm())
+    assert missed < march.error() < 10 * missed and missed < 3e-2
+
+
+def drum(points):
+    """A square drum whose skin is struck everywhere at once, at points (N, 3)."""
+    m = torch.arange(1, 400, 2, dtype=torch.float64) * math.pi
+    rate = torch.sqrt(m[:, None] ** 2 + m**2)
+    t, x, y = points.unbind(dim=1)
+    waves = 16.0 / (m[:, None] * m * rate) * torch.sin(rate * t[:, None, None])
+    return torch.einsum("kmn,km,kn->k", waves, torch.sin(m * x[:, None]), torch.sin(m * y[:, None]))
+
+
+def test_walls_that_stop_what_moves_at_the_start_send_out_kinks(tmp_path):
+    struck = '  struck: {on: "t = 0", equation: "D(u, t) = 1"}\n'
+    problem = stated(tmp_path, "D(u, t, t) = laplacian(u)", struck + WALLS, start="0")
+    solution = ps.solve(problem, tolerance=3e-2)
+    assert solution.result["status"] == "converged"
+    assert solution.result["method"].startswith("collocation")
+    points = torch.rand(400, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    true, found = drum(points), torch.as_tensor(solution.columns(points.numpy())["u"])
+    missed = float((found - true).norm() / true.norm())
+    assert missed < 3e-2 and missed < 1.2 * solution.result["estimated_error"]["u"]
+
+
+@pytest.mark.parametrize("start, moves, contradicts", [(1.0, 1.0, False), (1.0, 0.0, True)])
+def test_what_leaves_through_a_wall_that_lets_it_out_contradicts_nothing(tmp_path, start, moves, contradicts):
+    bump = f"{start}*exp(-20*(x - 0.8)**2)"
+    more = (
+        f'  moving: {{on: "t = 0", equation: "D(u, t) = {moves}*40*(x - 0.8)*{bump}"}}\n'
+        '  out: {on: "x = 1", equation: "D(u, t) + D(u, x) = 0"}\n'
+        '  end: {on: "x = 0", equation: "u = 0"}\n  y: {periodic: y}'
+    )
+    problem = compile_problem(stated(tmp_path, "D(u, t, t) = laplacian(u)", more, start=bump, end=4))
+    there = in_space(problem, 0)
+    marcher = Marcher(there, (0.0, 4.0), {}, Aim.first(1e-3), Means(lambda: None))
+    march = March(Space(space_cells(problem, 0, 1), (9, 9), table_orders(there.problem)), DT)
+    with torch.no_grad():
+        at = marcher.begin(march)
+        assert marcher.starts.contradicted(march.space, at, marcher.aim.inside) == contradicts
 
 
 @pytest.mark.parametrize("parts, richer", [(2, False), (16, True)])

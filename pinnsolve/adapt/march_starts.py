@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ from pinnsolve.estimate.enriched_space import enriched_space
 
 CONTRADICTS = 30.0  # times the error allowed: by what a start must miss the walls for kinks or layers to set out
 CONSTRAINED = 1e4  # term weight of constraints beside what is stated of the start
+SHORT = 1e-6  # of the time: over which derivatives in time are differences
 STAYS = 0.3  # of what a start misses, that is no matter of the space: what is left of it in the richer space
 
 
@@ -35,6 +37,11 @@ class Starts:
     def levels(self) -> int:
         """How many orders in time steps start from: values, and derivatives of problems of second order."""
         return max(self.stated.levels - 1, 1)
+
+    @property
+    def whole(self) -> float:
+        """How long it is."""
+        return self.interval[1] - self.interval[0]
 
     @property
     def unknowns(self) -> int:
@@ -57,7 +64,8 @@ class Starts:
     def contradicted(self, space: Space, start: Moment, accuracy: float) -> bool:
         """Whether the start misses the conditions that hold at all times, by more than the space does not hold.
 
-        Slopes that the boundary asks for diffuse inwards from nothing, and contradict no start of first order in time.
+        Of second order its derivatives in time are told, too, and may contradict those of the conditions. Slopes that
+        the boundary asks for diffuse inwards from nothing, and contradict no start of first order in time.
         """
         problem, fine = self.stated.problem, enriched_space(space)
         at_all_times = tuple(term for term in problem.terms if term.kind != "equation")
@@ -65,11 +73,20 @@ class Starts:
             at_all_times = (*self.stated.constraints, *self.stated.start.terms)
         if max(self.stated.evolving) == 1:
             at_all_times = tuple(term for term in at_all_times if not _is_of_slopes(term))
-        conditions = replace(problem, terms=at_all_times)
         wide = torch.stack([space.widened(one, fine) for one in start.c]) + start.e
-        allowed = CONTRADICTS * accuracy * float(space.rms(start.c[0]).max())
-        missed = self.missed(conditions, space, start.c)
-        return missed > allowed and self.missed(conditions, fine, wide) > max(allowed, STAYS * missed)
+        size = [float(space.rms(one).max()) for one in start.c]
+        looks = [(partial(self.missed, replace(problem, terms=at_all_times)), size[0])]
+        if len(start.c) > 1:  # values go on as they are told to, until walls bend them at once
+            values = problem.unknowns[: len(self.stated.evolving)]
+            of_values = tuple(term for term in at_all_times if all(f.unknown in values for f in term.features))
+            looks.append(
+                (partial(self.rate_missed, replace(problem, terms=of_values)), max(size[1], size[0] / self.whole))
+            )
+        for look, unit in looks:
+            allowed, missed = CONTRADICTS * accuracy * unit, look(space, start.c)
+            if missed > allowed and look(fine, wide) > max(allowed, STAYS * missed):
+                return True
+        return False
 
     def layered(self, space: Space, start: Moment, accuracy: float) -> bool:
         """Whether layers set out that begin as nothing: from rest, or where slopes on the boundary jump at once."""
@@ -83,11 +100,25 @@ class Starts:
 
     def missed(self, conditions: CompiledProblem, space: Space, start: Tensor) -> float:
         """The root of the loss of conditions at the start (L, C, U, n)."""
-        low, high = self.interval
-        c = torch.cat([*start, *torch.zeros_like(start[:1]).expand(self.stated.levels - len(start), -1, -1, -1)], 1)
-        parameters = torch.tensor([low, 1.0 / (high - low)], dtype=torch.float64)
-        sources = [rows.scaled_at(State(None, parameters)) for rows in term_rows(conditions, space, self.weights)]
-        return math.sqrt(sum(source.rows(State(c, parameters), matrix=False).loss for source in sources))
+        return math.sqrt(sum(float(r.square().sum()) for r in self._residuals(conditions, space, start, 0.0)))
+
+    def rate_missed(self, conditions: CompiledProblem, space: Space, start: Tensor) -> float:
+        """The same of their derivatives in time, where those of the values are what the start says; conditions of
+        values alone."""
+        later = torch.stack([start[0] + SHORT * self.whole * start[1], *start[1:]])
+        two = zip(*(self._residuals(conditions, space, *at) for at in ((start, 0.0), (later, SHORT))), strict=True)
+        return math.sqrt(sum(float((now - then).square().sum()) for then, now in two)) / (SHORT * self.whole)
+
+    def _residuals(self, conditions: CompiledProblem, space: Space, start: Tensor, share: float) -> list[Tensor]:
+        """(G, M) per condition, once that share of the time has passed."""
+        given = [one * self.whole**k for k, one in enumerate(start)]  # in its units
+        c = torch.cat([*given, *torch.zeros_like(start[:1]).expand(self.stated.levels - len(start), -1, -1, -1)], 1)
+        at_start, now = (
+            torch.tensor([self.interval[0] + passed * self.whole, 1.0 / self.whole], dtype=torch.float64)
+            for passed in (0.0, share)
+        )
+        sources = [rows.scaled_at(State(None, at_start)) for rows in term_rows(conditions, space, self.weights)]
+        return [source.rows(State(c, now), matrix=False).r for source in sources]
 
 
 def _is_of_slopes(term: Term) -> bool:
