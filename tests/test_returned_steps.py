@@ -41,7 +41,7 @@ def test_of_degrees_that_fill_a_ball_functions_outside_it_are_missed(in_space):
     one = step(in_space, 1e-5, ball=True)
     fine, functions = enriched_space(one.space), enriched_space(one.space).exponents
     outside = ((functions / torch.tensor([DEGREE, DEGREE])) ** 2).sum(dim=1) > 1 + 1e-12
-    before = ((functions / torch.tensor([DEGREE - 1, DEGREE - 1])) ** 2).sum(dim=1) > 1 + 1e-12
+    before = ((functions / torch.tensor([DEGREE - 2, DEGREE - 2])) ** 2).sum(dim=1) > 1 + 1e-12
     squares = (in_space ** functions.sum(dim=1).double()) ** 2
     expected = math.sqrt(float(squares[outside].sum() / squares[before & ~outside].sum()))
     assert len(functions) == fine.functions and bool(((functions <= DEGREE).all(dim=1) & outside).any())

@@ -315,6 +315,15 @@ def test_what_leaves_through_a_wall_that_lets_it_out_contradicts_nothing(tmp_pat
         assert marcher.starts.contradicted(march.space, at, marcher.aim.inside) == contradicts
 
 
+def test_kinks_that_are_odd_about_the_middle_are_seen(tmp_path):
+    free = REST + '  walls: {on: boundary, equation: "Dn(u) = 0"}'
+    solution = ps.solve(stated(tmp_path, "D(u, t, t) = laplacian(u)", free, start="x"), tolerance=1e-2)
+    points = torch.rand(1000, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(6))
+    true, found = string(points[:, 1], points[:, 0]), torch.as_tensor(solution.columns(points.numpy())["u"])
+    missed = float((found - true).norm() / true.norm())
+    assert missed < 1.2 * solution.result["estimated_error"]["u"] < 1.2e-2
+
+
 @pytest.mark.parametrize("parts, richer", [(2, False), (16, True)])
 def test_kinks_get_degrees_where_smaller_cells_would_be_too_many(tmp_path, parts, richer):
     there = in_space(compile_problem(stated(tmp_path, *WAVE)), 0)

@@ -41,7 +41,7 @@ MOST_DEGREE = {2: 24, 3: 12}
 SMOOTH = 0.75  # factor by which coefficients fall per degree, from which on cells are split
 MODERATE_DEGREE, VERY_SMOOTH = 9, 0.4  # from that degree on it is less, where linearizations are renewed; the highest
 # where kinks travel, which need as many functions of any degree
-UNSEEN_OF_KINKS = 1.4  # times the correction by a richer space is an error that falls as the square of the degree
+UNSEEN_OF_KINKS = 1.5  # times the correction by a richer space is the error, as measured against exact solutions
 ORDER_OF_KINKS = 3.0  # in the degree, at which their errors fall
 KINKED_STAGES = 5  # where kinks travel, whose errors fall slowly at any order: fewer modes, in steps as short
 LEAST_ABOVE = 5  # the order of the equations: degrees that splitting may leave

@@ -18,10 +18,10 @@ from pinnsolve.assembly.linear_system import Bounds
 from pinnsolve.assembly.row_source import RowBlock, State, residual_norm
 from pinnsolve.assembly.schur_complement import BlockFactorization
 from pinnsolve.assembly.system import CellSystem
-from pinnsolve.bases.legendre import fill_ball, held
+from pinnsolve.bases.legendre import BALL, fill_ball, held
 from pinnsolve.bases.piecewise.space import Space
 
-EXTRA_DEGREES, EXTRA_SHARE = 2, 0.16
+EXTRA_DEGREES = 2
 CORRECTIONS = 3
 NEGLIGIBLE = 0.02  # of all corrections: one that small is the last
 MOST_LEFT = 0.99
@@ -61,15 +61,12 @@ class Correction:
 
 
 def enriched_space(space: Space) -> Space:
-    """The same cells with `EXTRA_DEGREES` more per axis; one more where degrees fill a ball.
+    """The same cells with `EXTRA_DEGREES` more per axis; one more in three and four variables.
 
     In one or two variables, one would do nothing for a function that is even or odd about the middle of its cell. A
-    ball that grows by one takes in functions of either kind. One in two variables is for kinks, whose coefficients fall
-    as a power of the degree: a share more of degrees sees as much of them at any degree.
+    ball that grows by one takes in functions of either kind, but those of one variable alone.
     """
-    extra = 1 if fill_ball(len(space.degrees), space.ball) else EXTRA_DEGREES
-    if space.ball:
-        extra = max(extra, round(EXTRA_SHARE * max(space.degrees)))
+    extra = 1 if len(space.degrees) >= BALL else EXTRA_DEGREES
     return replace(space, degrees=tuple(p + extra for p in space.degrees))
 
 
