@@ -229,8 +229,7 @@ class Marcher:
                 return
         old = march.space
         now = in_space, old.cells.count * old.functions
-        rough = now[1] > MOST_COEFFICIENTS if march.kinks else self._rough(at, now)
-        rough = rough and not march.steps
+        rough = not march.steps and (now[1] > MOST_COEFFICIENTS if march.kinks else self._rough(at, now))
         at.excess.append(now)
         if rough or not self._refined(march, found.in_space, in_space, step.values[-1]):
             at.ended = "stalled"
@@ -363,20 +362,12 @@ class Marcher:
         bad |= march.kinks  # which soon are everywhere: better one refinement of all cells than one after another
         marked = bad.any(dim=1)
         axes = parts.norm(dim=0) > TO_BLAME * parts.norm(dim=0).max()
-        most = MOST_DEGREE.get(len(space.degrees), min(MOST_DEGREE.values()))
         richer = march.kinks and space.cells.count * 2 ** len(space.degrees) >= MOST_CELLS  # for lack of cells
-        most = MODERATE_DEGREE if march.kinks and not richer else most
         rate = float(decay_rates(c, space)[marked][:, axes].median())
         # what is factorized often is cheaper on small cells, unless coefficients fall very fast
         many = self.stated.changing and max(space.degrees) >= MODERATE_DEGREE
         smooth = rate < (VERY_SMOOTH if many else SMOOTH) and float(marked.double().mean()) >= EVERYWHERE
-        more = 2 if excess < 100.0 else 4
-        if richer:
-            more = max(more, math.ceil(max(space.degrees) * (excess ** (1.0 / ORDER_OF_KINKS) - 1.0)))
-            axes = torch.ones_like(axes)
-        degrees = tuple(
-            max(p, min(p + more, most)) if worse else p for p, worse in zip(space.degrees, axes.tolist(), strict=True)
-        )
+        degrees = self._raised(march, axes | richer, excess, richer)
         if (smooth or richer) and degrees != space.degrees:
             march.space = replace(space, degrees=degrees)
             return True
@@ -392,6 +383,17 @@ class Marcher:
             )  # halved cells need half as many for as small an error
         march.space = replace(space, cells=space.cells.split(marked, bad), degrees=degrees)
         return True
+
+    @staticmethod
+    def _raised(march: March, axes: Tensor, excess: float, richer: bool) -> tuple[int, ...]:
+        """The degrees, more of them on axes (d,); as many as kinks need where these are to have `richer` cells."""
+        degrees, more = march.space.degrees, 2 if excess < 100.0 else 4
+        most = MOST_DEGREE.get(len(degrees), min(MOST_DEGREE.values()))
+        if richer:
+            more = max(more, math.ceil(max(degrees) * (excess ** (1.0 / ORDER_OF_KINKS) - 1.0)))
+        elif march.kinks:
+            most = MODERATE_DEGREE
+        return tuple(max(p, min(p + more, most)) if one else p for p, one in zip(degrees, axes.tolist(), strict=True))
 
 
 def _moved(moment: Moment, old: Space, new: Space) -> Moment:

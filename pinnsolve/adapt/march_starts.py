@@ -13,7 +13,7 @@ from torch import Tensor
 from pinnsolve.adapt.collocation_step import Moment
 from pinnsolve.adapt.space_problem import SpaceProblem
 from pinnsolve.assembly.faces import continuity_rows
-from pinnsolve.assembly.row_source import RowSource, State
+from pinnsolve.assembly.row_source import RowBlock, RowSource, State
 from pinnsolve.assembly.term_rows import term_rows
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem, Term
@@ -100,17 +100,17 @@ class Starts:
 
     def missed(self, conditions: CompiledProblem, space: Space, start: Tensor) -> float:
         """The root of the loss of conditions at the start (L, C, U, n)."""
-        return math.sqrt(sum(float(r.square().sum()) for r in self._residuals(conditions, space, start, 0.0)))
+        return math.sqrt(sum(block.loss for block in self._rows_at(conditions, space, start, 0.0)))
 
     def rate_missed(self, conditions: CompiledProblem, space: Space, start: Tensor) -> float:
         """The same of their derivatives in time, where those of the values are what the start says; conditions of
         values alone."""
         later = torch.stack([start[0] + SHORT * self.whole * start[1], *start[1:]])
-        two = zip(*(self._residuals(conditions, space, *at) for at in ((start, 0.0), (later, SHORT))), strict=True)
-        return math.sqrt(sum(float((now - then).square().sum()) for then, now in two)) / (SHORT * self.whole)
+        two = zip(*(self._rows_at(conditions, space, *at) for at in ((start, 0.0), (later, SHORT))), strict=True)
+        return math.sqrt(sum(replace(now, r=now.r - then.r).loss for then, now in two)) / (SHORT * self.whole)
 
-    def _residuals(self, conditions: CompiledProblem, space: Space, start: Tensor, share: float) -> list[Tensor]:
-        """(G, M) per condition, once that share of the time has passed."""
+    def _rows_at(self, conditions: CompiledProblem, space: Space, start: Tensor, share: float) -> list[RowBlock]:
+        """Once that share of the time has passed, with the units of its start."""
         given = [one * self.whole**k for k, one in enumerate(start)]  # in its units
         c = torch.cat([*given, *torch.zeros_like(start[:1]).expand(self.stated.levels - len(start), -1, -1, -1)], 1)
         at_start, now = (
@@ -118,7 +118,7 @@ class Starts:
             for passed in (0.0, share)
         )
         sources = [rows.scaled_at(State(None, at_start)) for rows in term_rows(conditions, space, self.weights)]
-        return [source.rows(State(c, now), matrix=False).r for source in sources]
+        return [source.rows(State(c, now), matrix=False) for source in sources]
 
 
 def _is_of_slopes(term: Term) -> bool:

@@ -64,9 +64,9 @@ def enriched_space(space: Space) -> Space:
     """The same cells with `EXTRA_DEGREES` more per axis; one more in three and four variables.
 
     In one or two variables, one would do nothing for a function that is even or odd about the middle of its cell. A
-    ball that grows by one takes in functions of either kind, but those of one variable alone.
+    ball that grows by one takes in functions of either kind, but not those of one variable alone, as kinks may be.
     """
-    extra = 1 if len(space.degrees) >= BALL else EXTRA_DEGREES
+    extra = EXTRA_DEGREES if len(space.degrees) < BALL or space.ball else 1
     return replace(space, degrees=tuple(p + extra for p in space.degrees))
 
 
