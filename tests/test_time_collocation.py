@@ -277,6 +277,12 @@ def test_kinks_of_waves_are_followed_with_degrees_that_fill_a_ball(tmp_path):
     assert missed < march.error() < 10 * missed and missed < 3e-2
 
 
+def test_kinks_are_followed_from_the_start_on_the_cells_that_they_need():
+    result = ps.solve(ps.load("wave-random-speed"), tolerance=5e-2).result
+    assert result["status"] == "converged" and result["method"].startswith("collocation")
+    assert result["relative_l2_error"]["u"] < result["estimated_error"]["u"]
+
+
 def drum(points):
     """A square drum whose skin is struck everywhere at once, at points (N, 3)."""
     m = torch.arange(1, 400, 2, dtype=torch.float64) * math.pi

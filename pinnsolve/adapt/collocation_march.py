@@ -42,6 +42,7 @@ SMOOTH = 0.75  # factor by which coefficients fall per degree, from which on cel
 MODERATE_DEGREE, VERY_SMOOTH = 9, 0.4  # from that degree on it is less, where linearizations are renewed; the highest
 # where kinks travel, which need as many functions of any degree
 UNSEEN_OF_KINKS = 1.5  # times the correction by a richer space is the error, as measured against exact solutions
+EARLY = 0.3  # share of the time after which steps are not taken again from the start
 ORDER_OF_KINKS = 3.0  # in the degree, at which their errors fall
 KINKED_STAGES = 5  # where kinks travel, whose errors fall slowly at any order: fewer modes, in steps as short
 LEAST_ABOVE = 5  # the order of the equations: degrees that splitting may leave
@@ -156,7 +157,8 @@ class Marcher:
         first = march.space
         length = StepLength(self.low, self.high, march.dt, bool(self.stated.changing), self._order)
         at = _Progress(self.begin(march), length)
-        if self.starts.contradicted(march.space, at.moment, self.aim.inside):
+        # on smaller cells it matters less; what a march before has seen holds for this one
+        if march.kinks or self.starts.contradicted(march.space, at.moment, self.aim.inside):
             if self.stated.levels == 2:  # shorter slabs and smaller cells at the walls serve better than stages
                 at.ended = "stalled"
             else:  # kinks get anywhere
@@ -234,6 +236,10 @@ class Marcher:
         if rough or not self._refined(march, found.in_space, in_space, step.values[-1]):
             at.ended = "stalled"
             return
+        early = bool(march.steps) and march.time - self.low < EARLY * self.whole
+        if march.kinks and early:  # what a coarse space has lost of them is not had back on a finer one
+            march.steps.clear()
+            at.length = StepLength(self.low, self.high, at.length.dt, bool(self.stated.changing), self._order)
         at.moment = _moved(at.moment, old, march.space) if march.steps else self.begin(march)
 
     def _take(self, march: March, at: _Progress, step: Step) -> None:

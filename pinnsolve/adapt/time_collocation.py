@@ -51,9 +51,10 @@ def collocations(
     space, dt = _first_space(context, stated, axis, tolerance), (interval[1] - interval[0]) / FIRST_PARTS
     aim = Aim.first(tolerance)
     most = MOST_MARCHES if refinements is None else refinements + 1
+    kinks = False  # whether they travel, in one of the marches so far
     whole = False  # whether one has come to the end, so that what others hold beyond theirs is nobody's answer
     for number in range(most):
-        march = March(space, dt)
+        march = March(space, dt, kinks=kinks)
         watch = _Watch(context, tolerance, number, interval, last=number == most - 1)
         means = Means(context.clock.check, bytes_available(context.memory_gb), context.journal)
         marcher = Marcher(stated, interval, weights, aim, means)
@@ -68,7 +69,7 @@ def collocations(
         if isinstance(ended, Outcome):
             yield replace(ended, message=ended.message + beyond)
         aim = marcher.aim.smaller(min(max(0.3 * tolerance / watch.foreseen(march), 1e-4), 0.3))
-        space, dt = march.space, march.dt
+        space, dt, kinks = march.space, march.dt, march.kinks
 
 
 def _first_space(context: SolveContext, stated: SpaceProblem, axis: int, tolerance: float) -> Space:
@@ -88,10 +89,11 @@ class _Watch:
     def __init__(self, context: SolveContext, tolerance: float, number: int, interval: tuple[float, float], last: bool):
         self.context, self.tolerance, self.number, self.last = context, tolerance, number, last
         self.low, self.high = interval
-        self._errors = self._sizes = torch.zeros(len(context.problem.unknowns), dtype=torch.float64)
 
     def __call__(self, march: March) -> str | None:
         step = march.steps[-1]
+        if len(march.steps) == 1:  # the first one, or the first again
+            self._errors = self._sizes = torch.zeros_like(step.error)
         done = (march.time - self.low) / (self.high - self.low)
         seconds = self.context.clock.seconds()
         left = seconds * (1 - done) / done if self.number == 0 else None
