@@ -36,7 +36,7 @@ def march(*excess: float) -> tuple[March, Scripted]:
     marcher.stated = SimpleNamespace(changing={}, constraints=("continuity",))
     marcher.low, marcher.high, marcher._stages = 0.0, 1.0, 3
     marcher._steppers = script = Scripted(marcher.aim.inside, *excess)
-    reached = March(None, 0.25)
+    reached = March(SimpleNamespace(ball=False), 0.25)
     at = _Progress(Moment(NOTHING, NOTHING), StepLength(0.0, 1.0, 0.25, True, 4))
     while script.left:
         marcher._next(reached, at, lambda _: None)

@@ -335,7 +335,7 @@ def test_kinks_get_degrees_where_smaller_cells_would_be_too_many(tmp_path, parts
     there = in_space(compile_problem(stated(tmp_path, *WAVE)), 0)
     marcher = Marcher(there, (0.0, 1.0), {}, Aim.first(1e-3), Means(lambda: None))
     cells = uniform_cells(torch.zeros(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64), [parts, parts])
-    march = March(Space(cells, (9, 9), table_orders(there.problem), ball=True), DT, kinks=True)
+    march = March(Space(cells, (9, 9), table_orders(there.problem), ball=True), DT)
     blamed = torch.ones(cells.count, 2, dtype=torch.float64)
     before = march.space
     c = before.project(lambda x: (x[:, 0] - 0.4).abs()[None], 1)

@@ -72,15 +72,18 @@ KEPT, KEPT_CHANGING = 3, 1  # lengths whose factorizations are kept
 class March:
     """What was reached: the steps, that of length `dt` which is tried next, and how it went, `status`: `finished`,
     `missed` where the error is beyond the tolerance already, `stalled`, or what interrupted it; `foreseen`: (U,) the
-    size of a solution that is nothing at first, if it is known; `kinks`: whether they travel from the start, whatever
-    solutions look like in a cell at first."""
+    size of a solution that is nothing at first, if it is known."""
 
     space: Space
     dt: float
     steps: list[Step] = field(default_factory=list)
     status: str = "finished"
     foreseen: Tensor | None = None
-    kinks: bool = False
+
+    @property
+    def kinks(self) -> bool:
+        """Whether they travel from the start, whatever solutions look like in a cell at first: balls are for them."""
+        return self.space.ball
 
     def error(self) -> float:
         """The estimated relative error over the time so far."""
@@ -155,14 +158,14 @@ class Marcher:
     def run(self, march: March, watch: Callable[[March], str | None]) -> None:
         """Adds steps to the march; `watch(march)` is asked after every step, and ends it by answering a status."""
         first = march.space
-        length = StepLength(self.low, self.high, march.dt, bool(self.stated.changing), self._order)
+        length = self._lengths(march.dt)
         at = _Progress(self.begin(march), length)
         # on smaller cells it matters less; what a march before has seen holds for this one
         if march.kinks or self.starts.contradicted(march.space, at.moment, self.aim.inside):
             if self.stated.levels == 2:  # shorter slabs and smaller cells at the walls serve better than stages
                 at.ended = "stalled"
             else:  # kinks get anywhere
-                march.kinks, march.space = True, replace(first, ball=True)
+                march.space = replace(first, ball=True)
                 self._stages = min(self._stages, KINKED_STAGES)
                 length.order = self._order
                 at.moment = self.begin(march)
@@ -172,6 +175,10 @@ class Marcher:
         while at.ended is None:
             self._next(march, at, watch)
         march.status = at.ended
+
+    def _lengths(self, dt: float) -> StepLength:
+        """Of steps from the start on."""
+        return StepLength(self.low, self.high, dt, bool(self.stated.changing), self._order)
 
     def _next(self, march: March, at: _Progress, watch: Callable[[March], str | None]) -> None:
         """Takes a step, or changes what it was tried with."""
@@ -239,7 +246,7 @@ class Marcher:
         early = bool(march.steps) and march.time - self.low < EARLY * self.whole
         if march.kinks and early:  # what a coarse space has lost of them is not had back on a finer one
             march.steps.clear()
-            at.length = StepLength(self.low, self.high, at.length.dt, bool(self.stated.changing), self._order)
+            at.length = self._lengths(at.length.dt)
         at.moment = _moved(at.moment, old, march.space) if march.steps else self.begin(march)
 
     def _take(self, march: March, at: _Progress, step: Step) -> None:

@@ -51,10 +51,9 @@ def collocations(
     space, dt = _first_space(context, stated, axis, tolerance), (interval[1] - interval[0]) / FIRST_PARTS
     aim = Aim.first(tolerance)
     most = MOST_MARCHES if refinements is None else refinements + 1
-    kinks = False  # whether they travel, in one of the marches so far
     whole = False  # whether one has come to the end, so that what others hold beyond theirs is nobody's answer
     for number in range(most):
-        march = March(space, dt, kinks=kinks)
+        march = March(space, dt)
         watch = _Watch(context, tolerance, number, interval, last=number == most - 1)
         means = Means(context.clock.check, bytes_available(context.memory_gb), context.journal)
         marcher = Marcher(stated, interval, weights, aim, means)
@@ -69,7 +68,7 @@ def collocations(
         if isinstance(ended, Outcome):
             yield replace(ended, message=ended.message + beyond)
         aim = marcher.aim.smaller(min(max(0.3 * tolerance / watch.foreseen(march), 1e-4), 0.3))
-        space, dt, kinks = march.space, march.dt, march.kinks
+        space, dt = march.space, march.dt
 
 
 def _first_space(context: SolveContext, stated: SpaceProblem, axis: int, tolerance: float) -> Space:
