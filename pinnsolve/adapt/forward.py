@@ -28,6 +28,7 @@ from pinnsolve.adapt.space_problem import can_collocate
 from pinnsolve.adapt.start_alone import start_alone
 from pinnsolve.adapt.terms_without_points import with_all_terms
 from pinnsolve.adapt.time_collocation import BEYOND, collocations
+from pinnsolve.adapt.time_exponentials import exponential, exponentials
 from pinnsolve.adapt.time_marching import March, can_march, march
 from pinnsolve.adapt.time_problem import TimeProblem
 from pinnsolve.adapt.time_slab import LOCAL, Slab, SlabSolver
@@ -80,6 +81,12 @@ def _marched(
 ) -> Outcome[Result]:  # fmt: skip
     """The best result of a march, in steps or in slabs, or of all of space and time at once."""
     problem = context.problem
+    # all of a box by dense products of one matrix per axis: far less work than factorizations, where they do
+    if (stated := exponential(problem, axis)) is not None:
+        results = exponentials(context, stated, axis, tolerance, refinements)
+        found = _followed(context, _doubted(context, results, tolerance), tolerance, STEPPED)
+        if found.best is not None or found.ends_all:
+            return found
     if (
         can_collocate(problem, axis) and not detail_mesh(problem, axis).in_time
     ):  # steps in space alone are far smaller than slabs

@@ -16,6 +16,7 @@ from torch import Tensor
 from pinnsolve.adapt.aim import Aim
 from pinnsolve.adapt.collocation_march import March, Marcher, Means
 from pinnsolve.adapt.context import Result, SolveContext
+from pinnsolve.adapt.march_watch import MarchWatch
 from pinnsolve.adapt.radau import radau
 from pinnsolve.adapt.returned_steps import returned
 from pinnsolve.adapt.space_problem import SpaceProblem, in_space
@@ -54,7 +55,7 @@ def collocations(
     whole = False  # whether one has come to the end, so that what others hold beyond theirs is nobody's answer
     for number in range(most):
         march = March(space, dt)
-        watch = _Watch(context, tolerance, number, interval, last=number == most - 1)
+        watch = MarchWatch(context, tolerance, number, interval, last=number == most - 1)
         means = Means(context.clock.check, bytes_available(context.memory_gb), context.journal)
         marcher = Marcher(stated, interval, weights, aim, means)
         ended = attempt(partial(marcher.run, march, watch), context.clock)
@@ -80,33 +81,6 @@ def _first_space(context: SolveContext, stated: SpaceProblem, axis: int, toleran
     degree = max(round({2: 3.5 + digits}.get(d, 3.0 + 0.8 * digits)), LEAST_DEGREE + order)
     degree = min(degree, {2: 14}.get(d, 10)) - (cells.count >= MANY_CELLS)
     return Space(cells, (degree,) * d, table_orders(problem))
-
-
-class _Watch:
-    """Follows a march: records, the clock, and whether the error is beyond the tolerance for good."""
-
-    def __init__(self, context: SolveContext, tolerance: float, number: int, interval: tuple[float, float], last: bool):
-        self.context, self.tolerance, self.number, self.last = context, tolerance, number, last
-        self.low, self.high = interval
-
-    def __call__(self, march: March) -> str | None:
-        step = march.steps[-1]
-        if len(march.steps) == 1:  # the first one, or the first again
-            self._errors = self._sizes = torch.zeros_like(step.error)
-        done = (march.time - self.low) / (self.high - self.low)
-        seconds = self.context.clock.seconds()
-        left = seconds * (1 - done) / done if self.number == 0 else None
-        self.context.record(f"march {self.number + 1}", len(march.steps), step.loss, {}, time_left=left)
-        self.context.clock.check()
-        self._errors = self._errors + step.error**2 * step.dt
-        self._sizes = torch.maximum(self._sizes, step.size if march.foreseen is None else march.foreseen)
-        # even if nothing more were added
-        beyond = self._errors > (self.tolerance * self._sizes) ** 2 * (self.high - self.low)
-        return "missed" if bool(beyond.any()) and not self.last and done < 1 else None
-
-    def foreseen(self, march: March) -> float:
-        """The error of the whole time: as it is, or growing on, but less than it did where a march ended early."""
-        return march.error() * math.sqrt((self.high - self.low) / (march.time - self.low))
 
 
 def march_result(

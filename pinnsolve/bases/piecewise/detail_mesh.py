@@ -61,6 +61,11 @@ class DetailMesh:
         alive = alive.nonzero()[:, 0][size.isfinite().any(dim=1)]
         return details.lower[alive][:, axes], details.upper[alive][:, axes], details.size[alive][:, axes]
 
+    @property
+    def has_cuts(self) -> bool:
+        """Whether cells must have edges inside."""
+        return bool(self._cuts())
+
     def _cuts(self) -> list[Cut]:
         """Jumps and kinks of what holds inside, or on the boundary; those of starts only if they are narrow."""
         result = []

@@ -28,7 +28,8 @@ from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.language.symbols import MultiIndex
 
 OVERSAMPLING = {1: 1.5, 2: 1.4, 3: 1.1}  # points per degree and axis, by the number of axes
-FEW_POINTS = 4  # of a cell, for which a product of its own does not pay
+FEW_POINTS, LARGE = 4, 4000  # of a cell, for which a product of its own does not pay, unless it has more functions
+MOST_POINTS = 16_384  # whose polynomials of every axis are made at a time
 AT_ONCE = 2048  # points of a cell: what lies between stays in the cache
 BLOCK_NUMBERS = 4e6  # of a table of values at points of their own
 
@@ -110,40 +111,45 @@ class Space:
 
     def combined(self, c: Tensor, x: Tensor, alphas: Sequence[MultiIndex]) -> dict[MultiIndex, Tensor]:
         """(unknowns, N) per derivative of the function c (C, unknowns, n) at points (N, d)."""
+        if not len(x):
+            return {alpha: c.new_zeros(c.shape[1], 0) for alpha in alphas}
+        cell, order = torch.sort(self.cells.locate(x))
+        back = torch.argsort(order)
+        few = len(x) <= FEW_POINTS * len(torch.unique_consecutive(cell)) and self.functions <= LARGE
+        values = self._one_by_one if few else self._in_cells
+        most = max(1, int(BLOCK_NUMBERS // self.functions)) if few else MOST_POINTS
         results: dict[MultiIndex, list[Tensor]] = {alpha: [] for alpha in alphas}
-        for part in x.split(max(1, int(BLOCK_NUMBERS // self.functions))):
-            cell, order = torch.sort(self.cells.locate(part))
-            back = torch.argsort(order)
-            for alpha, values in self._in_cells(c, part[order], cell, alphas).items():
-                results[alpha].append((values * chain_factors(self.cells, cell, alpha))[:, back])
-        return {alpha: torch.cat(pieces, dim=1) for alpha, pieces in results.items()}
+        for part, own in zip(x[order].split(most), cell.split(most), strict=True):
+            for alpha, found in values(c, part, own, alphas).items():
+                results[alpha].append(found * chain_factors(self.cells, own, alpha))
+        return {alpha: torch.cat(pieces, dim=1)[:, back] for alpha, pieces in results.items()}
+
+    def _one_by_one(self, c: Tensor, x: Tensor, cell: Tensor, alphas: Sequence[MultiIndex]) -> dict[MultiIndex, Tensor]:
+        """As `_in_cells`, by a table of all functions at all points."""
+        orders = tuple(max(a[axis] for a in alphas) for axis in range(x.shape[1]))
+        tables = replace(self, orders=orders).tables(self.cells.reference(x[:, None], cell))
+        own = [c[cell, u] for u in range(c.shape[1])]
+        return {a: torch.stack([(tables.table(a)[:, 0] * one).sum(dim=1) for one in own]) for a in alphas}
 
     def _in_cells(self, c: Tensor, x: Tensor, cell: Tensor, alphas: Sequence[MultiIndex]) -> dict[MultiIndex, Tensor]:
         """(unknowns, N) per derivative in reference coordinates, at points (N, d) in order of their cells (N,)."""
         chosen, counts = torch.unique_consecutive(cell, return_counts=True)
-        if len(cell) <= FEW_POINTS * len(chosen):  # also without any points
-            orders = tuple(max(a[axis] for a in alphas) for axis in range(x.shape[1]))
-            tables = replace(self, orders=orders).tables(self.cells.reference(x[:, None], cell))
-            own = [c[cell, u] for u in range(c.shape[1])]
-            return {a: torch.stack([(tables.table(a)[:, 0] * one).sum(dim=1) for one in own]) for a in alphas}
         places = self.cells.reference(x[:, None], cell)[:, 0].T.contiguous()
         axes = {
             (axis, k): legendre_rows(places[axis], self.degrees[axis], k)
             for axis in range(len(places))
             for k in {alpha[axis] for alpha in alphas}
         }
-        spread = self.spread(c[chosen])
         pieces = {key: table.split(counts.tolist(), dim=1) for key, table in axes.items()}
-        return {
-            alpha: torch.cat(
-                [
-                    _contracted(spread[i], [pieces[axis, k][i] for axis, k in enumerate(alpha)])
-                    for i in range(len(chosen))
-                ],
-                dim=1,
-            )
-            for alpha in alphas
-        }
+        results: dict[MultiIndex, list[Tensor]] = {alpha: [] for alpha in alphas}
+        number = 0
+        for some in chosen.split(max(1, int(BLOCK_NUMBERS // (self.functions * c.shape[1])))):
+            for spread in self.spread(c[some]):
+                for alpha in alphas:
+                    tables = [pieces[axis, k][number] for axis, k in enumerate(alpha)]
+                    results[alpha].append(_contracted(spread, tables))
+                number += 1
+        return {alpha: torch.cat(found, dim=1) for alpha, found in results.items()}
 
     def spread(self, c: Tensor) -> Tensor:
         """(C, U, p_1 + 1, ..., p_d + 1): the coefficients in the whole tensor product, zeros where there are none."""

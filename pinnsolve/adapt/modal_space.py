@@ -1,0 +1,201 @@
+"""Functions of space that meet the walls and in which diffusion is diagonal, and a semilinear problem in them.
+
+Products of `wall_functions` of every axis, as many as the degrees allow; what is not linear is taken at Gauss points
+and tested with the functions (a Galerkin method; Canuto, Hussaini, Quarteroni & Zang, Spectral Methods: Fundamentals in
+Single Domains, section 3.3). All work is products with one dense matrix per axis.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import sympy as sp
+import torch
+from torch import Tensor
+
+from pinnsolve.adapt.semilinear import Semilinear
+from pinnsolve.assembly.control_volumes import gauss_rule
+from pinnsolve.bases.legendre import legendre
+from pinnsolve.bases.wall_functions import FREE, Walls, wall_functions
+from pinnsolve.compiler.terms import CompiledProblem
+from pinnsolve.language.symbols import Feature, FeatureSymbol, MultiIndex, coordinate_symbol, features_of
+from pinnsolve.language.to_torch import Evaluator
+
+OVERSAMPLING = 1.3  # points per degree and axis
+
+State = list[Tensor]  # by unknown, coefficients (n_1, ..., n_d) in the functions of every axis
+
+
+@dataclass(frozen=True)
+class OnGrid:
+    """Expressions as functions of what they hold on a tensor grid in space; `features`: their symbols, by the number of
+    the unknown and its derivatives in space."""
+
+    space: tuple[sp.Symbol, ...]
+    time: sp.Symbol
+    features: Mapping[tuple[int, MultiIndex], sp.Symbol]
+    evaluator: Evaluator
+
+    @classmethod
+    def of(cls, problem: CompiledProblem, axis: int, expressions: Sequence[sp.Expr]) -> OnGrid:
+        """Expressions of a problem whose coordinate `axis` is time, without derivatives in it."""
+        names = [coordinate_symbol(name) for name in problem.coordinates]
+        time = names.pop(axis)
+        features = sorted({f for e in expressions for f in features_of(e)}, key=Feature.sort_key)
+        symbols = {
+            (problem.unknowns.index(f.unknown), f.alpha[:axis] + f.alpha[axis + 1 :]): FeatureSymbol(f)
+            for f in features
+        }
+        return cls(tuple(names), time, symbols, Evaluator(expressions))
+
+    def at(self, points: Sequence[Tensor]) -> dict[sp.Symbol, Tensor]:
+        """The coordinates at a tensor grid of points (m_a,) per axis, each along its own."""
+        return {name: _along(x, a, len(points)) for a, (name, x) in enumerate(zip(self.space, points, strict=True))}
+
+    def __call__(self, known: Mapping[sp.Symbol, Tensor], time: float) -> list:
+        """A number or a tensor that broadcasts over the grid, per expression."""
+        return self.evaluator({**known, self.time: time})
+
+
+@dataclass(frozen=True)
+class Functions:
+    """Those of one unknown along one axis: `rates` (n,) at which they fade where they diffuse at 1; in Legendre
+    polynomials, (n, p + 1); their `values` and `slopes` at the points of the axis, (m, n), and tests with them, (n, m).
+    """
+
+    rates: Tensor
+    legendre: Tensor
+    values: Tensor
+    slopes: Tensor
+    tests: Tensor
+
+    @classmethod
+    def on(cls, degree: int, walls: Walls, interval: tuple[float, float]) -> Functions:
+        points, weights = gauss_rule(points_of(degree))
+        found, scale = wall_functions(degree, walls), 2.0 / (interval[1] - interval[0])
+        values, slopes = (table @ found.legendre.mT for table in legendre(2.0 * points - 1.0, degree, 1))
+        tests = (values * weights[:, None]).mT.contiguous()
+        return cls(scale**2 * found.rates, found.legendre, values, scale * slopes, tests)
+
+
+class ModalSpace:
+    """The functions up to the `degrees` of every axis of space, and the problem, `stated`, in them."""
+
+    def __init__(
+        self, intervals: Sequence[tuple[float, float]], stated: Semilinear, rest: OnGrid, degrees: Sequence[int]
+    ):
+        self.intervals, self.stated, self.degrees = intervals, stated, tuple(degrees)
+        made = {
+            (axis, walls): Functions.on(p, walls, interval)
+            for axis, (p, interval) in enumerate(zip(self.degrees, intervals, strict=True))
+            for walls in {of_unknown[axis] for of_unknown in stated.walls}
+        }
+        self.functions = [[made[axis, walls] for axis, walls in enumerate(one)] for one in stated.walls]
+        self._rest, self._grid = rest, rest.at(self.points)
+
+    @property
+    def points(self) -> list[Tensor]:
+        """(m,) per axis."""
+        rules = (gauss_rule(points_of(p))[0] for p in self.degrees)
+        return [low + (high - low) * s for (low, high), s in zip(self.intervals, rules, strict=True)]
+
+    @cached_property
+    def rates(self) -> State:
+        """By unknown, at which its functions grow by themselves."""
+        result = []
+        for axes, diffusion, growth in zip(self.functions, self.stated.diffusion, self.stated.growth, strict=True):
+            faded = [
+                d * _along(one.rates, a, len(axes)) for a, (one, d) in enumerate(zip(axes, diffusion, strict=True))
+            ]
+            result.append(growth - sum(faded[1:], faded[0]))
+        return result
+
+    def rest(self, state: State, time: float) -> State:
+        """What the rest adds to the derivative of a state in time."""
+        known = dict(self._grid)
+        for (unknown, alpha), symbol in self._rest.features.items():
+            axes = zip(self.functions[unknown], alpha, strict=True)
+            known[symbol] = applied([one.slopes if k else one.values for one, k in axes], state[unknown])
+        return [self.tested(u, values) for u, values in enumerate(self._rest(known, time))]
+
+    def tested(self, unknown: int, values: Tensor | float) -> Tensor:
+        """The nearest function to values on the grid, or to what broadcasts over it."""
+        return tested([one.tests for one in self.functions[unknown]], values)
+
+    def derivative(self, state: State, rest: State) -> State:
+        """That of a state in time."""
+        return [rates * c + own for rates, c, own in zip(self.rates, state, rest, strict=True)]
+
+    def legendre(self, state: State) -> Tensor:
+        """(U, p_1 + 1, ..., p_d + 1): the same in Legendre polynomials."""
+        both = zip(self.functions, state, strict=True)
+        return torch.stack([applied([one.legendre.mT for one in axes], c) for axes, c in both])
+
+    def nearest(self, c: Tensor) -> State:
+        """The nearest functions to those in Legendre polynomials of any degrees, (U, ...)."""
+        sizes = [min(p + 1, size) for p, size in zip(self.degrees, c.shape[1:], strict=True)]
+        common = tuple(slice(0, size) for size in sizes)
+        return [
+            applied([one.legendre[:, part] for one, part in zip(axes, common, strict=True)], own[common])
+            for axes, own in zip(self.functions, c, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """The known function that meets what faces ask for, in Legendre polynomials."""
+
+    expressions: OnGrid | None  # the function and its derivative in time, by unknown; None where it vanishes
+    unknowns: int
+
+    @classmethod
+    def of(cls, problem: CompiledProblem, axis: int, stated: Semilinear) -> Lifted:
+        if all(one == 0 for one in stated.lifted):
+            return cls(None, len(stated.lifted))
+        time = coordinate_symbol(problem.coordinates[axis])
+        both = [*stated.lifted, *(sp.diff(one, time) for one in stated.lifted)]
+        return cls(OnGrid.of(problem, axis, both), len(stated.lifted))
+
+    def at(self, space: ModalSpace, time: float) -> tuple[Tensor, Tensor] | None:
+        """(U, p_1 + 1, ..., p_d + 1) each: the function and its derivative in time; None where it vanishes."""
+        if self.expressions is None:
+            return None
+        free = [Functions.on(p, (FREE, FREE), ends) for p, ends in zip(space.degrees, space.intervals, strict=True)]
+        values = self.expressions(self.expressions.at(space.points), time)
+        found = torch.stack([tested([one.tests for one in free], value) for value in values])
+        return found[: self.unknowns], found[self.unknowns :]
+
+
+def points_of(degree: int) -> int:
+    """Gauss points of an axis: as many as products of a few functions ask for."""
+    return math.ceil(OVERSAMPLING * (degree + 1)) + 1
+
+
+def rms(state: State) -> Tensor:
+    """(U,) root mean squares."""
+    return torch.stack([torch.linalg.vector_norm(c) for c in state])
+
+
+def tested(tests: Sequence[Tensor], values: Tensor | float) -> Tensor:
+    """Values on a grid, or what broadcasts over it, times what tests with the functions (n_a, m_a) of every axis."""
+    on_grid = torch.as_tensor(values, dtype=tests[0].dtype, device=tests[0].device)
+    return applied(tests, on_grid.expand([one.shape[1] for one in tests]))
+
+
+def applied(matrices: Sequence[Tensor], c: Tensor) -> Tensor:
+    """(m_1, ..., m_d): coefficients (n_1, ..., n_d) times a matrix (m_a, n_a) of every axis."""
+    for axis, matrix in enumerate(matrices):
+        before, after = c.shape[:axis], c.shape[axis + 1 :]
+        if after:
+            c = matrix @ c.reshape(math.prod(before), c.shape[axis], -1)
+        else:
+            c = c @ matrix.mT
+        c = c.reshape(*before, len(matrix), *after)
+    return c
+
+
+def _along(values: Tensor, axis: int, dimension: int) -> Tensor:
+    return values.reshape([-1 if a == axis else 1 for a in range(dimension)])

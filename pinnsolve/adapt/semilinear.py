@@ -1,0 +1,295 @@
+"""Problems that march by exponentials: in a box, of first order in time, whose diffusion has constant coefficients.
+
+D(u, t) = sum_a d_a D(u, a, a) + c u + N(x, t, u, grad u), where every face has a condition of the value or of the slope,
+or is periodic. What the faces ask for is met by a known function, the sum is that and one that vanishes there; so
+conditions are homogeneous, and of what is left only N is not solved exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import sympy as sp
+import torch
+
+from pinnsolve.assembly.term_rows import held_at
+from pinnsolve.bases.wall_functions import FREE, PERIODIC, SLOPE, VALUE, Walls
+from pinnsolve.compiler.terms import CompiledProblem, Term
+from pinnsolve.geometry.regions import Piece
+from pinnsolve.language.symbols import Feature, FeatureSymbol, coordinate_symbol, features_of
+from pinnsolve.language.tabulated import Tabulated
+from pinnsolve.language.to_torch import Evaluator
+
+ROUGH = (sp.Piecewise, sp.Heaviside, sp.Abs, sp.Max, sp.Min, sp.sign, Tabulated)  # not continued into the box
+CORNERS, MET = 64, 1e-9  # points of a face at which it is seen whether it is met; relative to the largest value there
+
+
+@dataclass(frozen=True)
+class Semilinear:
+    """By unknown: the `diffusion` (d_a) along every axis of space, the `growth` c, the `walls` of every axis, the `rest`
+    N with what the `lifted` function, which the faces ask for, adds to it, and the `start` less that.
+
+    Of expressions, features and coordinates are those of the problem.
+    """
+
+    diffusion: tuple[tuple[float, ...], ...]
+    growth: tuple[float, ...]
+    walls: tuple[tuple[Walls, ...], ...]
+    rest: tuple[sp.Expr, ...]
+    start: tuple[sp.Expr, ...]
+    lifted: tuple[sp.Expr, ...]
+
+
+def semilinear(problem: CompiledProblem, axis: int) -> Semilinear | None:
+    """The problem that marches along `axis` in that form; None of any other."""
+    try:
+        return _Reading(problem, axis).read()
+    except _AnotherForm:
+        return None
+
+
+class _AnotherForm(Exception):
+    pass
+
+
+def _demand(holds: bool) -> None:
+    if not holds:
+        raise _AnotherForm
+
+
+@dataclass(frozen=True)
+class _Condition:
+    """On a face: what of the unknown is given there, VALUE, SLOPE or PERIODIC; and what it is."""
+
+    kind: str
+    given: sp.Expr = sp.S.Zero
+
+
+class _Reading:
+    """Of a problem whose coordinate `axis` is time."""
+
+    def __init__(self, problem: CompiledProblem, axis: int):
+        self.problem, self.axis = problem, axis
+        self.dimension = len(problem.coordinates)
+        self.space = tuple(a for a in range(self.dimension) if a != axis)
+        self.names = [coordinate_symbol(name) for name in problem.coordinates]
+
+    def read(self) -> Semilinear:
+        problem = self.problem
+        _demand(problem.shape is None and not problem.materials and not problem.homes and not problem.exactly)
+        _demand(not problem.integrals and not problem.unknown_parameters and not problem.regularization)
+        _demand(len(problem.axes.space) == len(self.space) and not problem.between)
+        for term in problem.terms:
+            _demand(term.data_file is None and not term.robust and term.region.where is None)
+            _demand(all(f.operator is None for f in term.features))
+        low = problem.intervals[self.axis][0]
+        held = held_at(problem, self.axis, low)
+        starts = self._starts(held)
+        others = [term for term in problem.terms if term not in held]
+        _demand(all(term.kind in ("equation", "condition") for term in others))
+        rates = self._rates([term for term in others if term.kind == "equation"])
+        conditions = self._conditions([term for term in others if term.kind == "condition"])
+        rest, diffusion, growth = zip(*(self._parted(u, rates[u]) for u in problem.unknowns), strict=True)
+        walls = tuple(self._walls(u, d, conditions) for u, d in zip(problem.unknowns, diffusion, strict=True))
+        first = {f.unknown for e in rest for f in features_of(e) if f.order}
+        _demand(not any(w[0] == FREE for u, ws in zip(problem.unknowns, walls, strict=True) if u in first for w in ws))
+        lifted = {u: self._lifted(u, conditions) for u in problem.unknowns}
+        moved = self._moved(rest, diffusion, growth, lifted)
+        now = {self.names[self.axis]: sp.Float(low)}
+        start = tuple(starts[u] - lifted[u].xreplace(now) for u in problem.unknowns)
+        return Semilinear(diffusion, growth, walls, moved, start, tuple(lifted[u] for u in problem.unknowns))
+
+    # -- terms ---------------------------------------------------------------------------------------------------------
+
+    def _starts(self, terms: Sequence[Term]) -> Mapping[str, sp.Expr]:
+        """By unknown, its value at the start."""
+        found: dict[str, sp.Expr] = {}
+        for term in terms:
+            for residual, one in zip(term.residuals, term.linearizations, strict=True):
+                _demand(term.linear and one.held_value is not None)
+                unknown, factor = one.held_value
+                _demand(unknown not in found)
+                found[unknown] = -_without(residual) / factor
+        _demand(set(found) == set(self.problem.unknowns))
+        return found
+
+    def _rates(self, terms: Sequence[Term]) -> Mapping[str, sp.Expr]:
+        """By unknown, what the equations say that its derivative in time is."""
+        found: dict[str, sp.Expr] = {}
+        for term in terms:
+            _demand(all(piece == Piece() for piece in term.region.pieces))
+            for residual in term.residuals:
+                timed = [f for f in features_of(residual) if f.alpha[self.axis]]
+                _demand(len(timed) == 1 and timed[0].order == 1 and timed[0].unknown not in found)
+                symbol = FeatureSymbol(timed[0])
+                factor = sp.diff(residual, symbol)
+                _demand(factor.is_number and factor != 0)
+                found[timed[0].unknown] = sp.expand_mul(-residual.xreplace({symbol: sp.S.Zero}) / factor, deep=False)
+        _demand(set(found) == set(self.problem.unknowns))
+        return found
+
+    def _parted(self, unknown: str, rate: sp.Expr) -> tuple[sp.Expr, tuple[float, ...], float]:
+        """What is left of a derivative in time without diffusion and growth, and the two."""
+        diffusion = [0.0] * len(self.space)
+        for f in features_of(rate):
+            if f.order < 2:
+                continue
+            factor = sp.diff(rate, FeatureSymbol(f))
+            _demand(f.unknown == unknown and f.order == 2 == max(f.alpha))
+            _demand(factor.is_number and bool(factor > 0))
+            diffusion[self.space.index(f.alpha.index(2))] = float(factor)
+        rate = rate.xreplace({FeatureSymbol(f): sp.S.Zero for f in features_of(rate) if f.order == 2})
+        _demand(all(diffusion) or not any(diffusion))
+        value = FeatureSymbol(Feature(unknown, (0,) * self.dimension))
+        factors = [summand / value for summand in sp.Add.make_args(rate)]
+        growth = sum((f for f in factors if f.is_number), sp.S.Zero)
+        return rate - growth * value, tuple(diffusion), float(growth)
+
+    def _conditions(self, terms: Sequence[Term]) -> Mapping[tuple[str, int, int], list[_Condition]]:
+        """By unknown, axis of space and side, -1 or 1: what holds there."""
+        found: dict[tuple[str, int, int], list[_Condition]] = {}
+        for term, piece in ((term, piece) for term in terms for piece in term.region.pieces):
+            _demand(term.linear and len(piece.fixed) == 1 and piece.part is None)
+            for residual in term.residuals:
+                for sides, unknown, condition in self._on_face(residual, piece):
+                    for side in sides:
+                        found.setdefault((unknown, piece.fixed[0][0], side), []).append(condition)
+        return found
+
+    def _on_face(self, residual: sp.Expr, piece: Piece):
+        axis = piece.fixed[0][0]
+        slope = tuple(int(a == axis) for a in range(self.dimension))
+        if piece.partner is None:
+            _demand(piece.outward is not None)
+            normals = {
+                coordinate_symbol(f"n_{name}"): sp.Integer(piece.outward[1] if a == axis else 0)
+                for a, name in enumerate(self.problem.coordinates)
+            }
+            residual = residual.xreplace(normals)
+            (f,) = self._only(residual, 1)
+            _demand(not f.order or f.alpha == slope)
+            given = -_without(residual) / sp.diff(residual, FeatureSymbol(f))
+            yield (piece.outward[1],), f.unknown, _Condition(SLOPE if f.order else VALUE, given)
+            return
+        one, other = sorted(self._only(residual, 2), key=lambda f: f.side)
+        factors = [sp.diff(residual, FeatureSymbol(f)) for f in (one, other)]
+        same = (one.unknown, one.alpha) == (other.unknown, other.alpha) and (one.side, other.side) == (0, 1)
+        _demand(same and sum(factors) == 0 and _without(residual) == 0)
+        _demand(not one.order or one.alpha == slope)
+        yield (-1, 1), one.unknown, _Condition(PERIODIC, sp.Integer(one.order))
+
+    def _only(self, residual: sp.Expr, count: int) -> Sequence[Feature]:
+        """The features of a residual, so many, each times a number."""
+        features = features_of(residual)
+        _demand(len(features) == count)
+        _demand(all(sp.diff(residual, FeatureSymbol(f)).is_number for f in features))
+        return tuple(features)
+
+    def _walls(self, unknown: str, diffusion: Sequence[float], conditions) -> tuple[Walls, ...]:
+        walls = []
+        for axis, d in zip(self.space, diffusion, strict=True):
+            ends = [conditions.get((unknown, axis, side), []) for side in (-1, 1)]
+            kinds = [sorted(one.kind for one in end) for end in ends]
+            if not d:
+                periodic = [one.given for one in ends[0]] == [0]  # of what does not diffuse, and may well be so
+                _demand((not ends[0] and not ends[1]) or (periodic and kinds[0] == [PERIODIC]))
+                walls.append((FREE, FREE))
+            elif kinds[0] == [PERIODIC, PERIODIC]:
+                _demand({int(one.given) for one in ends[0]} == {0, 1})
+                walls.append((PERIODIC, PERIODIC))
+            else:
+                _demand(all(len(kind) == 1 and kind[0] != PERIODIC for kind in kinds))
+                walls.append((kinds[0][0], kinds[1][0]))
+        return tuple(walls)
+
+    # -- what faces ask for --------------------------------------------------------------------------------------------
+
+    def _lifted(self, unknown: str, conditions) -> sp.Expr:
+        """A function that meets what the faces ask for: axis after axis, what is still missed is added (Gordon & Hall,
+        Transfinite element methods, Numer. Math. 21 (1973) 109-129). Faces that contradict each other where they meet
+        are no such problem."""
+        lifted, faces = sp.S.Zero, []
+        for axis in self.space:
+            here = {}
+            for side in (-1, 1):
+                (condition, *_) = conditions.get((unknown, axis, side), [_Condition(PERIODIC)])
+                if condition.kind != PERIODIC:
+                    here[side] = condition
+            if all(one.given == 0 for one in here.values()) and lifted == 0:
+                continue
+            faces += [(axis, side, one) for side, one in here.items()]
+            add = sp.S.Zero
+            for side, shape in self._shapes(axis, [one.kind for one in here.values()]) if here else ():
+                add += shape * (here[side].given - self._on(lifted, axis, side, here[side].kind))
+            lifted += add
+        _demand(not any(lifted.has(kind) for kind in ROUGH))
+        if lifted != 0:
+            _demand(self._meets(lifted, [(a, s, c) for (u, a, s), (c, *_) in conditions.items() if u == unknown]))
+        return lifted
+
+    def _shapes(self, axis: int, kinds: Sequence[str]) -> list[tuple[int, sp.Expr]]:
+        """By side, a polynomial of which the condition there is 1, and that at the other end 0."""
+        low, high = (sp.Float(end) for end in self.problem.intervals[axis])
+        length = high - low
+        s = (self.names[axis] - low) / length
+        shapes = {
+            (VALUE, VALUE): (1 - s, s),
+            (VALUE, SLOPE): (sp.S.One, s * length),
+            (SLOPE, VALUE): ((s - 1) * length, sp.S.One),
+            (SLOPE, SLOPE): ((s - s**2 / 2) * length, s**2 / 2 * length),
+        }
+        return list(zip((-1, 1), shapes[tuple(kinds)], strict=True))
+
+    def _on(self, expression: sp.Expr, axis: int, side: int, kind: str) -> sp.Expr:
+        """Its value or slope on a face."""
+        taken = sp.diff(expression, self.names[axis]) if kind == SLOPE else expression
+        return taken.xreplace({self.names[axis]: sp.Float(self.problem.intervals[axis][(side + 1) // 2])})
+
+    def _meets(self, lifted: sp.Expr, faces: Sequence[tuple[int, int, _Condition]]) -> bool:
+        """Whether it meets what faces ask for everywhere on them, periodic ones included, as far as points tell."""
+        generator = torch.Generator().manual_seed(0)
+        places = torch.rand(self.dimension, CORNERS, generator=generator, dtype=torch.float64)
+        values = {
+            name: low + (high - low) * place
+            for name, (low, high), place in zip(self.names, self.problem.intervals, places, strict=True)
+        }
+        for axis, side, condition in faces:
+            if condition.kind == PERIODIC:
+                kind = SLOPE if condition.given else VALUE
+                missed = self._on(lifted, axis, 1, kind) - self._on(lifted, axis, -1, kind)
+                unit = lifted
+            else:
+                missed = self._on(lifted, axis, side, condition.kind) - condition.given
+                unit = sp.Max(sp.Abs(condition.given), sp.Abs(self._on(lifted, axis, side, VALUE)))
+            found, size = (torch.as_tensor(v, dtype=torch.float64) for v in Evaluator([missed, unit])(values))
+            if not float(found.abs().max()) <= MET * max(float(size.abs().max()), 1e-300):
+                return False
+        return True
+
+    def _moved(self, rest, diffusion, growth, lifted: Mapping[str, sp.Expr]) -> tuple[sp.Expr, ...]:
+        """The rest, of the difference between the solution and the lifted function."""
+        if all(one == 0 for one in lifted.values()):
+            return rest
+        replaced = {
+            FeatureSymbol(f): FeatureSymbol(f) + self._derivative(lifted[f.unknown], f.alpha)
+            for f in set(chain.from_iterable(features_of(e) for e in rest))
+        }
+        result = []
+        for unknown, one, ds, c in zip(self.problem.unknowns, rest, diffusion, growth, strict=True):
+            own = lifted[unknown]
+            diffused = sum(sp.Float(d) * sp.diff(own, self.names[a], 2) for a, d in zip(self.space, ds, strict=True))
+            grown = diffused + sp.Float(c) * own - sp.diff(own, self.names[self.axis])
+            result.append(one.xreplace(replaced) + grown)
+        return tuple(result)
+
+    def _derivative(self, expression: sp.Expr, alpha: Sequence[int]) -> sp.Expr:
+        for name, k in zip(self.names, alpha, strict=True):
+            expression = sp.diff(expression, name, k) if k else expression
+        return expression
+
+
+def _without(residual: sp.Expr) -> sp.Expr:
+    """What is left of a linear residual where all unknowns vanish."""
+    return residual.xreplace({FeatureSymbol(f): sp.S.Zero for f in features_of(residual)})
