@@ -200,7 +200,7 @@ class ExponentialMarcher:
         about = (time, dt, self.allowed, list(sides[0].space.degrees))
         known = self.means.journal.found("pair", *about)
         if known is not None:
-            both = zip(sides, known["ends"])  # none of a pair that was too long
+            both = zip(sides, known["ends"], strict=False)  # none of a pair that was too long
             return Attempt(**{**known, "ends": tuple(side.stepper.at(end, time + dt) for side, end in both)})
         attempt = self._taken(sides, time, dt, size)
         values = {name: getattr(attempt, name) for name in ("values", "gaps", "size", "excess")}

@@ -119,7 +119,8 @@ class ModalSpace:
         for (unknown, alpha), symbol in self._rest.features.items():
             axes = zip(self.functions[unknown], alpha, strict=True)
             known[symbol] = applied([one.slopes if k else one.values for one, k in axes], state[unknown])
-        return [self.tested(u, values) for u, values in enumerate(self._rest(known, time))]
+        found = enumerate(zip(state, self._rest(known, time), strict=True))
+        return [torch.zeros_like(c) if is_zero(values) else self.tested(u, values) for u, (c, values) in found]
 
     def tested(self, unknown: int, values: Tensor | float) -> Tensor:
         """The nearest function to values on the grid, or to what broadcasts over it."""
@@ -172,6 +173,11 @@ class Lifted:
 def points_of(degree: int) -> int:
     """Gauss points of an axis: as many as products of a few functions ask for."""
     return math.ceil(OVERSAMPLING * (degree + 1)) + 1
+
+
+def is_zero(values: Tensor | float) -> bool:
+    """Whether an expression that holds nothing is zero."""
+    return isinstance(values, int | float) and values == 0
 
 
 def rms(state: State) -> Tensor:

@@ -1,8 +1,8 @@
 """Problems that march by exponentials: in a box, of first order in time, whose diffusion has constant coefficients.
 
-D(u, t) = sum_a d_a D(u, a, a) + c u + N(x, t, u, grad u), where every face has a condition of the value or of the slope,
-or is periodic. What the faces ask for is met by a known function, the sum is that and one that vanishes there; so
-conditions are homogeneous, and of what is left only N is not solved exactly.
+D(u, t) = sum_a d_a D(u, a, a) + c u + N(x, t, u, grad u), where every face has a condition of the value or of the
+slope, or is periodic. What the faces ask for is met by a known function, and the solution is that and one of which
+faces ask for nothing; what is left is exact but for N.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ CORNERS, MET = 64, 1e-9  # points of a face at which it is seen whether it is me
 
 @dataclass(frozen=True)
 class Semilinear:
-    """By unknown: the `diffusion` (d_a) along every axis of space, the `growth` c, the `walls` of every axis, the `rest`
-    N with what the `lifted` function, which the faces ask for, adds to it, and the `start` less that.
+    """By unknown: the `diffusion` (d_a) along every axis of space, the `growth` c, the `walls` of every axis, the
+    `lifted` function, which the faces ask for, the `rest` N with what that adds to it, and the `start` less it.
 
     Of expressions, features and coordinates are those of the problem.
     """
@@ -150,7 +150,7 @@ class _Reading:
     def _conditions(self, terms: Sequence[Term]) -> Mapping[tuple[str, int, int], list[_Condition]]:
         """By unknown, axis of space and side, -1 or 1: what holds there."""
         found: dict[tuple[str, int, int], list[_Condition]] = {}
-        for term, piece in ((term, piece) for term in terms for piece in term.region.pieces):
+        for term, piece in ((one, place) for one in terms for place in one.region.pieces):
             _demand(term.linear and len(piece.fixed) == 1 and piece.part is None)
             for residual in term.residuals:
                 for sides, unknown, condition in self._on_face(residual, piece):

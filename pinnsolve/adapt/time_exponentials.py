@@ -96,7 +96,7 @@ def first_degrees(problem: CompiledProblem, axis: int) -> tuple[int, ...]:
 def march_result(context: SolveContext, axis: int, march: ExponentialMarch) -> Result:
     """The pairs of a march as one function; beyond the last one its last values are repeated."""
     problem = context.problem
-    low, high = problem.intervals[axis]
+    high = problem.intervals[axis][1]
     relative, complete = march.relative(), march.reaches(high)
     trimmed = Trimmed.of(march)
     degrees = (*trimmed.degrees[1:][:axis], trimmed.degrees[0], *trimmed.degrees[1:][axis:])
@@ -141,7 +141,7 @@ class Trimmed:
         sizes = [max(shape) for shape in zip(*(pair.values.shape[2:] for pair in march.steps), strict=True)]
         unknowns = march.steps[0].values.shape[1]
         squares = torch.zeros(unknowns, 2 * len(TIMES), *sizes, dtype=torch.float64)
-        time, size = 0.0, torch.zeros(unknowns, dtype=torch.float64)
+        size = torch.zeros(unknowns, dtype=torch.float64)
         for pair in march.steps:
             c = torch.tensordot(modal(), pair.values, 1)
             squares[(slice(None), slice(None), *(slice(0, n) for n in c.shape[2:]))] += pair.dt * c.transpose(0, 1) ** 2

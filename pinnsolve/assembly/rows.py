@@ -195,7 +195,7 @@ class TermRows:
 
     def residuals_of(self, basis: Basis, state: State) -> Tensor:
         """Unscaled residuals (residual count, N) at all points, a few points at a time."""
-        pieces, size = [], points_at_once(basis.active)
+        pieces, size = [], points_at_once(basis.held)
         for start in range(0, max(self.points.count, 1), size):  # one even for a term without points
             index = slice(start, start + size)
             pieces.append(self.residuals_on(basis, state, index))

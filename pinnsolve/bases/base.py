@@ -46,6 +46,11 @@ class Basis(ABC):
         """The largest number of functions that are nonzero at one point: the cost of `combined` there."""
         return self.width
 
+    @property
+    def held(self) -> int:
+        """About how many numbers `combined` holds per point."""
+        return self.active
+
     @abstractmethod
     def derivatives(
         self, points: Tensor, alphas: Sequence[MultiIndex], hidden: Mapping[str, Tensor] | None = None

@@ -39,7 +39,7 @@ class Approximation:
     def values(self, x: Tensor) -> Tensor:
         """(unknowns, N) at points (N, d)."""
         zero = (0,) * x.shape[1]
-        blocks = x.split(points_at_once(self.basis.active))
+        blocks = x.split(points_at_once(self.basis.held))
         pieces = [self.basis.combined(block, [zero], self.state.coefficients)[zero] for block in blocks]
         return torch.cat(pieces, dim=1)
 

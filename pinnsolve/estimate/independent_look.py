@@ -124,7 +124,7 @@ class Look:
     def _residuals(self, rows: TermRows) -> tuple[Tensor, Tensor, Tensor]:
         """(R, N) each: the residuals of a term, the sizes of their parts, and what rounding may make of those."""
         basis, state = self.solution.basis, self.solution.state
-        block = points_at_once(basis.active)
+        block = points_at_once(basis.held)
         parts = []
         for start in range(0, rows.points.count, block):
             some = TermRows(rows.term, rows.points.select(slice(start, start + block)), self.problem, 1.0)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
 
 from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases.piecewise.basis import PouCells
-from pinnsolve.bases.piecewise.space import Space, chain_factors
+from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.fresh_points import FacePoints, points_on_faces
 from pinnsolve.estimate.independent_look import Look, Missed, looked_at
 from pinnsolve.estimate.interfaces import between_materials
-from pinnsolve.language.symbols import MultiIndex
 
 AT_ONCE = 2**19  # numbers of tables at some points, which stay in the cache
 
@@ -47,7 +45,8 @@ def _jumps(look: Look, space: Space, at: FacePoints, axis: int, k: int, held: li
     alpha, above = (tuple(n if a == axis else 0 for a in range(len(problem.coordinates))) for n in (k, k + 1))
     c = look.solution.state.coefficients
     c = c.reshape(len(c), space.cells.count, -1).transpose(0, 1)
-    jump = (_values(space, c, at.below, at.x, alpha) - _values(space, c, at.above, at.x, alpha)).abs()  # (U, N)
+    below, above_it = (space.combined_in(cell, c, at.x, [alpha])[alpha] for cell in (at.below, at.above))
+    jump = (below - above_it).abs()  # (U, N)
     h = torch.minimum(space.cells.size[at.below, axis], space.cells.size[at.above, axis])
     noise = torch.finfo(jump.dtype).eps * (2.0 * space.degrees[axis] ** 2 / h) ** k  # as `Look` has it
     mean, volume = look.averages_of([above])[above], space.cells.volume.sum()
@@ -67,13 +66,3 @@ def _order(problem: CompiledProblem, unknown: str, axis: int) -> int:
     """The highest derivative of an unknown along an axis in any term: below it, there must be no jumps."""
     features = [f for term in problem.terms for f in term.features if f.unknown == unknown and f.operator is None]
     return max((f.alpha[axis] for f in features), default=0)
-
-
-def _values(space: Space, c: Tensor, cell: Tensor, x: Tensor, alpha: MultiIndex) -> Tensor:
-    """(U, N): a derivative of the function of every point's own cell (N,)."""
-    parts = []
-    few = max(1, AT_ONCE // space.functions)
-    for some, at in zip(cell.split(few), x.split(few), strict=True):
-        tables = space.tables(space.cells.reference(at[:, None], some))
-        parts.append(torch.einsum("gn,gun->ug", tables.table(alpha)[:, 0], c[some]))
-    return torch.cat(parts, dim=1) * chain_factors(space.cells, cell, alpha)

@@ -314,7 +314,7 @@ class Solution:
         # a jet of order alpha holds prod(alpha + 1) arrays of the size of the block, and works with copies
         jets = math.prod(a + 1 for a in alpha)
         coefficients = self.coefficients[list(rows)]  # (rows, W)
-        block = max(16, int(BLOCK_BYTES / (4 * jets * self.basis.active * coefficients.element_size())))
+        block = max(16, int(BLOCK_BYTES / (4 * jets * self.basis.held * coefficients.element_size())))
         result = np.empty((len(points), coefficients.shape[0]))
         with torch.no_grad():
             for start in range(0, len(points), block):

@@ -111,9 +111,13 @@ class Space:
 
     def combined(self, c: Tensor, x: Tensor, alphas: Sequence[MultiIndex]) -> dict[MultiIndex, Tensor]:
         """(unknowns, N) per derivative of the function c (C, unknowns, n) at points (N, d)."""
+        return self.combined_in(self.cells.locate(x), c, x, alphas)
+
+    def combined_in(self, cell: Tensor, c: Tensor, x: Tensor, alphas: Sequence[MultiIndex]) -> dict[MultiIndex, Tensor]:
+        """The same of the functions of given cells (N,), which may be one of several at a point on a face."""
         if not len(x):
             return {alpha: c.new_zeros(c.shape[1], 0) for alpha in alphas}
-        cell, order = torch.sort(self.cells.locate(x))
+        cell, order = torch.sort(cell)
         back = torch.argsort(order)
         few = len(x) <= FEW_POINTS * len(torch.unique_consecutive(cell)) and self.functions <= LARGE
         values = self._one_by_one if few else self._in_cells
