@@ -39,7 +39,7 @@ OF_STEPS = 1.0 / (2**ORDER - 1)  # of the error of steps is what steps half as l
 CRUDE, CRUDE_DEGREE, CRUDE_PARTS = 0.1, 24, 512  # relative error, degree, and shortest part of the time of a first look
 NUMBER = 8  # bytes
 STATES = 40  # that a pair and the factors of its steps take, per unknown, in the richer space
-JOINED = 2  # times the pairs: what they and the result made of them take
+JOINED = 3  # times the pairs: what they and the answer made of them take
 TIMES = (0.0, 0.5, 1.0)  # of a pair, where its values and derivatives are known
 QUARTERS = (7.0 / 90, 32.0 / 90, 12.0 / 90, 32.0 / 90, 7.0 / 90)  # weights of Boole's rule
 THIRDS = (1.0 / 6, 4.0 / 6, 1.0 / 6)  # those of Simpson's
@@ -47,8 +47,8 @@ THIRDS = (1.0 / 6, 4.0 / 6, 1.0 / 6)  # those of Simpson's
 
 @dataclass(frozen=True)
 class Pair:
-    """Two steps from `time` on, `dt` both: `values` (6, U, p_1 + 1, ..., p_d + 1) in Legendre polynomials of space, at
-    `TIMES`, then `dt` times the derivatives.
+    """Two steps from `time` on, `dt` both: `values` (6, U, q_1, ..., q_d) in plain functions of space, at `TIMES`, then
+    `dt` times the derivatives; of the `lifted` function, too, where there is one.
 
     `error`, `size`: (U,) rms of the difference to the other solution, and of this one. `added`, `last`: (U,) squares of
     what the other one has in the degrees that this one lacks, and this one in as many before. `loss`: that of step.
@@ -57,6 +57,7 @@ class Pair:
     time: float
     dt: float
     values: Tensor
+    lifted: Tensor | None
     error: Tensor
     size: Tensor
     added: Tensor
@@ -66,12 +67,13 @@ class Pair:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A pair of steps tried: where both solutions end; `values` as of `Pair`; `gaps`: (5, U) rms of their difference at
-    all quarters; `size` as of `Pair`; `excess`: the error of a step, over what is allowed; above 1 it is all there is.
+    """A pair of steps tried: where both solutions end; `values`, `lifted` and `size` as of `Pair`; `gaps`: (5, U) rms
+    of their difference at all quarters; `excess`: the error of a step, over what is allowed; beyond 1, nothing else.
     """
 
     ends: tuple[Point, ...]
     values: Tensor
+    lifted: Tensor | None
     gaps: Tensor
     size: Tensor
     excess: float
@@ -203,7 +205,7 @@ class ExponentialMarcher:
             both = zip(sides, known["ends"], strict=False)  # none of a pair that was too long
             return Attempt(**{**known, "ends": tuple(side.stepper.at(end, time + dt) for side, end in both)})
         attempt = self._taken(sides, time, dt, size)
-        values = {name: getattr(attempt, name) for name in ("values", "gaps", "size", "excess")}
+        values = {name: getattr(attempt, name) for name in ("values", "lifted", "gaps", "size", "excess")}
         self.means.journal.add("pair", *about, values={**values, "ends": [end.state for end in attempt.ends]})
         return attempt
 
@@ -218,14 +220,14 @@ class ExponentialMarcher:
             excess = max(excess, _largest(error / units(unit, error)) / (IN_STEPS * self.allowed))
             if not excess <= 1.0:  # the other solution need not follow
                 nothing = torch.zeros(0, dtype=unit.dtype)
-                return Attempt((), nothing, nothing, nothing, excess)
+                return Attempt((), nothing, None, nothing, nothing, excess)
         others = [fine.point]
         for quarter in range(4):
             end, _ = fine.stepper.step(others[-1], time + 0.25 * quarter * dt, 0.25 * dt)
             others.append(end)
         space = coarse.space
-        at = [space.legendre(p.state) for p in points]
-        rates = [dt * space.legendre(space.derivative(p.state, p.rest)) for p in points]
+        at = [space.plain(p.state) for p in points]
+        rates = [dt * space.plain(space.derivative(p.state, p.rest)) for p in points]
         between = torch.tensordot(in_pair(0.25, 0.75), torch.stack(at + rates), 1)
         compared = [at[0], between[0], at[1], between[1], at[2]]
         gaps = torch.stack(
@@ -239,27 +241,33 @@ class ExponentialMarcher:
         sizes = torch.stack(
             [self._size(space, p.state, time + place * dt) for place, p in zip(TIMES, points, strict=True)]
         )
-        values = torch.stack(at + rates)
-        lifted = [self._lifted.at(space, time + place * dt) for place in TIMES]
-        if lifted[0] is not None:
-            values = values + torch.stack([one for one, _ in lifted] + [dt * rate for _, rate in lifted])
-        return Attempt((points[-1], others[-1]), values, gaps, _over_time(sizes, THIRDS), excess)
+        lifted = self._lifted_over(space, time, dt)
+        return Attempt(
+            (points[-1], others[-1]), torch.stack(at + rates), lifted, gaps, _over_time(sizes, THIRDS), excess
+        )
+
+    def _lifted_over(self, space: ModalSpace, time: float, dt: float) -> Tensor | None:
+        """What is lifted, as of `Pair`."""
+        found = [self._lifted.at(space, time + place * dt) for place in TIMES]
+        if found[0] is None:
+            return None
+        return torch.stack([values for values, _ in found] + [dt * rates for _, rates in found])
 
     def _pair(self, sides: tuple[_Side, _Side], attempt: Attempt, time: float, dt: float) -> Pair:
-        coarse, fine = (side.space for side in sides)
-        fewer = [math.floor(p / RICHER) for p in coarse.degrees]
-        added = _beyond(fine.legendre(attempt.ends[1].state), coarse.degrees)
-        last = _beyond(attempt.values[2], fewer)
+        fine = sides[1].space
+        end = attempt.values[len(TIMES) - 1]
+        added = _beyond(fine.plain(attempt.ends[1].state), end.shape[1:])
+        last = _beyond(end, [math.floor(n / RICHER) for n in end.shape[1:]])
         error = self._shared(_over_time(attempt.gaps, QUARTERS))
         loss = float((error / units(attempt.size, error)).max()) ** 2
-        return Pair(time, dt, attempt.values, error, attempt.size, added, last, loss)
+        return Pair(time, dt, attempt.values, attempt.lifted, error, attempt.size, added, last, loss)
 
     def _size(self, space: ModalSpace, state: State, time: float) -> Tensor:
         """(U,) rms of the solution that a state is a part of."""
         lifted = self._lifted.at(space, time)
         if lifted is None:
             return self._shared(rms(state))
-        return self._shared(torch.linalg.vector_norm((space.legendre(state) + lifted[0]).flatten(1), dim=1))
+        return self._shared(torch.linalg.vector_norm((space.plain(state) + lifted[0]).flatten(1), dim=1))
 
     def _shared(self, size: Tensor) -> Tensor:
         return shared(size, self.problem.groups)
@@ -284,7 +292,7 @@ class ExponentialMarcher:
         found = []
         for side, own in zip(sides, (degrees, _richer(degrees)), strict=True):
             stepper = ExponentialStepper(self._space(own))
-            found.append(_Side(stepper, stepper.at(stepper.space.nearest(side.space.legendre(side.point.state)), time)))
+            found.append(_Side(stepper, stepper.at(stepper.space.nearest(side.space.plain(side.point.state)), time)))
         return found[0], found[1]
 
     def _resolving(self, degrees: Sequence[int]) -> tuple[int, ...] | None:
@@ -292,7 +300,7 @@ class ExponentialMarcher:
         while max(degrees) <= MOST_DEGREE[len(degrees)]:
             self.means.check()
             side = self._started(degrees)
-            c = side.space.legendre(side.point.state)
+            c = side.space.plain(side.point.state)
             short = self._short(c, self._size(side.space, side.point.state, self.low))
             if not any(short):
                 return tuple(degrees)
@@ -302,11 +310,13 @@ class ExponentialMarcher:
     def _grown(self, space: ModalSpace, attempt: Attempt, size: Tensor | None) -> tuple[int, ...] | None:
         """The degrees that the end of a pair asks for; None where they are enough."""
         unit = attempt.size if size is None else torch.maximum(size, attempt.size)
-        short = self._short(attempt.values[len(TIMES) - 1], unit)
+        last = len(TIMES) - 1
+        end = attempt.values[last] if attempt.lifted is None else attempt.values[last] + attempt.lifted[last]
+        short = self._short(end, unit)
         return _more(space.degrees, short, GROWS) if any(short) else None
 
     def _short(self, c: Tensor, size: Tensor) -> list[bool]:
-        """Per axis, whether the last coefficients of functions (U, p_1 + 1, ...) are too large for what is allowed."""
+        """Per axis, whether the last coefficients of functions (U, q_1, ...) are too large for what is allowed."""
         found = []
         for axis in range(c.dim() - 1):
             count = math.ceil(LAST * c.shape[axis + 1])
@@ -345,8 +355,8 @@ class ExponentialMarcher:
 
     def _check_memory(self, march: ExponentialMarch) -> None:
         """Raises ResourceError where what is to come does not fit beside what there is."""
-        taken = sum(pair.values.numel() for pair in march.steps)
-        richer = math.prod(p + 1 for p in _richer([n - 1 for n in march.steps[-1].values.shape[2:]]))
+        taken = sum(pair.values.numel() * (1 if pair.lifted is None else 2) for pair in march.steps)
+        richer = math.prod(_richer(march.steps[-1].values.shape[2:]))
         needed = NUMBER * (JOINED * taken + STATES * len(self.problem.unknowns) * richer)
         refuse_beyond(self.means.memory, needed, taken)
 
@@ -376,10 +386,10 @@ def _over_time(values: Tensor, weights: Sequence[float]) -> Tensor:
     return torch.sqrt(torch.tensordot(torch.tensor(weights, dtype=values.dtype, device=values.device), values**2, 1))
 
 
-def _beyond(c: Tensor, degrees: Sequence[int]) -> Tensor:
-    """(U,) squares of coefficients (U, ...) beyond some degrees."""
+def _beyond(c: Tensor, counts: Sequence[int]) -> Tensor:
+    """(U,) squares of coefficients (U, ...) beyond so many per axis."""
     squares = c**2
-    inside = squares[(slice(None), *(slice(0, p + 1) for p in degrees))]
+    inside = squares[(slice(None), *(slice(0, n) for n in counts))]
     return (squares.flatten(1).sum(dim=1) - inside.flatten(1).sum(dim=1)).clamp_min(0.0)
 
 

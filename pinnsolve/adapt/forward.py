@@ -85,7 +85,7 @@ def _marched(
     if (stated := exponential(problem, axis)) is not None:
         results = exponentials(context, stated, axis, tolerance, refinements)
         found = _followed(context, _doubted(context, results, tolerance), tolerance, STEPPED)
-        if found.best is not None or found.ends_all:
+        if found.ends_all or (found.best is not None and found.best.meets(tolerance)):
             return found
     if (
         can_collocate(problem, axis) and not detail_mesh(problem, axis).in_time

@@ -17,9 +17,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.adapt.semilinear import Semilinear
-from pinnsolve.assembly.control_volumes import gauss_rule
-from pinnsolve.bases.legendre import legendre
-from pinnsolve.bases.wall_functions import FREE, Walls, wall_functions
+from pinnsolve.bases.wall_functions import FREE, PERIODIC, Walls, plain_rule, plain_values, wall_functions
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.language.symbols import Feature, FeatureSymbol, MultiIndex, coordinate_symbol, features_of
 from pinnsolve.language.to_torch import Evaluator
@@ -62,23 +60,23 @@ class OnGrid:
 
 @dataclass(frozen=True)
 class Functions:
-    """Those of one unknown along one axis: `rates` (n,) at which they fade where they diffuse at 1; in Legendre
-    polynomials, (n, p + 1); their `values` and `slopes` at the points of the axis, (m, n), and tests with them, (n, m).
+    """Those of one unknown along one axis: `rates` (n,) at which they fade where they diffuse at 1; in `plain`
+    functions, (n, q); their `values` and `slopes` at the points of the axis, (m, n), and `tests` with them, (n, m).
     """
 
     rates: Tensor
-    legendre: Tensor
+    plain: Tensor
     values: Tensor
     slopes: Tensor
     tests: Tensor
 
     @classmethod
     def on(cls, degree: int, walls: Walls, interval: tuple[float, float]) -> Functions:
-        points, weights = gauss_rule(points_of(degree))
+        points, weights = plain_rule(degree, walls[0] == PERIODIC, OVERSAMPLING)
         found, scale = wall_functions(degree, walls), 2.0 / (interval[1] - interval[0])
-        values, slopes = (table @ found.legendre.mT for table in legendre(2.0 * points - 1.0, degree, 1))
+        values, slopes = (table @ found.plain.mT for table in plain_values(degree, walls[0] == PERIODIC, points))
         tests = (values * weights[:, None]).mT.contiguous()
-        return cls(scale**2 * found.rates, found.legendre, values, scale * slopes, tests)
+        return cls(scale**2 * found.rates, found.plain, values, scale * slopes, tests)
 
 
 class ModalSpace:
@@ -99,8 +97,11 @@ class ModalSpace:
     @property
     def points(self) -> list[Tensor]:
         """(m,) per axis."""
-        rules = (gauss_rule(points_of(p))[0] for p in self.degrees)
-        return [low + (high - low) * s for (low, high), s in zip(self.intervals, rules, strict=True)]
+        found = []
+        for degree, periodic, (low, high) in zip(self.degrees, self.stated.periodic, self.intervals, strict=True):
+            places, _ = plain_rule(degree, periodic, OVERSAMPLING)
+            found.append(low + 0.5 * (high - low) * (places + 1.0))
+        return found
 
     @cached_property
     def rates(self) -> State:
@@ -130,24 +131,23 @@ class ModalSpace:
         """That of a state in time."""
         return [rates * c + own for rates, c, own in zip(self.rates, state, rest, strict=True)]
 
-    def legendre(self, state: State) -> Tensor:
-        """(U, p_1 + 1, ..., p_d + 1): the same in Legendre polynomials."""
+    def plain(self, state: State) -> Tensor:
+        """(U, q_1, ..., q_d): the same in plain functions, which all unknowns share."""
         both = zip(self.functions, state, strict=True)
-        return torch.stack([applied([one.legendre.mT for one in axes], c) for axes, c in both])
+        return torch.stack([applied([one.plain.mT for one in axes], c) for axes, c in both])
 
     def nearest(self, c: Tensor) -> State:
-        """The nearest functions to those in Legendre polynomials of any degrees, (U, ...)."""
-        sizes = [min(p + 1, size) for p, size in zip(self.degrees, c.shape[1:], strict=True)]
-        common = tuple(slice(0, size) for size in sizes)
-        return [
-            applied([one.legendre[:, part] for one, part in zip(axes, common, strict=True)], own[common])
-            for axes, own in zip(self.functions, c, strict=True)
-        ]
+        """The nearest functions to those in plain ones, of any degrees, (U, ...)."""
+        found = []
+        for axes, own in zip(self.functions, c, strict=True):
+            common = tuple(slice(0, min(one.plain.shape[1], n)) for one, n in zip(axes, own.shape, strict=True))
+            found.append(applied([one.plain[:, part] for one, part in zip(axes, common, strict=True)], own[common]))
+        return found
 
 
 @dataclass(frozen=True)
 class Lifted:
-    """The known function that meets what faces ask for, in Legendre polynomials."""
+    """The known function that meets what faces ask for, in plain functions."""
 
     expressions: OnGrid | None  # the function and its derivative in time, by unknown; None where it vanishes
     unknowns: int
@@ -161,18 +161,14 @@ class Lifted:
         return cls(OnGrid.of(problem, axis, both), len(stated.lifted))
 
     def at(self, space: ModalSpace, time: float) -> tuple[Tensor, Tensor] | None:
-        """(U, p_1 + 1, ..., p_d + 1) each: the function and its derivative in time; None where it vanishes."""
+        """(U, q_1, ..., q_d) each: the function and its derivative in time; None where it vanishes."""
         if self.expressions is None:
             return None
-        free = [Functions.on(p, (FREE, FREE), ends) for p, ends in zip(space.degrees, space.intervals, strict=True)]
-        values = self.expressions(self.expressions.at(space.points), time)
-        found = torch.stack([tested([one.tests for one in free], value) for value in values])
+        kinds = [PERIODIC if periodic else FREE for periodic in space.stated.periodic]
+        axes = zip(space.degrees, kinds, space.intervals, strict=True)
+        tests = [Functions.on(p, (kind, kind), ends).tests for p, kind, ends in axes]
+        found = torch.stack([tested(tests, v) for v in self.expressions(self.expressions.at(space.points), time)])
         return found[: self.unknowns], found[self.unknowns :]
-
-
-def points_of(degree: int) -> int:
-    """Gauss points of an axis: as many as products of a few functions ask for."""
-    return math.ceil(OVERSAMPLING * (degree + 1)) + 1
 
 
 def is_zero(values: Tensor | float) -> bool:
@@ -192,13 +188,10 @@ def tested(tests: Sequence[Tensor], values: Tensor | float) -> Tensor:
 
 
 def applied(matrices: Sequence[Tensor], c: Tensor) -> Tensor:
-    """(m_1, ..., m_d): coefficients (n_1, ..., n_d) times a matrix (m_a, n_a) of every axis."""
-    for axis, matrix in enumerate(matrices):
+    """(..., m_1, ..., m_d): coefficients (..., n_1, ..., n_d) times a matrix (m_a, n_a) of every axis."""
+    for axis, matrix in enumerate(matrices, start=c.dim() - len(matrices)):
         before, after = c.shape[:axis], c.shape[axis + 1 :]
-        if after:
-            c = matrix @ c.reshape(math.prod(before), c.shape[axis], -1)
-        else:
-            c = c @ matrix.mT
+        c = matrix @ c.reshape(math.prod(before), c.shape[axis], -1) if after else c @ matrix.mT
         c = c.reshape(*before, len(matrix), *after)
     return c
 

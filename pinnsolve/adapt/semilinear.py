@@ -41,6 +41,11 @@ class Semilinear:
     start: tuple[sp.Expr, ...]
     lifted: tuple[sp.Expr, ...]
 
+    @property
+    def periodic(self) -> tuple[bool, ...]:
+        """Whether the ends of an axis are one, of all unknowns."""
+        return tuple(walls[0] == PERIODIC for walls in self.walls[0])
+
 
 def semilinear(problem: CompiledProblem, axis: int) -> Semilinear | None:
     """The problem that marches along `axis` in that form; None of any other."""
@@ -92,7 +97,9 @@ class _Reading:
         rates = self._rates([term for term in others if term.kind == "equation"])
         conditions = self._conditions([term for term in others if term.kind == "condition"])
         rest, diffusion, growth = zip(*(self._parted(u, rates[u]) for u in problem.unknowns), strict=True)
-        walls = tuple(self._walls(u, d, conditions) for u, d in zip(problem.unknowns, diffusion, strict=True))
+        walls = self._together(
+            [self._walls(u, d, conditions) for u, d in zip(problem.unknowns, diffusion, strict=True)]
+        )
         first = {f.unknown for e in rest for f in features_of(e) if f.order}
         _demand(not any(w[0] == FREE for u, ws in zip(problem.unknowns, walls, strict=True) if u in first for w in ws))
         lifted = {u: self._lifted(u, conditions) for u in problem.unknowns}
@@ -203,6 +210,16 @@ class _Reading:
                 _demand(all(len(kind) == 1 and kind[0] != PERIODIC for kind in kinds))
                 walls.append((kinds[0][0], kinds[1][0]))
         return tuple(walls)
+
+    def _together(self, walls: Sequence[tuple[Walls, ...]]) -> tuple[tuple[Walls, ...], ...]:
+        """Where the ends of an axis are one for some unknowns, they are for all; what does not diffuse follows."""
+        along = []
+        for of_axis in zip(*walls, strict=True):
+            if (PERIODIC, PERIODIC) in of_axis:
+                _demand(all(one[0] in (PERIODIC, FREE) for one in of_axis))
+                of_axis = ((PERIODIC, PERIODIC),) * len(of_axis)
+            along.append(of_axis)
+        return tuple(zip(*along, strict=True))
 
     # -- what faces ask for --------------------------------------------------------------------------------------------
 

@@ -17,9 +17,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.control_volumes import gauss_rule
 from pinnsolve.assembly.line_roots import INNER, STEEPEST, in_order, roots
-from pinnsolve.bases.legendre import tensor_points
+from pinnsolve.bases.legendre import gauss_rule, tensor_points
 from pinnsolve.geometry.level_sets import Level, Pieces
 from pinnsolve.runtime import cached_by_device
 

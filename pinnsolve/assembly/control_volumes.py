@@ -10,14 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from pinnsolve.bases.legendre import tensor_points
+from pinnsolve.bases.legendre import gauss_rule, tensor_points
 from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.compiler.terms import CompiledProblem
-from pinnsolve.runtime import cached_by_device
 
 MORE = 6  # Gauss points beyond the degree: products of two polynomials, and what coefficients bring, are integrated
 
@@ -136,13 +134,6 @@ def distinct(values: Tensor, near: float) -> Tensor:
     """Sorted values, those nearer to the one before than `near` left out."""
     values = values.sort().values
     return values[torch.cat([torch.ones(1, dtype=torch.bool), torch.diff(values) > near])]
-
-
-@cached_by_device(64)
-def gauss_rule(count: int) -> tuple[Tensor, Tensor]:
-    """Points in [0, 1] and weights."""
-    points, weights = np.polynomial.legendre.leggauss(count)
-    return torch.as_tensor(0.5 * (points + 1)), torch.as_tensor(0.5 * weights)
 
 
 def rules_of(volumes: Volumes) -> Iterator[tuple[float, Rule]]:

@@ -16,9 +16,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.control_volumes import gauss_rule
 from pinnsolve.assembly.cut_pieces import OnCells
-from pinnsolve.bases.legendre import legendre, legendre_rows
+from pinnsolve.bases.legendre import gauss_rule, legendre, legendre_rows
 from pinnsolve.bases.piecewise.space import Space, chain_factors
 from pinnsolve.language.symbols import MultiIndex
 from pinnsolve.runtime import cached_by_device

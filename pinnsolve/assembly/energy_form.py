@@ -9,10 +9,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.control_volumes import gauss_rule
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.rows import TermRows
-from pinnsolve.bases.legendre import tensor_points
+from pinnsolve.bases.legendre import gauss_rule, tensor_points
 from pinnsolve.bases.piecewise.space import Space, chain_factors
 from pinnsolve.compiler.energy_parts import Energy
 from pinnsolve.compiler.terms import CompiledProblem, Term

@@ -20,10 +20,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.control_volumes import gauss_rule
 from pinnsolve.assembly.energy_form import EnergyForm, Trace, product
 from pinnsolve.assembly.row_source import RowBlock, RowSource, State
-from pinnsolve.bases.legendre import legendre
+from pinnsolve.bases.legendre import gauss_rule, legendre
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.energy_parts import Energy, Wall
 from pinnsolve.compiler.terms import CompiledProblem

@@ -15,8 +15,8 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 
-from pinnsolve.assembly.control_volumes import MORE, Rule, Volumes, distinct, gauss_rule, lines_of
-from pinnsolve.bases.legendre import tensor_points
+from pinnsolve.assembly.control_volumes import MORE, Rule, Volumes, distinct, lines_of
+from pinnsolve.bases.legendre import gauss_rule, tensor_points
 from pinnsolve.bases.piecewise.cut_cells import spacing_of
 from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.geometry.arc_pieces import ArcPieces, arc_pieces

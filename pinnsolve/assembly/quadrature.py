@@ -17,10 +17,9 @@ import torch
 from torch import Tensor
 
 from pinnsolve.assembly.collocation import space_of
-from pinnsolve.assembly.control_volumes import gauss_rule
 from pinnsolve.assembly.line_quadrature import line_rule
 from pinnsolve.assembly.sampled_rule import MOST_AXES, Rule, sampled_rule
-from pinnsolve.bases.legendre import tensor_points
+from pinnsolve.bases.legendre import gauss_rule, tensor_points
 from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.geometry.regions import Piece, Region

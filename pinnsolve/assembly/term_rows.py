@@ -11,10 +11,10 @@ from torch import Tensor
 
 from pinnsolve.assembly.cell_rows import CellPoints, CellTerm, Side
 from pinnsolve.assembly.collocation import measured_points
-from pinnsolve.assembly.control_volumes import gauss_rule
 from pinnsolve.assembly.cut_rows import OnBoundary, boundary_in_cells, interface_in_cells, packed, periodic_cut_sides
 from pinnsolve.assembly.faces import contact_sides
 from pinnsolve.assembly.integrals import TimeNodes
+from pinnsolve.bases.legendre import gauss_rule
 from pinnsolve.bases.piecewise.cut_quadrature import cut_points
 from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.bases.piecewise.space import Space

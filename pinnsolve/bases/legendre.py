@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -46,6 +47,13 @@ def _recurrences(s: Tensor, degree: int, orders: int) -> list[list[Tensor]]:
             here.append(here[n - 1] + (2 * n + 1) * below[n])
         tables.append(here)
     return tables
+
+
+@cached_by_device(64)
+def gauss_rule(count: int) -> tuple[Tensor, Tensor]:
+    """Points (count,) of Gauss in [0, 1] and their weights, one in all."""
+    points, weights = np.polynomial.legendre.leggauss(count)
+    return torch.as_tensor(0.5 * (points + 1)), torch.as_tensor(0.5 * weights)
 
 
 @cached_by_device(256)

@@ -1,35 +1,45 @@
 """Functions of one coordinate that meet what holds at both ends, and are eigenfunctions of its second derivative.
 
-Combinations of three Legendre polynomials each meet homogeneous conditions of values and slopes, or are periodic (Shen,
-Efficient spectral-Galerkin method I, SIAM J. Sci. Comput. 15 (1994) 1489-1505). Among all of a degree there are those
+Where the ends are one they are those of Fourier. Else combinations of three Legendre polynomials each meet homogeneous
+conditions of values and slopes (Shen, Efficient spectral-Galerkin method I, SIAM J. Sci. Comput. 15 (1994) 1489-1505). Among all of a degree there are those
 whose second derivative is, tested with all of them, a multiple of themselves: in them diffusion is diagonal.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from pinnsolve.bases.legendre import gauss_rule, legendre
 from pinnsolve.runtime import cached_by_device
 
 VALUE, SLOPE, PERIODIC, FREE = "value", "slope", "periodic", "free"
 Walls = tuple[str, str]  # what vanishes at the lower and the upper end; nothing where they are free
 
 
+AIRY = 8.0  # times the cube root of the highest wave number: degrees beyond it, where coefficients fall to 1e-10
+
+
 @dataclass(frozen=True)
 class WallFunctions:
-    """`rates` (n,): minus the eigenvalues of the second derivative on [-1, 1], ascending; `legendre` (n, degree + 1):
-    the functions in Legendre polynomials, both orthonormal in the mean."""
+    """`rates` (n,): minus the eigenvalues of the second derivative on [-1, 1]; `plain` (n, q): the functions in those
+    by whose coefficients one sees how well a function is held: Legendre polynomials up to a degree or, where the ends
+    are one, themselves. All are orthonormal in the mean."""
 
     rates: Tensor
-    legendre: Tensor
+    plain: Tensor
 
 
 @cached_by_device(32)
 def wall_functions(degree: int, walls: Walls) -> WallFunctions:
-    """Those of a degree, of at least 3; where the ends are free, all polynomials, as of what does not diffuse."""
+    """Those of a degree, of at least 3, or half of it the highest wave number; where the ends are free, all
+    polynomials, as of what does not diffuse."""
+    if walls[0] == PERIODIC:
+        waves = _waves(degree)
+        return WallFunctions((torch.pi * waves) ** 2, torch.eye(len(waves), dtype=torch.float64))
     k = torch.arange(degree + 1, dtype=torch.float64)
     if walls[0] == FREE:
         return WallFunctions(torch.zeros_like(k), torch.eye(degree + 1, dtype=torch.float64))
@@ -58,10 +68,7 @@ def _meeting(walls: Walls, k: Tensor) -> Tensor:
     norms, sign = torch.sqrt(2.0 * k + 1.0), 1.0 - 2.0 * (k % 2)
     value = {-1: sign * norms, 1: norms}
     slope = {-1: -sign * norms * k * (k + 1.0) / 2.0, 1: norms * k * (k + 1.0) / 2.0}
-    if walls[0] == PERIODIC:
-        rows = [value[1] - value[-1], slope[1] - slope[-1]]
-    else:
-        rows = [{VALUE: value, SLOPE: slope}[wall][side] for wall, side in zip(walls, (-1, 1), strict=True)]
+    rows = [{VALUE: value, SLOPE: slope}[wall][side] for wall, side in zip(walls, (-1, 1), strict=True)]
     first, second = (torch.stack([row[:-2], row[1:-1], row[2:]], dim=1) for row in rows)
     across = torch.linalg.cross(first, second)
     across = across / torch.linalg.vector_norm(across, dim=1, keepdim=True)
@@ -70,3 +77,45 @@ def _meeting(walls: Walls, k: Tensor) -> Tensor:
     for i in range(3):
         basis[at, at + i] = across[:, i]
     return basis
+
+
+# -- plain functions --------------------------------------------------------------------------------------------------
+
+
+def plain_values(degree: int, periodic: bool, s: Tensor) -> tuple[Tensor, Tensor]:
+    """(m, q) each: the plain functions at places s (m,) in [-1, 1], and their derivatives."""
+    if not periodic:
+        return tuple(legendre(s, degree, 1))
+    waves = _waves(degree)
+    sine = torch.arange(len(waves)) % 2 == 0
+    height = torch.sqrt(waves.clamp_max(1.0) + 1.0)
+    angle = torch.pi * waves * s[:, None] - 0.5 * torch.pi * (sine & (waves > 0))
+    return height * torch.cos(angle), -torch.pi * waves * height * torch.sin(angle)
+
+
+def plain_rule(degree: int, periodic: bool, oversampling: float) -> tuple[Tensor, Tensor]:
+    """Points (m,) in [-1, 1], so many per function, and weights of a mean: of Gauss, or equal ones in a period."""
+    count = math.ceil(oversampling * (degree + 1)) + 1
+    if periodic:
+        return torch.arange(count, dtype=torch.float64) * (2.0 / count) - 1.0, torch.full((count,), 1.0 / count)
+    points, weights = gauss_rule(count)
+    return 2.0 * points - 1.0, weights
+
+
+@cached_by_device(32)
+def waves_in_legendre(degree: int) -> Tensor:
+    """(p + 1, q): the plain functions of a period in Legendre polynomials, as many as hold them to ten digits.
+
+    The coefficient of degree k of a wave of number z is a Bessel function of its order at pi z, which falls like Airy's
+    from k = pi z on (Abramowitz & Stegun 9.3.23, 10.1.14).
+    """
+    highest = float(torch.pi * _waves(degree)[-1])
+    p = math.ceil(highest + AIRY * max(highest, 1.0) ** (1.0 / 3.0))
+    points, weights = gauss_rule(2 * p)
+    s = 2.0 * points - 1.0
+    return (weights[:, None] * legendre(s, p, 0)[0]).mT @ plain_values(degree, True, s)[0]
+
+
+def _waves(degree: int) -> Tensor:
+    """(q,) the wave numbers 0, 1, 1, 2, 2, ...: of a cosine, then a sine."""
+    return torch.div(torch.arange(2 * (degree // 2) + 1) + 1, 2, rounding_mode="floor").to(torch.float64)

@@ -15,6 +15,7 @@ from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.language.symbols import coordinate_symbol
 
 SEES = 20.0  # times the width of a detail: how large a cell that holds it may be for its points to see it
+USUAL = 16.0  # degree of such a cell; points of higher ones are as much denser
 JUMPS = (
     "coefficients of `{name}` jump where no interface is: there are too many jumps, or data to fit, so that fluxes are "
     "wrong there; state fewer materials, or smooth the jumps over a known width"
@@ -95,11 +96,12 @@ def _too_coarse(basis: PouCells, details: Details) -> Tensor:
     cells, bad = basis.space.cells, [torch.zeros(0, dtype=torch.long)]
     near = 1e-9 * (cells.upper - cells.lower)
     size = cells.upper - cells.lower
+    sees = SEES * (size.new_tensor(basis.space.degrees) / USUAL).clamp_min(1.0)
     for some in torch.arange(details.count).split(max(1, int(MOST_NUMBERS // cells.count))):
         lower, upper = details.lower[some][:, None], details.upper[some][:, None]  # (S, 1, d)
         meets = ((cells.lower < upper - near) & (cells.upper > lower + near)) | (
             (lower == upper) & (cells.lower <= upper + near) & (cells.upper >= lower - near)
         )
-        coarse = (size > SEES * details.size[some][:, None]).any(dim=2) & meets.all(dim=2)
+        coarse = (size > sees * details.size[some][:, None]).any(dim=2) & meets.all(dim=2)
         bad.append(some[coarse.any(dim=1)])
     return torch.cat(bad)
