@@ -1,6 +1,6 @@
 """Semilinear problems in a box that march by exponentials: marches until the estimated error meets the tolerance.
 
-What comes back is a function of space and time, as from all marches: one cell of high degree for every pair of steps.
+What comes back is a function of space and time, as from all marches: the same cells for every pair of steps.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 from pinnsolve.adapt.context import Result, SolveContext
 from pinnsolve.adapt.exponential_march import FIRST_PARTS, ExponentialMarch, ExponentialMarcher, Means
 from pinnsolve.adapt.march_watch import MarchWatch
-from pinnsolve.adapt.pairs_in_legendre import pairs_in_legendre
+from pinnsolve.adapt.pairs_in_cells import pairs_in_cells
 from pinnsolve.adapt.semilinear import Semilinear, semilinear
 from pinnsolve.adapt.time_collocation import BEYOND
 from pinnsolve.assembly.row_source import State
@@ -94,17 +94,17 @@ def march_result(context: SolveContext, stated: Semilinear, axis: int, march: Ex
     """The pairs of a march as one function; beyond the last one its last values are repeated."""
     problem = context.problem
     relative, complete = march.relative(), march.reaches(problem.intervals[axis][1])
-    answer = pairs_in_legendre(march, stated, TRIMMED * relative, complete)
+    answer = pairs_in_cells(march, stated, TRIMMED * relative, complete)
     in_time, *in_space = answer.degrees
     degrees = (*in_space[:axis], in_time, *in_space[axis:])
-    box = uniform_cells(_without(context.lower, axis), _without(context.upper, axis), [1] * len(in_space))
+    box = uniform_cells(_without(context.lower, axis), _without(context.upper, axis), answer.cells)
     times = [(pair.time, pair.time + pair.dt) for pair in march.steps]
     times += [] if complete else [(march.time, problem.intervals[axis][1])]
     space = Space(joined([box.extruded(axis, *ends) for ends in times]), degrees, degrees, axis)
     c = space.gather(answer.c.movedim(2, 2 + axis).contiguous())
     if complete:
         lost = (answer.c.square().flatten(2).sum(dim=2) - c.square().sum(dim=2)).clamp_min(0.0)  # (C, U)
-        dt = lost.new_tensor([pair.dt for pair in march.steps])
+        dt = lost.new_tensor([pair.dt for pair in march.steps]).repeat_interleave(box.count) / box.count
         lost = answer.lost + torch.sqrt(dt @ lost) / answer.unit
         relative = torch.sqrt(relative**2 + lost**2)
     else:

@@ -1,8 +1,9 @@
 """Functions of one coordinate that meet what holds at both ends, and are eigenfunctions of its second derivative.
 
 Where the ends are one they are those of Fourier. Else combinations of three Legendre polynomials each meet homogeneous
-conditions of values and slopes (Shen, Efficient spectral-Galerkin method I, SIAM J. Sci. Comput. 15 (1994) 1489-1505). Among all of a degree there are those
-whose second derivative is, tested with all of them, a multiple of themselves: in them diffusion is diagonal.
+conditions of values and slopes (Shen, Efficient spectral-Galerkin method I, SIAM J. Sci. Comput. 15 (1994) 1489-1505),
+and of all that have a degree those are taken whose second derivative is, tested with all of them, a multiple of
+themselves: in them diffusion is diagonal.
 """
 
 from __future__ import annotations
@@ -18,9 +19,6 @@ from pinnsolve.runtime import cached_by_device
 
 VALUE, SLOPE, PERIODIC, FREE = "value", "slope", "periodic", "free"
 Walls = tuple[str, str]  # what vanishes at the lower and the upper end; nothing where they are free
-
-
-AIRY = 8.0  # times the cube root of the highest wave number: degrees beyond it, where coefficients fall to 1e-10
 
 
 @dataclass(frozen=True)
@@ -100,20 +98,6 @@ def plain_rule(degree: int, periodic: bool, oversampling: float) -> tuple[Tensor
         return torch.arange(count, dtype=torch.float64) * (2.0 / count) - 1.0, torch.full((count,), 1.0 / count)
     points, weights = gauss_rule(count)
     return 2.0 * points - 1.0, weights
-
-
-@cached_by_device(32)
-def waves_in_legendre(degree: int) -> Tensor:
-    """(p + 1, q): the plain functions of a period in Legendre polynomials, as many as hold them to ten digits.
-
-    The coefficient of degree k of a wave of number z is a Bessel function of its order at pi z, which falls like Airy's
-    from k = pi z on (Abramowitz & Stegun 9.3.23, 10.1.14).
-    """
-    highest = float(torch.pi * _waves(degree)[-1])
-    p = math.ceil(highest + AIRY * max(highest, 1.0) ** (1.0 / 3.0))
-    points, weights = gauss_rule(2 * p)
-    s = 2.0 * points - 1.0
-    return (weights[:, None] * legendre(s, p, 0)[0]).mT @ plain_values(degree, True, s)[0]
 
 
 def _waves(degree: int) -> Tensor:

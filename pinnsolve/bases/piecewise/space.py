@@ -7,7 +7,7 @@ partition of unity. Continuity is a matter of the least squares.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -149,9 +149,9 @@ class Space:
         number = 0
         for some in chosen.split(max(1, int(BLOCK_NUMBERS // (self.functions * c.shape[1])))):
             for spread in self.spread(c[some]):
-                for alpha in alphas:
-                    tables = [pieces[axis, k][number] for axis, k in enumerate(alpha)]
-                    results[alpha].append(_contracted(spread, tables))
+                tables = {key: tables[number] for key, tables in pieces.items()}
+                for alpha, found in zip(alphas, _contracted(spread, tables, alphas), strict=True):
+                    results[alpha].append(found)
                 number += 1
         return {alpha: torch.cat(found, dim=1) for alpha, found in results.items()}
 
@@ -208,20 +208,27 @@ class Space:
         return result
 
 
-def _contracted(tensor: Tensor, axes: Sequence[Tensor]) -> Tensor:
-    """(U, m): coefficients (U, p_1 + 1, ..., p_d + 1) of one cell times the polynomials (p_a + 1, m) of each axis.
+def _contracted(tensor: Tensor, axes: Mapping[tuple[int, int], Tensor], alphas: Sequence[MultiIndex]) -> list[Tensor]:
+    """(U, m) per derivative: coefficients (U, p_1 + 1, ..., p_d + 1) of one cell times the polynomials of each axis, or
+    their derivatives, `axes[axis, order]` (p_a + 1, m).
 
-    Axis by axis, so that no table of the products is made.
+    Axis by axis, so that no table of the products is made, and once for all that share the orders of the last ones.
     """
-    m = axes[0].shape[1]
-    parts = []
+    d = tensor.dim() - 1
+    m = axes[d - 1, alphas[0][-1]].shape[1]
+    parts: list[list[Tensor]] = [[] for _ in alphas]
     for here in range(0, m, AT_ONCE):
-        values = tensor.flatten(0, -2) @ axes[-1][:, here : here + AT_ONCE]
-        for axis in axes[-2::-1]:
-            piece = axis[:, here : here + AT_ONCE]
-            values = (values.reshape(-1, *piece.shape) * piece).sum(dim=1)
-        parts.append(values)
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+        known: dict[MultiIndex, Tensor] = {}
+        for axis in reversed(range(d)):
+            for tail in dict.fromkeys(alpha[axis:] for alpha in alphas):
+                piece = axes[axis, tail[0]][:, here : here + AT_ONCE]
+                if axis == d - 1:
+                    known[tail] = tensor.flatten(0, -2) @ piece
+                else:
+                    known[tail] = (known[tail[1:]].reshape(-1, *piece.shape) * piece).sum(dim=1)
+        for found, alpha in zip(parts, alphas, strict=True):
+            found.append(known[alpha])
+    return [found[0] if len(found) == 1 else torch.cat(found, dim=1) for found in parts]
 
 
 def chain_factors(cells: Cells, index: Tensor | slice, alpha: MultiIndex) -> Tensor:
