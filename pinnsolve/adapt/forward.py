@@ -79,14 +79,24 @@ def _marched(
     context: SolveContext, axis: int, tolerance: float, weights: Mapping[str, float], refinements: int | None,
     start: tuple[Space, Tensor] | None,
 ) -> Outcome[Result]:  # fmt: skip
-    """The best result of a march, in steps or in slabs, or of all of space and time at once."""
+    """The best result of a march by exponentials, or on cells."""
+    stated = exponential(context.problem, axis)
+    if stated is None:
+        return _marched_on_cells(context, axis, tolerance, weights, refinements, start)
+    # all of a box by products with one matrix per axis: far less work than factorizations, where it is enough
+    results = exponentials(context, stated, axis, tolerance, refinements)
+    found = _followed(context, _doubted(context, results, tolerance), tolerance, STEPPED)
+    if found.ends_all or (found.best is not None and found.best.meets(tolerance)):
+        return found
+    return better(found, _marched_on_cells(context, axis, tolerance, weights, refinements, start))
+
+
+def _marched_on_cells(
+    context: SolveContext, axis: int, tolerance: float, weights: Mapping[str, float], refinements: int | None,
+    start: tuple[Space, Tensor] | None,
+) -> Outcome[Result]:  # fmt: skip
+    """The best result of a march in steps or in slabs, or of all of space and time at once."""
     problem = context.problem
-    # all of a box by dense products of one matrix per axis: far less work than factorizations, where they do
-    if (stated := exponential(problem, axis)) is not None:
-        results = exponentials(context, stated, axis, tolerance, refinements)
-        found = _followed(context, _doubted(context, results, tolerance), tolerance, STEPPED)
-        if found.ends_all or (found.best is not None and found.best.meets(tolerance)):
-            return found
     if (
         can_collocate(problem, axis) and not detail_mesh(problem, axis).in_time
     ):  # steps in space alone are far smaller than slabs

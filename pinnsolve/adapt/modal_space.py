@@ -24,6 +24,45 @@ from pinnsolve.language.to_torch import Evaluator
 
 OVERSAMPLING = 1.3  # points per degree and axis
 
+
+@dataclass(frozen=True)
+class AtMirrored:
+    """The matrix that makes values at points and at those that mirror them of `even` functions and `odd` ones, (m / 2,
+    n_e) and (m / 2, n_o) at the first: with half the work. `sign`: 1.0; of slopes, which are odd and even, -1.0."""
+
+    even: Tensor
+    odd: Tensor
+    sign: float
+
+    def times(self, c: Tensor, axis: int) -> Tensor:
+        """Along an axis of n_e + n_o."""
+        n = self.even.shape[1]
+        one = _product(self.even, c.narrow(axis, 0, n), axis)
+        other = _product(self.odd, c.narrow(axis, n, c.shape[axis] - n), axis)
+        return torch.cat([one + other, self.sign * (one - other)], dim=axis)
+
+
+@dataclass(frozen=True)
+class TestMirrored:
+    """The matrix that tests with such functions what has values at such points: (n_e, m / 2) and (n_o, m / 2)."""
+
+    even: Tensor
+    odd: Tensor
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """As a matrix."""
+        return len(self.even) + len(self.odd), 2 * self.even.shape[1]
+
+    def times(self, values: Tensor, axis: int) -> Tensor:
+        """Along an axis of m."""
+        half = values.shape[axis] // 2
+        first, mirrored = values.narrow(axis, 0, half), values.narrow(axis, half, half)
+        sums = _product(self.even, first + mirrored, axis), _product(self.odd, first - mirrored, axis)
+        return torch.cat(sums, dim=axis)
+
+
+Matrix = Tensor | AtMirrored | TestMirrored
 State = list[Tensor]  # by unknown, coefficients (n_1, ..., n_d) in the functions of every axis
 
 
@@ -61,22 +100,30 @@ class OnGrid:
 @dataclass(frozen=True)
 class Functions:
     """Those of one unknown along one axis: `rates` (n,) at which they fade where they diffuse at 1; in `plain`
-    functions, (n, q); their `values` and `slopes` at the points of the axis, (m, n), and `tests` with them, (n, m).
-    """
+    functions, (n, q); what makes their `values` and `slopes` at the m points of the axis, and `tests` with them."""
 
     rates: Tensor
     plain: Tensor
-    values: Tensor
-    slopes: Tensor
-    tests: Tensor
+    values: Matrix
+    slopes: Matrix
+    tests: Tensor | TestMirrored
 
     @classmethod
     def on(cls, degree: int, walls: Walls, interval: tuple[float, float]) -> Functions:
-        points, weights = plain_rule(degree, walls[0] == PERIODIC, OVERSAMPLING)
         found, scale = wall_functions(degree, walls), 2.0 / (interval[1] - interval[0])
-        values, slopes = (table @ found.plain.mT for table in plain_values(degree, walls[0] == PERIODIC, points))
-        tests = (values * weights[:, None]).mT.contiguous()
-        return cls(scale**2 * found.rates, found.plain, values, scale * slopes, tests)
+        points, weights = plain_rule(degree, walls[0] == PERIODIC, OVERSAMPLING)
+        half = len(points) // 2 if found.even is not None else len(points)
+        tables = plain_values(degree, walls[0] == PERIODIC, points[:half])
+        values, slopes = tables[0] @ found.plain.mT, scale * tables[1] @ found.plain.mT
+        tests = (values * weights[:half, None]).mT.contiguous()
+        matrices: tuple[Matrix, ...] = (values, slopes, tests)
+        if (n := found.even) is not None:
+            matrices = (
+                AtMirrored(values[:, :n], values[:, n:], 1.0),
+                AtMirrored(slopes[:, :n], slopes[:, n:], -1.0),
+                TestMirrored(tests[:n], tests[n:]),
+            )
+        return cls(scale**2 * found.rates, found.plain, *matrices)
 
 
 class ModalSpace:
@@ -166,8 +213,10 @@ class Lifted:
             return None
         kinds = [PERIODIC if periodic else FREE for periodic in space.stated.periodic]
         axes = zip(space.degrees, kinds, space.intervals, strict=True)
-        tests = [Functions.on(p, (kind, kind), ends).tests for p, kind, ends in axes]
-        found = torch.stack([tested(tests, v) for v in self.expressions(self.expressions.at(space.points), time)])
+        functions = [Functions.on(p, (kind, kind), ends) for p, kind, ends in axes]
+        tests, plain = [one.tests for one in functions], [one.plain.mT for one in functions]
+        values = self.expressions(self.expressions.at(space.points), time)
+        found = torch.stack([applied(plain, tested(tests, value)) for value in values])
         return found[: self.unknowns], found[self.unknowns :]
 
 
@@ -181,19 +230,24 @@ def rms(state: State) -> Tensor:
     return torch.stack([torch.linalg.vector_norm(c) for c in state])
 
 
-def tested(tests: Sequence[Tensor], values: Tensor | float) -> Tensor:
+def tested(tests: Sequence[Tensor | TestMirrored], values: Tensor | float) -> Tensor:
     """Values on a grid, or what broadcasts over it, times what tests with the functions (n_a, m_a) of every axis."""
-    on_grid = torch.as_tensor(values, dtype=tests[0].dtype, device=tests[0].device)
+    on_grid = torch.as_tensor(values, dtype=torch.float64)
     return applied(tests, on_grid.expand([one.shape[1] for one in tests]))
 
 
-def applied(matrices: Sequence[Tensor], c: Tensor) -> Tensor:
+def applied(matrices: Sequence[Matrix], c: Tensor) -> Tensor:
     """(..., m_1, ..., m_d): coefficients (..., n_1, ..., n_d) times a matrix (m_a, n_a) of every axis."""
     for axis, matrix in enumerate(matrices, start=c.dim() - len(matrices)):
-        before, after = c.shape[:axis], c.shape[axis + 1 :]
-        c = matrix @ c.reshape(math.prod(before), c.shape[axis], -1) if after else c @ matrix.mT
-        c = c.reshape(*before, len(matrix), *after)
+        c = _product(matrix, c, axis) if isinstance(matrix, Tensor) else matrix.times(c, axis)
     return c
+
+
+def _product(matrix: Tensor, c: Tensor, axis: int) -> Tensor:
+    before, after = c.shape[:axis], c.shape[axis + 1 :]
+    if not after:
+        return c @ matrix.mT
+    return (matrix @ c.reshape(math.prod(before), c.shape[axis], -1)).reshape(*before, len(matrix), *after)
 
 
 def _along(values: Tensor, axis: int, dimension: int) -> Tensor:

@@ -20,6 +20,7 @@ from pinnsolve.adapt.pairs_in_cells import pairs_in_cells
 from pinnsolve.adapt.semilinear import Semilinear, semilinear
 from pinnsolve.adapt.time_collocation import BEYOND
 from pinnsolve.assembly.row_source import State
+from pinnsolve.assembly.system import units
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.initial_mesh import detail_mesh
 from pinnsolve.bases.piecewise.mesh import joined, uniform_cells
@@ -33,6 +34,8 @@ AXES = (2, 3)  # of space; in one, slabs and cells that follow fronts are as fas
 MOST_MARCHES = 6
 FIRST_DEGREE = 16
 PER_CELL = 10  # degrees that see what a cell of the first ones is made for
+EARLY, GROWN = 0.3, 2.0  # share of the time that is early, and how much larger errors of then may become
+AIM = 0.3  # of the tolerance, the error that the next march is to have
 STALLED = "what the solution asks of functions of the whole box, or steps in time, is too much"
 STAGES = 8  # evaluations of the rest in a pair
 TRIMMED = 0.1  # of the error, that dropping coefficients from the answer may add
@@ -63,20 +66,36 @@ def exponentials(
     degrees, parts, whole = first_degrees(problem, axis), FIRST_PARTS, False
     for number in range(most):
         march = ExponentialMarch(degrees, parts)
-        watch = MarchWatch(context, tolerance, number, interval, last=number == most - 1)
+        watch = _Watch(context, tolerance, number, interval, last=number == most - 1)
         means = Means(context.clock.check, bytes_available(context.memory_gb), context.journal)
         marcher = ExponentialMarcher(problem, axis, stated, allowed, means)
         ended = attempt(partial(marcher.run, march, watch), context.clock)
         if march.status == "stalled" and not isinstance(ended, Outcome):
             yield Outcome(None, "stalled", STALLED)
-        if march.steps:
+        if march.steps and march.status != "missed":
             yield march_result(context, stated, axis, march)
             whole = whole or march.reaches(interval[1])
         if isinstance(ended, Outcome):
             beyond = "" if whole or not march.steps else BEYOND.format(time=march.time)
             yield replace(ended, message=ended.message + beyond)
-        allowed *= min(max(0.3 * tolerance / watch.foreseen(march), 1e-4), 0.3)
+        allowed *= min(max(AIM * tolerance / watch.foreseen(march), 1e-4), AIM)
         degrees, parts = march.degrees, march.parts
+
+
+class _Watch(MarchWatch):
+    """Of a march that is begun again at once where early errors are as large as all may be: most grow from there."""
+
+    _worst = 0.0
+
+    def __call__(self, march: ExponentialMarch) -> str | None:
+        status = super().__call__(march)
+        step = march.steps[-1]
+        early = march.time < self.low + EARLY * (self.high - self.low) and not self.last
+        self._worst = float((step.error / units(self._sizes, step.error)).max()) if early else 0.0
+        return "missed" if status is None and self._worst > self.tolerance else status
+
+    def foreseen(self, march: ExponentialMarch) -> float:
+        return GROWN * self._worst if self._worst > self.tolerance else super().foreseen(march)
 
 
 def first_degrees(problem: CompiledProblem, axis: int) -> tuple[int, ...]:

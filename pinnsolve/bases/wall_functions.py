@@ -25,31 +25,45 @@ Walls = tuple[str, str]  # what vanishes at the lower and the upper end; nothing
 class WallFunctions:
     """`rates` (n,): minus the eigenvalues of the second derivative on [-1, 1]; `plain` (n, q): the functions in those
     by whose coefficients one sees how well a function is held: Legendre polynomials up to a degree or, where the ends
-    are one, themselves. All are orthonormal in the mean."""
+    are one, those of Fourier. All are orthonormal in the mean. `even`: how many are even, which come first, if all
+    others are odd; None where the ends differ."""
 
     rates: Tensor
     plain: Tensor
+    even: int | None
 
 
 @cached_by_device(32)
 def wall_functions(degree: int, walls: Walls) -> WallFunctions:
     """Those of a degree, of at least 3, or half of it the highest wave number; where the ends are free, all
     polynomials, as of what does not diffuse."""
-    if walls[0] == PERIODIC:
+    if walls[0] in (PERIODIC, FREE):
         waves = _waves(degree)
-        return WallFunctions((torch.pi * waves) ** 2, torch.eye(len(waves), dtype=torch.float64))
-    k = torch.arange(degree + 1, dtype=torch.float64)
-    if walls[0] == FREE:
-        return WallFunctions(torch.zeros_like(k), torch.eye(degree + 1, dtype=torch.float64))
-    basis = _meeting(walls, k)
+        count = len(waves) if walls[0] == PERIODIC else degree + 1
+        number = torch.arange(count)
+        even = (number % 2 == 1) | (number == 0) if walls[0] == PERIODIC else number % 2 == 0
+        order = torch.cat([number[even], number[~even]])
+        rates = (torch.pi * waves) ** 2 if walls[0] == PERIODIC else torch.zeros(count, dtype=torch.float64)
+        return WallFunctions(rates[order], torch.eye(count, dtype=torch.float64)[order], int(even.sum()))
+    basis = _meeting(walls, torch.arange(degree + 1, dtype=torch.float64))
+    if walls[0] != walls[1]:
+        return WallFunctions(*_diagonal(basis), None)
+    # to be told apart by more than rounding, however close their rates
+    even, odd = (_diagonal(basis[first::2]) for first in (0, 1))
+    return WallFunctions(torch.cat([even[0], odd[0]]), torch.cat([even[1], odd[1]]), len(even[0]))
+
+
+def _diagonal(basis: Tensor) -> tuple[Tensor, Tensor]:
+    """(n,) and (n, q): rates, ascending, and functions among those that `basis` (n, q) spans."""
+    k = torch.arange(basis.shape[1]).to(basis)
     least = torch.minimum(k[:, None], k)
-    even = (k[:, None] + k) % 2 == 0
+    same = (k[:, None] + k) % 2 == 0
     norms = torch.sqrt(2.0 * k + 1.0)
     # the mean of products of slopes; that of P_i' P_j' is m (m + 1) / 2, m the lesser of i and j, if i + j is even
-    energy = torch.where(even, norms[:, None] * norms * least * (least + 1.0) / 2.0, 0.0)
+    energy = torch.where(same, norms[:, None] * norms * least * (least + 1.0) / 2.0, 0.0)
     mass = basis @ basis.T
     both = basis @ energy @ basis.T + mass
-    # With the sum scaled to be almost the identity, low rates are as exact as numbers are, however high the degree
+    # with the sum scaled to be almost the identity, low rates are as exact as numbers are, however high the degree
     scale = torch.rsqrt(both.diagonal())
     mass, both = (scale[:, None] * one * scale for one in (mass, both))
     L = torch.linalg.cholesky(both)
@@ -58,7 +72,7 @@ def wall_functions(degree: int, walls: Walls) -> WallFunctions:
     shares, y = shares.flip(0), y.flip(1)  # 1 / (1 + rate), descending
     found = (scale[:, None] * torch.linalg.solve_triangular(L.mT, y, upper=True)).mT @ basis
     q, r = torch.linalg.qr(found.mT)  # the first ones stay as they are
-    return WallFunctions((1.0 / shares - 1.0).clamp_min(0.0), (q * torch.sign(r.diagonal())).mT.contiguous())
+    return (1.0 / shares - 1.0).clamp_min(0.0), (q * torch.sign(r.diagonal())).mT.contiguous()
 
 
 def _meeting(walls: Walls, k: Tensor) -> Tensor:
@@ -92,12 +106,16 @@ def plain_values(degree: int, periodic: bool, s: Tensor) -> tuple[Tensor, Tensor
 
 
 def plain_rule(degree: int, periodic: bool, oversampling: float) -> tuple[Tensor, Tensor]:
-    """Points (m,) in [-1, 1], so many per function, and weights of a mean: of Gauss, or equal ones in a period."""
-    count = math.ceil(oversampling * (degree + 1)) + 1
+    """Points (m,) in [-1, 1], so many per function, and weights of a mean: of Gauss, or equal ones in a period. Those
+    above zero come first, then, in the same order, those that mirror them."""
+    count = math.ceil(0.5 * (oversampling * (degree + 1) + 1.0))  # of a half
     if periodic:
-        return torch.arange(count, dtype=torch.float64) * (2.0 / count) - 1.0, torch.full((count,), 1.0 / count)
-    points, weights = gauss_rule(count)
-    return 2.0 * points - 1.0, weights
+        above = (torch.arange(count, dtype=torch.float64) + 0.5) / count
+        weights = torch.full_like(above, 0.5 / count)
+    else:
+        points, weights = gauss_rule(2 * count)
+        above, weights = 2.0 * points[count:] - 1.0, weights[count:]
+    return torch.cat([above, -above]), torch.cat([weights, weights])
 
 
 def _waves(degree: int) -> Tensor:
