@@ -389,8 +389,8 @@ def _over_time(values: Tensor, weights: Sequence[float]) -> Tensor:
 def _beyond(c: Tensor, counts: Sequence[int]) -> Tensor:
     """(U,) squares of coefficients (U, ...) beyond so many per axis."""
     squares = c**2
-    inside = squares[(slice(None), *(slice(0, n) for n in counts))]
-    return (squares.flatten(1).sum(dim=1) - inside.flatten(1).sum(dim=1)).clamp_min(0.0)
+    squares[(slice(None), *(slice(0, n) for n in counts))] = 0.0
+    return squares.flatten(1).sum(dim=1)
 
 
 def in_pair(*places: float) -> Tensor:

@@ -80,7 +80,7 @@ def _marched(
     start: tuple[Space, Tensor] | None,
 ) -> Outcome[Result]:  # fmt: skip
     """The best result of a march by exponentials, or on cells."""
-    stated = exponential(context.problem, axis)
+    stated = exponential(context.problem, axis, tolerance)
     if stated is None:
         return _marched_on_cells(context, axis, tolerance, weights, refinements, start)
     # all of a box by products with one matrix per axis: far less work than factorizations, where it is enough

@@ -18,6 +18,7 @@ from pinnsolve.adapt.exponential_march import FIRST_PARTS, ExponentialMarch, Exp
 from pinnsolve.adapt.march_watch import MarchWatch
 from pinnsolve.adapt.pairs_in_cells import pairs_in_cells
 from pinnsolve.adapt.semilinear import Semilinear, semilinear
+from pinnsolve.adapt.space_problem import in_space
 from pinnsolve.adapt.time_collocation import BEYOND
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import units
@@ -27,11 +28,13 @@ from pinnsolve.bases.piecewise.mesh import joined, uniform_cells
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.defect_correction import Approximation, Estimate
+from pinnsolve.language.symbols import features_of
 from pinnsolve.runtime import bytes_available
 from pinnsolve.solvers.follow import Outcome, attempt
 
 AXES = (2, 3)  # of space; in one, slabs and cells that follow fronts are as fast
 MOST_MARCHES = 6
+LOOSE = 1e-4  # tolerance, from which on fourth order is enough for what could be solved at any
 FIRST_DEGREE = 16
 PER_CELL = 10  # degrees that see what a cell of the first ones is made for
 EARLY, GROWN = 0.3, 2.0  # share of the time that is early, and how much larger errors of then may become
@@ -42,16 +45,20 @@ TRIMMED = 0.1  # of the error, that dropping coefficients from the answer may ad
 METHOD = "exponentials in time, galerkin in space"
 
 
-def exponential(problem: CompiledProblem, axis: int) -> Semilinear | None:
+def exponential(problem: CompiledProblem, axis: int, tolerance: float) -> Semilinear | None:
     """The problem as it marches along `axis` by exponentials; None where it does not.
 
     Of its known functions, those with kinks inside are left to cells that have edges there, and narrow pulses in time
-    to steps that know of them.
+    to steps that know of them. Where few errors are allowed, what is linear and steady beside diffusion is left to
+    steps of higher order, which have it factorized once.
     """
     if len(problem.axes.space) not in AXES:
         return None
     stated = semilinear(problem, axis)
     if stated is None:
+        return None
+    moves = any(features_of(one) for one in stated.rest)
+    if moves and problem.linear and tolerance < LOOSE and not in_space(problem, axis).changing:
         return None
     mesh = detail_mesh(problem, axis)
     return None if mesh.in_time or mesh.has_cuts else stated

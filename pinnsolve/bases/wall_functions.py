@@ -101,7 +101,7 @@ def plain_values(degree: int, periodic: bool, s: Tensor) -> tuple[Tensor, Tensor
     waves = _waves(degree)
     sine = torch.arange(len(waves)) % 2 == 0
     height = torch.sqrt(waves.clamp_max(1.0) + 1.0)
-    angle = torch.pi * waves * s[:, None] - 0.5 * torch.pi * (sine & (waves > 0))
+    angle = torch.pi * waves * s[:, None] - 0.5 * torch.pi * (sine & (waves > 0)).to(waves)
     return height * torch.cos(angle), -torch.pi * waves * height * torch.sin(angle)
 
 
