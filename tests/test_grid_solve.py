@@ -20,7 +20,7 @@ from pinnsolve.compiler.compiler import compile_problem
 FACTOR = 5.0  # within which the estimate is of the true error
 ROUNDING = 1e-12
 WHOLE, IN_SLABS = "least_squares", "time slabs, least_squares"
-IN_STEPS = "collocation in time, least_squares"  # of linear problems in a plane
+IN_STEPS = "exponentials in time, galerkin in space"  # of diffusion in a box
 
 
 def start(*equations: str) -> ps.Condition:

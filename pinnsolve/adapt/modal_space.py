@@ -23,6 +23,7 @@ from pinnsolve.language.symbols import Feature, FeatureSymbol, MultiIndex, coord
 from pinnsolve.language.to_torch import Evaluator
 
 OVERSAMPLING = 1.3  # points per degree and axis
+MIRRORED = 40  # degree from which on half the work is worth twice the calls
 
 
 @dataclass(frozen=True)
@@ -112,12 +113,14 @@ class Functions:
     def on(cls, degree: int, walls: Walls, interval: tuple[float, float]) -> Functions:
         found, scale = wall_functions(degree, walls), 2.0 / (interval[1] - interval[0])
         points, weights = plain_rule(degree, walls[0] == PERIODIC, OVERSAMPLING)
-        half = len(points) // 2 if found.even is not None else len(points)
+        mirrored = found.even is not None and degree >= MIRRORED
+        half = len(points) // 2 if mirrored else len(points)
         tables = plain_values(degree, walls[0] == PERIODIC, points[:half])
         values, slopes = tables[0] @ found.plain.mT, scale * tables[1] @ found.plain.mT
         tests = (values * weights[:half, None]).mT.contiguous()
         matrices: tuple[Matrix, ...] = (values, slopes, tests)
-        if (n := found.even) is not None:
+        if mirrored:
+            n = found.even
             matrices = (
                 AtMirrored(values[:, :n], values[:, n:], 1.0),
                 AtMirrored(slopes[:, :n], slopes[:, n:], -1.0),
