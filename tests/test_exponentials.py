@@ -9,7 +9,8 @@ import torch
 
 import pinnsolve as ps
 from pinnsolve.adapt import time_exponentials
-from pinnsolve.adapt.exponential_march import ExponentialMarch, ExponentialMarcher, Means, in_pair, modal
+from pinnsolve.adapt.exponential_march import ExponentialMarcher, Means
+from pinnsolve.adapt.exponential_pairs import ExponentialMarch, in_pair, modal
 from pinnsolve.adapt.exponential_step import ExponentialStepper, phi
 from pinnsolve.adapt.modal_space import ModalSpace, OnGrid, rms
 from pinnsolve.adapt.pairs_in_cells import pairs_in_cells

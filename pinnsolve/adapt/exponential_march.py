@@ -11,18 +11,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from pinnsolve.adapt.exponential_pairs import FIRST_PARTS, TIMES, ExponentialMarch, Pair, in_pair
 from pinnsolve.adapt.exponential_step import ORDER, ExponentialStepper, Point
 from pinnsolve.adapt.modal_space import Lifted, ModalSpace, OnGrid, State, rms
 from pinnsolve.adapt.semilinear import Semilinear
 from pinnsolve.assembly.system import shared, units
-from pinnsolve.bases.legendre import legendre
 from pinnsolve.compiler.terms import CompiledProblem
-from pinnsolve.runtime import cached_by_device
 from pinnsolve.solvers.journal import NOTHING, Journal
 from pinnsolve.solvers.memory import refuse_beyond
 
@@ -32,37 +31,14 @@ GROWS, GROWS_AT_FIRST = 1.2, 1.5  # times the degrees, where they are too few
 RICHER = 1.15  # times the degrees, those of the other solution
 MOST_DEGREE = {2: 400, 3: 80}  # by axes of space; solutions that ask for more have fronts, for which cells are
 EASY = 0.5 / 2**ORDER  # of what is allowed, the error of a pair after which one twice as long is tried
-FIRST_PARTS = 64  # of the time, the first pair is one
 MOST_PARTS = 2**24
 MOST_SHORTER = 16  # times as short may the next pair be
-OF_STEPS = 1.0 / (2**ORDER - 1)  # of the error of steps is what steps half as long leave
 CRUDE, CRUDE_DEGREE, CRUDE_PARTS = 0.1, 24, 512  # relative error, degree, and shortest part of the time of a first look
 NUMBER = 8  # bytes
 STATES = 40  # that a pair and the factors of its steps take, per unknown, in the richer space
 JOINED = 3  # times the pairs: what they and the answer made of them take
-TIMES = (0.0, 0.5, 1.0)  # of a pair, where its values and derivatives are known
 QUARTERS = (7.0 / 90, 32.0 / 90, 12.0 / 90, 32.0 / 90, 7.0 / 90)  # weights of Boole's rule
 THIRDS = (1.0 / 6, 4.0 / 6, 1.0 / 6)  # those of Simpson's
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two steps from `time` on, `dt` both: `values` (6, U, q_1, ..., q_d) in plain functions of space, at `TIMES`, then
-    `dt` times the derivatives; of the `lifted` function, too, where there is one.
-
-    `error`, `size`: (U,) rms of the difference to the other solution, and of this one. `added`, `last`: (U,) squares of
-    what the other one has in the degrees that this one lacks, and this one in as many before. `loss`: that of step.
-    """
-
-    time: float
-    dt: float
-    values: Tensor
-    lifted: Tensor | None
-    error: Tensor
-    size: Tensor
-    added: Tensor
-    last: Tensor
-    loss: float
 
 
 @dataclass(frozen=True)
@@ -92,43 +68,22 @@ class _Side:
 
 
 @dataclass
-class ExponentialMarch:
-    """What was reached, in `steps`, and how it went: see `collocation_march.March`. `degrees` to begin with, and of how
-    many `parts` of the time the first pair is one."""
+class _Progress:
+    """Between two pairs: the two solutions, and that the next one is number `number` of equal `parts` of the time;
+    `size`: (U,) of the solution, so far or foreseen."""
 
-    degrees: tuple[int, ...]
-    parts: int = FIRST_PARTS
-    steps: list[Pair] = field(default_factory=list)
-    status: str = "finished"
-    foreseen: Tensor | None = None
+    sides: tuple[_Side, _Side]
+    parts: int
+    number: int = 0
+    size: Tensor | None = None
 
-    @property
-    def time(self) -> float:
-        """Where it has come to."""
-        return self.steps[-1].time + self.steps[-1].dt
+    def shorten(self, times: int) -> None:
+        self.number, self.parts = times * self.number, times * self.parts
 
-    def reaches(self, high: float) -> bool:
-        """Whether its steps, of which there are some, end there."""
-        return self.time >= high - 1e-9 * (high - self.steps[0].time)
-
-    def error(self) -> float:
-        """The estimated relative error over the time so far."""
-        return float(self.relative().max())
-
-    def relative(self) -> Tensor:
-        """(U,): the difference of the two solutions, and what the other one lacks itself: of steps half as long, and of
-        degrees beyond its own. Coefficients of these fall on by the ratio by which they fell before."""
-        squares = [self._summed(torch.stack([getattr(s, name) ** 2 for s in self.steps])) for name in ("error", "size")]
-        error, size = (torch.sqrt(one) for one in squares)
-        added, last = (torch.sqrt(self._summed(torch.stack([getattr(s, name) for s in self.steps])))
-                       for name in ("added", "last"))  # fmt: skip
-        ratio = (added / units(last, added)).clamp_max(0.9)
-        beyond = added * ratio / (1.0 - ratio)
-        return ((1.0 + OF_STEPS) * error + beyond) / units(size, error)
-
-    def _summed(self, values: Tensor) -> Tensor:
-        dt = torch.tensor([s.dt for s in self.steps], dtype=values.dtype, device=values.device)
-        return torch.tensordot(dt, values, 1)
+    def lengthen(self) -> None:
+        """Where two such parts are one of half as many."""
+        if self.number % 2 == 0 and self.parts > 1:
+            self.number, self.parts = self.number // 2, self.parts // 2
 
 
 @dataclass(frozen=True)
@@ -157,43 +112,46 @@ class ExponentialMarcher:
         if degrees is None:
             return
         march.degrees = degrees
-        sides = self._begun(degrees)
-        size = march.foreseen = self._foreseen(sides[0])
-        number, parts = 0, march.parts
-        while number < parts:
+        at = _Progress(self._begun(degrees), march.parts)
+        at.size = march.foreseen = self._foreseen(at.sides[0])
+        ended = None
+        while ended is None and at.number < at.parts:
             self.means.check()
-            time, dt = self.low + number * (self.high - self.low) / parts, (self.high - self.low) / parts
-            attempt = self._attempt(sides, time, dt, size)
-            if attempt.excess > 1.0 or not math.isfinite(attempt.excess):
-                if parts >= MOST_PARTS:
-                    return
-                shorter = _shorter(attempt.excess)
-                number, parts = shorter * number, shorter * parts
-                continue
-            grown = self._grown(sides[0].space, attempt, size)
-            if grown is not None:
-                if max(grown) > MOST_DEGREE[len(grown)]:
-                    return
-                if march.steps:
-                    sides = self._widened(sides, grown, time)
-                else:
-                    march.degrees, sides = grown, self._begun(grown)
-                continue
-            march.steps.append(self._pair(sides, attempt, time, dt))
-            self._check_memory(march)
-            now = march.steps[-1].size
-            size = now if size is None else torch.maximum(size, now)
-            sides = tuple(_Side(side.stepper, end) for side, end in zip(sides, attempt.ends, strict=True))
-            status = watch(march)
-            if status is not None:
-                march.status = status
-                return
-            number += 1
-            if len(march.steps) == 1:
-                march.parts = parts  # of a march in which less is allowed, too
-            if attempt.excess < EASY and number % 2 == 0:
-                number, parts = number // 2, parts // 2
-        march.status = "finished"
+            ended = self._next(march, at, watch)
+        march.status = ended or "finished"
+
+    def _next(self, march: ExponentialMarch, at: _Progress, watch: Callable) -> str | None:
+        """Takes a pair, or changes what it was tried with; the status, where the march ends."""
+        dt = (self.high - self.low) / at.parts
+        time = self.low + at.number * dt
+        attempt = self._attempt(at.sides, time, dt, at.size)
+        if not attempt.excess <= 1.0:
+            at.shorten(_shorter(attempt.excess))
+            return "stalled" if at.parts > MOST_PARTS else None
+        degrees = self._grown(at.sides[0].space, attempt, at.size)
+        if degrees is None:
+            return self._take(march, at, attempt, watch)
+        if max(degrees) > MOST_DEGREE[len(degrees)]:
+            return "stalled"
+        if march.steps:
+            at.sides = self._widened(at.sides, degrees, time)
+        else:
+            march.degrees, at.sides = degrees, self._begun(degrees)
+        return None
+
+    def _take(self, march: ExponentialMarch, at: _Progress, attempt: Attempt, watch: Callable) -> str | None:
+        dt = (self.high - self.low) / at.parts
+        pair = self._pair(at.sides, attempt, self.low + at.number * dt, dt)
+        march.steps.append(pair)
+        if len(march.steps) == 1:
+            march.parts = at.parts  # of a march in which less is allowed, too
+        at.size = pair.size if at.size is None else torch.maximum(at.size, pair.size)
+        coarse, fine = (_Side(side.stepper, end) for side, end in zip(at.sides, attempt.ends, strict=True))
+        at.sides, at.number = (coarse, fine), at.number + 1
+        self._check_memory(march)
+        if attempt.excess < EASY:
+            at.lengthen()
+        return watch(march)
 
     # -- steps ---------------------------------------------------------------------------------------------------------
 
@@ -230,21 +188,13 @@ class ExponentialMarcher:
         rates = [dt * space.plain(space.derivative(p.state, p.rest)) for p in points]
         between = torch.tensordot(in_pair(0.25, 0.75), torch.stack(at + rates), 1)
         compared = [at[0], between[0], at[1], between[1], at[2]]
-        gaps = torch.stack(
-            [
-                rms([a - b for a, b in zip(fine.space.nearest(c), p.state, strict=True)])
-                for c, p in zip(compared, others, strict=True)
-            ]
-        )
+        gaps = torch.stack([_gap(fine.space, c, p.state) for c, p in zip(compared, others, strict=True)])
         own = torch.stack([gaps[i] - torch.maximum(gaps[i - 1], gaps[i + 1]) for i in (1, 3)]).amax(dim=0)
         excess = max(excess, _largest(own / units(unit, own)) / (BETWEEN * self.allowed))
-        sizes = torch.stack(
-            [self._size(space, p.state, time + place * dt) for place, p in zip(TIMES, points, strict=True)]
-        )
+        sizes = [self._size(space, p.state, time + place * dt) for place, p in zip(TIMES, points, strict=True)]
+        size = _over_time(torch.stack(sizes), THIRDS)
         lifted = self._lifted_over(space, time, dt)
-        return Attempt(
-            (points[-1], others[-1]), torch.stack(at + rates), lifted, gaps, _over_time(sizes, THIRDS), excess
-        )
+        return Attempt((points[-1], others[-1]), torch.stack(at + rates), lifted, gaps, size, excess)
 
     def _lifted_over(self, space: ModalSpace, time: float, dt: float) -> Tensor | None:
         """What is lifted, as of `Pair`."""
@@ -376,6 +326,11 @@ def _richer(degrees: Sequence[int]) -> tuple[int, ...]:
     return tuple(math.ceil(RICHER * p) + 1 for p in degrees)
 
 
+def _gap(space: ModalSpace, c: Tensor, state: State) -> Tensor:
+    """(U,) rms of the difference between a state of the space and a function in plain ones."""
+    return rms([a - b for a, b in zip(space.nearest(c), state, strict=True)])
+
+
 def _largest(values: Tensor) -> float:
     """Not a number where one of them is none."""
     return float(values.max()) if bool(values.isfinite().all()) else math.nan
@@ -391,16 +346,3 @@ def _beyond(c: Tensor, counts: Sequence[int]) -> Tensor:
     squares = c**2
     squares[(slice(None), *(slice(0, n) for n in counts))] = 0.0
     return squares.flatten(1).sum(dim=1)
-
-
-def in_pair(*places: float) -> Tensor:
-    """(N, 6): what makes the values of a pair those at places of it, from 0 to 1: of Hermite's polynomial."""
-    at = torch.tensor(places, dtype=torch.float64)
-    return legendre(2.0 * at - 1.0, 2 * len(TIMES) - 1, 0)[0] @ modal()
-
-
-@cached_by_device(1)
-def modal() -> Tensor:
-    """(6, 6): the values of a pair -> Legendre coefficients in time."""
-    values, slopes = legendre(2.0 * torch.tensor(TIMES, dtype=torch.float64) - 1.0, 2 * len(TIMES) - 1, 1)
-    return torch.linalg.inv(torch.cat([values, 2.0 * slopes]))

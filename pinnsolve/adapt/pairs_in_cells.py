@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pinnsolve.adapt.exponential_march import TIMES, ExponentialMarch, Pair, modal
+from pinnsolve.adapt.exponential_pairs import TIMES, ExponentialMarch, Pair, modal
 from pinnsolve.adapt.modal_space import applied
 from pinnsolve.adapt.semilinear import Semilinear
 from pinnsolve.assembly.system import units

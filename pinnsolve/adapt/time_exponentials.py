@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from pinnsolve.adapt.context import Result, SolveContext
-from pinnsolve.adapt.exponential_march import FIRST_PARTS, ExponentialMarch, ExponentialMarcher, Means
+from pinnsolve.adapt.exponential_march import ExponentialMarcher, Means
+from pinnsolve.adapt.exponential_pairs import FIRST_PARTS, ExponentialMarch
 from pinnsolve.adapt.march_watch import MarchWatch
 from pinnsolve.adapt.pairs_in_cells import pairs_in_cells
 from pinnsolve.adapt.semilinear import Semilinear, semilinear
