@@ -21,6 +21,7 @@ from pinnsolve.geometry.regions import Piece
 from pinnsolve.language.symbols import Feature, FeatureSymbol, coordinate_symbol, features_of
 from pinnsolve.language.tabulated import Tabulated
 from pinnsolve.language.to_torch import Evaluator
+from pinnsolve.runtime import random_tensor
 
 ROUGH = (sp.Piecewise, sp.Heaviside, sp.Abs, sp.Max, sp.Min, sp.sign, Tabulated)  # not continued into the box
 CORNERS, MET = 64, 1e-9  # points of a face at which it is seen whether it is met; relative to the largest value there
@@ -267,7 +268,7 @@ class _Reading:
     def _meets(self, lifted: sp.Expr, faces: Sequence[tuple[int, int, _Condition]]) -> bool:
         """Whether it meets what faces ask for everywhere on them, periodic ones included, as far as points tell."""
         generator = torch.Generator().manual_seed(0)
-        places = torch.rand(self.dimension, CORNERS, generator=generator, dtype=torch.float64)
+        places = random_tensor(torch.rand, self.dimension, CORNERS, generator=generator, dtype=torch.float64)
         values = {
             name: low + (high - low) * place
             for name, (low, high), place in zip(self.names, self.problem.intervals, places, strict=True)
