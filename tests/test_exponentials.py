@@ -178,6 +178,7 @@ OTHERS = {
     "one way": ("D(u, t) = D(u, x, x) + u**2", ZERO),
     "no diffusion": ("D(u, t) + D(u, x) = -u**2", '  left: {on: "x = 0", equation: "u = 0"}'),
     "exchange": (REACTION, '  walls: {on: boundary, equation: "Dn(u) = -u"}'),
+    "the end": (REACTION, ZERO + '\n  end: {on: "t = 1", equation: "u = 0"}'),
     "part of a wall": (REACTION, '  walls: {on: boundary, equation: "u = 0", where: "x < 2"}'),
     "radiation": (REACTION, '  walls: {on: boundary, equation: "Dn(u) = -u**4"}'),
     "contradicting corners": (
@@ -308,6 +309,14 @@ def test_a_start_that_contradicts_its_walls_is_left_to_cells(tmp_path):
     assert exponential(compile_problem(problem), 0, 1e-3) is not None
     found = ps.solve(problem, tolerance=1e-3, limits={"seconds": 2})
     assert found.result["method"] != METHOD
+
+
+def test_what_is_stiff_beside_diffusion_is_left_to_others(tmp_path):
+    walls = '  walls: {on: boundary, equation: "Dn(u) = 0"}'
+    law = "D(u, t) = laplacian(u)/10 - 1e5*(u**3 - (2 + sin(t))**3) + cos(t)"
+    solution = ps.solve(stated(tmp_path, law, walls, starts="2", exact="2 + sin(t)"), tolerance=1e-4)
+    assert solution.result["status"] == "converged" and solution.result["method"] != METHOD
+    assert solution.result["relative_l2_error"]["u"] < 1e-4
 
 
 def test_a_solution_that_blows_up_is_no_answer(tmp_path):

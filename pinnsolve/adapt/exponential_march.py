@@ -32,6 +32,7 @@ RICHER = 1.15  # times the degrees, those of the other solution
 MOST_DEGREE = {2: 400, 3: 80}  # by axes of space; solutions that ask for more have fronts, for which cells are
 EASY = 0.5 / 2**ORDER  # of what is allowed, the error of a pair after which one twice as long is tried
 MOST_PARTS = 2**24
+MANY_LEFT, PATIENCE = 2**13, 64  # pairs that are too many, where so many have been no longer: other things are stiff
 MOST_SHORTER = 16  # times as short may the next pair be
 CRUDE, CRUDE_DEGREE, CRUDE_PARTS = 0.1, 24, 512  # relative error, degree, and shortest part of the time of a first look
 NUMBER = 8  # bytes
@@ -76,6 +77,12 @@ class _Progress:
     parts: int
     number: int = 0
     size: Tensor | None = None
+    short: int = 0  # how many have been too short, one after another
+
+    def passed(self) -> None:
+        """After a pair."""
+        self.short = self.short + 1 if self.parts - self.number > MANY_LEFT else 0
+        self.number += 1
 
     def shorten(self, times: int) -> None:
         self.number, self.parts = times * self.number, times * self.parts
@@ -147,11 +154,12 @@ class ExponentialMarcher:
             march.parts = at.parts  # of a march in which less is allowed, too
         at.size = pair.size if at.size is None else torch.maximum(at.size, pair.size)
         coarse, fine = (_Side(side.stepper, end) for side, end in zip(at.sides, attempt.ends, strict=True))
-        at.sides, at.number = (coarse, fine), at.number + 1
+        at.sides = coarse, fine
+        at.passed()
         self._check_memory(march)
         if attempt.excess < EASY:
             at.lengthen()
-        return watch(march)
+        return watch(march) or ("stalled" if at.short > PATIENCE else None)
 
     # -- steps ---------------------------------------------------------------------------------------------------------
 

@@ -160,6 +160,7 @@ class _Reading:
         found: dict[tuple[str, int, int], list[_Condition]] = {}
         for term, piece in ((one, place) for one in terms for place in one.region.pieces):
             _demand(term.linear and len(piece.fixed) == 1 and piece.part is None)
+            _demand(piece.fixed[0][0] != self.axis)  # the end of the time is none of its faces
             for residual in term.residuals:
                 for sides, unknown, condition in self._on_face(residual, piece):
                     for side in sides:

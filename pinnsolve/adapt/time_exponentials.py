@@ -91,19 +91,19 @@ def exponentials(
 
 
 class _Watch(MarchWatch):
-    """Of a march that is begun again at once where early errors are as large as all may be: most grow from there."""
+    """Of a march that is begun again at once where the errors of early times are as large as all may be: most grow."""
 
-    _worst = 0.0
+    _early = 0.0  # relative error over the time so far, as long as it is early
 
     def __call__(self, march: ExponentialMarch) -> str | None:
         status = super().__call__(march)
-        step = march.steps[-1]
         early = march.time < self.low + EARLY * (self.high - self.low) and not self.last
-        self._worst = float((step.error / units(self._sizes, step.error)).max()) if early else 0.0
-        return "missed" if status is None and self._worst > self.tolerance else status
+        error = torch.sqrt(self._errors / (march.time - self.low))
+        self._early = float((error / units(self._sizes, error)).max()) if early else 0.0
+        return "missed" if status is None and self._early > self.tolerance else status
 
     def foreseen(self, march: ExponentialMarch) -> float:
-        return GROWN * self._worst if self._worst > self.tolerance else super().foreseen(march)
+        return GROWN * self._early if self._early > self.tolerance else super().foreseen(march)
 
 
 def first_degrees(problem: CompiledProblem, axis: int) -> tuple[int, ...]:
