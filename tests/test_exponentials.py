@@ -245,6 +245,10 @@ def source(u: str, law: str) -> tuple[str, str]:
 
 
 MANUFACTURED = {
+    "one condition for all walls": (
+        "exp(-t)*sin(x + 2*y) + x*t", "-u**3",
+        '  walls: {on: boundary, equation: "u = exp(-t)*sin(x + 2*y) + x*t"}', 1e-6,
+    ),
     "values": ("cos(3*t)*sin(pi*x)*cos(pi*y/2)", "u - u**3", ZERO, 1e-6),
     "slopes": ("2 + cos(t)*cos(pi*x)*sin(pi*y/2)", "u*(1 - u)", '  walls: {on: boundary, equation: "Dn(u) = 0"}', 1e-5),
     "periods": ("sin(2*pi*x - t)*cos(pi*y)", "-u*ux", ROUND, 1e-6),
@@ -269,6 +273,16 @@ def test_estimates_are_honest_and_tolerances_met(tmp_path, name):
     assert error < tolerance and 0.9 * error < estimate < 5 * error
 
 
+def test_errors_of_what_faces_ask_for_are_seen(tmp_path):
+    """The solution is the function that meets the faces, of which the march has nothing left to solve."""
+    u = "tanh(20*(t - 1/2))*cos(pi*x)*y"
+    law, start = source(u, "u - u**3")
+    walls = f'  walls: {{on: boundary, equation: "u = {u}"}}'
+    result = ps.solve(stated(tmp_path, law, walls, start, u), tolerance=1e-5).result
+    error, estimate = (result[key]["u"] for key in ("relative_l2_error", "estimated_error"))
+    assert result["method"] == METHOD and error < 1e-5 and 0.9 * error < estimate < 5 * error
+
+
 def test_growth_from_little_is_seen(tmp_path):
     """u' = u - u^3 grows by a factor of a thousand, and errors with it: u = 1 / sqrt(1 + (1 / s^2 - 1) e^(-2 t))."""
     walls = '  walls: {on: boundary, equation: "Dn(u) = 0"}'
@@ -276,6 +290,17 @@ def test_growth_from_little_is_seen(tmp_path):
     solution = ps.solve(stated(tmp_path, starts="0.001", walls=walls, exact=exact, end=9), tolerance=1e-5)
     error, estimate = (solution.result[key]["u"] for key in ("relative_l2_error", "estimated_error"))
     assert solution.result["method"] == METHOD and error < 1e-5 and 0.9 * error < estimate < 5 * error
+
+
+def test_a_short_pulse_in_a_long_time_is_seen(tmp_path):
+    pulse = "exp(-((t - 0.617)/0.002)**2)"
+    walls = '  walls: {on: boundary, equation: "Dn(u) = 0"}'
+    law = f"D(u, t) = laplacian(u)/10 + {pulse}*cos(pi*x)"
+    solution = ps.solve(stated(tmp_path, law, walls, starts="1", end=2), tolerance=1e-3)
+    assert solution.result["status"] == "converged" and solution.result["method"] == METHOD
+    rate, passed = math.pi**2 / 10, 2.0 - 0.617
+    exact = 1.0 + 0.002 * math.sqrt(math.pi) * math.exp(-rate * passed)  # at x = y = 0
+    assert float(solution.values(np.array([[2.0, 0.0, 0.0]]), "u")[0]) - 1.0 == pytest.approx(exact - 1.0, rel=0.1)
 
 
 def test_what_does_not_diffuse_goes_along(tmp_path):

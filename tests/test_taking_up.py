@@ -45,10 +45,10 @@ PROBLEMS = {
         name="plate",
         domain=ps.Box(t=(0, 1), a=(0, 1), b=(0, 1)),
         unknowns="w",
-        equations={"e": "D(w, t) = laplacian(w)/10"},
+        equations={"e": "D(w, t, t) = laplacian(w)/10"},
         conditions={
-            "rim": ps.Condition(on="boundary", equation="Dn(w) = -w"),
-            "start": ps.Condition(on="t = 0", equation="w = sin(pi*a)*sin(2*pi*b)"),
+            "rim": ps.Condition(on="boundary", equation="w = 0"),
+            "start": ps.Condition(on="t = 0", equations=["w = sin(pi*a)*sin(2*pi*b)", "D(w, t) = 0"]),
         },
         solve={"tolerance": 1e-4},
     ),

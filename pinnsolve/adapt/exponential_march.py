@@ -33,6 +33,7 @@ MOST_DEGREE = {2: 400, 3: 80}  # by axes of space; solutions that ask for more h
 EASY = 0.5 / 2**ORDER  # of what is allowed, the error of a pair after which one twice as long is tried
 MOST_PARTS = 2**24
 MANY_LEFT, PATIENCE = 2**13, 64  # pairs that are too many, where so many have been no longer: other things are stiff
+SEES = 2.0  # times the width of what happens: how long a pair may be that is to see it
 MOST_SHORTER = 16  # times as short may the next pair be
 CRUDE, CRUDE_DEGREE, CRUDE_PARTS = 0.1, 24, 512  # relative error, degree, and shortest part of the time of a first look
 NUMBER = 8  # bytes
@@ -95,11 +96,13 @@ class _Progress:
 
 @dataclass(frozen=True)
 class Means:
-    """What a march may take: `check` raises once there is no time left; bytes of memory; who keeps its pairs."""
+    """What a march may take: `check` raises once there is no time left; bytes of memory; who keeps its pairs; the least
+    width of what is known to happen between two times."""
 
     check: Callable[[], None]
     memory: float = math.inf
     journal: Journal = NOTHING
+    narrowest: Callable[[float, float], float] = lambda start, end: math.inf
 
 
 class ExponentialMarcher:
@@ -131,6 +134,9 @@ class ExponentialMarcher:
         """Takes a pair, or changes what it was tried with; the status, where the march ends."""
         dt = (self.high - self.low) / at.parts
         time = self.low + at.number * dt
+        if dt > SEES * self.means.narrowest(time, time + dt) and at.parts <= MOST_PARTS:
+            at.shorten(2)
+            return None
         attempt = self._attempt(at.sides, time, dt, at.size)
         if not attempt.excess <= 1.0:
             at.shorten(_shorter(attempt.excess))
@@ -194,15 +200,15 @@ class ExponentialMarcher:
         space = coarse.space
         at = [space.plain(p.state) for p in points]
         rates = [dt * space.plain(space.derivative(p.state, p.rest)) for p in points]
-        between = torch.tensordot(in_pair(0.25, 0.75), torch.stack(at + rates), 1)
-        compared = [at[0], between[0], at[1], between[1], at[2]]
-        gaps = torch.stack([_gap(fine.space, c, p.state) for c, p in zip(compared, others, strict=True)])
+        values, lifted = torch.stack(at + rates), self._lifted_over(space, time, dt)
+        compared = torch.tensordot(in_pair(0.0, 0.25, 0.5, 0.75, 1.0), values if lifted is None else values + lifted, 1)
+        both = enumerate(zip(compared, others, strict=True))
+        gaps = torch.stack([self._gap(c, fine.space, p.state, time + 0.25 * k * dt) for k, (c, p) in both])
         own = torch.stack([gaps[i] - torch.maximum(gaps[i - 1], gaps[i + 1]) for i in (1, 3)]).amax(dim=0)
         excess = max(excess, _largest(own / units(unit, own)) / (BETWEEN * self.allowed))
         sizes = [self._size(space, p.state, time + place * dt) for place, p in zip(TIMES, points, strict=True)]
         size = _over_time(torch.stack(sizes), THIRDS)
-        lifted = self._lifted_over(space, time, dt)
-        return Attempt((points[-1], others[-1]), torch.stack(at + rates), lifted, gaps, size, excess)
+        return Attempt((points[-1], others[-1]), values, lifted, gaps, size, excess)
 
     def _lifted_over(self, space: ModalSpace, time: float, dt: float) -> Tensor | None:
         """What is lifted, as of `Pair`."""
@@ -210,6 +216,15 @@ class ExponentialMarcher:
         if found[0] is None:
             return None
         return torch.stack([values for values, _ in found] + [dt * rates for _, rates in found])
+
+    def _gap(self, c: Tensor, space: ModalSpace, state: State, time: float) -> Tensor:
+        """(U,) rms of the difference between a function in plain ones and the solution that a state of a richer space
+        is a part of."""
+        other, lifted = space.plain(state), self._lifted.at(space, time)
+        if lifted is not None:
+            other = other + lifted[0]
+        other[(slice(None), *(slice(0, n) for n in c.shape[1:]))] -= c
+        return torch.linalg.vector_norm(other.flatten(1), dim=1)
 
     def _pair(self, sides: tuple[_Side, _Side], attempt: Attempt, time: float, dt: float) -> Pair:
         fine = sides[1].space
@@ -332,11 +347,6 @@ def _more(degrees: Sequence[int], short: Sequence[bool], times: float) -> tuple[
 
 def _richer(degrees: Sequence[int]) -> tuple[int, ...]:
     return tuple(math.ceil(RICHER * p) + 1 for p in degrees)
-
-
-def _gap(space: ModalSpace, c: Tensor, state: State) -> Tensor:
-    """(U,) rms of the difference between a state of the space and a function in plain ones."""
-    return rms([a - b for a, b in zip(space.nearest(c), state, strict=True)])
 
 
 def _largest(values: Tensor) -> float:

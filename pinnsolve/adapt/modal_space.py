@@ -154,6 +154,14 @@ class ModalSpace:
         return found
 
     @cached_property
+    def with_plain(self) -> tuple[list[Tensor | TestMirrored], list[Tensor]]:
+        """Per axis, what tests with plain functions in some order, and the matrix that makes it theirs."""
+        kinds = [PERIODIC if periodic else FREE for periodic in self.stated.periodic]
+        axes = zip(self.degrees, kinds, self.intervals, strict=True)
+        functions = [Functions.on(p, (kind, kind), ends) for p, kind, ends in axes]
+        return [one.tests for one in functions], [one.plain.mT for one in functions]
+
+    @cached_property
     def rates(self) -> State:
         """By unknown, at which its functions grow by themselves."""
         result = []
@@ -214,10 +222,7 @@ class Lifted:
         """(U, q_1, ..., q_d) each: the function and its derivative in time; None where it vanishes."""
         if self.expressions is None:
             return None
-        kinds = [PERIODIC if periodic else FREE for periodic in space.stated.periodic]
-        axes = zip(space.degrees, kinds, space.intervals, strict=True)
-        functions = [Functions.on(p, (kind, kind), ends) for p, kind, ends in axes]
-        tests, plain = [one.tests for one in functions], [one.plain.mT for one in functions]
+        tests, plain = space.with_plain
         values = self.expressions(self.expressions.at(space.points), time)
         found = torch.stack([applied(plain, tested(tests, value)) for value in values])
         return found[: self.unknowns], found[self.unknowns :]

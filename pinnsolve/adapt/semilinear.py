@@ -180,6 +180,7 @@ class _Reading:
             (f,) = self._only(residual, 1)
             _demand(not f.order or f.alpha == slope)
             given = -_without(residual) / sp.diff(residual, FeatureSymbol(f))
+            given = given.xreplace({self.names[axis]: sp.Float(piece.fixed[0][1])})
             yield (piece.outward[1],), f.unknown, _Condition(SLOPE if f.order else VALUE, given)
             return
         one, other = sorted(self._only(residual, 2), key=lambda f: f.side)

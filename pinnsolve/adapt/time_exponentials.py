@@ -40,7 +40,7 @@ FIRST_DEGREE = 16
 PER_CELL = 10  # degrees that see what a cell of the first ones is made for
 EARLY, GROWN = 0.3, 2.0  # share of the time that is early, and how much larger errors of then may become
 AIM = 0.3  # of the tolerance, the error that the next march is to have
-STALLED = "what the solution asks of functions of the whole box, or steps in time, is too much"
+STALLED = "the march in time stalled at {time:.4g}: it asks for too many functions of all the box, or too short steps"
 STAGES = 8  # evaluations of the rest in a pair
 TRIMMED = 0.1  # of the error, that dropping coefficients from the answer may add
 METHOD = "exponentials in time, galerkin in space"
@@ -49,9 +49,9 @@ METHOD = "exponentials in time, galerkin in space"
 def exponential(problem: CompiledProblem, axis: int, tolerance: float) -> Semilinear | None:
     """The problem as it marches along `axis` by exponentials; None where it does not.
 
-    Of its known functions, those with kinks inside are left to cells that have edges there, and narrow pulses in time
-    to steps that know of them. Where few errors are allowed, what is linear and steady beside diffusion is left to
-    steps of higher order, which have it factorized once.
+    Those whose known functions have jumps or kinks are left to cells and slabs that have edges there. Where few errors
+    are allowed, what is linear and steady beside diffusion is left to steps of higher order, which have it factorized
+    once.
     """
     if len(problem.axes.space) not in AXES:
         return None
@@ -62,7 +62,7 @@ def exponential(problem: CompiledProblem, axis: int, tolerance: float) -> Semili
     if moves and problem.linear and tolerance < LOOSE and not in_space(problem, axis).changing:
         return None
     mesh = detail_mesh(problem, axis)
-    return None if mesh.in_time or mesh.has_cuts else stated
+    return None if mesh.cut_in_time or mesh.has_cuts else stated
 
 
 def exponentials(
@@ -75,17 +75,18 @@ def exponentials(
     for number in range(most):
         march = ExponentialMarch(degrees, parts)
         watch = _Watch(context, tolerance, number, interval, last=number == most - 1)
-        means = Means(context.clock.check, bytes_available(context.memory_gb), context.journal)
+        memory, narrowest = bytes_available(context.memory_gb), detail_mesh(problem, axis).narrowest
+        means = Means(context.clock.check, memory, context.journal, narrowest)
         marcher = ExponentialMarcher(problem, axis, stated, allowed, means)
         ended = attempt(partial(marcher.run, march, watch), context.clock)
-        if march.status == "stalled" and not isinstance(ended, Outcome):
-            yield Outcome(None, "stalled", STALLED)
         if march.steps and march.status != "missed":
             yield march_result(context, stated, axis, march)
             whole = whole or march.reaches(interval[1])
+        beyond = "" if whole or not march.steps else BEYOND.format(time=march.time)
         if isinstance(ended, Outcome):
-            beyond = "" if whole or not march.steps else BEYOND.format(time=march.time)
             yield replace(ended, message=ended.message + beyond)
+        if march.status == "stalled":
+            yield Outcome(None, "stalled", STALLED.format(time=march.time) + beyond if march.steps else "")
         allowed *= min(max(AIM * tolerance / watch.foreseen(march), 1e-4), AIM)
         degrees, parts = march.degrees, march.parts
 

@@ -15,7 +15,7 @@ from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.language.symbols import coordinate_symbol
 
 SEES = 20.0  # times the width of a detail: how large a cell that holds it may be for its points to see it
-USUAL = 16.0  # degree of such a cell; points of higher ones are as much denser
+USUAL = 10.0  # degree of such a cell; points of higher ones are as much denser
 JUMPS = (
     "coefficients of `{name}` jump where no interface is: there are too many jumps, or data to fit, so that fluxes are "
     "wrong there; state fewer materials, or smooth the jumps over a known width"

@@ -6,6 +6,7 @@ then, and the refinement of a solve goes on from it. At planes in which function
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -129,6 +130,18 @@ class DetailMesh:
     def in_time(self) -> bool:
         """Whether there are jumps, kinks or narrow details in time, which equal steps would miss."""
         return bool(self.details.places(self.time)) or bool(self.details.size[:, self.time].isfinite().any())
+
+    @property
+    def cut_in_time(self) -> bool:
+        """Whether there are jumps or kinks in time."""
+        return bool(self.details.places(self.time))
+
+    def narrowest(self, start: float, end: float) -> float:
+        """The least width in time of the details that are there between two times; infinite where there are none."""
+        width = self.details.size[:, self.time]
+        reach = torch.where(width.isfinite(), ROUND * width, 0.0)
+        there = (self.details.lower[:, self.time] - reach < end) & (self.details.upper[:, self.time] + reach > start)
+        return float(width[there].min()) if bool(there.any()) else math.inf
 
     def next_end(self, now: float, low: float, high: float) -> float:
         """Where a slab that starts at the time `now` must end at the latest: at a jump or kink, before a detail, or
