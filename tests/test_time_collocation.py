@@ -156,8 +156,9 @@ def answered(kind, truth, tolerance, tmp_path):
     return error, estimate
 
 
+FRONT = "1/(1 + exp((x + y - t)/0.2))"
 CHANGING = {
-    "front": ("D(u, t) + u*(D(u, x) + D(u, y)) = 0.1*laplacian(u)", "1/(1 + exp((x + y - t)/0.2))", 1e-4),
+    "front": (f"D(u, t) + u*(D(u, x) + D(u, y)) = 0.1*(1 + u - {FRONT})*laplacian(u)", FRONT, 1e-4),
     "operator in time": ("D(u, t) = (1 + t)*laplacian(u) + 2*t - 4*(1 + t)", "x**2 + y**2 + t**2 - x", 1e-8),
 }
 
