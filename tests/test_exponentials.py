@@ -9,9 +9,10 @@ import torch
 
 import pinnsolve as ps
 from pinnsolve.adapt import time_exponentials
-from pinnsolve.adapt.exponential_march import ExponentialMarcher, Means
+from pinnsolve.adapt.exponential_march import ExponentialMarcher
 from pinnsolve.adapt.exponential_pairs import ExponentialMarch, in_pair, modal
 from pinnsolve.adapt.exponential_step import ExponentialStepper, phi
+from pinnsolve.adapt.march_watch import Means
 from pinnsolve.adapt.modal_space import ModalSpace, OnGrid, rms
 from pinnsolve.adapt.pairs_in_cells import pairs_in_cells
 from pinnsolve.adapt.semilinear import semilinear
@@ -126,7 +127,7 @@ def stepper(problem, degrees=(16, 16)):
     form = semilinear(compiled, 0)
     space = ModalSpace(compiled.intervals[1:], form, OnGrid.of(compiled, 0, form.rest), degrees)
     start = OnGrid.of(compiled, 0, form.start)
-    state = [space.tested(u, v) for u, v in enumerate(start(start.at(space.points), compiled.intervals[0][0]))]
+    state = [space.tested(u, v) for u, v in enumerate(start(space.grid, compiled.intervals[0][0]))]
     return ExponentialStepper(space), state
 
 

@@ -23,6 +23,11 @@ ENDS = {
     "start": ps.Condition(on="t = 0", equation="w = sin(pi*s/2)"),
 }
 LINE = ps.Box(t=(0, 1), s=(0, 2))
+RIM = {
+    "rim": ps.Condition(on="boundary", equation="w = 0"),
+    "start": ps.Condition(on="t = 0", equation="w = sin(pi*a)*sin(pi*b)"),
+}
+SQUARE = ps.Box(t=(0, 1), a=(0, 1), b=(0, 1))
 # marches of a nonlinear problem, of one whose operator is steady, by collocation, by exponentials, and levels of cells
 PROBLEMS = {
     "slabs": ps.Problem(
@@ -43,7 +48,7 @@ PROBLEMS = {
     ),
     "collocation": ps.Problem(
         name="plate",
-        domain=ps.Box(t=(0, 1), a=(0, 1), b=(0, 1)),
+        domain=SQUARE,
         unknowns="w",
         equations={"e": "D(w, t, t) = laplacian(w)/10"},
         conditions={
@@ -54,24 +59,18 @@ PROBLEMS = {
     ),
     "nonlinear collocation": ps.Problem(
         name="growth",
-        domain=ps.Box(t=(0, 1), a=(0, 1), b=(0, 1)),
+        domain=SQUARE,
         unknowns="w",
         equations={"e": "D(w, t) = div((1 + w)*grad(w))/10 + 2*w - w**3"},
-        conditions={
-            "rim": ps.Condition(on="boundary", equation="w = 0"),
-            "start": ps.Condition(on="t = 0", equation="w = sin(pi*a)*sin(pi*b)"),
-        },
+        conditions=RIM,
         solve={"tolerance": 1e-3},
     ),
     "exponentials": ps.Problem(
         name="front",
-        domain=ps.Box(t=(0, 1), a=(0, 1), b=(0, 1)),
+        domain=SQUARE,
         unknowns="w",
         equations={"e": "D(w, t) = laplacian(w)/10 + 2*w - w**3"},
-        conditions={
-            "rim": ps.Condition(on="boundary", equation="w = 0"),
-            "start": ps.Condition(on="t = 0", equation="w = sin(pi*a)*sin(pi*b)"),
-        },
+        conditions=RIM,
         solve={"tolerance": 1e-3},
     ),
     "levels": ps.Problem(

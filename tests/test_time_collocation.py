@@ -8,8 +8,9 @@ import torch
 import pinnsolve as ps
 from pinnsolve.adapt import time_collocation
 from pinnsolve.adapt.aim import Aim
-from pinnsolve.adapt.collocation_march import March, Marcher, Means, _moved
+from pinnsolve.adapt.collocation_march import March, Marcher, _moved
 from pinnsolve.adapt.collocation_step import Moment
+from pinnsolve.adapt.march_watch import Means
 from pinnsolve.adapt.radau import MOST_STAGES, radau
 from pinnsolve.adapt.space_problem import can_collocate, in_space
 from pinnsolve.adapt.stage_system import StageSystem

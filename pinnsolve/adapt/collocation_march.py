@@ -17,6 +17,7 @@ from torch import Tensor
 from pinnsolve.adapt.aim import Aim
 from pinnsolve.adapt.collocation_step import Blame, Moment, SettingOut, Step, Stepper, stages_of
 from pinnsolve.adapt.march_starts import Starts
+from pinnsolve.adapt.march_watch import Marched, Means
 from pinnsolve.adapt.recorded_steps import Steppers
 from pinnsolve.adapt.simplified_newton import NotConverged
 from pinnsolve.adapt.space_changes import adapted, on_space, to_blame
@@ -29,7 +30,6 @@ from pinnsolve.assembly.term_rows import table_orders, term_rows
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.estimate.enriched_space import blame, correct, decay_rates, enriched_space
 from pinnsolve.solvers.gauss_newton import Iteration, gauss_newton
-from pinnsolve.solvers.journal import NOTHING, Journal
 from pinnsolve.solvers.memory import bytes_of_modes, refuse_beyond
 
 AT_START = 0.3  # of a step's own error: what the start may be missed by
@@ -69,7 +69,7 @@ KEPT, KEPT_CHANGING = 3, 1  # lengths whose factorizations are kept
 
 
 @dataclass
-class March:
+class March(Marched):
     """What was reached: the steps, that of length `dt` which is tried next, and how it went, `status`: `finished`,
     `missed` where the error is beyond the tolerance already, `stalled`, or what interrupted it; `foreseen`: (U,) the
     size of a solution that is nothing at first, if it is known."""
@@ -85,24 +85,9 @@ class March:
         """Whether they travel from the start, whatever solutions look like in a cell at first: balls are for them."""
         return self.space.ball
 
-    def error(self) -> float:
-        """The estimated relative error over the time so far."""
-        return float(self.relative().max())
-
     def relative(self) -> Tensor:
-        """(U,)"""
-        dt = torch.tensor([s.dt for s in self.steps], dtype=torch.float64)[:, None]
-        error = torch.sqrt((torch.stack([s.error for s in self.steps]) ** 2 * dt).sum(dim=0))
-        size = torch.sqrt((torch.stack([s.size for s in self.steps]) ** 2 * dt).sum(dim=0))
+        error, size = self.rms_over_time()
         return (UNSEEN_OF_KINKS if self.kinks else 1.0) * error / units(size, error)
-
-    @property
-    def time(self) -> float:
-        return self.steps[-1].time + self.steps[-1].dt
-
-    def reaches(self, high: float) -> bool:
-        """Whether its steps, of which there are some, end there."""
-        return self.time >= high - 1e-9 * (high - self.steps[0].time)
 
 
 @dataclass
@@ -121,15 +106,6 @@ class _Progress:
     layers: bool = False
     tightened: int = 0
     ended: str | None = None
-
-
-@dataclass(frozen=True)
-class Means:
-    """What a march may take: `check` raises once there is no time left; bytes of memory; who keeps its steps."""
-
-    check: Callable[[], None]
-    memory: float = math.inf
-    journal: Journal = NOTHING
 
 
 class Marcher:

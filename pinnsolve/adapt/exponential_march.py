@@ -18,11 +18,11 @@ from torch import Tensor
 
 from pinnsolve.adapt.exponential_pairs import FIRST_PARTS, TIMES, ExponentialMarch, Pair, in_pair
 from pinnsolve.adapt.exponential_step import ORDER, ExponentialStepper, Point
+from pinnsolve.adapt.march_watch import Means
 from pinnsolve.adapt.modal_space import Lifted, ModalSpace, OnGrid, State, rms
 from pinnsolve.adapt.semilinear import Semilinear
 from pinnsolve.assembly.system import shared, units
 from pinnsolve.compiler.terms import CompiledProblem
-from pinnsolve.solvers.journal import NOTHING, Journal
 from pinnsolve.solvers.memory import refuse_beyond
 
 IN_STEPS, BETWEEN = 0.3, 0.3  # of what is allowed: the error of a step alone, of the polynomial between steps
@@ -92,17 +92,6 @@ class _Progress:
         """Where two such parts are one of half as many."""
         if self.number % 2 == 0 and self.parts > 1:
             self.number, self.parts = self.number // 2, self.parts // 2
-
-
-@dataclass(frozen=True)
-class Means:
-    """What a march may take: `check` raises once there is no time left; bytes of memory; who keeps its pairs; the least
-    width of what is known to happen between two times."""
-
-    check: Callable[[], None]
-    memory: float = math.inf
-    journal: Journal = NOTHING
-    narrowest: Callable[[float, float], float] = lambda start, end: math.inf
 
 
 class ExponentialMarcher:
@@ -184,10 +173,12 @@ class ExponentialMarcher:
     def _taken(self, sides: tuple[_Side, _Side], time: float, dt: float, size: Tensor | None) -> Attempt:
         coarse, fine = sides
         points, excess, unit = [coarse.point], 0.0, size
+        sizes = [self._size(coarse.space, coarse.point.state, time)]
         for half in range(2):
             end, error = coarse.stepper.step(points[-1], time + 0.5 * half * dt, 0.5 * dt)
             points.append(end)
             now = self._size(coarse.space, end.state, time + 0.5 * (half + 1) * dt)
+            sizes.append(now)
             unit = now if unit is None else torch.maximum(unit, now)
             excess = max(excess, _largest(error / units(unit, error)) / (IN_STEPS * self.allowed))
             if not excess <= 1.0:  # the other solution need not follow
@@ -206,7 +197,6 @@ class ExponentialMarcher:
         gaps = torch.stack([self._gap(c, fine.space, p.state, time + 0.25 * k * dt) for k, (c, p) in both])
         own = torch.stack([gaps[i] - torch.maximum(gaps[i - 1], gaps[i + 1]) for i in (1, 3)]).amax(dim=0)
         excess = max(excess, _largest(own / units(unit, own)) / (BETWEEN * self.allowed))
-        sizes = [self._size(space, p.state, time + place * dt) for place, p in zip(TIMES, points, strict=True)]
         size = _over_time(torch.stack(sizes), THIRDS)
         return Attempt((points[-1], others[-1]), values, lifted, gaps, size, excess)
 
@@ -253,7 +243,7 @@ class ExponentialMarcher:
     def _started(self, degrees: Sequence[int]) -> _Side:
         stepper = ExponentialStepper(self._space(degrees))
         space = stepper.space
-        values = self._start(self._start.at(space.points), self.low)
+        values = self._start(space.grid, self.low)
         state = [space.tested(u, value) for u, value in enumerate(values)]
         return _Side(stepper, stepper.at(state, self.low))
 

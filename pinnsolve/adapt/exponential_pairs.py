@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.adapt.exponential_step import ORDER
+from pinnsolve.adapt.march_watch import Marched
 from pinnsolve.assembly.system import units
 from pinnsolve.bases.legendre import legendre
 from pinnsolve.runtime import cached_by_device
@@ -39,7 +40,7 @@ class Pair:
 
 
 @dataclass
-class ExponentialMarch:
+class ExponentialMarch(Marched):
     """What was reached, in `steps`, and how it went: see `collocation_march.March`. `degrees` to begin with, and of how
     many `parts` of the time the first pair is one."""
 
@@ -49,24 +50,10 @@ class ExponentialMarch:
     status: str = "finished"
     foreseen: Tensor | None = None
 
-    @property
-    def time(self) -> float:
-        """Where it has come to."""
-        return self.steps[-1].time + self.steps[-1].dt
-
-    def reaches(self, high: float) -> bool:
-        """Whether its steps, of which there are some, end there."""
-        return self.time >= high - 1e-9 * (high - self.steps[0].time)
-
-    def error(self) -> float:
-        """The estimated relative error over the time so far."""
-        return float(self.relative().max())
-
     def relative(self) -> Tensor:
         """(U,): the difference of the two solutions, and what the other one lacks itself: of steps half as long, and of
         degrees beyond its own. Coefficients of these fall on by the ratio by which they fell before."""
-        squares = [self._summed(torch.stack([getattr(s, name) ** 2 for s in self.steps])) for name in ("error", "size")]
-        error, size = (torch.sqrt(one) for one in squares)
+        error, size = self.rms_over_time()
         added, last = (torch.sqrt(self._summed(torch.stack([getattr(s, name) for s in self.steps])))
                        for name in ("added", "last"))  # fmt: skip
         ratio = (added / units(last, added)).clamp_max(MOST_RATIO)

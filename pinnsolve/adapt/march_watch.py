@@ -1,38 +1,59 @@
-"""Follows a march in steps: records them, the clock, and whether the error is beyond the tolerance for good."""
+"""Marches in steps: what they may take, how far they have come, and whether they are worth going on."""
 
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from pinnsolve.adapt.context import SolveContext
+from pinnsolve.solvers.journal import NOTHING, Journal
 
 
-class MarchedStep(Protocol):
-    """What is known of a step: its time, (U,) rms of the error carried on and of the solution, and its loss."""
+class Marched(ABC):
+    """A march so far: its steps; `foreseen`: (U,) the size of a solution that is nothing at first, if it is known."""
 
-    time: float
-    dt: float
-    error: Tensor
-    size: Tensor
-    loss: float
-
-
-class Marched(Protocol):
-    """A march so far; `foreseen`: (U,) the size of a solution that is nothing at first, if it is known."""
-
-    @property
-    def steps(self) -> list[MarchedStep]: ...
-
+    steps: list
     foreseen: Tensor | None
 
     @property
-    def time(self) -> float: ...
+    def time(self) -> float:
+        """Where it has come to."""
+        return self.steps[-1].time + self.steps[-1].dt
 
-    def error(self) -> float: ...
+    def reaches(self, high: float) -> bool:
+        """Whether its steps, of which there are some, end there."""
+        return self.time >= high - 1e-9 * (high - self.steps[0].time)
+
+    def error(self) -> float:
+        """The estimated relative error over the time so far."""
+        return float(self.relative().max())
+
+    @abstractmethod
+    def relative(self) -> Tensor:
+        """(U,)"""
+
+    def rms_over_time(self) -> tuple[Tensor, Tensor]:
+        """(U,) each: the error carried on and the size, times the root of the time."""
+        dt = torch.tensor([s.dt for s in self.steps], dtype=torch.float64)[:, None]
+        error = torch.sqrt((torch.stack([s.error for s in self.steps]) ** 2 * dt).sum(dim=0))
+        size = torch.sqrt((torch.stack([s.size for s in self.steps]) ** 2 * dt).sum(dim=0))
+        return error, size
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a march may take: `check` raises once there is no time left; bytes of memory; who keeps its steps; the least
+    width of what is known to happen between two times."""
+
+    check: Callable[[], None]
+    memory: float = math.inf
+    journal: Journal = NOTHING
+    narrowest: Callable[[float, float], float] = lambda start, end: math.inf
 
 
 class MarchWatch:

@@ -130,7 +130,8 @@ class Functions:
 
 
 class ModalSpace:
-    """The functions up to the `degrees` of every axis of space, and the problem, `stated`, in them."""
+    """The functions up to the `degrees` of every axis of space, and the problem, `stated`, in them; `grid`: the
+    coordinates at its points, as of `OnGrid.at`."""
 
     def __init__(
         self, intervals: Sequence[tuple[float, float]], stated: Semilinear, rest: OnGrid, degrees: Sequence[int]
@@ -142,10 +143,9 @@ class ModalSpace:
             for walls in {of_unknown[axis] for of_unknown in stated.walls}
         }
         self.functions = [[made[axis, walls] for axis, walls in enumerate(one)] for one in stated.walls]
-        self._rest, self._grid = rest, rest.at(self.points)
+        self._rest, self.grid = rest, rest.at(self._points())
 
-    @property
-    def points(self) -> list[Tensor]:
+    def _points(self) -> list[Tensor]:
         """(m,) per axis."""
         found = []
         for degree, periodic, (low, high) in zip(self.degrees, self.stated.periodic, self.intervals, strict=True):
@@ -174,7 +174,7 @@ class ModalSpace:
 
     def rest(self, state: State, time: float) -> State:
         """What the rest adds to the derivative of a state in time."""
-        known = dict(self._grid)
+        known = dict(self.grid)
         for (unknown, alpha), symbol in self._rest.features.items():
             axes = zip(self.functions[unknown], alpha, strict=True)
             known[symbol] = applied([one.slopes if k else one.values for one, k in axes], state[unknown])
@@ -223,7 +223,7 @@ class Lifted:
         if self.expressions is None:
             return None
         tests, plain = space.with_plain
-        values = self.expressions(self.expressions.at(space.points), time)
+        values = self.expressions(space.grid, time)
         found = torch.stack([applied(plain, tested(tests, value)) for value in values])
         return found[: self.unknowns], found[self.unknowns :]
 

@@ -55,9 +55,8 @@ def pairs_in_cells(march: ExponentialMarch, stated: Semilinear, most: Tensor, co
     ]
     cells, degrees = tuple(one.cells for one in axes), tuple(one.degree for one in axes)
     whole = math.prod(cells)
-    c = torch.empty((len(march.steps) + (not complete)) * whole, len(unit), counts[0], *(p + 1 for p in degrees)).to(
-        unit
-    )
+    shape = (len(unit), counts[0], *(p + 1 for p in degrees))
+    c = unit.new_empty((len(march.steps) + (not complete)) * whole, *shape)
     lost = torch.zeros_like(unit)
     for number, pair in enumerate(march.steps):
         kept, left_out = _kept(pair, counts[0], stated, axes)

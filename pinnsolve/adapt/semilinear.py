@@ -230,7 +230,7 @@ class _Reading:
         """A function that meets what the faces ask for: axis after axis, what is still missed is added (Gordon & Hall,
         Transfinite element methods, Numer. Math. 21 (1973) 109-129). Faces that contradict each other where they meet
         are no such problem."""
-        lifted, faces = sp.S.Zero, []
+        lifted = sp.S.Zero
         for axis in self.space:
             here = {}
             for side in (-1, 1):
@@ -239,7 +239,6 @@ class _Reading:
                     here[side] = condition
             if all(one.given == 0 for one in here.values()) and lifted == 0:
                 continue
-            faces += [(axis, side, one) for side, one in here.items()]
             add = sp.S.Zero
             for side, shape in self._shapes(axis, [one.kind for one in here.values()]) if here else ():
                 add += shape * (here[side].given - self._on(lifted, axis, side, here[side].kind))

@@ -8,9 +8,10 @@ from dataclasses import replace
 import torch
 
 from pinnsolve.adapt.aim import Aim
-from pinnsolve.adapt.collocation_march import March, Marcher, Means
+from pinnsolve.adapt.collocation_march import March, Marcher
 from pinnsolve.adapt.collocation_step import Step
 from pinnsolve.adapt.context import Result, SolveContext
+from pinnsolve.adapt.march_watch import Means
 from pinnsolve.adapt.space_problem import in_space
 from pinnsolve.adapt.time_collocation import march_result
 from pinnsolve.assembly.term_rows import table_orders

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from pinnsolve.adapt.aim import Aim
-from pinnsolve.adapt.collocation_march import March, Marcher, Means
+from pinnsolve.adapt.collocation_march import March, Marcher
 from pinnsolve.adapt.context import Result, SolveContext
-from pinnsolve.adapt.march_watch import MarchWatch
+from pinnsolve.adapt.march_watch import MarchWatch, Means
 from pinnsolve.adapt.radau import radau
 from pinnsolve.adapt.returned_steps import returned
 from pinnsolve.adapt.space_problem import SpaceProblem, in_space

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from pinnsolve.adapt.context import Result, SolveContext
-from pinnsolve.adapt.exponential_march import ExponentialMarcher, Means
+from pinnsolve.adapt.exponential_march import ExponentialMarcher
 from pinnsolve.adapt.exponential_pairs import FIRST_PARTS, ExponentialMarch
-from pinnsolve.adapt.march_watch import MarchWatch
+from pinnsolve.adapt.march_watch import MarchWatch, Means
 from pinnsolve.adapt.pairs_in_cells import pairs_in_cells
 from pinnsolve.adapt.semilinear import Semilinear, semilinear
 from pinnsolve.adapt.space_problem import in_space
