@@ -23,6 +23,7 @@ from pinnsolve.estimate.defect_correction import (
     estimate_error,
     noise_spread,
 )
+from pinnsolve.estimate.looks import Looked, Looks
 from pinnsolve.geometry.balls import BallShape
 from pinnsolve.geometry.regions import domain
 from pinnsolve.geometry.sampling import Narrowing, Points, sample_region
@@ -34,6 +35,7 @@ from pinnsolve.solvers.journal import NOTHING, Journal
 from pinnsolve.solvers.recorded import Recorded
 
 SEARCH_POINTS = 1500  # unseen points on which scales are compared
+LOOK_SEED = 2  # of the points at which solutions are looked at, that others do not see
 NARROW = 32  # width up to which the error of a basis on a line is sought among twice as many functions
 
 
@@ -58,6 +60,7 @@ class SolveContext:
     history: list[dict] = field(default_factory=list)
     columns: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)  # values that terms name, at points
     journal: Journal = NOTHING  # what was solved before, and who is told of what is solved now
+    looks: Looks = field(default_factory=Looks)
     cells_on: torch.device | None = None  # where cells are solved, where that is not the device of the box
     per_function: tuple[float, float] = (defaults.POINTS_PER_FUNCTION,) * 2  # usual points, inside and on the boundary
 
@@ -144,6 +147,10 @@ class SolveContext:
         weights = {term.name: self.term_weights.get(term.name, 1.0) for term in self.problem.terms}
         return Assembly(self.problem, points, weights)
 
+    def look_assembly(self) -> Assembly:
+        """The terms at points of which some serve to look at solutions, and all to report residuals."""
+        return self.check_assembly(defaults.CHECK_POINTS, LOOK_SEED)
+
     def check_points(self) -> Tensor:
         """(N, d) points of the domain at which norms are taken.
 
@@ -161,6 +168,14 @@ class SolveContext:
             Narrowing(space=space),
         )
         return points.x[0].to(self.lower)
+
+    def looked_at(self, solution: Approximation) -> Looked:
+        """What a solution misses at points that no solve sees, which is what its report says as well."""
+
+        def points() -> tuple[Assembly, Tensor]:
+            return self.look_assembly(), self.check_points()
+
+        return self.looks.at(self.problem, solution, points)
 
     def drive(self, solver: Solver, assembly: Assembly, basis: Basis, state: State, phase: str) -> Outcome[Iterate]:
         """The solver's outcome, from the last iterate that the journal knows of it."""

@@ -14,12 +14,9 @@ from dataclasses import dataclass, field, replace
 
 from pinnsolve.adapt.context import Result, SolveContext
 from pinnsolve.adapt.verdict import STUCK, beyond_estimate, contradicting, left_of
-from pinnsolve.estimate.independent_look import Look
 from pinnsolve.estimate.integrals import with_integrals
-from pinnsolve.estimate.jumps import all_missed
 from pinnsolve.estimate.missed_exactly import missed_exactly
 
-POINTS = 1000  # fresh ones, of every term
 STAYS = 0.3  # of the residual is what a richer space leaves, at least, where it may be that of a compromise
 FADES = 0.75  # of what a suspect missed is the most that a finer level of a solution misses
 FALLS = 0.5  # of what was missed is the most that a finer level may miss, if still finer ones are to help
@@ -56,10 +53,8 @@ class Shares:
 
 def shares_missed(context: SolveContext, result: Result, tolerance: float) -> Shares:
     """By how much a result that meets the tolerance misses what it should solve."""
-    context = replace(context, term_weights={term.name: 1.0 for term in context.problem.terms})
     result = replace(result, approximation=with_integrals(context.problem, result.approximation))
-    look = Look(context.problem, result.approximation, context.check_points())
-    looked = all_missed(look, context.check_assembly(POINTS, 2))
+    looked = context.looked_at(result.approximation).seen
     missed = contradicting(context.problem, result, looked, tolerance) or missed_exactly(context.problem, looked)
     beyond = {(one.name, one.number): one.share for one in beyond_estimate(context.problem, result, looked)}
     everything = {(one.name, one.number): one.share for one in looked} | beyond

@@ -66,9 +66,14 @@ class Look:
     around: Approximation | None = None
 
     @cached_property
+    def _values(self) -> Tensor:
+        """(U, N) of the unknowns."""
+        return self.solution.values(self.x)
+
+    @cached_property
     def sizes(self) -> Tensor:
         """(U,) rms of the unknowns; of one that is nothing but rounding, that of the largest."""
-        rms = self.solution.values(self.x).square().mean(dim=1).sqrt()
+        rms = self._values.square().mean(dim=1).sqrt()
         rms = shared(rms, self.problem.groups)
         return units(rms, rms)
 
@@ -78,7 +83,7 @@ class Look:
 
         Of those that are determined up to a constant, the rest is what counts.
         """
-        values = self.solution.values(self.x)
+        values = self._values
         varies = [name in self.problem.undetermined_constants for name in self.problem.unknowns]
         mean = torch.where(torch.tensor(varies, device=values.device), values.mean(dim=1), 0.0)
         size = shared((values - mean[:, None]).square().mean(dim=1).sqrt(), self.problem.groups)
@@ -94,11 +99,16 @@ class Look:
 
     def averages_of(self, alphas: Sequence[MultiIndex]) -> Mapping[MultiIndex, Tensor]:
         """(U,) per derivative: mean absolute values over the domain."""
-        if not alphas:
-            return {}
-        basis, c = self.solution.basis, self.solution.state.coefficients
-        tables = basis.combined(self.x[:ON_AVERAGE], alphas, c)
-        return {alpha: values.abs().mean(dim=1) for alpha, values in tables.items()}
+        if missing := [alpha for alpha in alphas if alpha not in self._averages]:
+            basis, c = self.solution.basis, self.solution.state.coefficients
+            tables = basis.combined(self.x[:ON_AVERAGE], missing, c)
+            self._averages.update({alpha: values.abs().mean(dim=1) for alpha, values in tables.items()})
+        return {alpha: self._averages[alpha] for alpha in alphas}
+
+    @cached_property
+    def _averages(self) -> dict[MultiIndex, Tensor]:
+        """Those found so far."""
+        return {}
 
     def least(self, unknown: int, alpha: MultiIndex) -> float:
         """What a derivative of an unknown counts at least."""

@@ -20,7 +20,7 @@ from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.compiler.terms import Interface
 from pinnsolve.estimate.independent_look import Look, Missed, applied
 from pinnsolve.geometry.sampling import Points
-from pinnsolve.language.symbols import Feature, MultiIndex
+from pinnsolve.language.symbols import Feature
 
 DENSER = 0.7  # times the points of the rows at interfaces: others than theirs, and fewer
 MOST_CELLS = 8000  # of solutions that are looked at: of more, interfaces take long to follow
@@ -31,22 +31,18 @@ def between_materials(look: Look, basis: PouCells) -> Iterator[Missed]:
     space = basis.space
     if space.cells.parts is None or space.cells.count > MOST_CELLS:
         return
-    averages: dict[MultiIndex, Tensor] = {}
     for interface in look.problem.interfaces:
         if interface.axis is None:
             sides = interface_in_cells(space, interface.sides, DENSER)
             if sides is not None:
-                yield from _Meeting(look, space, interface, sides, averages).missed()
+                yield from _Meeting(look, space, interface, sides).missed()
 
 
 class _Meeting:
-    """Two materials at points of their interface; `averages`: (U,) of derivatives over the domain, as far as known."""
+    """Two materials at points of their interface."""
 
-    def __init__(
-        self, look: Look, space: Space, interface: Interface, sides: tuple[OnBoundary, OnBoundary],
-        averages: dict[MultiIndex, Tensor],
-    ):  # fmt: skip
-        self.look, self.space, self.problem, self.averages = look, space, look.problem, averages
+    def __init__(self, look: Look, space: Space, interface: Interface, sides: tuple[OnBoundary, OnBoundary]):
+        self.look, self.space, self.problem = look, space, look.problem
         self.sides = [Side(one.cells, space.tables(one.reference)) for one in sides]
         self.x = sides[0].x.flatten(0, 1)
         points = Points(self.x.expand(2, *self.x.shape), sides[0].normals, {})
@@ -97,6 +93,5 @@ class _Meeting:
         """The mean size of derivatives one order above a feature, in the directions of space."""
         number, axes = self.problem.unknowns.index(feature.unknown), self.space.cells.parts.within.axes
         above = [tuple(k + (a == axis) for a, k in enumerate(feature.alpha)) for axis in axes]
-        missing = [alpha for alpha in above if alpha not in self.averages]
-        self.averages.update(self.look.averages_of(missing))
-        return max(float(self.averages[alpha][number]) + self.look.least(number, alpha) for alpha in above)
+        averages = self.look.averages_of(above)
+        return max(float(averages[alpha][number]) + self.look.least(number, alpha) for alpha in above)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
+from torch import Tensor
 
 from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases.piecewise.basis import PouCells
@@ -13,8 +14,7 @@ from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.fresh_points import FacePoints, points_on_faces
 from pinnsolve.estimate.independent_look import Look, Missed, looked_at
 from pinnsolve.estimate.interfaces import between_materials
-
-AT_ONCE = 2**19  # numbers of tables at some points, which stay in the cache
+from pinnsolve.language.symbols import MultiIndex
 
 
 def all_missed(look: Look, check: Assembly) -> list[Missed]:
@@ -32,21 +32,36 @@ def discontinuities(look: Look, basis: PouCells) -> Iterator[Missed]:
     The k-th derivative is judged by the one above it, of whose integral its jumps are a part.
     """
     problem = look.problem
-    for axis in range(len(problem.coordinates)):
-        orders = [_order(problem, unknown, axis) for unknown in problem.unknowns]
-        at = points_on_faces(basis, axis, problem) if any(orders) else None
-        for k in range(max(orders) if at is not None else 0):
-            yield from _jumps(look, basis.space, at, axis, k, [k < order for order in orders])
+    orders = [[_order(problem, unknown, a) for unknown in problem.unknowns] for a in range(len(problem.coordinates))]
+    above = [_along(a, k + 1, len(orders)) for a, own in enumerate(orders) for k in range(max(own))]
+    look.averages_of(above)  # of all at once
+    for axis, own in enumerate(orders):
+        at = points_on_faces(basis, axis, problem) if any(own) else None
+        if at is None:
+            continue
+        jumps = _jumps(look, basis.space, at, [_along(axis, k, len(orders)) for k in range(max(own))])
+        for k, jump in enumerate(jumps):
+            yield from _missed(look, basis.space, at, axis, k, jump, [k < order for order in own])
 
 
-def _jumps(look: Look, space: Space, at: FacePoints, axis: int, k: int, held: list[bool]) -> Iterator[Missed]:
-    """Those of the k-th derivative, of the unknowns of which it is `held`."""
-    problem = look.problem
-    alpha, above = (tuple(n if a == axis else 0 for a in range(len(problem.coordinates))) for n in (k, k + 1))
+def _along(axis: int, k: int, dimension: int) -> MultiIndex:
+    return tuple(k if a == axis else 0 for a in range(dimension))
+
+
+def _jumps(look: Look, space: Space, at: FacePoints, alphas: Sequence[MultiIndex]) -> list[Tensor]:
+    """(U, N) per derivative: how much it jumps."""
     c = look.solution.state.coefficients
     c = c.reshape(len(c), space.cells.count, -1).transpose(0, 1)
-    below, above_it = (space.combined_in(cell, c, at.x, [alpha])[alpha] for cell in (at.below, at.above))
-    jump = (below - above_it).abs()  # (U, N)
+    sides, x = torch.cat([at.below, at.above]), torch.cat([at.x, at.x])
+    values = space.combined_in(sides, c, x, alphas)
+    return [(values[alpha][:, : len(at.x)] - values[alpha][:, len(at.x) :]).abs() for alpha in alphas]
+
+
+def _missed(
+    look: Look, space: Space, at: FacePoints, axis: int, k: int, jump: Tensor, held: Sequence[bool]
+) -> Iterator[Missed]:
+    """What jumps (U, N) of the k-th derivative mean, of the unknowns of which it is `held`."""
+    problem, above = look.problem, _along(axis, k + 1, len(look.problem.coordinates))
     h = torch.minimum(space.cells.size[at.below, axis], space.cells.size[at.above, axis])
     noise = torch.finfo(jump.dtype).eps * (2.0 * space.degrees[axis] ** 2 / h) ** k  # as `Look` has it
     mean, volume = look.averages_of([above])[above], space.cells.volume.sum()

@@ -13,20 +13,17 @@ from typing import Any
 
 import torch
 
-from pinnsolve import defaults
 from pinnsolve.adapt.context import Result, SolveContext
 from pinnsolve.adapt.named_tolerances import counted
 from pinnsolve.adapt.verdict import Seen, Verdict, judge
-from pinnsolve.assembly.rows import Assembly
 from pinnsolve.bases.base import Basis
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.estimate.cell_balances import measured_balances, unbalanced
 from pinnsolve.estimate.defect_correction import Approximation
 from pinnsolve.estimate.degenerate import lost_totals
-from pinnsolve.estimate.independent_look import Look, Missed
+from pinnsolve.estimate.independent_look import Missed
 from pinnsolve.estimate.integrals import with_integrals
-from pinnsolve.estimate.jumps import all_missed
 from pinnsolve.estimate.measured_errors import parameter_report, term_report, true_error
 from pinnsolve.estimate.missed_data import missed_data
 from pinnsolve.estimate.missed_exactly import inexact
@@ -103,20 +100,19 @@ def _found(problem: Problem, context: SolveContext, outcome: Outcome[Result]) ->
     # a term that no point of the solve has met has no weight
     weights = dict.fromkeys((term.name for term in compiled.terms), 0.0) | dict(result.term_weights)
     context = replace(context, term_weights=weights)
-    check, x = context.check_assembly(defaults.CHECK_POINTS, 2), context.check_points()
+    check, x = context.look_assembly(), context.check_points()
     terms, diagnostics = term_report(check, approximation, result.points)
-    look = Look(compiled, approximation, x)
-    looked = _looked_at(look, check, terms)
+    looked = context.looked_at(approximation)
+    _add_shares(looked.seen, terms)
     balances = measured_balances(compiled, approximation)
     lost = () if result.estimate is None else (*lost_totals(compiled, approximation, result.estimate.relative, check),)
     doubts = (
-        *left_tables(compiled, approximation, x), *missed_data(compiled, terms), *inexact(compiled, looked),
+        *left_tables(compiled, approximation, x), *missed_data(compiled, terms), *inexact(compiled, looked.seen),
         *unbalanced(balances), *(one.sentence for one in lost),
     )  # fmt: skip
     said = [warning.message for warning in problem.warnings]
-    verdict = judge(
-        compiled, said, outcome, Seen(looked, look.rounding, terms, doubts, {one.unknown: one.share for one in lost})
-    )
+    shares = {one.unknown: one.share for one in lost}
+    verdict = judge(compiled, said, outcome, Seen(looked.seen, looked.look.rounding, terms, doubts, shares))
     measured = true_error(problem, approximation, x, compiled.undetermined_constants)
     relative = None if verdict.estimate is None else verdict.estimate.relative
     corrected = None if verdict.contradicted else result.corrected
@@ -153,13 +149,11 @@ def _series_times(problem: Problem) -> Sequence[float] | None:
     return problem.output.times_between(low, high, TIMES)
 
 
-def _looked_at(look: Look, check: Assembly, terms: Mapping[str, dict]) -> list[Missed]:
-    """What is missed at fresh points; the reports of `terms` get their shares of it."""
-    looked = all_missed(look, check)
+def _add_shares(looked: Sequence[Missed], terms: Mapping[str, dict]) -> None:
+    """Adds to the reports of `terms` their shares of what is missed at fresh points."""
     for one in looked:
         if one.kind != "continuity":  # which is of no term
             terms[one.name]["relative_residual"] = max(one.share, terms[one.name].get("relative_residual", 0.0))
-    return looked
 
 
 def _report(problem: Problem, context: SolveContext, result: Result, found: _Found) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pinnsolve.bases.base import Basis, check_alphas
 from pinnsolve.bases.piecewise.cut_cells import Within
 from pinnsolve.bases.piecewise.material_map import MaterialMap
 from pinnsolve.bases.piecewise.mesh import Cells, Parts
-from pinnsolve.bases.piecewise.space import LARGE, Space, chain_factors
+from pinnsolve.bases.piecewise.space import Space, chain_factors
 from pinnsolve.errors import PinnsolveError
 from pinnsolve.language.symbols import MAX_ORDER, MultiIndex
 
@@ -54,7 +54,7 @@ class PouCells(Basis):
 
     @property
     def held(self) -> int:
-        return min(self.active, LARGE)  # of more functions no table is made
+        return sum(p + 1 for p in self.space.degrees)  # cell by cell; tables of few points are made a few at a time
 
     def derivatives(
         self, points: Tensor, alphas: Sequence[MultiIndex], hidden: Mapping[str, Tensor] | None = None

@@ -7,7 +7,7 @@ partition of unity. Continuity is a matter of the least squares.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -146,14 +146,20 @@ class Space:
         }
         pieces = {key: table.split(counts.tolist(), dim=1) for key, table in axes.items()}
         results: dict[MultiIndex, list[Tensor]] = {alpha: [] for alpha in alphas}
-        number = 0
-        for some in chosen.split(max(1, int(BLOCK_NUMBERS // (self.functions * c.shape[1])))):
-            for spread in self.spread(c[some]):
-                tables = {key: tables[number] for key, tables in pieces.items()}
-                for alpha, found in zip(alphas, _contracted(spread, tables, alphas), strict=True):
-                    results[alpha].append(found)
-                number += 1
+        for number, own in enumerate(self._spread_one_by_one(c, chosen)):
+            tables = {key: tables[number] for key, tables in pieces.items()}
+            for alpha, found in zip(alphas, _contracted(own, tables, alphas), strict=True):
+                results[alpha].append(found)
         return {alpha: torch.cat(found, dim=1) for alpha, found in results.items()}
+
+    def _spread_one_by_one(self, c: Tensor, chosen: Tensor) -> Iterator[Tensor]:
+        """Those of some cells, as of `spread`."""
+        if self._is_whole:
+            shape = [p + 1 for p in self.degrees]
+            yield from (c[cell].reshape(-1, *shape) for cell in chosen.tolist())
+            return
+        for some in chosen.split(max(1, int(BLOCK_NUMBERS // (self.functions * c.shape[1])))):
+            yield from self.spread(c[some])
 
     def spread(self, c: Tensor) -> Tensor:
         """(C, U, p_1 + 1, ..., p_d + 1): the coefficients in the whole tensor product, zeros where there are none."""
