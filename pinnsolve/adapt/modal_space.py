@@ -2,12 +2,11 @@
 
 Products of `wall_functions` of every axis, as many as the degrees allow; what is not linear is taken at Gauss points
 and tested with the functions (a Galerkin method; Canuto, Hussaini, Quarteroni & Zang, Spectral Methods: Fundamentals in
-Single Domains, section 3.3). All work is products with one dense matrix per axis.
+Single Domains, section 3.3). All work is done with one matrix per axis.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +15,7 @@ import sympy as sp
 import torch
 from torch import Tensor
 
+from pinnsolve.adapt.axis_matrices import AtMirrored, Matrix, Reordered, TestMirrored, along, applied, wave_matrices
 from pinnsolve.adapt.semilinear import Semilinear
 from pinnsolve.bases.wall_functions import FREE, PERIODIC, Walls, plain_rule, plain_values, wall_functions
 from pinnsolve.compiler.terms import CompiledProblem
@@ -23,47 +23,9 @@ from pinnsolve.language.symbols import Feature, FeatureSymbol, MultiIndex, coord
 from pinnsolve.language.to_torch import Evaluator
 
 OVERSAMPLING = 1.3  # points per degree and axis
-MIRRORED = 40  # degree from which on half the work is worth twice the calls
+FAST = 40  # degree from which on products with half of a matrix, or transforms, are worth their calls
 
 
-@dataclass(frozen=True)
-class AtMirrored:
-    """The matrix that makes values at points and at those that mirror them of `even` functions and `odd` ones, (m / 2,
-    n_e) and (m / 2, n_o) at the first: with half the work. `sign`: 1.0; of slopes, which are odd and even, -1.0."""
-
-    even: Tensor
-    odd: Tensor
-    sign: float
-
-    def times(self, c: Tensor, axis: int) -> Tensor:
-        """Along an axis of n_e + n_o."""
-        n = self.even.shape[1]
-        one = _product(self.even, c.narrow(axis, 0, n), axis)
-        other = _product(self.odd, c.narrow(axis, n, c.shape[axis] - n), axis)
-        return torch.cat([one + other, self.sign * (one - other)], dim=axis)
-
-
-@dataclass(frozen=True)
-class TestMirrored:
-    """The matrix that tests with such functions what has values at such points: (n_e, m / 2) and (n_o, m / 2)."""
-
-    even: Tensor
-    odd: Tensor
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """As a matrix."""
-        return len(self.even) + len(self.odd), 2 * self.even.shape[1]
-
-    def times(self, values: Tensor, axis: int) -> Tensor:
-        """Along an axis of m."""
-        half = values.shape[axis] // 2
-        first, mirrored = values.narrow(axis, 0, half), values.narrow(axis, half, half)
-        sums = _product(self.even, first + mirrored, axis), _product(self.odd, first - mirrored, axis)
-        return torch.cat(sums, dim=axis)
-
-
-Matrix = Tensor | AtMirrored | TestMirrored
 State = list[Tensor]  # by unknown, coefficients (n_1, ..., n_d) in the functions of every axis
 
 
@@ -91,7 +53,7 @@ class OnGrid:
 
     def at(self, points: Sequence[Tensor]) -> dict[sp.Symbol, Tensor]:
         """The coordinates at a tensor grid of points (m_a,) per axis, each along its own."""
-        return {name: _along(x, a, len(points)) for a, (name, x) in enumerate(zip(self.space, points, strict=True))}
+        return {name: along(x, a, len(points)) for a, (name, x) in enumerate(zip(self.space, points, strict=True))}
 
     def __call__(self, known: Mapping[sp.Symbol, Tensor], time: float) -> list:
         """A number or a tensor that broadcasts over the grid, per expression."""
@@ -101,21 +63,26 @@ class OnGrid:
 @dataclass(frozen=True)
 class Functions:
     """Those of one unknown along one axis: `rates` (n,) at which they fade where they diffuse at 1; in `plain`
-    functions, (n, q); what makes their `values` and `slopes` at the m points of the axis, and `tests` with them."""
+    functions, (n, q), and what makes coefficients of these, `to_plain`; what makes their `values` and `slopes` at the
+    m points of the axis, and `tests` with them."""
 
     rates: Tensor
     plain: Tensor
+    to_plain: Matrix
     values: Matrix
     slopes: Matrix
-    tests: Tensor | TestMirrored
+    tests: Matrix
 
     @classmethod
     def on(cls, degree: int, walls: Walls, interval: tuple[float, float]) -> Functions:
-        found, scale = wall_functions(degree, walls), 2.0 / (interval[1] - interval[0])
-        points, weights = plain_rule(degree, walls[0] == PERIODIC, OVERSAMPLING)
-        mirrored = found.even is not None and degree >= MIRRORED
+        found, scale, periodic = wall_functions(degree, walls), 2.0 / (interval[1] - interval[0]), walls[0] == PERIODIC
+        rates, points, weights = scale**2 * found.rates, *plain_rule(degree, periodic, OVERSAMPLING)
+        to_plain = Reordered(found.plain.argmax(dim=0)) if periodic else found.plain.mT
+        if periodic and degree >= FAST:
+            return cls(rates, found.plain, to_plain, *wave_matrices(found.even - 1, len(points), scale))
+        mirrored = found.even is not None and degree >= FAST and not periodic
         half = len(points) // 2 if mirrored else len(points)
-        tables = plain_values(degree, walls[0] == PERIODIC, points[:half])
+        tables = plain_values(degree, periodic, points[:half])
         values, slopes = tables[0] @ found.plain.mT, scale * tables[1] @ found.plain.mT
         tests = (values * weights[:half, None]).mT.contiguous()
         matrices: tuple[Matrix, ...] = (values, slopes, tests)
@@ -126,7 +93,7 @@ class Functions:
                 AtMirrored(slopes[:, :n], slopes[:, n:], -1.0),
                 TestMirrored(tests[:n], tests[n:]),
             )
-        return cls(scale**2 * found.rates, found.plain, *matrices)
+        return cls(rates, found.plain, to_plain, *matrices)
 
 
 class ModalSpace:
@@ -143,7 +110,8 @@ class ModalSpace:
             for walls in {of_unknown[axis] for of_unknown in stated.walls}
         }
         self.functions = [[made[axis, walls] for axis, walls in enumerate(one)] for one in stated.walls]
-        self._rest, self.grid = rest, rest.at(self._points())
+        points = self._points()
+        self._rest, self.grid, self._shape = rest, rest.at(points), [len(one) for one in points]
 
     def _points(self) -> list[Tensor]:
         """(m,) per axis."""
@@ -154,21 +122,19 @@ class ModalSpace:
         return found
 
     @cached_property
-    def with_plain(self) -> tuple[list[Tensor | TestMirrored], list[Tensor]]:
-        """Per axis, what tests with plain functions in some order, and the matrix that makes it theirs."""
+    def with_plain(self) -> tuple[list[Matrix], list[Matrix]]:
+        """Per axis, what tests with plain functions in some order, and what makes it theirs."""
         kinds = [PERIODIC if periodic else FREE for periodic in self.stated.periodic]
         axes = zip(self.degrees, kinds, self.intervals, strict=True)
         functions = [Functions.on(p, (kind, kind), ends) for p, kind, ends in axes]
-        return [one.tests for one in functions], [one.plain.mT for one in functions]
+        return [one.tests for one in functions], [one.to_plain for one in functions]
 
     @cached_property
     def rates(self) -> State:
         """By unknown, at which its functions grow by themselves."""
         result = []
         for axes, diffusion, growth in zip(self.functions, self.stated.diffusion, self.stated.growth, strict=True):
-            faded = [
-                d * _along(one.rates, a, len(axes)) for a, (one, d) in enumerate(zip(axes, diffusion, strict=True))
-            ]
+            faded = [d * along(one.rates, a, len(axes)) for a, (one, d) in enumerate(zip(axes, diffusion, strict=True))]
             result.append(growth - sum(faded[1:], faded[0]))
         return result
 
@@ -183,7 +149,11 @@ class ModalSpace:
 
     def tested(self, unknown: int, values: Tensor | float) -> Tensor:
         """The nearest function to values on the grid, or to what broadcasts over it."""
-        return tested([one.tests for one in self.functions[unknown]], values)
+        return self.tested_by([one.tests for one in self.functions[unknown]], values)
+
+    def tested_by(self, tests: Sequence[Matrix], values: Tensor | float) -> Tensor:
+        """Values on the grid, or what broadcasts over it, times what tests with functions of every axis."""
+        return applied(tests, torch.as_tensor(values, dtype=torch.float64).expand(self._shape))
 
     def derivative(self, state: State, rest: State) -> State:
         """That of a state in time."""
@@ -192,7 +162,7 @@ class ModalSpace:
     def plain(self, state: State) -> Tensor:
         """(U, q_1, ..., q_d): the same in plain functions, which all unknowns share."""
         both = zip(self.functions, state, strict=True)
-        return torch.stack([applied([one.plain.mT for one in axes], c) for axes, c in both])
+        return torch.stack([applied([one.to_plain for one in axes], c) for axes, c in both])
 
     def nearest(self, c: Tensor) -> State:
         """The nearest functions to those in plain ones, of any degrees, (U, ...)."""
@@ -224,7 +194,7 @@ class Lifted:
             return None
         tests, plain = space.with_plain
         values = self.expressions(space.grid, time)
-        found = torch.stack([applied(plain, tested(tests, value)) for value in values])
+        found = torch.stack([applied(plain, space.tested_by(tests, value)) for value in values])
         return found[: self.unknowns], found[self.unknowns :]
 
 
@@ -236,27 +206,3 @@ def is_zero(values: Tensor | float) -> bool:
 def rms(state: State) -> Tensor:
     """(U,) root mean squares."""
     return torch.stack([torch.linalg.vector_norm(c) for c in state])
-
-
-def tested(tests: Sequence[Tensor | TestMirrored], values: Tensor | float) -> Tensor:
-    """Values on a grid, or what broadcasts over it, times what tests with the functions (n_a, m_a) of every axis."""
-    on_grid = torch.as_tensor(values, dtype=torch.float64)
-    return applied(tests, on_grid.expand([one.shape[1] for one in tests]))
-
-
-def applied(matrices: Sequence[Matrix], c: Tensor) -> Tensor:
-    """(..., m_1, ..., m_d): coefficients (..., n_1, ..., n_d) times a matrix (m_a, n_a) of every axis."""
-    for axis, matrix in enumerate(matrices, start=c.dim() - len(matrices)):
-        c = _product(matrix, c, axis) if isinstance(matrix, Tensor) else matrix.times(c, axis)
-    return c
-
-
-def _product(matrix: Tensor, c: Tensor, axis: int) -> Tensor:
-    before, after = c.shape[:axis], c.shape[axis + 1 :]
-    if not after:
-        return c @ matrix.mT
-    return (matrix @ c.reshape(math.prod(before), c.shape[axis], -1)).reshape(*before, len(matrix), *after)
-
-
-def _along(values: Tensor, axis: int, dimension: int) -> Tensor:
-    return values.reshape([-1 if a == axis else 1 for a in range(dimension)])

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pinnsolve.adapt.axis_matrices import applied
 from pinnsolve.adapt.exponential_pairs import TIMES, ExponentialMarch, Pair, modal
-from pinnsolve.adapt.modal_space import applied
 from pinnsolve.adapt.semilinear import Semilinear
 from pinnsolve.assembly.system import units
 from pinnsolve.bases.legendre import gauss_rule, legendre

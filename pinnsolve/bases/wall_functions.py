@@ -106,16 +106,28 @@ def plain_values(degree: int, periodic: bool, s: Tensor) -> tuple[Tensor, Tensor
 
 
 def plain_rule(degree: int, periodic: bool, oversampling: float) -> tuple[Tensor, Tensor]:
-    """Points (m,) in [-1, 1], so many per function, and weights of a mean: of Gauss, or equal ones in a period. Those
-    above zero come first, then, in the same order, those that mirror them."""
-    count = math.ceil(0.5 * (oversampling * (degree + 1) + 1.0))  # of a half
+    """Points (m,) in [-1, 1], at least so many per function, and weights of a mean: of Gauss, those above zero before
+    those that mirror them, in the same order; or equal ones in a period, as many as transforms are fast for."""
+    half = math.ceil(0.5 * (oversampling * (degree + 1) + 1.0))
     if periodic:
-        above = (torch.arange(count, dtype=torch.float64) + 0.5) / count
-        weights = torch.full_like(above, 0.5 / count)
-    else:
-        points, weights = gauss_rule(2 * count)
-        above, weights = 2.0 * points[count:] - 1.0, weights[count:]
+        count = 2 * _next_fast(half)
+        points = (2.0 * torch.arange(count, dtype=torch.float64) + 1.0) / count - 1.0
+        return points, torch.full_like(points, 1.0 / count)
+    points, weights = gauss_rule(2 * half)
+    above, weights = 2.0 * points[half:] - 1.0, weights[half:]
     return torch.cat([above, -above]), torch.cat([weights, weights])
+
+
+def _next_fast(count: int) -> int:
+    """The next number without prime factors above 7."""
+    while True:
+        left = count
+        for prime in (2, 3, 5, 7):
+            while left % prime == 0:
+                left //= prime
+        if left == 1:
+            return count
+        count += 1
 
 
 def _waves(degree: int) -> Tensor:
