@@ -28,11 +28,12 @@ Matrix = Tensor | AxisMatrix
 def applied(matrices: Sequence[Matrix], c: Tensor) -> Tensor:
     """(..., m_1, ..., m_d): coefficients (..., n_1, ..., n_d) times a matrix (m_a, n_a) of every axis."""
     for axis, matrix in enumerate(matrices, start=c.dim() - len(matrices)):
-        c = _product(matrix, c, axis) if isinstance(matrix, Tensor) else matrix.times(c, axis)
+        c = product(matrix, c, axis) if isinstance(matrix, Tensor) else matrix.times(c, axis)
     return c
 
 
-def _product(matrix: Tensor, c: Tensor, axis: int) -> Tensor:
+def product(matrix: Tensor, c: Tensor, axis: int) -> Tensor:
+    """(..., m, ...): a matrix (m, n) times coefficients (..., n, ...), along an axis."""
     before, after = c.shape[:axis], c.shape[axis + 1 :]
     if not after:
         return c @ matrix.mT
@@ -51,8 +52,8 @@ class AtMirrored:
     def times(self, c: Tensor, axis: int) -> Tensor:
         """Along an axis of n_e + n_o."""
         n = self.even.shape[1]
-        one = _product(self.even, c.narrow(axis, 0, n), axis)
-        other = _product(self.odd, c.narrow(axis, n, c.shape[axis] - n), axis)
+        one = product(self.even, c.narrow(axis, 0, n), axis)
+        other = product(self.odd, c.narrow(axis, n, c.shape[axis] - n), axis)
         return torch.cat([one + other, self.sign * (one - other)], dim=axis)
 
 
@@ -67,7 +68,7 @@ class TestMirrored:
         """Along an axis of m."""
         half = values.shape[axis] // 2
         first, mirrored = values.narrow(axis, 0, half), values.narrow(axis, half, half)
-        sums = _product(self.even, first + mirrored, axis), _product(self.odd, first - mirrored, axis)
+        sums = product(self.even, first + mirrored, axis), product(self.odd, first - mirrored, axis)
         return torch.cat(sums, dim=axis)
 
 

@@ -12,15 +12,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from pinnsolve.adapt.exponential_pairs import FIRST_PARTS, TIMES, ExponentialMarch, Pair, in_pair
-from pinnsolve.adapt.exponential_step import ORDER, ExponentialStepper, Point
+from pinnsolve.adapt.exponential_step import ORDER, ExponentialStepper, Space
 from pinnsolve.adapt.march_watch import Means
-from pinnsolve.adapt.modal_space import Lifted, ModalSpace, OnGrid, State, rms
+from pinnsolve.adapt.modal_space import Lifted, ModalSpace
 from pinnsolve.adapt.semilinear import Semilinear
+from pinnsolve.adapt.space_state import OnGrid, Point
+from pinnsolve.adapt.wave_form import WaveForm
+from pinnsolve.adapt.wave_space import WaveExpressions, WaveSpace
 from pinnsolve.assembly.system import shared, units
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.solvers.memory import refuse_beyond
@@ -29,7 +33,7 @@ IN_STEPS, BETWEEN = 0.3, 0.3  # of what is allowed: the error of a step alone, o
 LAST, IN_LAST = 0.12, 0.5  # share of the degrees of an axis that are its last ones; of what is allowed, their size
 GROWS, GROWS_AT_FIRST = 1.2, 1.5  # times the degrees, where they are too few
 RICHER = 1.15  # times the degrees, those of the other solution
-MOST_DEGREE = {2: 400, 3: 80}  # by axes of space; solutions that ask for more have fronts, for which cells are
+MOST_DEGREE = {1: 4000, 2: 400, 3: 80}  # by axes of space; solutions that ask for more have fronts, for which cells are
 EASY = 0.5 / 2**ORDER  # of what is allowed, the error of a pair after which one twice as long is tried
 MOST_PARTS = 2**24
 MANY_LEFT, PATIENCE = 2**13, 64  # pairs that are too many, where so many have been no longer: other things are stiff
@@ -41,6 +45,7 @@ STATES = 40  # that a pair and the factors of its steps take, per unknown, in th
 JOINED = 3  # times the pairs: what they and the answer made of them take
 QUARTERS = (7.0 / 90, 32.0 / 90, 12.0 / 90, 32.0 / 90, 7.0 / 90)  # weights of Boole's rule
 THIRDS = (1.0 / 6, 4.0 / 6, 1.0 / 6)  # those of Simpson's
+Stated = Semilinear | WaveForm
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ class _Side:
     point: Point
 
     @property
-    def space(self) -> ModalSpace:
+    def space(self) -> Space:
         return self.stepper.space
 
 
@@ -97,12 +102,18 @@ class _Progress:
 class ExponentialMarcher:
     """Marches from the start to the end of the time; what is `allowed` of errors is relative to the solution."""
 
-    def __init__(self, problem: CompiledProblem, axis: int, stated: Semilinear, allowed: float, means: Means):
-        self.problem, self.stated, self.allowed, self.means = problem, stated, allowed, means
+    def __init__(self, problem: CompiledProblem, axis: int, stated: Stated, allowed: float, means: Means):
+        self.problem, self.allowed, self.means = problem, allowed, means
         self.low, self.high = problem.intervals[axis]
-        self.intervals = problem.intervals[:axis] + problem.intervals[axis + 1 :]
-        self._rest, self._start = (OnGrid.of(problem, axis, e) for e in (stated.rest, stated.start))
-        self._lifted = Lifted.of(problem, axis, stated)
+        intervals = problem.intervals[:axis] + problem.intervals[axis + 1 :]
+        self._space: Callable[[Sequence[int]], Space]
+        if isinstance(stated, WaveForm):
+            self._space = partial(WaveSpace, intervals, stated, WaveExpressions.of(problem, axis, stated))
+            self._lifted = Lifted.nothing(len(problem.unknowns))
+        else:
+            rest, start = (OnGrid.of(problem, axis, e) for e in (stated.rest, stated.start))
+            self._space = partial(ModalSpace, intervals, stated, rest, start)
+            self._lifted = Lifted.of(problem, axis, stated)
 
     def run(self, march: ExponentialMarch, watch: Callable[[ExponentialMarch], str | None]) -> None:
         """Adds pairs to the march; `watch(march)` is asked after each, and ends it by answering a status."""
@@ -164,7 +175,7 @@ class ExponentialMarcher:
         known = self.means.journal.found("pair", *about)
         if known is not None:
             both = zip(sides, known["ends"], strict=False)  # none of a pair that was too long
-            return Attempt(**{**known, "ends": tuple(side.stepper.at(end, time + dt) for side, end in both)})
+            return Attempt(**{**known, "ends": tuple(side.space.at(end, time + dt) for side, end in both)})
         attempt = self._taken(sides, time, dt, size)
         values = {name: getattr(attempt, name) for name in ("values", "lifted", "gaps", "size", "excess")}
         self.means.journal.add("pair", *about, values={**values, "ends": [end.state for end in attempt.ends]})
@@ -173,11 +184,11 @@ class ExponentialMarcher:
     def _taken(self, sides: tuple[_Side, _Side], time: float, dt: float, size: Tensor | None) -> Attempt:
         coarse, fine = sides
         points, excess, unit = [coarse.point], 0.0, size
-        sizes = [self._size(coarse.space, coarse.point.state, time)]
+        sizes = [self._size(coarse.space, coarse.point, time)]
         for half in range(2):
             end, error = coarse.stepper.step(points[-1], time + 0.5 * half * dt, 0.5 * dt)
             points.append(end)
-            now = self._size(coarse.space, end.state, time + 0.5 * (half + 1) * dt)
+            now = self._size(coarse.space, end, time + 0.5 * (half + 1) * dt)
             sizes.append(now)
             unit = now if unit is None else torch.maximum(unit, now)
             excess = max(excess, _largest(error / units(unit, error)) / (IN_STEPS * self.allowed))
@@ -189,28 +200,28 @@ class ExponentialMarcher:
             end, _ = fine.stepper.step(others[-1], time + 0.25 * quarter * dt, 0.25 * dt)
             others.append(end)
         space = coarse.space
-        at = [space.plain(p.state) for p in points]
-        rates = [dt * space.plain(space.derivative(p.state, p.rest)) for p in points]
+        at = [space.plain(p) for p in points]
+        rates = [dt * space.plain_rates(p, time + place * dt) for p, place in zip(points, TIMES, strict=True)]
         values, lifted = torch.stack(at + rates), self._lifted_over(space, time, dt)
         compared = torch.tensordot(in_pair(0.0, 0.25, 0.5, 0.75, 1.0), values if lifted is None else values + lifted, 1)
         both = enumerate(zip(compared, others, strict=True))
-        gaps = torch.stack([self._gap(c, fine.space, p.state, time + 0.25 * k * dt) for k, (c, p) in both])
+        gaps = torch.stack([self._gap(c, fine.space, p, time + 0.25 * k * dt) for k, (c, p) in both])
         own = torch.stack([gaps[i] - torch.maximum(gaps[i - 1], gaps[i + 1]) for i in (1, 3)]).amax(dim=0)
         excess = max(excess, _largest(own / units(unit, own)) / (BETWEEN * self.allowed))
         size = _over_time(torch.stack(sizes), THIRDS)
         return Attempt((points[-1], others[-1]), values, lifted, gaps, size, excess)
 
-    def _lifted_over(self, space: ModalSpace, time: float, dt: float) -> Tensor | None:
+    def _lifted_over(self, space: Space, time: float, dt: float) -> Tensor | None:
         """What is lifted, as of `Pair`."""
         found = [self._lifted.at(space, time + place * dt) for place in TIMES]
         if found[0] is None:
             return None
         return torch.stack([values for values, _ in found] + [dt * rates for _, rates in found])
 
-    def _gap(self, c: Tensor, space: ModalSpace, state: State, time: float) -> Tensor:
-        """(U,) rms of the difference between a function in plain ones and the solution that a state of a richer space
+    def _gap(self, c: Tensor, space: Space, point: Point, time: float) -> Tensor:
+        """(U,) rms of the difference between a function in plain ones and the solution that what is in a richer space
         is a part of."""
-        other, lifted = space.plain(state), self._lifted.at(space, time)
+        other, lifted = space.plain(point), self._lifted.at(space, time)
         if lifted is not None:
             other = other + lifted[0]
         other[(slice(None), *(slice(0, n) for n in c.shape[1:]))] -= c
@@ -219,33 +230,27 @@ class ExponentialMarcher:
     def _pair(self, sides: tuple[_Side, _Side], attempt: Attempt, time: float, dt: float) -> Pair:
         fine = sides[1].space
         end = attempt.values[len(TIMES) - 1]
-        added = _beyond(fine.plain(attempt.ends[1].state), end.shape[1:])
+        added = _beyond(fine.plain(attempt.ends[1]), end.shape[1:])
         last = _beyond(end, [math.floor(n / RICHER) for n in end.shape[1:]])
         error = self._shared(_over_time(attempt.gaps, QUARTERS))
         loss = float((error / units(attempt.size, error)).max()) ** 2
         return Pair(time, dt, attempt.values, attempt.lifted, error, attempt.size, added, last, loss)
 
-    def _size(self, space: ModalSpace, state: State, time: float) -> Tensor:
-        """(U,) rms of the solution that a state is a part of."""
+    def _size(self, space: Space, point: Point, time: float) -> Tensor:
+        """(U,) rms of the solution that a point is a part of."""
         lifted = self._lifted.at(space, time)
         if lifted is None:
-            return self._shared(rms(state))
-        return self._shared(torch.linalg.vector_norm((space.plain(state) + lifted[0]).flatten(1), dim=1))
+            return self._shared(space.size(point))
+        return self._shared(torch.linalg.vector_norm((space.plain(point) + lifted[0]).flatten(1), dim=1))
 
     def _shared(self, size: Tensor) -> Tensor:
         return shared(size, self.problem.groups)
 
     # -- degrees -------------------------------------------------------------------------------------------------------
 
-    def _space(self, degrees: Sequence[int]) -> ModalSpace:
-        return ModalSpace(self.intervals, self.stated, self._rest, degrees)
-
     def _started(self, degrees: Sequence[int]) -> _Side:
         stepper = ExponentialStepper(self._space(degrees))
-        space = stepper.space
-        values = self._start(space.grid, self.low)
-        state = [space.tested(u, value) for u, value in enumerate(values)]
-        return _Side(stepper, stepper.at(state, self.low))
+        return _Side(stepper, stepper.space.start(self.low))
 
     def _begun(self, degrees: Sequence[int]) -> tuple[_Side, _Side]:
         return self._started(degrees), self._started(_richer(degrees))
@@ -255,7 +260,7 @@ class ExponentialMarcher:
         found = []
         for side, own in zip(sides, (degrees, _richer(degrees)), strict=True):
             stepper = ExponentialStepper(self._space(own))
-            found.append(_Side(stepper, stepper.at(stepper.space.nearest(side.space.plain(side.point.state)), time)))
+            found.append(_Side(stepper, stepper.space.at(stepper.space.from_other(side.space, side.point), time)))
         return found[0], found[1]
 
     def _resolving(self, degrees: Sequence[int]) -> tuple[int, ...] | None:
@@ -263,14 +268,13 @@ class ExponentialMarcher:
         while max(degrees) <= MOST_DEGREE[len(degrees)]:
             self.means.check()
             side = self._started(degrees)
-            c = side.space.plain(side.point.state)
-            short = self._short(c, self._size(side.space, side.point.state, self.low))
+            short = self._short(side.space.plain(side.point), self._size(side.space, side.point, self.low))
             if not any(short):
                 return tuple(degrees)
             degrees = _more(degrees, short, GROWS_AT_FIRST)
         return None
 
-    def _grown(self, space: ModalSpace, attempt: Attempt, size: Tensor | None) -> tuple[int, ...] | None:
+    def _grown(self, space: Space, attempt: Attempt, size: Tensor | None) -> tuple[int, ...] | None:
         """The degrees that the end of a pair asks for; None where they are enough."""
         unit = attempt.size if size is None else torch.maximum(size, attempt.size)
         last = len(TIMES) - 1
@@ -296,9 +300,9 @@ class ExponentialMarcher:
 
         What short steps have seen so far would make them, and degrees, finer than the whole solution is worth.
         """
-        first = self._size(side.space, side.point.state, self.low)
-        grown = (self.high - self.low) * rms(side.point.rest)
-        if bool((grown < first).all()):
+        first = self._size(side.space, side.point, self.low)
+        grown = (self.high - self.low) * side.space.rms(side.point.rest)
+        if bool((grown <= first).all()):
             return None
         crude = self._started([min(p, CRUDE_DEGREE) for p in side.space.degrees])
         number, parts, size = 0, FIRST_PARTS, first
@@ -306,7 +310,7 @@ class ExponentialMarcher:
             self.means.check()
             dt = (self.high - self.low) / parts
             end, error = crude.stepper.step(crude.point, self.low + number * dt, dt)
-            now = torch.maximum(size, self._size(crude.space, end.state, self.low + (number + 1) * dt))
+            now = torch.maximum(size, self._size(crude.space, end, self.low + (number + 1) * dt))
             off = _largest(error / units(now, error))
             if not off <= CRUDE:
                 number, parts = 2 * number, 2 * parts

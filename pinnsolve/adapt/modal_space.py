@@ -7,7 +7,7 @@ Single Domains, section 3.3). All work is done with one matrix per axis.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,47 +17,13 @@ from torch import Tensor
 
 from pinnsolve.adapt.axis_matrices import AtMirrored, Matrix, Reordered, TestMirrored, along, applied, wave_matrices
 from pinnsolve.adapt.semilinear import Semilinear
+from pinnsolve.adapt.space_state import OnGrid, Point, State, is_zero
 from pinnsolve.bases.wall_functions import FREE, PERIODIC, Walls, plain_rule, plain_values, wall_functions
 from pinnsolve.compiler.terms import CompiledProblem
-from pinnsolve.language.symbols import Feature, FeatureSymbol, MultiIndex, coordinate_symbol, features_of
-from pinnsolve.language.to_torch import Evaluator
+from pinnsolve.language.symbols import coordinate_symbol
 
 OVERSAMPLING = 1.3  # points per degree and axis
 FAST = 40  # degree from which on products with half of a matrix, or transforms, are worth their calls
-
-
-State = list[Tensor]  # by unknown, coefficients (n_1, ..., n_d) in the functions of every axis
-
-
-@dataclass(frozen=True)
-class OnGrid:
-    """Expressions as functions of what they hold on a tensor grid in space; `features`: their symbols, by the number of
-    the unknown and its derivatives in space."""
-
-    space: tuple[sp.Symbol, ...]
-    time: sp.Symbol
-    features: Mapping[tuple[int, MultiIndex], sp.Symbol]
-    evaluator: Evaluator
-
-    @classmethod
-    def of(cls, problem: CompiledProblem, axis: int, expressions: Sequence[sp.Expr]) -> OnGrid:
-        """Expressions of a problem whose coordinate `axis` is time, without derivatives in it."""
-        names = [coordinate_symbol(name) for name in problem.coordinates]
-        time = names.pop(axis)
-        features = sorted({f for e in expressions for f in features_of(e)}, key=Feature.sort_key)
-        symbols = {
-            (problem.unknowns.index(f.unknown), f.alpha[:axis] + f.alpha[axis + 1 :]): FeatureSymbol(f)
-            for f in features
-        }
-        return cls(tuple(names), time, symbols, Evaluator(expressions))
-
-    def at(self, points: Sequence[Tensor]) -> dict[sp.Symbol, Tensor]:
-        """The coordinates at a tensor grid of points (m_a,) per axis, each along its own."""
-        return {name: along(x, a, len(points)) for a, (name, x) in enumerate(zip(self.space, points, strict=True))}
-
-    def __call__(self, known: Mapping[sp.Symbol, Tensor], time: float) -> list:
-        """A number or a tensor that broadcasts over the grid, per expression."""
-        return self.evaluator({**known, self.time: time})
 
 
 @dataclass(frozen=True)
@@ -101,8 +67,9 @@ class ModalSpace:
     coordinates at its points, as of `OnGrid.at`."""
 
     def __init__(
-        self, intervals: Sequence[tuple[float, float]], stated: Semilinear, rest: OnGrid, degrees: Sequence[int]
-    ):
+        self, intervals: Sequence[tuple[float, float]], stated: Semilinear, rest: OnGrid, start: OnGrid,
+        degrees: Sequence[int],
+    ):  # fmt: skip
         self.intervals, self.stated, self.degrees = intervals, stated, tuple(degrees)
         made = {
             (axis, walls): Functions.on(p, walls, interval)
@@ -111,7 +78,7 @@ class ModalSpace:
         }
         self.functions = [[made[axis, walls] for axis, walls in enumerate(one)] for one in stated.walls]
         points = self._points()
-        self._rest, self.grid, self._shape = rest, rest.at(points), [len(one) for one in points]
+        self._rest, self._start, self.grid, self._shape = rest, start, rest.at(points), [len(one) for one in points]
 
     def _points(self) -> list[Tensor]:
         """(m,) per axis."""
@@ -138,10 +105,19 @@ class ModalSpace:
             result.append(growth - sum(faded[1:], faded[0]))
         return result
 
+    def start(self, time: float) -> Point:
+        """The solution at the start."""
+        values = self._start(self.grid, time)
+        return self.at([self.tested(u, value) for u, value in enumerate(values)], time)
+
+    def at(self, state: State, time: float) -> Point:
+        """A state with the rest there."""
+        return Point(state, self.rest(state, time))
+
     def rest(self, state: State, time: float) -> State:
         """What the rest adds to the derivative of a state in time."""
         known = dict(self.grid)
-        for (unknown, alpha), symbol in self._rest.features.items():
+        for (unknown, alpha, _), symbol in self._rest.features.items():
             axes = zip(self.functions[unknown], alpha, strict=True)
             known[symbol] = applied([one.slopes if k else one.values for one, k in axes], state[unknown])
         found = enumerate(zip(state, self._rest(known, time), strict=True))
@@ -155,19 +131,30 @@ class ModalSpace:
         """Values on the grid, or what broadcasts over it, times what tests with functions of every axis."""
         return applied(tests, torch.as_tensor(values, dtype=torch.float64).expand(self._shape))
 
-    def derivative(self, state: State, rest: State) -> State:
-        """That of a state in time."""
-        return [rates * c + own for rates, c, own in zip(self.rates, state, rest, strict=True)]
+    def plain(self, point: Point) -> Tensor:
+        """(U, q_1, ..., q_d): the solution in plain functions, which all unknowns share."""
+        return self._plain(point.state)
 
-    def plain(self, state: State) -> Tensor:
-        """(U, q_1, ..., q_d): the same in plain functions, which all unknowns share."""
+    def plain_rates(self, point: Point, time: float) -> Tensor:
+        """The same of its derivative in time."""
+        return self._plain([rates * c + r for rates, c, r in zip(self.rates, point.state, point.rest, strict=True)])
+
+    def _plain(self, state: State) -> Tensor:
         both = zip(self.functions, state, strict=True)
         return torch.stack([applied([one.to_plain for one in axes], c) for axes, c in both])
 
-    def nearest(self, c: Tensor) -> State:
-        """The nearest functions to those in plain ones, of any degrees, (U, ...)."""
+    def rms(self, state: State) -> Tensor:
+        """(U,) root mean squares."""
+        return torch.stack([torch.linalg.vector_norm(c) for c in state])
+
+    def size(self, point: Point) -> Tensor:
+        """(U,) those of the solution."""
+        return self.rms(point.state)
+
+    def from_other(self, other: ModalSpace, point: Point) -> State:
+        """The nearest functions to those of a space of other degrees."""
         found = []
-        for axes, own in zip(self.functions, c, strict=True):
+        for axes, own in zip(self.functions, other.plain(point), strict=True):
             common = tuple(slice(0, min(one.plain.shape[1], n)) for one, n in zip(axes, own.shape, strict=True))
             found.append(applied([one.plain[:, part] for one, part in zip(axes, common, strict=True)], own[common]))
         return found
@@ -181,9 +168,13 @@ class Lifted:
     unknowns: int
 
     @classmethod
+    def nothing(cls, unknowns: int) -> Lifted:
+        return cls(None, unknowns)
+
+    @classmethod
     def of(cls, problem: CompiledProblem, axis: int, stated: Semilinear) -> Lifted:
         if all(one == 0 for one in stated.lifted):
-            return cls(None, len(stated.lifted))
+            return cls.nothing(len(stated.lifted))
         time = coordinate_symbol(problem.coordinates[axis])
         both = [*stated.lifted, *(sp.diff(one, time) for one in stated.lifted)]
         return cls(OnGrid.of(problem, axis, both), len(stated.lifted))
@@ -196,13 +187,3 @@ class Lifted:
         values = self.expressions(space.grid, time)
         found = torch.stack([applied(plain, space.tested_by(tests, value)) for value in values])
         return found[: self.unknowns], found[self.unknowns :]
-
-
-def is_zero(values: Tensor | float) -> bool:
-    """Whether an expression that holds nothing is zero."""
-    return isinstance(values, int | float) and values == 0
-
-
-def rms(state: State) -> Tensor:
-    """(U,) root mean squares."""
-    return torch.stack([torch.linalg.vector_norm(c) for c in state])

@@ -14,18 +14,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pinnsolve.adapt.axis_matrices import applied
+from pinnsolve.adapt.axis_matrices import product
+from pinnsolve.adapt.exponential_march import Stated
 from pinnsolve.adapt.exponential_pairs import TIMES, ExponentialMarch, Pair, modal
-from pinnsolve.adapt.semilinear import Semilinear
 from pinnsolve.assembly.system import units
 from pinnsolve.bases.legendre import gauss_rule, legendre
 from pinnsolve.bases.wall_functions import FREE, PERIODIC, Walls, plain_values, wall_functions
 
 LEAST_DEGREE = 3
-CELL_DEGREE = 150  # about that of a cell, if the whole has a much higher one
+CELL_DEGREE = (
+    150,
+    150,
+    150,
+    60,
+    30,
+)  # about that of a cell, if the whole has a much higher one, by the highest derivative
 BY_CELLS = 0.01  # of what may be left out: what degrees of cells may; slopes feel them more
 AIRY = 10.0  # times the cube root of the wave number of a cell: degrees beyond it, where coefficients are nothing
-ROUND = {2: 1.0, 3: 1.35}  # times the degrees, by axes: of a ball that holds what counts of a box
+ROUND = {1: 1.0, 2: 1.0, 3: 1.35}  # times the degrees, by axes: of a ball that holds what counts of a box
 
 
 @dataclass(frozen=True)
@@ -42,26 +48,30 @@ class PairsInCells:
     unit: Tensor
 
 
-def pairs_in_cells(march: ExponentialMarch, stated: Semilinear, most: Tensor, complete: bool) -> PairsInCells:
-    """Of a march of some pairs; `most`: (U,) relative, what may be left out."""
+def pairs_in_cells(
+    march: ExponentialMarch, stated: Stated, most: Tensor, complete: bool, orders: Sequence[int]
+) -> PairsInCells:
+    """Of a march of some pairs; `most`: (U,) relative, what may be left out; `orders`: per axis of space, the highest
+    derivative that is looked at."""
     size = torch.sqrt(sum(pair.dt * pair.size**2 for pair in march.steps))
     unit = units(size, size)
     share = most * unit / math.sqrt(march.steps[0].values.dim() - 1)  # of every axis and of time
     squares = _squares(march)
     counts = [_count(own, share, least) for own, least in zip(squares, _least(squares), strict=True)]
+    lost = sum(own[:, count:].sum(dim=1) for own, count in zip(squares, counts, strict=True))
+    lost = lost + (len(counts) - 1) * (BY_CELLS * share) ** 2
     axes = [
-        _Axis.of(stated, axis, (own[:, :count] / share[:, None] ** 2).amax(dim=0), ROUND[len(counts) - 1])
+        _Axis.of(stated, axis, (own[:, :count] / share[:, None] ** 2).amax(dim=0), ROUND[len(counts) - 1], orders[axis])
         for axis, (own, count) in enumerate(zip(squares[1:], counts[1:], strict=True))
     ]
     cells, degrees = tuple(one.cells for one in axes), tuple(one.degree for one in axes)
     whole = math.prod(cells)
     shape = (len(unit), counts[0], *(p + 1 for p in degrees))
     c = unit.new_empty((len(march.steps) + (not complete)) * whole, *shape)
-    lost = torch.zeros_like(unit)
     for number, pair in enumerate(march.steps):
         kept, left_out = _kept(pair, counts[0], stated, axes)
         c[number * whole : (number + 1) * whole] = kept
-        lost += left_out
+        lost = lost + left_out
     if not complete:
         norms = torch.sqrt(2.0 * torch.arange(counts[0]).to(unit) + 1.0)  # of Legendre polynomials at their ends
         c[-whole:] = 0.0
@@ -69,21 +79,23 @@ def pairs_in_cells(march: ExponentialMarch, stated: Semilinear, most: Tensor, co
     return PairsInCells(c, cells, (counts[0] - 1, *degrees), torch.sqrt(lost) / unit, unit)
 
 
-def _kept(pair: Pair, count: int, stated: Semilinear, axes: Sequence[_Axis]) -> tuple[Tensor, Tensor]:
-    """(C, U, k + 1, p_1 + 1, ...) a pair in its cells, and (U,) the squares of what is left out, times its time."""
-    beside = [tuple(one.beside for one in axes)] * len(stated.walls)
-    parts = [(pair.values, stated.walls)] + ([] if pair.lifted is None else [(pair.lifted, beside)])
-    total, lost = 0.0, 0.0
-    for values, walls in parts:
-        whole = torch.tensordot(modal(), values, 1).transpose(0, 1)  # (U, 6, q_1, ...)
-        found = [
-            _changed(own, [axis.matrices[kind] for axis, kind in zip(axes, kinds, strict=True)])
-            for own, kinds in zip(whole[:, :count], walls, strict=True)
-        ]
-        kept = torch.stack(found)  # (U, k + 1, C_1 (p_1 + 1), ...)
-        before, after = (one.square().flatten(1).sum(dim=1) for one in (whole, kept))
-        lost = lost + pair.dt * (before - after / math.prod(axis.cells for axis in axes)).clamp_min(0.0)
-        total = total + kept
+def _kept(pair: Pair, count: int, stated: Stated, axes: Sequence[_Axis]) -> tuple[Tensor, Tensor]:
+    """(C, U, k + 1, p_1 + 1, ...) a pair in its cells, and (U,) the squares of what walls take away, times its time."""
+    whole = torch.tensordot(modal()[:count], pair.values, 1).transpose(0, 1)  # (U, k + 1, q_1, ...)
+    whole = whole[(..., *(slice(0, axis.count) for axis in axes))]
+    lost = torch.zeros(len(whole), dtype=whole.dtype)
+    meeting = []
+    for u, (own, kinds) in enumerate(zip(whole, stated.walls, strict=True)):
+        nearest = [axis.nearest.get(kind) for axis, kind in zip(axes, kinds, strict=True)]
+        met = _changed(own, nearest)
+        if met is not own:
+            lost[u] = pair.dt * (own - met).square().sum()
+        meeting.append(met)
+    total = torch.stack(meeting)
+    if pair.lifted is not None:
+        lifted = torch.tensordot(modal()[:count], pair.lifted, 1).transpose(0, 1)
+        total = total + lifted[(..., *(slice(0, axis.count) for axis in axes))]
+    total = _changed(total, [axis.in_cells for axis in axes])  # (U, k + 1, C_1 (p_1 + 1), ...)
     d = len(axes)
     split = total.reshape(*total.shape[:2], *(n for axis in axes for n in (axis.cells, axis.degree + 1)))
     order = [*range(2, 2 + 2 * d, 2), 0, 1, *range(3, 3 + 2 * d, 2)]
@@ -114,38 +126,39 @@ def _count(squares: Tensor, share: Tensor, least: int) -> int:
 
 @dataclass(frozen=True)
 class _Axis:
-    """By walls, what makes Legendre polynomials (cells (degree + 1), q) of plain functions; `beside`: the walls of what
-    is lifted, which holds without them."""
+    """`in_cells`: (cells (degree + 1), count), what makes Legendre polynomials of the first `count` plain functions; by
+    walls, where there are any, what makes the `nearest` functions of those that meet them, (count, count)."""
 
     cells: int
     degree: int
-    matrices: dict[Walls, Tensor]
-    beside: Walls
+    count: int
+    in_cells: Tensor
+    nearest: dict[Walls, Tensor]
 
     @classmethod
-    def of(cls, stated: Semilinear, axis: int, squares: Tensor, stretch: float) -> _Axis:
+    def of(cls, stated: Stated, axis: int, squares: Tensor, stretch: float, order: int) -> _Axis:
         """Of the first functions, of which there are `squares` (q,), in the unit of what may be left out."""
         periodic, count = stated.periodic[axis], len(squares)
-        beside = (PERIODIC, PERIODIC) if periodic else (FREE, FREE)
-        matrix, cells = _in_cells(count, periodic)
+        matrix, cells = _in_cells(count, periodic, CELL_DEGREE[min(order, len(CELL_DEGREE) - 1)])
         if cells > 1 or periodic:
-            tail = matrix.square().flip(1).cumsum(dim=1).flip(1).mean(dim=0) @ squares  # of this degree and more
+            degrees = torch.arange(matrix.shape[1]).to(matrix)
+            felt = (degrees**2 / degrees[-1]).clamp_min(1.0) ** max(order - 1, 0)  # more in derivatives, at ends
+            tail = (matrix * felt[:, None]).square().flip(1).cumsum(dim=1).flip(1).mean(dim=0) @ squares
             matrix = matrix[:, : max(int((tail > BY_CELLS**2).sum()), LEAST_DEGREE + 1)]
         degree = math.ceil(stretch * (matrix.shape[1] - 1))
         padded = matrix.new_zeros(cells, degree + 1, count)
         padded[:, : matrix.shape[1]] = matrix
-        flat = padded.flatten(0, 1)
-        matrices = {beside: flat}
-        for walls in {of_unknown[axis] for of_unknown in stated.walls} - {beside}:
+        nearest = {}
+        for walls in {of_unknown[axis] for of_unknown in stated.walls} - {(FREE, FREE), (PERIODIC, PERIODIC)}:
             functions = wall_functions(count - 1, walls).plain
-            matrices[walls] = flat @ (functions.mT @ functions)  # the nearest one that meets the walls
-        return cls(cells, degree, matrices, beside)
+            nearest[walls] = functions.mT @ functions
+        return cls(cells, degree, count, padded.flatten(0, 1), nearest)
 
 
-def _in_cells(count: int, periodic: bool) -> tuple[Tensor, int]:
-    """(cells, p + 1, q): plain functions in Legendre polynomials of so many cells, of all degrees that count."""
+def _in_cells(count: int, periodic: bool, about: int) -> tuple[Tensor, int]:
+    """(cells, p + 1, q): plain functions in Legendre polynomials of all degrees that count, `about` so many, of cells."""
     highest = math.pi * (count // 2) if periodic else count - 1  # what a polynomial for all cells has about
-    cells = max(1, round(highest / CELL_DEGREE))
+    cells = max(1, round(highest / about))
     if cells == 1 and not periodic:
         return torch.eye(count, dtype=torch.float64)[None], 1
     least = highest / cells
@@ -159,8 +172,9 @@ def _in_cells(count: int, periodic: bool) -> tuple[Tensor, int]:
     return tests.mT @ values, cells
 
 
-def _changed(c: Tensor, matrices: Sequence[Tensor]) -> Tensor:
-    """Coefficients (k + 1, q_1, ..., q_d) by a matrix of every axis, as far as there are both."""
-    common = [min(n, matrix.shape[1]) for n, matrix in zip(c.shape[1:], matrices, strict=True)]
-    cut = [matrix[:, :n] for n, matrix in zip(common, matrices, strict=True)]
-    return applied(cut, c[(slice(None), *(slice(0, n) for n in common))])
+def _changed(c: Tensor, matrices: Sequence[Tensor | None]) -> Tensor:
+    """Coefficients (..., q_1, ..., q_d) by a matrix of every axis, as far as they go, where there is one."""
+    for axis, matrix in enumerate(matrices, start=c.dim() - len(matrices)):
+        if matrix is not None:
+            c = product(matrix[:, : c.shape[axis]], c, axis)
+    return c

@@ -14,7 +14,7 @@ from itertools import chain
 import sympy as sp
 import torch
 
-from pinnsolve.assembly.term_rows import held_at
+from pinnsolve.adapt.evolving_form import AnotherForm, Reading, demand, without
 from pinnsolve.bases.wall_functions import FREE, PERIODIC, SLOPE, VALUE, Walls
 from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.geometry.regions import Piece
@@ -52,17 +52,8 @@ def semilinear(problem: CompiledProblem, axis: int) -> Semilinear | None:
     """The problem that marches along `axis` in that form; None of any other."""
     try:
         return _Reading(problem, axis).read()
-    except _AnotherForm:
+    except AnotherForm:
         return None
-
-
-class _AnotherForm(Exception):
-    pass
-
-
-def _demand(holds: bool) -> None:
-    if not holds:
-        raise _AnotherForm
 
 
 @dataclass(frozen=True)
@@ -73,69 +64,34 @@ class _Condition:
     given: sp.Expr = sp.S.Zero
 
 
-class _Reading:
-    """Of a problem whose coordinate `axis` is time."""
-
-    def __init__(self, problem: CompiledProblem, axis: int):
-        self.problem, self.axis = problem, axis
-        self.dimension = len(problem.coordinates)
-        self.space = tuple(a for a in range(self.dimension) if a != axis)
-        self.names = [coordinate_symbol(name) for name in problem.coordinates]
-
+class _Reading(Reading):
     def read(self) -> Semilinear:
         problem = self.problem
-        _demand(problem.shape is None and not problem.materials and not problem.homes and not problem.exactly)
-        _demand(not problem.integrals and not problem.unknown_parameters and not problem.regularization)
-        _demand(len(problem.axes.space) == len(self.space) and not problem.between)
-        for term in problem.terms:
-            _demand(term.data_file is None and not term.robust and term.region.where is None)
-            _demand(all(f.operator is None for f in term.features))
-        low = problem.intervals[self.axis][0]
-        held = held_at(problem, self.axis, low)
-        starts = self._starts(held)
-        others = [term for term in problem.terms if term not in held]
-        _demand(all(term.kind in ("equation", "condition") for term in others))
-        rates = self._rates([term for term in others if term.kind == "equation"])
-        conditions = self._conditions([term for term in others if term.kind == "condition"])
+        demand(set(self.starts) == {(u, 0) for u in problem.unknowns})
+        rates, conditions = self._rates(self.equations), self._conditions(self.conditions)
         rest, diffusion, growth = zip(*(self._parted(u, rates[u]) for u in problem.unknowns), strict=True)
         walls = self._together(
             [self._walls(u, d, conditions) for u, d in zip(problem.unknowns, diffusion, strict=True)]
         )
         first = {f.unknown for e in rest for f in features_of(e) if f.order}
-        _demand(not any(w[0] == FREE for u, ws in zip(problem.unknowns, walls, strict=True) if u in first for w in ws))
+        demand(not any(w[0] == FREE for u, ws in zip(problem.unknowns, walls, strict=True) if u in first for w in ws))
         lifted = {u: self._lifted(u, conditions) for u in problem.unknowns}
         moved = self._moved(rest, diffusion, growth, lifted)
-        now = {self.names[self.axis]: sp.Float(low)}
-        start = tuple(starts[u] - lifted[u].xreplace(now) for u in problem.unknowns)
+        now = {self.names[self.axis]: sp.Float(self.low)}
+        start = tuple(self.starts[u, 0] - lifted[u].xreplace(now) for u in problem.unknowns)
         return Semilinear(diffusion, growth, walls, moved, start, tuple(lifted[u] for u in problem.unknowns))
 
     # -- terms ---------------------------------------------------------------------------------------------------------
-
-    def _starts(self, terms: Sequence[Term]) -> Mapping[str, sp.Expr]:
-        """By unknown, its value at the start."""
-        found: dict[str, sp.Expr] = {}
-        for term in terms:
-            for residual, one in zip(term.residuals, term.linearizations, strict=True):
-                _demand(term.linear and one.held_value is not None)
-                unknown, factor = one.held_value
-                _demand(unknown not in found)
-                found[unknown] = -_without(residual) / factor
-        _demand(set(found) == set(self.problem.unknowns))
-        return found
 
     def _rates(self, terms: Sequence[Term]) -> Mapping[str, sp.Expr]:
         """By unknown, what the equations say that its derivative in time is."""
         found: dict[str, sp.Expr] = {}
         for term in terms:
-            _demand(all(piece == Piece() for piece in term.region.pieces))
             for residual in term.residuals:
                 timed = [f for f in features_of(residual) if f.alpha[self.axis]]
-                _demand(len(timed) == 1 and timed[0].order == 1 and timed[0].unknown not in found)
-                symbol = FeatureSymbol(timed[0])
-                factor = sp.diff(residual, symbol)
-                _demand(factor.is_number and factor != 0)
-                found[timed[0].unknown] = sp.expand_mul(-residual.xreplace({symbol: sp.S.Zero}) / factor, deep=False)
-        _demand(set(found) == set(self.problem.unknowns))
+                demand(len(timed) == 1 and timed[0].order == 1 and timed[0].unknown not in found)
+                found[timed[0].unknown] = self.solved(residual, timed[0])
+        demand(set(found) == set(self.problem.unknowns))
         return found
 
     def _parted(self, unknown: str, rate: sp.Expr) -> tuple[sp.Expr, tuple[float, ...], float]:
@@ -145,11 +101,11 @@ class _Reading:
             if f.order < 2:
                 continue
             factor = sp.diff(rate, FeatureSymbol(f))
-            _demand(f.unknown == unknown and f.order == 2 == max(f.alpha))
-            _demand(factor.is_number and bool(factor > 0))
+            demand(f.unknown == unknown and f.order == 2 == max(f.alpha))
+            demand(factor.is_number and bool(factor > 0))
             diffusion[self.space.index(f.alpha.index(2))] = float(factor)
         rate = rate.xreplace({FeatureSymbol(f): sp.S.Zero for f in features_of(rate) if f.order == 2})
-        _demand(all(diffusion) or not any(diffusion))
+        demand(all(diffusion) or not any(diffusion))
         value = FeatureSymbol(Feature(unknown, (0,) * self.dimension))
         factors = [summand / value for summand in sp.Add.make_args(rate)]
         growth = sum((f for f in factors if f.is_number), sp.S.Zero)
@@ -159,8 +115,8 @@ class _Reading:
         """By unknown, axis of space and side, -1 or 1: what holds there."""
         found: dict[tuple[str, int, int], list[_Condition]] = {}
         for term, piece in ((one, place) for one in terms for place in one.region.pieces):
-            _demand(term.linear and len(piece.fixed) == 1 and piece.part is None)
-            _demand(piece.fixed[0][0] != self.axis)  # the end of the time is none of its faces
+            demand(term.linear and len(piece.fixed) == 1 and piece.part is None)
+            demand(piece.fixed[0][0] != self.axis)  # the end of the time is none of its faces
             for residual in term.residuals:
                 for sides, unknown, condition in self._on_face(residual, piece):
                     for side in sides:
@@ -171,31 +127,21 @@ class _Reading:
         axis = piece.fixed[0][0]
         slope = tuple(int(a == axis) for a in range(self.dimension))
         if piece.partner is None:
-            _demand(piece.outward is not None)
+            demand(piece.outward is not None)
             normals = {
                 coordinate_symbol(f"n_{name}"): sp.Integer(piece.outward[1] if a == axis else 0)
                 for a, name in enumerate(self.problem.coordinates)
             }
             residual = residual.xreplace(normals)
-            (f,) = self._only(residual, 1)
-            _demand(not f.order or f.alpha == slope)
-            given = -_without(residual) / sp.diff(residual, FeatureSymbol(f))
+            (f,) = self.only(residual, 1)
+            demand(not f.order or f.alpha == slope)
+            given = -without(residual) / sp.diff(residual, FeatureSymbol(f))
             given = given.xreplace({self.names[axis]: sp.Float(piece.fixed[0][1])})
             yield (piece.outward[1],), f.unknown, _Condition(SLOPE if f.order else VALUE, given)
             return
-        one, other = sorted(self._only(residual, 2), key=lambda f: f.side)
-        factors = [sp.diff(residual, FeatureSymbol(f)) for f in (one, other)]
-        same = (one.unknown, one.alpha) == (other.unknown, other.alpha) and (one.side, other.side) == (0, 1)
-        _demand(same and sum(factors) == 0 and _without(residual) == 0)
-        _demand(not one.order or one.alpha == slope)
+        one = self.both_ends(residual, piece)
+        demand(one.order <= 1)
         yield (-1, 1), one.unknown, _Condition(PERIODIC, sp.Integer(one.order))
-
-    def _only(self, residual: sp.Expr, count: int) -> Sequence[Feature]:
-        """The features of a residual, so many, each times a number."""
-        features = features_of(residual)
-        _demand(len(features) == count)
-        _demand(all(sp.diff(residual, FeatureSymbol(f)).is_number for f in features))
-        return tuple(features)
 
     def _walls(self, unknown: str, diffusion: Sequence[float], conditions) -> tuple[Walls, ...]:
         walls = []
@@ -204,13 +150,13 @@ class _Reading:
             kinds = [sorted(one.kind for one in end) for end in ends]
             if not d:
                 periodic = [one.given for one in ends[0]] == [0]  # of what does not diffuse, and may well be so
-                _demand((not ends[0] and not ends[1]) or (periodic and kinds[0] == [PERIODIC]))
+                demand((not ends[0] and not ends[1]) or (periodic and kinds[0] == [PERIODIC]))
                 walls.append((FREE, FREE))
             elif kinds[0] == [PERIODIC, PERIODIC]:
-                _demand({int(one.given) for one in ends[0]} == {0, 1})
+                demand({int(one.given) for one in ends[0]} == {0, 1})
                 walls.append((PERIODIC, PERIODIC))
             else:
-                _demand(all(len(kind) == 1 and kind[0] != PERIODIC for kind in kinds))
+                demand(all(len(kind) == 1 and kind[0] != PERIODIC for kind in kinds))
                 walls.append((kinds[0][0], kinds[1][0]))
         return tuple(walls)
 
@@ -219,7 +165,7 @@ class _Reading:
         along = []
         for of_axis in zip(*walls, strict=True):
             if (PERIODIC, PERIODIC) in of_axis:
-                _demand(all(one[0] in (PERIODIC, FREE) for one in of_axis))
+                demand(all(one[0] in (PERIODIC, FREE) for one in of_axis))
                 of_axis = ((PERIODIC, PERIODIC),) * len(of_axis)
             along.append(of_axis)
         return tuple(zip(*along, strict=True))
@@ -243,9 +189,9 @@ class _Reading:
             for side, shape in self._shapes(axis, [one.kind for one in here.values()]) if here else ():
                 add += shape * (here[side].given - self._on(lifted, axis, side, here[side].kind))
             lifted += add
-        _demand(not any(lifted.has(kind) for kind in ROUGH))
+        demand(not any(lifted.has(kind) for kind in ROUGH))
         if lifted != 0:
-            _demand(self._meets(lifted, [(a, s, c) for (u, a, s), (c, *_) in conditions.items() if u == unknown]))
+            demand(self._meets(lifted, [(a, s, c) for (u, a, s), (c, *_) in conditions.items() if u == unknown]))
         return lifted
 
     def _shapes(self, axis: int, kinds: Sequence[str]) -> list[tuple[int, sp.Expr]]:
@@ -307,8 +253,3 @@ class _Reading:
         for name, k in zip(self.names, alpha, strict=True):
             expression = sp.diff(expression, name, k) if k else expression
         return expression
-
-
-def _without(residual: sp.Expr) -> sp.Expr:
-    """What is left of a linear residual where all unknowns vanish."""
-    return residual.xreplace({FeatureSymbol(f): sp.S.Zero for f in features_of(residual)})

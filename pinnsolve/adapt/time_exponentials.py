@@ -14,15 +14,17 @@ import torch
 from torch import Tensor
 
 from pinnsolve.adapt.context import Result, SolveContext
-from pinnsolve.adapt.exponential_march import ExponentialMarcher
+from pinnsolve.adapt.exponential_march import ExponentialMarcher, Stated
 from pinnsolve.adapt.exponential_pairs import FIRST_PARTS, ExponentialMarch
 from pinnsolve.adapt.march_watch import MarchWatch, Means
 from pinnsolve.adapt.pairs_in_cells import pairs_in_cells
-from pinnsolve.adapt.semilinear import Semilinear, semilinear
+from pinnsolve.adapt.semilinear import semilinear
 from pinnsolve.adapt.space_problem import in_space
 from pinnsolve.adapt.time_collocation import BEYOND
+from pinnsolve.adapt.wave_form import wave_form
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import units
+from pinnsolve.assembly.term_rows import highest_orders
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.initial_mesh import detail_mesh
 from pinnsolve.bases.piecewise.mesh import joined, uniform_cells
@@ -34,6 +36,7 @@ from pinnsolve.runtime import bytes_available
 from pinnsolve.solvers.follow import Outcome, attempt
 
 AXES = (2, 3)  # of space; in one, slabs and cells that follow fronts are as fast
+IN_ONE = 1e-5  # tolerance, from which on waves of one coordinate are faster than slabs, which are of higher order
 MOST_MARCHES = 6
 LOOSE = 1e-4  # tolerance, from which on fourth order is enough for what could be solved at any
 FIRST_DEGREE = 16
@@ -46,16 +49,17 @@ TRIMMED = 0.1  # of the error, that dropping coefficients from the answer may ad
 METHOD = "exponentials in time, galerkin in space"
 
 
-def exponential(problem: CompiledProblem, axis: int, tolerance: float) -> Semilinear | None:
+def exponential(problem: CompiledProblem, axis: int, tolerance: float) -> Stated | None:
     """The problem as it marches along `axis` by exponentials; None where it does not.
 
     Those whose known functions have jumps or kinks are left to cells and slabs that have edges there. Where few errors
     are allowed, what is linear and steady beside diffusion is left to steps of higher order, which have it factorized
     once.
     """
-    if len(problem.axes.space) not in AXES:
-        return None
-    stated = semilinear(problem, axis)
+    several = len(problem.axes.space) in AXES
+    stated: Stated | None = wave_form(problem, axis) if several or tolerance >= IN_ONE else None
+    if stated is None and several:
+        stated = semilinear(problem, axis)
     if stated is None:
         return None
     moves = any(features_of(one) for one in stated.rest)
@@ -66,7 +70,7 @@ def exponential(problem: CompiledProblem, axis: int, tolerance: float) -> Semili
 
 
 def exponentials(
-    context: SolveContext, stated: Semilinear, axis: int, tolerance: float, refinements: int | None
+    context: SolveContext, stated: Stated, axis: int, tolerance: float, refinements: int | None
 ) -> Iterator[Result | Outcome]:
     """Marches in which ever less is allowed; none of one that asks for too many functions, which cells may be for."""
     problem, interval = context.problem, context.problem.intervals[axis]
@@ -118,20 +122,23 @@ def first_degrees(problem: CompiledProblem, axis: int) -> tuple[int, ...]:
     return tuple(max(FIRST_DEGREE, math.ceil(PER_CELL * float(count))) for count in counts)
 
 
-def march_result(context: SolveContext, stated: Semilinear, axis: int, march: ExponentialMarch) -> Result:
+def march_result(context: SolveContext, stated: Stated, axis: int, march: ExponentialMarch) -> Result:
     """The pairs of a march as one function; beyond the last one its last values are repeated."""
     problem = context.problem
     relative, complete = march.relative(), march.reaches(problem.intervals[axis][1])
-    answer = pairs_in_cells(march, stated, TRIMMED * relative, complete)
+    orders = [max(of_axis) for of_axis in zip(*highest_orders(problem), strict=True)]
+    orders.pop(axis)
+    answer = pairs_in_cells(march, stated, TRIMMED * relative, complete, orders)
     in_time, *in_space = answer.degrees
     degrees = (*in_space[:axis], in_time, *in_space[axis:])
     box = uniform_cells(_without(context.lower, axis), _without(context.upper, axis), answer.cells)
     times = [(pair.time, pair.time + pair.dt) for pair in march.steps]
     times += [] if complete else [(march.time, problem.intervals[axis][1])]
     space = Space(joined([box.extruded(axis, *ends) for ends in times]), degrees, degrees, axis)
-    c = space.gather(answer.c.movedim(2, 2 + axis).contiguous())
+    whole = answer.c.movedim(2, 2 + axis).contiguous()
+    c = space.gather(whole)
     if complete:
-        lost = (answer.c.square().flatten(2).sum(dim=2) - c.square().sum(dim=2)).clamp_min(0.0)  # (C, U)
+        lost = space.dropped(whole)
         dt = lost.new_tensor([pair.dt for pair in march.steps]).repeat_interleave(box.count) / box.count
         lost = answer.lost + torch.sqrt(dt @ lost) / answer.unit
         relative = torch.sqrt(relative**2 + lost**2)

@@ -175,6 +175,14 @@ class Space:
         flat = tensor.flatten(2)
         return flat if self._is_whole else flat[..., tensor_index(self.degrees, self.apart, self.ball)]
 
+    def dropped(self, tensor: Tensor) -> Tensor:
+        """(C, U): the sums of squares of what `gather` drops."""
+        if self._is_whole:
+            return tensor.new_zeros(tensor.shape[:2])
+        beyond = torch.ones(math.prod(p + 1 for p in self.degrees), dtype=torch.bool)
+        beyond[tensor_index(self.degrees, self.apart, self.ball)] = False
+        return tensor.flatten(2)[..., beyond].square().sum(dim=2)
+
     def widened(self, c: Tensor, other: Space) -> Tensor:
         """The same function in a space of the same cells and other degrees: padded with zeros, or cut off."""
         result = c.new_zeros(*c.shape[:2], *(p + 1 for p in other.degrees))
