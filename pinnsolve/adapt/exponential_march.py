@@ -35,6 +35,8 @@ GROWS, GROWS_AT_FIRST = 1.2, 1.5  # times the degrees, where they are too few
 RICHER = 1.15  # times the degrees, those of the other solution
 MOST_DEGREE = {1: 4000, 2: 400, 3: 80}  # by axes of space; solutions that ask for more have fronts, for which cells are
 EASY = 0.5 / 2**ORDER  # of what is allowed, the error of a pair after which one twice as long is tried
+WIDER, WIDE = 3, {1: 2000, 2: 192, 3: 48}  # times the degrees, up to these, or half as much again: see `_overlooked`
+SEEN_EVERY, SEEN_GROWN, PART = 4, 1.25, 0.3  # pairs, growth of the solution, part of what is missed: see there
 MOST_PARTS = 2**24
 MANY_LEFT, PATIENCE = 2**13, 64  # pairs that are too many, where so many have been no longer: other things are stiff
 SEES = 2.0  # times the width of what happens: how long a pair may be that is to see it
@@ -51,13 +53,16 @@ Stated = Semilinear | WaveForm
 @dataclass(frozen=True)
 class Attempt:
     """A pair of steps tried: where both solutions end; `values`, `lifted` and `size` as of `Pair`; `gaps`: (5, U) rms
-    of their difference at all quarters; `excess`: the error of a step, over what is allowed; beyond 1, nothing else.
+    of their difference at all quarters; `added`: (d + 1, U) squares of what the other one has at the end in degrees
+    that this one lacks along each axis, and along any; `excess`: the error of a step, over what is allowed; beyond 1,
+    nothing else.
     """
 
     ends: tuple[Point, ...]
     values: Tensor
     lifted: Tensor | None
     gaps: Tensor
+    added: Tensor
     size: Tensor
     excess: float
 
@@ -85,8 +90,12 @@ class _Progress:
     size: Tensor | None = None
     short: int = 0  # how many have been too short, one after another
 
+    seen: tuple[tuple[int, ...], Tensor] | None = None  # degrees and size where it was last seen what they overlook
+    since: int = 0  # pairs since then
+
     def passed(self) -> None:
         """After a pair."""
+        self.since += 1
         self.short = self.short + 1 if self.parts - self.number > MANY_LEFT else 0
         self.number += 1
 
@@ -107,6 +116,7 @@ class ExponentialMarcher:
         self.low, self.high = problem.intervals[axis]
         intervals = problem.intervals[:axis] + problem.intervals[axis + 1 :]
         self._space: Callable[[Sequence[int]], Space]
+        self._wide: ExponentialStepper | None = None
         if isinstance(stated, WaveForm):
             self._space = partial(WaveSpace, intervals, stated, WaveExpressions.of(problem, axis, stated))
             self._lifted = Lifted.nothing(len(problem.unknowns))
@@ -141,7 +151,7 @@ class ExponentialMarcher:
         if not attempt.excess <= 1.0:
             at.shorten(_shorter(attempt.excess))
             return "stalled" if at.parts > MOST_PARTS else None
-        degrees = self._grown(at.sides[0].space, attempt, at.size)
+        degrees = self._grown(at.sides[0].space, attempt, at.size) or self._overlooked(at, attempt, time, dt)
         if degrees is None:
             return self._take(march, at, attempt, watch)
         if max(degrees) > MOST_DEGREE[len(degrees)]:
@@ -154,7 +164,7 @@ class ExponentialMarcher:
 
     def _take(self, march: ExponentialMarch, at: _Progress, attempt: Attempt, watch: Callable) -> str | None:
         dt = (self.high - self.low) / at.parts
-        pair = self._pair(at.sides, attempt, self.low + at.number * dt, dt)
+        pair = self._pair(attempt, self.low + at.number * dt, dt)
         march.steps.append(pair)
         if len(march.steps) == 1:
             march.parts = at.parts  # of a march in which less is allowed, too
@@ -177,7 +187,7 @@ class ExponentialMarcher:
             both = zip(sides, known["ends"], strict=False)  # none of a pair that was too long
             return Attempt(**{**known, "ends": tuple(side.space.at(end, time + dt) for side, end in both)})
         attempt = self._taken(sides, time, dt, size)
-        values = {name: getattr(attempt, name) for name in ("values", "lifted", "gaps", "size", "excess")}
+        values = {name: getattr(attempt, name) for name in ("values", "lifted", "gaps", "added", "size", "excess")}
         self.means.journal.add("pair", *about, values={**values, "ends": [end.state for end in attempt.ends]})
         return attempt
 
@@ -194,7 +204,7 @@ class ExponentialMarcher:
             excess = max(excess, _largest(error / units(unit, error)) / (IN_STEPS * self.allowed))
             if not excess <= 1.0:  # the other solution need not follow
                 nothing = torch.zeros(0, dtype=unit.dtype)
-                return Attempt((), nothing, None, nothing, nothing, excess)
+                return Attempt((), nothing, None, nothing, nothing, nothing, excess)
         others = [fine.point]
         for quarter in range(4):
             end, _ = fine.stepper.step(others[-1], time + 0.25 * quarter * dt, 0.25 * dt)
@@ -209,7 +219,8 @@ class ExponentialMarcher:
         own = torch.stack([gaps[i] - torch.maximum(gaps[i - 1], gaps[i + 1]) for i in (1, 3)]).amax(dim=0)
         excess = max(excess, _largest(own / units(unit, own)) / (BETWEEN * self.allowed))
         size = _over_time(torch.stack(sizes), THIRDS)
-        return Attempt((points[-1], others[-1]), values, lifted, gaps, size, excess)
+        added = _added(fine.space.plain(others[-1]), values.shape[2:])
+        return Attempt((points[-1], others[-1]), values, lifted, gaps, added, size, excess)
 
     def _lifted_over(self, space: Space, time: float, dt: float) -> Tensor | None:
         """What is lifted, as of `Pair`."""
@@ -227,14 +238,12 @@ class ExponentialMarcher:
         other[(slice(None), *(slice(0, n) for n in c.shape[1:]))] -= c
         return torch.linalg.vector_norm(other.flatten(1), dim=1)
 
-    def _pair(self, sides: tuple[_Side, _Side], attempt: Attempt, time: float, dt: float) -> Pair:
-        fine = sides[1].space
+    def _pair(self, attempt: Attempt, time: float, dt: float) -> Pair:
         end = attempt.values[len(TIMES) - 1]
-        added = _beyond(fine.plain(attempt.ends[1]), end.shape[1:])
-        last = _beyond(end, [math.floor(n / RICHER) for n in end.shape[1:]])
+        last = _added(end, [math.floor(n / RICHER) for n in end.shape[1:]])[-1]
         error = self._shared(_over_time(attempt.gaps, QUARTERS))
         loss = float((error / units(attempt.size, error)).max()) ** 2
-        return Pair(time, dt, attempt.values, attempt.lifted, error, attempt.size, added, last, loss)
+        return Pair(time, dt, attempt.values, attempt.lifted, error, attempt.size, attempt.added[-1], last, loss)
 
     def _size(self, space: Space, point: Point, time: float) -> Tensor:
         """(U,) rms of the solution that a point is a part of."""
@@ -275,12 +284,51 @@ class ExponentialMarcher:
         return None
 
     def _grown(self, space: Space, attempt: Attempt, size: Tensor | None) -> tuple[int, ...] | None:
-        """The degrees that the end of a pair asks for; None where they are enough."""
+        """The degrees that the end of a pair asks for; None where they are enough.
+
+        Of a solution whose waves have a gap in between, the last ones may be nothing while others are missing: the
+        other solution has some of those.
+        """
         unit = attempt.size if size is None else torch.maximum(size, attempt.size)
         last = len(TIMES) - 1
         end = attempt.values[last] if attempt.lifted is None else attempt.values[last] + attempt.lifted[last]
-        short = self._short(end, unit)
+        most = (IN_LAST * self.allowed * units(unit, unit)) ** 2
+        missing = (attempt.added[:-1] > most).any(dim=1).tolist()
+        short = [few or lacks for few, lacks in zip(self._short(end, unit), missing, strict=True)]
         return _more(space.degrees, short, GROWS) if any(short) else None
+
+    def _overlooked(self, at: _Progress, attempt: Attempt, time: float, dt: float) -> tuple[int, ...] | None:
+        """The degrees asked for by what the rest makes of the end of a pair in far higher ones; None where these do not
+        matter, or that was seen of late.
+
+        Powers of waves are waves of many times their number, and of none in between, so that neither of the two
+        solutions may see any of them.
+        """
+        (side, _), end = at.sides, attempt.ends[0]
+        space, unit = side.space, attempt.size if at.size is None else torch.maximum(at.size, attempt.size)
+        known = at.seen is not None and at.seen[0] == space.degrees and at.since < SEEN_EVERY
+        if known and bool((unit <= SEEN_GROWN * at.seen[1]).all()):
+            return None
+        at.seen, at.since = (space.degrees, unit), 0
+        wide = self._wider(space.degrees)
+        point = wide.space.at(wide.space.from_other(space, end), time + dt)
+        moved = wide.space.plain_state(wide.moved(point, dt))
+        own = space.plain_state(side.stepper.moved(end, dt))
+        moved[(slice(None), *(slice(0, n) for n in own.shape[1:]))] -= own
+        off = torch.linalg.vector_norm(moved.flatten(1), dim=1)
+        if not bool((off > IN_STEPS * self.allowed * units(unit, off)).any()):
+            return None
+        *along, _ = _added(moved, own.shape[1:])
+        short = [bool((one > (PART * off) ** 2).any()) for one in along]
+        return _more(space.degrees, short if any(short) else [True] * len(short), GROWS)
+
+    def _wider(self, degrees: tuple[int, ...]) -> ExponentialStepper:
+        """In far higher degrees."""
+        most = WIDE[len(degrees)]
+        wider = tuple(min(WIDER * p, max(most, math.ceil(GROWS_AT_FIRST * p))) for p in degrees)
+        if self._wide is None or self._wide.space.degrees != wider:
+            self._wide = ExponentialStepper(self._space(wider))
+        return self._wide
 
     def _short(self, c: Tensor, size: Tensor) -> list[bool]:
         """Per axis, whether the last coefficients of functions (U, q_1, ...) are too large for what is allowed."""
@@ -353,8 +401,10 @@ def _over_time(values: Tensor, weights: Sequence[float]) -> Tensor:
     return torch.sqrt(torch.tensordot(torch.tensor(weights, dtype=values.dtype, device=values.device), values**2, 1))
 
 
-def _beyond(c: Tensor, counts: Sequence[int]) -> Tensor:
-    """(U,) squares of coefficients (U, ...) beyond so many per axis."""
-    squares = c**2
+def _added(c: Tensor, counts: Sequence[int]) -> Tensor:
+    """(d + 1, U) squares of coefficients (U, ...) beyond so many per axis: along each one, and along any of them."""
+    squares, found = c**2, []
+    for axis, count in enumerate(counts, start=1):
+        found.append(squares.narrow(axis, count, squares.shape[axis] - count).flatten(1).sum(dim=1))
     squares[(slice(None), *(slice(0, n) for n in counts))] = 0.0
-    return squares.flatten(1).sum(dim=1)
+    return torch.stack([*found, squares.flatten(1).sum(dim=1)])

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pinnsolve.adapt.modal_space import ModalSpace
 from pinnsolve.adapt.phi_functions import acting, phi, phi_of_matrices
-from pinnsolve.adapt.space_state import Point
+from pinnsolve.adapt.space_state import Point, State
 from pinnsolve.adapt.wave_space import WaveSpace
 
 ORDER = 4  # at which the error that it tells falls with the length of a step
@@ -69,6 +69,10 @@ class ExponentialStepper:
             axes = len(self.space.degrees)
             self._factors[dt] = [Factors.of(rates, dt, rates.dim() > axes) for rates in self.space.rates]
         return self._factors[dt]
+
+    def moved(self, point: Point, dt: float) -> State:
+        """By how much the rest at a point moves the state over a time."""
+        return [acting(f.start_in_a, r) for f, r in zip(self.factors(2.0 * dt), point.rest, strict=True)]
 
     def step(self, start: Point, time: float, dt: float) -> tuple[Point, Tensor]:
         """The end of a step, and (U,) the rms of its error."""

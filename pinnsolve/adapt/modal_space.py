@@ -133,13 +133,15 @@ class ModalSpace:
 
     def plain(self, point: Point) -> Tensor:
         """(U, q_1, ..., q_d): the solution in plain functions, which all unknowns share."""
-        return self._plain(point.state)
+        return self.plain_state(point.state)
 
     def plain_rates(self, point: Point, time: float) -> Tensor:
         """The same of its derivative in time."""
-        return self._plain([rates * c + r for rates, c, r in zip(self.rates, point.state, point.rest, strict=True)])
+        rates = zip(self.rates, point.state, point.rest, strict=True)
+        return self.plain_state([rate * c + rest for rate, c, rest in rates])
 
-    def _plain(self, state: State) -> Tensor:
+    def plain_state(self, state: State) -> Tensor:
+        """The same of a state, or of a change of it."""
         both = zip(self.functions, state, strict=True)
         return torch.stack([applied([one.to_plain for one in axes], c) for axes, c in both])
 

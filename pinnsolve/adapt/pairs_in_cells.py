@@ -156,7 +156,7 @@ class _Axis:
 
 
 def _in_cells(count: int, periodic: bool, about: int) -> tuple[Tensor, int]:
-    """(cells, p + 1, q): plain functions in Legendre polynomials of all degrees that count, `about` so many, of cells."""
+    """(cells, p + 1, q): plain functions in polynomials of all degrees that count, `about` so many, of every cell."""
     highest = math.pi * (count // 2) if periodic else count - 1  # what a polynomial for all cells has about
     cells = max(1, round(highest / about))
     if cells == 1 and not periodic:

@@ -250,6 +250,10 @@ class WaveSpace:
         later = [torch.zeros_like(self._shift) if is_zero(one) else self.tested(one) for one in values]
         return self._plain(rates, (self._levelled(self._projected(later)[1], self._level(time, 1)),))
 
+    def plain_state(self, state: State) -> Tensor:
+        """The same of a state, or of a change of it, without a multiplier."""
+        return self._plain(state, () if self.form.multiplier is None else (torch.zeros_like(self._shift),))
+
     def _plain(self, state: State, others: Sequence[Tensor]) -> Tensor:
         return torch.stack([self._waves_to_plain(z) for z in self._of_unknowns(state, others)])
 
