@@ -11,11 +11,13 @@ import pinnsolve as ps
 from pinnsolve.adapt import time_exponentials
 from pinnsolve.adapt.exponential_march import ExponentialMarcher
 from pinnsolve.adapt.exponential_pairs import ExponentialMarch, in_pair, modal
-from pinnsolve.adapt.exponential_step import ExponentialStepper, phi
+from pinnsolve.adapt.exponential_step import ExponentialStepper
 from pinnsolve.adapt.march_watch import Means
-from pinnsolve.adapt.modal_space import ModalSpace, OnGrid, rms
+from pinnsolve.adapt.modal_space import ModalSpace
 from pinnsolve.adapt.pairs_in_cells import pairs_in_cells
+from pinnsolve.adapt.phi_functions import phi, phi_of_matrices
 from pinnsolve.adapt.semilinear import semilinear
+from pinnsolve.adapt.space_state import OnGrid
 from pinnsolve.adapt.time_exponentials import METHOD, exponential
 from pinnsolve.bases.wall_functions import (
     FREE,
@@ -101,10 +103,13 @@ def test_even_functions_come_before_odd_ones(walls):
 
 
 @pytest.mark.parametrize("periodic", [False, True])
-def test_points_mirror_each_other_and_test_exactly(periodic):
+def test_points_test_exactly(periodic):
     points, weights = plain_rule(24, periodic, 1.0)
     half = len(points) // 2
-    assert torch.equal(points[:half], -points[half:]) and float(weights.sum()) == pytest.approx(1.0, abs=1e-14)
+    mirrored = points[half:].flip(0) if periodic else points[half:]
+    assert torch.allclose(points[:half], -mirrored, atol=1e-15) and float(weights.sum()) == pytest.approx(
+        1.0, abs=1e-14
+    )
     values = plain_values(24, periodic, points)[0]
     unit = torch.eye(values.shape[1], dtype=torch.float64)
     assert torch.allclose(values.mT @ (weights[:, None] * values), unit, atol=1e-12)
@@ -115,8 +120,22 @@ def test_functions_of_exponentials_are_exact(z):
     s = sp.Symbol("s")
     exact = [sp.integrate(sp.exp((1 - s) * sp.Rational(z)) * s**k / sp.factorial(k), (s, 0, 1)) for k in range(3)]
     found = phi(torch.tensor([z], dtype=torch.float64))
-    for one, right in zip(found, exact, strict=True):
+    for one, right in zip(found, [sp.exp(sp.Rational(z)), *exact], strict=True):
         assert float(one) == pytest.approx(float(right.evalf(30)), rel=1e-13)
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e-3, 1.0, 300.0])
+def test_functions_of_matrices_are_those_of_their_eigenvalues(size):
+    """Normal ones, and one that has no eigenvectors but one."""
+    generator = torch.Generator().manual_seed(1)
+    basis = torch.linalg.qr(torch.randn(3, 3, generator=generator, dtype=torch.complex128)).Q
+    z = size * torch.tensor([-1.0, 1j, -1j])
+    matrix = basis @ torch.diag(z.to(basis)) @ basis.mH
+    for found, exact in zip(phi_of_matrices(matrix[..., None]), phi(z.to(basis)), strict=True):
+        assert torch.allclose(found[..., 0], basis @ torch.diag(exact) @ basis.mH, rtol=0, atol=1e-13 * (1 + size))
+    chain = torch.diag(torch.full((2,), size, dtype=torch.complex128), 1)  # its exponential ends after the square
+    exponential = torch.eye(3, dtype=chain.dtype) + chain + chain @ chain / 2
+    assert torch.allclose(phi_of_matrices(chain[..., None])[0][..., 0], exponential, rtol=1e-12, atol=0)
 
 
 # -- steps ------------------------------------------------------------------------------------------------------------
@@ -125,14 +144,13 @@ def test_functions_of_exponentials_are_exact(z):
 def stepper(problem, degrees=(16, 16)):
     compiled = compile_problem(problem)
     form = semilinear(compiled, 0)
-    space = ModalSpace(compiled.intervals[1:], form, OnGrid.of(compiled, 0, form.rest), degrees)
-    start = OnGrid.of(compiled, 0, form.start)
-    state = [space.tested(u, v) for u, v in enumerate(start(space.grid, compiled.intervals[0][0]))]
-    return ExponentialStepper(space), state
+    rest, start = (OnGrid.of(compiled, 0, e) for e in (form.rest, form.start))
+    space = ModalSpace(compiled.intervals[1:], form, rest, start, degrees)
+    return ExponentialStepper(space), space.start(compiled.intervals[0][0]).state
 
 
 def after(made, state, steps, end=0.5):
-    point, told = made.at(state, 0.0), 0.0
+    point, told = made.space.at(state, 0.0), 0.0
     for k in range(steps):
         point, error = made.step(point, k * end / steps, end / steps)
         told += float(error[0])
@@ -143,7 +161,7 @@ def test_steps_are_of_fourth_order_and_tell_their_error(tmp_path):
     made, state = stepper(stated(tmp_path, "D(u, t) = laplacian(u)/10 + 4*u*(1 - u**2)*cos(t)"))
     exact, _ = after(made, state, 256)
     errors, told = zip(
-        *((float(rms([a - b for a, b in zip(found, exact, strict=True)])), t)
+        *((float(made.space.rms([a - b for a, b in zip(found, exact, strict=True)])), t)
           for found, t in (after(made, state, steps) for steps in (8, 16, 32))),
         strict=True,
     )  # fmt: skip
@@ -163,9 +181,9 @@ def test_what_only_diffuses_is_exact_in_one_step(tmp_path):
 @pytest.mark.parametrize(("walls", "law"), [(ZERO, REACTION), (ROUND, "D(u, t) = laplacian(u) - D(u, x)/20 - u**3")])
 def test_a_thousand_steps_do_not_grow(tmp_path, walls, law):
     made, state = stepper(stated(tmp_path, law, walls, starts="sin(2*pi*x)*cos(pi*y)"), (40, 31))
-    size = float(rms(state)[0])
+    size = float(made.space.rms(state)[0])
     found, _ = after(made, state, 1000, end=500.0)
-    assert float(rms(found)[0]) < 2.0 * max(size, 1.0)
+    assert float(made.space.rms(found)[0]) < 2.0 * max(size, 1.0)
 
 
 # -- which problems ---------------------------------------------------------------------------------------------------
@@ -376,14 +394,14 @@ def test_what_was_reached_is_the_answer_when_time_is_up(tmp_path, monkeypatch):
 
 
 def test_answers_in_cells_are_the_pairs(tmp_path, monkeypatch):
-    monkeypatch.setattr("pinnsolve.adapt.pairs_in_cells.CELL_DEGREE", 8)
+    monkeypatch.setattr("pinnsolve.adapt.pairs_in_cells.CELL_DEGREE", (8,))
     walls = '  low: {on: ["y = -1", "y = 1"], equation: "Dn(u) = 0"}\n  x: {periodic: x}'
     problem = compile_problem(stated(tmp_path, walls=walls, starts="sin(6*pi*x)*sin(9*pi*y/2) + 1"))
     form = semilinear(problem, 0)
     march = ExponentialMarch((24, 24))
     with torch.no_grad():
         ExponentialMarcher(problem, 0, form, 1e-3, Means(lambda: None)).run(march, lambda march: None)
-    answer = pairs_in_cells(march, form, 0.1 * march.relative(), True)
+    answer = pairs_in_cells(march, form, 0.1 * march.relative(), True, (2, 2))
     assert min(answer.cells) > 1 and float((answer.lost / march.relative()).max()) < 0.2
     pair = march.steps[-1]
     c = torch.tensordot(modal(), pair.values, 1)

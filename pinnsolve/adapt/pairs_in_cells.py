@@ -81,8 +81,7 @@ def pairs_in_cells(
 
 def _kept(pair: Pair, count: int, stated: Stated, axes: Sequence[_Axis]) -> tuple[Tensor, Tensor]:
     """(C, U, k + 1, p_1 + 1, ...) a pair in its cells, and (U,) the squares of what walls take away, times its time."""
-    whole = torch.tensordot(modal()[:count], pair.values, 1).transpose(0, 1)  # (U, k + 1, q_1, ...)
-    whole = whole[(..., *(slice(0, axis.count) for axis in axes))]
+    whole = _first(pair.values, count, axes)
     lost = torch.zeros(len(whole), dtype=whole.dtype)
     meeting = []
     for u, (own, kinds) in enumerate(zip(whole, stated.walls, strict=True)):
@@ -93,13 +92,23 @@ def _kept(pair: Pair, count: int, stated: Stated, axes: Sequence[_Axis]) -> tupl
         meeting.append(met)
     total = torch.stack(meeting)
     if pair.lifted is not None:
-        lifted = torch.tensordot(modal()[:count], pair.lifted, 1).transpose(0, 1)
-        total = total + lifted[(..., *(slice(0, axis.count) for axis in axes))]
+        total = total + _first(pair.lifted, count, axes)
     total = _changed(total, [axis.in_cells for axis in axes])  # (U, k + 1, C_1 (p_1 + 1), ...)
     d = len(axes)
     split = total.reshape(*total.shape[:2], *(n for axis in axes for n in (axis.cells, axis.degree + 1)))
     order = [*range(2, 2 + 2 * d, 2), 0, 1, *range(3, 3 + 2 * d, 2)]
     return split.permute(order).flatten(0, d - 1), lost
+
+
+def _first(values: Tensor, count: int, axes: Sequence[_Axis]) -> Tensor:
+    """(U, count, q_1, ...): the values of a pair in the first functions of time and of every axis of space."""
+    own = torch.tensordot(modal()[:count], values, 1).transpose(0, 1)
+    if own.shape[2:] == tuple(axis.count for axis in axes):
+        return own
+    found = own.new_zeros(*own.shape[:2], *(axis.count for axis in axes))
+    common = (..., *(slice(0, min(axis.count, n)) for axis, n in zip(axes, own.shape[2:], strict=True)))
+    found[common] = own[common]
+    return found
 
 
 def _squares(march: ExponentialMarch) -> list[Tensor]:
@@ -173,8 +182,8 @@ def _in_cells(count: int, periodic: bool, about: int) -> tuple[Tensor, int]:
 
 
 def _changed(c: Tensor, matrices: Sequence[Tensor | None]) -> Tensor:
-    """Coefficients (..., q_1, ..., q_d) by a matrix of every axis, as far as they go, where there is one."""
+    """Coefficients (..., q_1, ..., q_d) by the matrix of every axis that has one."""
     for axis, matrix in enumerate(matrices, start=c.dim() - len(matrices)):
         if matrix is not None:
-            c = product(matrix[:, : c.shape[axis]], c, axis)
+            c = product(matrix, c, axis)
     return c
