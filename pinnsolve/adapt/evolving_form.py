@@ -33,7 +33,7 @@ class Reading:
         self.low = problem.intervals[axis][0]
         demand(problem.shape is None and not problem.materials and not problem.homes and not problem.exactly)
         demand(not problem.integrals and not problem.unknown_parameters and not problem.regularization)
-        demand(len(problem.axes.space) == len(self.space) and not problem.between)
+        demand(0 < len(problem.axes.space) == len(self.space) and not problem.between)
         for term in problem.terms:
             demand(term.data_file is None and not term.robust and term.region.where is None)
             demand(all(f.operator is None for f in term.features))

@@ -218,6 +218,8 @@ class ExponentialMarcher:
         gaps = torch.stack([self._gap(c, fine.space, p, time + 0.25 * k * dt) for k, (c, p) in both])
         own = torch.stack([gaps[i] - torch.maximum(gaps[i - 1], gaps[i + 1]) for i in (1, 3)]).amax(dim=0)
         excess = max(excess, _largest(own / units(unit, own)) / (BETWEEN * self.allowed))
+        unseen = fine.stepper.in_time(others, 0.25 * dt)
+        excess = max(excess, _largest(unseen / units(unit, unseen)) / (IN_STEPS * self.allowed))
         size = _over_time(torch.stack(sizes), THIRDS)
         added = _added(fine.space.plain(others[-1]), values.shape[2:])
         return Attempt((points[-1], others[-1]), values, lifted, gaps, added, size, excess)

@@ -274,12 +274,25 @@ class WaveSpace:
         return torch.cat([z.real.narrow(-1, 0, 1), torch.stack([above.real, -above.imag], dim=-1).flatten(-2)], dim=-1)
 
     def rms(self, state: State) -> Tensor:
-        """(U,) root mean squares; 0 of a multiplier."""
-        found = [torch.zeros((), dtype=torch.float64)] * self.form.unknowns
+        """(U,) root mean squares of a change of a state: what comes of one of derivatives in time is in the measure of
+        the unknown, too. 0 of a multiplier."""
+        found = torch.zeros(self.form.unknowns, dtype=torch.float64)
         for i, (unknown, k) in enumerate(self.form.entries):
-            if k == 0:
-                found[unknown] = torch.linalg.vector_norm(self.entry(state, i))
-        return torch.stack(found)
+            z = self.entry(state, i)
+            found[unknown] += torch.linalg.vector_norm(z * self._swings[i] if k else z) ** 2
+        return torch.sqrt(found)
+
+    @cached_property
+    def _swings(self) -> dict[int, Tensor]:
+        """By entry of a derivative in time, how far a wave swings that moves at 1: that over its frequency; where it
+        has none, over the least of others."""
+        found = {}
+        for i, (unknown, k) in enumerate(self.form.entries):
+            if k:
+                back = self.symbol(self.form.linear.get((i, self.form.entries.index((unknown, 0))), {})).abs()
+                some = back[back > 0]
+                found[i] = torch.rsqrt(back.clamp_min(float(some.min()) if len(some) else 1.0))
+        return found
 
     def size(self, point: Point) -> Tensor:
         """(U,) those of the solution."""
