@@ -279,7 +279,11 @@ class ExponentialMarcher:
         while max(degrees) <= MOST_DEGREE[len(degrees)]:
             self.means.check()
             side = self._started(degrees)
-            short = self._short(side.space.plain(side.point), self._size(side.space, side.point, self.low))
+            own, size = side.space.plain(side.point), self._size(side.space, side.point, self.low)
+            short = self._short(own, size)
+            if not any(short):  # unless a grid takes a wave for another one
+                wide = self._wider(side.space.degrees).space
+                short = _lacking(own, wide.plain(wide.start(self.low)), IN_LAST * self.allowed, size)
             if not any(short):
                 return tuple(degrees)
             degrees = _more(degrees, short, GROWS_AT_FIRST)
@@ -316,13 +320,8 @@ class ExponentialMarcher:
         point = wide.space.at(wide.space.from_other(space, end), time + dt)
         moved = wide.space.plain_state(wide.moved(point, dt))
         own = space.plain_state(side.stepper.moved(end, dt))
-        moved[(slice(None), *(slice(0, n) for n in own.shape[1:]))] -= own
-        off = torch.linalg.vector_norm(moved.flatten(1), dim=1)
-        if not bool((off > IN_STEPS * self.allowed * units(unit, off)).any()):
-            return None
-        *along, _ = _added(moved, own.shape[1:])
-        short = [bool((one > (PART * off) ** 2).any()) for one in along]
-        return _more(space.degrees, short if any(short) else [True] * len(short), GROWS)
+        short = _lacking(own, moved, IN_STEPS * self.allowed, unit)
+        return _more(space.degrees, short, GROWS) if any(short) else None
 
     def _wider(self, degrees: tuple[int, ...]) -> ExponentialStepper:
         """In far higher degrees."""
@@ -401,6 +400,19 @@ def _largest(values: Tensor) -> float:
 def _over_time(values: Tensor, weights: Sequence[float]) -> Tensor:
     """(U,) root mean squares over a pair of values (K, U) at equal times."""
     return torch.sqrt(torch.tensordot(torch.tensor(weights, dtype=values.dtype, device=values.device), values**2, 1))
+
+
+def _lacking(c: Tensor, wide: Tensor, allowed: float, size: Tensor) -> list[bool]:
+    """Per axis, whether functions (U, q_1, ...) lack of others in higher degrees more than is allowed, relative to the
+    solution; all of them, if it is none that they do not have."""
+    wide = wide.clone()
+    wide[(slice(None), *(slice(0, n) for n in c.shape[1:]))] -= c
+    off = torch.linalg.vector_norm(wide.flatten(1), dim=1)
+    if not bool((off > allowed * units(size, off)).any()):
+        return [False] * (c.dim() - 1)
+    *along, _ = _added(wide, c.shape[1:])
+    short = [bool((one > (PART * off) ** 2).any()) for one in along]
+    return short if any(short) else [True] * len(short)
 
 
 def _added(c: Tensor, counts: Sequence[int]) -> Tensor:
