@@ -20,10 +20,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(1, str(Path(__file__).resolve().parent / "references"))
 
 import numpy as np
-from benchmark import FAST
+from benchmark import DIMENSION, FAST, Case
 from measured import import_all, reason, say, solved, write_json
 from scatter import even_points, relative_difference
-from specialists import Specialist, chebyshev, elements, fourier
+from specialists import Specialist, chebyshev, elements, fourier, planes_in_time
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "comparison.md"
 COUNT = 3000
@@ -45,7 +45,21 @@ SPECIALISTS: dict[str, Callable[[], Specialist]] = {
     "kuramoto-sivashinsky": lambda: fourier.kuramoto(1.0),
     "schroedinger-soliton": fourier.schroedinger,
     "cavity": elements.cavity,
+    "taylor-green": planes_in_time.taylor_green,
+    "shear-layer": planes_in_time.shear_layer,
+    "burgers-2d": planes_in_time.burgers,
+    "gray-scott": planes_in_time.gray_scott,
+    "heat-2d-long": planes_in_time.heat_long,
 }
+
+
+def compared() -> list[Case]:
+    """The cases of the benchmark that have a specialist, each problem once per tolerance."""
+    cases: dict[tuple[str, float], Case] = {}
+    for case in FAST + DIMENSION:
+        if case.problem in SPECIALISTS:
+            cases.setdefault((case.problem, case.error), case)
+    return list(cases.values())
 
 
 def truth_of(problem, specialist: Specialist) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -216,8 +230,8 @@ def main() -> int:
     import_all()
     rows = []
     print(f"{'problem':26s} {'asked':>7s}  {'ours':>8s} {'':9s}    {'theirs':>8s} {'':10s}  {'ratio':>9s}  by")
-    for case in FAST:
-        if case.problem in SPECIALISTS and chosen(case.problem):
+    for case in compared():
+        if chosen(case.problem):
             try:
                 rows.append(compare(case.problem, case.error, arguments.seed, arguments.seconds))
             except Exception as failure:  # the other rows are worth having

@@ -28,6 +28,11 @@ RUNGS = {
     "kuramoto-sivashinsky": ((192, 4), 1e-3),
     "schroedinger-soliton": ((256, 400), 1e-6),
     "cavity": (8, 5e-3),
+    "taylor-green": ((8, 50), 1e-13),
+    "shear-layer": ((64, 50), 1e-4),
+    "burgers-2d": ((80, 50), 1e-4),
+    "gray-scott": ((192, 150), 1e-2),
+    "heat-2d-long": ((71, 2000), 5e-3),
 }
 
 
@@ -56,6 +61,14 @@ def test_a_specialist_solves_the_problem_of_the_file(name):
     times = np.unique(points[:, 0]) if specialist.levels else np.zeros(1)
     values = specialist.solve(resolution, times)(points)
     assert compare_classical.error_of(values, truth, specialist.unknowns) < bound
+
+
+def test_no_problem_is_compared_twice_at_a_tolerance():
+    from compare_classical import SPECIALISTS, compared
+
+    cases = [(case.problem, case.error) for case in compared()]
+    assert len(cases) == len(set(cases))
+    assert {name for name, _ in cases} == set(SPECIALISTS)
 
 
 def test_the_ladder_ends_where_the_error_is_that_asked_for():
