@@ -1,7 +1,7 @@
-"""Series in two coordinates, for problems in time on a periodic square or on one whose walls hold the unknown at zero.
+"""Series in two coordinates, for problems in time on a periodic square or on one with walls.
 
-All march by exponential time differencing of fourth order, as the references do (`scripts/references/etdrk4.py`), at
-far lower resolutions. Steps are such that every level of time, at which the points to compare at lie, ends one.
+The methods are those of the references (`scripts/references/periodic_planes.py` and `walled_planes.py`), at far lower
+resolutions. Steps are such that every level of time, at which the points to compare at lie, ends one.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ def taylor_green() -> Specialist:
 # -- walls ----------------------------------------------------------------------------------------------------
 
 
-def heat_long() -> Specialist:
-    plane = PLANES["heat_2d_long"]
+def walled(name: str, method: str, ladder: tuple[Resolution, ...]) -> Specialist:
+    plane = PLANES[name]
 
     def solve(resolution: Resolution, times: np.ndarray) -> Field:
         modes, steps = resolution
@@ -103,6 +103,16 @@ def heat_long() -> Specialist:
 
         return at
 
+    return Specialist(method, ladder, solve, levels=plane.levels)
+
+
+def heat_long() -> Specialist:
     ladder = ((47, 1200), (53, 1400), (59, 1600), (63, 1800), (71, 2000), (79, 2000), (95, 2000), (95, 2600))
     ladder += ((107, 3000), (119, 3200), (127, 4000), (143, 4800), (159, 6000))
-    return Specialist("sine series, ETDRK4", ladder, solve, levels=plane.levels)
+    return walled("heat_2d_long", "sine series, ETDRK4", ladder)
+
+
+def wave_variable() -> Specialist:
+    ladder = ((16, 100), (20, 150), (24, 150), (32, 200), (48, 250), (64, 300), (64, 400), (80, 450), (96, 500))
+    ladder += ((128, 600), (128, 700), (160, 800), (192, 1000), (256, 1200), (320, 1500))
+    return walled("wave_2d_variable", "cosine series, leaps of fourth order", ladder)
