@@ -45,8 +45,8 @@ def unit(v, w):
     return v
 
 
-def solve(points: np.ndarray, levels: np.ndarray, size: float, along_circle: int, degree: int) -> np.ndarray:
-    """u at points (N, 2) of the plane at the middles of levels of time (N,)."""
+def assembled(size: float, along_circle: int, degree: int):
+    """A basis, K, M and g on a mesh of that size with so many sides along each circle."""
     domain = Domain((-8, -12, 8, 12), LARGE + SMALL, size, along_circle)
     element = ELEMENTS[degree]()
     basis = Basis(domain.mesh, element, intorder=2 * degree)
@@ -59,6 +59,12 @@ def solve(points: np.ndarray, levels: np.ndarray, size: float, along_circle: int
     for inflow, facets in rims.items():  # Dn(u) = inflow - u
         rim = FacetBasis(domain.mesh, element, facets=facets, intorder=2 * degree)
         K, g = K + mass.assemble(rim), g + inflow * unit.assemble(rim)
+    return basis, K, M, g
+
+
+def solve(points: np.ndarray, levels: np.ndarray, size: float, along_circle: int, degree: int) -> np.ndarray:
+    """u at points (N, 2) of the plane at the middles of levels of time (N,)."""
+    basis, K, M, g = assembled(size, along_circle, degree)
     u = np.empty(len(points))
     times = (np.arange(LEVELS) + 0.5) * END / LEVELS
     for first, last in WINDOWS:

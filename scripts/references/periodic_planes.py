@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,14 +45,14 @@ def grid(modes: int, low: float, length: float) -> tuple[np.ndarray, np.ndarray]
     return x[:, None] + 0 * x, x + 0 * x[:, None]
 
 
-def shear_layer(modes: int):
-    """Vorticity; the velocity follows from its stream function, whose mean does not move."""
-    nu, length = 0.01, 2 * math.pi
-    x, y = grid(modes, 0.0, length)
+def vortices(modes: int, nu: float, start: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]):
+    """Vorticity on a square 2 pi wide, whose velocity at first is `start(x, y)`; the velocity follows from its stream
+    function, whose mean does not move."""
+    length = 2 * math.pi
     k, l, kept = wave_numbers(modes, length)
     square = k**2 + l**2
     inverse = np.divide(1.0, square, out=np.zeros_like(square), where=square > 0)
-    u, v = (np.fft.rfft2(f) for f in (np.tanh(15 * np.sin(y) / math.pi), 0.05 * np.sin(x)))
+    u, v = (np.fft.rfft2(f) for f in start(*grid(modes, 0.0, length)))
 
     def velocity(w):
         return 1j * l * inverse * w, -1j * k * inverse * w
@@ -73,6 +73,10 @@ def shear_layer(modes: int):
         return [u, v, p]
 
     return [1j * k * v - 1j * l * u], [-nu * square], nonlinear, unknowns
+
+
+def shear_layer(modes: int):
+    return vortices(modes, 0.01, lambda x, y: (np.tanh(15 * np.sin(y) / math.pi), 0.05 * np.sin(x)))
 
 
 def burgers(modes: int):
@@ -118,8 +122,8 @@ FLOWS = {
 }
 
 
-def solve(flow: Flow, levels: np.ndarray, points: np.ndarray, modes: int, steps: int) -> Fields:
-    """The unknowns at the times levels/LEVELS (N,) of the whole and places (N, 2): each (N,)."""
+def states(flow: Flow, modes: int, steps: int) -> Iterator[Callable[[], Fields]]:
+    """After none and every one of the steps, what gives the coefficients of the unknowns."""
     start, linear, nonlinear, unknowns = flow.stated(modes)
     shape, parts = start[0].shape, len(start)
 
@@ -131,12 +135,18 @@ def solve(flow: Flow, levels: np.ndarray, points: np.ndarray, modes: int, steps:
 
     first = np.concatenate([f.ravel() for f in start]).astype(complex)
     symbols = np.concatenate([np.broadcast_to(f, shape).ravel() for f in linear])
+    for v in march(first, symbols, rate, flow.until / steps, steps):
+        yield lambda v=v: unknowns(apart(v))
+
+
+def solve(flow: Flow, levels: np.ndarray, points: np.ndarray, modes: int, steps: int) -> Fields:
+    """The unknowns at the times levels/LEVELS (N,) of the whole and places (N, 2): each (N,)."""
     result = [np.empty(len(levels)) for _ in flow.unknowns]
     every = steps // LEVELS
-    for n, v in enumerate(march(first, symbols, rate, flow.until / (every * LEVELS), every * LEVELS)):
+    for n, state in enumerate(states(flow, modes, every * LEVELS)):
         if n % every == 0:
             here = levels == n // every
-            for values, coefficients in zip(result, unknowns(apart(v)), strict=True):
+            for values, coefficients in zip(result, state(), strict=True):
                 values[here] = at_points(coefficients, *points[here].T, flow.low, flow.length)
     return result
 
