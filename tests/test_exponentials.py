@@ -20,8 +20,10 @@ from pinnsolve.adapt.semilinear import semilinear
 from pinnsolve.adapt.space_state import OnGrid
 from pinnsolve.adapt.time_exponentials import METHOD, exponential
 from pinnsolve.bases.wall_functions import (
+    COSINE,
     FREE,
     PERIODIC,
+    SINE,
     SLOPE,
     VALUE,
     plain_rule,
@@ -42,6 +44,7 @@ conditions:
 {exact}
 """
 ZERO = '  walls: {on: boundary, equation: "u = 0"}'
+NO_FLUX = '  walls: {on: boundary, equation: "Dn(u) = 0"}'
 ROUND = "  x: {periodic: x}\n  y: {periodic: y}"
 BUMP = "sin(pi*x)*cos(pi*y/2)"
 REACTION = "D(u, t) = laplacian(u)/10 + u - u**3"
@@ -71,6 +74,8 @@ RATES = {
     (VALUE, SLOPE): [((k + 0.5) * math.pi / 2) ** 2 for k in range(8)],
     (SLOPE, VALUE): [((k + 0.5) * math.pi / 2) ** 2 for k in range(8)],
     (PERIODIC, PERIODIC): [(((k + 1) // 2) * math.pi) ** 2 for k in range(8)],
+    (SINE, SINE): [(k * math.pi / 2) ** 2 for k in range(1, 9)],
+    (COSINE, COSINE): [(k * math.pi / 2) ** 2 for k in range(8)],
 }
 
 
@@ -84,33 +89,34 @@ def test_functions_meet_their_walls_and_fade_as_they_should(walls, degree):
     unit = torch.eye(len(found.rates), dtype=torch.float64)
     assert torch.allclose(found.plain @ found.plain.mT, unit, atol=1e-12)
     ends = torch.tensor([-1.0, 1.0], dtype=torch.float64)
-    values, slopes = (table @ found.plain.mT for table in plain_values(degree, walls[0] == PERIODIC, ends))
+    values, slopes = (table @ found.plain.mT for table in plain_values(degree, walls[0], ends))
     for side, wall in enumerate(walls):
         if wall == PERIODIC:
             assert torch.allclose(values[0], values[1], atol=1e-9)
         else:
-            size = degree ** (1.5 if wall == VALUE else 3.5)  # of the functions that they are made of
-            assert float({VALUE: values, SLOPE: slopes}[wall][side].abs().max()) < 1e-13 * size
+            size = degree ** (1.5 if wall in (VALUE, SINE) else 3.5)  # of the functions that they are made of
+            table = values if wall in (VALUE, SINE) else slopes
+            assert float(table[side].abs().max()) < 1e-13 * size
 
 
-@pytest.mark.parametrize("walls", [(VALUE, VALUE), (SLOPE, SLOPE), (PERIODIC, PERIODIC), (FREE, FREE)])
+@pytest.mark.parametrize("walls", [(kind, kind) for kind in (VALUE, SLOPE, PERIODIC, FREE, SINE, COSINE)])
 def test_even_functions_come_before_odd_ones(walls):
     found = wall_functions(31, walls)
     s = torch.tensor([0.123, 0.7], dtype=torch.float64)
-    here, there = (plain_values(31, walls[0] == PERIODIC, at)[0] @ found.plain.mT for at in (s, -s))
+    here, there = (plain_values(31, walls[0], at)[0] @ found.plain.mT for at in (s, -s))
     assert torch.allclose(here[:, : found.even], there[:, : found.even], atol=1e-12)
     assert torch.allclose(here[:, found.even :], -there[:, found.even :], atol=1e-12)
 
 
-@pytest.mark.parametrize("periodic", [False, True])
-def test_points_test_exactly(periodic):
-    points, weights = plain_rule(24, periodic, 1.0)
+@pytest.mark.parametrize("kind", [FREE, PERIODIC, SINE, COSINE])
+def test_points_test_exactly(kind):
+    points, weights = plain_rule(24, kind, 1.0)
     half = len(points) // 2
-    mirrored = points[half:].flip(0) if periodic else points[half:]
+    mirrored = points[half:].flip(0) if kind == PERIODIC else points[half:]
     assert torch.allclose(points[:half], -mirrored, atol=1e-15) and float(weights.sum()) == pytest.approx(
         1.0, abs=1e-14
     )
-    values = plain_values(24, periodic, points)[0]
+    values = plain_values(24, kind, points)[0]
     unit = torch.eye(values.shape[1], dtype=torch.float64)
     assert torch.allclose(values.mT @ (weights[:, None] * values), unit, atol=1e-12)
 
@@ -229,6 +235,24 @@ def test_the_parts_of_a_problem_are_told_apart(tmp_path):
     form = semilinear(compile_problem(stated(tmp_path, laws, starts=[BUMP, "x"], unknowns=["u", "v"])), 0)
     assert form.diffusion == ((0.5, 1.5), (0.0, 0.0)) and form.growth == (2.0, -1.0)
     assert form.walls == (((VALUE, VALUE),) * 2, ((FREE, FREE),) * 2)
+
+
+MIRRORS = {
+    "odd": ("u - u**3 + x*0", ZERO, "sin(pi*x)*cos(pi*y/2)", (SINE, SINE)),
+    "even": ("u*(1 - u) + cos(pi*x)", NO_FLUX, "2 + cos(pi*x)*sin(pi*y/2)", (COSINE, COSINE)),
+    "even there": ("u**2", ZERO, "sin(pi*x)*cos(pi*y/2)", (VALUE, VALUE)),
+    "odd there": ("-u*D(u, x)", NO_FLUX, "cos(pi*x)", (SLOPE, SLOPE)),
+    "a place": ("-x*u", NO_FLUX, "1", (SLOPE, SLOPE)),
+    "a start": ("-u", ZERO, "x*(1 - x)*cos(pi*y/2)", (VALUE, VALUE)),
+}
+
+
+@pytest.mark.parametrize("name", MIRRORS)
+def test_walls_are_mirrors_where_the_same_goes_on_beyond(tmp_path, name):
+    rest, walls, start, kinds = MIRRORS[name]
+    law = f"D(u, t) = laplacian(u)/10 + {rest}"
+    form = semilinear(compile_problem(stated(tmp_path, law, walls, start)), 0)
+    assert form.walls[0][0] == kinds
 
 
 def test_what_faces_ask_for_is_met(tmp_path):

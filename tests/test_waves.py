@@ -13,7 +13,7 @@ from pinnsolve.adapt.march_watch import Means
 from pinnsolve.adapt.time_exponentials import METHOD, exponential
 from pinnsolve.adapt.wave_form import wave_form
 from pinnsolve.adapt.wave_space import WaveExpressions, WaveSpace
-from pinnsolve.bases.wall_functions import plain_values
+from pinnsolve.bases.wall_functions import PERIODIC, plain_values
 from pinnsolve.compiler.compiler import compile_problem
 
 ROUND = {name: f"  {name}: {{periodic: {name}}}" for name in "xyz"}
@@ -128,7 +128,7 @@ def test_waves_are_what_they_are_on_grids_and_in_plain_functions(tmp_path, axes,
     c = space.plain(point)[0]
     for p in degrees:
         points = torch.linspace(-0.9, 0.9, 4, dtype=torch.float64)
-        c = torch.tensordot(c, plain_values(p, True, points)[0], ([0], [1]))
+        c = torch.tensordot(c, plain_values(p, PERIODIC, points)[0], ([0], [1]))
     places = np.meshgrid(*[np.pi * (points.numpy() + 1.0)] * len(axes), indexing="ij")
     assert np.allclose(c.numpy(), sp.lambdify(list(space.grid), exact, "numpy")(*places), atol=1e-11)
     rms = float(torch.linalg.vector_norm(space.plain(point)))

@@ -18,7 +18,7 @@ from torch import Tensor
 from pinnsolve.adapt.axis_matrices import AtMirrored, Matrix, Reordered, TestMirrored, along, applied, wave_matrices
 from pinnsolve.adapt.semilinear import Semilinear
 from pinnsolve.adapt.space_state import OnGrid, Point, State, is_zero
-from pinnsolve.bases.wall_functions import FREE, PERIODIC, Walls, plain_rule, plain_values, wall_functions
+from pinnsolve.bases.wall_functions import PERIODIC, PLAIN, Walls, plain_rule, plain_values, wall_functions
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.language.symbols import coordinate_symbol
 
@@ -41,14 +41,14 @@ class Functions:
 
     @classmethod
     def on(cls, degree: int, walls: Walls, interval: tuple[float, float]) -> Functions:
-        found, scale, periodic = wall_functions(degree, walls), 2.0 / (interval[1] - interval[0]), walls[0] == PERIODIC
-        rates, points, weights = scale**2 * found.rates, *plain_rule(degree, periodic, OVERSAMPLING)
-        to_plain = Reordered(found.plain.argmax(dim=0)) if periodic else found.plain.mT
-        if periodic and degree >= FAST:
+        found, scale, kind = wall_functions(degree, walls), 2.0 / (interval[1] - interval[0]), walls[0]
+        rates, points, weights = scale**2 * found.rates, *plain_rule(degree, kind, OVERSAMPLING)
+        to_plain = Reordered(found.plain.argmax(dim=0)) if kind in PLAIN else found.plain.mT
+        if kind == PERIODIC and degree >= FAST:
             return cls(rates, found.plain, to_plain, *wave_matrices(found.even - 1, len(points), scale))
-        mirrored = found.even is not None and degree >= FAST and not periodic
+        mirrored = found.even is not None and degree >= FAST and kind != PERIODIC
         half = len(points) // 2 if mirrored else len(points)
-        tables = plain_values(degree, periodic, points[:half])
+        tables = plain_values(degree, kind, points[:half])
         values, slopes = tables[0] @ found.plain.mT, scale * tables[1] @ found.plain.mT
         tests = (values * weights[:half, None]).mT.contiguous()
         matrices: tuple[Matrix, ...] = (values, slopes, tests)
@@ -83,16 +83,15 @@ class ModalSpace:
     def _points(self) -> list[Tensor]:
         """(m,) per axis."""
         found = []
-        for degree, periodic, (low, high) in zip(self.degrees, self.stated.periodic, self.intervals, strict=True):
-            places, _ = plain_rule(degree, periodic, OVERSAMPLING)
+        for degree, kind, (low, high) in zip(self.degrees, self.stated.plain, self.intervals, strict=True):
+            places, _ = plain_rule(degree, kind, OVERSAMPLING)
             found.append(low + 0.5 * (high - low) * (places + 1.0))
         return found
 
     @cached_property
     def with_plain(self) -> tuple[list[Matrix], list[Matrix]]:
         """Per axis, what tests with plain functions in some order, and what makes it theirs."""
-        kinds = [PERIODIC if periodic else FREE for periodic in self.stated.periodic]
-        axes = zip(self.degrees, kinds, self.intervals, strict=True)
+        axes = zip(self.degrees, self.stated.plain, self.intervals, strict=True)
         functions = [Functions.on(p, (kind, kind), ends) for p, kind, ends in axes]
         return [one.tests for one in functions], [one.to_plain for one in functions]
 

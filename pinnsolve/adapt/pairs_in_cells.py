@@ -19,7 +19,7 @@ from pinnsolve.adapt.exponential_march import Stated
 from pinnsolve.adapt.exponential_pairs import TIMES, ExponentialMarch, Pair, modal
 from pinnsolve.assembly.system import units
 from pinnsolve.bases.legendre import gauss_rule, legendre
-from pinnsolve.bases.wall_functions import FREE, PERIODIC, Walls, plain_values, wall_functions
+from pinnsolve.bases.wall_functions import FREE, PERIODIC, PLAIN, Walls, plain_values, wall_functions
 
 LEAST_DEGREE = 3
 CELL_DEGREE = (
@@ -147,9 +147,9 @@ class _Axis:
     @classmethod
     def of(cls, stated: Stated, axis: int, squares: Tensor, stretch: float, order: int) -> _Axis:
         """Of the first functions, of which there are `squares` (q,), in the unit of what may be left out."""
-        periodic, count = stated.periodic[axis], len(squares)
-        matrix, cells = _in_cells(count, periodic, CELL_DEGREE[min(order, len(CELL_DEGREE) - 1)])
-        if cells > 1 or periodic:
+        kind, count = stated.plain[axis], len(squares)
+        matrix, cells = _in_cells(count, kind, CELL_DEGREE[min(order, len(CELL_DEGREE) - 1)])
+        if cells > 1 or kind in PLAIN:
             degrees = torch.arange(matrix.shape[1]).to(matrix)
             felt = (degrees**2 / degrees[-1]).clamp_min(1.0) ** max(order - 1, 0)  # more in derivatives, at ends
             tail = (matrix * felt[:, None]).square().flip(1).cumsum(dim=1).flip(1).mean(dim=0) @ squares
@@ -158,26 +158,29 @@ class _Axis:
         padded = matrix.new_zeros(cells, degree + 1, count)
         padded[:, : matrix.shape[1]] = matrix
         nearest = {}
-        for walls in {of_unknown[axis] for of_unknown in stated.walls} - {(FREE, FREE), (PERIODIC, PERIODIC)}:
+        for walls in {of_unknown[axis] for of_unknown in stated.walls} if kind == FREE else ():
+            if walls == (FREE, FREE):
+                continue
             functions = wall_functions(count - 1, walls).plain
             nearest[walls] = functions.mT @ functions
         return cls(cells, degree, count, padded.flatten(0, 1), nearest)
 
 
-def _in_cells(count: int, periodic: bool, about: int) -> tuple[Tensor, int]:
+def _in_cells(count: int, kind: str, about: int) -> tuple[Tensor, int]:
     """(cells, p + 1, q): plain functions in polynomials of all degrees that count, `about` so many, of every cell."""
-    highest = math.pi * (count // 2) if periodic else count - 1  # what a polynomial for all cells has about
+    # what a polynomial for all cells has about
+    highest = {PERIODIC: math.pi * (count // 2), FREE: count - 1}.get(kind, 0.5 * math.pi * count)
     cells = max(1, round(highest / about))
-    if cells == 1 and not periodic:
+    if cells == 1 and kind == FREE:
         return torch.eye(count, dtype=torch.float64)[None], 1
     least = highest / cells
-    degree = math.ceil(least * (1.0 if periodic else 0.5 * math.pi) + AIRY * max(least, 1.0) ** (1.0 / 3.0))
+    degree = math.ceil(least * (0.5 * math.pi if kind == FREE else 1.0) + AIRY * max(least, 1.0) ** (1.0 / 3.0))
     points, weights = gauss_rule(degree + math.ceil(least) + 8)
     tests = weights[:, None] * legendre(2.0 * points - 1.0, degree, 0)[0]
     starts = torch.arange(cells, dtype=torch.float64)
     places = 2.0 * (starts[:, None] + points) / cells - 1.0
     # one more than there is, since waves come in pairs
-    values = plain_values(count, periodic, places.flatten())[0].reshape(cells, len(points), -1)[..., :count]
+    values = plain_values(count, kind, places.flatten())[0].reshape(cells, len(points), -1)[..., :count]
     return tests.mT @ values, cells
 
 

@@ -15,7 +15,7 @@ import sympy as sp
 import torch
 
 from pinnsolve.adapt.evolving_form import AnotherForm, Reading, demand, without
-from pinnsolve.bases.wall_functions import FREE, PERIODIC, SLOPE, VALUE, Walls
+from pinnsolve.bases.wall_functions import COSINE, FREE, PERIODIC, PLAIN, SINE, SLOPE, VALUE, Walls
 from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.geometry.regions import Piece
 from pinnsolve.language.symbols import Feature, FeatureSymbol, coordinate_symbol, features_of
@@ -43,9 +43,9 @@ class Semilinear:
     lifted: tuple[sp.Expr, ...]
 
     @property
-    def periodic(self) -> tuple[bool, ...]:
-        """Whether the ends of an axis are one, of all unknowns."""
-        return tuple(walls[0] == PERIODIC for walls in self.walls[0])
+    def plain(self) -> tuple[str, ...]:
+        """Which functions are plain along every axis, for all unknowns: see `wall_functions`."""
+        return tuple(walls[0] if walls[0] in PLAIN else FREE for walls in self.walls[0])
 
 
 def semilinear(problem: CompiledProblem, axis: int) -> Semilinear | None:
@@ -79,6 +79,8 @@ class _Reading(Reading):
         moved = self._moved(rest, diffusion, growth, lifted)
         now = {self.names[self.axis]: sp.Float(self.low)}
         start = tuple(self.starts[u, 0] - lifted[u].xreplace(now) for u in problem.unknowns)
+        if all(one == 0 for one in lifted.values()):
+            walls = self._mirrored(walls, (*moved, *start))
         return Semilinear(diffusion, growth, walls, moved, start, tuple(lifted[u] for u in problem.unknowns))
 
     # -- terms ---------------------------------------------------------------------------------------------------------
@@ -169,6 +171,42 @@ class _Reading(Reading):
                 of_axis = ((PERIODIC, PERIODIC),) * len(of_axis)
             along.append(of_axis)
         return tuple(zip(*along, strict=True))
+
+    def _mirrored(
+        self, walls: tuple[tuple[Walls, ...], ...], expressions: Sequence[sp.Expr]
+    ) -> tuple[tuple[Walls, ...], ...]:
+        """The walls, some as mirrors, where the same goes on beyond them, odd or even: there, sines or cosines hold a
+        solution as well as polynomials do, with two for a wave where these take more than three."""
+        along = []
+        for axis, of_axis in zip(self.space, zip(*walls, strict=True), strict=True):
+            (kind, *others) = {one for one in of_axis if one != (FREE, FREE)} or {(FREE, FREE)}
+            found = {(VALUE, VALUE): (SINE, -1), (SLOPE, SLOPE): (COSINE, 1)}.get(kind)
+            if found and not others and self._goes_on(axis, found[1], expressions):
+                of_axis = ((found[0], found[0]),) * len(of_axis)
+            along.append(of_axis)
+        return tuple(zip(*along, strict=True))
+
+    def _goes_on(self, axis: int, sign: int, expressions: Sequence[sp.Expr]) -> bool:
+        """Whether expressions change sign, or do not, where the coordinate and all unknowns are mirrored at each end
+        of an axis, as far as points tell."""
+        if any(one.has(kind) for one in expressions for kind in ROUGH):
+            return False
+        features = sorted({f for one in expressions for f in features_of(one)}, key=Feature.sort_key)
+        generator = torch.Generator().manual_seed(0)
+        shape = len(self.names) + len(features), CORNERS
+        unit = random_tensor(torch.rand, *shape, generator=generator, dtype=torch.float64)
+        ends = zip(self.names, self.problem.intervals, unit, strict=False)
+        values = {name: low + (high - low) * place for name, (low, high), place in ends}
+        values |= {FeatureSymbol(f): 2.0 * u - 1.0 for f, u in zip(features, unit[len(self.names) :], strict=True)}
+        flipped = {FeatureSymbol(f): sign * (-1) ** f.alpha[axis] * FeatureSymbol(f) for f in features}
+        for end in self.problem.intervals[axis]:
+            beyond = {self.names[axis]: 2 * sp.Float(end) - self.names[axis], **flipped}
+            both = [part for one in expressions for part in (one - sign * one.xreplace(beyond), one)]
+            for missed, own in zip(*[iter(Evaluator(both)(values))] * 2, strict=True):
+                found, size = (torch.as_tensor(v, dtype=torch.float64).abs().max() for v in (missed, own))
+                if not float(found) <= MET * float(size):
+                    return False
+        return True
 
     # -- what faces ask for --------------------------------------------------------------------------------------------
 

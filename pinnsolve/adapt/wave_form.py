@@ -64,8 +64,8 @@ class WaveForm:
         return (((PERIODIC, PERIODIC),) * self.dimension,) * self.unknowns
 
     @property
-    def periodic(self) -> tuple[bool, ...]:
-        return (True,) * self.dimension
+    def plain(self) -> tuple[str, ...]:
+        return (PERIODIC,) * self.dimension
 
 
 def wave_form(problem: CompiledProblem, axis: int) -> WaveForm | None:

@@ -21,7 +21,7 @@ from pinnsolve.adapt.modal_space import OVERSAMPLING
 from pinnsolve.adapt.phi_functions import acting
 from pinnsolve.adapt.space_state import OnGrid, Point, State, is_zero
 from pinnsolve.adapt.wave_form import Operator, WaveForm
-from pinnsolve.bases.wall_functions import plain_rule
+from pinnsolve.bases.wall_functions import PERIODIC, plain_rule
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.language.symbols import MultiIndex
 
@@ -59,7 +59,7 @@ class WaveSpace:
     ):  # fmt: skip
         self.intervals, self.form, self.degrees, self._expressions = intervals, form, tuple(degrees), expressions
         self.most = [p // 2 for p in self.degrees]  # the highest wave number of every axis
-        places = [plain_rule(p, True, OVERSAMPLING)[0] for p in self.degrees]
+        places = [plain_rule(p, PERIODIC, OVERSAMPLING)[0] for p in self.degrees]
         self._counts = [len(one) for one in places]
         ends = zip(places, intervals, strict=True)
         self.grid = expressions.rest.at([low + 0.5 * (high - low) * (one + 1.0) for one, (low, high) in ends])

@@ -18,15 +18,17 @@ from pinnsolve.bases.legendre import gauss_rule, legendre
 from pinnsolve.runtime import cached_by_device
 
 VALUE, SLOPE, PERIODIC, FREE = "value", "slope", "periodic", "free"
+SINE, COSINE = "sine", "cosine"  # where values or slopes vanish, and what lies beyond a wall mirrors what is inside
 Walls = tuple[str, str]  # what vanishes at the lower and the upper end; nothing where they are free
+PLAIN = (PERIODIC, SINE, COSINE)  # kinds whose functions are plain ones; those of all others are made of polynomials
 
 
 @dataclass(frozen=True)
 class WallFunctions:
     """`rates` (n,): minus the eigenvalues of the second derivative on [-1, 1]; `plain` (n, q): the functions in those
     by whose coefficients one sees how well a function is held: Legendre polynomials up to a degree or, where the ends
-    are one, those of Fourier. All are orthonormal in the mean. `even`: how many are even, which come first, if all
-    others are odd; None where the ends differ."""
+    are one or walls are mirrors, those of Fourier. All are orthonormal in the mean. `even`: how many are even, which
+    come first, if all others are odd; None where the ends differ."""
 
     rates: Tensor
     plain: Tensor
@@ -37,14 +39,13 @@ class WallFunctions:
 def wall_functions(degree: int, walls: Walls) -> WallFunctions:
     """Those of a degree, of at least 3, or half of it the highest wave number; where the ends are free, all
     polynomials, as of what does not diffuse."""
-    if walls[0] in (PERIODIC, FREE):
-        waves = _waves(degree)
-        count = len(waves) if walls[0] == PERIODIC else degree + 1
-        number = torch.arange(count)
+    if walls[0] in (*PLAIN, FREE):
+        waves = torch.zeros(degree + 1, dtype=torch.float64) if walls[0] == FREE else _waves(degree, walls[0])
+        number = torch.arange(len(waves))
         even = (number % 2 == 1) | (number == 0) if walls[0] == PERIODIC else number % 2 == 0
         order = torch.cat([number[even], number[~even]])
-        rates = (torch.pi * waves) ** 2 if walls[0] == PERIODIC else torch.zeros(count, dtype=torch.float64)
-        return WallFunctions(rates[order], torch.eye(count, dtype=torch.float64)[order], int(even.sum()))
+        rates = (torch.pi * waves) ** 2
+        return WallFunctions(rates[order], torch.eye(len(waves), dtype=torch.float64)[order], int(even.sum()))
     basis = _meeting(walls, torch.arange(degree + 1, dtype=torch.float64))
     if walls[0] != walls[1]:
         return WallFunctions(*_diagonal(basis), None)
@@ -94,27 +95,32 @@ def _meeting(walls: Walls, k: Tensor) -> Tensor:
 # -- plain functions --------------------------------------------------------------------------------------------------
 
 
-def plain_values(degree: int, periodic: bool, s: Tensor) -> tuple[Tensor, Tensor]:
-    """(m, q) each: the plain functions at places s (m,) in [-1, 1], and their derivatives."""
-    if not periodic:
+def plain_values(degree: int, kind: str, s: Tensor) -> tuple[Tensor, Tensor]:
+    """(m, q) each: the plain functions of a kind at places s (m,) in [-1, 1], and their derivatives."""
+    if kind not in PLAIN:
         return tuple(legendre(s, degree, 1))
-    waves = _waves(degree)
-    sine = torch.arange(len(waves)) % 2 == 0
-    height = torch.sqrt(waves.clamp_max(1.0) + 1.0)
-    angle = torch.pi * waves * s[:, None] - 0.5 * torch.pi * (sine & (waves > 0)).to(waves)
+    waves = _waves(degree, kind)
+    sine = (torch.arange(len(waves)) % 2 == 0) if kind == PERIODIC else torch.full_like(waves > 0, kind == SINE)
+    height = torch.where(waves > 0, math.sqrt(2.0), torch.ones_like(waves))
+    from_here = s if kind == PERIODIC else s + 1.0
+    angle = torch.pi * waves * from_here[:, None] - 0.5 * torch.pi * (sine & (waves > 0)).to(waves)
     return height * torch.cos(angle), -torch.pi * waves * height * torch.sin(angle)
 
 
-def plain_rule(degree: int, periodic: bool, oversampling: float) -> tuple[Tensor, Tensor]:
+def plain_rule(degree: int, kind: str, oversampling: float) -> tuple[Tensor, Tensor]:
     """Points (m,) in [-1, 1], at least so many per function, and weights of a mean: of Gauss, those above zero before
     those that mirror them, in the same order; or equal ones in a period, as many as transforms are fast for."""
     half = math.ceil(0.5 * (oversampling * (degree + 1) + 1.0))
-    if periodic:
+    if kind == PERIODIC:
         count = 2 * _next_fast(half)
         points = (2.0 * torch.arange(count, dtype=torch.float64) + 1.0) / count - 1.0
         return points, torch.full_like(points, 1.0 / count)
-    points, weights = gauss_rule(2 * half)
-    above, weights = 2.0 * points[half:] - 1.0, weights[half:]
+    if kind in PLAIN:
+        above = (torch.arange(half, dtype=torch.float64) + 0.5) / half
+        weights = torch.full_like(above, 0.5 / half)
+    else:
+        points, weights = gauss_rule(2 * half)
+        above, weights = 2.0 * points[half:] - 1.0, weights[half:]
     return torch.cat([above, -above]), torch.cat([weights, weights])
 
 
@@ -130,6 +136,8 @@ def _next_fast(count: int) -> int:
         count += 1
 
 
-def _waves(degree: int) -> Tensor:
-    """(q,) the wave numbers 0, 1, 1, 2, 2, ...: of a cosine, then a sine."""
+def _waves(degree: int, kind: str) -> Tensor:
+    """(q,) the wave numbers 0, 1, 1, 2, 2, ..., of a cosine, then a sine; of sines or cosines alone, all halves."""
+    if kind != PERIODIC:
+        return 0.5 * torch.arange(kind == SINE, degree + 1, dtype=torch.float64)
     return torch.div(torch.arange(2 * (degree // 2) + 1) + 1, 2, rounding_mode="floor").to(torch.float64)
