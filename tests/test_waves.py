@@ -80,6 +80,14 @@ def test_what_derivatives_couple_goes_together(tmp_path):
     assert form.groups == ((0, 1),) and form.linear[0, 1] == {(2, 0): -1.0, (0, 2): -1.0}
 
 
+def test_fast_exchange_goes_together(tmp_path):
+    laws = ["D(u, t) = {c}*(v - u) + D(u, x, x)", "D(v, t) = {c}*(u - v) + D(v, x, x)/10"]
+    starts = ["u = sin(x)", "v = 0"]
+    for c, groups in ((1000, ((0, 1),)), (1, ((0,), (1,)))):
+        problem = stated(tmp_path, [law.format(c=c) for law in laws], starts, "[u, v]", axes="x")
+        assert wave_form(compile_problem(problem), 0).groups == groups
+
+
 def test_pressures_keep_velocities_free_of_divergence(tmp_path):
     level = '  level: {at: {x: 1, y: 2}, equation: "p = sin(t)"}'
     problem = flow(tmp_path, ["u = sin(x)*cos(y)", "v = -cos(x)*sin(y)"], level)

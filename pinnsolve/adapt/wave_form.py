@@ -7,6 +7,7 @@ derivatives of others zero, as a pressure does.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -25,6 +26,7 @@ from pinnsolve.runtime import random_tensor
 Operator = Mapping[MultiIndex, float]  # coefficients of derivatives in space
 Entry = tuple[int, int]  # number of an unknown, and order of its derivative in time
 MOST_IN_TIME = 2  # the highest derivative in time
+FAST = 50.0  # times over which what couples entries passes, in all of the time, so that the rest is not to hold it
 PLACES = 64  # at which a start is seen to meet a constraint
 
 
@@ -155,11 +157,14 @@ class _Reading(Reading):
         return linear, gradient, rest
 
     def _groups(self, linear: Mapping[tuple[int, int], Operator]) -> tuple[tuple[int, ...], ...]:
-        """Entries that derivatives in space or in time couple."""
+        """Entries that derivatives in space or in time couple, or what is fast beside all of the time; a constraint
+        holds for entries one by one."""
         group = list(range(len(self.entries)))
+        low, high = self.problem.intervals[self.axis]
+        most = FAST / (high - low) if all(self.orders.values()) else math.inf
         for (row, column), operator in linear.items():
             of_one = self.entries[row][0] == self.entries[column][0]
-            if of_one or any(any(alpha) for alpha in operator):
+            if of_one or any(any(alpha) or abs(c) > most for alpha, c in operator.items()):
                 group = [group[row] if g == group[column] else g for g in group]
         return tuple(tuple(i for i, g in enumerate(group) if g == own) for own in dict.fromkeys(group))
 
