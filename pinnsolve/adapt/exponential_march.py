@@ -121,7 +121,8 @@ class ExponentialMarcher:
             self._space = partial(WaveSpace, intervals, stated, WaveExpressions.of(problem, axis, stated))
             self._lifted = Lifted.nothing(len(problem.unknowns))
         else:
-            rest, start = (OnGrid.of(problem, axis, e) for e in (stated.rest, stated.start))
+            given = [one for of_unknown in stated.start for one in of_unknown]
+            rest, start = (OnGrid.of(problem, axis, e) for e in (stated.rest, given))
             self._space = partial(ModalSpace, intervals, stated, rest, start)
             self._lifted = Lifted.of(problem, axis, stated)
 

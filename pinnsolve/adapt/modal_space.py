@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from pinnsolve.adapt.axis_matrices import AtMirrored, Matrix, Reordered, TestMirrored, along, applied, wave_matrices
+from pinnsolve.adapt.phi_functions import acting
 from pinnsolve.adapt.semilinear import Semilinear
-from pinnsolve.adapt.space_state import OnGrid, Point, State, is_zero
+from pinnsolve.adapt.space_state import OnGrid, Point, State, is_zero, swings_of
 from pinnsolve.bases.wall_functions import PERIODIC, PLAIN, Walls, plain_rule, plain_values, wall_functions
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.language.symbols import coordinate_symbol
@@ -97,17 +98,29 @@ class ModalSpace:
 
     @cached_property
     def rates(self) -> State:
-        """By unknown, at which its functions grow by themselves."""
-        result = []
-        for axes, diffusion, growth in zip(self.functions, self.stated.diffusion, self.stated.growth, strict=True):
+        """By unknown, at which its functions grow by themselves; of second order in time matrices (2, 2, ...) by which
+        they and their derivatives evolve."""
+        stated, result = self.stated, []
+        for axes, diffusion, c, b in zip(self.functions, stated.diffusion, stated.growth, stated.damping, strict=True):
             faded = [d * along(one.rates, a, len(axes)) for a, (one, d) in enumerate(zip(axes, diffusion, strict=True))]
-            result.append(growth - sum(faded[1:], faded[0]))
+            rates = c - sum(faded[1:], faded[0])
+            if b is not None:
+                zero = torch.zeros_like(rates)
+                rates = torch.stack([torch.stack([zero, zero + 1.0]), torch.stack([rates, zero + b])])
+            result.append(rates)
         return result
+
+    def _row(self, state: State, unknown: int, order: int) -> Tensor:
+        """(n_1, ..., n_d) of an unknown, or its derivative in time."""
+        return state[unknown] if self.stated.damping[unknown] is None else state[unknown][order]
 
     def start(self, time: float) -> Point:
         """The solution at the start."""
-        values = self._start(self.grid, time)
-        return self.at([self.tested(u, value) for u, value in enumerate(values)], time)
+        values, state = iter(self._start(self.grid, time)), []
+        for unknown, given in enumerate(self.stated.start):
+            rows = [self.tested(unknown, next(values)) for _ in given]
+            state.append(rows[0] if len(rows) == 1 else torch.stack(rows))
+        return self.at(state, time)
 
     def at(self, state: State, time: float) -> Point:
         """A state with the rest there."""
@@ -116,11 +129,19 @@ class ModalSpace:
     def rest(self, state: State, time: float) -> State:
         """What the rest adds to the derivative of a state in time."""
         known = dict(self.grid)
-        for (unknown, alpha, _), symbol in self._rest.features.items():
+        for (unknown, alpha, order), symbol in self._rest.features.items():
             axes = zip(self.functions[unknown], alpha, strict=True)
-            known[symbol] = applied([one.slopes if k else one.values for one, k in axes], state[unknown])
-        found = enumerate(zip(state, self._rest(known, time), strict=True))
-        return [torch.zeros_like(c) if is_zero(values) else self.tested(u, values) for u, (c, values) in found]
+            matrices = [one.slopes if k else one.values for one, k in axes]
+            known[symbol] = applied(matrices, self._row(state, unknown, order))
+        result = []
+        for unknown, (c, values) in enumerate(zip(state, self._rest(known, time), strict=True)):
+            if is_zero(values):
+                result.append(torch.zeros_like(c))
+                continue
+            found = self.tested(unknown, values)
+            second = self.stated.damping[unknown] is not None
+            result.append(torch.stack([torch.zeros_like(found), found]) if second else found)
+        return result
 
     def tested(self, unknown: int, values: Tensor | float) -> Tensor:
         """The nearest function to values on the grid, or to what broadcasts over it."""
@@ -137,27 +158,40 @@ class ModalSpace:
     def plain_rates(self, point: Point, time: float) -> Tensor:
         """The same of its derivative in time."""
         rates = zip(self.rates, point.state, point.rest, strict=True)
-        return self.plain_state([rate * c + rest for rate, c, rest in rates])
+        return self.plain_state([acting(rate, c) + rest for rate, c, rest in rates])
 
     def plain_state(self, state: State) -> Tensor:
         """The same of a state, or of a change of it."""
-        both = zip(self.functions, state, strict=True)
-        return torch.stack([applied([one.to_plain for one in axes], c) for axes, c in both])
+        return torch.stack([
+            applied([one.to_plain for one in axes], self._row(state, u, 0)) for u, axes in enumerate(self.functions)
+        ])  # fmt: skip
 
     def rms(self, state: State) -> Tensor:
-        """(U,) root mean squares."""
-        return torch.stack([torch.linalg.vector_norm(c) for c in state])
+        """(U,) root mean squares of a change of a state, with what comes of one of derivatives in time."""
+        found = []
+        for c, swings in zip(state, self._swings, strict=True):
+            parts = c if swings is None else torch.stack([c[0], swings * c[1]])
+            found.append(torch.linalg.vector_norm(parts))
+        return torch.stack(found)
+
+    @cached_property
+    def _swings(self) -> list[Tensor | None]:
+        """By unknown, how far functions swing whose derivative in time is 1."""
+        second = [b is not None for b in self.stated.damping]
+        return [swings_of(rates[1, 0]) if two else None for rates, two in zip(self.rates, second, strict=True)]
 
     def size(self, point: Point) -> Tensor:
         """(U,) those of the solution."""
-        return self.rms(point.state)
+        unknowns = range(len(self.functions))
+        return torch.stack([torch.linalg.vector_norm(self._row(point.state, u, 0)) for u in unknowns])
 
     def from_other(self, other: ModalSpace, point: Point) -> State:
         """The nearest functions to those of a space of other degrees."""
         found = []
-        for axes, own in zip(self.functions, other.plain(point), strict=True):
-            common = tuple(slice(0, min(one.plain.shape[1], n)) for one, n in zip(axes, own.shape, strict=True))
-            found.append(applied([one.plain[:, part] for one, part in zip(axes, common, strict=True)], own[common]))
+        for axes, before, c in zip(self.functions, other.functions, point.state, strict=True):
+            counts = [min(a.plain.shape[1], b.plain.shape[1]) for a, b in zip(axes, before, strict=True)]
+            plain = applied([one.to_plain for one in before], c)[(..., *(slice(0, n) for n in counts))]
+            found.append(applied([one.plain[:, :n] for one, n in zip(axes, counts, strict=True)], plain))
         return found
 
 

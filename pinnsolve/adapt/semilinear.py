@@ -1,8 +1,9 @@
-"""Problems that march by exponentials: in a box, of first order in time, whose diffusion has constant coefficients.
+"""Problems that march by exponentials: in a box, with constant coefficients of the second derivatives in space.
 
 D(u, t) = sum_a d_a D(u, a, a) + c u + N(x, t, u, grad u), where every face has a condition of the value or of the
 slope, or is periodic. What the faces ask for is met by a known function, and the solution is that and one of which
-faces ask for nothing; what is left is exact but for N.
+faces ask for nothing; what is left is exact but for N. Or D(u, t, 2) = sum_a d_a D(u, a, a) + c u + b D(u, t) + N,
+where all walls are mirrors, so that no kinks come from them.
 """
 
 from __future__ import annotations
@@ -29,17 +30,19 @@ CORNERS, MET = 64, 1e-9  # points of a face at which it is seen whether it is me
 
 @dataclass(frozen=True)
 class Semilinear:
-    """By unknown: the `diffusion` (d_a) along every axis of space, the `growth` c, the `walls` of every axis, the
-    `lifted` function, which the faces ask for, the `rest` N with what that adds to it, and the `start` less it.
+    """By unknown: the `diffusion` (d_a) along every axis of space, the `growth` c and, of second order in time, the
+    `damping` b, else none; the `walls` of every axis, the `lifted` function, which the faces ask for, the `rest` N with
+    what that adds to it, and the `start` less it, of the unknown and, of second order, of its derivative.
 
     Of expressions, features and coordinates are those of the problem.
     """
 
     diffusion: tuple[tuple[float, ...], ...]
     growth: tuple[float, ...]
+    damping: tuple[float | None, ...]
     walls: tuple[tuple[Walls, ...], ...]
     rest: tuple[sp.Expr, ...]
-    start: tuple[sp.Expr, ...]
+    start: tuple[tuple[sp.Expr, ...], ...]
     lifted: tuple[sp.Expr, ...]
 
     @property
@@ -67,21 +70,31 @@ class _Condition:
 class _Reading(Reading):
     def read(self) -> Semilinear:
         problem = self.problem
-        demand(set(self.starts) == {(u, 0) for u in problem.unknowns})
+        features = [f for term in self.equations for residual in term.residuals for f in features_of(residual)]
+        self.orders = {u: max((f.alpha[self.axis] for f in features if f.unknown == u), default=0)
+                       for u in problem.unknowns}  # fmt: skip
+        demand(set(self.orders.values()) <= {1, 2})
+        demand(set(self.starts) == {(u, k) for u in problem.unknowns for k in range(self.orders[u])})
         rates, conditions = self._rates(self.equations), self._conditions(self.conditions)
-        rest, diffusion, growth = zip(*(self._parted(u, rates[u]) for u in problem.unknowns), strict=True)
+        parted = (self._parted(u, rates[u]) for u in problem.unknowns)
+        rest, diffusion, growth, damping = zip(*parted, strict=True)
         walls = self._together(
             [self._walls(u, d, conditions) for u, d in zip(problem.unknowns, diffusion, strict=True)]
         )
-        first = {f.unknown for e in rest for f in features_of(e) if f.order}
+        first = {f.unknown for e in rest for f in features_of(e) if any(self.in_space(f))}
         demand(not any(w[0] == FREE for u, ws in zip(problem.unknowns, walls, strict=True) if u in first for w in ws))
         lifted = {u: self._lifted(u, conditions) for u in problem.unknowns}
         moved = self._moved(rest, diffusion, growth, lifted)
         now = {self.names[self.axis]: sp.Float(self.low)}
-        start = tuple(self.starts[u, 0] - lifted[u].xreplace(now) for u in problem.unknowns)
+        start = tuple(
+            (self.starts[u, 0] - lifted[u].xreplace(now), *([self.starts[u, 1]] if self.orders[u] == 2 else []))
+            for u in problem.unknowns
+        )
         if all(one == 0 for one in lifted.values()):
-            walls = self._mirrored(walls, (*moved, *start))
-        return Semilinear(diffusion, growth, walls, moved, start, tuple(lifted[u] for u in problem.unknowns))
+            walls = self._mirrored(walls, (*moved, *chain.from_iterable(start)))
+        smooth = all(kind in PLAIN for of_unknown in walls for kind, _ in of_unknown)
+        demand(smooth or max(self.orders.values()) == 1)
+        return Semilinear(diffusion, growth, damping, walls, moved, start, tuple(lifted[u] for u in problem.unknowns))
 
     # -- terms ---------------------------------------------------------------------------------------------------------
 
@@ -90,16 +103,18 @@ class _Reading(Reading):
         found: dict[str, sp.Expr] = {}
         for term in terms:
             for residual in term.residuals:
-                timed = [f for f in features_of(residual) if f.alpha[self.axis]]
-                demand(len(timed) == 1 and timed[0].order == 1 and timed[0].unknown not in found)
+                timed = [f for f in features_of(residual) if f.alpha[self.axis] == self.orders[f.unknown]]
+                demand(len(timed) == 1 and timed[0].order == timed[0].alpha[self.axis])
+                demand(timed[0].unknown not in found)
                 found[timed[0].unknown] = self.solved(residual, timed[0])
         demand(set(found) == set(self.problem.unknowns))
         return found
 
-    def _parted(self, unknown: str, rate: sp.Expr) -> tuple[sp.Expr, tuple[float, ...], float]:
-        """What is left of a derivative in time without diffusion and growth, and the two."""
+    def _parted(self, unknown: str, rate: sp.Expr) -> tuple[sp.Expr, tuple[float, ...], float, float | None]:
+        """What is left of a derivative in time without diffusion, growth and damping, and these."""
         diffusion = [0.0] * len(self.space)
         for f in features_of(rate):
+            demand(not f.alpha[self.axis] or f.order == 1)
             if f.order < 2:
                 continue
             factor = sp.diff(rate, FeatureSymbol(f))
@@ -108,10 +123,21 @@ class _Reading(Reading):
             diffusion[self.space.index(f.alpha.index(2))] = float(factor)
         rate = rate.xreplace({FeatureSymbol(f): sp.S.Zero for f in features_of(rate) if f.order == 2})
         demand(all(diffusion) or not any(diffusion))
-        value = FeatureSymbol(Feature(unknown, (0,) * self.dimension))
-        factors = [summand / value for summand in sp.Add.make_args(rate)]
-        growth = sum((f for f in factors if f.is_number), sp.S.Zero)
-        return rate - growth * value, tuple(diffusion), float(growth)
+        rate, growth = self._less(rate, Feature(unknown, (0,) * self.dimension))
+        damping = None
+        if self.orders[unknown] == 2:
+            demand(any(diffusion))
+            rate, damping = self._less(
+                rate, Feature(unknown, tuple(int(a == self.axis) for a in range(self.dimension)))
+            )
+        return rate, tuple(diffusion), growth, damping
+
+    def _less(self, rate: sp.Expr, feature: Feature) -> tuple[sp.Expr, float]:
+        """What is left without a number of times a feature, and that number."""
+        symbol = FeatureSymbol(feature)
+        factors = [summand / symbol for summand in sp.Add.make_args(rate)]
+        times = sum((f for f in factors if f.is_number), sp.S.Zero)
+        return rate - times * symbol, float(times)
 
     def _conditions(self, terms: Sequence[Term]) -> Mapping[tuple[str, int, int], list[_Condition]]:
         """By unknown, axis of space and side, -1 or 1: what holds there."""

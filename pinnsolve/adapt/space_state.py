@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy as sp
+import torch
 from torch import Tensor
 
 from pinnsolve.adapt.axis_matrices import along
@@ -55,6 +56,14 @@ class OnGrid:
     def __call__(self, known: Mapping[sp.Symbol, Tensor], time: float) -> list:
         """A number or a tensor that broadcasts over the grid, per expression."""
         return self.evaluator({**known, self.time: time})
+
+
+def swings_of(back: Tensor) -> Tensor:
+    """How far what is pulled back by `back` times itself swings if it moves at 1: that over its frequency; where it has
+    none, over the least of others."""
+    back = back.abs()
+    some = back[back > 0]
+    return torch.rsqrt(back.clamp_min(float(some.min()) if len(some) else 1.0))
 
 
 def is_zero(values: Tensor | float) -> bool:

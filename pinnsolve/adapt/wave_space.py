@@ -19,7 +19,7 @@ from torch import Tensor
 from pinnsolve.adapt.axis_matrices import along
 from pinnsolve.adapt.modal_space import OVERSAMPLING
 from pinnsolve.adapt.phi_functions import acting
-from pinnsolve.adapt.space_state import OnGrid, Point, State, is_zero
+from pinnsolve.adapt.space_state import OnGrid, Point, State, is_zero, swings_of
 from pinnsolve.adapt.wave_form import Operator, WaveForm
 from pinnsolve.bases.wall_functions import PERIODIC, plain_rule
 from pinnsolve.compiler.terms import CompiledProblem
@@ -284,14 +284,11 @@ class WaveSpace:
 
     @cached_property
     def _swings(self) -> dict[int, Tensor]:
-        """By entry of a derivative in time, how far a wave swings that moves at 1: that over its frequency; where it
-        has none, over the least of others."""
+        """By entry of a derivative in time, how far a wave swings that moves at 1."""
         found = {}
         for i, (unknown, k) in enumerate(self.form.entries):
             if k:
-                back = self.symbol(self.form.linear.get((i, self.form.entries.index((unknown, 0))), {})).abs()
-                some = back[back > 0]
-                found[i] = torch.rsqrt(back.clamp_min(float(some.min()) if len(some) else 1.0))
+                found[i] = swings_of(self.symbol(self.form.linear.get((i, self.form.entries.index((unknown, 0))), {})))
         return found
 
     def size(self, point: Point) -> Tensor:
