@@ -50,7 +50,7 @@ PROBLEMS = {
         name="plate",
         domain=SQUARE,
         unknowns="w",
-        equations={"e": "D(w, t, t) = laplacian(w)/10"},
+        equations={"e": "D(w, t, t) = laplacian(w)/10 - a*w"},
         conditions={
             "rim": ps.Condition(on="boundary", equation="w = 0"),
             "start": ps.Condition(on="t = 0", equations=["w = sin(pi*a)*sin(2*pi*b)", "D(w, t) = 0"]),
