@@ -195,7 +195,7 @@ def test_a_classical_code_climbs_in_a_process_of_its_own():
     row = peers.run_peer("classical", "wave-1d", 1.0)
     errors = [point["error"] for point in row["points"]]  # how many there are is a matter of the machine
     assert errors[-1] <= errors[0] < 1e-2, row["message"]
-    refused = peers.run_peer("classical", "poisson-boltzmann", 1.0)
+    refused = peers.run_peer("classical", "poisson-5d", 1.0)
     assert refused["points"] == [] and "no classical code" in refused["message"]
 
 
