@@ -5,11 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import sympy as sp
+import torch
+from torch import Tensor
 
 from pinnsolve.assembly.term_rows import held_at
 from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.geometry.regions import Piece
 from pinnsolve.language.symbols import Feature, FeatureSymbol, coordinate_symbol, features_of
+from pinnsolve.language.tabulated import Tabulated
+from pinnsolve.runtime import random_tensor
+
+ROUGH = (
+    sp.Piecewise,
+    sp.Heaviside,
+    sp.Abs,
+    sp.Max,
+    sp.Min,
+    sp.sign,
+    Tabulated,
+)  # not continued beyond places
+PLACES, MET = 64, 1e-9  # at which it is seen whether something holds; relative to the largest value there
 
 
 class AnotherForm(Exception):
@@ -23,7 +38,8 @@ def demand(holds: bool) -> None:
 
 
 class Reading:
-    """Of a problem in a box, without anything that is sought or measured, whose coordinate `axis` is time."""
+    """Of a problem in a box, without anything that is sought or measured, whose coordinate `axis` is time; `orders`: by
+    unknown, the highest derivative in time; `starts`: those below it."""
 
     def __init__(self, problem: CompiledProblem, axis: int):
         self.problem, self.axis = problem, axis
@@ -44,6 +60,9 @@ class Reading:
         self.equations = [term for term in others if term.kind == "equation"]
         self.conditions = [term for term in others if term.kind == "condition"]
         demand(all(piece == Piece() for term in self.equations for piece in term.region.pieces))
+        features = [f for term in self.equations for residual in term.residuals for f in features_of(residual)]
+        self.orders = {u: max((f.alpha[axis] for f in features if f.unknown == u), default=0) for u in problem.unknowns}
+        demand(set(self.starts) == {(u, k) for u in problem.unknowns for k in range(self.orders[u])})
 
     def _starts(self, terms: Sequence[Term]) -> Mapping[tuple[str, int], sp.Expr]:
         """By unknown and order of its derivative in time, what that is at the start."""
@@ -61,6 +80,24 @@ class Reading:
         demand(len(features) == count)
         demand(all(sp.diff(residual, FeatureSymbol(f)).is_number for f in features))
         return tuple(features)
+
+    def leading(self, residual: sp.Expr) -> Feature | None:
+        """The highest derivative in time of an unknown that an equation holds; None where it holds none."""
+        found = [f for f in features_of(residual) if f.alpha[self.axis] == self.orders[f.unknown] > 0]
+        demand(len(found) <= 1 and all(f.order == f.alpha[self.axis] for f in found))
+        return found[0] if found else None
+
+    def in_time(self, unknown: str, order: int) -> sp.Symbol:
+        """A derivative of an unknown in time."""
+        return FeatureSymbol(Feature(unknown, tuple(order if a == self.axis else 0 for a in range(self.dimension))))
+
+    def somewhere(self, features: Sequence[Feature] = ()) -> dict[sp.Symbol, Tensor]:
+        """Random places of space and time (PLACES,), and values of features from -1 to 1."""
+        generator, count = torch.Generator().manual_seed(0), self.dimension + len(features)
+        unit = random_tensor(torch.rand, count, PLACES, generator=generator, dtype=torch.float64)
+        ends = zip(self.names, self.problem.intervals, unit, strict=False)
+        values = {name: low + (high - low) * place for name, (low, high), place in ends}
+        return values | {FeatureSymbol(f): 2.0 * u - 1.0 for f, u in zip(features, unit[self.dimension :], strict=True)}
 
     def solved(self, residual: sp.Expr, feature: Feature) -> sp.Expr:
         """What an equation says that a feature is, which it holds times a number."""

@@ -22,13 +22,7 @@ from pinnsolve.bases.legendre import gauss_rule, legendre
 from pinnsolve.bases.wall_functions import FREE, PERIODIC, PLAIN, Walls, plain_values, wall_functions
 
 LEAST_DEGREE = 3
-CELL_DEGREE = (
-    150,
-    150,
-    150,
-    60,
-    30,
-)  # about that of a cell, if the whole has a much higher one, by the highest derivative
+CELL_DEGREE = 150, 150, 150, 60, 30  # by the highest derivative, about that of a cell, if the whole has a higher one
 BY_CELLS = 0.01  # of what may be left out: what degrees of cells may; slopes feel them more
 AIRY = 10.0  # times the cube root of the wave number of a cell: degrees beyond it, where coefficients are nothing
 ROUND = {1: 1.0, 2: 1.0, 3: 1.35}  # times the degrees, by axes: of a ball that holds what counts of a box
@@ -158,9 +152,7 @@ class _Axis:
         padded = matrix.new_zeros(cells, degree + 1, count)
         padded[:, : matrix.shape[1]] = matrix
         nearest = {}
-        for walls in {of_unknown[axis] for of_unknown in stated.walls} if kind == FREE else ():
-            if walls == (FREE, FREE):
-                continue
+        for walls in {of_unknown[axis] for of_unknown in stated.walls if of_unknown[axis][0] not in (FREE, *PLAIN)}:
             functions = wall_functions(count - 1, walls).plain
             nearest[walls] = functions.mT @ functions
         return cls(cells, degree, count, padded.flatten(0, 1), nearest)

@@ -15,17 +15,12 @@ from itertools import chain
 import sympy as sp
 import torch
 
-from pinnsolve.adapt.evolving_form import AnotherForm, Reading, demand, without
+from pinnsolve.adapt.evolving_form import MET, ROUGH, AnotherForm, Reading, demand, without
 from pinnsolve.bases.wall_functions import COSINE, FREE, PERIODIC, PLAIN, SINE, SLOPE, VALUE, Walls
 from pinnsolve.compiler.terms import CompiledProblem, Term
 from pinnsolve.geometry.regions import Piece
 from pinnsolve.language.symbols import Feature, FeatureSymbol, coordinate_symbol, features_of
-from pinnsolve.language.tabulated import Tabulated
 from pinnsolve.language.to_torch import Evaluator
-from pinnsolve.runtime import random_tensor
-
-ROUGH = (sp.Piecewise, sp.Heaviside, sp.Abs, sp.Max, sp.Min, sp.sign, Tabulated)  # not continued into the box
-CORNERS, MET = 64, 1e-9  # points of a face at which it is seen whether it is met; relative to the largest value there
 
 
 @dataclass(frozen=True)
@@ -70,11 +65,7 @@ class _Condition:
 class _Reading(Reading):
     def read(self) -> Semilinear:
         problem = self.problem
-        features = [f for term in self.equations for residual in term.residuals for f in features_of(residual)]
-        self.orders = {u: max((f.alpha[self.axis] for f in features if f.unknown == u), default=0)
-                       for u in problem.unknowns}  # fmt: skip
         demand(set(self.orders.values()) <= {1, 2})
-        demand(set(self.starts) == {(u, k) for u in problem.unknowns for k in range(self.orders[u])})
         rates, conditions = self._rates(self.equations), self._conditions(self.conditions)
         parted = (self._parted(u, rates[u]) for u in problem.unknowns)
         rest, diffusion, growth, damping = zip(*parted, strict=True)
@@ -103,10 +94,10 @@ class _Reading(Reading):
         found: dict[str, sp.Expr] = {}
         for term in terms:
             for residual in term.residuals:
-                timed = [f for f in features_of(residual) if f.alpha[self.axis] == self.orders[f.unknown]]
-                demand(len(timed) == 1 and timed[0].order == timed[0].alpha[self.axis])
-                demand(timed[0].unknown not in found)
-                found[timed[0].unknown] = self.solved(residual, timed[0])
+                leading = self.leading(residual)
+                if leading is None or leading.unknown in found:
+                    raise AnotherForm
+                found[leading.unknown] = self.solved(residual, leading)
         demand(set(found) == set(self.problem.unknowns))
         return found
 
@@ -123,21 +114,12 @@ class _Reading(Reading):
             diffusion[self.space.index(f.alpha.index(2))] = float(factor)
         rate = rate.xreplace({FeatureSymbol(f): sp.S.Zero for f in features_of(rate) if f.order == 2})
         demand(all(diffusion) or not any(diffusion))
-        rate, growth = self._less(rate, Feature(unknown, (0,) * self.dimension))
+        rate, growth = _less(rate, self.in_time(unknown, 0))
         damping = None
         if self.orders[unknown] == 2:
             demand(any(diffusion))
-            rate, damping = self._less(
-                rate, Feature(unknown, tuple(int(a == self.axis) for a in range(self.dimension)))
-            )
+            rate, damping = _less(rate, self.in_time(unknown, 1))
         return rate, tuple(diffusion), growth, damping
-
-    def _less(self, rate: sp.Expr, feature: Feature) -> tuple[sp.Expr, float]:
-        """What is left without a number of times a feature, and that number."""
-        symbol = FeatureSymbol(feature)
-        factors = [summand / symbol for summand in sp.Add.make_args(rate)]
-        times = sum((f for f in factors if f.is_number), sp.S.Zero)
-        return rate - times * symbol, float(times)
 
     def _conditions(self, terms: Sequence[Term]) -> Mapping[tuple[str, int, int], list[_Condition]]:
         """By unknown, axis of space and side, -1 or 1: what holds there."""
@@ -218,12 +200,7 @@ class _Reading(Reading):
         if any(one.has(kind) for one in expressions for kind in ROUGH):
             return False
         features = sorted({f for one in expressions for f in features_of(one)}, key=Feature.sort_key)
-        generator = torch.Generator().manual_seed(0)
-        shape = len(self.names) + len(features), CORNERS
-        unit = random_tensor(torch.rand, *shape, generator=generator, dtype=torch.float64)
-        ends = zip(self.names, self.problem.intervals, unit, strict=False)
-        values = {name: low + (high - low) * place for name, (low, high), place in ends}
-        values |= {FeatureSymbol(f): 2.0 * u - 1.0 for f, u in zip(features, unit[len(self.names) :], strict=True)}
+        values = self.somewhere(features)
         flipped = {FeatureSymbol(f): sign * (-1) ** f.alpha[axis] * FeatureSymbol(f) for f in features}
         for end in self.problem.intervals[axis]:
             beyond = {self.names[axis]: 2 * sp.Float(end) - self.names[axis], **flipped}
@@ -278,12 +255,7 @@ class _Reading(Reading):
 
     def _meets(self, lifted: sp.Expr, faces: Sequence[tuple[int, int, _Condition]]) -> bool:
         """Whether it meets what faces ask for everywhere on them, periodic ones included, as far as points tell."""
-        generator = torch.Generator().manual_seed(0)
-        places = random_tensor(torch.rand, self.dimension, CORNERS, generator=generator, dtype=torch.float64)
-        values = {
-            name: low + (high - low) * place
-            for name, (low, high), place in zip(self.names, self.problem.intervals, places, strict=True)
-        }
+        values = self.somewhere()
         for axis, side, condition in faces:
             if condition.kind == PERIODIC:
                 kind = SLOPE if condition.given else VALUE
@@ -317,3 +289,10 @@ class _Reading(Reading):
         for name, k in zip(self.names, alpha, strict=True):
             expression = sp.diff(expression, name, k) if k else expression
         return expression
+
+
+def _less(rate: sp.Expr, symbol: sp.Symbol) -> tuple[sp.Expr, float]:
+    """What is left without a number of times a symbol, and that number."""
+    factors = [summand / symbol for summand in sp.Add.make_args(rate)]
+    times = sum((f for f in factors if f.is_number), sp.S.Zero)
+    return rate - times * symbol, float(times)

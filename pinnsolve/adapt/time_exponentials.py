@@ -24,7 +24,7 @@ from pinnsolve.adapt.time_collocation import BEYOND
 from pinnsolve.adapt.wave_form import wave_form
 from pinnsolve.assembly.row_source import State
 from pinnsolve.assembly.system import units
-from pinnsolve.assembly.term_rows import highest_orders
+from pinnsolve.assembly.term_rows import table_orders
 from pinnsolve.bases.piecewise.basis import PouCells
 from pinnsolve.bases.piecewise.initial_mesh import detail_mesh
 from pinnsolve.bases.piecewise.mesh import joined, uniform_cells
@@ -126,9 +126,8 @@ def march_result(context: SolveContext, stated: Stated, axis: int, march: Expone
     """The pairs of a march as one function; beyond the last one its last values are repeated."""
     problem = context.problem
     relative, complete = march.relative(), march.reaches(problem.intervals[axis][1])
-    orders = [max(of_axis) for of_axis in zip(*highest_orders(problem), strict=True)]
-    orders.pop(axis)
-    answer = pairs_in_cells(march, stated, TRIMMED * relative, complete, orders)
+    orders = table_orders(problem)
+    answer = pairs_in_cells(march, stated, TRIMMED * relative, complete, orders[:axis] + orders[axis + 1 :])
     in_time, *in_space = answer.degrees
     degrees = (*in_space[:axis], in_time, *in_space[axis:])
     box = uniform_cells(_without(context.lower, axis), _without(context.upper, axis), answer.cells)

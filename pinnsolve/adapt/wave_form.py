@@ -15,19 +15,16 @@ from itertools import chain
 import sympy as sp
 import torch
 
-from pinnsolve.adapt.evolving_form import AnotherForm, Reading, demand, without
-from pinnsolve.adapt.semilinear import MET, ROUGH
+from pinnsolve.adapt.evolving_form import MET, PLACES, ROUGH, AnotherForm, Reading, demand, without
 from pinnsolve.bases.wall_functions import PERIODIC, Walls
 from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.language.symbols import Feature, FeatureSymbol, MultiIndex, features_of
 from pinnsolve.language.to_torch import Evaluator
-from pinnsolve.runtime import random_tensor
 
 Operator = Mapping[MultiIndex, float]  # coefficients of derivatives in space
 Entry = tuple[int, int]  # number of an unknown, and order of its derivative in time
 MOST_IN_TIME = 2  # the highest derivative in time
 FAST = 50.0  # times over which what couples entries passes, in all of the time, so that the rest is not to hold it
-PLACES = 64  # at which a start is seen to meet a constraint
 
 
 @dataclass(frozen=True)
@@ -81,12 +78,8 @@ def wave_form(problem: CompiledProblem, axis: int) -> WaveForm | None:
 class _Reading(Reading):
     def read(self) -> WaveForm:
         problem = self.problem
-        features = [f for term in self.equations for residual in term.residuals for f in features_of(residual)]
-        self.orders = {u: max((f.alpha[self.axis] for f in features if f.unknown == u), default=0)
-                       for u in problem.unknowns}  # fmt: skip
         demand(max(self.orders.values()) <= MOST_IN_TIME)
         self.entries = tuple((i, k) for i, u in enumerate(problem.unknowns) for k in range(self.orders[u]))
-        demand(set(self.starts) == {(problem.unknowns[i], k) for i, k in self.entries})
         multipliers = [u for u in problem.unknowns if not self.orders[u]]
         demand(len(multipliers) <= 1)
         level = self._read_conditions(multipliers)
@@ -97,7 +90,7 @@ class _Reading(Reading):
         multiplier = None
         if multipliers:
             self._check_constraint(linear, groups, gradient)
-            rates = tuple(self._in_time(one) for one in rest)
+            rates = tuple(self._along_solutions(one) for one in rest)
             place = None if level is None else (*level, sp.diff(level[1], self.names[self.axis]))
             number = problem.unknowns.index(multipliers[0])
             multiplier = Multiplier(number, gradient, self.divergence, place, rates)
@@ -112,25 +105,22 @@ class _Reading(Reading):
         found: dict[int, sp.Expr] = {}
         self.divergence: dict[int, Operator] = {}
         for residual in (one for term in self.equations for one in term.residuals):
-            features = features_of(residual)
-            leading = [f for f in features if f.alpha[self.axis] == self.orders[f.unknown] > 0]
-            if not leading:
+            leading = self.leading(residual)
+            if leading is None:
                 demand(bool(multipliers) and not self.divergence and without(residual) == 0)
-                for f in self.only(residual, len(features)):
+                for f in self.only(residual, len(features_of(residual))):
                     demand(f.unknown not in multipliers and not f.alpha[self.axis])
                     own = self.divergence.setdefault(self._entry(f), {})
                     demand(any(self.in_space(f)))
                     own[self.in_space(f)] = float(sp.diff(residual, FeatureSymbol(f)))
                 continue
-            demand(len(leading) == 1 and leading[0].order == leading[0].alpha[self.axis])
-            entry = self.entries.index((self.problem.unknowns.index(leading[0].unknown), leading[0].order - 1))
+            entry = self.entries.index((self.problem.unknowns.index(leading.unknown), leading.order - 1))
             demand(entry not in found)
-            found[entry] = self.solved(residual, leading[0])
+            found[entry] = self.solved(residual, leading)
         demand(bool(multipliers) == bool(self.divergence))
         for number, (i, k) in enumerate(self.entries):
             if k + 1 < self.orders[self.problem.unknowns[i]]:  # the next entry is its derivative
-                alpha = tuple(k + 1 if a == self.axis else 0 for a in range(self.dimension))
-                found[number] = FeatureSymbol(Feature(self.problem.unknowns[i], alpha))
+                found[number] = self.in_time(self.problem.unknowns[i], k + 1)
         demand(len(found) == len(self.entries))
         return [found[number] for number in range(len(self.entries))]
 
@@ -174,8 +164,7 @@ class _Reading(Reading):
         for row, column in [pair for pair in linear if of[pair[0]] != of[pair[1]]]:
             ((_, factor),) = linear.pop((row, column)).items()
             i, k = self.entries[column]
-            alpha = tuple(k if a == self.axis else 0 for a in range(self.dimension))
-            rest[row] += sp.Float(factor) * FeatureSymbol(Feature(self.problem.unknowns[i], alpha))
+            rest[row] += sp.Float(factor) * self.in_time(self.problem.unknowns[i], k)
 
     def _check_orders(self, linear, groups, rest: Sequence[sp.Expr]) -> None:
         """Raises AnotherForm where the rest holds derivatives of as high an order as the linear part."""
@@ -203,14 +192,11 @@ class _Reading(Reading):
             names = [self.names[a] for a in self.space]
             for alpha, c in operator.items():
                 parts.append(c * sp.diff(start, *((name, k) for name, k in zip(names, alpha, strict=True) if k)))
-        generator = torch.Generator().manual_seed(0)
-        unit = random_tensor(torch.rand, self.dimension, PLACES, generator=generator, dtype=torch.float64)
-        ends = zip(self.names, self.problem.intervals, unit, strict=True)
-        values = Evaluator(parts)({name: low + (high - low) * place for name, (low, high), place in ends})
+        values = Evaluator(parts)(self.somewhere())
         found = torch.stack([torch.as_tensor(v, dtype=torch.float64).expand(PLACES) for v in values])
         demand(float(found.sum(dim=0).abs().max()) <= MET * max(float(found.abs().max()), 1e-300))
 
-    def _in_time(self, expression: sp.Expr) -> sp.Expr:
+    def _along_solutions(self, expression: sp.Expr) -> sp.Expr:
         """Its derivative in time along a solution."""
         result = sp.diff(expression, self.names[self.axis])
         for f in features_of(expression):

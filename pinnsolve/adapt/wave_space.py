@@ -83,10 +83,15 @@ class WaveSpace:
     @cached_property
     def _shift(self) -> Tensor:
         """(n_1, ..., n_d) exp(i k.x) at the first point of the grid."""
-        total: Tensor | float = 0.0
-        for axis, (k, count) in enumerate(zip(self._waves, self._counts, strict=True)):
-            total = total - along(torch.pi * k * (1.0 - 1.0 / count), axis, len(self.degrees))
-        return torch.polar(torch.ones_like(total), total)
+        return self._at([1.0 / count - 1.0 for count in self._counts])
+
+    def _at(self, place: Sequence[float]) -> Tensor:
+        """(n_1, ..., n_d) exp(i k.x) at a place of [-1, 1]^d."""
+        parts = [
+            along(torch.pi * k * s, a, len(place)) for a, (k, s) in enumerate(zip(self._waves, place, strict=True))
+        ]
+        phase = sum(parts[1:], parts[0])
+        return torch.polar(torch.ones_like(phase), phase)
 
     def symbol(self, operator: Operator) -> Tensor:
         """(n_1, ..., n_d): by what an operator multiplies every wave."""
@@ -175,7 +180,9 @@ class WaveSpace:
 
     def _tested_rest(self, state: State, time: float) -> list[Tensor]:
         rest = self._expressions.rest
-        values = rest(self._known(rest, state, None), time)
+        return self._all_tested(rest(self._known(rest, state, None), time))
+
+    def _all_tested(self, values: Sequence[Tensor | float]) -> list[Tensor]:
         return [torch.zeros_like(self._shift) if is_zero(value) else self.tested(value) for value in values]
 
     def _known(self, expressions: OnGrid, state: State, rates: State | None) -> Mapping:
@@ -224,10 +231,8 @@ class WaveSpace:
         level = self.form.multiplier.level
         if level is None:
             return multiplier
-        phase: Tensor | float = 0.0
-        for axis, (k, x, (low, high)) in enumerate(zip(self._waves, level[0], self.intervals, strict=True)):
-            phase = phase + along(torch.pi * k * (2.0 * (x - low) / (high - low) - 1.0), axis, len(self.degrees))
-        there = torch.polar(torch.ones_like(multiplier.real), phase) * self._height
+        ends = zip(level[0], self.intervals, strict=True)
+        there = self._at([2.0 * (x - low) / (high - low) - 1.0 for x, (low, high) in ends]) * self._height
         multiplier = multiplier.clone()
         zero = (0,) * multiplier.dim()
         multiplier[zero] = 0.0
@@ -246,8 +251,7 @@ class WaveSpace:
         if self.form.multiplier is None:
             return self._plain(rates, ())
         expressions = self._expressions.later
-        values = expressions(self._known(expressions, point.state, rates), time)
-        later = [torch.zeros_like(self._shift) if is_zero(one) else self.tested(one) for one in values]
+        later = self._all_tested(expressions(self._known(expressions, point.state, rates), time))
         return self._plain(rates, (self._levelled(self._projected(later)[1], self._level(time, 1)),))
 
     def plain_state(self, state: State) -> Tensor:
