@@ -17,6 +17,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from pinnsolve.adapt.exponential_degrees import MOST_DEGREE, RICHER, Degrees, beyond, difference, richer
 from pinnsolve.adapt.exponential_pairs import FIRST_PARTS, TIMES, ExponentialMarch, Pair, in_pair
 from pinnsolve.adapt.exponential_step import ORDER, ExponentialStepper, Space
 from pinnsolve.adapt.march_watch import Means
@@ -30,13 +31,7 @@ from pinnsolve.compiler.terms import CompiledProblem
 from pinnsolve.solvers.memory import refuse_beyond
 
 IN_STEPS, BETWEEN = 0.3, 0.3  # of what is allowed: the error of a step alone, of the polynomial between steps
-LAST, IN_LAST = 0.12, 0.5  # share of the degrees of an axis that are its last ones; of what is allowed, their size
-GROWS, GROWS_AT_FIRST = 1.2, 1.5  # times the degrees, where they are too few
-RICHER = 1.15  # times the degrees, those of the other solution
-MOST_DEGREE = {1: 4000, 2: 400, 3: 80}  # by axes of space; solutions that ask for more have fronts, for which cells are
 EASY = 0.5 / 2**ORDER  # of what is allowed, the error of a pair after which one twice as long is tried
-WIDER, WIDE = 3, {1: 2000, 2: 192, 3: 48}  # times the degrees, up to these, or half as much again: see `_overlooked`
-SEEN_EVERY, SEEN_GROWN, PART = 4, 1.25, 0.3  # pairs, growth of the solution, part of what is missed: see there
 MOST_PARTS = 2**24
 MANY_LEFT, PATIENCE = 2**13, 64  # pairs that are too many, where so many have been no longer: other things are stiff
 SEES = 2.0  # times the width of what happens: how long a pair may be that is to see it
@@ -82,20 +77,16 @@ class _Side:
 @dataclass
 class _Progress:
     """Between two pairs: the two solutions, and that the next one is number `number` of equal `parts` of the time;
-    `size`: (U,) of the solution, so far or foreseen."""
+    `size`: (U,) of the solution, so far or foreseen; `short`: how many have been too short, one after another."""
 
     sides: tuple[_Side, _Side]
     parts: int
     number: int = 0
     size: Tensor | None = None
-    short: int = 0  # how many have been too short, one after another
-
-    seen: tuple[tuple[int, ...], Tensor] | None = None  # degrees and size where it was last seen what they overlook
-    since: int = 0  # pairs since then
+    short: int = 0
 
     def passed(self) -> None:
         """After a pair."""
-        self.since += 1
         self.short = self.short + 1 if self.parts - self.number > MANY_LEFT else 0
         self.number += 1
 
@@ -116,7 +107,6 @@ class ExponentialMarcher:
         self.low, self.high = problem.intervals[axis]
         intervals = problem.intervals[:axis] + problem.intervals[axis + 1 :]
         self._space: Callable[[Sequence[int]], Space]
-        self._wide: ExponentialStepper | None = None
         if isinstance(stated, WaveForm):
             self._space = partial(WaveSpace, intervals, stated, WaveExpressions.of(problem, axis, stated))
             self._lifted = Lifted.nothing(len(problem.unknowns))
@@ -125,6 +115,7 @@ class ExponentialMarcher:
             rest, start = (OnGrid.of(problem, axis, e) for e in (stated.rest, given))
             self._space = partial(ModalSpace, intervals, stated, rest, start)
             self._lifted = Lifted.of(problem, axis, stated)
+        self._degrees = Degrees(self._space, allowed)
 
     def run(self, march: ExponentialMarch, watch: Callable[[ExponentialMarch], str | None]) -> None:
         """Adds pairs to the march; `watch(march)` is asked after each, and ends it by answering a status."""
@@ -152,7 +143,7 @@ class ExponentialMarcher:
         if not attempt.excess <= 1.0:
             at.shorten(_shorter(attempt.excess))
             return "stalled" if at.parts > MOST_PARTS else None
-        degrees = self._grown(at.sides[0].space, attempt, at.size) or self._overlooked(at, attempt, time, dt)
+        degrees = self._asked(at, attempt, time + dt, dt)
         if degrees is None:
             return self._take(march, at, attempt, watch)
         if max(degrees) > MOST_DEGREE[len(degrees)]:
@@ -169,10 +160,11 @@ class ExponentialMarcher:
         march.steps.append(pair)
         if len(march.steps) == 1:
             march.parts = at.parts  # of a march in which less is allowed, too
-        at.size = pair.size if at.size is None else torch.maximum(at.size, pair.size)
+        at.size = _larger(at.size, pair.size)
         coarse, fine = (_Side(side.stepper, end) for side, end in zip(at.sides, attempt.ends, strict=True))
         at.sides = coarse, fine
         at.passed()
+        self._degrees.passed()
         self._check_memory(march)
         if attempt.excess < EASY:
             at.lengthen()
@@ -201,8 +193,8 @@ class ExponentialMarcher:
             points.append(end)
             now = self._size(coarse.space, end, time + 0.5 * (half + 1) * dt)
             sizes.append(now)
-            unit = now if unit is None else torch.maximum(unit, now)
-            excess = max(excess, _largest(error / units(unit, error)) / (IN_STEPS * self.allowed))
+            unit = _larger(unit, now)
+            excess = max(excess, self._excess(error, unit, IN_STEPS))
             if not excess <= 1.0:  # the other solution need not follow
                 nothing = torch.zeros(0, dtype=unit.dtype)
                 return Attempt((), nothing, None, nothing, nothing, nothing, excess)
@@ -215,15 +207,18 @@ class ExponentialMarcher:
         rates = [dt * space.plain_rates(p, time + place * dt) for p, place in zip(points, TIMES, strict=True)]
         values, lifted = torch.stack(at + rates), self._lifted_over(space, time, dt)
         compared = torch.tensordot(in_pair(0.0, 0.25, 0.5, 0.75, 1.0), values if lifted is None else values + lifted, 1)
-        both = enumerate(zip(compared, others, strict=True))
-        gaps = torch.stack([self._gap(c, fine.space, p, time + 0.25 * k * dt) for k, (c, p) in both])
+        plain = [fine.space.plain(p) for p in others]
+        both = enumerate(zip(compared, plain, strict=True))
+        gaps = torch.stack([self._gap(c, fine.space, other, time + 0.25 * k * dt) for k, (c, other) in both])
         own = torch.stack([gaps[i] - torch.maximum(gaps[i - 1], gaps[i + 1]) for i in (1, 3)]).amax(dim=0)
-        excess = max(excess, _largest(own / units(unit, own)) / (BETWEEN * self.allowed))
-        unseen = fine.stepper.in_time(others, 0.25 * dt)
-        excess = max(excess, _largest(unseen / units(unit, unseen)) / (IN_STEPS * self.allowed))
-        size = _over_time(torch.stack(sizes), THIRDS)
-        added = _added(fine.space.plain(others[-1]), values.shape[2:])
+        excess = max(excess, self._excess(own, unit, BETWEEN))
+        excess = max(excess, self._excess(fine.stepper.in_time(others, 0.25 * dt), unit, IN_STEPS))
+        size, added = _over_time(torch.stack(sizes), THIRDS), beyond(plain[-1], values.shape[2:])
         return Attempt((points[-1], others[-1]), values, lifted, gaps, added, size, excess)
+
+    def _excess(self, error: Tensor, unit: Tensor, share: float) -> float:
+        """An error (U,) over a share of what is allowed."""
+        return _largest(error, unit) / (share * self.allowed)
 
     def _lifted_over(self, space: Space, time: float, dt: float) -> Tensor | None:
         """What is lifted, as of `Pair`."""
@@ -232,18 +227,16 @@ class ExponentialMarcher:
             return None
         return torch.stack([values for values, _ in found] + [dt * rates for _, rates in found])
 
-    def _gap(self, c: Tensor, space: Space, point: Point, time: float) -> Tensor:
-        """(U,) rms of the difference between a function in plain ones and the solution that what is in a richer space
-        is a part of."""
-        other, lifted = space.plain(point), self._lifted.at(space, time)
-        if lifted is not None:
-            other = other + lifted[0]
-        other[(slice(None), *(slice(0, n) for n in c.shape[1:]))] -= c
-        return torch.linalg.vector_norm(other.flatten(1), dim=1)
+    def _gap(self, c: Tensor, space: Space, other: Tensor, time: float) -> Tensor:
+        """(U,) rms of the difference between a solution and another one, of which `other` is what is in a richer space,
+        both in plain functions."""
+        lifted = self._lifted.at(space, time)
+        off = difference(c, other if lifted is None else other + lifted[0])
+        return torch.linalg.vector_norm(off.flatten(1), dim=1)
 
     def _pair(self, attempt: Attempt, time: float, dt: float) -> Pair:
         end = attempt.values[len(TIMES) - 1]
-        last = _added(end, [math.floor(n / RICHER) for n in end.shape[1:]])[-1]
+        last = beyond(end, [math.floor(n / RICHER) for n in end.shape[1:]])[-1]
         error = self._shared(_over_time(attempt.gaps, QUARTERS))
         loss = float((error / units(attempt.size, error)).max()) ** 2
         return Pair(time, dt, attempt.values, attempt.lifted, error, attempt.size, attempt.added[-1], last, loss)
@@ -265,12 +258,12 @@ class ExponentialMarcher:
         return _Side(stepper, stepper.space.start(self.low))
 
     def _begun(self, degrees: Sequence[int]) -> tuple[_Side, _Side]:
-        return self._started(degrees), self._started(_richer(degrees))
+        return self._started(degrees), self._started(richer(degrees))
 
     def _widened(self, sides: tuple[_Side, _Side], degrees: Sequence[int], time: float) -> tuple[_Side, _Side]:
         """The same states in functions of other degrees."""
         found = []
-        for side, own in zip(sides, (degrees, _richer(degrees)), strict=True):
+        for side, own in zip(sides, (degrees, richer(degrees)), strict=True):
             stepper = ExponentialStepper(self._space(own))
             found.append(_Side(stepper, stepper.space.at(stepper.space.from_other(side.space, side.point), time)))
         return found[0], found[1]
@@ -280,67 +273,20 @@ class ExponentialMarcher:
         while max(degrees) <= MOST_DEGREE[len(degrees)]:
             self.means.check()
             side = self._started(degrees)
-            own, size = side.space.plain(side.point), self._size(side.space, side.point, self.low)
-            short = self._short(own, size)
-            if not any(short):  # unless a grid takes a wave for another one
-                wide = self._wider(side.space.degrees).space
-                short = _lacking(own, wide.plain(wide.start(self.low)), IN_LAST * self.allowed, size)
-            if not any(short):
+            size = self._size(side.space, side.point, self.low)
+            more = self._degrees.of_start(side.space, side.point, size, self.low)
+            if more is None:
                 return tuple(degrees)
-            degrees = _more(degrees, short, GROWS_AT_FIRST)
+            degrees = more
         return None
 
-    def _grown(self, space: Space, attempt: Attempt, size: Tensor | None) -> tuple[int, ...] | None:
-        """The degrees that the end of a pair asks for; None where they are enough.
-
-        Of a solution whose waves have a gap in between, the last ones may be nothing while others are missing: the
-        other solution has some of those.
-        """
-        unit = attempt.size if size is None else torch.maximum(size, attempt.size)
-        last = len(TIMES) - 1
+    def _asked(self, at: _Progress, attempt: Attempt, time: float, dt: float) -> tuple[int, ...] | None:
+        """The degrees that the end of a pair asks for, at that time; None where there are enough."""
+        (side, _), last = at.sides, len(TIMES) - 1
         end = attempt.values[last] if attempt.lifted is None else attempt.values[last] + attempt.lifted[last]
-        most = (IN_LAST * self.allowed * units(unit, unit)) ** 2
-        missing = (attempt.added[:-1] > most).any(dim=1).tolist()
-        short = [few or lacks for few, lacks in zip(self._short(end, unit), missing, strict=True)]
-        return _more(space.degrees, short, GROWS) if any(short) else None
-
-    def _overlooked(self, at: _Progress, attempt: Attempt, time: float, dt: float) -> tuple[int, ...] | None:
-        """The degrees asked for by what the rest makes of the end of a pair in far higher ones; None where these do not
-        matter, or that was seen of late.
-
-        Powers of waves are waves of many times their number, and of none in between, so that neither of the two
-        solutions may see any of them.
-        """
-        (side, _), end = at.sides, attempt.ends[0]
-        space, unit = side.space, attempt.size if at.size is None else torch.maximum(at.size, attempt.size)
-        known = at.seen is not None and at.seen[0] == space.degrees and at.since < SEEN_EVERY
-        if known and bool((unit <= SEEN_GROWN * at.seen[1]).all()):
-            return None
-        at.seen, at.since = (space.degrees, unit), 0
-        wide = self._wider(space.degrees)
-        point = wide.space.at(wide.space.from_other(space, end), time + dt)
-        moved = wide.space.plain_state(wide.moved(point, dt))
-        own = space.plain_state(side.stepper.moved(end, dt))
-        short = _lacking(own, moved, IN_STEPS * self.allowed, unit)
-        return _more(space.degrees, short, GROWS) if any(short) else None
-
-    def _wider(self, degrees: tuple[int, ...]) -> ExponentialStepper:
-        """In far higher degrees."""
-        most = WIDE[len(degrees)]
-        wider = tuple(min(WIDER * p, max(most, math.ceil(GROWS_AT_FIRST * p))) for p in degrees)
-        if self._wide is None or self._wide.space.degrees != wider:
-            self._wide = ExponentialStepper(self._space(wider))
-        return self._wide
-
-    def _short(self, c: Tensor, size: Tensor) -> list[bool]:
-        """Per axis, whether the last coefficients of functions (U, q_1, ...) are too large for what is allowed."""
-        found = []
-        for axis in range(c.dim() - 1):
-            count = math.ceil(LAST * c.shape[axis + 1])
-            last = c.narrow(axis + 1, c.shape[axis + 1] - count, count).flatten(1)
-            tail = torch.linalg.vector_norm(last, dim=1)
-            found.append(bool((tail > IN_LAST * self.allowed * units(size, tail)).any()))
-        return found
+        size = _larger(at.size, attempt.size)
+        degrees = self._degrees.of_end(side.space, end, attempt.added[:-1], size)
+        return degrees or self._degrees.overlooked(side.stepper, attempt.ends[0], size, time, dt)
 
     # -- what is foreseen ----------------------------------------------------------------------------------------------
 
@@ -361,8 +307,7 @@ class ExponentialMarcher:
             dt = (self.high - self.low) / parts
             end, error = crude.stepper.step(crude.point, self.low + number * dt, dt)
             now = torch.maximum(size, self._size(crude.space, end, self.low + (number + 1) * dt))
-            off = _largest(error / units(now, error))
-            if not off <= CRUDE:
+            if not _largest(error, now) <= CRUDE:
                 number, parts = 2 * number, 2 * parts
                 if parts > CRUDE_PARTS:
                     return None
@@ -373,8 +318,8 @@ class ExponentialMarcher:
     def _check_memory(self, march: ExponentialMarch) -> None:
         """Raises ResourceError where what is to come does not fit beside what there is."""
         taken = sum(pair.values.numel() * (1 if pair.lifted is None else 2) for pair in march.steps)
-        richer = math.prod(_richer(march.steps[-1].values.shape[2:]))
-        needed = NUMBER * (JOINED * taken + STATES * len(self.problem.unknowns) * richer)
+        functions = math.prod(richer(march.steps[-1].values.shape[2:]))
+        needed = NUMBER * (JOINED * taken + STATES * len(self.problem.unknowns) * functions)
         refuse_beyond(self.means.memory, needed, taken)
 
 
@@ -385,41 +330,17 @@ def _shorter(excess: float) -> int:
     return min(2 ** math.ceil(math.log2(excess) / ORDER), MOST_SHORTER)
 
 
-def _more(degrees: Sequence[int], short: Sequence[bool], times: float) -> tuple[int, ...]:
-    return tuple(math.ceil(times * p) if few else p for p, few in zip(degrees, short, strict=True))
+def _largest(error: Tensor, unit: Tensor) -> float:
+    """Of errors (U,) relative to the solution; not a number where one of them is none."""
+    relative = error / units(unit, error)
+    return float(relative.max()) if bool(relative.isfinite().all()) else math.nan
 
 
-def _richer(degrees: Sequence[int]) -> tuple[int, ...]:
-    return tuple(math.ceil(RICHER * p) + 1 for p in degrees)
-
-
-def _largest(values: Tensor) -> float:
-    """Not a number where one of them is none."""
-    return float(values.max()) if bool(values.isfinite().all()) else math.nan
+def _larger(size: Tensor | None, now: Tensor) -> Tensor:
+    """(U,) the size of a solution so far, if there is one, and now."""
+    return now if size is None else torch.maximum(size, now)
 
 
 def _over_time(values: Tensor, weights: Sequence[float]) -> Tensor:
     """(U,) root mean squares over a pair of values (K, U) at equal times."""
     return torch.sqrt(torch.tensordot(torch.tensor(weights, dtype=values.dtype, device=values.device), values**2, 1))
-
-
-def _lacking(c: Tensor, wide: Tensor, allowed: float, size: Tensor) -> list[bool]:
-    """Per axis, whether functions (U, q_1, ...) lack of others in higher degrees more than is allowed, relative to the
-    solution; all of them, if it is none that they do not have."""
-    wide = wide.clone()
-    wide[(slice(None), *(slice(0, n) for n in c.shape[1:]))] -= c
-    off = torch.linalg.vector_norm(wide.flatten(1), dim=1)
-    if not bool((off > allowed * units(size, off)).any()):
-        return [False] * (c.dim() - 1)
-    *along, _ = _added(wide, c.shape[1:])
-    short = [bool((one > (PART * off) ** 2).any()) for one in along]
-    return short if any(short) else [True] * len(short)
-
-
-def _added(c: Tensor, counts: Sequence[int]) -> Tensor:
-    """(d + 1, U) squares of coefficients (U, ...) beyond so many per axis: along each one, and along any of them."""
-    squares, found = c**2, []
-    for axis, count in enumerate(counts, start=1):
-        found.append(squares.narrow(axis, count, squares.shape[axis] - count).flatten(1).sum(dim=1))
-    squares[(slice(None), *(slice(0, n) for n in counts))] = 0.0
-    return torch.stack([*found, squares.flatten(1).sum(dim=1)])
