@@ -408,6 +408,14 @@ def test_a_solution_that_blows_up_is_no_answer(tmp_path):
     assert result["status"] != "converged" and result["estimated_error"]["u"] > 0.5
 
 
+def test_steps_without_numbers_are_not_taken(tmp_path):
+    problem = compile_problem(stated(tmp_path, "D(u, t) = laplacian(u)/10 + u*exp(800*u**2)"))
+    march = ExponentialMarch((16, 16))
+    with torch.no_grad():
+        ExponentialMarcher(problem, 0, semilinear(problem, 0), 1e-3, Means(lambda: None)).run(march, lambda march: None)
+    assert march.status == "stalled" and not march.steps
+
+
 def test_too_little_memory_is_said(tmp_path):
     problem = compile_problem(stated(tmp_path))
     means = Means(lambda: None, memory=1e4)

@@ -194,7 +194,7 @@ class ExponentialMarcher:
             now = self._size(coarse.space, end, time + 0.5 * (half + 1) * dt)
             sizes.append(now)
             unit = _larger(unit, now)
-            excess = max(excess, self._excess(error, unit, IN_STEPS))
+            excess = _worst(excess, self._excess(error, unit, IN_STEPS))
             if not excess <= 1.0:  # the other solution need not follow
                 nothing = torch.zeros(0, dtype=unit.dtype)
                 return Attempt((), nothing, None, nothing, nothing, nothing, excess)
@@ -211,8 +211,8 @@ class ExponentialMarcher:
         both = enumerate(zip(compared, plain, strict=True))
         gaps = torch.stack([self._gap(c, fine.space, other, time + 0.25 * k * dt) for k, (c, other) in both])
         own = torch.stack([gaps[i] - torch.maximum(gaps[i - 1], gaps[i + 1]) for i in (1, 3)]).amax(dim=0)
-        excess = max(excess, self._excess(own, unit, BETWEEN))
-        excess = max(excess, self._excess(fine.stepper.in_time(others, 0.25 * dt), unit, IN_STEPS))
+        in_time = fine.stepper.in_time(others, 0.25 * dt)
+        excess = _worst(excess, self._excess(own, unit, BETWEEN), self._excess(in_time, unit, IN_STEPS))
         size, added = _over_time(torch.stack(sizes), THIRDS), beyond(plain[-1], values.shape[2:])
         return Attempt((points[-1], others[-1]), values, lifted, gaps, added, size, excess)
 
@@ -334,6 +334,11 @@ def _largest(error: Tensor, unit: Tensor) -> float:
     """Of errors (U,) relative to the solution; not a number where one of them is none."""
     relative = error / units(unit, error)
     return float(relative.max()) if bool(relative.isfinite().all()) else math.nan
+
+
+def _worst(*values: float) -> float:
+    """The largest; not a number where one of them is none, which `max` may drop."""
+    return math.nan if any(math.isnan(value) for value in values) else max(values)
 
 
 def _larger(size: Tensor | None, now: Tensor) -> Tensor:
