@@ -6,13 +6,29 @@ to the values of the unknowns there. What it computes before the points come is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 Values = dict[str, np.ndarray]
 Field = Callable[[np.ndarray], Values]  # points (N, d) -> the unknowns there, each (N,)
+
+
+def at_levels(fields: Mapping[float, Any], unknowns: Sequence[str], values: Callable) -> Field:
+    """A field of what is known at levels of time: `values(known, points)` of one of them gives the unknowns, each (n,),
+    at points (n, d)."""
+
+    def at(points: np.ndarray) -> Values:
+        found = {name: np.empty(len(points)) for name in unknowns}
+        for t, known in fields.items():
+            here = points[:, 0] == t
+            for name, own in zip(unknowns, values(known, points[here]), strict=True):
+                found[name][here] = own
+        return found
+
+    return at
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from polynomials import chebyshev_nodes, differentiation, interpolation
 from scipy.integrate import solve_ivp
 
-from specialists import Field, Specialist
+from specialists import Field, Specialist, at_levels
 
 
 @dataclass(frozen=True)
@@ -146,15 +146,11 @@ def heat_2d_multiscale() -> Specialist:
         rates = laplacian_rates(lines, [1 / (500 * np.pi) ** 2, 1 / np.pi**2])
         fields = {t: start * np.exp(rates * t) for t in times}
 
-        def at(points: np.ndarray) -> dict[str, np.ndarray]:
-            u = np.empty(len(points))
-            for t, field in fields.items():
-                here = points[:, 0] == t
-                modes = [one.modes_at(points[here, i + 1]) for i, one in enumerate(lines)]
-                u[here] = np.einsum("ab,na,nb->n", field, *modes, optimize=True)
-            return {"u": u}
+        def values(field: np.ndarray, points: np.ndarray) -> list[np.ndarray]:
+            modes = [one.modes_at(points[:, i + 1]) for i, one in enumerate(lines)]
+            return [np.einsum("ab,na,nb->n", field, *modes, optimize=True)]
 
-        return at
+        return at_levels(fields, ("u",), values)
 
     return Specialist("Chebyshev collocation, exact in time", tuple(range(36, 91, 6)), solve, levels=50)
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.polynomial import Polynomial
 
-from specialists import Field, Specialist
+from specialists import Field, Specialist, at_levels
 from specialists.fourier import kept
 
 # -- marching -------------------------------------------------------------------------------------------------
@@ -128,14 +128,7 @@ def tested(basis, values: Callable[..., np.ndarray]) -> np.ndarray:
 def field(basis, fields: dict[float, np.ndarray]) -> Field:
     """Of coefficients at levels of time."""
 
-    def at(points: np.ndarray) -> dict[str, np.ndarray]:
-        u = np.empty(len(points))
-        for t, coefficients in fields.items():
-            here = points[:, 0] == t
-            u[here] = basis.probes(points[here, 1:].T) @ coefficients
-        return {"u": u}
-
-    return at
+    return at_levels(fields, ("u",), lambda c, points: [basis.probes(points[:, 1:].T) @ c])
 
 
 def within(basis, K, M, start: Callable[..., np.ndarray]):
@@ -188,14 +181,10 @@ def heat_many_holes() -> Specialist:
         states = kept(cooled(K, M, -lasting, step, steps), times, step)
         fields = {t: lasting + u for t, u in states.items()}
 
-        def at(points: np.ndarray) -> dict[str, np.ndarray]:
-            u = np.empty(len(points))
-            for t, coefficients in fields.items():
-                here = points[:, 0] == t
-                u[here] = plate.Places(basis, points[here, 1:]).values(basis, coefficients)
-            return {"u": u}
+        def values(coefficients: np.ndarray, points: np.ndarray) -> list[np.ndarray]:
+            return [plate.Places(basis, points[:, 1:]).values(basis, coefficients)]
 
-        return at
+        return at_levels(fields, ("u",), values)
 
     meshes = ((3.0, 10, 2), (3.0, 10, 3), (2.0, 10, 3), (1.7, 12, 3), (1.5, 14, 3))
     ladder = tuple((*mesh, 80) for mesh in meshes)
@@ -356,15 +345,11 @@ def channel() -> Specialist:
         step = reference.END / steps
         fields = kept(flow(basis, pressure, step, steps), times, step)
 
-        def at(points: np.ndarray) -> dict[str, np.ndarray]:
-            found = {name: np.empty(len(points)) for name in "uvp"}
-            for t, parts in fields.items():
-                here = points[:, 0] == t
-                for name, part, one in zip("uvp", parts, (basis, basis, pressure), strict=True):
-                    found[name][here] = one.probes(points[here, 1:].T) @ part
-            return found
+        def values(parts: list[np.ndarray], points: np.ndarray) -> list[np.ndarray]:
+            both = zip((basis, basis, pressure), parts, strict=True)
+            return [one.probes(points[:, 1:].T) @ part for one, part in both]
 
-        return at
+        return at_levels(fields, "uvp", values)
 
     ladder = ((6, 3, 1000), (6, 4, 1000), (7, 4, 1000), (9, 5, 1200), (10, 6, 1300), (11, 6, 1400))
     ladder += ((12, 6, 1500), (13, 7, 1800), (14, 8, 2000), (16, 8, 2500), (18, 9, 2600), (20, 10, 3000))

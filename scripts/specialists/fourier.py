@@ -12,7 +12,7 @@ import kuramoto_sivashinsky
 import numpy as np
 from etdrk4 import march
 
-from specialists import Field, Specialist
+from specialists import Field, Specialist, at_levels
 
 
 def series(coefficients: np.ndarray, x: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -26,14 +26,7 @@ def series(coefficients: np.ndarray, x: np.ndarray, low: float, high: float) -> 
 def field(fields: dict[float, np.ndarray], low: float, high: float) -> Field:
     """Of Fourier coefficients at levels of time."""
 
-    def at(points: np.ndarray) -> dict[str, np.ndarray]:
-        u = np.empty(len(points))
-        for t, coefficients in fields.items():
-            here = points[:, 0] == t
-            u[here] = series(coefficients, points[here, 1], low, high)
-        return {"u": u}
-
-    return at
+    return at_levels(fields, ("u",), lambda c, points: [series(c, points[:, 1], low, high)])
 
 
 def kept(states, times: np.ndarray, step: float) -> dict[float, np.ndarray]:
@@ -166,14 +159,11 @@ def schroedinger() -> Specialist:
 
         fields = kept(states(height / np.cosh(height * x) * np.exp(1j * speed * x)), times, step)
 
-        def at(points: np.ndarray) -> dict[str, np.ndarray]:
-            h = np.empty(len(points), complex)
-            for t, coefficients in fields.items():
-                here = points[:, 0] == t
-                h[here] = np.exp(1j * np.outer(points[here, 1] + half, k)) @ coefficients / modes
-            return {"u": h.real, "v": h.imag}
+        def parts(coefficients: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            h = np.exp(1j * np.outer(points[:, 1] + half, k)) @ coefficients / modes
+            return h.real, h.imag
 
-        return at
+        return at_levels(fields, ("u", "v"), parts)
 
     ladder = ((256, 200), (256, 400), (384, 800), (384, 1600), (512, 3200), (512, 6400))
     return Specialist("Fourier splitting, on a longer line", ladder, solve, levels=100, unknowns=("u", "v"))

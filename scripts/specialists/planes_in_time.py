@@ -15,7 +15,7 @@ from periodic_planes import Flow, vortices
 from planes import at_points
 from walled_planes import PLANES
 
-from specialists import Field, Specialist
+from specialists import Field, Specialist, at_levels
 from specialists.fourier import kept
 
 METHOD = "Fourier, ETDRK4"
@@ -35,18 +35,15 @@ def periodic(
     def solve(resolution: Resolution, times: np.ndarray) -> Field:
         modes, steps = resolution
         states = kept(periodic_planes.states(flow, modes, steps), times, flow.until / steps)
-        fields = {t: state() for t, state in states.items()}
+        fields = {t: (t, state()) for t, state in states.items()}
 
-        def at(points: np.ndarray) -> dict[str, np.ndarray]:
-            values = {unknown: np.empty(len(points)) for unknown in flow.unknowns}
-            for t, coefficients in fields.items():
-                here = points[:, 0] == t
-                for unknown, one in zip(flow.unknowns, coefficients, strict=True):
-                    level = raised[unknown](t) if unknown in raised else 0.0
-                    values[unknown][here] = at_points(one, *points[here, 1:].T, flow.low, flow.length) + level
-            return values
+        def values(known: tuple, points: np.ndarray) -> list[np.ndarray]:
+            t, coefficients = known
+            levels = [raised[unknown](t) if unknown in raised else 0.0 for unknown in flow.unknowns]
+            both = zip(coefficients, levels, strict=True)
+            return [at_points(one, *points[:, 1:].T, flow.low, flow.length) + level for one, level in both]
 
-        return at
+        return at_levels(fields, flow.unknowns, values)
 
     return Specialist(METHOD, ladder, solve, levels=periodic_planes.LEVELS, unknowns=flow.unknowns)
 
@@ -93,15 +90,11 @@ def walled(name: str, method: str, ladder: tuple[Resolution, ...]) -> Specialist
         modes, steps = resolution
         fields = kept(plane.solve(modes, steps), times, plane.until / steps)
 
-        def at(points: np.ndarray) -> dict[str, np.ndarray]:
-            u = np.empty(len(points))
-            for t, coefficients in fields.items():
-                here = points[:, 0] == t
-                x, y = (plane.functions(modes, (z - plane.low) / plane.length) for z in points[here, 1:].T)
-                u[here] = np.einsum("nk,kl,nl->n", x, coefficients, y, optimize=True)
-            return {"u": u}
+        def values(coefficients: np.ndarray, points: np.ndarray) -> list[np.ndarray]:
+            x, y = (plane.functions(modes, (z - plane.low) / plane.length) for z in points[:, 1:].T)
+            return [np.einsum("nk,kl,nl->n", x, coefficients, y, optimize=True)]
 
-        return at
+        return at_levels(fields, ("u",), values)
 
     return Specialist(method, ladder, solve, levels=plane.levels)
 
