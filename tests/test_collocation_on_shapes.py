@@ -148,3 +148,20 @@ def test_a_march_without_any_step_ends_with_its_start_and_no_network(limits):
     assert solution.result["method"] == "the start alone" and "mlp" not in solution.result["basis"]
     assert solution.result["estimated_error"]["u"] >= 1.0
     assert float(solution(t=0.9, x=-0.5, y=0.1)) == pytest.approx(1 - 0.26, abs=1e-6)
+
+
+def test_stages_of_what_is_carried_along_are_solved_apart():
+    u = "exp(-10*((x - 0.4*cos(t))**2 + (y - 0.4*sin(t))**2))"
+    disk = ps.Shape({"disk": {"center": [0, 0], "radius": 1}}, coordinates="x y", time={"t": (0, 1)})
+    problem = ps.Problem(
+        name="carried",
+        domain=disk,
+        unknowns="u",
+        equations={"carried": "D(u, t) = y*D(u, x) - x*D(u, y)"},
+        conditions={"start": ps.Condition(on="t = 0", equation=f"u = {u.replace('(t)', '(0)')}")},
+        exact={"u": u},
+    )
+    result = ps.solve(problem, tolerance=1e-3).result
+    assert result["status"] == "converged" and result["method"].startswith("collocation")
+    assert result["relative_l2_error"]["u"] < 1e-3
+    assert 0.4 < result["estimated_error"]["u"] / result["relative_l2_error"]["u"] < 3.0

@@ -6,7 +6,7 @@ from pinnsolve.adapt.radau import radau
 from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix
 from pinnsolve.least_squares.fronts import fronts
 from pinnsolve.least_squares.separate_modes import SeparateModes
-from pinnsolve.least_squares.stages_together import REDUCED, SparseBlocks, StagesTogether
+from pinnsolve.least_squares.stages_together import REDUCED, Shifted, SparseBlocks, StagesTogether
 
 PAIRS = [(0, 1), (1, 2), (0, 3)]
 CELLS, N = 4, 4
@@ -60,15 +60,55 @@ def test_stages_are_solved_by_the_factorization_of_one_shift():
     factor = BlockCholesky(BlockMatrix(diagonal, PAIRS, upper), tree)
     rates = radau(STAGES).rate / TYPICAL
     for unknowns in (1, 2):
-        stages = StagesTogether(rates, factor, SparseBlocks(*blocks(moved), PAIRS), unknowns, lambda: None)
+        stages = StagesTogether(rates, Shifted(factor, SparseBlocks(*blocks(moved), PAIRS), unknowns, lambda: None))
         expected = exact(still, moved, g)
         assert float((stages.solve(g) - expected).norm() / expected.norm()) < 30 * REDUCED
+
+
+class Counted(Dense):
+    """That counts the columns it is applied to."""
+
+    columns = 0
+
+    def solve(self, b):
+        self.columns += b.shape[2]
+        return super().solve(b)
+
+
+def test_what_was_found_for_some_sides_serves_the_next_ones_and_steps_of_any_length():
+    still, moved, g = systems(5)
+    counted = Counted(still + moved)
+    shifted = Shifted(counted, SparseBlocks(*blocks(moved), PAIRS), 1, lambda: None)
+    first = StagesTogether(radau(STAGES).rate / TYPICAL, shifted)
+    expected = exact(still, moved, g)
+    assert float((first.solve(g, 1e-10) - expected).norm() / expected.norm()) < 1e-8
+    assert first.remains < 1e-10
+    made, counted.columns = counted.columns, 0
+    first.solve(0.5 * g, 1e-10)
+    assert counted.columns <= g[0, 0].numel() < made
+    longer = StagesTogether(radau(STAGES).rate / (3.0 * TYPICAL), shifted)
+    expected = exact(still, moved / 3.0, g)
+    assert float((longer.solve(g, 1e-10) - expected).norm() / expected.norm()) < 1e-8
+
+
+def test_stages_that_are_all_the_same_are_solved_as_one():
+    still, moved, g = systems(6)
+    counted = Counted(still + moved)
+    stages = StagesTogether(
+        radau(STAGES).rate / TYPICAL, Shifted(counted, SparseBlocks(*blocks(moved), PAIRS), 1, lambda: None)
+    )
+    same = g[..., :1].expand(-1, -1, -1, STAGES)
+    expected = exact(still, moved, same)
+    assert float((stages.solve(same, 1e-10) - expected).norm() / expected.norm()) < 1e-8
+    counted.columns = 0
+    stages.solve(same, 1e-10)
+    assert counted.columns < g[0, 0].numel()
 
 
 def test_a_right_hand_side_of_nothing_has_no_stages():
     still, moved, g = systems(3)
     rates = radau(STAGES).rate / TYPICAL
-    stages = StagesTogether(rates, Dense(still + moved), SparseBlocks(*blocks(moved), PAIRS), 1, lambda: None)
+    stages = StagesTogether(rates, Shifted(Dense(still + moved), SparseBlocks(*blocks(moved), PAIRS), 1, lambda: None))
     g[:, :, 1] = 0.0
     assert float(stages.solve(g)[:, :, 1].norm()) == 0.0
     assert float(stages.solve(0.0 * g).norm()) == 0.0

@@ -9,8 +9,8 @@ from pinnsolve.adapt.step_length import FIRST_PARTS, NOT_FOUND, REFUSED_AGAIN, S
 SMALL = 1e-12
 
 
-def of(free: bool, dt: float = 0.25, order: int = 4) -> StepLength:
-    return StepLength(1.0, 5.0, dt, free, order)
+def of(free: bool, dt: float = 0.25, order: int = 4, shared: bool = False) -> StepLength:
+    return StepLength(1.0, 5.0, dt, free, order, shared)
 
 
 @pytest.mark.parametrize("free", [False, True])
@@ -49,6 +49,18 @@ def test_free_lengths_follow_the_error_and_its_order():
     assert not length.lengthen(0.4, 1)  # hardly longer
     assert length.lengthen(0.5 / 1.8**4, 1) and length.dt == pytest.approx(0.225, rel=0.05)
     assert length.lengthen(SMALL, 1) and length.dt <= 2.0 * 0.225 * 1.05
+
+
+def test_lengths_that_share_a_factorization_are_tried_until_one_is_refused():
+    length = of(False, 4.0 / 64, shared=True)
+    length.taken()
+    assert length.lengthen(0.5 / 1.8**2, 1)  # of half the order
+    assert length.dt == pytest.approx(1.8 * 4.0 / 64, rel=0.05)
+    assert length.back(1) and length.dt == 4.0 / 64
+    for number in range(20):
+        length.taken()
+        assert not length.lengthen(0.5 / 1.4**4, 2 + number)
+    assert length.lengthen(0.5 / 1.8**4, 22)  # of the order
 
 
 @pytest.mark.parametrize("free", [False, True])

@@ -22,6 +22,7 @@ from pinnsolve.adapt.recorded_steps import Steppers
 from pinnsolve.adapt.simplified_newton import NotConverged
 from pinnsolve.adapt.space_changes import adapted, on_space, to_blame
 from pinnsolve.adapt.space_problem import SpaceProblem
+from pinnsolve.adapt.stage_system import NotTogether
 from pinnsolve.adapt.step_length import StepLength
 from pinnsolve.assembly.faces import continuity_rows
 from pinnsolve.assembly.row_source import State
@@ -61,6 +62,7 @@ SETTLES_CHANGING = 0.9  # the same where slabs, which are linearized again and a
 IN_TIME_TOO = 0.2  # of the excess of space: below it, what a correction says of time means little
 IN_TIME_ALONE = 30.0  # times what space is to blame for: where no richer space would help
 SEEN_SHORTER = 0.5  # excess of space of kinks that travel, from which on a shorter step needs a richer space, too
+CRUDE = 4  # steps that tell the size of a solution
 NEW = 4  # steps, in which layers are new
 TELLS_SIZE = 0.5  # relative error of a step, taken or not, that tells how large the solution is
 NOT_SHORTER = 0.7  # of the excess of time before: what a shorter step must get below
@@ -119,6 +121,7 @@ class Marcher:
         self.starts = Starts(stated, weights, interval)
         self.orders = table_orders(stated.problem)
         self._stages = stages_of(stated, aim.inside)
+        self._apart = not stated.shares_factors  # whether modes have factorizations of their own
         kept = KEPT_CHANGING if stated.changing else KEPT
         self._steppers = Steppers(self._make, means.journal, kept)
 
@@ -154,7 +157,8 @@ class Marcher:
 
     def _lengths(self, dt: float) -> StepLength:
         """Of steps from the start on."""
-        return StepLength(self.low, self.high, dt, bool(self.stated.changing), self._order)
+        changing = bool(self.stated.changing)
+        return StepLength(self.low, self.high, dt, changing, self._order, not (changing or self._apart))
 
     def _next(self, march: March, at: _Progress, watch: Callable[[March], str | None]) -> None:
         """Takes a step, or changes what it was tried with."""
@@ -167,6 +171,10 @@ class Marcher:
         except NotConverged:
             length.fails(len(march.steps))
             at.ended = "stalled" if length.too_short else None
+            return
+        except NotTogether:
+            self._take_apart()
+            length.shared = length.free = False
             return
         if found.inside < TELLS_SIZE:  # of what begins at rest short steps see little
             at.size = step.size if at.size is None else torch.maximum(at.size, step.size)
@@ -293,11 +301,23 @@ class Marcher:
     def _foreseen(self, march: March, moment: Moment) -> Tensor:
         """(U,) the size of a solution that begins as nothing, from crude steps to the end."""
         count = round(self.whole / march.dt)
+        if not self._apart:  # with factorizations of steps as they will be
+            try:
+                self._steppers.crude(march.space, march.dt, moment, self.low, 0)
+                few = min(count, CRUDE)
+                return self._steppers.crude(march.space, self.whole / few, moment, self.low, few)
+            except NotTogether:
+                self._take_apart()
         return self._steppers.crude(march.space, march.dt, moment, self.low, count)
+
+    def _take_apart(self) -> None:
+        """From here on modes have factorizations of their own."""
+        self._apart = True
+        self._steppers.forget()
 
     def _make(self, space: Space, dt: float) -> Stepper:
         self._check_memory(space)
-        return Stepper(self.stated, space, self.weights, dt, self._stages, self.means.check)
+        return Stepper(self.stated, space, self.weights, dt, self._stages, self.means.check, self._apart)
 
     def _check_memory(self, space: Space) -> None:
         """Raises ResourceError where one more stepper, beside those that are kept, does not fit."""
@@ -307,7 +327,7 @@ class Marcher:
             *continuity_rows(fine, problem.coordinates, self.stated.continuous),
         ]
         system = CellSystem(fine, sources, len(self.stated.evolving), True, self.means.check)
-        modes = 0 if self.stated.shares_factors else self._stages // 2 + 1
+        modes = self._stages // 2 + 1 if self._apart else 0
         needed = (len(self._steppers) + 1) * bytes_of_modes(system, self.stated.levels, modes)
         refuse_beyond(self.means.memory, needed, system.coefficients)
 

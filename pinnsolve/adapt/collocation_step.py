@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -30,6 +31,7 @@ STAGES = {2: MOST_STAGES - 1}  # by axes of space; many modes are not worth thei
 STAGES_BEYOND = 4
 LEAST_CHANGING, MOST_CHANGING = 3, 5  # stages where factorizations serve few steps
 KEPT_CORRECTIONS = 4  # in the richer space, with a linearization of earlier steps
+OTHER_LENGTH = 16.0  # times as long, or as short, steps are solved well by a factorization
 LARGE = 10.0  # times the accuracy of the least squares: about what the error of a step may be
 ONCE, FINE_CORRECTIONS = 0.1, 3  # contraction below which one correction in the richer space is enough; else so many
 
@@ -95,21 +97,34 @@ def stages_of(stated: SpaceProblem, accuracy: float) -> int:
 
 
 class Stepper:
-    """Steps of one length on one space, with so many `stages`."""
+    """Steps of one length on one space, with so many `stages`, these `apart` or not; see `StageSystem`."""
 
     def __init__(
         self, stated: SpaceProblem, space: Space, weights: Mapping[str, float], dt: float, stages: int,
-        check: Callable[[], None],
+        check: Callable[[], None], apart: bool = False,
     ):  # fmt: skip
-        self.stated, self.space, self.dt, self.check = stated, space, dt, check
+        self.stated, self.space, self.check = stated, space, check
+        self.dt = self.made_for = dt  # the latter: the length that factorizations suit best
         self.fine = enriched_space(space)
         self.method, self.richer = radau(stages), radau(stages + 1)
-        self.coarse_system = StageSystem(stated, space, weights, self.method, dt, check)
-        self.fine_system = StageSystem(stated, self.fine, weights, self.richer, dt, check)
+        self.coarse_system = StageSystem(stated, space, weights, self.method, dt, check, apart)
+        self.fine_system = StageSystem(stated, self.fine, weights, self.richer, dt, check, apart)
         self._newton = SimplifiedNewton(self.coarse_system, check)
         self._fine_around: Around | None = None  # where the richer one is linearized
         self._fine_beside: Around | None = None  # and the other one, if one correction does with both
         self._algebraic = [u for u, order in enumerate(stated.evolving) if order == 0]
+
+    def of_length(self, dt: float) -> Stepper | None:
+        """Steps of another length with the factorizations of these; None where they do not serve."""
+        if max(dt / self.made_for, self.made_for / dt) > OTHER_LENGTH:
+            return None
+        coarse, fine = (one.of_length(dt) for one in (self.coarse_system, self.fine_system))
+        if coarse is None or fine is None:
+            return None
+        other = copy(self)
+        other.dt, other.coarse_system, other.fine_system = dt, coarse, fine
+        other._newton = self._newton.of_system(coarse)
+        return other
 
     def standing(self) -> dict[str, Any]:
         """What the steps so far leave behind, factorizations aside."""
@@ -126,7 +141,8 @@ class Stepper:
             self._fine_beside = self._newton.around if standing["beside"] else None
 
     def step(self, setting_out: SettingOut) -> tuple[Step, Blame]:
-        """The step from there. Raises NotConverged where Newton's method fails."""
+        """The step from there. Raises NotConverged where Newton's method fails, and NotTogether where stages must be
+        solved apart."""
         system = self.coarse_system
         start, time, size = setting_out.moment, setting_out.time, setting_out.size
         guess = self._guess(start.c[None], setting_out.before)

@@ -38,6 +38,10 @@ class Steppers:
         """How many hold factorizations."""
         return sum(known.stepper is not None for known in self._known.values())
 
+    def forget(self) -> None:
+        """All factorizations."""
+        self._known.clear()
+
     def step(self, space: Space, dt: float, setting_out: SettingOut) -> tuple[Step, Blame]:
         """See `Stepper.step`; with the stepper for steps of length `dt` on a space."""
         self._known = {length: one for length, one in self._known.items() if one.space is space}  # others serve no more
@@ -63,9 +67,18 @@ class Steppers:
         """(U,) the largest size of so many steps, whose errors are not looked at."""
         stepper = self._known[dt].stepper if dt in self._known and self._known[dt].space is space else None
         if stepper is None:
-            stepper = self._make(space, dt)
+            stepper = self._made(space, dt)
             self._known[dt] = _Known(space, stepper)
         return stepper.crude(start, time, count)
+
+    def _made(self, space: Space, dt: float) -> Stepper:
+        """With the factorizations of another length if these serve."""
+        for other in reversed(self._known.values()):
+            same = other.stepper is not None and other.space is space
+            stepper = other.stepper.of_length(dt) if same else None
+            if stepper is not None:
+                return stepper
+        return self._make(space, dt)
 
     def _restored(self, known: _Known, values: Values) -> tuple[Step, Blame]:
         standing = values["standing"]
@@ -79,7 +92,7 @@ class Steppers:
 
     def _taken(self, known: _Known, dt: float, about: tuple, setting_out: SettingOut) -> tuple[Step, Blame]:
         if known.stepper is None:
-            known.stepper = self._make(known.space, dt)
+            known.stepper = self._made(known.space, dt)
             if known.standing is not None:
                 known.stepper.stand(known.standing)
         before = known.stepper.standing()["around"]

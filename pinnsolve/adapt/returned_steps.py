@@ -33,14 +33,19 @@ def returned(steps: Sequence[Step]) -> list[tuple[Space, Tensor]]:
 
 def share_missed(steps: Sequence[Step]) -> float:
     """What the corrected solution lacks itself of what the steps lack, of the unknown where that is most."""
-    added, last = (torch.stack(parts).sum(dim=0) for parts in zip(*(_squares(step) for step in steps), strict=True))
+    squares, fine = [], None
+    for step in steps:
+        if fine is None or step.space is not fine[0]:  # what a space knows of its cut cells serves all steps on it
+            fine = step.space, enriched_space(step.space)
+        squares.append(_squares(step, fine[1]))
+    added, last = (torch.stack(parts).sum(dim=0) for parts in zip(*squares, strict=True))
     return float(torch.sqrt(added / units(last, added)).max())
 
 
-def _squares(step: Step) -> tuple[Tensor, Tensor]:
-    """(U,) each, over a step: squares of the corrected solution in the functions that the steps do not have, and in
-    the last ones that they have, of as many degrees in space and of one in time."""
-    fine, share = enriched_space(step.space), step.space.cells.volume * step.dt
+def _squares(step: Step, fine: Space) -> tuple[Tensor, Tensor]:
+    """(U,) each, over a step: squares of the corrected solution, which is in the `fine` space, in the functions that
+    the steps do not have, and in the last ones that they have, of as many degrees in space and of one in time."""
+    share = step.space.cells.volume * step.dt
     modal = torch.einsum("ij,jcun->icun", radau(len(step.corrected) - 1).modal(), step.corrected)
     squares = torch.stack([fine.orthonormal(one) ** 2 for one in modal])
     squares = torch.einsum("icun,c->iun", squares, share)

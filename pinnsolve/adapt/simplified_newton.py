@@ -28,6 +28,8 @@ RENEWALS = 3  # linearizations that one step may take
 INEXACT, MOST_INEXACT = 0.2, 0.05  # of the contraction, that corrections may leave of residuals: linearizations of
 # other states leave more of them (inexact Newton methods: Dembo, Eisenstat & Steihaug, SIAM J. Numer. Anal. 19 (1982)
 # 400-408); and the most
+OF_ACCURACY, LEAST_LEFT = 0.1, 1e-9  # of residuals, by the first correction of a steady linear problem
+SAFE = 10.0  # times the contraction of one step of a steady problem is that of others
 ROUNDING = 1e-11  # relative size of corrections that need not contract
 
 
@@ -53,6 +55,12 @@ class SimplifiedNewton:
         self.contraction = 1.0
         self.fresh = False
         self._renew = bool(system.stated.changing)
+
+    def of_system(self, system: StageSystem) -> SimplifiedNewton:
+        """Of a steady linear problem for steps of another length."""
+        other = SimplifiedNewton(system, self.check)
+        other.contraction = self.contraction
+        return other
 
     def standing(self) -> dict[str, Any]:
         """What decides how the next step is solved."""
@@ -107,6 +115,8 @@ class SimplifiedNewton:
         for number in range(most):
             self.check()
             left = min(max(INEXACT * self.contraction, REDUCED), MOST_INEXACT)
+            if steady:  # the first is the only one, but where the next ones show how good it is
+                left = MOST_INEXACT if number else min(max(OF_ACCURACY * accuracy, LEAST_LEFT), REDUCED)
             delta = self.system.correction(self.system.residuals(stages, start, time), left)
             stages = stages + delta if steady else faster.next(stages, delta)
             size = self._size(delta, stages)
@@ -114,11 +124,12 @@ class SimplifiedNewton:
                 if steady:
                     raise ArithmeticError("the stages of a step are not finite")
                 return stages, False
-            contraction = size / before if number else self.contraction
+            contraction = size / before if number else max(self.contraction, self.system.remains)
             if number == 1:
-                self.contraction = max(contraction, 1e-2 * self.contraction)
+                self.contraction = SAFE * contraction if steady else max(contraction, 1e-2 * self.contraction)
             if steady:
-                found = size * (SHRINKS if number else contraction) <= accuracy or size > SHRINKS * before
+                shrinks = min(contraction + left, SHRINKS) if number else contraction
+                found = size * shrinks <= accuracy or size > SHRINKS * before
                 found |= number == most - 1
             else:
                 found = size * min(contraction / max(1.0 - contraction, 1e-3), 1.0) <= accuracy or size <= ROUNDING
@@ -134,6 +145,8 @@ class SimplifiedNewton:
 
     def _size(self, delta: Tensor, stages: Tensor) -> float:
         """Of corrections, relative to the stages: the largest of all unknowns."""
+        # coefficients in cut cells may be large where functions are small
+        delta, stages = (self.system.orthonormal(x) for x in (delta, stages))
         if not self.system.stated.changing:
             return float(delta.norm() / stages.norm().clamp_min(1e-300))
         moved, size = (x[0].movedim(2, 0).flatten(1).norm(dim=1) for x in (delta, stages))

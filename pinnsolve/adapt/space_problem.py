@@ -44,7 +44,7 @@ class SpaceProblem:
     @property
     def shares_factors(self) -> bool:
         """Whether all modes are solved with one real factorization: of those that serve few steps."""
-        return bool(self.changing) and self.levels == 2
+        return self.levels == 2
 
 
 def can_collocate(problem: CompiledProblem, axis: int) -> bool:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -36,9 +37,10 @@ from pinnsolve.least_squares.block_cholesky import BlockCholesky, BlockMatrix
 from pinnsolve.least_squares.block_lu import BlockLU
 from pinnsolve.least_squares.condensation import Condensed, Faces, Sides, traces_apart, unit_scale, worth_condensing
 from pinnsolve.least_squares.separate_modes import SeparateModes
-from pinnsolve.least_squares.stages_together import REDUCED, SparseBlocks, StagesTogether
+from pinnsolve.least_squares.stages_together import REDUCED, Shifted, SparseBlocks, StagesTogether
 from pinnsolve.threads import all_at_each
 
+WORTH_MORE = 5e-3  # of residuals may be left where factorizations of all modes would leave nothing
 HELD = 30.0  # what rows of conditions and continuity count beside those of equations
 
 
@@ -77,8 +79,12 @@ class _Rows:
         return torch.stack([self.source.rows(state, matrix=False).r for state in states], dim=2)
 
 
+class NotTogether(ArithmeticError):
+    """The factorization of one shift does not serve the modes of a steady operator: they need their own."""
+
+
 class StageSystem:
-    """Steps of length `dt` by a method on one space.
+    """Steps of length `dt` by a method on one space; `apart`: with a factorization for every mode.
 
     Stage values are (R, s, C, U, n) for R right-hand sides. Of a linear problem whose operator is steady, the first has
     the sources of the equations and the others none: differences of solutions. Of others all are solutions. What a step
@@ -87,9 +93,10 @@ class StageSystem:
 
     def __init__(
         self, stated: SpaceProblem, space: Space, weights: Mapping[str, float], method: Radau, dt: float,
-        check: Callable[[], None],
+        check: Callable[[], None], apart: bool = False,
     ):  # fmt: skip
         self.stated, self.space, self.method, self.dt, self._check = stated, space, method, dt, check
+        self._shares_factors = stated.shares_factors and not apart
         problem = stated.problem
         self.unknowns = len(stated.evolving)
         self._typical = math.exp(sum(math.log(abs(shift)) for shift in method.shifts) / len(method.shifts)) / dt
@@ -104,8 +111,23 @@ class StageSystem:
         self._steady: dict[int, _Rows] = {}  # by number of the source, those that never change
         self._rows: list[_Rows] = []
         self._factors: StagesTogether | SeparateModes | None = None
+        self.remains = 0.0  # of the last residuals, relative
         if not stated.changing:
             self.linearize(None, 0.0)
+
+    @property
+    def _rates(self) -> Tensor:
+        """The inverse of the Butcher matrix in units of the typical shift."""
+        return self.method.rate / (self._typical * self.dt)
+
+    def of_length(self, dt: float) -> StageSystem | None:
+        """The same for steps of another length, with the factorization of this one; None where that does not serve."""
+        if self.stated.changing or not isinstance(self._factors, StagesTogether):
+            return None
+        other = copy(self)
+        other.dt = dt
+        other._factors = StagesTogether(other._rates, self._factors.shifted)
+        return other
 
     @property
     def linearized(self) -> bool:
@@ -172,11 +194,11 @@ class StageSystem:
         scale = unit_scale(torch.diagonal(own, dim1=2, dim2=3).sum(dim=0), blocks)
         faces = self._faces(blocks, scale) if blocks else None
         if faces is not None and worth_condensing(self._tree, own.shape[2], faces.graph):
-            if self.stated.shares_factors:
+            if self._shares_factors:
                 return self._together(Condensed(own.sum(dim=0), faces, True, self._check), SparseBlocks(own[1]))
             return self._apart(lambda z: Condensed(of_mode(own, z), faces, False, self._check))
         parts = self._between_cells(own)
-        if self.stated.shares_factors:  # not worth a complex factorization of every mode
+        if self._shares_factors:  # not worth a complex factorization of every mode
             diagonal, upper, _ = (blocks.sum(dim=0) for blocks in parts)
             cholesky = BlockCholesky(BlockMatrix(diagonal, self._pairs, upper), self._tree, self._check)
             return self._together(cholesky, SparseBlocks(*(blocks[1] for blocks in parts), self._pairs))
@@ -185,8 +207,7 @@ class StageSystem:
         )
 
     def _together(self, factor: Condensed | BlockCholesky, moved: SparseBlocks) -> StagesTogether:
-        rates = self.method.rate / (self._typical * self.dt)
-        return StagesTogether(rates, factor, moved, self.unknowns, self._check)
+        return StagesTogether(self._rates, Shifted(factor, moved, self.unknowns, self._check))
 
     def _apart(self, factor: Callable[[complex | float], Condensed | BlockLU]) -> SeparateModes:
         """With factorizations of the modes, made from their shifts in units of the typical one."""
@@ -242,6 +263,14 @@ class StageSystem:
             result.append(torch.einsum("ij,rjcun->ricun", self.method.rate, change) / self.dt)
         return result
 
+    def orthonormal(self, stages: Tensor) -> Tensor:
+        """Stage values, (..., C, U, n), in functions that are orthonormal on what counts of their cells."""
+        if self.space.metric is None:
+            return stages
+        C, U, n = stages.shape[-3:]
+        z = self.space.orthonormal(stages.reshape(-1, C, U, n).transpose(0, 1).reshape(C, -1, n))
+        return z.reshape(C, -1, U, n).transpose(0, 1).reshape(stages.shape)
+
     def end(self, stages: Tensor, start: Tensor) -> Tensor:
         """(R, L, C, U, n): what the next step starts from."""
         return torch.stack([d[:, -1] for d in self.derivatives(stages, start)[: start.shape[1]]], dim=1)
@@ -278,7 +307,9 @@ class StageSystem:
         return rows.held * torch.stack([torch.stack(one, dim=2) for one in result], dim=2)
 
     def correction(self, residuals: Sequence[Tensor], left: float = REDUCED) -> Tensor:
-        """(R, s, C, U, n): what to add to stages that leave these residuals; so much may be `left` of it, relative."""
+        """(R, s, C, U, n): what to add to stages that leave these residuals; so much may be `left` of it, relative.
+
+        Raises NotTogether where much more is."""
         C, (R, s) = self.space.cells.count, residuals[0].shape[2:]
         like = residuals[0].new_zeros(C, self.unknowns * self.space.functions)
         g = adjoint([rows.tests for rows in self._rows], [r.flatten(2) for r in residuals], like)
@@ -288,6 +319,9 @@ class StageSystem:
                 g.index_add_(0, tests.cells, tests.adjoint(r.flatten(2)).reshape(-1, *g.shape[1:]))
         g = g.reshape(C, -1, R, s)
         total = -self._factors.solve(g, left)
+        self.remains = self._factors.remains if isinstance(self._factors, StagesTogether) else 0.0
+        if not self.stated.changing and self.remains > max(left, WORTH_MORE):
+            raise NotTogether
         total = total.permute(0, 2, 3, 1).reshape(C, R, s, self.unknowns, -1)
         if self.space.metric is not None:
             total = self.space.back(total.flatten(1, 3)).reshape(total.shape)

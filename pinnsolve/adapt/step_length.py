@@ -1,8 +1,8 @@
 """How long steps in time are, and how many are left of them.
 
 Of a steady operator lengths are the whole time over powers of two, so that a few factorizations serve all steps. Where
-factorizations are renewed anyway a length is any that fits into the time that is left (Hairer & Wanner, Solving
-Ordinary Differential Equations II, section IV.8: the length follows from the error and its order).
+factorizations are renewed anyway, or serve any length, it is any that fits into the time that is left (Hairer & Wanner,
+Solving Ordinary Differential Equations II, section IV.8: the length follows from the error and its order).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ FIRST_PARTS = 16  # of the time, for the first try
 MOST_PARTS, AT_ONCE = 2**20, 2**5  # of the time; of a step, at once
 LESS_LIKELY = 0.5  # of what is allowed may be the error that a longer step is expected to have
 SAVED, SAVED_FREE = 12, 3  # steps that longer ones must save to be worth their factorizations
+SAVED_SHARED = 1  # the same where these serve any length
 REFUSED_AGAIN, REFUSED_AGAIN_FREE = 32, 8  # steps before a length that was refused is tried again
 NOT_FOUND, NOT_FOUND_AGAIN = 1.5, 2.0  # where Newton's method fails with a step, and others were taken before: how much
 # shorter; and where it fails once more
@@ -22,14 +23,15 @@ BELOW_REFUSED = 0.8  # of a length that was refused lately
 
 class StepLength:
     """`dt`, so that `left` steps of it end at `high`. `free`: whether it may be any, and not only halved or doubled;
-    `order`: of the error in a step."""
+    `order`: of the error in a step; `shared`: whether factorizations serve any length."""
 
-    def __init__(self, low: float, high: float, dt: float, free: bool, order: int):
-        self.low, self.high, self.free, self.order = low, high, free, order
+    def __init__(self, low: float, high: float, dt: float, free: bool, order: int, shared: bool = False):
+        self.low, self.high, self.free, self.order, self.shared = low, high, free or shared, order, shared
         self.left = max(math.ceil((high - low) / dt * (1 - 1e-9)), 1)
         self.dt = (high - low) / self.left
         self._refused: dict[float, int] = {}  # by length, how many steps there were when it was
         self._failed = False  # whether Newton's method did since the last step
+        self._refused_longer = False  # whether any was
         self._before: tuple[float, int] | None = None  # while no longer step has shown whether it does
 
     @property
@@ -89,7 +91,7 @@ class StepLength:
         """As before it was lengthened, where the step that does not do is the first longer one; whether it is."""
         if self._before is None:
             return False
-        self._refused[self.dt] = steps
+        self._refused[self.dt], self._refused_longer = steps, True
         (self.dt, self.left), self._before = self._before, None
         return True
 
@@ -109,7 +111,11 @@ class StepLength:
         return 2.0 if error * 2.0**self.order < LESS_LIKELY else None
 
     def _longer(self, error: float, steps: int) -> float | None:
-        ratio = min((LESS_LIKELY / max(error, 1e-300)) ** (1.0 / self.order), AT_MOST)
+        # one that is refused costs a step, and where it is not shared a factorization; layers soon take longer steps
+        # than errors of that order allow
+        order = self.order / 2 if self.shared and not self._refused_longer else self.order
+        ratio = min((LESS_LIKELY / max(error, 1e-300)) ** (1.0 / order), AT_MOST)
         lately = [dt for dt, when in self._refused.items() if when and steps - when < REFUSED_AGAIN_FREE]
         ratio = min([ratio, *(BELOW_REFUSED * dt / self.dt for dt in lately)])
-        return ratio if ratio >= WORTH_IT and self.left * (1.0 - 1.0 / ratio) >= SAVED_FREE else None
+        saved = SAVED_SHARED if self.shared else SAVED_FREE
+        return ratio if ratio >= WORTH_IT and self.left * (1.0 - 1.0 / ratio) >= saved else None

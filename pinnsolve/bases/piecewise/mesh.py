@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
@@ -48,6 +49,11 @@ class Cells:
     lower: Tensor
     upper: Tensor
     parts: Parts | None = None
+
+    @cached_property
+    def metrics(self) -> WeakValueDictionary:
+        """Changes of basis that spaces on these cells have made, by what their functions are."""
+        return WeakValueDictionary()
 
     @property
     def count(self) -> int:

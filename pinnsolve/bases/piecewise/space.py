@@ -77,8 +77,17 @@ class Space:
 
     @cached_property
     def metric(self) -> Metric | None:
-        """The changes of basis that make the functions of cut cells orthonormal; None where all cells are whole."""
-        return metric_of(self)
+        """The changes of basis that make the functions of cut cells orthonormal; None where all cells are whole.
+
+        Spaces with the same functions on the same cells share one, for as long as any of them is there.
+        """
+        key = self.degrees, self.apart, self.ball
+        found = self.cells.metrics.get(key)
+        if found is None:
+            found = metric_of(self)
+            if found is not None:
+                self.cells.metrics[key] = found
+        return found
 
     def moved(self, cells: Cells) -> Space:
         """The same functions on cells that lie elsewhere along an axis on which no boundary depends."""
