@@ -31,7 +31,7 @@ from pinnsolve.assembly.term_rows import table_orders, term_rows
 from pinnsolve.bases.piecewise.space import Space
 from pinnsolve.estimate.enriched_space import blame, correct, decay_rates, enriched_space
 from pinnsolve.solvers.gauss_newton import Iteration, gauss_newton
-from pinnsolve.solvers.memory import bytes_of_modes, refuse_beyond
+from pinnsolve.solvers.memory import bytes_at_most, bytes_of_modes, refuse_beyond
 
 AT_START = 0.3  # of a step's own error: what the start may be missed by
 ACCURACY, ACCURACY_CHANGING = 0.01, 0.1  # the same of the least squares, once factorized, and of stages where they are
@@ -67,6 +67,7 @@ NEW = 4  # steps, in which layers are new
 TELLS_SIZE = 0.5  # relative error of a step, taken or not, that tells how large the solution is
 NOT_SHORTER = 0.7  # of the excess of time before: what a shorter step must get below
 BORNE = 2.0  # excess of time of a step that is taken where shorter ones are no better, as its error says
+SURE = 0.5  # of the memory: what surely takes less is not counted further
 KEPT, KEPT_CHANGING = 3, 1  # lengths whose factorizations are kept
 
 
@@ -322,12 +323,17 @@ class Marcher:
     def _check_memory(self, space: Space) -> None:
         """Raises ResourceError where one more stepper, beside those that are kept, does not fit."""
         problem, fine = self.stated.problem, enriched_space(space)
+        modes = self._stages // 2 + 1 if self._apart else 0
+        coefficients = fine.functions * len(self.stated.evolving)
+        if (len(self._steppers) + 1) * bytes_at_most(fine.cells, coefficients, self.stated.levels, modes) < SURE * (
+            self.means.memory
+        ):
+            return
         sources = [
             *term_rows(problem, fine, self.weights),
             *continuity_rows(fine, problem.coordinates, self.stated.continuous),
         ]
         system = CellSystem(fine, sources, len(self.stated.evolving), True, self.means.check)
-        modes = self._stages // 2 + 1 if self._apart else 0
         needed = (len(self._steppers) + 1) * bytes_of_modes(system, self.stated.levels, modes)
         refuse_beyond(self.means.memory, needed, system.coefficients)
 

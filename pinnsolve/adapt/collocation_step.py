@@ -292,8 +292,7 @@ class Stepper:
 
     def _rms(self, space: Space, stages: Tensor, weights: Tensor) -> Tensor:
         """(U,) over the step."""
-        squares = torch.stack([space.rms(one) ** 2 for one in stages])
-        return torch.sqrt((weights[:, None] * squares).sum(dim=0))
+        return torch.sqrt((weights[:, None] * space.rms(stages) ** 2).sum(dim=0))
 
     def _blame(self, local: Tensor, at_end: Tensor, unit: Tensor) -> Blame:
         fine, method = self.fine, self.richer

@@ -263,14 +263,6 @@ class StageSystem:
             result.append(torch.einsum("ij,rjcun->ricun", self.method.rate, change) / self.dt)
         return result
 
-    def orthonormal(self, stages: Tensor) -> Tensor:
-        """Stage values, (..., C, U, n), in functions that are orthonormal on what counts of their cells."""
-        if self.space.metric is None:
-            return stages
-        C, U, n = stages.shape[-3:]
-        z = self.space.orthonormal(stages.reshape(-1, C, U, n).transpose(0, 1).reshape(C, -1, n))
-        return z.reshape(C, -1, U, n).transpose(0, 1).reshape(stages.shape)
-
     def end(self, stages: Tensor, start: Tensor) -> Tensor:
         """(R, L, C, U, n): what the next step starts from."""
         return torch.stack([d[:, -1] for d in self.derivatives(stages, start)[: start.shape[1]]], dim=1)

@@ -28,6 +28,7 @@ REDUCED, MOST_STEPS = 2e-3, 15  # what is left of a residual, if nothing else is
 DEPENDENT = 1e-12  # relative squares: of columns that say nothing that others do not
 SAME = 1e-12  # relative difference of columns that are one
 IGNORED = 0.2  # of what may be left of a residual, of which a direction is not worth a step
+AT_ONCE = 8  # directions, to apply a factorization to which takes little longer than to one
 MOST_KEPT, NUMBERS_KEPT = 320, 2**25  # columns of the space that the next right-hand sides begin with, and numbers
 OTHER_UNITS = 30.0  # how far the sizes of unknowns move from each other before a space is given up
 
@@ -190,7 +191,8 @@ class StagesTogether:
             U, values, _ = torch.linalg.svd(residual.flatten(1)[space.k :])
             known[space.k :] = U.mT @ known[space.k :]
             space.turn(U)
-            self.shifted.expand(space, max(int((values > IGNORED * left).sum()), 1), g)
+            count = max(int((values > IGNORED * left).sum()), AT_ONCE)
+            self.shifted.expand(space, min(count, space.q - space.k), g)
         X = space.combined((c * sizes[:, None]).flatten(1))
         return (X * space.unit[:, None]).reshape(g.shape)
 

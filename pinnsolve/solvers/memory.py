@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pinnsolve.assembly.row_source import RowSource
 from pinnsolve.assembly.system import CellSystem
+from pinnsolve.bases.piecewise.mesh import Cells
 from pinnsolve.errors import ResourceError
 from pinnsolve.least_squares.condensation import operations_condensed, worth_condensing
 from pinnsolve.least_squares.fronts import Front
@@ -17,6 +18,8 @@ NUMBER = 8  # bytes
 COMPLEX = 2  # numbers
 COPIES = 3  # of the blocks: as they are summed, scaled, and while fronts are put together
 SEEN = 3  # matrices of what a cell sees of its faces: as they are, and to either side of its own
+AT_MOST, ACROSS = 6, 8  # blocks of a cell in rows, and in a factorization, beside those of separators; what grids that
+# are refined in places have more of these
 AS_MADE = 2  # copies of the rows of a cell, as they are summed and compressed
 
 
@@ -69,6 +72,13 @@ def bytes_of_modes(system: CellSystem, levels: int, modes: int) -> float:
         return NUMBER * (rows + blocks + seen + numbers * _fronts(faces.tree, modes) * faces.rows**2)
     blocks = (levels + (2 * COMPLEX if modes else 1)) * (C + 2 * len(system.pairs)) * n**2
     return NUMBER * (rows + blocks + numbers * _fronts(system.tree, modes) * n**2)
+
+
+def bytes_at_most(cells: Cells, columns: int, levels: int, modes: int) -> float:
+    """More than that, of cells with so many `columns` each, without knowing what they share."""
+    separator = cells.count ** (1.0 - 1.0 / cells.dimension)  # cells between two halves of a grid
+    each = AT_MOST * (levels + 1) + (COMPLEX * max(modes, 1)) * (AT_MOST + ACROSS * separator)
+    return NUMBER * cells.count * columns**2 * each
 
 
 def _fronts(tree: Sequence[Front], modes: int) -> float:

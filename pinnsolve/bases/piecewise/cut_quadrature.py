@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.bases.legendre import chebyshev_points, chebyshev_weights, tensor_points
-from pinnsolve.least_squares.products import solved_triangular
+from pinnsolve.least_squares.products import solved_triangular, times
 from pinnsolve.threads import PARTS, in_parts
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Metric:
     def orthonormal(self, c: Tensor) -> Tensor:
         """(C, U, n) -> the same in orthonormal functions; whole cells stay as they are."""
         z = c.clone()
-        part = torch.einsum("kij,kuj->kui", self.R, c[self.cut][..., self.order])
+        part = times(self.R, c[self.cut][..., self.order].mT).mT
         z[self.cut.unsqueeze(1).unsqueeze(2), torch.arange(c.shape[1])[None, :, None], self.order] = part
         return z
 

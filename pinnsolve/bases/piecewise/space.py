@@ -105,9 +105,18 @@ class Space:
         return z if self.metric is None else self.metric.back(z)
 
     def rms(self, c: Tensor) -> Tensor:
-        """(U,) root mean squares of functions (C, U, n)."""
+        """(..., U) root mean squares of functions (..., C, U, n)."""
         volume = self.cells.volume
-        return torch.sqrt(((self.orthonormal(c) ** 2).sum(dim=2) * volume[:, None]).sum(dim=0) / volume.sum())
+        z = self.orthonormal(c) if c.dim() == 3 else self.orthonormal_all(c)
+        return torch.sqrt((z.square().sum(dim=-1) * volume[:, None]).sum(dim=-2) / volume.sum())
+
+    def orthonormal_all(self, c: Tensor) -> Tensor:
+        """As `orthonormal`, of many functions (..., C, U, n) at once."""
+        if self.metric is None:
+            return c
+        C, U, n = c.shape[-3:]
+        z = self.metric.orthonormal(c.reshape(-1, C, U, n).transpose(0, 1).reshape(C, -1, n))
+        return z.reshape(C, -1, U, n).transpose(0, 1).reshape(c.shape)
 
     def means(self, c: Tensor) -> Tensor:
         """(U,) means of functions (C, U, n)."""
