@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import pinnsolve as ps
+from pinnsolve.adapt import recycled_steps
 from pinnsolve.results.checkpoints import Checkpoints
 from pinnsolve.results.going_on import solves
 from pinnsolve.results.solution import load_solution
@@ -65,6 +66,28 @@ PROBLEMS = {
         conditions=RIM,
         solve={"tolerance": 1e-3},
     ),
+    "steady collocation": ps.Problem(
+        name="slab",
+        domain=SQUARE,
+        unknowns="w",
+        equations={
+            "e": "D(w, t) = div((1 + a)*grad(w))/10 - 9*sin(9*t)*sin(pi*a)*sin(pi*b)"
+            " + cos(9*t)*pi*(2*pi*(1 + a)*sin(pi*a) - cos(pi*a))*sin(pi*b)/10"
+        },
+        conditions=RIM,
+        solve={"tolerance": 1e-5},
+    ),
+    "carried": ps.Problem(
+        name="carried",
+        domain=SQUARE,
+        unknowns="w",
+        equations={"e": "D(w, t) + (1 + a)*D(w, a) = 0"},
+        conditions={
+            "inflow": ps.Condition(on="a = 0", equation="w = -sin(9*t)*b"),
+            "start": ps.Condition(on="t = 0", equation="w = sin(9*log(1 + a))*b"),
+        },
+        solve={"tolerance": 1e-4},
+    ),
     "exponentials": ps.Problem(
         name="front",
         domain=SQUARE,
@@ -89,11 +112,12 @@ def without_times(solution: ps.Solution) -> dict:
 
 
 @pytest.mark.parametrize("kind", PROBLEMS)
-def test_a_solve_taken_up_anywhere_gives_the_same_numbers(kind, tmp_path):
+def test_a_solve_taken_up_anywhere_gives_the_same_numbers(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(recycled_steps, "AFRESH", 3)
     pieces = []
     whole = ps.solve(PROBLEMS[kind], journal=Journal(keep=pieces.append))
-    ways = {"levels": "level", "collocation": "step", "nonlinear collocation": "step", "exponentials": "pair"}
-    way = ways.get(kind, "slab")
+    ways = {"levels": "level", "exponentials": "pair", "slabs": "slab", "steady slabs": "slab"}
+    way = ways.get(kind, "step")
     assert pieces[0]["kind"] == way and len(pieces) > 3
     for count in (1, len(pieces) // 2, len(pieces)):
         kept = Checkpoints(tmp_path / str(count), print)

@@ -62,7 +62,7 @@ SETTLES_CHANGING = 0.9  # the same where slabs, which are linearized again and a
 IN_TIME_TOO = 0.2  # of the excess of space: below it, what a correction says of time means little
 IN_TIME_ALONE = 30.0  # times what space is to blame for: where no richer space would help
 SEEN_SHORTER = 0.5  # excess of space of kinks that travel, from which on a shorter step needs a richer space, too
-CRUDE = 4  # steps that tell the size of a solution
+CRUDE, LONGER = 4, 8  # steps that tell the size of a solution, each at most so many times as long as the first one
 NEW = 4  # steps, in which layers are new
 TELLS_SIZE = 0.5  # relative error of a step, taken or not, that tells how large the solution is
 NOT_SHORTER = 0.7  # of the excess of time before: what a shorter step must get below
@@ -124,7 +124,7 @@ class Marcher:
         self._stages = stages_of(stated, aim.inside)
         self._apart = not stated.shares_factors  # whether modes have factorizations of their own
         kept = KEPT_CHANGING if stated.changing else KEPT
-        self._steppers = Steppers(self._make, means.journal, kept)
+        self._steppers = Steppers(self._make, means.journal, kept, not (stated.changing or self._apart))
 
     @property
     def _order(self) -> int:
@@ -305,7 +305,7 @@ class Marcher:
         if not self._apart:  # with factorizations of steps as they will be
             try:
                 self._steppers.crude(march.space, march.dt, moment, self.low, 0)
-                few = min(count, CRUDE)
+                few = min(count, max(CRUDE, math.ceil(count / LONGER)))
                 return self._steppers.crude(march.space, self.whole / few, moment, self.low, few)
             except NotTogether:
                 self._take_apart()
@@ -314,7 +314,7 @@ class Marcher:
     def _take_apart(self) -> None:
         """From here on modes have factorizations of their own."""
         self._apart = True
-        self._steppers.forget()
+        self._steppers.take_apart()
 
     def _make(self, space: Space, dt: float) -> Stepper:
         self._check_memory(space)

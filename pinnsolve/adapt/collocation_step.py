@@ -103,8 +103,7 @@ class Stepper:
         self, stated: SpaceProblem, space: Space, weights: Mapping[str, float], dt: float, stages: int,
         check: Callable[[], None], apart: bool = False,
     ):  # fmt: skip
-        self.stated, self.space, self.check = stated, space, check
-        self.dt = self.made_for = dt  # the latter: the length that factorizations suit best
+        self.stated, self.space, self.dt, self.check = stated, space, dt, check
         self.fine = enriched_space(space)
         self.method, self.richer = radau(stages), radau(stages + 1)
         self.coarse_system = StageSystem(stated, space, weights, self.method, dt, check, apart)
@@ -114,17 +113,24 @@ class Stepper:
         self._fine_beside: Around | None = None  # and the other one, if one correction does with both
         self._algebraic = [u for u, order in enumerate(stated.evolving) if order == 0]
 
-    def of_length(self, dt: float) -> Stepper | None:
-        """Steps of another length with the factorizations of these; None where they do not serve."""
-        if max(dt / self.made_for, self.made_for / dt) > OTHER_LENGTH:
-            return None
-        coarse, fine = (one.of_length(dt) for one in (self.coarse_system, self.fine_system))
-        if coarse is None or fine is None:
-            return None
+    @staticmethod
+    def serves(made_for: float, dt: float) -> bool:
+        """Whether factorizations for steps of one length do for another."""
+        return made_for > 0.0 and max(dt / made_for, made_for / dt) <= OTHER_LENGTH
+
+    def of_length(self, dt: float) -> Stepper:
+        """Steps of another length with the factorizations of these, which are of one shift."""
         other = copy(self)
-        other.dt, other.coarse_system, other.fine_system = dt, coarse, fine
-        other._newton = self._newton.of_system(coarse)
+        other.dt = dt
+        other.coarse_system, other.fine_system = (one.of_length(dt) for one in (self.coarse_system, self.fine_system))
+        other._newton = self._newton.of_system(other.coarse_system)
         return other
+
+    def begin_afresh(self) -> None:
+        """Forgets what steps so far have found, but for the factorizations."""
+        self._newton = SimplifiedNewton(self.coarse_system, self.check)
+        for system in (self.coarse_system, self.fine_system):
+            system.begin_afresh()
 
     def standing(self) -> dict[str, Any]:
         """What the steps so far leave behind, factorizations aside."""
@@ -144,6 +150,9 @@ class Stepper:
         """The step from there. Raises NotConverged where Newton's method fails, and NotTogether where stages must be
         solved apart."""
         system = self.coarse_system
+        if self.stated.changing:  # for a march that is taken up to go on with the same numbers
+            for one in (self.coarse_system, self.fine_system):
+                one.begin_afresh()
         start, time, size = setting_out.moment, setting_out.time, setting_out.size
         guess = self._guess(start.c[None], setting_out.before)
         found = self._newton.solve(guess, start.c[None], time, setting_out.accuracy)

@@ -120,14 +120,18 @@ class StageSystem:
         """The inverse of the Butcher matrix in units of the typical shift."""
         return self.method.rate / (self._typical * self.dt)
 
-    def of_length(self, dt: float) -> StageSystem | None:
-        """The same for steps of another length, with the factorization of this one; None where that does not serve."""
-        if self.stated.changing or not isinstance(self._factors, StagesTogether):
-            return None
+    def of_length(self, dt: float) -> StageSystem:
+        """The same for steps of another length, of a steady operator whose stages are solved together."""
+        assert isinstance(self._factors, StagesTogether)
         other = copy(self)
         other.dt = dt
         other._factors = StagesTogether(other._rates, self._factors.shifted)
         return other
+
+    def begin_afresh(self) -> None:
+        """Forgets what solves so far have found."""
+        if isinstance(self._factors, StagesTogether):
+            self._factors.shifted.begin_afresh()
 
     @property
     def linearized(self) -> bool:

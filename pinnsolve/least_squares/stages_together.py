@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import scipy.linalg
 import torch
 from torch import Tensor
 
@@ -135,6 +134,10 @@ class Shifted:
         self.factor, self.moved, self.unknowns, self.check = factor, moved, unknowns, check
         self._space: _Space | None = None
 
+    def begin_afresh(self) -> None:
+        """Gives up the space."""
+        self._space = None
+
     def begun(self, Y: Tensor) -> _Space:
         """The space of the right-hand sides before, or a new one for these, P^-1 g (C, n, m)."""
         # residuals count beside the size of their unknown: else those of velocities are lost beside pressures
@@ -164,9 +167,11 @@ class StagesTogether:
     """
 
     def __init__(self, rates: Tensor, shifted: Shifted):
+        from scipy.linalg import schur  # where it is used: it takes a while to load
+
         self.shifted = shifted
         self._excess = rates.T - torch.eye(len(rates), dtype=rates.dtype)
-        triangle, turned = scipy.linalg.schur(self._excess.cpu().numpy(), output="complex")
+        triangle, turned = schur(self._excess.cpu().numpy(), output="complex")
         self._triangle, self._turned = (torch.as_tensor(x).to(rates.device) for x in (triangle, turned))
         self.remains = 0.0
 
