@@ -6,6 +6,7 @@ of the reference.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pinnsolve.assembly.row_source import stacked
-from pinnsolve.assembly.rows import Assembly
+from pinnsolve.assembly.rows import Assembly, TermRows
 from pinnsolve.estimate.defect_correction import Approximation, relative_norms
 from pinnsolve.estimate.free_values import in_groups, less_free
 from pinnsolve.files.tables import reference_columns
@@ -24,6 +25,8 @@ from pinnsolve.language.to_torch import Evaluator
 from pinnsolve.least_squares.tall_skinny import shared_range
 from pinnsolve.problem.checks.neumann import free_axes
 from pinnsolve.problem.problem import Problem
+
+NUMBERS, FEWEST = 4e6, 1000  # functions times points that residuals are reported of; and points at least
 
 
 def exact_values(problem: Problem, points: np.ndarray | Tensor) -> dict[str, np.ndarray]:
@@ -77,12 +80,19 @@ def _reference(problem: Problem, like: Tensor) -> tuple[Tensor, dict[str, np.nda
 
 
 def term_report(check: Assembly, approximation: Approximation, points: Mapping[str, int]) -> tuple[dict, dict]:
-    """Per term: weight, number of solve points, rms residual at unseen points; and arrays for figures."""
-    residuals = check.unscaled_residuals(approximation.basis, approximation.state)
+    """Per term: weight, number of solve points, rms residual at unseen points; and arrays for figures.
+
+    Of functions that are costly at a point fewer are asked, one of several all over the term's region, but for data.
+    """
+    basis, state = approximation.basis, approximation.state
+    most = max(round(NUMBERS / basis.active), FEWEST)
     terms, places, magnitudes = {}, {}, {}
     for term in check.terms:
-        name = term.term.name
-        r = residuals[name]
+        name, count = term.term.name, term.points.count
+        if count > most and term.term.data_file is None:
+            some = torch.arange(0, count, math.ceil(count / most))
+            term = TermRows(term.term, term.points.select(some), check.problem, 1.0)
+        r = term.residuals_of(basis, state)
         terms[name] = {
             "weight": check.term_weights[name],
             "points": points.get(name, 0),
