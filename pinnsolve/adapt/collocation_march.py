@@ -124,7 +124,12 @@ class Marcher:
         self._stages = stages_of(stated, aim.inside)
         self._apart = not stated.shares_factors  # whether modes have factorizations of their own
         kept = KEPT_CHANGING if stated.changing else KEPT
-        self._steppers = Steppers(self._make, means.journal, kept, not (stated.changing or self._apart))
+        self._steppers = Steppers(self._make, means.journal, kept, self._recycles)
+
+    @property
+    def _recycles(self) -> bool:
+        """Whether steps of any length share a factorization, and what is found with it."""
+        return not (self.stated.changing or self._apart)
 
     @property
     def _order(self) -> int:
@@ -158,8 +163,7 @@ class Marcher:
 
     def _lengths(self, dt: float) -> StepLength:
         """Of steps from the start on."""
-        changing = bool(self.stated.changing)
-        return StepLength(self.low, self.high, dt, changing, self._order, not (changing or self._apart))
+        return StepLength(self.low, self.high, dt, bool(self.stated.changing), self._order, self._recycles)
 
     def _next(self, march: March, at: _Progress, watch: Callable[[March], str | None]) -> None:
         """Takes a step, or changes what it was tried with."""
@@ -325,16 +329,15 @@ class Marcher:
         problem, fine = self.stated.problem, enriched_space(space)
         modes = self._stages // 2 + 1 if self._apart else 0
         coefficients = fine.functions * len(self.stated.evolving)
-        if (len(self._steppers) + 1) * bytes_at_most(fine.cells, coefficients, self.stated.levels, modes) < SURE * (
-            self.means.memory
-        ):
+        count = len(self._steppers) + 1
+        if count * bytes_at_most(fine.cells, coefficients, self.stated.levels, modes) < SURE * self.means.memory:
             return
         sources = [
             *term_rows(problem, fine, self.weights),
             *continuity_rows(fine, problem.coordinates, self.stated.continuous),
         ]
         system = CellSystem(fine, sources, len(self.stated.evolving), True, self.means.check)
-        needed = (len(self._steppers) + 1) * bytes_of_modes(system, self.stated.levels, modes)
+        needed = count * bytes_of_modes(system, self.stated.levels, modes)
         refuse_beyond(self.means.memory, needed, system.coefficients)
 
     # -- space --------------------------------------------------------------------------------------------------------

@@ -129,6 +129,9 @@ class Stepper:
     def begin_afresh(self) -> None:
         """Forgets what steps so far have found, but for the factorizations."""
         self._newton = SimplifiedNewton(self.coarse_system, self.check)
+        self._begin_spaces_afresh()
+
+    def _begin_spaces_afresh(self) -> None:
         for system in (self.coarse_system, self.fine_system):
             system.begin_afresh()
 
@@ -151,8 +154,7 @@ class Stepper:
         solved apart."""
         system = self.coarse_system
         if self.stated.changing:  # for a march that is taken up to go on with the same numbers
-            for one in (self.coarse_system, self.fine_system):
-                one.begin_afresh()
+            self._begin_spaces_afresh()
         start, time, size = setting_out.moment, setting_out.time, setting_out.size
         guess = self._guess(start.c[None], setting_out.before)
         found = self._newton.solve(guess, start.c[None], time, setting_out.accuracy)

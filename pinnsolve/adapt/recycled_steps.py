@@ -23,7 +23,7 @@ class Recycled:
         self._make = make
         self._space: Space | None = None
         self._suited = 0.0  # the length that the factorization was made for
-        self._steppers: dict[float, Stepper] = {}  # the first is that one
+        self._steppers: dict[float, Stepper] = {}  # if there are any, one of that length
         self._passed: list[tuple[float, SettingOut]] = []  # steps since the Krylov space began
         self._found = 0  # how many of them it has seen
 
@@ -36,8 +36,7 @@ class Recycled:
         if not self._steppers:
             self._steppers[self._suited] = self._make(space, self._suited)
         if dt not in self._steppers:
-            first = next(iter(self._steppers.values()))
-            self._steppers[dt] = first.of_length(dt)
+            self._steppers[dt] = self._steppers[self._suited].of_length(dt)
         return self._steppers[dt]
 
     def passes(self, space: Space, dt: float, setting_out: SettingOut) -> None:
@@ -46,9 +45,10 @@ class Recycled:
         if len(self._passed) == AFRESH:
             self._passed.clear()
             self._found = 0
-            for stepper in list(self._steppers.values())[:1]:
-                stepper.begin_afresh()
-                self._steppers = {self._suited: stepper}
+            if self._steppers:
+                first = self._steppers[self._suited]
+                first.begin_afresh()
+                self._steppers = {self._suited: first}
         self._passed.append((dt, setting_out))
 
     def step(self, space: Space, dt: float, setting_out: SettingOut) -> tuple[Step, Blame]:

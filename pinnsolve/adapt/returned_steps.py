@@ -47,7 +47,7 @@ def _squares(step: Step, fine: Space) -> tuple[Tensor, Tensor]:
     the steps do not have, and in the last ones that they have, of as many degrees in space and of one in time."""
     share = step.space.cells.volume * step.dt
     modal = torch.einsum("ij,jcun->icun", radau(len(step.corrected) - 1).modal(), step.corrected)
-    squares = torch.einsum("icun,c->iun", fine.orthonormal_all(modal) ** 2, share)
+    squares = torch.einsum("icun,c->iun", fine.orthonormal(modal) ** 2, share)
     fewer = [2 * p - q for p, q in zip(step.space.degrees, fine.degrees, strict=True)]
     known, known_before = (held(fine.exponents, degrees, fine.ball) for degrees in (step.space.degrees, fewer))
     in_space = squares.sum(dim=0)

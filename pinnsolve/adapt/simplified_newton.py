@@ -146,7 +146,7 @@ class SimplifiedNewton:
     def _size(self, delta: Tensor, stages: Tensor) -> float:
         """Of corrections, relative to the stages: the largest of all unknowns."""
         # coefficients in cut cells may be large where functions are small
-        delta, stages = (self.system.space.orthonormal_all(x) for x in (delta, stages))
+        delta, stages = (self.system.space.orthonormal(x) for x in (delta, stages))
         if not self.system.stated.changing:
             return float(delta.norm() / stages.norm().clamp_min(1e-300))
         moved, size = (x[0].movedim(2, 0).flatten(1).norm(dim=1) for x in (delta, stages))

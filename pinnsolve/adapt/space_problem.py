@@ -43,7 +43,7 @@ class SpaceProblem:
 
     @property
     def shares_factors(self) -> bool:
-        """Whether all modes are solved with one real factorization: of those that serve few steps."""
+        """Whether all modes may be solved with one real factorization: those of first order in time."""
         return self.levels == 2
 
 

@@ -97,8 +97,12 @@ class Space:
         return other
 
     def orthonormal(self, c: Tensor) -> Tensor:
-        """(C, U, n): coefficients of functions that are orthonormal, in the mean, on what counts of their cells."""
-        return c if self.metric is None else self.metric.orthonormal(c)
+        """(..., C, U, n): coefficients of functions orthonormal, in the mean, on what counts of their cells."""
+        if self.metric is None:
+            return c
+        C, U, n = c.shape[-3:]
+        z = self.metric.orthonormal(c.reshape(-1, C, U, n).transpose(0, 1).reshape(C, -1, n))  # all at once
+        return z.reshape(C, -1, U, n).transpose(0, 1).reshape(c.shape)
 
     def back(self, z: Tensor) -> Tensor:
         """The inverse of `orthonormal`."""
@@ -107,16 +111,8 @@ class Space:
     def rms(self, c: Tensor) -> Tensor:
         """(..., U) root mean squares of functions (..., C, U, n)."""
         volume = self.cells.volume
-        z = self.orthonormal(c) if c.dim() == 3 else self.orthonormal_all(c)
-        return torch.sqrt((z.square().sum(dim=-1) * volume[:, None]).sum(dim=-2) / volume.sum())
-
-    def orthonormal_all(self, c: Tensor) -> Tensor:
-        """As `orthonormal`, of many functions (..., C, U, n) at once."""
-        if self.metric is None:
-            return c
-        C, U, n = c.shape[-3:]
-        z = self.metric.orthonormal(c.reshape(-1, C, U, n).transpose(0, 1).reshape(C, -1, n))
-        return z.reshape(C, -1, U, n).transpose(0, 1).reshape(c.shape)
+        squares = self.orthonormal(c).square().sum(dim=-1)
+        return torch.sqrt((squares * volume[:, None]).sum(dim=-2) / volume.sum())
 
     def means(self, c: Tensor) -> Tensor:
         """(U,) means of functions (C, U, n)."""
